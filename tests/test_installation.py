@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,6 @@ from facesets.errors import BrokenLibrary, MissingExtra
 from facesets.installation import adding, installed, is_whole, kept, module_at_fault, page, repairing
 from tests.fixtures.parsing import commands
 from tests.fixtures.program import REPOSITORY, environment
-from tests.fixtures.soak import soaking
 
 REASON = "libGL.so.1: cannot open shared object file: No such file or directory"
 REPAIR = f"{sys.executable} -m pip install --force-reinstall --no-deps opencv-python-headless=="
@@ -76,38 +74,12 @@ def test_without_libgl_every_command_has_its_help(without_libgl: dict[str, str],
 def test_without_libgl_a_command_ends_with_the_one_that_repairs_it(
     without_libgl: dict[str, str], tmp_path: Path
 ) -> None:
-    lines = [["embed", str(tmp_path), "faces.npz"], ["stats", *_NOWHERE], ["sheet", "out"]]
+    elsewhere = ["--database", "postgresql://127.0.0.1:9/none"]
+    lines = [["embed", str(tmp_path), "faces.npz"], ["stats", *elsewhere], ["sheet", "out"]]
     for status, said in ended(lines, without_libgl, tmp_path).values():
         assert status == 2
         assert said.startswith(f"facesets: cv2 cannot be loaded ({REASON}). Repair it: `{REPAIR}")
         assert said.count("\n") == 1
-
-
-@pytest.mark.soak
-@pytest.mark.slow
-def test_without_libgl_no_command_ends_with_a_traceback(
-    without_libgl: dict[str, str], tmp_path: Path
-) -> None:
-    lines = []
-    # One command in three, and all of them in the soak.
-    for path, command in list(commands().items())[:: soaking(1, else_=3)]:
-        needed = [param for param in command.params if param.required]
-        words = [word for param in needed for word in (*_flag(param), str(tmp_path))]
-        named = _NOWHERE if any(param.name == "database" for param in command.params) else []
-        lines.append([*path.split(), *words, *named])
-    found = ended(lines, without_libgl, tmp_path)
-    assert len(found) == len(lines)
-    assert (
-        sum(said.startswith("facesets: cv2 cannot be loaded") for _, said in found.values()) > len(lines) / 4
-    )
-    assert {status for status, _ in found.values()} <= {0, 1, 2}
-
-
-_NOWHERE = ["--database", "postgresql://127.0.0.1:9/none"]
-
-
-def _flag(param: Any) -> list[str]:
-    return [param.opts[0]] if param.param_type_name == "option" else []
 
 
 def test_without_libgl_migrate_comes_to_its_end(

@@ -77,8 +77,23 @@ def make(store: DrawnStore, root: Path, how: Materialize = "copy") -> None:
     sheet(root / "raw", root / "sheet.png", **QUIET)
 
 
-@pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
-def test_results_of_private_photos_are_private(store: DrawnStore, tmp_path: Path, how: Materialize) -> None:
+@pytest.mark.parametrize(
+    ("private", "how"),
+    [
+        ("all photos", "copy"),
+        ("all photos", "hardlink"),
+        ("all photos", "symlink"),
+        ("one photo", "copy"),
+        ("their folder", "copy"),
+    ],
+)
+def test_what_shows_a_private_photo_is_private(
+    store: DrawnStore, tmp_path: Path, private: str, how: Materialize
+) -> None:
+    if private != "all photos":
+        let(store.root, 0o644, 0o755)
+        closed, mode = (Path(store.shown[3][0]), 0o600) if private == "one photo" else (store.root, 0o700)
+        closed.chmod(mode)
     make(store, tmp_path, how)
     for place in ("raw", "sets", "swap"):
         assert open_ones(tmp_path / place) == []
@@ -97,18 +112,6 @@ def test_results_of_shared_photos_are_shared_within_the_umask(store: DrawnStore,
                 is_folder = (tmp_path / place / name).is_dir()
                 assert given == (READ | READ >> 2 if is_folder else READ), name
     assert rights(tmp_path / "sheet.png") == {".": READ}
-
-
-@pytest.mark.parametrize("private", ["photo", "folder"])
-def test_one_private_photo_or_folder_closes_what_shows_it_with_others(
-    store: DrawnStore, tmp_path: Path, private: str
-) -> None:
-    let(store.root, 0o644, 0o755)
-    (Path(store.shown[3][0]) if private == "photo" else store.root).chmod(
-        0o600 | 0o100 * (private != "photo")
-    )
-    make(store, tmp_path)
-    assert open_ones(tmp_path / "raw") == open_ones(tmp_path / "sets") == open_ones(tmp_path / "swap") == []
 
 
 def test_links_leave_photos_as_they_are_and_a_copy_can_be_worked_on(

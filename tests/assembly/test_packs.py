@@ -19,6 +19,13 @@ from facesets.work import Work
 from tests.fixtures.notices import KeptNotices
 
 
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be fetched, which is known at once."""
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+
 def models_of(path: Path) -> CacheSettings:
     return LocalEmbedder(read_pack(path), det_size=64, min_det_score=0.5).settings
 
@@ -137,9 +144,13 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
         get_pack("open", settings, notices, Work())
     assert ["Using the model pack open" in line for line in notices.remarks] == [True, False]
     assert ["0.992" in line for line in notices.remarks] == [False, True]
-    for conf, is_named in ((replace(settings, pack="open"), False), (settings, True)):
+    for name, conf, is_named in (
+        ("open", replace(settings, pack="open"), False),
+        ("open", settings, True),
+        (str(open_pack), settings, False),
+    ):
         named = KeptNotices()
-        get_pack("open", conf, named, Work(), is_named=is_named)
+        get_pack(name, conf, named, Work(), is_named=is_named)
         assert ["0.992" in line for line in named.remarks] == [True]
 
 
@@ -155,26 +166,22 @@ def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
     assert not any("Using the model pack" in each for each in notices.remarks)
 
 
-def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
+def test_how_good_the_open_pack_is_is_not_said_again_of_what_was_made_with_it(
     open_pack: Path, settings: Settings
 ) -> None:
-    notices = KeptNotices()
-    pack = get_pack(str(open_pack), settings, notices, Work())
-    assert ["0.992" in line for line in notices.remarks] == [True]
-    models = LocalEmbedder(pack, det_size=64, min_det_score=0.5).settings
-    again = KeptNotices()
+    models, again = models_of(open_pack), KeptNotices()
+    taken(settings, str(open_pack))
     for name in (models.pack, str(open_pack)):
         get_pack(name, settings, again, Work(), known=models)
     assert again.remarks == []
 
 
+@pytest.mark.usefixtures("offline")
 def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_its_own_alone(
     open_pack: Path, small_pack: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = models_of(small_pack)
     have(settings, "open", open_pack)
-    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     # As where the open pack has to be fetched first.
     monkeypatch.setattr("facesets.assembly.packs.usual_pack", lambda named, _roots: named or "buffalo_l")
     notices = KeptNotices()
@@ -195,11 +202,8 @@ def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_it
             begun(known, pack, agrees)
 
 
-def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+@pytest.mark.usefixtures("offline")
+def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(settings: Settings) -> None:
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open") as raised:
         get_pack("buffalo_l", settings, KeptNotices(), Work())
     assert "\n" not in str(raised.value)

@@ -93,10 +93,11 @@ def test_results_that_exist_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["refine faces.npz out", "export-swap faces.npz sets out", "cluster c.npz out"]
+    "line",
+    ["refine faces.npz out", "export-swap faces.npz sets out", "cluster c.npz out", "immich-stage --user a"],
 )
 def test_nothing_found_leads_nowhere(line: str) -> None:
-    assert lines(line, Summary(faces=0, facesets=0, bundles=0)) == []
+    assert lines(line, Summary(faces=0, facesets=0, bundles=0, staged=0)) == []
 
 
 def test_after_run_folders_can_be_named() -> None:

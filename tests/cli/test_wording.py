@@ -66,29 +66,24 @@ def test_only_commands_on_a_library_are_given_one(line: str, with_it: str) -> No
     assert with_library(line, "") == line
 
 
-def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
-    broken = tmp_path / "models" / "broken"
-    broken.mkdir(parents=True)
-    (broken / "a.onnx").write_bytes(b"no model")
-    surroundings = {"FACESETS_MODELS": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
-    again = "Fetch the pack again: `facesets models pull broken --force`."
-    assert again in run("models", "list", cwd=tmp_path, env=surroundings).out
-    packs = json.loads(run("models", "list", "--json", cwd=tmp_path, env=surroundings).out)["packs"]
-    assert again in packs[0]["problem"]
-
-    assert f"Use one that is here: --pack {broken}." in run("models", "path", "other", env=surroundings).err
-
-
 @pytest.mark.slow
-def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
+def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
+    def told(*words: str) -> str:
+        done = run(*words, cwd=tmp_path, env={**surroundings, "FACESETS_DATA": str(tmp_path)})
+        return done.out + done.err
+
     broken = tmp_path / "models" / "broken"
     broken.mkdir(parents=True)
     (broken / "a.onnx").write_bytes(b"no model")
-    surroundings = {"FACESETS_PACK": str(broken), "FACESETS_DATA": str(tmp_path)}
     again = "Fetch the pack again: `facesets models pull broken --force`."
-    assert again in run("doctor", cwd=tmp_path, env=surroundings).out
-    said = run("doctor", "--json", cwd=tmp_path, env=surroundings).out
-    assert any(again in finding["state"] for finding in json.loads(said)["findings"])
+    surroundings = {"FACESETS_MODELS": str(tmp_path)}
+    assert again in told("models", "list")
+    assert again in json.loads(told("models", "list", "--json"))["packs"][0]["problem"]
+    assert f"Use one that is here: --pack {broken}." in told("models", "path", "other")
+    surroundings = {"FACESETS_PACK": str(broken)}
+    assert again in told("doctor")
+    findings = json.loads(told("doctor", "--json"))["findings"]
+    assert any(again in finding["state"] for finding in findings)
 
 
 def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() -> None:

@@ -141,9 +141,11 @@ def test_quiet_counts_before_and_after_the_command_and_leaves_what_was_asked_for
     assert "model packs" in result.output
 
 
-def test_each_run_begins_as_talkative_as_ever() -> None:
+def test_each_run_begins_as_talkative_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A version that somebody pins in the environment is no `--version`.
+    monkeypatch.setenv("FACESETS_VERSION", "1")
     CliRunner().invoke(app, ["-q", "-v", "models", "list"])
-    CliRunner().invoke(app, ["models", "list"])
+    assert "model packs" in CliRunner().invoke(app, ["models", "list"]).output
     assert not console.session.quiet
     assert not console.session.verbose
 
@@ -156,6 +158,7 @@ def test_each_run_begins_as_talkative_as_ever() -> None:
         ("db url", {"DATABASE_URL": " "}, "is empty"),
         ("refine out", {"DATABASE_URL": ""}, "DATABASE_URL is empty"),
         ("index --target . --ml-uri ''", {}, "--ml-uri is empty"),
+        ("check --ml-uri ''", {}, "--ml-uri is empty"),
     ],
 )
 def test_a_database_that_is_named_by_nothing_is_refused(
@@ -215,17 +218,15 @@ def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 @pytest.mark.slow
 def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def finding() -> str:
+        output = CliRunner().invoke(app, ["doctor"]).output
+        (line,) = (line for line in output.splitlines() if "settings: " in line)
+        return line
+
     monkeypatch.chdir(tmp_path)
-    (finding,) = _settings_findings()
-    assert "no facesets.toml" in finding
+    assert "no facesets.toml" in finding()
     (tmp_path / "facesets.toml").write_text('models = "here"\n')
-    (finding,) = _settings_findings()
-    assert finding == f"ok  settings: {tmp_path / 'facesets.toml'}"
-
-
-def _settings_findings() -> list[str]:
-    result = CliRunner().invoke(app, ["doctor"])
-    return [line for line in result.output.splitlines() if "settings: " in line]
+    assert finding() == f"ok  settings: {tmp_path / 'facesets.toml'}"
 
 
 @pytest.mark.parametrize(

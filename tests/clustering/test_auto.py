@@ -1,28 +1,25 @@
-"""Automatic clustering on albums that were made up to be hard, and what it tells of its result."""
+"""Automatic clustering: whom it finds, what it keeps, and what it tells of its result."""
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facesets.clustering import cluster_auto, evaluate
-from facesets.clustering.calibration import Calibration
+from facesets.clustering import (
+    Calibration,
+    Constraints,
+    cluster_auto,
+    evaluate,
+    same_image_pairs,
+    violations,
+)
 from facesets.clustering.placement import Placement, describe
-from tests.fixtures.vectors import Float32, Int64
+from tests.fixtures.vectors import People, people
 
 
-@dataclass(frozen=True)
-class Album:
-    """Embeddings, and whose they are."""
-
-    embedding: Float32
-    person: Int64
-
-
-@pytest.fixture(scope="module")
-def hard_album(shared_dir: Path) -> Album:
+@pytest.mark.slow
+def test_a_hard_album_is_sorted_without_any_setting(shared_dir: Path) -> None:
     """Infants, siblings, bridges and blurred faces that attract each other."""
     file = shared_dir / "synthetic" / "faces.py"
     spec = importlib.util.spec_from_file_location("synthetic_faces", file)
@@ -31,32 +28,48 @@ def hard_album(shared_dir: Path) -> Album:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     vectors, person, _, _ = module.gen(10_000)
-    return Album(vectors, person.astype(np.int64))
-
-
-@pytest.mark.slow
-def test_a_hard_album_is_sorted_without_any_setting(hard_album: Album) -> None:
-    scores = evaluate(cluster_auto(hard_album.embedding).labels, hard_album.person)
+    scores = evaluate(cluster_auto(vectors).labels, person.astype(np.int64))
     assert scores.pairwise_f1 >= 0.97
     assert scores.bcubed_f1 >= 0.96
 
 
-def test_one_is_spoken_of_as_one() -> None:
+@pytest.mark.slow
+def test_real_faces_are_sorted_without_any_setting_and_as_well_by_nearby_ones(real_people: People) -> None:
+    result = cluster_auto(real_people.embedding)
+    exact = evaluate(result.labels, real_people.name)
+    assert exact.pairwise_f1 >= 0.996
+    assert exact.bcubed_f1 >= 0.9955
+    assert len(result.placement) == len(result.labels)
+    near = cluster_auto(real_people.embedding, approximate=True)
+    assert evaluate(near.labels, real_people.name).bcubed_f1 > exact.bcubed_f1 - 0.003
+    assert [any("nearby" in reason for reason in each.reasons) for each in (result, near)] == [False, True]
+
+
+@pytest.mark.slow
+def test_two_faces_of_one_image_are_never_together(real_people: People) -> None:
+    vectors = real_people.embedding[:1500]
+    image = np.arange(1500) // 3
+    result = cluster_auto(vectors, image_index=image)
+    assert not len(violations(result.labels, same_image_pairs(vectors, image)))
+
+
+def test_what_must_be_together_is_and_contradictions_are_reported() -> None:
+    vectors, _ = people(6, faces=10, dimension=64)
+    known = Constraints(np.array([[0, 1], [1, 2]]), np.array([[0, 2]]))
+    result = cluster_auto(vectors, constraints=known)
+    assert result.labels[0] == result.labels[1] == result.labels[2]
+    assert result.contradictions.tolist() == [[0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (1, ["1 face is certain", "1 face is noise", "1 face shows too little", "1 pair of faces was kept"]),
+        (2, ["2 faces are certain", "2 faces are noise", "2 faces show too little", "2 pairs of faces were"]),
+    ],
+)
+def test_one_is_spoken_of_as_one(times: int, said: list[str]) -> None:
     measured = Calibration(0.6, 0.1, 0.1, 9, "measured here")
-    once = np.array([Placement.CORE, Placement.INCOHERENT, Placement.POOR], np.uint8)
-    said = " ".join(describe(measured, once, 1, 1))
-    for words in (
-        "1 face is certain",
-        "1 face is noise",
-        "1 face shows too little",
-        "1 pair of faces was kept",
-    ):
-        assert words in said
-    several = " ".join(describe(measured, np.tile(once, 2), 2, 2))
-    for words in (
-        "2 faces are certain",
-        "2 faces are noise",
-        "2 faces show too little",
-        "2 pairs of faces were",
-    ):
-        assert words in several
+    placed = np.tile(np.array([Placement.CORE, Placement.INCOHERENT, Placement.POOR], np.uint8), times)
+    found = " ".join(describe(measured, placed, times, times))
+    assert [words for words in said if words not in found] == []

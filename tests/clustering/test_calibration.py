@@ -1,14 +1,20 @@
+"""Clustering by itself as a recogniser needs it: measured on the faces, or known as of the open pack's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from facesets.clustering import (
-    Calibration,
-    calibrate,
-    cluster_auto,
-    evaluate,
-)
-from tests.fixtures.vectors import People
+from facesets.clustering import Calibration, average_linkage, calibrate, cluster_auto, evaluate
+from facesets.clustering.graph import Edges
+from facesets.clustering.pairing import few_pairs_cut, matched, pair_cut
+from facesets.clustering.recognisers import PairModel
+from facesets.clustering.vectors import unit_rows
+from facesets.imaging.decode import decode
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from tests.fixtures.vectors import Float32, People
 
 
 @pytest.mark.slow
@@ -28,7 +34,7 @@ def test_a_recogniser_with_other_similarities_gets_other_thresholds(real_people:
     assert calibrate(lifted).link > calibrate(vectors).link + 0.1
 
 
-def recognisers(real_people: People) -> dict[str, NDArray[np.float32]]:
+def recognisers(real_people: People) -> dict[str, Float32]:
     """The same faces as other recognisers would see them."""
     rng = np.random.default_rng(0)
     unit = real_people.embedding / np.linalg.norm(real_people.embedding, axis=1, keepdims=True)
@@ -79,10 +85,8 @@ def test_too_few_faces_get_what_is_known_of_the_recogniser() -> None:
 
 def test_bursts_of_one_person_are_one_person_to_a_known_recogniser(real_people: People) -> None:
     names, faces = np.unique(real_people.name, return_counts=True)
-    moments = real_people.embedding[real_people.name == names[faces.argmax()]][::25]
-    moments /= np.linalg.norm(moments, axis=1, keepdims=True)
-    noise = np.random.default_rng(0).standard_normal((10 * len(moments), 512))
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    moments = unit_rows(real_people.embedding[real_people.name == names[faces.argmax()]][::25])
+    noise = unit_rows(np.random.default_rng(0).standard_normal((10 * len(moments), 512)))
     bursts = (np.repeat(moments, 10, axis=0) + 0.16 * noise).astype(np.float32)
     known = calibrate(bursts, recogniser="w600k_mbf.onnx")
     assert cluster_auto(bursts, calibration=known).labels.max() == 0
@@ -93,3 +97,80 @@ def test_one_persons_photos_are_not_taken_for_strangers(real_people: People) -> 
     one = real_people.embedding[real_people.name == names[faces.argmax()]]
     assert calibrate(one, recogniser="w600k_mbf.onnx").strangers < 0.3
     assert calibrate(one).strangers < 0.3
+
+
+KNOWN, FACES, STRANGERS, WITH_TWO = 6, 6, 120, 30
+
+Album = tuple[Float32, Sequence[str]]
+
+
+@pytest.fixture(scope="module")
+def albums(real_lfw: Path, open_pack: Path) -> list[Album]:
+    """A few people with several photos among many with one, and two photos of everybody."""
+    photos = [sorted(folder.glob("*.jpg")) for folder in real_lfw.iterdir()]
+    people = sorted(photos, key=lambda own: (-len(own), own[0]))
+    known = [photo for own in people[:KNOWN] for photo in own[:FACES]]
+    embedder = LocalEmbedder(read_pack(open_pack), det_size=256, min_det_score=0.5)
+
+    def vector(photo: Path) -> Float32:
+        faces = embedder.embed([decode(photo).pixels])[0]
+        largest: Float32 = faces.embedding[np.argmax(faces.face_short)]
+        return largest
+
+    return [
+        (np.array([vector(photo) for photo in album]), [photo.parent.name for photo in album])
+        for album in (
+            known + [own[0] for own in people[-STRANGERS:]],
+            [photo for own in people[:WITH_TWO] for photo in own[:2]],
+        )
+    ]
+
+
+@pytest.mark.slow
+def test_people_are_found_and_no_cut_chosen_by_who_knows_them_is_much_better(albums: list[Album]) -> None:
+    for vectors, names in albums:
+        known = calibrate(vectors, recogniser="dlib_resnet.onnx")
+        scores = evaluate(cluster_auto(vectors, calibration=known).labels, names)
+        assert min(scores.pairwise_f1, scores.bcubed_f1) > 0.95
+        for cut in np.arange(0.4, 0.65, 0.01):
+            other = evaluate(average_linkage(vectors, max_cosine_distance=float(cut)), names)
+            assert other.pairwise_f1 < scores.pairwise_f1 + 0.005
+            assert other.bcubed_f1 < scores.bcubed_f1 + 0.003
+
+
+def test_its_cut_rises_with_the_number_of_faces_and_is_measured_on_none_of_them() -> None:
+    rng = np.random.default_rng(0)
+    few, many = (calibrate(rng.standard_normal((n, 16)), recogniser="dlib_resnet.onnx") for n in (100, 3000))
+    assert (few.typical, few.middle, few.spread) == (many.typical, many.middle, many.spread)
+    assert 0.4 < few.link < many.link < many.core < 0.5
+    assert many.several == many.link
+
+
+MODEL = PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354)
+
+
+def test_a_pair_must_be_more_similar_among_many_strangers_than_among_many_pairs() -> None:
+    similar = np.linspace(0.85, 0.44, 80)
+    assert pair_cut(similar, 160, MODEL, 0.43) < 0.45
+    by_chance = np.linspace(0.55, 0.44, 30)
+    assert 0.5 < pair_cut(by_chance, 200, MODEL, 0.43) < pair_cut(by_chance, 2000, MODEL, 0.43)
+    assert pair_cut(np.empty(0), 0, MODEL, 0.43) == pytest.approx(0.43, abs=0.005)
+
+
+def test_few_pairs_say_less_the_more_small_clusters_there_are() -> None:
+    pairs_only, people = np.repeat([1, 2], [40, 60]), np.repeat([1, 2, 8], [15, 5, 12])
+    assert few_pairs_cut(people, MODEL, 0.43, 0.5) < 0.44
+    assert few_pairs_cut(pairs_only, MODEL, 0.43, 0.5) > 0.46
+    assert few_pairs_cut(np.array([7]), MODEL, 0.43, 0.5) == 0.43
+
+
+def test_the_most_similar_are_paired_first() -> None:
+    edges = Edges(
+        np.array([0, 1, 2, 0], np.int32),
+        np.array([1, 2, 3, 3], np.int32),
+        np.array([0.5, 0.9, 0.6, 0.5], np.float32),
+    )
+    similarity, pairs = matched(edges)
+    assert pairs.tolist() == [[1, 2], [0, 3]]
+    assert similarity == pytest.approx([0.9, 0.5])
+    assert matched(Edges.empty())[1].shape == (0, 2)

@@ -17,8 +17,8 @@ from facesets.clustering import (
     spanning_tree,
 )
 from facesets.clustering.condensed_tree import Distance
-from tests.fixtures.soak import examples, mostly_slow
-from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
+from tests.fixtures.soak import examples
+from tests.fixtures.vectors import Float32, people, same_partition, unit_vectors
 
 
 def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -44,17 +44,6 @@ def agreement(one: ArrayLike, other: ArrayLike) -> float:
 
 
 @pytest.mark.slow
-def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) -> None:
-    vectors = real_people.embedding[:3000]
-    distance = chords(vectors)
-    peer = the_package()
-    peer.fit(distance)
-    ours = hdbscan(vectors).spanning_tree.similarity.astype(np.float64)
-    weights = np.sort(np.sqrt(2 - 2 * ours))
-    assert np.allclose(weights, np.sort(peer.single_linkage_tree_.to_numpy()[:, 2]), atol=1e-5)
-
-
-@pytest.mark.slow
 @examples(60)
 @given(unit_vectors(max_rows=100), st.integers(1, 40))
 def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
@@ -75,27 +64,11 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     assert np.allclose(np.sort(2 - ours), np.sort(best), atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("distance", mostly_slow(["chord", "cosine"], quick=1))
-def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
-    real_people: People, distance: Distance
-) -> None:
-    vectors = real_people.embedding[:3000]
-    full = chords(vectors) if distance == "chord" else chords(vectors) ** 2 / 2
-    peer = the_package()
-    theirs = peer.fit_predict(full)
-    shuffled = np.random.default_rng(3).permutation(len(vectors))
-    again = np.empty_like(theirs)
-    again[shuffled] = peer.fit_predict(full[shuffled][:, shuffled])
-    ours = hdbscan(vectors, distance=distance).labels
-    # Equal reachabilities may be taken in any order; the package's order is that of the rows.
-    assert agreement(theirs, ours) >= agreement(theirs, again) - 0.01
-
-
-def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_scores() -> None:
+@pytest.mark.parametrize("distance", ["chord", "cosine"])
+def test_well_separated_people_get_all_that_the_package_gives_them(distance: Distance) -> None:
     vectors, whose = people(12, faces=30, dimension=64, spread=0.7)
-    peer = the_package().fit(chords(vectors))
-    ours = hdbscan(vectors)
+    peer = the_package().fit(chords(vectors) if distance == "chord" else chords(vectors) ** 2 / 2)
+    ours = hdbscan(vectors, distance=distance)
     assert same_partition(ours.labels, peer.labels_)
     assert agreement(whose, ours.labels) > 0.95
     assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
@@ -105,17 +78,11 @@ def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_sco
     assert np.allclose(
         np.sort(ours.stability), np.sort(peer.cluster_persistence_[np.argsort(-size)]), atol=1e-3
     )
-
-
-def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() -> None:
-    vectors, _ = people(12, faces=30, dimension=64, spread=0.7)
-    peer = the_package().fit(chords(vectors))
-    ours = hdbscan(vectors)
     tree = peer.condensed_tree_.to_numpy()
     faces = tree[tree["child_size"] == 1]
-    theirs = np.empty(len(vectors))
-    theirs[faces["child"]] = faces["lambda_val"]
-    assert np.allclose(ours.density, theirs, rtol=1e-3)
+    left = np.empty(len(vectors))
+    left[faces["child"]] = faces["lambda_val"]
+    assert np.allclose(ours.density, left, rtol=1e-3)
     selected = sorted(peer.condensed_tree_._select_clusters())
     born = {int(row["child"]): float(row["lambda_val"]) for row in tree if row["child_size"] > 1}
     died = [float(tree["lambda_val"][tree["parent"] == cluster].max()) for cluster in selected]
@@ -125,15 +92,22 @@ def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() 
 
 
 @pytest.mark.slow
-@examples(30)
-@given(unit_vectors())
-def test_every_cluster_has_at_least_the_least_size(vectors: Float32) -> None:
-    for least in (2, 4, 9):
-        result = hdbscan(vectors, min_cluster_size=least)
-        sizes = np.bincount(result.labels[result.labels >= 0])
-        assert (sizes >= least).all()
-        assert (np.diff(sizes) <= 0).all()
-        assert ((result.strength > 0) == (result.labels >= 0)).all()
+@examples(60)
+@given(unit_vectors(), st.integers(2, 9), st.integers(1, 3))
+def test_every_cluster_is_large_enough_and_lives_from_birth_to_death(
+    vectors: Float32, least: int, samples: int
+) -> None:
+    result = hdbscan(vectors, min_cluster_size=least, min_samples=samples)
+    inside = result.labels >= 0
+    sizes = np.bincount(result.labels[inside])
+    assert (sizes >= least).all()
+    assert (np.diff(sizes) <= 0).all()
+    assert ((result.strength > 0) == inside).all()
+    assert (result.persistence >= 0).all()
+    assert (result.epsilon > 0).all()
+    assert ((result.stability >= 0) & (result.stability <= 1 + 1e-9)).all()
+    assert len(result.density) == len(vectors)
+    assert (result.density[inside] >= result.birth_density[result.labels[inside]]).all()
 
 
 def test_a_result_survives_being_stored_as_plain_arrays(tmp_path: object) -> None:
@@ -156,22 +130,9 @@ def test_damaged_arrays_are_refused() -> None:
         HdbscanResult.from_arrays(arrays | {"version": np.array(9)})
 
 
-def test_the_order_of_rows_does_not_matter(real_people: People) -> None:
-    vectors = real_people.embedding[:2000]
-    shuffled = np.random.default_rng(1).permutation(len(vectors))
-    assert same_partition(hdbscan(vectors[shuffled]).labels, hdbscan(vectors).labels[shuffled])
-
-
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
 def test_too_few_faces_are_noise(count: int) -> None:
     assert hdbscan(np.eye(5)[:count]).labels.tolist() == [-1] * count
-
-
-def test_sizes_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="min_cluster_size"):
-        hdbscan(np.eye(3), min_cluster_size=1)
-    with pytest.raises(ValueError, match="min_samples"):
-        hdbscan(np.eye(3), min_samples=0)
 
 
 def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise() -> None:
@@ -185,42 +146,19 @@ def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise(
     assert ((found.strength > 0) == placed).all()
     strangers = approximate_predict(result, vectors[known], vectors[whose == 12])
     assert (strangers.labels == -1).mean() > 0.9
-
-
-def test_prediction_needs_the_faces_of_the_run() -> None:
-    vectors, _ = people(3, faces=9)
-    with pytest.raises(ValueError, match="had 27 faces, not 26"):
-        approximate_predict(hdbscan(vectors), vectors[1:], vectors)
-
-
-def test_prediction_does_without_faces_that_are_gone() -> None:
-    vectors, whose = people(6, faces=20, dimension=64, spread=0.6)
-    result = hdbscan(vectors[:100])
-    left = np.flatnonzero(np.arange(100) % 5 != 0)
-    new = vectors[100:]
-    some = approximate_predict(result, vectors[left], new, faces=left)
-    every = approximate_predict(result, vectors[:100], new)
-    both = (some.labels >= 0) & (every.labels >= 0)
+    # Some of the faces of the run may be gone.
+    left = np.flatnonzero(np.arange(len(known)) % 5 != 0)
+    some = approximate_predict(result, vectors[known][left], vectors[new], faces=left)
+    both = placed & (some.labels >= 0)
     assert both.mean() > 0.6
-    assert np.array_equal(some.labels[both], every.labels[both])
-    assert agreement(whose[100:][both], some.labels[both]) == 1.0
-
-
-def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:
-    centroids = np.eye(3, dtype=np.float32)
-    angle = np.radians(30)
-    new = np.array([[np.cos(angle), np.sin(angle), 0.0], [0.0, 0.1, 1.0], [-1.0, 0.0, 0.0]])
-    chord = np.sqrt(2 - 2 * np.cos(angle))
-    wide = np.array([chord + 0.01, np.nan, np.nan])
-    assert place_by_centroid(new, centroids, wide).tolist() == [0, 2, -1]
-    narrow = np.array([chord - 0.01, 1.0, 0.05])
-    assert place_by_centroid(new, centroids, narrow).tolist() == [1, -1, -1]
-    assert place_by_centroid(new, centroids, wide, most=0.1).tolist() == [-1, 2, -1]
-    assert place_by_centroid(new, centroids[:0], wide[:0]).tolist() == [-1, -1, -1]
+    assert np.array_equal(some.labels[both], found.labels[both])
+    assert (some.strength <= found.strength + 1e-6).all()
+    with pytest.raises(ValueError, match="had 240 faces, not 192"):
+        approximate_predict(result, vectors[known][left], vectors[new])
 
 
 @examples(60)
-@given(unit_vectors(), st.integers(1, 8), st.floats(0.05, 1.0), st.integers(0, 2**32 - 1))
+@given(unit_vectors(), st.integers(0, 8), st.floats(0.05, 1.0), st.integers(0, 2**32 - 1))
 def test_placing_by_centroid_is_what_comparing_each_pair_gives(
     vectors: Float32, clusters: int, most: float, seed: int
 ) -> None:
@@ -237,20 +175,6 @@ def test_placing_by_centroid_is_what_comparing_each_pair_gives(
         else:
             assert distance[face, label] <= reach[label] + 1e-5
             assert all(distance[face, c] >= distance[face, label] - 1e-5 for c in near)
-
-
-@examples(40)
-@given(unit_vectors(), st.integers(2, 5), st.integers(1, 3))
-def test_clusters_live_from_birth_to_death_and_faces_leave_at_a_density(
-    vectors: Float32, least: int, samples: int
-) -> None:
-    result = hdbscan(vectors, min_cluster_size=least, min_samples=samples)
-    assert (result.persistence >= 0).all()
-    assert (result.epsilon > 0).all()
-    assert ((result.stability >= 0) & (result.stability <= 1 + 1e-9)).all()
-    assert len(result.density) == len(vectors)
-    inside = result.labels >= 0
-    assert (result.density[inside] >= result.birth_density[result.labels[inside]]).all()
 
 
 def test_prediction_by_sorting_is_that_by_looking_for_the_best_again_and_again() -> None:

@@ -2,8 +2,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import dask
@@ -11,32 +10,15 @@ import numpy as np
 import pytest
 from distributed import LocalCluster
 
-from facesets.clustering import average_linkage, cells, cluster_auto, connected_components, dbscan
+from facesets.clustering import cells, cluster_auto
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.vectors import Int64
 from facesets.engines import dask_engine
 from facesets.engines.dask_engine import DaskEngine, local_engine, remote_engine
 from facesets.errors import Unreachable
+from tests.fixtures.clusterings import ON_ENGINES
 from tests.fixtures.vectors import Float32, many_people
 
 pytestmark = pytest.mark.slow
-
-Clustering = Callable[..., Int64]
-
-
-def auto(embeddings: Float32, **reported: object) -> Int64:
-    return cluster_auto(embeddings, **reported).labels  # type: ignore[arg-type]
-
-
-WAYS: dict[str, Clustering] = {
-    "auto": auto,
-    "auto, nearby": partial(auto, approximate=True),
-    "agglomerative": partial(average_linkage, max_cosine_distance=0.6),
-    "components": partial(connected_components, min_cosine_similarity=0.5),
-    "components, nearby": partial(connected_components, min_cosine_similarity=0.5, approximate=True),
-    "dbscan": partial(dbscan, eps=0.5),
-    "dbscan, nearby": partial(dbscan, eps=0.5, approximate=True),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,40 +56,39 @@ def one_worker(scheduler: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield engine
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["auto, nearby", "components", "dbscan, nearby"])
 def test_labels_are_those_of_one_process_to_the_bit(
     two_workers: DaskEngine, one_worker: DaskEngine, vectors: Float32, way: str
 ) -> None:
-    expected = WAYS[way](vectors, engine=IN_PROCESS)
+    expected = ON_ENGINES[way](vectors, engine=IN_PROCESS)
     assert len(np.unique(expected)) > 50
     for engine in (two_workers, one_worker):
-        assert np.array_equal(WAYS[way](vectors, engine=engine), expected)
+        assert np.array_equal(ON_ENGINES[way](vectors, engine=engine), expected)
 
 
-def _process(_array: object, _task: int) -> int:
+def _process_and_task(_array: object, task: int) -> tuple[int, int]:
     time.sleep(0.01)
-    return os.getpid()
+    return os.getpid(), task
 
 
 def processes(engine: Engine) -> set[int]:
-    return set(engine.each(_process, (np.ones(1),), range(60)))
+    return {process for process, _ in engine.each(_process_and_task, (np.ones(1),), range(60))}
 
 
 def test_a_worker_that_is_killed_in_the_middle_is_made_up_for(tmp_path: Path, vectors: Float32) -> None:
     with local_engine(2, tmp_path) as engine:
-        for way in ("auto, nearby", "components"):
-            before = processes(engine)
-            killed: list[int] = []
+        killed = min(processes(engine))
+        kills: list[int] = []
 
-            def kill(done: int, steps: int, alive: set[int] = before, killed: list[int] = killed) -> None:
-                if not killed and done < steps:
-                    killed.append(min(alive))
-                    os.kill(killed[0], signal.SIGKILL)
+        def kill(done: int, steps: int) -> None:
+            if not kills and done < steps:
+                kills.append(killed)
+                os.kill(killed, signal.SIGKILL)
 
-            found = WAYS[way](vectors, engine=engine, on_progress=kill)
-            assert killed
-            assert np.array_equal(found, WAYS[way](vectors))
-            assert killed[0] not in processes(engine)
+        found = cluster_auto(vectors, approximate=True, engine=engine, on_progress=kill).labels
+        assert kills
+        assert np.array_equal(found, cluster_auto(vectors, approximate=True).labels)
+        assert killed not in processes(engine)
 
 
 def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
@@ -120,7 +101,7 @@ def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
         remote_engine(scheduler, tmp_path / "shards") as engine,
         pytest.raises(Unreachable, match=r"does not see \S+shards: name a folder with shards"),
     ):
-        auto(vectors, approximate=True, engine=engine, on_progress=gone)
+        cluster_auto(vectors, approximate=True, engine=engine, on_progress=gone)
 
 
 @pytest.mark.skipif(not hasattr(os, "setresuid") or os.geteuid() != 0, reason="needs root")
@@ -170,15 +151,8 @@ def test_a_scheduler_without_workers_and_one_that_is_not_there_are_sentences(
 def test_results_come_in_the_order_of_the_tasks_and_those_that_nobody_wants_are_dropped(
     two_workers: DaskEngine,
 ) -> None:
-    found = two_workers.each(_process_and_task, (np.ones(1),), range(40))
-    assert [task for _, task in found] == list(range(40))
     some = two_workers.each(_process_and_task, (np.ones(1),), range(1000))
     assert next(some)[1] == 0
     some.close()  # type: ignore[attr-defined]
-    assert [task for _, task in two_workers.each(_process_and_task, (np.ones(1),), range(5))] == list(
-        range(5)
-    )
-
-
-def _process_and_task(_array: object, task: int) -> tuple[int, int]:
-    return os.getpid(), task
+    found = two_workers.each(_process_and_task, (np.ones(1),), range(40))
+    assert [task for _, task in found] == list(range(40))

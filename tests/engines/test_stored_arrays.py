@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesets.engines.stored_arrays import ArrayFolder, StoredArray
+from facesets.engines.stored_arrays import ArrayFolder
 from facesets.errors import CannotWrite
 
 
@@ -98,8 +98,3 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CannotWrite, match="file"):
         ArrayFolder(tmp_path / "file")
-
-
-def test_a_worker_that_sees_no_file_says_so() -> None:
-    with pytest.raises(FileNotFoundError):
-        StoredArray("/nonexistent/array.bin", (3, 3), "<f4")[:]

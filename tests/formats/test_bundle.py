@@ -74,6 +74,8 @@ def test_damage_is_found(tmp_path: Path, bundle: Path) -> None:
     bundle.write_bytes(content[:300])
     with pytest.raises(DamagedFile):
         read_bundle(bundle)
+    with pytest.raises(DamagedFile, match="cannot be read"):
+        read_bundle(tmp_path)
     with pytest.raises(WrongUsage):
         read_bundle(tmp_path / "nothing.fsz")
 

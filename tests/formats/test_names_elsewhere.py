@@ -1,17 +1,19 @@
 """What other programs keep of names, as they write it, and in files of which nobody knows who made them."""
 
 import json
-import os
+import math
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.fixtures.hostile import changed_json, damaged_bytes
+from tests.fixtures.hostile import changed_json, damaged_bytes, hostile
 from tests.fixtures.names_elsewhere import (
     LEFT,
     RIGHT,
@@ -25,13 +27,11 @@ from tests.fixtures.names_elsewhere import (
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.formats.digikam import read_digikam
-from facesets.formats.named_photos import NamedPhoto, NamedRegion
+from facesets.formats.named_photos import NamedPhoto, NamedRegion, box_within
 from facesets.formats.osxphotos import BrokenJson, elements, read_osxphotos
 from facesets.formats.picasa import read_contacts, read_picasa_ini
 from facesets.formats.picasa import rect64 as box_of
 from facesets.formats.takeout import read_takeout, takeout_file
-
-EXAMPLES = int(os.environ.get("FACESETS_FUZZ_EXAMPLES", "20"))
 
 
 def test_rect64_is_four_numbers_of_16_bits_without_zeros_in_front() -> None:
@@ -40,6 +40,12 @@ def test_rect64_is_four_numbers_of_16_bits_without_zeros_in_front() -> None:
     assert box_of("1680000a5c26c82") == pytest.approx((0.00549, 0.0, 0.6475, 0.42387), abs=1e-5)
     assert box_of("0") is None
     assert box_of(rect64(LEFT)[7:-1]) == pytest.approx(LEFT, abs=1e-4)
+
+
+def test_a_box_without_an_end_or_beside_the_picture_is_none() -> None:
+    assert box_within(0.1, 0.1, math.inf, 0.5) is None
+    assert box_within(1.1, 0.1, 1.5, 0.5) is None
+    assert box_within(-1, 0.1, 0.5, 2) == (0, 0.1, 0.5, 1)
 
 
 def test_picasa_s_names_come_from_the_folder_or_from_its_contacts() -> None:
@@ -111,19 +117,15 @@ def photos_of_digikam(path: Path, **fields: Any) -> list[NamedPhoto]:
     return list(read_digikam(path))
 
 
-def test_digikam_s_confirmed_faces_and_people_are_read_and_nothing_else(tmp_path: Path) -> None:
-    (photo,) = photos_of_digikam(tmp_path / "digikam4.db")
+@pytest.mark.parametrize("uuid", ["", "a2eb43b6-9a15"], ids=["by its path", "on a volume with a number"])
+def test_digikam_s_confirmed_faces_and_people_are_read_and_nothing_else(tmp_path: Path, uuid: str) -> None:
+    (photo,) = photos_of_digikam(tmp_path / "digikam4.db", uuid=uuid)
     assert photo.path == "/home/me/Bilder & mehr/2019/summer/1.jpg"
     assert (photo.name, photo.size) == ("1.jpg", 9)
     assert photo.regions == (
         NamedRegion("Anna", (0.1, 0.2, 0.3, 0.5), "upright", "digikam"),
         NamedRegion("Ben", None, "upright", "digikam"),
     )
-
-
-def test_a_collection_on_a_volume_with_a_number_lies_where_its_path_says(tmp_path: Path) -> None:
-    (photo,) = photos_of_digikam(tmp_path / "digikam4.db", uuid="a2eb43b6-9a15")
-    assert photo.path == "/home/me/Bilder & mehr/2019/summer/1.jpg"
 
 
 def test_a_database_that_digikam_has_open_is_refused(tmp_path: Path) -> None:
@@ -228,38 +230,55 @@ OSXPHOTOS = [osxphotos_photo("/a/1.jpeg", 100, 50, {"Anna": LEFT, "Ben": None})]
 TAKEOUT = json.loads(takeout_json("1.jpg", "Anna", "Ben"))
 
 
-@given(st.one_of(st.binary(max_size=300), damaged_bytes(INI)), damaged_bytes(CONTACTS))
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_rubbish_of_picasa_s_gives_names_or_a_sentence(ini: bytes, contacts: bytes) -> None:
-    def read() -> None:
-        folder = read_picasa_ini(ini)
-        for photo in folder.faces:
-            require_regions(folder.regions_of(photo, {}))
-
-    tried(read)
-    tried(lambda: read_contacts(contacts))
+@cache
+def database() -> bytes:
+    """A database of digiKam's."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "digikam4.db"
+        photos_of_digikam(path)
+        return path.read_bytes()
 
 
-@given(changed_json(OSXPHOTOS), changed_json(TAKEOUT))
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_json_of_other_types_gives_names_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, photos: Any, takeout: Any
+def read_folder(path: Path) -> None:
+    folder = read_picasa_ini(path.read_bytes())
+    for photo in folder.faces:
+        require_regions(folder.regions_of(photo, {}))
+
+
+def changed(value: object) -> st.SearchStrategy[bytes]:
+    """JSON with other values in it, or damaged."""
+    return changed_json(value).map(lambda each: json.dumps(each).encode()) | damaged_bytes(
+        json.dumps(value).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        pytest.param(st.binary(max_size=300) | damaged_bytes(INI), read_folder, id="picasa.ini"),
+        pytest.param(damaged_bytes(CONTACTS), lambda path: read_contacts(path.read_bytes()), id="contacts"),
+        pytest.param(changed(OSXPHOTOS), lambda path: read_all(read_osxphotos(path)), id="osxphotos"),
+        pytest.param(
+            changed(TAKEOUT), lambda path: require_regions(read_takeout(path.read_bytes())), id="takeout"
+        ),
+        pytest.param(
+            st.deferred(lambda: damaged_bytes(database())),
+            lambda path: read_all(read_digikam(path)),
+            id="digikam",
+        ),
+    ],
+)
+@given(data=st.data())
+@hostile
+def test_damaged_files_and_values_of_other_types_give_names_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    content: st.SearchStrategy[bytes],
+    read: Callable[[Path], object],
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "osxphotos.json"
-    path.write_text(json.dumps(photos))
-    tried(lambda: read_all(read_osxphotos(path)))
-    tried(lambda: require_regions(read_takeout(json.dumps(takeout).encode())))
-
-
-@given(damaged_bytes(json.dumps(OSXPHOTOS).encode()), damaged_bytes(json.dumps(TAKEOUT).encode()))
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_damaged_json_gives_names_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, photos: bytes, takeout: bytes
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "osxphotos.json"
-    path.write_bytes(photos)
-    tried(lambda: read_all(read_osxphotos(path)))
-    tried(lambda: require_regions(read_takeout(takeout)))
+    path = tmp_path_factory.getbasetemp() / "digikam4.db"
+    path.write_bytes(data.draw(content))
+    tried(lambda: read(path))
 
 
 @pytest.mark.parametrize(
@@ -273,53 +292,28 @@ def test_deep_or_endless_json_gets_a_sentence(tmp_path: Path, content: bytes) ->
         read_takeout(content)
 
 
-@given(st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_a_damaged_database_gives_names_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "whole.db"
-    if not path.exists():
-        photos_of_digikam(path)
-    damaged = path.with_name("digikam4.db")
-    damaged.write_bytes(data.draw(damaged_bytes(path.read_bytes())))
-    tried(lambda: read_all(read_digikam(damaged)))
-
-
-TABLES = (
-    "AlbumRoots",
-    "Albums",
-    "Images",
-    "ImageInformation",
-    "Tags",
-    "TagProperties",
-    "ImageTags",
-    "ImageTagProperties",
-)
+TABLES = ("AlbumRoots", "Albums", "Images", "ImageInformation", "Tags", "TagProperties", "ImageTags")
 
 
 @given(
-    table=st.sampled_from(TABLES),
+    table=st.sampled_from((*TABLES, "ImageTagProperties")),
     column=st.integers(0, 9),
     value=st.one_of(
         st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=9), st.text(max_size=9)
     ),
 )
-@settings(max_examples=EXAMPLES, deadline=None)
+@hostile
 def test_any_value_anywhere_in_a_database_gives_names_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, table: str, column: int, value: object
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "whole.db"
-    if not path.exists():
-        photos_of_digikam(path)
-    changed = path.with_name("digikam4.db")
-    changed.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(changed)) as database:
-        names = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+    changed = tmp_path_factory.getbasetemp() / "digikam4.db"
+    changed.write_bytes(database())
+    with closing(sqlite3.connect(changed)) as there:
+        names = [name for _, name, *_ in there.execute(f"PRAGMA table_info({table})")]
         how = "CAST(? AS TEXT)" if isinstance(value, str) else "?"
         given = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
         # What a table refuses by itself is no other value.
         with suppress(sqlite3.Error):
-            database.execute(f"UPDATE OR IGNORE {table} SET {names[column % len(names)]} = {how}", (given,))
-        database.commit()
+            there.execute(f"UPDATE OR IGNORE {table} SET {names[column % len(names)]} = {how}", (given,))
+        there.commit()
     tried(lambda: read_all(read_digikam(changed)))

@@ -1,6 +1,11 @@
 """Every picture comes out upright and 8-bit; rubbish costs a sentence."""
 
 import io
+import struct
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +15,11 @@ from PIL import Image
 from tests.fixtures.photos import bomb
 
 from facesets.errors import UnreadableImage
-from facesets.imaging.decode import decode, decode_bytes
+from facesets.imaging import limits
+from facesets.imaging.decode import PictureMemory, decode, decode_bytes
 from facesets.imaging.limits import MOST_PIXELS
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 
 
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -25,13 +33,15 @@ def photo(lfw_photos: list[Path]) -> Image.Image:
     return Image.open(lfw_photos[0]).convert("RGB")
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_every_format_shows_the_same_picture(photo: Image.Image, form: str) -> None:
     image = photo.convert("P", palette=Image.Palette.ADAPTIVE) if form == "GIF" else photo
     pixels = decode_bytes(encoded(image, form)).pixels
     assert pixels.shape == (250, 250, 3)
     assert pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - np.asarray(photo)).mean() < 8
+    is_reduced = decode_bytes(encoded(image, form), least_edge=100).scale != (1, 1)
+    assert is_reduced == (form == "JPEG")
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "LA", "RGBA", "I;16", "I", "F", "1"])
@@ -61,31 +71,28 @@ def test_the_first_frame_of_an_animation_counts() -> None:
     assert decode_bytes(data).pixels[0, 0].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "HEIF", "WEBP", "AVIF", "GIF", "BMP"])
-def test_a_truncated_file_is_refused_with_a_reason(photo: Image.Image, form: str) -> None:
-    whole = encoded(photo, form)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_truncated_file_is_refused_with_a_reason_and_corrupt_bytes_give_a_picture_or_one(
+    photo: Image.Image, form: str
+) -> None:
+    whole = np.frombuffer(encoded(photo, form), np.uint8)
     for length in (10, len(whole) // 3, len(whole) // 2):
         with pytest.raises(UnreadableImage) as caught:
-            decode_bytes(whole[:length])
+            decode_bytes(whole[:length].tobytes())
         assert caught.value.reason
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "HEIF", "WEBP", "AVIF", "GIF", "BMP"])
-def test_corrupt_bytes_give_a_picture_or_a_reason_and_nothing_else(photo: Image.Image, form: str) -> None:
-    whole = np.frombuffer(encoded(photo, form), np.uint8)
     rng = np.random.default_rng(0)
     for _ in range(60):
         data = whole.copy()
         data[rng.integers(0, len(data), 20)] = rng.integers(0, 256, 20)
         try:
-            pixels = decode_bytes(data.tobytes()).pixels
+            assert decode_bytes(data.tobytes()).pixels.ndim == 3
         except UnreadableImage as error:
             assert error.reason
-        else:
-            assert pixels.ndim == 3
 
 
-def test_what_is_no_picture_says_so() -> None:
+def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="cannot be read"):
+        decode(tmp_path / "nowhere.jpg")
     with pytest.raises(UnreadableImage, match="empty"):
         decode_bytes(b"")
     with pytest.raises(UnreadableImage, match="not a picture"):
@@ -135,15 +142,6 @@ def test_a_reduced_picture_knows_the_size_of_the_whole(
     assert np.abs(reduced.pixels.astype(int) - np.asarray(smaller)).mean() < 3
 
 
-def test_only_jpegs_are_reduced(photo: Image.Image) -> None:
-    assert decode_bytes(encoded(photo.resize((1000, 1000)), "PNG"), least_edge=100).scale == (1, 1)
-
-
-def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableImage, match="cannot be read"):
-        decode(tmp_path / "nowhere.jpg")
-
-
 @pytest.mark.parametrize("mode", ["RGBA", "I;16"])
 def test_strips_leave_no_seam(mode: str) -> None:
     ramp = np.arange(700, dtype=np.uint16)[:, None].repeat(5, axis=1)
@@ -169,3 +167,118 @@ def test_a_jpeg_with_previews_behind_it_is_decoded_like_any_jpeg(least_edge: int
     found = decode_bytes(with_preview.getvalue(), least_edge=least_edge)
     assert (found.width, found.height) == (1200, 800)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
+# One picture costs a bounded time, whatever its bytes are.
+
+
+def saved(form: str, size: tuple[int, int] = (64, 64), **options: object) -> bytes:
+    noise = Image.effect_noise(size, 50).convert("P" if form == "GIF" else "RGB")
+    return encoded(noise, form, **options)
+
+
+def gif_that_never_begins() -> bytes:
+    """A GIF with nothing behind its header, such as a sparse file has."""
+    data = saved("GIF")
+    return data[: data.index(b",\0\0\0\0", 13)] + bytes(100_000_000)
+
+
+def png_of_many_parts() -> bytes:
+    """A PNG with hundreds of thousands of empty parts before its pixels."""
+    part = struct.pack(">I4s", 0, b"abCd") + struct.pack(">I", zlib.crc32(b"abCd"))
+    data = saved("PNG")
+    return data[:33] + part * 400_000 + data[33:]
+
+
+def jpeg_of_many_scans(scans: int) -> bytes:
+    """A progressive JPEG of which the last scan comes again and again."""
+    data = saved("JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
+@pytest.mark.slow
+def test_a_file_without_a_picture_is_given_up_soon() -> None:
+    began = time.thread_time()
+    with pytest.raises(UnreadableImage, match="not a picture"):
+        decode_bytes(gif_that_never_begins())
+    assert time.thread_time() - began < 20
+
+
+def test_a_decoder_that_reads_on_and_on_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_DECODE_S", 0.2)
+    with pytest.raises(UnreadableImage, match="seconds to decode"):
+        decode_bytes(png_of_many_parts())
+
+
+@pytest.mark.parametrize("scans", [600, 20_000])
+def test_a_jpeg_of_many_scans_is_refused(scans: int) -> None:
+    with pytest.raises(UnreadableImage, match="more than 500 scans"):
+        decode_bytes(jpeg_of_many_scans(scans))
+
+
+def test_usual_pictures_are_within_all_limits() -> None:
+    noise = bytes(range(256)) * 40 + b"\xff\xda" * 1000
+    pictures = [
+        saved("JPEG", progressive=True) + noise,
+        jpeg_of_many_scans(30),
+        saved("GIF", (2000, 1500)),
+        saved("GIF", save_all=True, append_images=[Image.new("P", (64, 64), n) for n in range(50)]),
+        saved("PNG"),
+    ]
+    assert all(decode_bytes(data).width >= 64 for data in pictures)
+
+
+# Memory for large pictures is used again, and never while anybody still sees it.
+
+
+SIZE = 5_000_000
+
+
+def address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def test_memory_comes_back_when_the_last_view_is_gone() -> None:
+    memory = PictureMemory()
+    whole = memory.take(SIZE)
+    where = address(whole)
+    view = whole.reshape(-1, 1000)[10:20].T[3:]
+    del whole
+    other = memory.take(SIZE)
+    assert address(other) != where
+    del view
+    assert address(memory.take(SIZE - 1000)) == where
+
+
+def test_a_small_picture_gets_no_large_memory() -> None:
+    memory = PictureMemory()
+    where = address(memory.take(4 * SIZE))
+    assert address(memory.take(SIZE)) != where
+
+
+def test_only_so_much_is_kept() -> None:
+    memory = PictureMemory(most_free_bytes=2 * SIZE)
+    lent = [memory.take(SIZE) for _ in range(5)]
+    assert memory.free_bytes == 0
+    lent.clear()
+    assert memory.free_bytes == 2 * SIZE
+
+
+def test_threads_never_share_memory() -> None:
+    memory = PictureMemory()
+    barrier = threading.Barrier(4)
+
+    def paint(colour: int) -> bool:
+        barrier.wait()
+        for _ in range(20):
+            picture = memory.take(SIZE).reshape(-1, 1000)
+            picture[:] = colour
+            view = picture[7:]
+            del picture
+            if not (view == colour).all():
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(paint, range(4)))

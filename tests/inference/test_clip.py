@@ -142,21 +142,21 @@ def test_the_identity_of_a_model_is_its_weights(tmp_path: Path, pack_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    "content",
     [
-        ("visual/preprocess_cfg.json", "{"),
-        ("visual/preprocess_cfg.json", "[]"),
-        ("visual/preprocess_cfg.json", '{"size": "large"}'),
-        ("visual/preprocess_cfg.json", '{"size": 32, "resize_mode": "melt"}'),
-        ("visual/preprocess_cfg.json", '{"size": 32, "std": [0, 0, 0]}'),
-        ("visual/preprocess_cfg.json", None),
+        None,
+        "{",
+        "[]",
+        '{"size": "large"}',
+        '{"size": 32, "resize_mode": "melt"}',
+        '{"size": 32, "std": [0, 0, 0]}',
     ],
 )
-def test_a_damaged_pack_is_said_to_be_damaged(tmp_path: Path, name: str, content: str | None) -> None:
+def test_a_damaged_pack_is_said_to_be_damaged(tmp_path: Path, content: str | None) -> None:
     path = make_clip(tmp_path / "tiny")
-    (path / name).unlink()
+    (path / "visual" / "preprocess_cfg.json").unlink()
     if content is not None:
-        (path / name).write_text(content)
+        (path / "visual" / "preprocess_cfg.json").write_text(content)
     with pytest.raises(DamagedFile, match="preprocess_cfg"):
         ClipVisual(read_clip(path))
 

@@ -133,50 +133,43 @@ def test_a_picture_waits_so_long_for_others_and_no_longer() -> None:
     assert inner.batches == [1]
 
 
-def test_a_failure_costs_the_picture_that_it_belongs_to() -> None:
-    describer = CollectingDescriber(Counting(refused=2), readers=4, runners=1, max_wait_s=60)
+class Faulty(Counting):
+    """Fails at several pictures at once, and at the first one for a reason of its own."""
 
-    def ask(number: int) -> bool:
-        try:
-            describer.describe([picture(number)], [WANTED])
-        except CannotInfer:
-            return False
-        return True
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(ask, range(4))) == [True, True, False, True]
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        if len(pictures) > 1:
+            raise CannotInfer("too many at once")
+        if pictures[0][0, 0, 0] == 0:
+            raise ValueError("bug")
+        return super().describe(pictures, wanted)
 
 
-def test_an_error_that_nobody_expects_reaches_whoever_waits() -> None:
-    describer = CollectingDescriber(Counting(refused=1, error=ValueError("bug")), readers=1, runners=1)
-    with pytest.raises(ValueError, match="bug"):
-        describer.describe([picture(1)], [WANTED])
-
-
-def test_nobody_waits_for_ever_where_pictures_fail_each_for_another_reason() -> None:
-    class Faulty(Counting):
-        def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-            if len(pictures) > 1:
-                raise CannotInfer("too many at once")
-            if pictures[0][0, 0, 0] == 0:
-                raise ValueError("bug")
-            return super().describe(pictures, wanted)
-
-    describer = CollectingDescriber(Faulty(), readers=3, runners=1, max_wait_s=60)
-    heard: list[str] = []
+@pytest.mark.parametrize(
+    ("inner", "answers"),
+    [
+        (Counting(refused=2), ["answer", "answer", "CannotInfer", "answer"]),
+        (Counting(refused=0, error=ValueError("bug")), ["ValueError"]),
+        (Faulty(), ["ValueError", "answer", "answer"]),
+    ],
+    ids=["as it is known", "as nobody expects it", "each for another reason"],
+)
+def test_a_failure_costs_the_picture_that_it_belongs_to_and_nobody_waits_for_ever(
+    inner: Counting, answers: list[str]
+) -> None:
+    describer = CollectingDescriber(inner, readers=len(answers), runners=1, max_wait_s=60)
+    heard: dict[int, str] = {}
 
     def ask(number: int) -> None:
         try:
             describer.describe([picture(number)], [WANTED])
-            heard.append("answer")
-        except ValueError:
-            heard.append("error")
+            heard[number] = "answer"
+        except (CannotInfer, ValueError) as error:
+            heard[number] = type(error).__name__
 
-    readers = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(3)]
-    for reader in readers:
-        reader.start()
-    wait_for(lambda: len(heard) == 3)
-    assert sorted(heard) == ["answer", "answer", "error"]
+    for number in range(len(answers)):
+        threading.Thread(target=ask, args=(number,), daemon=True).start()
+    wait_for(lambda: len(heard) == len(answers))
+    assert [heard[number] for number in range(len(answers))] == answers
 
 
 def test_its_threads_end_with_it() -> None:

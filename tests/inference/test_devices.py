@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from facesets.errors import CannotInfer
 from facesets.imaging.decode import decode
-from facesets.inference import detector, recognizer
+from facesets.inference import detector, recognizer, rewrite
 from facesets.inference.binding import FixedInput
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.inference.providers import PROVIDERS, why_not
-from facesets.inference.rewrite import PixelInput
+from facesets.inference.rewrite import PixelInput, rewritten
 from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -35,17 +35,20 @@ def noise(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 3, 112, 112)).astype(np.float32)
 
 
-@pytest.mark.slow
-def test_pixels_scaled_beside_the_network_give_the_same_faces(
-    pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["pixels are scaled beside the network", "there is more room than faces"])
+def test_the_same_faces_are_found_where(
+    pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     pack = read_pack(pack_dir)
-    pictures = [decode(path).pixels for path in lfw_photos[:8]]
+    pictures = [decode(path).pixels for path in lfw_photos[:6]]
     usual = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed(pictures)
-    monkeypatch.setattr(detector, "TAKES_PIXELS", (CPU,))
-    monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
-    as_on_a_gpu = LocalEmbedder(pack, det_size=640, min_det_score=0.5, images_per_run=4, faces_per_run=4)
-    for ours, theirs in zip(as_on_a_gpu.embed(pictures), usual, strict=True):
+    if "pixels" in how:
+        monkeypatch.setattr(detector, "TAKES_PIXELS", (CPU,))
+        monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
+    else:
+        monkeypatch.setattr(Session, "run_size", lambda _, count: count + 3)
+    other = LocalEmbedder(pack, det_size=640, min_det_score=0.5, images_per_run=4, faces_per_run=4)
+    for ours, theirs in zip(other.embed(pictures), usual, strict=True):
         assert len(ours) == len(theirs) > 0
         assert np.abs(ours.box - theirs.box).max() < 1e-3
         assert (ours.embedding * theirs.embedding).sum(axis=1).min() >= 0.999999
@@ -86,30 +89,9 @@ def test_a_gpu_gets_few_sizes_of_batches(recogniser: Session, pack_dir: Path) ->
     assert Session(read_pack(pack_dir).detector.path).run_size(1) == 1
 
 
-def test_more_room_than_faces_changes_no_vector(
-    pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pack = read_pack(pack_dir)
-    pictures = [decode(path).pixels for path in lfw_photos[:5]]
-    usual = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed(pictures)
-    monkeypatch.setattr(Session, "run_size", lambda _, count: count + 3)
-    roomy = LocalEmbedder(pack, det_size=640, min_det_score=0.5, images_per_run=4, faces_per_run=8)
-    for ours, theirs in zip(roomy.embed(pictures), usual, strict=True):
-        assert np.abs(ours.box - theirs.box).max() < 1e-3
-        assert (ours.embedding * theirs.embedding).sum(axis=1).min() >= 0.999999
-
-
-def test_input_that_lies_ready_gives_what_a_plain_run_gives(recogniser: Session) -> None:
+def test_input_that_lies_ready_for_each_thread_gives_what_a_plain_run_gives(recogniser: Session) -> None:
     bound = FixedInput(recogniser.raw, device="cpu")
-    batches = [noise(count, seed) for seed, count in enumerate((2, 1, 2, 4, 1))]
-    results = [bound.run(batch)[0] for batch in batches]
-    for batch, result in zip(batches, results, strict=True):
-        np.testing.assert_array_equal(result, recogniser.run(batch)[0])
-
-
-def test_threads_have_inputs_of_their_own(recogniser: Session) -> None:
-    bound = FixedInput(recogniser.raw, device="cpu")
-    batches = [noise(1, seed) for seed in range(16)]
+    batches = [noise(count, seed) for seed, count in enumerate((2, 1, 2, 4, 1) * 4)]
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda batch: bound.run(batch)[0], batches))
     for batch, result in zip(batches, results, strict=True):
@@ -162,3 +144,72 @@ def test_a_model_whose_data_lie_in_a_missing_file_is_refused_in_a_sentence(
     (tmp_path / "m.data").unlink()
     with pytest.raises(CannotInfer, match=r"m\.onnx cannot be loaded"):
         Session(tmp_path / "m.onnx")
+
+
+# A graph rewritten for speed computes the same.
+
+
+def outputs(model: str | bytes, batch: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    result: np.ndarray = session.run(None, {session.get_inputs()[0].name: batch})[0]
+    return result
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_the_recogniser_gives_the_same_without_prelu(
+    small_pack: Path, blocked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewrite, "_BLOCKED_LAYOUT", blocked)
+    path = small_pack / "w600k_mbf.onnx"
+    model = rewritten(path, prelu=True)
+    assert isinstance(model, bytes)
+    assert not any(node.op_type == "PRelu" for node in onnx.load_from_string(model).graph.node)
+    batch = np.random.default_rng(0).standard_normal((3, 3, 112, 112)).astype(np.float32)
+    ours, original = outputs(model, batch), outputs(str(path), batch)
+    if not blocked:
+        np.testing.assert_array_equal(ours, original)
+    off = np.linalg.norm(ours - original, axis=1) / np.linalg.norm(original, axis=1)
+    assert off.max() < 1e-5  # of which cosine similarity loses half the square
+
+
+@pytest.mark.parametrize(
+    ("slopes", "is_rewritten"), [([0.3, -2.0, 1.0], True), ([0.3, 1.5, 0.0], False), ([0.5], True)]
+)
+def test_only_slopes_for_which_it_is_exact_are_rewritten(
+    tmp_path: Path, slopes: list[float], is_rewritten: bool
+) -> None:
+    tensor = numpy_helper.from_array(np.array(slopes, np.float32).reshape(-1, 1, 1), "slope")
+    shape = [1, 3, 4, 4]
+    graph = helper.make_graph(
+        [helper.make_node("PRelu", ["x", "slope"], ["y"])],
+        "prelu",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [tensor],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    model = rewritten(tmp_path / "m.onnx", prelu=True)
+    assert isinstance(model, bytes) == is_rewritten
+    batch = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    np.testing.assert_array_equal(outputs(model, batch), outputs(str(tmp_path / "m.onnx"), batch))
+
+
+def test_a_model_without_prelu_is_loaded_from_its_file(small_pack: Path) -> None:
+    path = small_pack / "det_500m.onnx"
+    assert rewritten(path, prelu=True) == str(path)
+
+
+def test_a_network_that_takes_pixels_gets_the_same_numbers(small_pack: Path) -> None:
+    path = small_pack / "w600k_mbf.onnx"
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    numbers = cv2.dnn.blobFromImages(list(pictures), 1 / 127.5, mean=(127.5,) * 3, swapRB=False)
+    model = rewritten(path, pixels=PixelInput(112, 127.5, 127.5))
+    np.testing.assert_array_equal(outputs(model, pictures), outputs(str(path), numbers))
+
+
+def test_a_network_of_one_input_is_made_to_take_several(small_pack: Path) -> None:
+    model = rewritten(small_pack / "det_500m.onnx", free_batch=True, pixels=PixelInput(640, 127.5, 128))
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 640, 640, 3]
+    assert session.get_inputs()[0].type == "tensor(uint8)"

@@ -161,19 +161,6 @@ def test_keypoints_do_not_move_when_the_box_is_cut_off() -> None:
     assert found.kps[0].tolist() == [pytest.approx([1, 10], abs=1e-4)] * 5
 
 
-@pytest.mark.slow
-def test_several_pictures_in_one_run_give_what_each_gives_alone(open_pack: Path, group: Pixels) -> None:
-    pack = read_pack(open_pack)
-    pictures = [group, decode(ASTRONAUT).pixels, np.ascontiguousarray(group[:, ::-1])]
-    alone = LocalEmbedder(pack, det_size=320, min_det_score=0.5)
-    together = LocalEmbedder(pack, det_size=320, min_det_score=0.5, images_per_run=3, faces_per_run=5)
-    for one, many in zip(map(alone.detect, pictures), together.detect_all(pictures), strict=True):
-        assert len(one) == len(many) > 0
-        assert np.abs(one.box - many.box).max() < 1e-2
-    for a, b in zip(alone.embed(pictures), together.embed(pictures), strict=True):
-        assert (a.embedding * b.embedding).sum(axis=1).min() > 0.9999
-
-
 def test_the_detectors_file_takes_pictures_of_any_size(open_pack: Path) -> None:
     model = onnx.load(str(open_pack / "centerface.onnx"))
     weights = {tensor.name for tensor in model.graph.initializer}

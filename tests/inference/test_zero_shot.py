@@ -86,28 +86,30 @@ def test_what_a_picture_gets_does_not_depend_on_the_others(batch: int) -> None:
         assert np.concatenate([part[place] for part in parts]).tobytes() == confidence.tobytes()
 
 
-def test_single_keeps_the_best_tag_with_its_confidence() -> None:
-    found = axes(3).tags(towards(0.30, 0.32, 0.20))
-    assert (found.row.tolist(), found.tag.tolist()) == ([0], [11])
-    exact = softmax([30, 32, 20, 0])[1]
-    np.testing.assert_allclose(found.confidence, [exact], rtol=1e-5)
-
-
-def test_multi_keeps_every_tag_that_is_sure_enough() -> None:
-    found = axes(3, "multi", 0.2, none=False).tags(towards(0.31, 0.32, 0.20))
-    assert found.tag.tolist() == [10, 11]
-    np.testing.assert_allclose(found.confidence, softmax([31, 32, 20])[:2], rtol=1e-5)
-    assert not len(axes(3, "multi", 0.8, none=False).tags(towards(0.31, 0.32, 0.20)).tag)
-
-
-def test_a_picture_that_none_of_the_tags_fits_gets_none() -> None:
-    assert not len(axes(2).tags(towards(0.20, 0.22, 0.30)).tag)
-    assert axes(2).tags(towards(0.20, 0.31, 0.30)).tag.tolist() == [11]
-
-
-def test_a_best_tag_that_is_not_sure_enough_is_left_out() -> None:
-    assert not len(axes(3, least=0.9).tags(towards(0.30, 0.32, 0.20)).tag)
-
-
-def test_no_picture_gets_no_tag() -> None:
-    assert not len(axes(3).tags(np.empty((0, 8), np.float32)).tag)
+@pytest.mark.parametrize(
+    ("category", "cosines", "tags"),
+    [
+        (axes(3), (0.30, 0.32, 0.20), [11]),
+        (axes(3, "multi", 0.2, none=False), (0.31, 0.32, 0.20), [10, 11]),
+        (axes(3, "multi", 0.8, none=False), (0.31, 0.32, 0.20), []),
+        (axes(2), (0.20, 0.22, 0.30), []),
+        (axes(2), (0.20, 0.31, 0.30), [11]),
+        (axes(3, least=0.9), (0.30, 0.32, 0.20), []),
+    ],
+    ids=[
+        "the best one",
+        "of several all that are sure enough",
+        "which may be none",
+        "none where none of them fits",
+        "or the best before that",
+        "not the best if it is not sure enough",
+    ],
+)
+def test_a_picture_gets_tags_with_their_confidence(
+    category: ZeroShot, cosines: tuple[float, ...], tags: list[int]
+) -> None:
+    found = category.tags(towards(*cosines))
+    assert (found.row.tolist(), found.tag.tolist()) == ([0] * len(tags), tags)
+    (confidences,) = category.confidences(towards(*cosines))
+    np.testing.assert_allclose(found.confidence, confidences[0, [tag - 10 for tag in tags]], rtol=1e-6)
+    assert not len(category.tags(np.empty((0, 8), np.float32)).tag)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,28 +23,32 @@ from facesets.jobs import running, trials
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_targets
 from facesets.jobs.queueing import JobWork, Order, put, retry
-from facesets.jobs.schedule import Rhythm
 from facesets.jobs.trials import TriedServices
-from facesets.jobs.worker import work_off
 from facesets.store.postgres.claims import Claims
-from facesets.store.postgres.connection import Connection, Database, opened
+from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.job_list import find_job
 from facesets.store.postgres.queue.notes import WORKER_CLAIM, note_taker
-from facesets.store.postgres.queue.schema import look_into_queue
 from facesets.web.api.jobs import QueuedJobShape
 from facesets.work import Stop
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.notices import Heard, KeptNotices
-from tests.fixtures.program import run
-from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
+from tests.fixtures.program import Result, run
+from tests.fixtures.queued import (
+    Worker,
+    changed,
+    host,
+    make_pictures,
+    queue_index,
+    stored,
+    the_job,
+    work,
+)
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 
 def waits(session: Database, number: int) -> str:
-    job = session.run(lambda connection: find_job(connection, number))
-    assert job is not None
+    job = the_job(session, number)
     return worded(job.waits) if job.state == "waiting" else job.state
 
 
@@ -56,13 +60,11 @@ def heard(notices: KeptNotices) -> list[str]:
 @contextmanager
 def worked_off_beside(queue: Database, is_back: Event) -> Iterator[Host]:
     """A host whose worker ended beside what hangs until the event is set, which it is at the end."""
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    work_off_once = partial(work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    worker = Worker(queue)
     with ThreadPoolExecutor(1) as pool:
         try:
-            pool.submit(work_off_once).result(timeout=30)
-            yield here
+            pool.submit(worker.run, until_empty=True).result(timeout=30)
+            yield worker.here
         finally:
             is_back.set()
 
@@ -82,9 +84,9 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
     first, second = make_pictures(tmp_path / "first", 2), make_pictures(tmp_path / "second", 3, seed=1)
-    index = ("index", "--database", library_url, "--target")
-    assert run(*index, first, "--ml-uri", service.url).status == 0
-    number = int(run(*index, second, "--queue").out)
+    asked = ("index", "--target", first, "--ml-uri", service.url, "--database", library_url)
+    assert run(*asked).status == 0
+    number = queue_index(queue, second)
     with ml_service() as other:
         other.models = ("antelopev2",)
         said = heard(work(queue, other.url))
@@ -106,11 +108,10 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
 
 
 def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_its_own(
-    queue: Database, library_url: str, service: Service, tmp_path: Path
+    queue: Database, service: Service, tmp_path: Path
 ) -> None:
     add_person(Library(queue), "anna", 3)
-    photos = make_pictures(tmp_path / "photos", 2)
-    number = int(run("index", "--target", photos, "--queue", "--database", library_url).out)
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2))
     known = Library(queue).settings
     assert known is not None
     said = " ".join(heard(work(queue, service.url)))
@@ -120,12 +121,10 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
 
 @pytest.mark.slow
 def test_a_service_that_does_not_answer_is_waited_for(
-    queue: Database, library_url: str, service: Service, tmp_path: Path
+    queue: Database, service: Service, tmp_path: Path
 ) -> None:
-    photos = make_pictures(tmp_path / "photos", 2)
     with ml_service() as ended:
-        index = ("index", "--target", photos, "--ml-uri", ended.url, "--queue")
-        number = int(run(*index, "--database", library_url).out)
+        number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", ended.url)
     work(queue)
     assert waits(queue, number).endswith("does not answer.")
     work(queue, service.url)
@@ -133,37 +132,34 @@ def test_a_service_that_does_not_answer_is_waited_for(
 
 
 def test_photos_that_failed_with_a_service_are_done_by_the_same_worker_when_it_is_well(
-    queue: Database, library_url: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    queue: Database, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.remote.ml_service.WAITS_S", ())
     monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
-    photos = make_pictures(tmp_path / "photos", 50)
-    asked = ("index", "--target", photos, "--skip-clip", "--ml-uri", service.url, "--queue")
-    number = int(run(*asked, "--database", library_url).out)
+    number = queue_index(
+        queue, make_pictures(tmp_path / "photos", 50), "--skip-clip", "--ml-uri", service.url
+    )
     others = ["antelopev2"]
-    here, stop = host(Heard(lambda: setattr(service, "models", tuple(others)))), Stop()
-    models = Models(here, queue, stop, concurrency=2, provider="cpu")
-    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
-    job = queue.run(lambda connection: find_job(connection, number))
-    assert job is not None
+    worker = Worker(queue, host(Heard(lambda: setattr(service, "models", tuple(others)))), concurrency=2)
+    worker.work_off()
+    job = the_job(queue, number)
     assert (job.state, len(stored(queue))) == ("failed", 0)
     assert f"{service.url} answers, but fails at all that it is asked for" in job.reason
     assert "Does it have the model buffalo_l?" in job.reason
     others.clear()
     service.models = ()
     retry(queue, number)
-    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    worker.work_off()
     assert (waits(queue, number), len(stored(queue))) == ("done", 50)
 
 
 def test_the_service_that_a_job_names_is_tried_with_the_model_that_is_needed(
-    queue: Database, library_url: str, service: Service, tmp_path: Path
+    queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.models = ("antelopev2", "ViT-B-32__openai")
     first, second = make_pictures(tmp_path / "first", 1), make_pictures(tmp_path / "second", 1, seed=1)
-    queued = ("--ml-uri", service.url, "--queue", "--database", library_url)
-    faces = int(run("index", "--target", first, *queued).out)
-    scenes = int(run("index", "--target", second, "--skip-faces", *queued).out)
+    faces = queue_index(queue, first, "--ml-uri", service.url)
+    scenes = queue_index(queue, second, "--ml-uri", service.url, "--skip-faces")
     work(queue)
     why = f"{service.url} does not work with the model buffalo_l, which is used where none is named"
     assert f"{why}: load it there, or name another service when it is queued." in waits(queue, faces)
@@ -228,27 +224,18 @@ def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str)
     work(queue)
     last = "here: the optional part none-such is not installed."
     assert waits(queue, third) == f"No worker runs. The last one left it. {last}"
-
-    def age(connection: Connection) -> None:
-        look_into_queue(connection)
-        connection.execute("UPDATE takers SET noted_at = now() - interval '2 days'")
-
-    queue.run(age)
+    changed(queue, "UPDATE takers SET noted_at = now() - interval '2 days'")
     assert waits(queue, third) == "No worker runs."
 
 
 def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
-    queue: Database, library_url: str, service: Service, tmp_path: Path
+    queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.latency_s = 20.0
-    photos = make_pictures(tmp_path / "photos", 1)
-    indexing = int(run("index", "--target", photos, "--queue", "--database", library_url).out)
+    indexing = queue_index(queue, make_pictures(tmp_path / "photos", 1))
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
-    stop, notices = Stop(), KeptNotices()
-    here = host(notices, ml_uri=service.url)
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ended_when(lambda: waits(queue, other) == "failed", stop):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    notices = KeptNotices()
+    Worker(queue, host(notices, ml_uri=service.url)).until(lambda: waits(queue, other) == "failed")
     # Nothing was indexed that could be kept tidy; the service has not answered yet.
     assert service.asked == []
     tried = f"the machine-learning service {service.url} is being tried"
@@ -257,12 +244,10 @@ def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
 
 
 def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_takes_its_time(
-    queue: Database, library_url: str, service: Service, tmp_path: Path
+    queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.latency_s = 1.5
-    photos = make_pictures(tmp_path / "photos", 1)
-    asked = ("index", "--target", photos, "--skip-clip", "--queue", "--database", library_url)
-    number = int(run(*asked).out)
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 1), "--skip-clip")
     said = work(queue, service.url).remarks
     assert waits(queue, number) == "done"
     assert not any(line.startswith("Left to others") for line in said)
@@ -271,9 +256,7 @@ def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_
 def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
-    photos = make_pictures(tmp_path / "photos", 2)
-    asked = ("index", "--target", photos, "--ml-uri", service.url, "--skip-clip", "--queue")
-    number = int(run(*asked, "--database", library_url).out)
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", service.url, "--skip-clip")
     worker = ("worker", "--until-empty", "--database", library_url, "--jobs")
     assert run(*worker, "embed").status == 0
     # Its folders are for others to list.
@@ -281,9 +264,7 @@ def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     assert waits(queue, number).endswith(left_out)
     shown = run("jobs", "show", number, "--json", "--database", library_url).out
     assert json.loads(shown)["waits"].endswith(left_out)
-    job = queue.run(lambda connection: find_job(connection, number))
-    assert job is not None
-    assert QueuedJobShape.of(job).waits.endswith(left_out)
+    assert QueuedJobShape.of(the_job(queue, number)).waits.endswith(left_out)
     assert run(*worker, "index,embed").status == 0
     assert waits(queue, number) == "done"
 
@@ -330,37 +311,26 @@ def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_o
     wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")
 
 
-def by_hand(session: Database, text: str) -> None:
-    session.run(lambda connection: connection.execute(text.encode()))
-
-
 def test_a_worker_that_waits_for_room_on_the_disk_says_so_once_and_so_do_its_jobs(
     queue: Database, library_url: str
 ) -> None:
     add_person(Library(queue), "anna", 2)
     number = put(queue, Order("people centroids"))
-    by_hand(
+    changed(
         queue,
         """CREATE FUNCTION queue.no_room() RETURNS trigger LANGUAGE plpgsql AS
             $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$;
         CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON queue.procrastinate_workers
             FOR EACH ROW EXECUTE FUNCTION queue.no_room()""",
     )
-    stop, notices = Stop(), KeptNotices()
-    with opened(Database(library_url)) as session, ThreadPoolExecutor(1) as pool:
-        models = Models(host(), session, stop, concurrency=1, provider="cpu")
-        working = pool.submit(work_off, session, host(notices), models, Rhythm(HEARTBEAT_S), stop)
-        try:
-            wait_for(lambda: "The disk of the database is full" in waits(queue, number))
-            assert "Free some space" in run("jobs", "show", number, "--database", library_url).out
-            time.sleep(1.5)
-            said = [line for line in notices.notices if "is full. Free some space" in line]
-            assert len(said) == 1
-            by_hand(queue, "DROP TRIGGER no_room ON queue.procrastinate_workers")
-            wait_for(lambda: waits(queue, number) == "done")
-        finally:
-            stop.request()
-            working.result(timeout=30)
+    notices = KeptNotices()
+    with opened(Database(library_url)) as session, Worker(session, host(notices)).beside():
+        wait_for(lambda: "The disk of the database is full" in waits(queue, number))
+        assert "Free some space" in run("jobs", "show", number, "--database", library_url).out
+        time.sleep(1.5)
+        assert len([line for line in notices.notices if "is full. Free some space" in line]) == 1
+        changed(queue, "DROP TRIGGER no_room ON queue.procrastinate_workers")
+        wait_for(lambda: waits(queue, number) == "done")
 
 
 def with_pack(root: Path, name: str, pack: Path, chosen: str = "") -> Host:
@@ -372,15 +342,9 @@ def with_pack(root: Path, name: str, pack: Path, chosen: str = "") -> Host:
     return replace(here, name=name, conf=conf)
 
 
-def works(queue: Database, here: Host, stop: Stop) -> None:
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
-
-
 @pytest.mark.parametrize("is_set", [False, True])
 def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one_who_listed_them(
     queue: Database,
-    library_url: str,
     small_pack: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -388,9 +352,7 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
 ) -> None:
     lists = with_pack(tmp_path / "one", "open", small_pack, "open" if is_set else "")
     other = with_pack(tmp_path / "other", "buffalo_l", small_pack)
-    photos = make_pictures(tmp_path / "photos", 2)
-    index = ("index", "--target", photos, "--skip-clip", "--queue", "--database", library_url)
-    number = int(run(*index).out)
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--skip-clip")
     ended = Stop()
 
     def list_only(work: JobWork, models: Models) -> object:
@@ -400,16 +362,14 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "index_targets", list_only)
-        works(queue, lists, ended)
-    works(queue, other, Stop())
+        Worker(queue, lists, ended).work_off()
+    Worker(queue, other).work_off()
     assert stored(queue) == []
-    works(queue, lists, Stop())
+    Worker(queue, lists).work_off()
     known = Library(queue).settings
     assert known is not None
     assert (len(stored(queue)), known.pack) == (2, "open")
-    done = queue.run(find_job, number)
-    assert done is not None
-    assert done.state == "done"
+    assert waits(queue, number) == "done"
 
 
 def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
@@ -422,13 +382,20 @@ def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
         assert any("Using the model pack open" in worded(each) for each in notices.remarks) == says
 
 
-@pytest.mark.usefixtures("queue")
-def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
-    library_url: str, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def worker_with_gpu(
+    queue: Database, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Runs `worker --gpu` on a host that has the pack `open`."""
     with_pack(tmp_path, "open", small_pack)
     monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
+    return partial(run, "worker", "--gpu", "--until-empty", "--database", queue.conninfo)
+
+
+def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
+    worker_with_gpu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     answered = Event()
 
     def hangs(_wanted: str, _model: ModelFile) -> ProviderChoice:
@@ -437,19 +404,14 @@ def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
 
     monkeypatch.setattr(providers, "choose_provider", hangs)
     monkeypatch.setattr("facesets.cli.library.jobs._GPU_TRIED_S", 0.3)
-    done = run("worker", "--gpu", "--pack", "open", "--until-empty", "--database", library_url)
+    done = worker_with_gpu("--pack", "open")
     answered.set()
     assert done.status == 1
     assert "No GPU works here: trying it has not ended in 0 seconds. Leave out --gpu" in done.err
 
 
-@pytest.mark.usefixtures("queue")
 def test_a_gpu_is_tried_with_a_pack_that_is_said_to_be_chosen_only_where_none_is_named(
-    library_url: str, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worker_with_gpu: Callable[..., Result],
 ) -> None:
-    with_pack(tmp_path, "open", small_pack)
-    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
     for named, says in ((("--pack", "open"), False), ((), True)):
-        done = run("worker", "--gpu", *named, "--until-empty", "--database", library_url)
-        assert ("Using the model pack open" in done.err) == says
+        assert ("Using the model pack open" in worker_with_gpu(*named).err) == says

@@ -3,7 +3,6 @@
 import json
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,31 +13,27 @@ import pytest
 from facesets.assembly.commands import Needs
 from facesets.errors import AlreadyRunning, NotFound, WrongUsage, typed
 from facesets.installation import adding
-from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import Order, cancel, put, read_needs, retry, stored_needs
-from facesets.jobs.schedule import Rhythm, TimeOfDay
-from facesets.jobs.worker import work_off
+from facesets.jobs.schedule import TimeOfDay
 from facesets.path_map import PathMap
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
+from facesets.store.postgres.queue.job_list import count_jobs, list_jobs
 from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
-from facesets.store.postgres.queue.schema import look_into_queue
-from facesets.work import Stop
 from tests.fixtures.forked import forked
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service
 from tests.fixtures.program import Result, run
 from tests.fixtures.queued import (
-    HEARTBEAT_S,
+    Worker,
+    changed,
     galleries,
-    host,
     make_pictures,
     photos_of,
     stored,
+    the_job,
     with_queue,
     work,
-    worked_off,
 )
 from tests.fixtures.waiting import wait_for
 
@@ -186,23 +181,6 @@ def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> No
     assert put(queue, Order("cluster --dual"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("--jobs", "index,indices"), "indices"),
-        (("--pack", "buffalo_l"), "--gpu"),
-        (("--gpu", "--ml-uri", "http://127.0.0.1:9"), "--ml-uri"),
-    ],
-)
-@pytest.mark.usefixtures("queue")
-def test_a_worker_refuses_what_it_would_not_obey(
-    library_url: str, arguments: tuple[str, ...], reason: str
-) -> None:
-    done = run("worker", *arguments, "--until-empty", "--database", library_url)
-    assert done.status == 2
-    assert reason in done.err
-
-
 def test_a_gpu_is_tried_with_the_pack_of_the_library(queue: Database, library_url: str) -> None:
     add_person(Library(queue), "anna", 1)
     done = run("worker", "--gpu", "--until-empty", "--database", library_url)
@@ -232,30 +210,36 @@ def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> 
         cancel(queue, number)
     with pytest.raises(WrongUsage, match="has not failed"):
         retry(queue, number)
-    assert queue.run(lambda connection: find_job(connection, number)) is not None
-    assert queue.run(lambda connection: list_jobs(connection, limit=1))[0].state == "cancelled"
+    assert the_job(queue, number) == the_job(queue)
+    assert the_job(queue).state == "cancelled"
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("index", "--prune"), "--prune"),
-        (("index", "--assign"), "--assign"),
-        (("index", "--ml-uri", "http://anna:secret@host"), "password"),
-        (("index", "--provider", "cpu"), "--provider"),
-        (("index", "--max-batch", "8", "--body-model", "body.onnx"), "--body-model and --max-batch"),
-        (("enrich", "--provider", "cpu"), "--provider"),
-        (("describe",), "--yes"),
-        (("train", "--list"), "--queue"),
-        (("cluster", "out"), "--queue"),
-        (("enrich", "faces.npz"), "--queue"),
+        (("index", "--queue", "--prune"), "--prune"),
+        (("index", "--queue", "--assign"), "--assign"),
+        (("index", "--queue", "--ml-uri", "http://anna:secret@host"), "password"),
+        (("index", "--queue", "--provider", "cpu"), "--provider"),
+        (
+            ("index", "--queue", "--max-batch", "8", "--body-model", "body.onnx"),
+            "--body-model and --max-batch",
+        ),
+        (("enrich", "--queue", "--provider", "cpu"), "--provider"),
+        (("describe", "--queue"), "--yes"),
+        (("train", "--queue", "--list"), "--queue"),
+        (("cluster", "--queue", "out"), "--queue"),
+        (("enrich", "--queue", "faces.npz"), "--queue"),
+        (("worker", "--until-empty", "--jobs", "index,indices"), "indices"),
+        (("worker", "--until-empty", "--pack", "buffalo_l"), "--gpu"),
+        (("worker", "--until-empty", "--gpu", "--ml-uri", "http://127.0.0.1:9"), "--ml-uri"),
     ],
 )
-def test_what_makes_no_sense_in_a_queue_is_refused(
-    queue: Database, library_url: str, tmp_path: Path, arguments: tuple[str, ...], reason: str
+def test_what_makes_no_sense_in_a_queue_or_of_a_worker_is_refused(
+    queue: Database, tmp_path: Path, arguments: tuple[str, ...], reason: str
 ) -> None:
     target = ("--target", make_pictures(tmp_path, 1)) if arguments[0] == "index" else ()
-    done = run(*arguments, *target, "--queue", "--database", library_url)
+    done = run(*arguments, *target, "--database", queue.conninfo)
     assert done.status == 2
     assert reason in done.err
     assert "secret" not in done.err
@@ -266,11 +250,7 @@ def test_no_secret_is_kept_with_a_job(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
     photos = make_pictures(tmp_path / "photos", 1)
-    url = (
-        f"{library_url}&application_name=s3cret"
-        if "?" in library_url
-        else f"{library_url}?application_name=s3cret"
-    )
+    url = f"{library_url}{'&' if '?' in library_url else '?'}application_name=s3cret"
     facesets(url, "index", "--target", photos, "--ml-uri", service.url, "--queue")
     facesets(url, "cluster", "--queue")
     kept = queue.run(
@@ -290,20 +270,7 @@ def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Datab
     before = datetime.now().astimezone() - timedelta(minutes=2)
     schedule = {"daily": TimeOfDay(before.time())}
     for _ in range(2):
-        stop = Stop()
-        here = host()
-        models = Models(here, queue, stop, concurrency=1, provider="cpu")
-
-        def until_done(stop: Stop = stop) -> None:
-            try:
-                wait_for(lambda: set(count_jobs_in(queue)) == {"failed"})
-            finally:
-                stop.request()
-
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(until_done)
-            worked_off(queue, here, models, Rhythm(HEARTBEAT_S, schedule=schedule), stop)
-            waiting.result()
+        Worker(queue).until(lambda: set(count_jobs_in(queue)) == {"failed"}, schedule)
     # There are no faces that could be kept tidy.
     (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
     assert (job.what, job.state, job.options["tasks"]) == ("maintain", "failed", ["daily"])
@@ -316,24 +283,9 @@ def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Datab
     queue.run(partial(note_progress, job=number, stage="Indexing", done=5, total=9))
     # It got further than before.
     assert [queue.run(partial(note_death, job=number)) for _ in range(5)] == [1, 2, 3, 4, 5]
-
-    def take(connection: Connection) -> None:
-        look_into_queue(connection)
-        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", (number,))
-
-    queue.run(take)
-    stop = Stop()
-    with ThreadPoolExecutor(1) as pool:
-        here = host()
-        models = Models(here, queue, stop, concurrency=1, provider="cpu")
-        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
-        try:
-            wait_for(lambda: count_jobs_in(queue) == {"failed": 1})
-        finally:
-            stop.request()
-        working.result()
-    (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
-    assert "died at this job 6 times" in job.reason
+    changed(queue, "UPDATE procrastinate_jobs SET status = 'doing'")
+    Worker(queue).until(lambda: count_jobs_in(queue) == {"failed": 1})
+    assert "died at this job 6 times" in the_job(queue).reason
 
 
 @pytest.mark.slow

@@ -2,11 +2,14 @@
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from threading import Event
-from time import sleep
+from time import sleep, time
 from typing import Any
 
 import pytest
@@ -20,38 +23,51 @@ from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import JobWork, Order, cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
-from facesets.jobs.schedule import Rhythm
-from facesets.jobs.worker import work_off
 from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
-from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.claims import Claims, RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
+from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
-from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone, queues_with_work
+from facesets.store.postgres.queue.job_list import count_jobs, list_jobs
+from facesets.store.postgres.queue.notes import JOB_CLAIM, PART_OF_INDEX, left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from facesets.work import SilentProgress, Stop
+from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.library_people import add_person
-from tests.fixtures.ml_service import ml_service
+from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.notices import Heard, KeptNotices
 from tests.fixtures.program import run
-from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
+from tests.fixtures.queued import (
+    HEARTBEAT_S,
+    Worker,
+    changed,
+    host,
+    make_pictures,
+    photos_of,
+    queue_index,
+    stored,
+    the_job,
+    with_queue,
+    work,
+)
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
 
 
-def the_job(session: Database) -> JobLine:
-    return session.run(lambda connection: list_jobs(connection, limit=1))[0]
+@pytest.fixture
+def clustering(queue: Database) -> int:
+    """A job that waits."""
+    add_person(Library(queue), "anna", 3)
+    return put(queue, Order("cluster"))
 
 
 def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Database) -> None:
     add_person(Library(queue), "anna", 3)
     put(queue, Order("maintain", {"tasks": ["daily"]}))
     stop = Stop()
-    here = host(Heard(stop.request))
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    Worker(queue, host(Heard(stop.request)), stop).work_off(until_empty=False)
     assert the_job(queue).state == "waiting"
     work(queue)
     job = the_job(queue)
@@ -60,17 +76,15 @@ def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Data
 
 
 def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
-    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cancelled_then_put(session: Database, *told: Any) -> None:
         cancel(queue, number)
         put_parts(session, *told)
 
     monkeypatch.setattr(indexing, "put_parts", cancelled_then_put)
-    photos = make_pictures(tmp_path / "photos", 6)
     with ml_service() as service:
-        asked = ("index", "--target", photos, "--ml-uri", service.url)
-        number = int(run(*asked, "--queue", "--database", library_url).out)
+        number = queue_index(queue, make_pictures(tmp_path / "photos", 6), "--ml-uri", service.url)
         work(queue, service.url)
     job = the_job(queue)
     assert (job.state, job.parts.waiting, job.parts.done) == ("cancelled", 0, 0)
@@ -79,33 +93,22 @@ def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
 
 def test_a_cancelled_job_whose_worker_died_is_cancelled_and_not_failed(queue: Database) -> None:
     number = put(queue, Order("cluster"))
-    taken(queue, number)
+    changed(queue, TAKEN)
     cancel(queue, number)
     assert the_job(queue).state == "running"
-    stop = Stop()
-    here = host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ended_when(lambda: the_job(queue).state != "running", stop):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    Worker(queue).until(lambda: the_job(queue).state != "running")
     assert the_job(queue).state == "cancelled"
 
 
 def test_a_job_that_was_cancelled_when_it_failed_can_be_done_again(queue: Database) -> None:
     number = put(queue, Order("cluster"))
-
-    def fail(connection: Connection) -> None:
-        look_into_queue(connection)
-        # As procrastinate leaves a job that was cancelled in the moment in which it was given back.
-        connection.execute(
-            "UPDATE procrastinate_jobs SET status = 'failed', abort_requested = true WHERE id = %s", (number,)
-        )
-
-    queue.run(fail)
+    # As procrastinate leaves a job that was cancelled in the moment in which it was given back.
+    changed(queue, "UPDATE procrastinate_jobs SET status = 'failed', abort_requested = true")
     assert retry(queue, number).state == "waiting"
 
 
 def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
-    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.jobs.running.AGAIN_IN_S", 0.1)
     monkeypatch.setattr("facesets.jobs.hosts._ASKED_AGAIN_AFTER_S", 0.0)
@@ -116,12 +119,8 @@ def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
             photos.rename(tmp_path / "away")
 
     with ml_service() as service:
-        asked = ("index", "--target", photos, "--ml-uri", service.url)
-        assert run(*asked, "--queue", "--database", library_url).status == 0
-        stop = Stop()
-        here = host(Heard(unmount))
-        models = Models(here, queue, stop, concurrency=1, provider="cpu")
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+        queue_index(queue, photos, "--ml-uri", service.url)
+        Worker(queue, host(Heard(unmount))).work_off()
         assert (the_job(queue).parts.waiting, the_job(queue).done) == (1, 0)
         (tmp_path / "away").rename(photos)
         wait_for(lambda: bool(queue.run(queues_with_work)))
@@ -157,33 +156,25 @@ def test_a_job_for_which_the_server_has_no_session_says_so(
 
     monkeypatch.setattr(Database, "another", full)
     monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
-    number = put(queue, Order("cluster"))
+    put(queue, Order("cluster"))
     work(queue)
-    job = queue.run(lambda connection: find_job(connection, number))
-    assert job is not None
+    job = the_job(queue)
     assert (job.state, job.where, job.reason) == ("failed", "here", "All connections are in use.")
 
 
 def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:
     number = put(queue, Order("index"))
     put_parts(queue, [Order(PART_OF_INDEX)], number, [1])
-
-    def fail(connection: Connection) -> None:
-        look_into_queue(connection)
-        connection.execute("UPDATE procrastinate_jobs SET status = 'failed'")
-
-    queue.run(fail)
+    changed(queue, "UPDATE procrastinate_jobs SET status = 'failed'")
     retry(queue, number)
     assert {str(state): count for state, count in queue.run(count_jobs).items()} == {"waiting": 2}
 
 
 @pytest.mark.parametrize("at_last_moment", [False, True])
 def test_a_job_that_was_busy_while_the_same_was_queued_is_done_all_the_same(
-    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch, at_last_moment: bool
+    queue: Database, clustering: int, monkeypatch: pytest.MonkeyPatch, at_last_moment: bool
 ) -> None:
     monkeypatch.setattr("facesets.jobs.running.AGAIN_IN_S", 0.1)
-    add_person(Library(queue), "anna", 3)
-    first = put(queue, Order("cluster"))
     queued: list[int] = []
 
     def queue_again() -> None:
@@ -199,118 +190,83 @@ def test_a_job_that_was_busy_while_the_same_was_queued_is_done_all_the_same(
 
     if at_last_moment:
         monkeypatch.setattr("facesets.jobs.worker.TryAgain", QueuedAgain)
-    stop = Stop()
-    here = host(KeptNotices() if at_last_moment else Heard(queue_again))
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with (
-        opened(Database(library_url)) as other,
-        RunLock(other, "cluster"),
-        ended_when(lambda: state_of(queue, first) == "waiting" and bool(queued), stop),
-    ):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    worker = Worker(queue, host(KeptNotices() if at_last_moment else Heard(queue_again)))
+    with opened(Database(queue.conninfo)) as other, RunLock(other, "cluster"):
+        worker.until(lambda: the_job(queue, clustering).state == "waiting" and bool(queued))
     # The first was busy, and waits for a moment before it is tried again.
     wait_for(lambda: bool(queue.run(queues_with_work)))
     work(queue)
-    assert [state_of(queue, each) for each in (first, *queued)] == ["done", "done"]
+    assert [the_job(queue, each).state for each in (clustering, *queued)] == ["done", "done"]
 
 
-def test_a_job_whose_worker_died_while_the_same_was_queued_is_done_all_the_same(queue: Database) -> None:
-    add_person(Library(queue), "anna", 3)
-    first = put(queue, Order("cluster"))
-    taken(queue, first)
+def test_a_job_whose_worker_died_while_the_same_was_queued_is_done_all_the_same(
+    queue: Database, clustering: int
+) -> None:
+    changed(queue, TAKEN)
     second = put(queue, Order("cluster"))
-    stop = Stop()
-    here = host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ended_when(lambda: state_of(queue, second) == "done", stop):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
-    assert state_of(queue, first) == "done"
+    Worker(queue).until(lambda: the_job(queue, second).state == "done")
+    assert the_job(queue, clustering).state == "done"
 
 
+@pytest.mark.usefixtures("clustering")
 def test_a_job_whose_worker_lives_and_could_not_say_what_came_of_it_is_done_again(queue: Database) -> None:
-    add_person(Library(queue), "anna", 3)
-    number = put(queue, Order("cluster"))
+    changed(queue, *by_one_that_lives_in("1 day"))
+    Worker(queue).until(lambda: the_job(queue).state == "done")
 
-    def by_a_living_one(connection: Connection) -> None:
-        look_into_queue(connection)
-        connection.execute(
-            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')"
-        )
-        connection.execute(
-            "UPDATE procrastinate_jobs SET worker_id = (SELECT max(id) FROM procrastinate_workers)"
-        )
 
-    queue.run(by_a_living_one)
-    taken(queue, number)
-    stop = Stop()
-    here = host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ended_when(lambda: state_of(queue, number) == "done", stop):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
-    assert state_of(queue, number) == "done"
+@dataclass
+class Computing:
+    """What a job computes, until it may end."""
+
+    begun: Event = field(default_factory=Event)
+    go_on: Event = field(default_factory=Event)
+
+    def __call__(self, work: JobWork) -> Result:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE_S)
+        return Result(at=str(work.session.run(now)))
+
+
+@pytest.fixture
+def computing(monkeypatch: pytest.MonkeyPatch) -> Computing:
+    """That is what `train` does."""
+    found = Computing()
+    monkeypatch.setitem(VERBS, "train", Verb(found))
+    return found
 
 
 def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_worker(
-    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+    queue: Database, library_url: str, computing: Computing
 ) -> None:
-    begun, go_on = Event(), Event()
-
-    def compute(work: JobWork) -> Result:
-        begun.set()
-        assert go_on.wait(PATIENCE_S)
-        return Result(at=str(work.session.run(now)))
-
-    monkeypatch.setitem(VERBS, "cluster", Verb(compute))
-    number = put(queue, Order("cluster"))
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with opened(Database(library_url)) as other, ThreadPoolExecutor(1) as pool:
-        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
-        try:
-            assert begun.wait(PATIENCE_S)
+    put(queue, Order("train"))
+    with opened(Database(library_url)) as other:
+        with Worker(queue).beside():
+            assert computing.begun.wait(PATIENCE_S)
             other.run(drop_other_sessions)
             # As the worker does each second.
             queue.run(now)
             assert other.run(lambda connection: left_alone(connection, 0.0)) == set()
-        finally:
-            go_on.set()
-            stop.request()
-        working.result()
-        assert state_of(other, number) == "done"
+            computing.go_on.set()
+        assert the_job(other).state == "done"
 
 
 def test_a_worker_whose_signs_of_life_end_keeps_the_job_that_it_is_at(
-    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+    queue: Database, library_url: str, computing: Computing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on = Event(), Event()
-
-    def compute(_work: JobWork) -> Result:
-        begun.set()
-        assert go_on.wait(PATIENCE_S)
-        return Result()
-
     async def lost(_manager: JobManager, _worker_id: int) -> None:
         # As a server does that is away for that moment; nobody sees that procrastinate ends its task then.
         raise ConnectorException
 
-    monkeypatch.setitem(VERBS, "train", Verb(compute))
     monkeypatch.setattr(JobManager, "update_heartbeat", lost)
-    number = put(queue, Order("train"))
-    stop, here = Stop(), host()
-    with opened(Database(library_url)) as other, ThreadPoolExecutor(2) as pool:
-        for session in (queue, other):
-            models = Models(here, session, stop, concurrency=1, provider="cpu")
-            pool.submit(work_off, session, here, models, Rhythm(HEARTBEAT_S), stop)
-        try:
-            assert begun.wait(PATIENCE_S)
-            wait_for(lambda: silent(other))
-            # Another one looks for jobs of the dead as often as it gives signs of life.
-            sleep(4 * HEARTBEAT_S)
-            assert (state_of(other, number), other.run(deaths)) == ("running", 0)
-        finally:
-            go_on.set()
-            wait_for(lambda: state_of(other, number) == "done")
-            stop.request()
+    put(queue, Order("train"))
+    with opened(Database(library_url)) as other, Worker(queue).beside(), Worker(other).beside():
+        assert computing.begun.wait(PATIENCE_S)
+        wait_for(lambda: silent(other))
+        # Another one looks for jobs of the dead as often as it gives signs of life.
+        sleep(4 * HEARTBEAT_S)
+        assert (the_job(other).state, other.run(deaths)) == ("running", 0)
+        computing.go_on.set()
+        wait_for(lambda: the_job(other).state == "done")
 
 
 def deaths(connection: Connection) -> int:
@@ -348,24 +304,16 @@ def test_a_worker_goes_on_giving_signs_of_life_after_one_that_failed(
         await as_usual(self, worker_id)
 
     monkeypatch.setattr(JobManager, "update_heartbeat", give)
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ended_when(lambda: len(given) > 2, stop):
-        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    Worker(queue).until(lambda: len(given) > 2)
 
 
 def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_away_for_a_moment(
-    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+    queue: Database, library_url: str, computing: Computing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, failed = Event(), Event(), Event()
-
-    def compute(_work: JobWork) -> Result:
-        begun.set()
-        assert go_on.wait(PATIENCE_S)
-        return Result()
+    failed = Event()
 
     def due_meanwhile(*_when: object) -> dict[str, datetime]:
-        return {"daily": datetime(2027, 6, 1, 3, tzinfo=UTC)} if begun.is_set() else {}
+        return {"daily": datetime(2027, 6, 1, 3, tzinfo=UTC)} if computing.begun.is_set() else {}
 
     async def defer(self: JobManager, *job: Any, **how: Any) -> int | None:
         if not failed.is_set():
@@ -374,20 +322,12 @@ def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_
         return await as_usual(self, *job, **how)
 
     as_usual = JobManager.defer_periodic_job
-    monkeypatch.setitem(VERBS, "train", Verb(compute))
     monkeypatch.setattr("facesets.jobs.worker.due", due_meanwhile)
     monkeypatch.setattr(JobManager, "defer_periodic_job", defer)
     put(queue, Order("train"))
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with opened(Database(library_url)) as other, ThreadPoolExecutor(1) as pool:
-        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
-        try:
-            wait_for(lambda: the_job(other).what.startswith("maintain"))
-        finally:
-            stop.request()
-            go_on.set()
-        working.result()
+    with opened(Database(library_url)) as other, Worker(queue).beside():
+        wait_for(lambda: the_job(other).what.startswith("maintain"))
+        computing.go_on.set()
 
 
 def drop_other_sessions(connection: Connection) -> None:
@@ -398,19 +338,17 @@ def drop_other_sessions(connection: Connection) -> None:
     )
 
 
-def taken(session: Database, number: int) -> None:
-    """Let a job be as a worker leaves it that dies in the moment in which it took it."""
-
-    def take(connection: Connection) -> None:
-        look_into_queue(connection)
-        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", (number,))
-
-    session.run(take)
+TAKEN = "UPDATE procrastinate_jobs SET status = 'doing'"
+"""As a worker leaves a job that dies in the moment in which it took it."""
 
 
-def state_of(session: Database, number: int) -> str:
-    job = session.run(lambda connection: find_job(connection, number))
-    return "" if job is None else job.state
+def by_one_that_lives_in(interval: str) -> tuple[str, ...]:
+    """Let a worker have taken the job that gave its last sign of life so much later."""
+    return (
+        f"INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '{interval}')",
+        "UPDATE procrastinate_jobs SET worker_id = (SELECT max(id) FROM procrastinate_workers)",
+        TAKEN,
+    )
 
 
 @pytest.mark.parametrize(
@@ -424,7 +362,6 @@ def state_of(session: Database, number: int) -> str:
 )
 def test_a_reason_is_kept_and_shown_as_one_harmless_line(
     queue: Database,
-    library_url: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     words: str,
@@ -439,8 +376,169 @@ def test_a_reason_is_kept_and_shown_as_one_harmless_line(
     monkeypatch.setitem(VERBS, "cluster", Verb(fail))
     number = put(queue, Order("cluster"))
     work(queue)
-    told = run("jobs", "show", number, "--json", "--database", library_url).out
+    told = run("jobs", "show", number, "--json", "--database", queue.conninfo).out
     reason = json.loads(told)["reason"]
     assert reason.startswith(f"Leave out --ml-uri. The service said: {shown}")
     assert reason.isprintable()
     assert len(reason) < 5000
+
+
+def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(
+    queue: Database, library_url: str, clustering: int
+) -> None:
+    changed(queue, TAKEN)
+    assert the_job(queue).waits == ""
+    changed(queue, "UPDATE procrastinate_events SET at = at - interval '6 seconds'")
+    assert the_job(queue).waits == "No worker is at it right now; one that can do it goes on."
+    with opened(Database(library_url)) as other:
+        Claims(other, JOB_CLAIM).take([str(clustering)])
+        assert the_job(queue).waits == ""
+    # The server ends a session that was closed a moment later.
+    wait_for(lambda: bool(the_job(queue).waits))
+    work(queue)
+    assert (the_job(queue).state, the_job(queue).waits) == ("done", "")
+
+
+@pytest.mark.usefixtures("clustering")
+def test_a_job_is_done_that_a_host_put_off_whose_clock_is_ahead(queue: Database) -> None:
+    changed(queue, "UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 hour'")
+    work(queue)
+    assert the_job(queue).state == "done"
+
+
+@pytest.mark.usefixtures("clustering")
+def test_a_job_is_taken_up_though_the_clock_of_the_server_was_set_back_since_its_worker_took_it(
+    queue: Database,
+) -> None:
+    in_an_hour = "UPDATE procrastinate_events SET at = now() + interval '1 hour'"
+    changed(queue, *by_one_that_lives_in("1 hour"), in_an_hour)
+    assert the_job(queue).took_s == 0.0
+    work(queue)
+    assert the_job(queue).state == "done"
+
+
+@pytest.mark.usefixtures("clustering")
+def test_a_worker_whose_clock_is_ahead_does_at_once_what_it_takes_up(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(time() + 3600, tz)
+
+    monkeypatch.setattr("facesets.jobs.worker.datetime", Ahead)
+    changed(queue, TAKEN, "UPDATE procrastinate_events SET at = at - interval '1 minute'")
+    work(queue)
+    assert the_job(queue).state == "done"
+
+
+def test_what_a_later_version_queues_is_left_to_it(queue: Database) -> None:
+    number, other = put(queue, Order("paint")), put(queue, Order("train"))
+    of_later = """UPDATE procrastinate_jobs SET args = jsonb_set(args, '{needs,folders}', '{"all": true}')
+        WHERE task_name = 'train'"""
+    changed(queue, of_later)
+    said = work(queue).remarks
+    assert "Left to others: paint, for this version of facesets does not know it." in said
+    assert the_job(queue, number).state == "waiting"
+    assert "this version of facesets does not know it" in the_job(queue, number).waits
+    assert "this version of facesets does not know what it needs" in the_job(queue, other).waits
+
+
+def test_a_worker_that_runs_for_long_deletes_what_ended_weeks_ago(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.jobs.worker._TIDIED_EVERY_S", 0.5)
+    with Worker(queue).beside():
+        wait_for(lambda: workers(queue) == 1)
+        old, new = cancelled(queue, "cluster"), cancelled(queue, "assign")
+        age(queue, old, 15)
+        age(queue, new, 13)
+        wait_for(lambda: [job.id for job in queue.run(lambda c: list_jobs(c, limit=9))] == [new])
+
+
+def cancelled(session: Database, command: str) -> int:
+    return cancel(session, put(session, Order(command))).id
+
+
+def age(session: Database, number: int, days: int) -> None:
+    """Let what happened to a job have happened so many days ago."""
+    statement = "UPDATE queue.procrastinate_events SET at = at - make_interval(days => %s) WHERE job_id = %s"
+    session.run(lambda connection: connection.execute(statement, (days, number)))
+
+
+def workers(session: Database) -> int:
+    def counted(connection: Connection) -> int:
+        row = connection.execute("SELECT count(*) FROM queue.procrastinate_workers").fetchone()
+        return int(row[0]) if row else 0
+
+    return session.run(counted)
+
+
+@contextmanager
+def worker(url: str) -> Iterator[ForkedRun]:
+    line = ("worker", "--database", url, "--heartbeat", HEARTBEAT_S, "--concurrency", 2)
+    with forked(*line) as process:
+        yield process
+
+
+@contextmanager
+def asked_slowly(url: str, photos: Path, latency_s: float) -> Iterator[tuple[Database, Service]]:
+    """A library in which it is queued that photos are indexed by a service that takes its time."""
+    with ml_service() as service, with_queue(url) as session:
+        service.latency_s = latency_s
+        queue_index(session, photos, "--ml-uri", service.url, "--skip-clip")
+        yield session, service
+
+
+@pytest.mark.slow
+def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_path: Path) -> None:
+    photos = make_pictures(tmp_path / "photos", 300)
+    with asked_slowly(library_url, photos, 0.02) as (session, service):
+        with worker(library_url) as first, worker(library_url) as second:
+            wait_for(lambda: len(stored(session)) > 20 or second.poll() is not None)
+            first.send_signal(signal.SIGKILL)
+            wait_for(lambda: the_job(session).state not in ("waiting", "running"))
+            assert second.poll() is None
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0, second.written()
+        job = the_job(session)
+        assert (job.state, job.done, job.total, job.parts.done) == ("done", 300, 300, 5)
+        assert [path for path, _, _ in stored(session)] == sorted(map(str, photos.rglob("*.jpg")))
+        assert {faces for _, _, faces in stored(session)} == {1}
+        assert session.run(find_problems) == []
+        # A batch that was at hand when the worker died is asked for again, and nothing else.
+        assert len(photos_of(service)) <= 300 + 2 * 50
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_rest_back(
+    library_url: str, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 100)
+    with asked_slowly(library_url, photos, 0.05) as (session, service):
+        with worker(library_url) as process:
+            wait_for(lambda: len(photos_of(service)) > 10)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            seen = len(photos_of(service))
+            assert "Traceback" not in process.written()[1]
+        assert the_job(session).parts.waiting == 2
+        assert seen < 100
+        assert len(stored(session)) == seen
+        assert the_job(session).done <= seen
+        service.latency_s = 0.0
+        work(session)
+        assert the_job(session).state == "done"
+        assert len(photos_of(service)) == len(stored(session)) == 100
+
+
+@pytest.mark.slow
+def test_a_running_job_ends_cleanly_when_it_is_cancelled(library_url: str, tmp_path: Path) -> None:
+    photos = make_pictures(tmp_path / "photos", 100)
+    with asked_slowly(library_url, photos, 0.1) as (session, service):
+        with worker(library_url) as process:
+            wait_for(lambda: len(photos_of(service)) > 4)
+            assert run("jobs", "cancel", the_job(session).id, "--database", library_url).status == 0
+            wait_for(lambda: the_job(session).state == "cancelled")
+            assert process.poll() is None
+        assert len(stored(session)) < 100

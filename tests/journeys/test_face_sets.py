@@ -30,10 +30,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, pack_dir: 
     return root
 
 
-def last_line(done: Result) -> str:
-    return done.err.strip().splitlines()[-1]
-
-
 @pytest.mark.slow
 def test_a_folder_of_photos_becomes_bundles_in_four_commands(
     embedded: Path, pack_dir: Path, tmp_path: Path
@@ -69,16 +65,6 @@ def test_a_log_begins_with_what_is_done_unless_it_is_to_be_quiet(
     done = run("cluster", cache, out, "--no-sheet", "--threshold", "0.5")
     assert done.err.splitlines()[0] == f"Started: facesets cluster {cache} '{out}'"
     assert run("cluster", cache, out, "--no-sheet", "-q").err == ""
-
-
-def test_dedup_and_show_speak_json_and_nothing_else(embedded: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "faces.npz"
-    shutil.copy2(embedded / "faces.npz", cache)
-    done = run("dedup", cache, "--json")
-    assert (done.status, json.loads(done.out)["images"]) == (0, 24)
-    assert (tmp_path / "faces.npz.duplicates.json").is_file()
-    assert json.loads(run("show", cache, "--json").out)["facts"]["images"] == 24
-    assert "24" in run("show", cache).out
 
 
 def test_names_from_files_reach_the_terminal_as_harmless_lines(
@@ -122,25 +108,18 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("line", "said"),
     [
-        (("cluster", "nothing.npz", "out"), "no cache"),
-        (("refine", "nothing.npz", "out", "--min-faces", 0), "--min-faces must be"),
-        (("sheet", "nothing.json"), "no manifest"),
-        (("show", "nothing.json"), "no manifest"),
-        (("verify-bundle", "nothing.fsz"), "no bundle at"),
-        (("verify-bundle", "."), "no bundle in"),
+        ("sheet nothing.json", "no manifest"),
+        ("show nothing.json", "no manifest"),
+        ("verify-bundle nothing.fsz", "no bundle at"),
+        ("verify-bundle .", "no bundle in"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_status_2(
-    tmp_path: Path, pack_dir: Path, arguments: tuple[object, ...], said: str
-) -> None:
-    given = [pack_dir if argument == "PACK" else argument for argument in arguments]
-    done = run(*given, cwd=tmp_path)
-    assert done.status == 2
-    assert said in last_line(done)
-    assert "Traceback" not in done.err
-    assert done.out == ""
+def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, said: str) -> None:
+    done = run(*line.split(), cwd=tmp_path)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
 
 
 def test_a_result_grows_and_a_run_is_taken_back(
@@ -150,13 +129,8 @@ def test_a_result_grows_and_a_run_is_taken_back(
     shutil.copy2(embedded / "faces.npz", cache)
     assert run("cluster", cache, raw, "--no-sheet").status == 0
     before = {str(path): path.read_bytes() for path in files_in(raw)}
-    more = copy_photos(
-        [
-            *sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[8:10],
-            *sorted((lfw_dir / "Bob_Hope").glob("*"))[:2],
-        ],
-        tmp_path / "more",
-    )
+    known, stranger = (sorted((lfw_dir / name).glob("*.jpg")) for name in ("Hugo_Chavez", "Bob_Hope"))
+    more = copy_photos([*known[8:10], *stranger[:2]], tmp_path / "more")
     assert run("embed", more, cache, "--pack", pack_dir).status == 0
     done = run("extend", cache, raw, "--no-sheet", "--json")
     assert done.status == 0, done.err
@@ -172,8 +146,7 @@ def test_a_result_grows_and_a_run_is_taken_back(
     assert undone.status == 0, undone.err
     assert {str(path): path.read_bytes() for path in files_in(raw)} == before
     refused = run("undo", raw, "2")
-    assert refused.status == 2
-    assert "there are: 0001-cluster" in last_line(refused)
+    assert (refused.status, "there are: 0001-cluster" in refused.err) == (2, True)
 
 
 def test_suggested_commands_are_typed_as_they_stand(embedded: Path, tmp_path: Path) -> None:

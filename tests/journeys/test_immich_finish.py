@@ -1,6 +1,7 @@
 """From what was staged to new people, by one command that can be run again and again."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,13 @@ from tests.fixtures.waiting import PATIENCE_S, wait_for
 from facesets.files import FileLock
 from facesets.store.npz.cache import Cache
 
-pytestmark = pytest.mark.usefixtures("networks_once")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 
 @pytest.fixture
 def staged(lfw_dir: Path, tmp_path: Path) -> Path:
     """Photos of one person, staged from a server."""
-    people = sorted((folder for folder in lfw_dir.iterdir() if folder.is_dir()), key=lambda f: f.name)
-    person = max(people, key=lambda folder: len(list(folder.glob("*.jpg"))))
+    person = max(sorted(lfw_dir.iterdir()), key=lambda folder: len(list(folder.glob("*.jpg"))))
     photos = [
         photo(
             number,
@@ -56,7 +56,6 @@ def states(result: Result) -> list[Any]:
     return [step["state"] for step in json.loads(result.out)["steps"]]
 
 
-@pytest.mark.slow
 def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: Path, pack_dir: Path) -> None:
     planned = finish(staged, pack_dir, "--dry-run")
     assert (planned.status, states(planned)) == (0, ["to do", "to do"])
@@ -80,7 +79,6 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     assert KEY not in log + done.err + done.out
 
 
-@pytest.mark.slow
 def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: Path, pack_dir: Path) -> None:
     failed = finish(staged, pack_dir / "nowhere")
     assert failed.status == 2
@@ -94,7 +92,6 @@ def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: 
     assert states(finish(staged, pack_dir)) == ["done", "done"]
 
 
-@pytest.mark.slow
 def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(staged: Path, pack_dir: Path) -> None:
     broken = next((staged / "immich/ana").rglob("*.jpg"))
     broken.write_bytes(b"no picture")
@@ -106,7 +103,6 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(staged: Path,
     assert finish(staged, pack_dir).status == 0
 
 
-@pytest.mark.slow
 def test_it_leaves_what_another_run_works_on_alone(staged: Path, pack_dir: Path) -> None:
     with FileLock(staged / "immich/ana.finish.lock", what="ana"):
         assert finish(staged, pack_dir).status == 75
@@ -116,7 +112,6 @@ def test_it_leaves_what_another_run_works_on_alone(staged: Path, pack_dir: Path)
     assert "embed: facesets: " in (staged / "immich/ana.log").read_text()
 
 
-@pytest.mark.slow
 def test_steps_take_their_flags_from_the_settings(staged: Path, pack_dir: Path) -> None:
     settings = staged / "facesets.toml"
     settings.write_text(settings.read_text() + "top-n = 2\n\n[embed]\ndet-size = 320\n")
@@ -142,7 +137,6 @@ def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
     assert "facesets immich-stage" in result.err
 
 
-@pytest.mark.slow
 def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> None:
     settings = staged / "facesets.toml"
     settings.write_text(settings.read_text() + '[immich]\nexport = "mine.facesets"\n')
@@ -158,14 +152,20 @@ def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> 
     assert "a new one is started" not in second.err
 
 
-@pytest.mark.slow
-def test_it_finds_landmarks_unless_told_otherwise(staged: Path, landmark_pack: Path) -> None:
-    cache = staged / "immich/ana.npz"
+def test_it_finds_landmarks_unless_told_otherwise_and_says_where_nobody_is_found(
+    staged: Path, landmark_pack: Path
+) -> None:
+    cache, settings = staged / "immich/ana.npz", staged / "facesets.toml"
     assert finish(staged, landmark_pack).status == 0
     assert has_landmarks(cache)
 
     cache.unlink()
-    assert finish(staged, landmark_pack, "--no-landmarks").status == 0
+    shutil.rmtree(staged / "immich/ana.facesets")
+    settings.write_text(settings.read_text().replace("min-faces = 3", "min-faces = 60"))
+    done = finish(staged, landmark_pack, "--no-landmarks")
+    assert states(done) == ["done", "done"]
+    # No folder is named that is not there.
+    assert "ana.facesets" not in json.loads(done.out)["next"]
     assert not has_landmarks(cache)
 
 
@@ -175,16 +175,6 @@ def has_landmarks(cache: Path) -> bool:
     return any(np.isfinite(each.astype(np.float32)).any() for each in found if each.size)
 
 
-@pytest.mark.slow
-def test_nobody_found_is_said_without_naming_a_folder_that_is_not_there(staged: Path, pack_dir: Path) -> None:
-    settings = staged / "facesets.toml"
-    settings.write_text(settings.read_text().replace("min-faces = 3", "min-faces = 60"))
-    done = finish(staged, pack_dir)
-    assert states(done) == ["done", "done"]
-    assert "ana.facesets" not in json.loads(done.out)["next"]
-
-
-@pytest.mark.slow
 def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
     log = staged / "immich/ana.log"
     line = ("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu")

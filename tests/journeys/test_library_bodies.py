@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 from tests.fixtures.body_networks import COLOURS, Finds, Made, make_body_network
 from tests.fixtures.notices import KeptNotices
-from tests.fixtures.program import Result, run
+from tests.fixtures.program import Result
 
 from facesets.assembly.stages import StageModels, make_bodies_stage
 from facesets.inference.bodies import BodyDetector
 from facesets.settings import load
 from facesets.work import Work
 
-pytestmark = pytest.mark.usefixtures("networks_once")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 Call = Callable[..., Result]
 BODY = [96.0, 8.0, 416.0, 504.0]
@@ -25,11 +25,12 @@ JUMPER = (40, 60, 160)
 
 
 @pytest.fixture
-def root(pack_dir: Path, tmp_path: Path) -> Path:
-    """A model pack under its published name, and no body model."""
-    (tmp_path / "root" / "models").mkdir(parents=True)
-    shutil.copytree(pack_dir, tmp_path / "root" / "models" / "buffalo_l")
-    return tmp_path / "root"
+def root(root: Path, pack_dir: Path) -> Path:
+    """With a pack of its own, which a test may add to."""
+    pack = root / "models" / "buffalo_l"
+    pack.unlink()
+    shutil.copytree(pack_dir, pack)
+    return root
 
 
 @pytest.fixture
@@ -37,16 +38,6 @@ def model(tmp_path: Path) -> Path:
     """Finds whoever stands between two yellow marks."""
     made = Made([Finds("yellow", 0, 0.875)], width=512, height=512)
     return make_body_network(tmp_path / "yellow.onnx", made)
-
-
-@pytest.fixture
-def facesets(root: Path, library_url: str) -> Call:
-    def call(*arguments: object, status: int = 0) -> Result:
-        result = run(*arguments, env={"FACESETS_MODELS": str(root), "DATABASE_URL": library_url})
-        assert result.status == status, result.err
-        return result
-
-    return call
 
 
 def photo(path: Path, face: Path | None, taken: str) -> None:
@@ -83,7 +74,6 @@ def counts(call: Call) -> tuple[int, int]:
     return row["completed"], row["pending"]
 
 
-@pytest.mark.slow
 def test_a_day_with_a_body_model(facesets: Call, photos: Path, model: Path) -> None:
     facesets("index", "--target", photos, "--skip-clip", "--body-model", model)
     assert counts(facesets) == (5, 0)
@@ -129,14 +119,6 @@ def test_photos_of_a_library_without_a_body_model_get_it_later(
     assert counts(facesets)[0] in (2, 3)
 
 
-def test_stages_switches_bodies_off(facesets: Call, photos: Path, model: Path) -> None:
-    facesets(
-        *("index", "--target", photos, "--skip-clip", "--body-model", model),
-        *("--stages", "metadata,detection"),
-    )
-    assert counts(facesets)[0] == 0
-
-
 def test_a_file_that_is_no_body_model_ends_index_before_it_begins(
     facesets: Call, photos: Path, root: Path
 ) -> None:
@@ -151,44 +133,38 @@ def test_a_file_that_is_no_body_model_ends_index_before_it_begins(
     assert counts(facesets) == (0, 5)
 
 
-def test_the_settings_name_a_body_model(
+def test_the_settings_name_a_body_model_and_stages_switch_it_off(
     facesets: Call, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACESETS_CONFIG", str(tmp_path / "facesets.toml"))
     (tmp_path / "facesets.toml").write_text(f'[index]\nbody-model = "{model}"\n')
-    facesets("index", "--target", photos, "--skip-clip")
+    facesets("index", "--target", photos, "--skip-clip", "--stages", "metadata,detection")
+    assert counts(facesets)[0] == 0
+    facesets("index", "--stage", "bodies")
     assert counts(facesets) == (5, 0)
-    conf = load()
-    stage = make_bodies_stage(StageModels(), conf, KeptNotices(), Work())
+    stage = make_bodies_stage(StageModels(), load(), KeptNotices(), Work())
     assert stage is not None
     assert BodyDetector(model).identity in stage.version
 
 
-@pytest.mark.slow
-def test_doctor_tells_what_a_body_model_is_and_why_one_does_not_fit(
+def test_doctor_and_models_list_tell_what_a_body_model_is_and_why_one_does_not_fit(
     facesets: Call, model: Path, root: Path
 ) -> None:
     good = facesets("doctor", "--body-model", model).out
     assert f"ok  body model {model}: finds people in 512 x 512 pixels (YOLOv8's layout)" in good
-    missing = facesets("doctor").out
-    assert "body model yolox_s: missing: no bodies are found on photos" in missing
-    cats = make_body_network(root / "models" / "body" / "cats.onnx", Made(names=("cat",)))
+    assert "body model yolox_s: missing: no bodies are found on photos" in facesets("doctor").out
+    listed = facesets("models", "list").out
+    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed
+    folder = root / "models" / "body"
+    cats = make_body_network(folder / "cats.onnx", Made(names=("cat",)))
     bad = facesets("doctor", status=1).out
     assert f"!!  body model {cats}" in bad
     assert "none of its classes is called person: cat" in bad
-
-
-def test_models_list_names_body_models_and_what_is_wrong_with_them(
-    facesets: Call, model: Path, root: Path
-) -> None:
-    listed = facesets("models", "list")
-    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed.out
-    folder = root / "models" / "body"
-    folder.mkdir()
+    cats.unlink()
     shutil.copy(model, folder / "yellow.onnx")
     (folder / "broken.onnx").write_text("no network")
     packs = {pack["name"]: pack for pack in json.loads(facesets("models", "list", "--json").out)["packs"]}
-    assert set(packs) == {"buffalo_l", "yellow", "broken"}
+    assert packs.keys() == {"buffalo_l", "yellow", "broken"}
     assert packs["yellow"]["tasks"] == ["bodies"]
     assert "not an ONNX model" in packs["broken"]["problem"]
     assert facesets("models", "path", "yellow").out.strip() == str(folder / "yellow.onnx")

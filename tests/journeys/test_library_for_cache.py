@@ -94,25 +94,24 @@ def known_columns(faces: Faces) -> dict[str, Any]:
     return {name: column for name, column in columns if not (column != column).all()}
 
 
-@pytest.mark.slow
-def test_show_counts_the_same(both: Both) -> None:
+def test_show_dedup_and_evaluate_say_the_same(
+    both: Both, stores: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
     of_cache, of_library = (json.loads(result.out) for result in both("show", [], [], "--json"))
     assert (of_cache["kind"], of_library["kind"]) == ("cache", "library")
     assert of_cache["facts"].pop("cache") != of_library["facts"].pop("library")
     assert of_cache["facts"] == of_library["facts"]
     assert of_cache["facts"]["faces"] >= 21
 
-
-def test_dedup_finds_the_same_copies(both: Both, stores: tuple[Path, str], tmp_path: Path) -> None:
     both("dedup", ["--out", tmp_path / "a.json"], ["--out", tmp_path / "b.json"])
-    assert manifest(tmp_path / "a.json") == manifest(tmp_path / "b.json")
-    assert manifest(tmp_path / "a.json")["identical"]
-    assert manifest(tmp_path / "a.json")["near"]
-    assert run("dedup", "--database", stores[1], cwd=tmp_path).status == 0
-    assert manifest(tmp_path / "library.duplicates.json") == manifest(tmp_path / "a.json")
+    copies = manifest(tmp_path / "a.json")
+    assert copies == manifest(tmp_path / "b.json")
+    assert copies["identical"]
+    assert copies["near"]
+    done = run("dedup", "--database", stores[1], "--json", cwd=tmp_path)
+    assert (done.status, json.loads(done.out)["images"]) == (0, 23)
+    assert manifest(tmp_path / "library.duplicates.json") == copies
 
-
-def test_evaluate_judges_the_same(both: Both, photos: Path, tmp_path: Path) -> None:
     truth = tmp_path / "truth.csv"
     rows = [f"{path},{path.parent.name}" for path in photos.rglob("*.jpg") if path.parent.name in PEOPLE]
     truth.write_text("\n".join(["path,name", *rows]))
@@ -121,8 +120,9 @@ def test_evaluate_judges_the_same(both: Both, photos: Path, tmp_path: Path) -> N
     assert json.loads(of_cache.out)["people"] == 3
 
 
-@pytest.mark.slow
-def test_the_way_from_faces_to_bundles_is_the_same(both: Both, pack_dir: Path, tmp_path: Path) -> None:
+def test_the_ways_from_faces_to_bundles_are_the_same(
+    both: Both, photos: Path, pack_dir: Path, tmp_path: Path
+) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     both("cluster", [a / "raw"], [b / "raw"])
     both("refine", [a / "sets"], [b / "sets"], *GATES)
@@ -132,11 +132,20 @@ def test_the_way_from_faces_to_bundles_is_the_same(both: Both, pack_dir: Path, t
         [root / "sets", root / "swap", "--raw-manifest", root / "raw", "--candidates"] for root in (a, b)
     ]
     both("export-swap", swap[0], swap[1], "--pack", pack_dir, "--min-face-short", "60")
+
+    rules = ("--min-face-short", 0, "--out-size", 128, "--no-sheet", "--pack", pack_dir)
+    folder = ("--folder", f"us={photos}", "--first-threshold", 1, "--second-threshold", 1)
+    both("import-folders", [a / "eras"], [b / "eras"], *folder, *rules, "--outlier-threshold", 1)
+    loose = ("--recover-threshold", 1.2, "--recentre-threshold", 1.2, "--min-short", 0, "--min-blur", 0)
+    eras = ("--set", "us", *loose, "--split-threshold", 0.6, "--min-era-faces", 3, "--force")
+    both("split-eras", [a / "eras"], [b / "eras"], *eras, "--years", tmp_path / "y.npz", *rules)
+
     assert files(a) == files(b)
-    assert any(name.endswith("_all.fsz") for name in files(a))
+    bundles = {name for name in files(a) if name.endswith(".fsz")}
+    assert {"eras/us/us_all.fsz"} < {name for name in bundles if name.startswith("eras")}
+    assert any(name.startswith("swap") and name.endswith("_all.fsz") for name in bundles)
 
 
-@pytest.mark.slow
 def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], landmark_pack: Path) -> None:
     cache, url = stores
     of_cache, of_library = both("enrich", [], [], "--pack", landmark_pack, "--provider", "cpu", "--json")

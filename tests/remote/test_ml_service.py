@@ -5,31 +5,35 @@ import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facesets.errors import CannotInfer, Unreachable, WrongUsage
 from facesets.interfaces import Embedder
 from facesets.records import Pixels
 from facesets.remote.ml_service import MlService, ServiceModels
-from tests.fixtures.ml_server import MlServer, serving_ml, unit_numbers
+from tests.fixtures.ml_service import Service, ml_service
 
+NUMBERS = np.random.default_rng(9).normal(size=512).tolist()
+"""A vector that is not of unit length."""
 PICTURE: Pixels = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
 
 
-def face(
-    seed: int, box: tuple[float, float, float, float] = (10, 20, 60, 100), **changes: Any
-) -> dict[str, Any]:
+def face(box: tuple[float | None, ...] = (10, 20, 60, 100), **changes: Any) -> dict[str, Any]:
     """A face as the service answers it."""
     named = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-    return {"boundingBox": named, "embedding": json.dumps(unit_numbers(seed)), "score": 0.87, **changes}
+    return {"boundingBox": named, "embedding": json.dumps(NUMBERS), "score": 0.87, **changes}
 
 
 @pytest.fixture
-def server() -> Iterator[MlServer]:
-    with serving_ml() as running:
+def server() -> Iterator[Service]:
+    """It finds no faces in pictures, unless a test says otherwise."""
+    with ml_service() as running:
+        running.faces, running.clip = [], NUMBERS
         yield running
 
 
@@ -39,43 +43,38 @@ def waited() -> list[float]:
 
 
 @pytest.fixture
-def service(server: MlServer, waited: list[float]) -> Iterator[MlService]:
+def service(server: Service, waited: list[float]) -> Iterator[MlService]:
     client = MlService(server.url, pause=waited.append)
     yield client
     client.close()
 
 
-def test_faces_come_with_box_score_and_a_vector_of_unit_length(server: MlServer, service: MlService) -> None:
-    server.faces = [face(1), face(2, (0, 0, 30, 40))]
+def test_faces_come_with_box_score_and_a_vector_of_unit_length(server: Service, service: MlService) -> None:
+    server.faces = [face(), face((0, 0, 30, 40))]
     embedder: Embedder = service
     [faces] = embedder.embed([PICTURE])
     assert faces.box.tolist() == [[10, 20, 60, 100], [0, 0, 30, 40]]
     assert faces.face_short.tolist() == [50, 30]
     assert faces.det_score == pytest.approx([0.87, 0.87])
     assert np.linalg.norm(faces.embedding, axis=1) == pytest.approx([1, 1], abs=1e-6)
-    expected = np.array(unit_numbers(2)) / np.linalg.norm(unit_numbers(2))
-    assert faces.embedding[1] == pytest.approx(expected, abs=1e-6)
+    assert faces.embedding[1] == pytest.approx(NUMBERS / np.linalg.norm(NUMBERS), abs=1e-6)
     assert (faces.blur > 0).all()
-
-
-def test_the_service_gives_no_keypoints_and_none_are_made_up(server: MlServer, service: MlService) -> None:
-    server.faces = [face(1)]
-    [faces] = service.embed([PICTURE])
+    # The service gives no keypoints, and none are made up.
     assert np.isnan(faces.kps).all()
 
 
-def test_vectors_may_be_arrays_as_older_services_send_them(server: MlServer, service: MlService) -> None:
-    server.faces = [face(1), face(1, embedding=unit_numbers(1))]
-    server.clip = unit_numbers(9)
+def test_vectors_may_be_arrays_as_older_services_send_them(server: Service, service: MlService) -> None:
+    server.faces = [face(), face(embedding=NUMBERS)]
     faces, clip = service.faces_and_clip(PICTURE)
     assert (faces.embedding[0] == faces.embedding[1]).all()
+    server.clip = json.dumps(NUMBERS)
     assert clip == pytest.approx(service.clip_text("a dog"))
 
 
-def test_boxes_are_in_pixels_of_the_picture_though_the_service_saw_a_smaller_one(
-    server: MlServer, service: MlService
+def test_boxes_are_in_pixels_of_the_picture_whatever_size_was_seen(
+    server: Service, service: MlService
 ) -> None:
-    server.faces, server.seen_size = [face(1, (5, 10, 30, 50))], (80, 60)
+    server.faces, server.seen_size = [face((5, 10, 30, 50))], (80, 60)
     [faces] = service.embed([PICTURE])
     assert faces.box.tolist() == [[10, 20, 60, 100]]
 
@@ -85,12 +84,12 @@ def test_a_picture_without_faces_gives_none(service: MlService) -> None:
     assert (len(faces), faces.dimension) == (0, 512)
 
 
-def test_requests_name_the_models_as_the_service_wants_them(server: MlServer) -> None:
+def test_requests_name_the_models_as_the_service_wants_them(server: Service) -> None:
     service = MlService(server.url, ServiceModels("antelopev2", "nllb", 0.5), pause=lambda _: None)
     service.faces_and_clip(PICTURE)
     service.clip_text("ein Hund", language="de")
     service.close()
-    (both, parts), (text, text_parts) = server.requests
+    both, text = server.asked
     assert both == {
         "facial-recognition": {
             "detection": {"modelName": "antelopev2", "options": {"minScore": 0.5}},
@@ -98,52 +97,47 @@ def test_requests_name_the_models_as_the_service_wants_them(server: MlServer) ->
         },
         "clip": {"visual": {"modelName": "nllb"}},
     }
-    assert list(parts) == ["image"]
     assert text == {"clip": {"textual": {"modelName": "nllb", "options": {"language": "de"}}}}
-    assert text_parts == {"text": b"ein Hund"}
+    assert (len(server.pictures), server.texts) == (1, [b"ein Hund"])
 
 
-def test_upright_pixels_arrive_whole_as_png_and_nearly_so_as_jpeg(server: MlServer) -> None:
+def test_upright_pixels_arrive_whole_as_png_and_nearly_so_as_jpeg(server: Service) -> None:
     smooth = np.add.outer(np.arange(120), np.arange(160)).astype(np.uint8)[..., None].repeat(3, axis=2)
     for picture_format in ("PNG", "JPEG"):
         service = MlService(server.url, pause=lambda _: None, picture_format=picture_format)
         service.embed([smooth])
         service.close()
-    png, jpeg = (np.asarray(picture, np.int16) for picture in server.pictures)
+    png, jpeg = (np.asarray(Image.open(BytesIO(picture)), np.int16) for picture in server.pictures)
     assert (png == smooth).all()
     assert abs(jpeg - smooth).mean() < 2
 
 
 def test_a_service_that_starts_anew_is_asked_again_after_5_10_and_20_seconds(
-    server: MlServer, service: MlService, waited: list[float]
+    server: Service, service: MlService, waited: list[float]
 ) -> None:
     server.failures = [503, 500, 502]
-    server.faces = [face(1)]
+    server.faces = [face()]
     assert len(service.embed([PICTURE])[0]) == 1
     assert waited == [5.0, 10.0, 20.0]
-
-
-def test_a_service_that_keeps_failing_is_unreachable(server: MlServer, service: MlService) -> None:
     server.failures = [500] * 4
     with pytest.raises(Unreachable, match="answers 500"):
         service.embed([PICTURE])
 
 
-def test_no_service_is_unreachable_and_says_so(waited: list[float]) -> None:
-    service = MlService("http://127.0.0.1:9", pause=waited.append)
-    assert not service.answers()
+def test_no_service_is_unreachable_and_says_so(service: MlService, waited: list[float]) -> None:
+    assert service.answers()
+    nobody = MlService("http://127.0.0.1:9", pause=waited.append)
+    assert not nobody.answers()
     with pytest.raises(Unreachable, match="no connection"):
-        service.clip_text("a dog")
-    service.close()
+        nobody.clip_text("a dog")
+    nobody.close()
 
 
-def test_what_the_service_refuses_is_not_asked_again(
-    server: MlServer, service: MlService, waited: list[float]
-) -> None:
+def test_what_is_refused_is_not_asked_again(server: Service, service: MlService, waited: list[float]) -> None:
     server.failures = [422]
     with pytest.raises(CannotInfer, match="buffalo_l"):
         service.embed([PICTURE])
-    assert (waited, len(server.requests)) == ([], 1)
+    assert (waited, len(server.asked)) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -160,39 +154,35 @@ def test_what_the_service_refuses_is_not_asked_again(
         b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
     ],
 )
-def test_an_answer_that_is_none_is_said_to_be_none(
-    answer: bytes, server: MlServer, service: MlService
-) -> None:
+def test_an_answer_that_is_none_is_refused(answer: bytes, server: Service, service: MlService) -> None:
     server.raw_answer = answer
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "odd",
     [
-        {"score": None},
-        {"score": 7},
-        {"score": [0.5, 0.5]},
-        {"boundingBox": {"x1": None, "y1": 0, "x2": 9, "y2": 9}},
-        {"boundingBox": {"x1": 9, "y1": 0, "x2": 0, "y2": 9}},
-        {"boundingBox": {"x1": 0, "y1": 0, "x2": math.inf, "y2": 9}},
-        {"boundingBox": {"x1": 900, "y1": 0, "x2": 999, "y2": 9}},
-        {"boundingBox": {"x1": 0, "y1": 0, "x2": 10**400, "y2": 9}},
-        {"embedding": "[" * 100_000},
-        {"embedding": [10**400] * 512},
+        face(score=None),
+        face(score=7),
+        face(score=[0.5, 0.5]),
+        face((None, 0, 9, 9)),
+        face((9, 0, 0, 9)),
+        face((0, 0, math.inf, 9)),
+        face((900, 0, 999, 9)),
+        face((0, 0, 10**400, 9)),
+        face(embedding="[" * 100_000),
+        face(embedding=[10**400] * 512),
     ],
 )
-def test_a_face_that_can_be_none_is_refused(
-    changes: dict[str, Any], server: MlServer, service: MlService
-) -> None:
-    server.faces = [face(1), face(2, **changes)]
+def test_a_face_that_can_be_none_is_refused(odd: dict[str, Any], server: Service, service: MlService) -> None:
+    server.faces = [face(), odd]
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])
 
 
 @pytest.mark.parametrize("vector", ["[]", "[0, 0]", "[NaN]", "nonsense", None, "[[1]]"])
-def test_a_vector_that_is_none_is_refused(vector: object, server: MlServer, service: MlService) -> None:
+def test_a_vector_that_is_none_is_refused(vector: object, server: Service, service: MlService) -> None:
     server.clip = vector
     with pytest.raises(CannotInfer):
         service.clip_image(PICTURE)
@@ -207,10 +197,6 @@ def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_mod
         service.close()
 
 
-def test_the_service_answers_a_ping(service: MlService) -> None:
-    assert service.answers()
-
-
 @pytest.mark.parametrize("url", ["", "host:3003", "ftp://host"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(WrongUsage, match="machine-learning service"):
@@ -218,16 +204,8 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 
 @pytest.mark.slow
-def test_as_many_pictures_are_under_way_as_there_are_readers(
-    server: MlServer, service: MlService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer, readers = server.predict, 120
-    all_there = threading.Barrier(readers, timeout=60)
-
-    def together(entries: dict[str, Any], parts: dict[str, bytes]) -> tuple[int, Any]:
-        all_there.wait()
-        return answer(entries, parts)
-
-    monkeypatch.setattr(server, "predict", together)
+def test_as_many_pictures_are_under_way_as_there_are_readers(server: Service, service: MlService) -> None:
+    readers = 120
+    server.before_answer = threading.Barrier(readers, timeout=60).wait
     with ThreadPoolExecutor(readers) as pool:
         assert len(list(pool.map(lambda _: service.embed([PICTURE[:32, :32]]), range(readers)))) == readers

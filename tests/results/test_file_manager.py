@@ -3,19 +3,33 @@
 import random
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.fixtures.made_library import MadeStore
-from tests.fixtures.results import groups, grow, make, result, store_sha, tree
+from tests.fixtures.results import GATES, choose, groups, grow, make, result, sort, store_sha
 from tests.fixtures.soak import examples, soaking
+from tests.fixtures.trees import tree
 
 from facesets.operations.undo import undo
 from facesets.results.edits.group_marks import GROUP_MARK
+from facesets.results.manifest import ClusterManifest, RefineManifest
 
+
+def every_face(folder: Path) -> list[str]:
+    """Every face that a manifest accounts for, as often as it does."""
+    manifest = result(folder)
+    named = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    lists = [group.faces for group in (*named, *manifest.hidden)]
+    rest = [drop.face for drop in manifest.dropped] if isinstance(manifest, RefineManifest) else []
+    rest += manifest.singletons if isinstance(manifest, ClusterManifest) else ()
+    return [face.face for faces in (*lists, manifest.set_aside, rest) for face in faces]
+
+
+EVERYBODY = replace(GATES, min_faces=1)
 ANY = st.integers(0, 1 << 16)
 RESULT = st.sampled_from([0, 1])
 MARKS = (
@@ -45,6 +59,10 @@ class Expected:
         Photos and folders that were deleted, and the faces.
     gone : set
         Images of those since the last run: a copy that comes now would be taken for where they went.
+    seen : set
+        Faces of photos that a run took in.
+    aside : dict
+        Faces that lie with the single ones now, and the folder that they are not in.
     """
 
     root: Path
@@ -56,12 +74,17 @@ class Expected:
     bin: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     deleted: bool = False
+    seen: set[str] = field(default_factory=set)
+    aside: dict[str, str] = field(default_factory=dict)
 
     def look(self) -> None:
+        """Take up where faces lie that were not seen before."""
         for group, faces in groups(self.root).items():
-            lying = {path.name: store_sha(str(path)) for path in (self.root / group).glob("[!.]*")}
-            face_of = {face.partition("#")[0]: face for face in faces}
-            self.people[group] = {name: face_of[sha] for name, sha in lying.items()}
+            face_of = {face.partition("#")[0]: face for face in faces - self.seen}
+            for path in (self.root / group).glob("[!.]*"):
+                if face := face_of.get(store_sha(str(path))):
+                    self.people.setdefault(group, {})[path.name] = face
+            self.seen |= faces
 
     def movable(self, person: str) -> list[str]:
         """Photos of one person alone that can only be meant in one way."""
@@ -80,18 +103,32 @@ class Expected:
 
     def check(self) -> None:
         def known(people: dict[str, set[str]]) -> dict[str, set[str]]:
-            left = {name: faces - self.unsure for name, faces in people.items()}
+            left = {name: (faces & self.seen) - self.unsure for name, faces in people.items()}
             return {name: faces for name, faces in left.items() if faces}
 
         wanted = known({name: set(photos.values()) for name, photos in self.people.items()})
-        assert known(groups(self.root)) == wanted
+        now = groups(self.root)
+        assert known(now) == wanted
+        assert not [face for face, name in self.aside.items() if face in now.get(name, ())]
         listed = result(self.root).marks
         for name in wanted:
             assert {path.name for path in (self.root / name).iterdir()} >= self.people[name].keys()
+        accounted = every_face(self.root)
+        assert len(accounted) == len(set(accounted))
+        self.look()
         self.people = {name: photos for name, photos in self.people.items() if photos}
         self.plain = {name for name in self.people if not self._says_who(name, listed.get(name, ""))}
         self.deleted = False
         self.gone = set()
+
+    def check_names(self) -> None:
+        """After people were sorted anew: names keep their photos, and who is gone stays away."""
+        now = groups(self.root)
+        for name, photos in self.people.items():
+            if (faces := {*photos.values()} - self.unsure) and name.startswith("Name "):
+                assert (now[name] & self.seen) - self.unsure == faces
+        gone = {*self.trash.values(), *(face for photos in self.bin.values() for face in photos.values())}
+        assert (gone - self.unsure).isdisjoint(face for faces in now.values() for face in faces)
 
     def _says_who(self, name: str, group: str) -> bool:
         mark = self.root / name / GROUP_MARK
@@ -110,12 +147,17 @@ class FileManager(RuleBasedStateMachine):
                 self.store.add(person)
         for shown in ((1, 2), (2, 3), (1, 2, 3))[:seed]:
             self.store.add(*shown)
-        self.results = [Expected(folder) for folder in make(self.store, self.above)]
+        self.results = [Expected(folder) for folder in make(self.store, self.above, EVERYBODY)]
         for each in self.results:
             each.look()
         self.number = 0
 
     def teardown(self) -> None:
+        raw, sets = (each.root for each in self.results)
+        sort(self.store, raw)
+        choose(self.store, sets, EVERYBODY)
+        for each in self.results:
+            each.check_names()
         shutil.rmtree(self.above, ignore_errors=True)
 
     def _new(self) -> str:
@@ -145,6 +187,7 @@ class FileManager(RuleBasedStateMachine):
         at.people = {names.get(name, name): photos for name, photos in at.people.items()}
         at.plain = {names.get(name, name) for name in at.plain}
         at.trash = {key: face for key, face in at.trash.items() if key[0] not in names}
+        at.aside = {face: names.get(name, name) for face, name in at.aside.items()}
 
     @rule(which=RESULT, who=ANY, other=ANY, many=st.sampled_from([1, 1, 3]), new=st.booleans())
     def move(self, which: int, who: int, other: int, many: int, new: bool) -> None:
@@ -240,6 +283,22 @@ class FileManager(RuleBasedStateMachine):
             mark = at.root / one / GROUP_MARK
             mark.unlink() if content is None else mark.write_bytes(content)
             at.plain.add(one)
+
+    @rule(who=st.integers(1, 5), many=st.sampled_from([1, 2, 5]))
+    def take_photos(self, who: int, many: int) -> None:
+        for _ in range(many):
+            self.store.add(who)
+
+    @rule(which=RESULT, who=ANY)
+    def set_aside(self, which: int, who: int) -> None:
+        at = self.results[which]
+        if one := self._one(at.sure(movable=3), who):
+            photo = at.movable(one)[0]
+            (at.root / "_singletons").mkdir(exist_ok=True)
+            (at.root / one / photo).rename(at.root / "_singletons" / photo)
+            face = at.people[one].pop(photo)
+            at.unsure.add(face)
+            at.aside[face] = one
 
     @rule(is_taken_back=st.booleans())
     def run(self, is_taken_back: bool) -> None:

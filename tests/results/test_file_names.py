@@ -3,6 +3,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fixtures.soak import examples
 
 from facesets.results.names.file_names import (
     MAX_NAME_BYTES,
@@ -17,12 +18,14 @@ paths = st.lists(components, min_size=1, max_size=4).map(lambda parts: os.fsdeco
 tricky = st.text(alphabet="a/+%~. \\:CON", min_size=1, max_size=12).map(lambda text: "/" + text)
 
 
+@examples(50)
 @given(st.sets(paths | tricky, min_size=2, max_size=8))
 def test_no_two_paths_get_the_same_name(some: set[str]) -> None:
     names = [flatten(path) for path in some]
     assert len(set(names)) == len(some)
 
 
+@examples(50)
 @given(paths | tricky)
 def test_every_name_is_short_and_valid_on_every_system(path: str) -> None:
     name = flatten(path)
@@ -32,6 +35,7 @@ def test_every_name_is_short_and_valid_on_every_system(path: str) -> None:
     assert not name.endswith((".", " "))
 
 
+@examples(50)
 @given(st.sets(paths, min_size=2, max_size=6))
 def test_names_in_one_folder_differ_by_more_than_case(some: set[str]) -> None:
     doubled = some | {path.swapcase() for path in some}

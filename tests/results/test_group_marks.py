@@ -10,30 +10,27 @@ from pathlib import Path
 import pytest
 from tests.fixtures.made_library import MadeStore
 from tests.fixtures.results import (
+    PLAIN,
+    QUIET,
     Again,
     Heard,
-    again,
     groups,
     grow,
     make,
     people,
     photo_of,
     result,
-    store,
-    tree,
+    sort,
+    store_sha,
 )
+from tests.fixtures.trees import tree
 
 from facesets.operations.grouping.by_hand import Seen, merge, take_back
-from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
-from facesets.operations.options.results import ExtendOptions
-from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes
 from facesets.work import Work
-
-__all__ = ["again", "store"]
 
 
 def marks_in(root: Path) -> dict[str, bytes]:
@@ -50,7 +47,7 @@ def unmark(root: Path) -> None:
 
 def heard_from(store: MadeStore, raw: Path) -> list[str]:
     heard = Heard()
-    learned: list[str] = extend(store, raw, ExtendOptions(sheet=False), work=Work(progress=heard)).raw.learned
+    learned: list[str] = extend(store, raw, QUIET, work=Work(progress=heard)).raw.learned
     return [*learned, *heard.lines]
 
 
@@ -65,7 +62,7 @@ def test_each_person_and_each_face_set_has_a_mark_of_its_own(store: MadeStore, t
 
 
 def test_without_photos_there_are_no_folders_and_no_marks(store: MadeStore, tmp_path: Path) -> None:
-    cluster(store, tmp_path / "raw", ClusterOptions(sheet=False, materialize="none"), work=Work())
+    sort(store, tmp_path / "raw", replace(PLAIN, materialize="none"))
     assert (marks_in(tmp_path / "raw"), result(tmp_path / "raw").marks) == ({}, {})
 
 
@@ -74,20 +71,212 @@ def test_equal_runs_write_equal_marks(store: MadeStore, tmp_path: Path) -> None:
     assert marks_in(raws[0]) == marks_in(raws[1])
 
 
-def test_a_renamed_folder_is_known_though_most_of_its_photos_were_moved_out(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
+Before = dict[str, set[str]]
+Deed = Callable[[Path, Path, Before], Before]
+"""What a user does in a result folder and beside it; who is then where, said by who was."""
+
+
+def photos_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jpg"))
+
+
+def lying_in(raw: Path) -> dict[str, list[str]]:
+    """The photos in each folder of people."""
+    return {folder.name: sorted(path.name for path in folder.glob("[!.]*")) for folder in raw.glob("[!._]*/")}
+
+
+def carry(photos: list[Path], target: Path) -> set[str]:
+    """Move photos of one face each; their faces."""
+    target.mkdir(exist_ok=True)
+    return {f"{store_sha(str(photo.rename(target / photo.name)))}#0" for photo in photos}
+
+
+def most_photos_leave_a_folder_that_is_renamed(raw: Path, _: Path, before: Before) -> Before:
     (raw / "person_001").rename(raw / "Anna")
-    for photo in sorted((raw / "Anna").glob("*.jpg"))[:7]:
-        photo.rename(raw / "person_002" / photo.name)
+    moved = carry(photos_in(raw / "Anna")[:7], raw / "person_002")
+    one, two, three = before.values()
+    return {"Anna": one - moved, "person_002": two | moved, "person_003": three}
+
+
+def all_photos_leave_a_folder_that_is_renamed(raw: Path, _: Path, before: Before) -> Before:
+    (raw / "person_001").rename(raw / "Anna")
+    carry(photos_in(raw / "Anna"), raw / "person_002")
+    one, two, three = before.values()
+    return {"person_002": one | two, "person_003": three}
+
+
+def some_photos_make_a_new_folder(raw: Path, _: Path, before: Before) -> Before:
+    moved = carry(photos_in(raw / "person_001")[:3], raw / "Ben")
+    return before | {"person_001": before["person_001"] - moved, "Ben": moved}
+
+
+def a_photo_is_put_to_the_single_ones(raw: Path, _: Path, before: Before) -> Before:
+    moved = carry(photos_in(raw / "person_001")[:1], raw / "_singletons")
+    return before | {"person_001": before["person_001"] - moved}
+
+
+def a_single_photo_is_copied_to_somebody(raw: Path, _: Path, before: Before) -> Before:
+    (photo,) = photos_in(raw / "_singletons")
+    shutil.copy2(photo, raw / "person_003")
+    return before | {"person_003": before["person_003"] | {f"{store_sha(str(photo))}#0"}}
+
+
+def a_photo_is_called_much_like_the_mark(raw: Path, _: Path, before: Before) -> Before:
+    photo = photos_in(raw / "person_001")[0]
+    photo = photo.rename(photo.with_name(f"{photo.stem}{GROUP_MARK}.jpg"))
+    moved = carry([photo], raw / "person_002")
+    one, two, three = before.values()
+    return {"person_001": one - moved, "person_002": two | moved, "person_003": three}
+
+
+def every_folder_is_deleted(raw: Path, _: Path, before: Before) -> Before:
+    for folder in raw.glob("[p_]*"):
+        shutil.rmtree(folder)
+    return before
+
+
+def a_part_is_copied_from_a_folder_that_is_renamed(raw: Path, _: Path, before: Before) -> Before:
+    shutil.copytree(raw / "person_001", raw / "A part")
+    for photo in photos_in(raw / "A part")[:6]:
+        photo.unlink()
+    (raw / "person_001").rename(raw / "The whole")
+    return {{"person_001": "The whole"}.get(name, name): faces for name, faces in before.items()}
+
+
+def a_folder_is_renamed_beside_its_copy(raw: Path, _: Path, before: Before) -> Before:
+    shutil.copytree(raw / "person_001", raw / "Backup", copy_function=shutil.copyfile)
+    (raw / "person_001").rename(raw / "Hans")
+    return {{"person_001": "Hans"}.get(name, name): faces for name, faces in before.items()}
+
+
+def a_folder_comes_from_another_result(raw: Path, away: Path, before: Before) -> Before:
+    other = MadeStore(away / "others", random.Random(1))
+    for _ in range(5):
+        other.add(9)
+    theirs, _sets = make(other, away / "other")
+    shutil.copytree(theirs / "person_001", raw / "Theirs")
+    (raw / "person_001" / GROUP_MARK).unlink()
+    return before
+
+
+def two_folders_become_one(raw: Path, _: Path, before: Before) -> Before:
+    for path in list((raw / "person_001").iterdir()):
+        path.replace(raw / "person_002" / path.name)
+    one, two, three = before.values()
+    return {"person_002": one | two, "person_003": three}
+
+
+def two_folders_become_one_and_their_marks_stay(raw: Path, _: Path, before: Before) -> Before:
+    carry(photos_in(raw / "person_001"), raw / "person_002")
+    one, two, three = before.values()
+    return {"person_002": one | two, "person_003": three}
+
+
+def two_folders_change_names_and_one_lost_its_mark(raw: Path, _: Path, before: Before) -> Before:
+    (raw / "person_001" / GROUP_MARK).unlink()
+    for old, new in (("person_001", "swap"), ("person_002", "person_001"), ("swap", "person_002")):
+        (raw / old).rename(raw / new)
+    one, two, three = before.values()
+    return {"person_001": two, "person_002": one, "person_003": three}
+
+
+def photos_of_two_folders_change_places(raw: Path, away: Path, before: Before) -> Before:
+    # Most file managers, and `mv *.jpg`, leave hidden files where they are.
+    carry(photos_in(raw / "person_001"), away / "between")
+    carry(photos_in(raw / "person_002"), raw / "person_001")
+    carry(photos_in(away / "between"), raw / "person_002")
+    return before | {"person_001": before["person_002"], "person_002": before["person_001"]}
+
+
+def a_folder_is_refilled_with_the_photos_of_another(raw: Path, _: Path, before: Before) -> Before:
+    for photo in photos_in(raw / "person_002"):
+        photo.unlink()
+    carry(photos_in(raw / "person_001"), raw / "person_002")
+    shutil.rmtree(raw / "person_001")
+    return {"person_002": before["person_001"], "person_003": before["person_003"]}
+
+
+def a_mark_is_copied_over_that_of_another_folder(raw: Path, _: Path, before: Before) -> Before:
+    shutil.copy(raw / "person_001" / GROUP_MARK, raw / "person_002" / GROUP_MARK)
+    (raw / "person_001").rename(raw / "Anna")
+    (raw / "person_002").rename(raw / "Ben")
+    one, two, three = before.values()
+    return {"Anna": one, "Ben": two, "person_003": three}
+
+
+def a_mark_comes_with_photos_of_the_same_names(raw: Path, _: Path, before: Before) -> Before:
+    for path in list((raw / "person_004").iterdir()):
+        path.replace(raw / "person_001" / path.name)
+    (raw / "person_004").rmdir()
+    (raw / "person_001").rename(raw / "Hans")
+    one, two, three, _four = before.values()
+    return {"Hans": one, "person_002": two, "person_003": three}
+
+
+def a_folder_takes_the_name_of_a_deleted_one_with_the_same_photos(
+    raw: Path, _: Path, before: Before
+) -> Before:
+    shutil.rmtree(raw / "person_004")
+    (raw / "person_005").rename(raw / "person_004")
+    return {name: faces for name, faces in before.items() if name < "person_004"} | {
+        "person_004": before["person_005"]
+    }
+
+
+def a_folder_takes_the_name_of_a_deleted_one_with_more_photos(raw: Path, _: Path, before: Before) -> Before:
+    shutil.rmtree(raw / "person_001")
+    (raw / "person_004").rename(raw / "person_001")
+    wanted = before | {"person_001": before["person_004"]}
+    return {name: faces for name, faces in wanted.items() if name != "person_004"}
+
+
+DEEDS: list[tuple[Deed, list[tuple[int, ...]]]] = [
+    (most_photos_leave_a_folder_that_is_renamed, []),
+    (all_photos_leave_a_folder_that_is_renamed, []),
+    (some_photos_make_a_new_folder, []),
+    (a_photo_is_put_to_the_single_ones, []),
+    (a_single_photo_is_copied_to_somebody, []),
+    (a_photo_is_called_much_like_the_mark, []),
+    (every_folder_is_deleted, []),
+    (a_part_is_copied_from_a_folder_that_is_renamed, []),
+    (a_folder_is_renamed_beside_its_copy, []),
+    (a_folder_comes_from_another_result, []),
+    (two_folders_become_one, []),
+    (two_folders_become_one_and_their_marks_stay, []),
+    (two_folders_change_names_and_one_lost_its_mark, []),
+    # A photo of two people has one name in both folders.
+    (photos_of_two_folders_change_places, [(1, 2)] * 3),
+    (a_folder_is_refilled_with_the_photos_of_another, [(1, 2)] * 3),
+    (a_mark_is_copied_over_that_of_another_folder, [(1, 2)] * 3),
+    (a_mark_comes_with_photos_of_the_same_names, [(1, 9)] * 2),
+    (a_folder_takes_the_name_of_a_deleted_one_with_the_same_photos, [(1, 8, 9)] * 2),
+    (a_folder_takes_the_name_of_a_deleted_one_with_more_photos, [(1, 8, 9)] * 2),
+]
+"""What users do, and the photos that show several people."""
+
+
+@pytest.mark.parametrize(("deed", "together"), DEEDS)
+def test_who_is_in_a_folder_is_clear_after(
+    store: MadeStore, tmp_path: Path, again: Again, deed: Deed, together: list[tuple[int, ...]]
+) -> None:
+    for shown in together:
+        store.add(*shown)
+    raw, sets = make(store, tmp_path)
+    before = people(raw)
+    wanted = deed(raw, tmp_path, before)
+    copies = {name: files for name, files in lying_in(raw).items() if name not in {*before, *wanted}}
     for _ in range(2):
         again(store, raw, sets)
-        assert {name: len(faces) for name, faces in people(raw).items()} == {
-            "Anna": 3,
-            "person_002": 13,
-            "person_003": 3,
+        assert people(raw) == wanted
+        assert result(raw).set_aside == ()
+        lying = {
+            folder.name: sorted(path.name for path in folder.glob("[!.]*")) for folder in raw.glob("[!._]*/")
         }
+        assert {name: paths for name, paths in lying.items() if name not in wanted} == copies
+        if deed is not every_folder_is_deleted:
+            assert {name: len(lying[name]) for name in wanted} == {
+                name: len(faces) for name, faces in wanted.items()
+            }
 
 
 def test_a_copied_folder_says_nothing_and_is_told(store: MadeStore, tmp_path: Path) -> None:
@@ -99,24 +288,7 @@ def test_a_copied_folder_says_nothing_and_is_told(store: MadeStore, tmp_path: Pa
     assert people(raw) == before
     (raw / "person_002").rename(tmp_path / "away")
     assert heard_from(store, raw) == ["person_002 is called Ben."]
-
-
-def test_of_two_copies_of_a_folder_that_is_gone_the_fuller_one_is_the_group(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    shutil.copytree(raw / "person_001", raw / "A part")
-    for photo in sorted((raw / "A part").glob("*.jpg"))[:6]:
-        photo.unlink()
-    (raw / "person_001").rename(raw / "The whole")
-    lying = {path.name for path in (raw / "A part").iterdir()}
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw) == {
-            {"person_001": "The whole"}.get(name, name): faces for name, faces in before.items()
-        }
-        assert {path.name for path in (raw / "A part").iterdir()} == lying
+    assert result(raw).statements[-1].kind == "named"
 
 
 def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_the_group(
@@ -132,13 +304,6 @@ def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_t
     assert people(raw) == {
         {"person_002": "The person"}.get(name, name): faces for name, faces in before.items()
     }
-
-
-def test_a_photo_called_much_like_the_mark_is_a_photo(store: MadeStore, tmp_path: Path) -> None:
-    raw, _ = make(store, tmp_path)
-    photo = min((raw / "person_001").glob("*.jpg"))
-    photo.rename(raw / "person_002" / f"{photo.stem}{GROUP_MARK}.jpg")
-    assert heard_from(store, raw) == ["1 face shows person_002, not person_001."]
 
 
 def _garbage(mark: Path) -> None:
@@ -192,154 +357,6 @@ def test_a_folder_whose_mark_was_spoilt_is_known_by_its_photos(
         assert (tmp_path / "outside").read_bytes() == marks["person_001"]
 
 
-def test_a_folder_copied_in_from_another_result_is_no_group_of_this_one(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    other = MadeStore(tmp_path / "others", random.Random(1))
-    for _ in range(5):
-        other.add(9)
-    theirs, _ = make(other, tmp_path / "other")
-    before = people(raw)
-    shutil.copytree(theirs / "person_001", raw / "Theirs")
-    (raw / "person_001" / GROUP_MARK).unlink()
-    again(store, raw, sets)
-    assert people(raw) == before
-    assert len(list((raw / "Theirs").iterdir())) == 6
-
-
-@pytest.mark.parametrize("overwrites", [True, False])
-def test_folders_put_together_are_one_person(
-    store: MadeStore, tmp_path: Path, again: Again, overwrites: bool
-) -> None:
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    for path in list((raw / "person_001").iterdir()):
-        if overwrites or path.name != GROUP_MARK:
-            path.replace(raw / "person_002" / path.name)
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw)["person_002"] == before["person_001"] | before["person_002"]
-        assert "person_001" not in people(raw)
-        # A folder that holds nothing else is as empty as one without.
-        assert not (raw / "person_001").exists()
-
-
-def with_pairs(store: MadeStore) -> None:
-    """Photos that show two people each: such a photo has one name in both folders."""
-    for _ in range(3):
-        store.add(1, 2)
-
-
-def photos_in(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.jpg"))
-
-
-def test_photos_of_two_folders_that_changed_places_took_their_names_along(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    with_pairs(store)
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    (tmp_path / "between").mkdir()
-    # Most file managers, and `mv *.jpg`, leave hidden files where they are.
-    for source, target in (
-        (raw / "person_001", tmp_path / "between"),
-        (raw / "person_002", raw / "person_001"),
-        (tmp_path / "between", raw / "person_002"),
-    ):
-        for photo in photos_in(source):
-            photo.rename(target / photo.name)
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw) == {
-            **before,
-            "person_001": before["person_002"],
-            "person_002": before["person_001"],
-        }
-
-
-def test_a_folder_refilled_with_the_photos_of_another_person_is_that_person(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    with_pairs(store)
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    for photo in photos_in(raw / "person_002"):
-        photo.unlink()
-    for photo in photos_in(raw / "person_001"):
-        photo.rename(raw / "person_002" / photo.name)
-    shutil.rmtree(raw / "person_001")
-    again(store, raw, sets)
-    assert people(raw)["person_002"] == before["person_001"]
-    assert result(raw).set_aside == ()
-
-
-def test_a_mark_that_came_with_photos_of_the_same_names_says_nothing_about_the_folder(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    for _ in range(2):
-        store.add(1, 9)
-    again(store, raw, sets)
-    (small,) = people(raw).keys() - {"person_001", "person_002", "person_003"}
-    before = people(raw)
-    for path in list((raw / small).iterdir()):
-        path.replace(raw / "person_001" / path.name)
-    (raw / small).rmdir()
-    (raw / "person_001").rename(raw / "Hans")
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw)["Hans"] == before["person_001"]
-        assert result(raw).set_aside == ()
-
-
-def test_a_folder_that_took_the_name_of_a_deleted_one_is_the_group_that_its_mark_says(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    for _ in range(2):
-        store.add(1, 8, 9)
-    again(store, raw, sets)
-    one, other = sorted(people(raw).keys() - {"person_001", "person_002", "person_003"})
-    before = people(raw)
-    shutil.rmtree(raw / one)
-    (raw / other).rename(raw / one)
-    again(store, raw, sets)
-    assert people(raw)[one] == before[other]
-    assert [{face.face for face in group.faces} for group in result(raw).hidden] == [before[one]]
-    (raw / one / GROUP_MARK).replace(tmp_path / "mark")
-    shutil.rmtree(raw / "person_001")
-    (tmp_path / "mark").replace(raw / one / GROUP_MARK)
-    (raw / one).rename(raw / "person_001")
-    again(store, raw, sets)
-    assert people(raw)["person_001"] == before[other]
-
-
-def test_a_mark_copied_over_that_of_another_folder_is_no_copy_of_it(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    with_pairs(store)
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    shutil.copy(raw / "person_001" / GROUP_MARK, raw / "person_002" / GROUP_MARK)
-    (raw / "person_001").rename(raw / "Anna")
-    (raw / "person_002").rename(raw / "Ben")
-    for _ in range(2):
-        again(store, raw, sets)
-        assert (people(raw)["Anna"], people(raw)["Ben"]) == (before["person_001"], before["person_002"])
-        assert result(raw).set_aside == ()
-
-
-def test_a_folder_renamed_beside_its_copy_is_the_person(store: MadeStore, tmp_path: Path) -> None:
-    raw, _ = make(store, tmp_path)
-    before = people(raw)
-    shutil.copytree(raw / "person_001", raw / "Backup", copy_function=shutil.copyfile)
-    (raw / "person_001").rename(raw / "Hans")
-    grow(store, raw)
-    assert people(raw)["Hans"] == before["person_001"]
-
-
 @pytest.mark.parametrize("spoilt", ["folder", "mark"])
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read everything")
 def test_a_mark_that_cannot_be_written_or_read_stops_no_run(
@@ -358,29 +375,6 @@ def test_a_mark_that_cannot_be_written_or_read_stops_no_run(
     locked.chmod(0o700)
 
 
-def test_a_folder_renamed_and_emptied_is_nobody(store: MadeStore, tmp_path: Path, again: Again) -> None:
-    raw, sets = make(store, tmp_path)
-    (raw / "person_001").rename(raw / "Anna")
-    for photo in (raw / "Anna").glob("*.jpg"):
-        photo.rename(raw / "person_002" / photo.name)
-    again(store, raw, sets)
-    assert {name: len(faces) for name, faces in people(raw).items()} == {"person_002": 16, "person_003": 3}
-
-
-def test_a_folder_deleted_and_restored_under_another_name_is_who_it_was(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    (raw / "person_002").rename(tmp_path / "backup")
-    again(store, raw, sets)
-    assert "person_002" not in people(raw)
-    shutil.copytree(tmp_path / "backup", raw / "Ben")
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw)["Ben"] == before["person_002"]
-
-
 def test_a_result_copied_elsewhere_is_a_result_of_its_own(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     shutil.copytree(raw, tmp_path / "copy")
@@ -397,7 +391,7 @@ def test_a_result_of_an_earlier_version_gets_marks_with_the_next_news_and_undo_t
     lying = tree(raw)
     for _ in range(3):
         grow(store, raw)
-        cluster(store, raw, ClusterOptions(sheet=False), work=Work())
+        sort(store, raw)
         assert tree(raw) == lying
     store.add(1)
     run = grow(store, raw).raw.run
@@ -416,21 +410,3 @@ def test_an_emptied_folder_goes_in_the_browser_and_comes_back_with_its_mark(
     take_back(raw)
     assert marks_in(raw) == marks
     assert photo_of(raw / "person_002").exists()
-
-
-def test_folders_change_names_though_one_lost_its_mark(
-    store: MadeStore, tmp_path: Path, again: Again
-) -> None:
-    raw, sets = make(store, tmp_path)
-    before = people(raw)
-    (raw / "person_001" / GROUP_MARK).unlink()
-    for old, new in (("person_001", "swap"), ("person_002", "person_001"), ("swap", "person_002")):
-        (raw / old).rename(raw / new)
-    for _ in range(2):
-        again(store, raw, sets)
-        assert people(raw) == {
-            "person_001": before["person_002"],
-            "person_002": before["person_001"],
-            "person_003": before["person_003"],
-        }
-        assert result(raw).statements[-1].kind == "named"

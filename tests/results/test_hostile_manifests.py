@@ -4,20 +4,18 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.hostile import changed_json, hostile
-from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
+from tests.fixtures.made_library import DrawnStore
+from tests.fixtures.results import choose, export, make, sort
 
 from facesets.errors import DamagedFile, FacesetsError
-from facesets.operations.face_sets.export_swap import export_swap
-from facesets.operations.grouping.cluster import cluster
-from facesets.operations.grouping.refine import refine
-from facesets.operations.options.results import ExportSwapOptions
-from facesets.operations.options.start import ClusterOptions, RefineOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
@@ -28,34 +26,15 @@ from facesets.work import Work
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
 
 
-def sort_into(store: MadeStore, out: Path) -> None:
-    cluster(store, out / "raw", ClusterOptions(sheet=False), work=Work())
-    refine(store, out / "sets", GATES, work=Work())
-
-
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[DrawnStore, Path]:
+    """A store, and where its results are that nobody changed."""
     folder = tmp_path_factory.mktemp("sound")
-    store = MadeStore(folder / "photos", random.Random(0))
+    store = DrawnStore(folder / "photos", random.Random(0))
     for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2), (3,), ()):
         store.add(*shown)
-    sort_into(store, folder)
-    return store, folder
-
-
-def export(store: MadeStore, sets: Path, out: Path) -> None:
-    options = ExportSwapOptions(min_face_short=10, out_size=64, sheet=False)
-    export_swap(store, sets / REFINE_MANIFEST, out, OneFaceEverywhere(), options, work=Work())
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
-    folder = tmp_path_factory.mktemp("exported")
-    store = DrawnStore(folder / "photos", random.Random(0))
-    for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2)):
-        store.add(*shown)
-    sort_into(store, folder)
-    export(store, folder / "sets", folder / "swap")
+    make(store, folder, GATES)
+    export(store, folder)
     return store, folder
 
 
@@ -63,21 +42,54 @@ def outside(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not {"raw", "sets"} & set(path.relative_to(folder).parts)
+        if path.is_file() and not {"raw", "sets", "swap"} & set(path.relative_to(folder).parts)
     }
 
 
-def work_with(store: MadeStore, folder: Path) -> None:
-    """Do with the results what commands do; whatever they say, nothing beside the results changes."""
+RECORDS = {
+    "raw/manifest.json": "raw",
+    f"sets/{REFINE_MANIFEST}": "sets",
+    "swap/manifest.json": "swap",
+    "swap/faceset_001/manifest.json": "swap",
+    f"raw/{JOURNAL}/0001-cluster/run.json": "raw",
+    f"raw/{JOURNAL}/0001-cluster/changes.jsonl": "raw",
+}
+"""What is changed, and the result that it belongs to."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDS)
+@given(data=st.data())
+@hostile
+def test_whatever_commands_say_of_a_changed_record_nothing_beside_the_results_changes(
+    data: st.DataObject,
+    name: str,
+    sound: tuple[DrawnStore, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    store, results = sound
+    folder = tmp_path_factory.mktemp("hostile")
+    for result in ("raw", "sets", "swap"):
+        shutil.copytree(results / result, folder / result, symlinks=True)
+    text = (folder / name).read_text()
+    lines = [json.loads(line) for line in (text.splitlines() if name.endswith("l") else [text])]
+    row = data.draw(st.integers(0, len(lines) - 1))
+    lines[row] = data.draw(changed_json(lines[row]))
+    (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "beside").mkdir()
     (folder / "beside" / ".canary.tmp").write_text("mine")
     (folder / "canary").write_text("mine")
     before = outside(folder)
+    changed = folder / RECORDS[name]
+    again: dict[str, Callable[[], object]] = {
+        "raw": lambda: sort(store, changed),
+        "sets": lambda: choose(store, changed, GATES),
+        "swap": lambda: export(store, folder),
+    }
     commands: list[Callable[[], object]] = [
-        lambda: show_manifest(folder / "raw"),
-        lambda: show_manifest(folder / "sets"),
-        lambda: sort_into(store, folder),
-        lambda: undo(folder / "raw", "last"),
+        *(partial(show_manifest, folder / result) for result in ("raw", "sets", "swap")),
+        again[RECORDS[name]],
+        lambda: undo(changed, known_runs(changed).runs[0].run),
     ]
     for command in commands:
         try:
@@ -85,89 +97,19 @@ def work_with(store: MadeStore, folder: Path) -> None:
         except FacesetsError as error:
             assert str(error).isprintable()
         assert outside(folder) == before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["raw/manifest.json", f"sets/{REFINE_MANIFEST}"])
-@given(data=st.data())
-@hostile
-def test_changed_manifests(
-    data: st.DataObject,
-    name: str,
-    sound: tuple[MadeStore, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    store, results = sound
-    folder = tmp_path_factory.mktemp("hostile")
-    for result in ("raw", "sets"):
-        shutil.copytree(results / result, folder / result, symlinks=True)
-    manifest = data.draw(changed_json(json.loads((folder / name).read_bytes())))
-    (folder / name).write_text(json.dumps(manifest))
-    work_with(store, folder)
-    shutil.rmtree(folder)
-
-
-@given(data=st.data())
-@hostile
-def test_changed_exports(
-    data: st.DataObject,
-    exported: tuple[MadeStore, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    store, results = exported
-    folder = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(results / "swap", folder / "raw", symlinks=True)
-    name = data.draw(st.sampled_from(sorted(p.relative_to(folder) for p in folder.rglob("manifest.json"))))
-    manifest = data.draw(changed_json(json.loads((folder / name).read_bytes())))
-    (folder / name).write_text(json.dumps(manifest))
-    (folder / "canary").write_text("mine")
-    for command in (
-        lambda: show_manifest(folder / "raw"),
-        lambda: export(store, results / "sets", folder / "raw"),
-        lambda: undo(folder / "raw", "last"),
-    ):
-        try:
-            command()
-        except FacesetsError as error:
-            assert str(error).isprintable()
-        assert outside(folder) == {"canary": b"mine"}
     shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("number", ["1e400", "-Infinity", "NaN", "1e308"])
 def test_a_sheet_is_drawn_of_faces_without_possible_keypoints(
-    number: str, exported: tuple[MadeStore, Path], tmp_path: Path
+    number: str, sound: tuple[DrawnStore, Path], tmp_path: Path
 ) -> None:
-    manifest = json.loads((exported[1] / "raw" / "manifest.json").read_text())
+    manifest = json.loads((sound[1] / "raw" / "manifest.json").read_text())
     manifest["persons"][0]["faces"][0]["kps"] = ["here"] * 10
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(manifest).replace('"here"', number))
     drawn = sheet(path, None, work=Work())
     assert [Path(page).read_bytes()[:4] for page in drawn.pages] == [b"\x89PNG"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("record", ["run.json", "changes.jsonl"])
-@given(data=st.data())
-@hostile
-def test_changed_journals(
-    data: st.DataObject,
-    record: str,
-    sound: tuple[MadeStore, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    store, results = sound
-    folder = tmp_path_factory.mktemp("hostile")
-    for result in ("raw", "sets"):
-        shutil.copytree(results / result, folder / result, symlinks=True)
-    (path,) = (folder / "raw" / JOURNAL).glob(f"*/{record}")
-    texts = [path.read_text()] if record == "run.json" else path.read_text().splitlines()
-    lines = [json.loads(text) for text in texts]
-    row = data.draw(st.integers(0, len(lines) - 1))
-    lines[row] = data.draw(changed_json(lines[row]))
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    work_with(store, folder)
-    shutil.rmtree(folder)
 
 
 _RECORD = '{"command": "x", "began": "2026-01-01T00:00:00+00:00", "state": "done", "also": []}'
@@ -198,8 +140,9 @@ def test_a_journal_of_wrong_types_is_damaged(record: str, line: str, tmp_path: P
     run = tmp_path / JOURNAL / "0001-x"
     run.mkdir(parents=True)
     (run / "run.json").write_text(_RECORD)
+    assert known_runs(tmp_path).runs[0].replaced == 0  # It was killed before its first change.
     (run / "changes.jsonl").write_text(f"{_CHANGE}\n")
-    assert known_runs(tmp_path).runs
+    assert known_runs(tmp_path).runs[0].replaced == 1
     (run / "run.json").write_text(record)
     (run / "changes.jsonl").write_text(f"{line}\n")
     with pytest.raises(DamagedFile, match="Remove that directory"):

@@ -3,59 +3,22 @@
 import errno
 import json
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.trees import files_in
+from tests.fixtures.planned_results import undo, write
+from tests.fixtures.trees import tree
 
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import FileLock
 from facesets.results import inside, safe_folder
 from facesets.results.edits.folder_diff import read_edits
-from facesets.results.folder_runs import finish, locked, writing_results
-from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import JOURNAL, read_runs
 from facesets.results.safe_folder import SafeFolder
-
-Kept = dict[str, PlacedFile | None]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> list[str]:
-    made = []
-    for i in range(6):
-        photo = tmp_path / "photos" / f"{i}.jpg"
-        photo.parent.mkdir(exist_ok=True)
-        photo.write_bytes(random.Random(i).randbytes(2000 + i))
-        os.utime(photo, ns=(10**18 + i, 10**18 + i))
-        made.append(str(photo))
-    return made
-
-
-def write(out: Path, plan: dict[str, str], earlier: Kept) -> tuple[Kept, list[str], list[str]]:
-    """One run: names that its manifest would list, photos that failed, and links that were met."""
-    with locked(out), writing_results(out, earlier, "cluster") as folder:
-        folder.announce(plan)
-        for name, source in plan.items():
-            folder.place(name, source, "copy")
-        finish(folder, "manifest.json", json.dumps(sorted(plan)).encode())
-        return dict(folder.kept), [failure.path for failure in folder.failed], folder.links
-
-
-def contents(path: Path) -> dict[str, tuple[bytes | str, int]]:
-    """Every file and link in a folder, or a single file, with its time."""
-    return {
-        str(each.relative_to(path)): (
-            str(each.readlink()) if each.is_symlink() else each.read_bytes(),
-            each.lstat().st_mtime_ns,
-        )
-        for each in (files_in(path) if path.is_dir() else [path])
-    }
 
 
 def moved_to_another_disk(folder: Path) -> Path:
@@ -66,33 +29,31 @@ def moved_to_another_disk(folder: Path) -> Path:
     return disk
 
 
-def test_an_undo_changes_nothing_behind_a_linked_folder(tmp_path: Path, photos: list[str]) -> None:
-    out = tmp_path / "out"
-    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
+def test_an_undo_changes_nothing_behind_a_linked_folder(out: Path, photos: list[str]) -> None:
+    earlier, *_ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
     write(out, {"Anna/0.jpg": photos[2], "Anna/2.jpg": photos[3], "Bob/3.jpg": photos[4]}, earlier)
     disk = moved_to_another_disk(out / "Anna")
-    before = contents(disk)
+    before = tree(disk)
     with undoing(out, "2") as plans:
         assert plans[0].links == ("Anna",)
         take_back(plans)
-    assert contents(disk) == before
+    assert tree(disk) == before
     assert (out / "Anna").is_symlink()
     assert not (out / "Bob").exists()
 
 
 def test_a_run_changes_nothing_behind_a_linked_folder_and_goes_on_knowing_it(
-    tmp_path: Path, photos: list[str]
+    out: Path, photos: list[str]
 ) -> None:
-    out = tmp_path / "out"
-    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
+    earlier, *_ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
     disk = moved_to_another_disk(out / "Anna")
-    before = contents(disk)
+    before = tree(disk)
     plan = {"Anna/0.jpg": photos[0], "Anna/2.jpg": photos[2], "Bob/3.jpg": photos[3]}
     kept, failed, links = write(out, plan, earlier)
-    assert contents(disk) == before
+    assert tree(disk) == before
     assert links == ["Anna"]
     assert failed == [photos[2]]
-    assert set(kept) == {"Anna/0.jpg", "Anna/1.jpg", "Bob/3.jpg"}
+    assert set(kept) == {"Anna/0.jpg", "Anna/1.jpg", "Bob/3.jpg", "sheet.png"}
     assert (out / "Bob/3.jpg").is_file()
     (out / "Anna").unlink()
     disk.rename(out / "Anna")
@@ -103,10 +64,9 @@ def test_a_run_changes_nothing_behind_a_linked_folder_and_goes_on_knowing_it(
 
 @pytest.mark.parametrize("is_plugged_in", [True, False])
 def test_a_linked_folder_is_no_statement_of_the_user(
-    tmp_path: Path, photos: list[str], is_plugged_in: bool
+    tmp_path: Path, out: Path, photos: list[str], is_plugged_in: bool
 ) -> None:
-    out = tmp_path / "out"
-    kept, _, _ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
+    kept, *_ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
     disk = moved_to_another_disk(out / "Anna")
     if not is_plugged_in:
         disk.rename(tmp_path / "unplugged")
@@ -114,20 +74,22 @@ def test_a_linked_folder_is_no_statement_of_the_user(
 
 
 @pytest.mark.parametrize("name", [JOURNAL, "_without_original", "_edited", ANNOUNCEMENT, "manifest.json"])
-def test_links_under_names_of_our_own_are_refused(tmp_path: Path, photos: list[str], name: str) -> None:
-    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0]}, {})
+def test_links_under_names_of_our_own_are_refused(
+    tmp_path: Path, out: Path, photos: list[str], name: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    earlier, *_ = write(out, {"Anna/0.jpg": photos[0]}, {})
     source = out / name
     if not source.exists():
         source.mkdir() if name.startswith("_") else source.write_text("{}")
     source.rename(elsewhere)
     source.symlink_to(elsewhere)
-    before = contents(out), contents(elsewhere)
+    before = tree(tmp_path)
     with pytest.raises(CannotWrite, match=f"{name} is a link"):
         write(out, {"Anna/1.jpg": photos[1]}, earlier)
-    with pytest.raises(CannotWrite, match=f"{name} is a link"), undoing(out, "1") as plans:
-        take_back(plans)
-    assert (contents(out), contents(elsewhere)) == before
+    with pytest.raises(CannotWrite, match=f"{name} is a link"):
+        undo(out, "1")
+    assert tree(tmp_path) == before
 
 
 def test_a_lock_that_is_a_link_makes_nothing_elsewhere(tmp_path: Path) -> None:
@@ -138,8 +100,10 @@ def test_a_lock_that_is_a_link_makes_nothing_elsewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["..", "absolute", "linked"])
-def test_an_announcement_sweeps_nothing_outside(tmp_path: Path, photos: list[str], where: str) -> None:
-    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+def test_an_announcement_sweeps_nothing_outside(
+    tmp_path: Path, out: Path, photos: list[str], where: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
     for folder in (out, elsewhere):
         folder.mkdir()
     (out / "linked").symlink_to(elsewhere)
@@ -149,8 +113,7 @@ def test_an_announcement_sweeps_nothing_outside(tmp_path: Path, photos: list[str
     (out / ANNOUNCEMENT).write_text(json.dumps({name: []}))
     write(out, {"Anna/0.jpg": photos[0]}, {})
     (out / ANNOUNCEMENT).write_text(json.dumps({name: []}))
-    with undoing(out, "1") as plans:
-        take_back(plans)
+    undo(out, "1")
     assert victim.read_text() == "precious"
 
 
@@ -158,9 +121,8 @@ def test_an_announcement_sweeps_nothing_outside(tmp_path: Path, photos: list[str
     "name", ["../victim.txt", "VICTIM", "a/../../victim.txt", "", ".", "x\u0000", "\ud800"]
 )
 def test_a_journal_that_names_something_outside_takes_nothing_back(
-    tmp_path: Path, photos: list[str], name: str
+    tmp_path: Path, out: Path, photos: list[str], name: str
 ) -> None:
-    out = tmp_path / "out"
     victim = tmp_path / "victim.txt"
     victim.write_text("precious")
     write(out, {"Anna/0.jpg": photos[0]}, {})
@@ -168,8 +130,8 @@ def test_a_journal_that_names_something_outside_takes_nothing_back(
     changes = read_runs(out)[0].directory / "changes.jsonl"
     line = json.dumps([name.replace("VICTIM", str(victim)), None, state, None])
     changes.write_text(changes.read_text() + line + "\n")
-    with pytest.raises(WrongUsage, match="outside"), undoing(out, "1") as plans:
-        take_back(plans)
+    with pytest.raises(WrongUsage, match="outside"):
+        undo(out, "1")
     assert victim.read_text() == "precious"
     assert (out / "Anna/0.jpg").is_file()
 
@@ -203,8 +165,8 @@ def test_a_link_to_a_file_is_neither_read_nor_written_to(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("opens_folders")
 @pytest.mark.parametrize("name", ["linked/x", "../x", "/x", "linked/sub/x"])
-def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, name: str) -> None:
-    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, out: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
     out.mkdir()
     (elsewhere / "sub").mkdir(parents=True)
     (out / "linked").symlink_to(elsewhere)
@@ -238,11 +200,10 @@ def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("there", ["Anna", JOURNAL])
 def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
-    tmp_path: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch, there: str
+    out: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
-    out = tmp_path / "out"
-    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0]}, {})
-    before = contents(out)
+    earlier, *_ = write(out, {"Anna/0.jpg": photos[0]}, {})
+    before = tree(out)
     secret = (out / there).stat()
 
     def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -262,4 +223,25 @@ def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
         if there == "Anna":
             with pytest.raises(CannotWrite, match="not taken for deleted"):
                 read_edits(out, {name: put for name, put in earlier.items() if put}, ())
-    assert contents(out) == before
+    assert tree(out) == before
+
+
+def test_names_looked_for_together_exist_as_each_by_itself(tmp_path: Path) -> None:
+    root, outside = tmp_path / "result", tmp_path / "outside"
+    for made in (root / "anna" / "inner", root / "ben", outside):
+        made.mkdir(parents=True)
+    for place in ("anna/a.jpg", "anna/inner/b.jpg", "ben/a:b.jpg", "ben/é.jpg"):
+        (root / place).write_text("photo")
+    (outside / "c.jpg").write_text("photo")
+    (root / "linked").symlink_to(outside)
+    (root / "ben" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    names = [
+        *("anna/a.jpg", "anna/inner/b.jpg", "anna//a.jpg", "./anna/a.jpg", "anna/inner", "anna", "linked"),
+        *("anna/none.jpg", "none/a.jpg", "ben/a:b.jpg", "ben/é.jpg", "ben/gone.jpg", "linked/c.jpg"),
+        *("../outside/c.jpg", "anna/../ben/gone.jpg", "anna/..", "anna/.", str(root / "anna/a.jpg"), "."),
+    ]
+    folder = SafeFolder(root)
+    plainly = {name for name in names if folder.exists(name)}
+    assert folder.existing(names) == plainly
+    assert {"anna/a.jpg", "ben/gone.jpg", "linked"} <= plainly
+    assert not {"linked/c.jpg", "ben/a:b.jpg", "../outside/c.jpg"} & plainly

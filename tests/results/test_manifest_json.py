@@ -130,6 +130,7 @@ def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> Non
         ("files", []),
         ("files", {"../a": {"source": "/a", "size": 1, "mtime_ns": 1}}),
         ("files", {"a": {"source": "/a", "size": 1 << 63, "mtime_ns": 1}}),
+        ("sheets", ["../victim.png"]),
         ("counts", {"faces": "x"}),
         ("counts", {"faces": True}),
         ("placements", {"\0": "core"}),

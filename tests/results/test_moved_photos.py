@@ -1,26 +1,23 @@
 """Photos that were renamed or moved, and what becomes of caches, libraries and results."""
 
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import MadeStore
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.results import Again, again, company, groups, grow, make, people, store, tree
-from tests.fixtures.trees import files_in
+from tests.fixtures.results import PLAIN, Again, groups, grow, make, people, sort
+from tests.fixtures.trees import files_in, tree
 
-from facesets.errors import SourceGone
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Store
-from facesets.operations.grouping.cluster import cluster
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
 from facesets.operations.options.index import IndexOptions
-from facesets.operations.options.start import ClusterOptions, EmbedOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.operations.undo import undo
-from facesets.result import Result
 from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.names.file_names import flatten
 from facesets.sources import folders, missing
@@ -30,10 +27,6 @@ from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
 from facesets.words.results import photos_line
 from facesets.work import Work
-
-__all__ = ["again", "company", "store"]
-TakeIn = Callable[..., tuple[int, int]]
-"""Takes in a folder; how many paths were forgotten as moved, and how many by --prune."""
 
 
 @pytest.fixture(params=["cache", "library"])
@@ -62,11 +55,6 @@ def folders_of(store: Store) -> list[str]:
     return sorted({Path(path).parent.name for path in store.files()})
 
 
-def sort(store: Store, out: Path, *, dry_run: bool = False) -> Result:
-    options = ClusterOptions(sheet=False, dry_run=dry_run)
-    return cluster(store, out, options, work=Work())
-
-
 def names(out: Path) -> list[str]:
     return sorted(str(path.relative_to(out)) for path in files_in(out) if path.name != GROUP_MARK)
 
@@ -81,7 +69,7 @@ def test_a_source_that_was_renamed_doubles_nothing(
     photos.rename(tmp_path / "fotos")
     assert take_in(filled, tmp_path / "fotos", embedder) == 6
     assert folders_of(filled) == ["fotos"]
-    planned = sort(filled, tmp_path / "out", dry_run=True)
+    planned = sort(filled, tmp_path / "out", replace(PLAIN, dry_run=True))
     done = sort(filled, tmp_path / "out")
     assert (done.copied, done.removed, done.failed) == (0, 0, 0)
     assert planned.renamed == done.renamed == sum(name.endswith(".jpg") for name in before)
@@ -102,22 +90,6 @@ def test_a_renamed_photo_leaves_no_copy_behind(
     found = names(tmp_path / "out")
     assert len(found) == 4
     assert sum(name.endswith("renamed.jpg") for name in found) == 1
-
-
-def test_a_result_that_is_doubled_already_is_put_right(
-    embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
-) -> None:
-    photos = copy_photos(lfw_photos[:4], tmp_path / "src")
-    shutil.copytree(photos, tmp_path / "fotos")
-    cache = Cache(tmp_path / "c.npz")
-    for folder in (photos, tmp_path / "fotos"):
-        assert take_in(cache, folder, embedder) == 0
-    sort(cache, tmp_path / "out")
-    assert len(names(tmp_path / "out")) == 9
-    shutil.rmtree(photos)
-    assert take_in(cache, tmp_path / "fotos", embedder) == 4
-    sort(cache, tmp_path / "out")
-    assert len(names(tmp_path / "out")) == 5
 
 
 def test_a_folder_named_by_a_detour_is_the_same_folder(
@@ -252,12 +224,3 @@ def test_following_is_taken_back_like_any_change(store: MadeStore, tmp_path: Pat
     assert tree(raw).keys() != before.keys()
     undo(raw, grown.raw.run)
     assert tree(raw) == before
-
-
-def test_an_empty_source_is_refused(embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path) -> None:
-    photos = copy_photos(lfw_photos[:1], tmp_path / "src")
-    cache = Cache(tmp_path / "c.npz")
-    take_in(cache, photos, embedder)
-    (photos / lfw_photos[0].name).unlink()
-    with pytest.raises(SourceGone, match="Is it mounted"):
-        take_in(cache, photos, embedder, prune=True)

@@ -6,25 +6,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import changes_of, in_a_child, moments
-from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
-from tests.fixtures.results import GATES, QUIET, Heard, grow, make, people, sets_of, tree
+from tests.fixtures.made_library import DrawnStore, MadeStore
+from tests.fixtures.results import (
+    CROPS,
+    GATES,
+    PLAIN,
+    QUIET,
+    Heard,
+    choose,
+    export,
+    grow,
+    import_in,
+    make,
+    people,
+    sets_of,
+    sort,
+)
+from tests.fixtures.trees import contents, tree
 
 from facesets.errors import DamagedFile, NewerFormat
-from facesets.operations.face_sets.export_swap import export_swap
-from facesets.operations.face_sets.folder_labels import SortedFolders
-from facesets.operations.face_sets.import_folders import import_folders
-from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
-from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import undo
-from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.work import SilentProgress, Work
-
-PLAIN = ClusterOptions(sheet=False)
+from facesets.work import Work
 
 
 @pytest.fixture
@@ -37,13 +42,14 @@ def store(tmp_path: Path) -> MadeStore:
     return made
 
 
-def sort(store: MadeStore, raw: Path, options: ClusterOptions = PLAIN) -> list[str]:
-    learned: list[str] = cluster(store, raw, options, work=Work()).learned
-    return learned
-
-
-def choose(store: MadeStore, sets: Path, options: RefineOptions = GATES) -> Result:
-    return refine(store, sets, options, work=Work())
+@pytest.fixture
+def drawn(tmp_path: Path) -> DrawnStore:
+    """Six photos of person 1, five of 2, with pictures that can be cut."""
+    made = DrawnStore(tmp_path / "photos", random.Random(0), names_file=tmp_path / "faces.npz.names.json")
+    for person, count in ((1, 6), (2, 5)):
+        for _ in range(count):
+            made.add(person)
+    return made
 
 
 def photos_in(folder: Path) -> set[str]:
@@ -67,7 +73,7 @@ def test_a_name_given_in_the_raw_result_reaches_the_face_sets(store: MadeStore, 
     lying = tree(tmp_path)
     assert choose(store, sets).learned == []
     assert tree(tmp_path) == lying
-    assert sort(store, raw) == ["person_001 is called Anna."]
+    assert sort(store, raw).learned == ["person_001 is called Anna."]
 
 
 @pytest.mark.parametrize("extends", [True, False])
@@ -77,7 +83,7 @@ def test_a_name_given_to_a_face_set_reaches_the_raw_result(
     raw, sets = make(store, tmp_path)
     before = people(raw)
     (sets / "faceset_001").rename(sets / "Anna")
-    learned = grow(store, raw).raw.learned if extends else sort(store, raw)
+    learned = grow(store, raw).raw.learned if extends else sort(store, raw).learned
     assert learned == ["person_001 is called Anna."]
     assert people(raw) == {
         "Anna": before["person_001"],
@@ -242,16 +248,17 @@ def test_an_undone_run_is_done_again_while_the_folder_has_its_name(store: MadeSt
 
 
 def test_a_dry_run_says_which_names_it_would_give_and_changes_nothing(
-    store: MadeStore, tmp_path: Path
+    drawn: DrawnStore, tmp_path: Path
 ) -> None:
-    raw, sets = make(store, tmp_path)
+    raw, sets = make(drawn, tmp_path)
+    export(drawn, tmp_path)
     (raw / "person_001").rename(raw / "Anna")
     before = tree(tmp_path)
-    summary = choose(store, sets, replace(GATES, dry_run=True))
-    assert summary.learned == ["faceset_001 is called Anna."]
-    assert (summary.copied, summary.removed) == (0, 0)
-    grow(store, raw, sets, replace(QUIET, dry_run=True))
-    sort(store, raw, replace(PLAIN, dry_run=True))
+    summary = choose(drawn, sets, replace(GATES, dry_run=True))
+    assert (summary.learned, summary.copied, summary.removed) == (["faceset_001 is called Anna."], 0, 0)
+    assert export(drawn, tmp_path, replace(CROPS, dry_run=True)).learned == ["faceset_001 is called Anna."]
+    grow(drawn, raw, sets, replace(QUIET, dry_run=True))
+    sort(drawn, raw, replace(PLAIN, dry_run=True))
     assert tree(tmp_path) == before
 
 
@@ -262,102 +269,6 @@ def test_results_of_another_cache_follow_nobody(store: MadeStore, tmp_path: Path
     other = MadeStore(store.root, store.rng, store.shown, "another", store.digests, store.names_file)
     choose(other, tmp_path / "others")
     assert set(sets_of(tmp_path / "others")) == {"faceset_001", "faceset_002", "faceset_003"}
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {
-        name: content
-        for name, (_, content) in tree(root).items()
-        if ".facesets-journal" not in name and "photos/" not in name
-    }
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
-def test_a_kill_gives_nobody_an_earlier_name_back(store: MadeStore, tmp_path: Path, command: str) -> None:
-    start = tmp_path / "start"
-    store.names_file = start / "names.json"
-    raw, sets = make(store, start)
-    (raw / "person_001").rename(raw / "Anna")
-    grow(store, raw, sets)
-    (raw / "Anna").rename(raw / "Hanna")
-
-    def go(root: Path, how: str) -> None:
-        store.names_file = root / "names.json"
-        if how == "refine":
-            choose(store, root / "sets")
-        elif how == "cluster":
-            sort(store, root / "raw")
-        else:
-            grow(store, root / "raw", root / "sets")
-
-    shutil.copytree(start, tmp_path / "whole")
-    changes = changes_of(lambda: go(tmp_path / "whole", command))
-    root = tmp_path / "killed"
-    for kill_at in moments(changes, 8):
-        shutil.copytree(start, root)
-        assert in_a_child(lambda: go(root, command), kill_at)
-        go(root, command)
-        go(root, "extend")
-        assert "Hanna" in people(root / "raw"), kill_at
-        assert "Hanna" in sets_of(root / "sets"), kill_at
-        shutil.rmtree(root)
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-@pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
-def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(
-    store: MadeStore, tmp_path: Path, command: str
-) -> None:
-    start = tmp_path / "start"
-    store.names_file = start / "names.json"
-    raw, sets = make(store, start)
-    (raw / "person_001").rename(raw / "Anna")
-    (sets / "faceset_002").rename(sets / "Ben")
-
-    def go(root: Path) -> None:
-        store.names_file = root / "names.json"
-        if command == "refine":
-            choose(store, root / "sets")
-        elif command == "cluster":
-            sort(store, root / "raw")
-        else:
-            grow(store, root / "raw", root / "sets")
-
-    shutil.copytree(start, tmp_path / "whole")
-    changes = changes_of(lambda: go(tmp_path / "whole"))
-    assert changes > 10
-    whole = contents(tmp_path / "whole")
-    root = tmp_path / "killed"
-    for kill_at in moments(changes, 6):
-        shutil.copytree(start, root)
-        assert in_a_child(lambda: go(root), kill_at)
-        go(root)
-        assert contents(root) == whole, kill_at
-        shutil.rmtree(root)
-
-
-@pytest.fixture
-def drawn(tmp_path: Path) -> DrawnStore:
-    """Six photos of person 1, five of 2, with pictures that can be cut."""
-    made = DrawnStore(tmp_path / "photos", random.Random(0), names_file=tmp_path / "faces.npz.names.json")
-    for person, count in ((1, 6), (2, 5)):
-        for _ in range(count):
-            made.add(person)
-    return made
-
-
-CROPS = ExportSwapOptions(
-    sheet=False, out_size=64, top_n=3, outlier_threshold=2, verify_max_distance=2, duplicate_max_bits=0
-)
-
-
-def export(store: DrawnStore, sets: Path, swap: Path, options: ExportSwapOptions = CROPS) -> list[str]:
-    quiet = SilentProgress()
-    finder = OneFaceEverywhere()
-    done = export_swap(store, sets, swap, finder, options, work=Work(progress=quiet))
-    return list(done.learned)
 
 
 def exported(swap: Path) -> dict[str, int]:
@@ -374,24 +285,24 @@ def test_a_name_reaches_the_export_and_what_was_done_to_crops_stays(
 ) -> None:
     raw, sets = make(drawn, tmp_path)
     swap = tmp_path / "swap"
-    export(drawn, sets, swap)
+    export(drawn, tmp_path)
     (swap / "faceset_001" / "faceset_001_002.png").unlink()
     moved = swap / "faceset_002" / "faceset_002_001.png"
     moved.rename(swap / "faceset_001" / "hers.png")
-    export(drawn, sets, swap)
+    export(drawn, tmp_path)
     assert exported(swap) == {"faceset_001": 6, "faceset_002": 4}
     given = {path.name for path in (swap / "faceset_001" / "_given").iterdir()}
     (tmp_path / named).rename((tmp_path / named).with_name("Anna"))
     if refined:
         choose(drawn, sets)
-    assert "faceset_001 is called Anna." in export(drawn, sets, swap)
+    assert "faceset_001 is called Anna." in export(drawn, tmp_path).learned
     assert exported(swap) == {"Anna": 6, "faceset_002": 4}
     assert not (swap / "faceset_001").exists()
     assert {path.name for path in (swap / "Anna" / "_given").iterdir()} == given
     choose(drawn, sets)
     sort(drawn, raw)
     lying = contents(swap)
-    assert not [line for line in export(drawn, sets, swap) if "called" in line]
+    assert not [line for line in export(drawn, tmp_path).learned if "called" in line]
     assert {n: c for n, c in contents(swap).items() if n.endswith(".png")} == {
         n: c for n, c in lying.items() if n.endswith(".png")
     }
@@ -402,51 +313,17 @@ def test_a_set_renamed_in_the_export_names_its_person_in_all_results(
 ) -> None:
     raw, sets = make(drawn, tmp_path)
     swap = tmp_path / "swap"
-    export(drawn, sets, swap)
+    export(drawn, tmp_path)
     (swap / "faceset_001").rename(swap / "Anna")
     choose(drawn, sets)
     sort(drawn, raw)
     assert set(sets_of(sets)) == {"Anna", "faceset_002"}
     assert set(people(raw)) == {"Anna", "person_002"}
-    export(drawn, sets, swap)
+    export(drawn, tmp_path)
     assert exported(swap) == {"Anna": 6, "faceset_002": 5}
     lying = contents(tmp_path)
-    assert export(drawn, sets, swap) == []
+    assert export(drawn, tmp_path).learned == []
     assert contents(tmp_path) == lying
-
-
-def test_a_dry_export_says_the_name_and_changes_nothing(drawn: DrawnStore, tmp_path: Path) -> None:
-    raw, sets = make(drawn, tmp_path)
-    swap = tmp_path / "swap"
-    export(drawn, sets, swap)
-    (raw / "person_001").rename(raw / "Anna")
-    before = tree(tmp_path)
-    assert export(drawn, sets, swap, replace(CROPS, dry_run=True)) == ["faceset_001 is called Anna."]
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-def test_a_kill_while_an_export_follows_ends_as_if_nothing_had_happened(
-    drawn: DrawnStore, tmp_path: Path
-) -> None:
-    work, start = tmp_path / "work", tmp_path / "start"
-    drawn.names_file = work / "names.json"
-    raw, sets = make(drawn, work)
-    export(drawn, sets, work / "swap")
-    (work / "swap" / "faceset_001" / "faceset_001_002.png").unlink()
-    (raw / "person_001").rename(raw / "Anna")
-    shutil.copytree(work, start)
-    changes = changes_of(lambda: export(drawn, sets, work / "swap"))
-    assert changes > 20
-    whole = contents(work)
-    assert set(exported(work / "swap")) == {"Anna", "faceset_002"}
-    for kill_at in moments(changes, 6):
-        shutil.rmtree(work)
-        shutil.copytree(start, work)
-        assert in_a_child(lambda: export(drawn, sets, work / "swap"), kill_at)
-        export(drawn, sets, work / "swap")
-        assert contents(work) == whole, kill_at
 
 
 @pytest.mark.parametrize(
@@ -476,17 +353,9 @@ def test_a_file_of_names_that_cannot_be_read_is_said_and_nothing_is_written(
 
 def test_names_of_sorted_folders_are_given_to_people(drawn: DrawnStore, tmp_path: Path) -> None:
     raw, sets = make(drawn, tmp_path)
-    swap, sorted_by_hand = tmp_path / "swap", drawn.root
-    export(drawn, sets, swap)
-    import_folders(
-        drawn,
-        SortedFolders(people=(("Everybody", sorted_by_hand),)),
-        swap,
-        OneFaceEverywhere(),
-        ImportFoldersOptions(),
-        CROPS,
-        work=Work(),
-    )
+    swap = tmp_path / "swap"
+    export(drawn, tmp_path)
+    import_in(drawn, tmp_path, "Everybody")
     (name,) = {path.parent.name for path in swap.glob("E*/manifest.json")}
     choose(drawn, sets)
     sort(drawn, raw)

@@ -6,20 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
+from tests.fixtures.made_library import DrawnStore
+from tests.fixtures.results import CROPS, choose, export
+from tests.fixtures.trees import tree
 
-from facesets.operations.face_sets.export_swap import export_swap
-from facesets.operations.grouping.refine import refine
-from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.start import RefineOptions
-from facesets.result import Result
+from facesets.operations.undo import known_runs, undo
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.work import Work
-
-CROPS = ExportSwapOptions(
-    sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1, out_size=64
-)
 
 
 @pytest.fixture
@@ -29,14 +23,15 @@ def store(tmp_path: Path) -> DrawnStore:
     for person, count in ((1, 8), (2, 6), (3, 5)):
         for _ in range(count):
             made.add(person)
-    options = RefineOptions(min_faces=4, sheet=False, materialize="none")
-    refine(made, tmp_path / "sets", options, work=Work())
+    choose(made, tmp_path / "sets", RefineOptions(min_faces=4, sheet=False, materialize="none"))
     export(made, tmp_path)
     return made
 
 
-def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> Result:
-    return export_swap(store, root / "sets", root / "swap", OneFaceEverywhere(), options, work=Work())
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """That export."""
+    return tmp_path / "swap"
 
 
 def faces(out: Path) -> dict[str, list[str]]:
@@ -51,48 +46,77 @@ def faces(out: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.parametrize("is_known", [False, True], ids=["deleted at once", "known to be deleted"])
 def test_a_set_that_was_given_the_name_of_a_deleted_one_is_not_taken_for_it(
-    store: DrawnStore, tmp_path: Path, merge: bool
+    store: DrawnStore, tmp_path: Path, out: Path, merge: bool, is_known: bool
 ) -> None:
-    out = tmp_path / "swap"
-    before = faces(out)
+    before, options = faces(out), replace(CROPS, merge=merge)
     shutil.rmtree(out / "faceset_001")
+    learned = export(store, tmp_path, options).learned if is_known else []
     (out / "faceset_002").rename(out / "faceset_001")
-    options = replace(CROPS, merge=merge)
-    assert export(store, tmp_path, options).learned == [
-        "faceset_002 is called faceset_001.",
+    assert sorted([*learned, *export(store, tmp_path, options).learned]) == [
         "faceset_001 was deleted: it stays deleted.",
+        "faceset_002 is called faceset_001.",
     ]
     for _ in range(2):
         assert faces(out) == {"faceset_001": before["faceset_002"], "faceset_003": before["faceset_003"]}
+        lying = tree(out)
         assert export(store, tmp_path, options).learned == []
+        assert tree(out) == lying
 
 
 @pytest.mark.parametrize("merge", [False, True])
-def test_sets_may_change_names(store: DrawnStore, tmp_path: Path, merge: bool) -> None:
-    out = tmp_path / "swap"
-    before = faces(out)
-    (out / "faceset_001").rename(out / "free")
-    (out / "faceset_002").rename(out / "faceset_001")
-    (out / "free").rename(out / "faceset_002")
-    options = replace(CROPS, merge=merge)
+def test_sets_may_change_names(store: DrawnStore, tmp_path: Path, out: Path, merge: bool) -> None:
+    before, options = faces(out), replace(CROPS, merge=merge)
+    for old, new in (("faceset_001", "free"), ("faceset_002", "faceset_001"), ("free", "faceset_002")):
+        (out / old).rename(out / new)
     assert export(store, tmp_path, options).learned == [
         "faceset_001 is called faceset_002.",
         "faceset_002 is called faceset_001.",
     ]
+    swapped = {"faceset_001": before["faceset_002"], "faceset_002": before["faceset_001"]}
     for _ in range(2):
-        assert faces(out) == {
-            "faceset_002": before["faceset_001"],
-            "faceset_001": before["faceset_002"],
-            "faceset_003": before["faceset_003"],
-        }
+        assert faces(out) == before | swapped
         assert export(store, tmp_path, options).learned == []
 
 
-def test_a_set_that_is_left_alone_says_the_name_that_the_user_gave_it(
-    store: DrawnStore, tmp_path: Path
+def test_a_set_comes_back_from_the_trash_and_by_undo(store: DrawnStore, tmp_path: Path, out: Path) -> None:
+    (out / "faceset_002").rename(out / "Ben")
+    export(store, tmp_path)
+    whole = tree(out).keys()
+    shutil.move(out / "Ben", tmp_path / "trash")
+    export(store, tmp_path)
+    assert not (out / "Ben").exists()
+    shutil.move(tmp_path / "trash", out / "Ben")
+    for _ in range(2):
+        export(store, tmp_path)
+        assert tree(out).keys() == whole
+    shutil.rmtree(out / "Ben")
+    export(store, tmp_path)
+    undo(out, known_runs(out).runs[0].run)
+    for _ in range(2):
+        export(store, tmp_path)
+        assert tree(out).keys() == whole
+
+
+def test_a_set_that_is_renamed_and_made_a_link_at_once_is_left_as_it_is(
+    store: DrawnStore, tmp_path: Path, out: Path
 ) -> None:
-    out = tmp_path / "swap"
+    disk = tmp_path / "disk"
+    shutil.move(out / "faceset_001", disk)
+    (out / "Anna").symlink_to(disk)
+    before = tree(disk)
+    for _ in range(2):
+        export(store, tmp_path)
+        names = [entry.name for entry in read_manifest(out, ExportManifest).sets]
+        assert names == ["Anna", "faceset_002", "faceset_003"]
+        assert tree(disk) == before
+        assert not (out / "faceset_001").exists()
+
+
+def test_a_set_that_is_left_alone_says_the_name_that_the_user_gave_it(
+    store: DrawnStore, tmp_path: Path, out: Path
+) -> None:
     before = faces(out)
     (out / "faceset_001").rename(out / "Anna")
     export(store, tmp_path, replace(CROPS, merge=True))
@@ -103,8 +127,9 @@ def test_a_set_that_is_left_alone_says_the_name_that_the_user_gave_it(
     assert faces(out)["Anna"] == before["faceset_001"]
 
 
-def test_a_set_stays_as_it_is_while_none_of_its_photos_can_be_read(store: DrawnStore, tmp_path: Path) -> None:
-    out = tmp_path / "swap"
+def test_a_set_stays_as_it_is_while_none_of_its_photos_can_be_read(
+    store: DrawnStore, tmp_path: Path, out: Path
+) -> None:
     before = faces(out)
     entry = read_manifest(out, ExportManifest).sets[1]
     paths = {path for item in read_manifest(out / entry.name, SetManifest).faces for path in item.face.paths}
@@ -127,9 +152,8 @@ def test_a_set_stays_as_it_is_while_none_of_its_photos_can_be_read(store: DrawnS
 
 
 def test_a_crop_of_the_users_that_is_set_aside_while_no_photo_can_be_read_was_not_deleted(
-    store: DrawnStore, tmp_path: Path
+    store: DrawnStore, tmp_path: Path, out: Path
 ) -> None:
-    out = tmp_path / "swap"
     before = faces(out)
     manifest = read_manifest(out / "faceset_002", SetManifest)
     (out / "faceset_002" / manifest.faces[0].file).write_bytes(b"painted over by hand")

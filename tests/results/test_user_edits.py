@@ -1,54 +1,41 @@
-"""What users do in result folders, and what the next run makes of it."""
+"""What users do in result folders, by accident too, and what the next run makes of it."""
 
 import random
 import shutil
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import MadeStore
 from tests.fixtures.results import (
+    PLAIN,
+    QUIET,
     Again,
-    again,
+    Heard,
     cluster_stopping_after,
-    company,
     groups,
     grow,
     make,
     people,
     photo_of,
     result,
+    sets_of,
     sort_anew,
     store_sha,
-    tree,
 )
-from tests.fixtures.soak import mostly_slow, soaking
+from tests.fixtures.results import sort as sort_people
+from tests.fixtures.trees import tree
 
 from facesets.errors import AlreadyRunning, WrongUsage
-from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.extend import extend
 from facesets.operations.immich.local_people import people_of_folder
-from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.results.edits.group_marks import GROUP_MARK
-from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["again", "company"]
-
-
-def all_faces(folder: Path) -> list[str]:
-    """Every face that a manifest accounts for, as often as it does."""
-    manifest = result(folder)
-    named = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
-    lists = [group.faces for group in (*named, *manifest.hidden)]
-    rest = [drop.face for drop in manifest.dropped] if isinstance(manifest, RefineManifest) else []
-    rest += manifest.singletons if isinstance(manifest, ClusterManifest) else ()
-    return [face.face for faces in (*lists, manifest.set_aside, rest) for face in faces]
 
 
 def rename(folder: Path, names: dict[str, str]) -> None:
@@ -68,16 +55,7 @@ def unmark(folder: Path) -> None:
 @pytest.mark.parametrize("is_marked", [True, False])
 @pytest.mark.parametrize(
     ("first", "second", "third"),
-    mostly_slow(
-        [
-            ("Anna", "{}_001", "{}_003"),
-            ("{}_002", "{}_003", "{}_001"),
-            ("Anna", "Ben", "Cara"),
-            ("Anna", "Ben", "{}_003"),
-            ("{}_002", "{}_001", "{}_003"),
-        ],
-        quick=3,
-    ),
+    [("Anna", "{}_001", "{}_003"), ("{}_002", "{}_003", "{}_001"), ("Anna", "Ben", "{}_003")],
 )
 def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
     company: MadeStore, tmp_path: Path, again: Again, first: str, second: str, third: str, is_marked: bool
@@ -180,14 +158,13 @@ def test_folders_of_the_same_photos_may_be_renamed_at_once(
 def test_folders_of_the_same_photos_and_no_mark_that_were_renamed_at_once_are_refused(
     twins: MadeStore, tmp_path: Path
 ) -> None:
-    store = twins
-    raw, _ = make(store, tmp_path)
+    raw, _ = make(twins, tmp_path)
     unmark(raw)
     rename(raw, {"person_001": "Anna", "person_002": "Ben"})
     with pytest.raises(WrongUsage, match="rename one after the other"):
-        grow(store, raw)
+        grow(twins, raw)
     (raw / "Ben").rename(raw / "person_002")
-    assert grow(store, raw).raw.learned == ["person_001 is called Anna."]
+    assert grow(twins, raw).raw.learned == ["person_001 is called Anna."]
 
 
 def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
@@ -249,8 +226,7 @@ def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path
     raw = tmp_path / "raw"
 
     def sort() -> ClusterManifest:
-        options = ClusterOptions(method="auto", sheet=False)
-        cluster(company, raw, options, work=Work())
+        sort_people(company, raw, replace(PLAIN, method="auto"))
         return read_manifest(raw, ClusterManifest)
 
     before = sort()
@@ -261,18 +237,6 @@ def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path
     grow(company, raw)
     assert read_manifest(raw, ClusterManifest).placements == before.placements | {single.face: "said"}
     assert sort().placements == before.placements | {single.face: "said"}
-
-
-def test_a_photo_deleted_from_a_face_set_never_comes_back(company: MadeStore, tmp_path: Path) -> None:
-    raw, sets = make(company, tmp_path)
-    gone = photo_of(sets / "faceset_001")
-    face = f"{store_sha(str(gone))}#0"
-    gone.unlink()
-    for person in (1, 2, 1):
-        company.add(person)
-        grow(company, raw, sets)
-        assert not any(face in faces for faces in groups(sets).values())
-        assert not gone.exists()
 
 
 def test_a_deleted_face_set_stays_away_though_a_copy_of_its_photo_lies_elsewhere(
@@ -322,239 +286,128 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
             name = "" if number < 0 else ours.persons[number].name
             assert name == {1: "Anna", 2: "Ben"}.get(truth[f"{sha}#{ordinal}"], "")
     other, _ = make(company, tmp_path / "other")
-    cluster_stopping_after(
-        company, other, ClusterOptions(method="agglomerative", sheet=False, threshold=0.01), photos=1
-    )
+    cluster_stopping_after(company, other, replace(PLAIN, method="agglomerative", threshold=0.01), photos=1)
     with pytest.raises(WrongUsage, match="cluster` was cut off"):
         people_of_folder(company, other, contents)
 
 
-IN, NOT_IN, NOWHERE = "in", "not in", "nowhere"
-SINGLE = "_singletons"
-
-
-@dataclass
-class User:
-    """Somebody who edits a result folder at random, and what must hold of it from then on.
-
-    Attributes
-    ----------
-    said : dict
-        What was said of a face: where it is or is not.
-    unsure : set
-        Images of which nothing is claimed: copies of them lie about, or two folders lost them at once.
-    lying : dict
-        Faces by folder and photo, as they lie there now.
-    done : list of str
-        For whoever reads of a failure.
-    deleted : dict
-        Faces that the last edits deleted, and their folders.
-    removed : set
-        Folders that they removed as a whole, or photo by photo.
-    """
-
-    folder: Path
-    rng: random.Random
-    said: dict[str, tuple[str, str]] = field(default_factory=dict)
-    unsure: set[str] = field(default_factory=set)
-    lying: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
-    taken: Counter[str] = field(default_factory=Counter)
-    deleted: dict[str, str] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
-
-    def edit(self, tag: str) -> None:
-        """Do a few things at once."""
-        self._look()
-        self.taken.clear()
-        self.deleted.clear()
-        self.removed.clear()
-        before = dict(self.said)
-        singles = {face for faces in self.lying.get(SINGLE, {}).values() for face in faces}
-        for number in range(self.rng.randrange(5)):
-            folders = sorted(name for name, photos in self.lying.items() if photos)
-            if not folders:
-                break
-            folder, other = self.rng.choice(folders), self.rng.choice(folders)
-            photo = self.rng.choice(sorted(self.lying[folder]))
-            acts = (self._delete, self._move, self._start, self._rename, self._remove, self._copy, self._swap)
-            act = self.rng.choice(acts)
-            self.done.append(
-                f"{self.folder.name}: {act.__name__} {folder} {photo[-8:]} {other} {tag}_{number}"
-            )
-            act(folder, photo, other, f"{tag}_{number}")
-        if not any(path.is_file() for path in self.folder.glob("*/[!.]*")):
-            # Emptied, not edited.
-            self.said, self.lying = before, {}
-        self.unsure |= {image for image, times in self.taken.items() if times > 1}
-        if not self.lying.get(SINGLE):
-            for face in singles:
-                if self.said.get(face, ("", ""))[0] == NOWHERE:
-                    del self.said[face]
-
-    def _look(self) -> None:
-        known = groups(self.folder)
-        known[SINGLE] = {face.face for face in getattr(result(self.folder), "singletons", ())}
-        self.lying = {name: {} for name in known}
-        for name, faces in known.items():
-            for path in sorted((self.folder / name).glob("[!.]*")):
-                sha = store_sha(str(path))
-                mine = tuple(sorted(face for face in faces if face.startswith(sha)))
-                if mine and sha not in self.unsure:
-                    self.lying[name][path.name] = mine
-
-    def _take(self, folder: str, photo: str) -> tuple[str, ...]:
-        faces = self.lying[folder].pop(photo)
-        self.taken[faces[0].partition("#")[0]] += 1
-        return faces
-
-    def _delete(self, folder: str, photo: str, _: str, __: str) -> None:
-        (self.folder / folder / photo).unlink()
-        faces = self._take(folder, photo)
-        self.said |= dict.fromkeys(faces, (NOWHERE, ""))
-        self.deleted |= dict.fromkeys(faces, folder)
-        if not self.lying[folder]:
-            self.removed.add(folder)
-
-    def _move(self, folder: str, photo: str, other: str, _: str) -> None:
-        if (self.folder / other / photo).exists():
-            return
-        (self.folder / folder / photo).rename(self.folder / other / photo)
-        faces = self._take(folder, photo)
-        self.lying[other][photo] = faces
-        self.said |= dict.fromkeys(faces, (NOT_IN, folder) if other == SINGLE else (IN, other))
-
-    def _start(self, folder: str, photo: str, _: str, new: str) -> None:
-        (self.folder / new).mkdir()
-        self.lying[new] = {}
-        self._move(folder, photo, new, "")
-
-    def _rename(self, folder: str, _: str, __: str, new: str) -> None:
-        if folder != SINGLE:
-            (self.folder / folder).rename(self.folder / new)
-            self._call({folder: new})
-
-    def _swap(self, folder: str, _: str, other: str, new: str) -> None:
-        if SINGLE not in (folder, other) and folder != other and self._is_plain(folder, other):
-            (self.folder / folder).rename(self.folder / new)
-            (self.folder / other).rename(self.folder / folder)
-            (self.folder / new).rename(self.folder / other)
-            self._call({folder: other, other: folder})
-
-    def _is_plain(self, *folders: str) -> bool:
-        """Whether folders hold so much of their own that nobody takes changed places for moved photos."""
-        times = Counter(photo for photos in self.lying.values() for photo in photos)
-        return all(sum(times[photo] == 1 for photo in self.lying[folder]) > 3 for folder in folders)
-
-    def _call(self, names: dict[str, str]) -> None:
-        self.lying = {names.get(name, name): photos for name, photos in self.lying.items()}
-        self.said = {face: (how, names.get(name, name)) for face, (how, name) in self.said.items()}
-
-    def _remove(self, folder: str, _: str, __: str, ___: str) -> None:
-        for photo in list(self.lying[folder]):
-            self._delete(folder, photo, "", "")
-        shutil.rmtree(self.folder / folder)
-        self.removed.add(folder)
-
-    def take_back(self) -> None:
-        """Take back the run that learned of the last edits: a folder that they removed comes back."""
-        for face, folder in self.deleted.items():
-            if folder in self.removed:
-                self.said.pop(face, None)
-
-    def _copy(self, folder: str, photo: str, other: str, _: str) -> None:
-        if not (self.folder / other / photo).exists():
-            shutil.copy2(self.folder / folder / photo, self.folder / other / photo)
-            self.unsure.add(self.lying[folder].pop(photo)[0].partition("#")[0])
-
-    def check(self, *, stays: bool) -> None:
-        """Compare with the manifest; `stays` where nobody goes elsewhere unless the user said so."""
-        now = groups(self.folder)
-        where = {face: name for name, faces in now.items() for face in faces}
-        twice = [face for face, times in Counter(all_faces(self.folder)).items() if times > 1]
-        assert not twice, (twice, self.done)
-        for face, (how, name) in self.said.items():
-            if face.partition("#")[0] in self.unsure:
-                continue
-            if how == IN:
-                assert where.get(face) == name, (face, name, self.done)
-            elif how == NOT_IN:
-                assert where.get(face) != name, (face, self.done)
-            else:
-                assert face not in where, (face, self.done)
-        for name, photos in self.lying.items() if stays else ():
-            for face in (face for faces in photos.values() for face in faces):
-                if name != SINGLE and face.partition("#")[0] not in self.unsure:
-                    assert where.get(face) == name, (face, self.done)
-
-
-def grow_and_perhaps_undo(store: MadeStore, users: list[User], rng: random.Random) -> None:
-    raw, sets = (user.folder for user in users)
-    edited = tree(raw), tree(sets)
-    summary = grow(store, raw, sets)
-    if summary.raw.run and rng.random() < 0.4:
-        undo(raw, summary.raw.run)
-        assert tree(raw) == edited[0]
-        users[0].take_back()
-        if summary.sets is not None and summary.sets.run:
-            assert tree(sets) == edited[1]
-            users[1].take_back()
-        grow(store, raw, sets)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", mostly_slow(soaking(range(60), else_=range(9)), quick=5))
-def test_what_a_user_said_holds_over_random_histories(tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)
-    store = MadeStore(tmp_path / "photos", rng)
-    for person in (1,) * 9 + (2,) * 7 + (3,) * 5 + (8,):
-        store.add(person)
-    for _ in range(rng.randrange(4)):
-        store.add(*rng.sample(range(1, 4), 2))
-    raw, sets = make(store, tmp_path)
-    users = [User(raw, rng), User(sets, rng)]
-    for step in range(5):
-        for _ in range(rng.randrange(3)):
-            store.add(*rng.sample(range(1, 6), rng.choice([1, 1, 2])))
-        for user in users:
-            user.edit(f"N{seed}_{step}")
-        extends = rng.random() < 0.7
-        try:
-            if extends:
-                grow_and_perhaps_undo(store, users, rng)
-            else:
-                sort_anew(store, raw, sets)
-        except WrongUsage as unclear:
-            assert "hold the same photos" in str(unclear)
-            return
-        for user in users:
-            user.check(stays=extends)
-        lying = tree(raw), tree(sets)
-        again = grow(store, raw, sets)
-        assert again.sets is not None
-        assert (again.raw.learned, again.sets.learned) == ([], []), users
-        assert not extends or (tree(raw), tree(sets)) == lying
-
-
-def test_a_killed_run_forgets_no_correction(company: MadeStore, tmp_path: Path) -> None:
-    raw, _ = make(company, tmp_path)
-    rename(raw, {"person_001": "Anna", "person_002": "person_001"})
-    shutil.rmtree(raw / "person_003")
-    photo_of(raw / "person_001").unlink()
-    photo_of(raw / "Anna").rename(raw / "person_001" / photo_of(raw / "Anna").name)
-
-    def sort(folder: Path) -> None:
-        cluster(company, folder, ClusterOptions(sheet=False), work=Work())
-
-    def corrections(folder: Path) -> tuple[object, ...]:
-        manifest = result(folder)
-        return people(folder), manifest.hidden, manifest.set_aside, set(manifest.statements), manifest.marks
-
-    calm = shutil.copytree(raw, tmp_path / "calm")
-    changes = changes_of(lambda: sort(calm))
-    for kill_at in moments(changes):
-        again = shutil.copytree(raw, tmp_path / f"killed {kill_at}")
-        assert in_a_child(lambda again=again: sort(again), kill_at)  # type: ignore[misc]
+@pytest.mark.parametrize("new", ["{}_001", "Anna"])
+def test_a_folder_that_is_put_back_is_who_it_was(
+    company: MadeStore, tmp_path: Path, again: Again, new: str
+) -> None:
+    raw, sets = make(company, tmp_path)
+    for folder, kind in ((raw, "person"), (sets, "faceset")):
+        before, old, name = groups(folder), f"{kind}_001", new.format(kind)
+        shutil.move(folder / old, tmp_path / "trash")
+        again(company, raw, sets)
+        company.add(1)
+        again(company, raw, sets)
+        assert old not in groups(folder)
+        shutil.move(tmp_path / "trash", folder / name)
         for _ in range(2):
-            sort(again)
-            assert corrections(again) == corrections(calm), kill_at
+            again(company, raw, sets)
+            back = groups(folder)
+            assert before[old] <= back.pop(name)
+            assert back == {group: faces for group, faces in before.items() if group != old}
+        assert len(list((folder / name).glob("[!.]*"))) == len(groups(folder)[name])
+
+
+def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
+    company: MadeStore, tmp_path: Path
+) -> None:
+    raw, _ = make(company, tmp_path)
+    before = tree(raw)
+    photo = photo_of(raw / "person_001")
+    shutil.move(photo, tmp_path / photo.name)
+    shutil.move(raw / "_singletons", tmp_path / "trash")
+    who = people(raw)
+    grow(company, raw)
+    assert people(raw) != who
+    shutil.move(tmp_path / photo.name, photo)
+    shutil.move(tmp_path / "trash", raw / "_singletons")
+    grow(company, raw)
+    assert people(raw) == who
+    assert {n: s for n, s in tree(raw).items() if n != "manifest.json"} == {
+        n: s for n, s in before.items() if n != "manifest.json"
+    }
+    assert grow(company, raw).raw.run == ""
+
+
+@pytest.mark.parametrize("gone", ["folder", "photo"])
+def test_what_the_user_puts_in_place_of_a_photo_stays_whatever_comes_back(
+    company: MadeStore, tmp_path: Path, again: Again, gone: str
+) -> None:
+    raw, sets = make(company, tmp_path)
+    photo = photo_of(raw / "person_002")
+    shutil.move(photo.parent if gone == "folder" else photo, tmp_path / "trash")
+    again(company, raw, sets)
+    if gone == "folder":
+        shutil.move(tmp_path / "trash", photo.parent)
+    photo.write_bytes(b"work of hours")
+    for _ in range(2):
+        again(company, raw, sets)
+    shutil.move(raw / "person_001", tmp_path / "bin")
+    again(company, raw, sets)
+    assert photo.read_bytes() == b"work of hours"
+
+
+def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    shutil.move(raw / "person_002", tmp_path / "trash")
+    again(company, raw, sets)
+    shutil.move(tmp_path / "trash", raw / "Anna: 2020")
+    with pytest.raises(WrongUsage, match="Give that folder a name without"):
+        again(company, raw, sets)
+    (raw / "Anna: 2020").rename(raw / "Anna")
+    again(company, raw, sets)
+    assert "Anna" in people(raw)
+
+
+def test_a_deletion_that_was_taken_back_is_not_learned_again(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    again(company, raw, sets)
+    before = people(raw), sets_of(sets)
+    for folder, name in ((raw, "person_002"), (sets, "faceset_002")):
+        shutil.rmtree(folder / name)
+    again(company, raw, sets)
+    assert "person_002" not in people(raw)
+    undo(sets, "2")
+    if again is sort_anew:
+        undo(raw, "2")
+    for _ in range(2):
+        again(company, raw, sets)
+        assert (people(raw), sets_of(sets)) == before
+        assert len(list((raw / "person_002").glob("[!.]*"))) == len(before[0]["person_002"])
+    shutil.rmtree(raw / "person_002")
+    again(company, raw, sets)
+    assert "person_002" not in people(raw)
+
+
+def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(
+    company: MadeStore, tmp_path: Path
+) -> None:
+    raw, _ = make(company, tmp_path)
+    shutil.rmtree(raw / "person_002")
+    heard = Heard()
+    extend(company, raw, QUIET, work=Work(progress=heard))
+    (line,) = heard.lines
+    assert line.startswith("person_002 was deleted")
+    assert "put the folder back" in line
+    assert f"`undo {raw} RUN`" in line
+
+
+def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    before = people(raw)
+    (raw / "Bea").mkdir()
+    for photo in sorted((raw / "person_001").glob("[!.]*"))[:3]:
+        shutil.copy2(photo, raw / "Bea")
+    heard = Heard()
+    assert extend(company, raw, QUIET, work=Work(progress=heard)).raw.learned == []
+    (line,) = heard.lines
+    assert line.startswith("3 copies of photos lie in Bea")
+    assert people(raw) == before

@@ -3,13 +3,14 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from facesets.errors import WrongUsage
+from facesets.errors import SourceGone, WrongUsage
 from facesets.file_records import FoundFile
-from facesets.sources.folders import FolderSource
+from facesets.sources.folders import FolderSource, ListedOnce
 from facesets.sources.galleries import GallerySource
 
 Names = list[str]
@@ -117,3 +118,43 @@ def test_photos_beside_what_run_makes_are_photos_and_its_pages_are_not(tmp_path:
     (tmp_path / "trip" / "people" / "manifest.json").write_text('{"format": "facesets/clusters"}')
     assert sorted(listed(tmp_path)[0]) == ["pages/b.jpg", "trip/2023/a.jpg"]
     assert listed(tmp_path / "trip")[0] == ["2023/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "content"),
+    [("manifest.json", '{\n  "format": "facesets/cluster"\n}'), (".facesets-writing.json", "{}")],
+    ids=["whole", "unfinished"],
+)
+def test_results_below_the_photos_are_not_taken_for_photos(tmp_path: Path, mark: str, content: str) -> None:
+    make(tmp_path, "a.jpg", "result/person_001/a.jpg", "result/b.jpg", "other/c.jpg")
+    (tmp_path / "result" / mark).write_text(content)
+    (tmp_path / "other" / "manifest.json").write_text('{"name": "somebody else\'s"}')
+    assert sorted(listed(tmp_path)[0]) == ["a.jpg", "other/c.jpg"]
+
+
+def test_what_was_listed_is_not_listed_again(tmp_path: Path) -> None:
+    """A command may look at the first photos before it reads all."""
+    make(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    plain = list(FolderSource(tmp_path).files())
+    source = ListedOnce(FolderSource(tmp_path))
+    assert list(islice(source.files(), 2)) == plain[:2]
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).unlink()
+        assert list(source.files()) == plain
+
+
+def test_what_is_left_out_is_known_once_all_is_listed(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / ".facesetsignore").write_text("b.jpg\n")
+    source = ListedOnce(FolderSource(tmp_path))
+    assert [Path(file.path).name for file in source.files()] == ["a.jpg"]
+    assert source.chooses
+    assert source.ignored == {str(tmp_path / "b.jpg")}
+    assert source.covers(str(tmp_path / "c.jpg"))
+    assert source.is_there()
+
+
+def test_a_folder_that_is_not_there_is_refused_when_it_is_first_listed(tmp_path: Path) -> None:
+    source = ListedOnce(FolderSource(tmp_path / "none"))
+    with pytest.raises(SourceGone):
+        list(source.files())

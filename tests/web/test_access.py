@@ -1,8 +1,10 @@
-"""The secret that opens `serve`: logging in by it, links that carry it, and the file that holds it."""
+"""Who gets in: the secret that opens `serve`, links and files that carry it, and who is kept out."""
 
+import base64
 import os
 import re
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from playwright.sync_api import Browser
 
 from facesets.cli.library import serve as opening
 from facesets.web.access import Access, Attempts, TooManyTries, client_of, exposed, given_token, kept_token
+from facesets.web.access_guard import host_names
 from facesets.web.api.result_folder import ResultSite
 from facesets.web.app import create_app, create_results_app
 from facesets.web.crops import CropStore
 from tests.fixtures.chromium import opened
+from tests.fixtures.raw_http import asked
 from tests.fixtures.result_site import served_result
 from tests.fixtures.website import BASE, KEPT_IN, TOKEN, Website, served
 
@@ -57,15 +61,12 @@ def test_logging_in_leads_to_no_other_site(locked: Website, to: str) -> None:
     assert "a=b" not in answer.headers["set-cookie"]
 
 
-def test_another_site_cannot_try_passwords_by_our_visitors(locked: Website) -> None:
-    answer = httpx.post(f"{locked.address}/login", data={"password": TOKEN}, headers={"origin": FOREIGN})
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
-
-
-def test_a_form_of_a_million_fields_is_no_work(locked: Website) -> None:
-    answer = httpx.post(f"{locked.address}/login", content=b"a&" * 400_000)
-    assert answer.status_code == 403
+def test_nobody_logs_in_from_another_site_or_by_a_million_fields(locked: Website) -> None:
+    login = f"{locked.address}/login"
+    foreign = httpx.post(login, data={"password": TOKEN}, headers={"origin": FOREIGN})
+    for answer in (foreign, httpx.post(login, content=b"a&" * 400_000)):
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
 
 
 def test_guessing_becomes_slow(album_url: str, tmp_path: Path) -> None:
@@ -122,6 +123,8 @@ def test_who_guesses_is_known_behind_a_proxy_too(peer: str, forwarded: str, clie
 
 _PAGE = {"accept": "text/html"}
 _OPEN = {"/health", "/login"}
+_LIKE_OPEN = [("GET", f"/{path}") for path in ("healthy", "login/", "staticky", "/static/app.js", "nothing")]
+"""What begins as that does which nobody needs to log in for."""
 
 
 def _calls(app: FastAPI) -> set[tuple[str, str]]:
@@ -135,9 +138,9 @@ def _calls(app: FastAPI) -> set[tuple[str, str]]:
 
 def _closed(address: str, app: FastAPI) -> int:
     """Make sure that nobody without the token gets through to a call or a page; how many there are."""
-    calls = {(method, path) for method, path in _calls(app) if path not in _OPEN}
+    calls = [(method, path) for method, path in _calls(app) if path not in _OPEN]
     with httpx.Client(base_url=address) as stranger:
-        for method, path in calls:
+        for method, path in (*calls, *_LIKE_OPEN):
             for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "facesets=x.1.1.y"}):
                 answer = stranger.request(method, path, headers=headers)
                 assert answer.status_code == 401, (method, path, headers)
@@ -192,13 +195,12 @@ def test_a_link_with_another_token_leads_to_the_door_and_to_no_other_site(
     assert httpx.get(tokened.address + to, headers=_PAGE).headers["location"].startswith("/login?to=")
 
 
-def test_a_password_is_taken_by_no_link_and_shown_in_no_address(locked: Website) -> None:
+def test_a_link_takes_no_password_and_a_call_takes_no_token_of_a_link(
+    locked: Website, tokened: Website
+) -> None:
     answer = httpx.get(f"{locked.address}/people?token={TOKEN}", headers=_PAGE)
     assert (answer.status_code, answer.headers["location"]) == (303, "/people")
     assert "set-cookie" not in answer.headers
-
-
-def test_a_token_in_an_address_is_for_pages_alone(tokened: Website) -> None:
     for method, path in (("GET", "/persons"), ("POST", "/undo")):
         answer = httpx.request(method, f"{tokened.address}{BASE}{path}?token={TOKEN}")
         assert answer.status_code == 401
@@ -301,3 +303,278 @@ def test_a_file_of_roots_that_is_read_through_its_group_is_only_closed_to_others
     assert exposed(path) == ""
     path.chmod(0o644)
     assert f"`chmod o= {path}`" in exposed(path)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8765",
+        "localhost.evil.example",
+        "localhost:evil.example",
+        "localhost:80:80",
+        "localhost:123456",
+        "evil@localhost",
+        "127.0.0.1.evil.example",
+        "2130706433",
+        "0x7f.0.0.1",
+        "[::1",
+        "::1]",
+        "[127.0.0.1]x",
+        "[evil.example]",
+        "127.0.0.1]",
+        "loc\xe4lhost",
+        "",
+    ],
+)
+def test_a_foreign_host_name_is_refused(onlooked: Website, host: str) -> None:
+    answer = asked(onlooked.address, "/people", f"Host: {host}")
+    assert answer.status in {400, 421}
+    assert b"anna" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "localhost.", "127.0.0.1:80", "[::1]:80", "[::1]"]
+)
+def test_our_own_names_and_addresses_are_answered(onlooked: Website, host: str) -> None:
+    assert asked(onlooked.address, "/people", f"Host: {host}").status == 200
+
+
+_BROWSER = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_a_browser_is_refused_with_a_page_that_says_what_to_do(unchanged: Website, locked: Website) -> None:
+    ours = f"Host: {unchanged.address.partition('//')[2]}"
+    foreign = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")
+    refused = [
+        (421, "serve --name NAME", asked(unchanged.address, "/people", "Host: evil.example", _BROWSER)),
+        (
+            421,
+            "serve --name NAME",
+            asked(unchanged.address, f"{BASE}/persons", "Host: evil.example", _BROWSER, foreign[1]),
+        ),
+        (
+            403,
+            "Another site sent",
+            asked(unchanged.address, "/people", ours, _BROWSER, *foreign, method="POST"),
+        ),
+        (403, "Load the page again", asked(unchanged.address, "/people", ours, _BROWSER, method="POST")),
+        (
+            401,
+            "Log in",
+            asked(locked.address, "/people", "Host: localhost", _BROWSER, method="POST"),
+        ),
+        (
+            413,
+            "at most",
+            asked(unchanged.address, "/login", ours, _BROWSER, "Content-Length: 9999999", method="POST"),
+        ),
+    ]
+    for status, said, answer in refused:
+        assert answer.status == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        page = answer.body.decode()
+        assert said in page
+        assert "<h1>" in page
+        # By a foreign name nothing else of ours is to be had.
+        assert ("/static/" in page) == (status != 421)
+
+
+def test_no_host_name_or_two_are_refused(onlooked: Website) -> None:
+    assert asked(onlooked.address, "/people").status == 400
+    assert asked(onlooked.address, "/people", "Host: localhost", "Host: evil.example").status == 400
+
+
+@pytest.mark.parametrize(
+    "target", [f"{FOREIGN}/people", "http://localhost/people", "*", "http://[/x", "people"]
+)
+def test_a_target_that_is_no_path_is_refused(onlooked: Website, target: str) -> None:
+    assert asked(onlooked.address, target, "Host: localhost").status == 400
+
+
+def test_the_name_of_a_machine_counts_only_where_others_reach_it() -> None:
+    assert host_names(["photos.home"], of_machine=False) == {"localhost", "photos.home"}
+    assert len(host_names([], of_machine=True)) > 1
+
+
+def test_a_name_that_the_user_gave_is_answered(album_url: str, tmp_path: Path) -> None:
+    with served(album_url, tmp_path, names=("Photos.Home",)) as website:
+        assert asked(website.address, "/people", "Host: photos.home").status == 200
+        page = asked(website.address, "/people", "Host: photos.home", "Origin: https://photos.home")
+        assert page.status == 200
+
+
+def _state(website: Website) -> list[tuple[int, int]]:
+    """How many steps were made, and how many faces somebody has; the first step can be taken back."""
+    return website.rows("SELECT (SELECT count(*) FROM steps), count(person_id) FROM face_detections")
+
+
+@pytest.fixture
+def unchanged(onlooked: Website) -> Iterator[Website]:
+    """A library which a test must not get to change."""
+    before = _state(onlooked)
+    yield onlooked
+    assert _state(onlooked) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"step=1"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="step"\r\n\r\n1\r\n--x--\r\n',
+        ),
+        ("text/plain", b'{"step": null, "x": "="}'),
+        ("application/json", b"{}"),
+        ("", b"{}"),
+    ],
+)
+def test_a_form_of_another_site_changes_nothing(unchanged: Website, kind: str, body: bytes) -> None:
+    with closing(unchanged.visitor()) as visitor:
+        # A browser sends no token of ours for another site; the cookie it would not send either.
+        del visitor.headers["x-csrf-token"]
+        answer = visitor.post(_UNDO, content=body, headers={"content-type": kind})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("token", [b"", b"wrong", b"\xe4\xff", b"x" * 10_000])
+def test_a_change_needs_the_token_of_a_page(unchanged: Website, token: bytes) -> None:
+    with closing(unchanged.visitor()) as visitor:
+        answer = visitor.post(_UNDO, json={}, headers={b"x-csrf-token": token})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": FOREIGN},
+        {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "http://localhost.evil.example"},
+        {"origin": "chrome-extension://abc"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("by", ["page", "program"])
+def test_not_even_the_right_token_helps_another_site(
+    unchanged: Website, headers: Mapping[str, str], by: str
+) -> None:
+    if by == "page":
+        client = unchanged.visitor()
+    else:
+        client = httpx.Client(base_url=unchanged.address, headers={"authorization": f"Bearer {TOKEN}"})
+    with closing(client):
+        answer = client.post(_UNDO, json={}, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        403,
+        "Another site sent this request, so nothing was done. Open the page here, and do it there.",
+    )
+
+
+def test_another_site_gets_no_part_of_ours_but_may_link_to_it(onlooked: Website) -> None:
+    foreign = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+    assert onlooked.client.get("/people", headers=foreign).status_code == 403
+    assert onlooked.client.get("/people", headers=foreign | {"sec-fetch-mode": "navigate"}).status_code == 200
+
+
+def test_no_other_site_is_let_read(onlooked: Website) -> None:
+    asking = {
+        "origin": FOREIGN,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x",
+    }
+    for method in ("OPTIONS", "GET"):
+        answer = onlooked.client.request(method, f"{BASE}/persons", headers=asking)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert onlooked.client.options(_UNDO, headers=asking).status_code == 405
+
+
+def test_the_token_of_a_page_is_nothing_without_its_session_nor_is_a_password_for_all_sites(
+    unchanged: Website,
+) -> None:
+    with closing(unchanged.visitor()) as visitor:
+        visitor.cookies.clear()
+        assert visitor.post(_UNDO, json={}).status_code == 403
+    # Browsers send it for other sites, too.
+    basic = base64.b64encode(f"x:{TOKEN}".encode()).decode()
+    answer = httpx.post(unchanged.address + _UNDO, json={}, headers={"authorization": f"Basic {basic}"})
+    assert answer.status_code == 403
+
+
+def test_a_page_changes_things_and_so_does_a_program(website: Website) -> None:
+    own = {"origin": website.address, "sec-fetch-site": "same-origin"}
+    with closing(website.visitor()) as visitor:
+        assert visitor.post(_UNDO, json={}, headers=own).status_code == 200
+    assert _state(website)[0][1] == 0
+
+
+def test_pages_that_are_open_go_on_to_work_when_a_link_opens_another(website: Website) -> None:
+    with closing(website.visitor()) as visitor:
+        before = visitor.cookies["facesets"]
+        # A link from elsewhere: the browser leaves the cookie out, and gets another.
+        new = httpx.get(f"{website.address}/people", headers={"accept": "text/html"}).cookies["facesets"]
+        assert new != before
+        visitor.cookies.set("facesets", new, domain="127.0.0.1")
+        assert visitor.post(_UNDO, json={}).status_code == 200
+
+
+def test_asking_changes_nothing(unchanged: Website) -> None:
+    document = unchanged.client.get("/api/v1/openapi.json").json()
+    asked_for = 0
+    for path, calls in document["paths"].items():
+        if "get" in calls and path != "/health":
+            unchanged.client.get(re.sub(r"\{[^}]+\}", "1", path))
+            asked_for += 1
+    assert asked_for >= 2
+    for path in ("/people", "/login", "/"):
+        unchanged.client.get(path, headers={"accept": "text/html"})
+
+
+def test_the_cookie_is_for_this_site_alone_and_for_no_script(onlooked: Website) -> None:
+    said = httpx.get(f"{onlooked.address}/people", headers={"accept": "text/html"}).headers["set-cookie"]
+    assert said.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict"]
+    by_tls = {"accept": "text/html", "x-forwarded-proto": "https"}
+    said = httpx.get(f"{onlooked.address}/people", headers=by_tls).headers["set-cookie"]
+    assert said.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict", "Secure"]
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        b"facesets=",
+        b"facesets=.",
+        b"facesets=..1.",
+        b"facesets=x.1.1.AAAA",
+        b"facesets=\xe4\xf6\xfc",
+        b"facesets=\xff.9.1.\xfe",
+        b"facesets",
+        b"=;;=;",
+        b"\xff\xfe=\x80",
+        b"facesets=%00",
+        b"facesets=" + b"x" * 8000,
+    ],
+)
+def test_a_cookie_that_we_did_not_make_opens_nothing(locked: Website, cookie: bytes) -> None:
+    answer = httpx.get(f"{locked.address}{BASE}/persons", headers={b"cookie": cookie})
+    assert answer.status_code == 401
+
+
+def test_a_session_is_ours_whole_not_too_old_and_of_somebody_who_logged_in() -> None:
+    access = Access("a secret of ours", must_log_in=True)
+    good = access.new_session(logged_in=True)
+    assert access.is_session(good)
+    assert not access.is_session(good[:-1])
+    assert not access.is_session(access.new_session(logged_in=False))
+    assert not access.is_session(good.replace(".1.", ".0.", 1))
+    assert not Access("another secret", must_log_in=True).is_session(good)
+    start = f"x.{1}.1"
+    assert not access.is_session(f"{start}.{access._signed('session', start)}")
+
+
+def test_cookies_of_other_programs_on_this_machine_do_no_harm(locked: Website) -> None:
+    session = Access(TOKEN, must_log_in=True).new_session(logged_in=True)
+    cookies = f'a={{"b":1}}; c="; \xe4=1; facesets=forged; facesets={session}; d'.encode("latin-1")
+    answer = httpx.get(f"{locked.address}{BASE}/persons", headers={b"cookie": cookies})
+    assert answer.status_code == 200

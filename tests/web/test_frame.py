@@ -1,5 +1,6 @@
-"""What all pages and calls have in common."""
+"""What all pages and calls have in common, and the page of photos of which no file is left."""
 
+import re
 from pathlib import Path
 from uuid import UUID
 
@@ -7,9 +8,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.fixtures.chromium import accessibility_findings, opened
+from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, accessibility_findings, fits, opened
 from tests.fixtures.postgres import Server, close_to_all, open_again
-from tests.fixtures.website import TOKEN, Website, served
+from tests.fixtures.waiting import wait_for
+from tests.fixtures.website import BASE, TOKEN, Website, served
 
 
 def test_the_people_are_the_first_page(onlooked: Website) -> None:
@@ -24,46 +26,63 @@ def test_health_tells_that_the_library_answers(onlooked: Website) -> None:
     assert answer["faces"] == 24
 
 
-def test_a_face_is_cut_out_of_its_photo(onlooked: Website) -> None:
-    answer = onlooked.client.get("/api/v1/faces/faces/1/crop", params={"size": 96})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
-
-
-def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(onlooked: Website) -> None:
-    answer = onlooked.client.get("/api/v1/faces/faces/999999/crop")
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json()["detail"] == "There is no face 999999."
-    page = onlooked.client.get("/nothing", headers={"accept": "text/html"})
-    assert page.status_code == 404
-    assert "There is nothing at this address." in page.text
+NOBODY = UUID(int=7)
 
 
 @pytest.mark.parametrize(
     ("path", "status", "heading", "sentence"),
     [
+        ("/nothing", 404, "Not found", "There is nothing at this address."),
         ("/people/abc", 404, "Not found", "There is nothing at this address."),
+        ("/photos/..%2fetc", 404, "Not found", "There is nothing at this address."),
+        (f"/photos/{'0' * 64}", 404, "Not found", "There is no such photo in the library, or not any more."),
+        # It leads to another page, not to a terminal.
+        (f"/people/{NOBODY}", 404, "Not found", "The page People shows who there is."),
+        (f"/people/{NOBODY}/about", 404, "Not found", "The page People shows who there is."),
         ("/people?after=x", 422, "That does not fit", "What the address gives as after does not fit."),
         ("/people?find=%00", 400, "That cannot be read", "A request holds no zero character."),
         ("/people/%00", 400, "That cannot be read", "A request holds no zero character."),
     ],
 )
-def test_an_address_that_is_wrong_is_said_in_words(
+def test_an_address_that_is_wrong_is_said_on_a_page(
     onlooked: Website, path: str, status: int, heading: str, sentence: str
 ) -> None:
     answer = onlooked.client.get(path, headers={"accept": "text/html"})
     assert answer.status_code == status
     assert f"<h1>{heading}</h1>" in answer.text
     assert sentence in answer.text
+    assert "<code>" not in answer.text
 
 
-def test_what_is_too_large_is_said_to_people_on_a_page(website: Website) -> None:
-    answer = website.client.post("/people", content=b" " * 1_000_001, headers={"accept": "text/html"})
-    assert answer.status_code == 413
-    assert "A request has at most 1000000 bytes." in answer.text
-    assert "<h1>" in answer.text
+@pytest.mark.parametrize(
+    ("path", "statuses", "sentence"),
+    [
+        ("/faces/999999", {404}, "There is no face 999999."),
+        ("/faces/999999/crop", {404}, "There is no face 999999."),
+        ("/faces/999999/explain", {404}, "There is no face 999999."),
+        ("/faces/1/explain?who=nobody", {404}, "Nobody is called nobody"),
+        ("/faces/0", {422}, ""),
+        (f"/assets/{'0' * 64}", {404}, "There is no such photo"),
+        (f"/assets/{'0' * 64}/picture", {404}, "There is no such photo"),
+        (f"/assets/{'0' * 64}/picture?size=99999", {422}, "size: "),
+        ("/assets/..%2f..%2fetc%2fpasswd", {404, 422}, ""),
+        (f"/jobs/{'0' * 32}", {404}, ""),
+        ("/jobs/99999", {404}, ""),
+        ("/jobs/abc", {404, 422}, ""),
+        ("/clusters/nothing_here", {404}, ""),
+    ],
+)
+def test_what_there_is_not_is_said_to_programs_in_a_sentence(
+    onlooked: Website, path: str, statuses: set[int], sentence: str
+) -> None:
+    answer = onlooked.client.get(BASE + path)
+    assert answer.status_code in statuses
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(sentence)
+    assert answer.json()["detail"].endswith(".")
 
 
-def test_where_the_library_is_gone_a_page_offers_to_try_again(
+def test_a_library_that_goes_away_is_told_with_a_way_to_try_again_and_comes_back(
     website: Website, server: Server, album_url: str
 ) -> None:
     close_to_all(server, album_url)
@@ -71,7 +90,10 @@ def test_where_the_library_is_gone_a_page_offers_to_try_again(
         gone = website.client.get(path, headers={"accept": "text/html"})
         assert (gone.status_code, "<h1>The library does not answer</h1>" in gone.text) == (503, True)
         assert f'href="{path}">Try again</a>' in gone.text
+        assert "Traceback" not in gone.text
         assert website.client.get(path).headers["content-type"] == "application/problem+json"
+    health = httpx.get(f"{website.address}/health")
+    assert (health.status_code, health.json()["database"]) == (503, "unavailable")
     open_again(server, album_url)
     assert "<h1>People</h1>" in website.page("/people")
 
@@ -122,45 +144,14 @@ def test_a_command_in_a_sentence_is_code(onlooked: Website) -> None:
     assert "`" not in page
 
 
-def test_a_page_that_is_not_there_leads_to_another_page_not_to_a_terminal(onlooked: Website) -> None:
-    page = onlooked.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
-    assert "The page People shows who there is." in page
-    assert "<code>" not in page
-
-
-def test_the_keys_are_explained_on_every_page(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/people") as page:
-        page.keyboard.press("?")
-        page.get_by_role("dialog").get_by_text("Review").wait_for()
-        assert not accessibility_findings(page)
-
-
-@pytest.mark.slow
-def test_messages_that_slide_in_while_they_are_looked_at_are_no_finding(
-    website: Website, browser: Browser
-) -> None:
-    with opened(browser, f"{website.address}/people") as page:
-        page.evaluate(
-            """() => setInterval(() => {
-                const message = document.createElement("div");
-                message.className = "message error";
-                message.textContent = "Nothing answers.";
-                document.getElementById("messages").replaceChildren(message);
-            }, 20)"""
-        )
-        page.locator(".message").wait_for()
-        assert not accessibility_findings(page)
-        # Everybody else sees them slide.
-        assert page.evaluate("document.getAnimations().length") == 1
-
-
-def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Browser) -> None:
-    person = website.people()[0]["id"]
-    with opened(browser, f"{website.address}/people/{person}", (360, 480)) as page:
+def test_the_keys_are_explained_from_the_first_one_on(onlooked: Website, browser: Browser) -> None:
+    with opened(browser, f"{onlooked.address}/people/{onlooked.people()[0]['id']}", (360, 480)) as page:
         page.keyboard.press("?")
         help_ = page.get_by_role("dialog")
+        help_.get_by_text("Review").wait_for()
         assert help_.evaluate("(each) => each.scrollHeight > each.clientHeight && each.scrollTop === 0")
         expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
+        assert not accessibility_findings(page)
 
 
 def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked: Website) -> None:
@@ -179,22 +170,49 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked
         assert '<dl class="pairs">' in part
         # A button that no script hears would do nothing.
         assert "Same person?" not in page
+    why = onlooked.page(f"/photos/{photo}/why/1")
+    assert "<code>" in why
+    assert "`" not in why
+    # A run has a number, but nobody who said so.
+    assert re.search(r'<dt>Step</dt><dd>cluster <span class="muted">\(\d+\)</span>', why)
 
 
-def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path, browser: Browser) -> None:
     with served(library_url, tmp_path / "crops") as empty:
         for path in ("/people", "/unknown", "/unknown/faces", "/search"):
             page = empty.page(path)
             assert "There are no photos in the library yet." in page, path
             assert "<code>facesets index PHOTOS</code>" in page, path
+        with opened(browser, f"{empty.address}/review") as review:
+            review.get_by_role("status").get_by_text("There are no faces in").wait_for()
+            expect(review.get_by_role("button", name="Undo")).to_be_hidden()
+            expect(review.locator(".message.error")).to_have_count(0)
+
+
+def test_missing_photos_are_shown_on_a_page_of_their_own_alone(website: Website) -> None:
+    assert "No photo is missing." in website.page("/missing")
+    assert "/missing" not in website.page("/people")
+    first = website.get("/clusters")["items"][0]
+    who = first["clusterId"].removeprefix("person_")
+    gone = website.rows(
+        f"""UPDATE images SET missing_since = now() WHERE id IN (SELECT image_id FROM face_detections
+            WHERE person_id = '{who}') RETURNING sha256"""
+    )
+    assert '<a href="/missing">' in website.page("/people")
+    page = website.page("/missing")
+    assert f"{len(gone)} photo" in page
+    assert all(f"/photos/{sha256}" in page for (sha256,) in gone)
+    assert "/missing" in website.page(f"/photos/{gone[0][0]}")
+    assert first["clusterId"] not in [each["clusterId"] for each in website.get("/clusters")["items"]]
+    wait_for(lambda: who not in website.page("/people"))
 
 
 @pytest.mark.slow
-def test_nothing_to_ask_about_is_no_error(library_url: str, tmp_path: Path, browser: Browser) -> None:
-    with (
-        served(library_url, tmp_path / "crops") as empty,
-        opened(browser, f"{empty.address}/review") as page,
-    ):
-        page.get_by_role("status").get_by_text("There are no faces in").wait_for()
-        expect(page.get_by_role("button", name="Undo")).to_be_hidden()
-        expect(page.locator(".message.error")).to_have_count(0)
+def test_words_beside_a_long_path_stay_whole_on_a_phone(website: Website, browser: Browser) -> None:
+    website.change("UPDATE images SET missing_since = now()")
+    with opened(browser, f"{website.address}/missing", PHONE) as page:
+        page.locator("tbody td").first.wait_for()
+        assert fits(page)
+        assert page.evaluate(WORDS_ON_TWO_LINES) == []
+        assert not accessibility_findings(page)

@@ -1,13 +1,18 @@
-"""`/persons`: lists, and everything that can be said about a person."""
+"""`/persons`: lists, and everything that can be said about a person, births among it."""
 
+import re
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from playwright.sync_api import Browser, expect
 
+from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.store.postgres.people.person_faces import shown_faces
+from tests.fixtures.chromium import accessibility_findings, opened
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
@@ -42,56 +47,31 @@ def test_people_are_listed_with_the_fields_of_the_api(onlooked: Website) -> None
 
 
 def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Website) -> None:
-    small = largest(website, 3)
-    say(website, small, action="rename", name="Ännchen Müller")
-    other = largest(website, 2)
-    say(website, other, action="rename", name="Susanne")
-    everybody = website.people()
-    assert [each["name"] for each in everybody] == ["Susanne", "Ännchen Müller", None, None]
-    assert [each["name"] for each in website.get("/persons", find="änn")["items"]] == ["Ännchen Müller"]
-    assert [each["name"] for each in website.get("/persons", find="MÜ")["items"]] == ["Ännchen Müller"]
-    assert [each["name"] for each in website.get("/persons", find="Annchen mu")["items"]] == [
-        "Ännchen Müller"
-    ]
+    say(website, largest(website, 3), action="rename", name="Ännchen Müller")
+    say(website, largest(website, 2), action="rename", name="Susanne")
+    assert [each["name"] for each in website.people()] == ["Susanne", "Ännchen Müller", None, None]
     # "s" begins one name; the other does not hold it.
-    assert website.get("/persons", find="s")["total"] == 1
-    assert (
-        website.get("/persons", unnamed=True)["total"] == website.get("/persons", unnamed=False)["total"] == 2
-    )
+    for part, name in (("Annchen mu", "Ännchen Müller"), ("MÜ", "Ännchen Müller"), ("s", "Susanne")):
+        assert [each["name"] for each in website.get("/persons", find=part)["items"]] == [name]
+    assert [website.get("/persons", unnamed=each)["total"] for each in (True, False)] == [2, 2]
 
 
-def test_a_person_is_renamed_and_called_by_a_further_name(website: Website) -> None:
-    anna = largest(website)
+def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(website: Website) -> None:
+    anna, ben = largest(website), largest(website, 1)
     done = say(website, anna, action="rename", name="Anna")
     assert (done["personId"], done["personName"], done["facesMoved"]) == (anna["id"], "Anna", 0)
     assert done["version"] > anna["version"]
-    again = website.post(
-        f"/persons/{anna['id']}", {"action": "name", "name": "Aennchen", "version": done["version"]}
-    )
+    assert say(website, anna, 409, action="rename", name="Hanna")["kind"] == "changed"
+    # Whoever says nothing about what they saw is not asked.
+    again = website.post(f"/persons/{anna['id']}", {"action": "name", "name": "Aennchen"})
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna", "Aennchen"]
     website.post("/undo", {"step": again["step"]})
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna"]
-
-
-def test_two_who_change_one_person_notice_each_other(website: Website) -> None:
-    seen = largest(website)
-    say(website, seen, action="rename", name="Anna")
-    refused = say(website, seen, 409, action="rename", name="Hanna")
-    assert refused["kind"] == "changed"
-    assert website.get(f"/persons/{seen['id']}")["name"] == "Anna"
-    # Whoever says nothing about what they saw is not asked.
-    website.post(f"/persons/{seen['id']}", {"action": "rename", "name": "Hanna"})
-
-
-def test_a_name_that_somebody_has_is_a_question(website: Website) -> None:
-    anna, ben = largest(website), largest(website, 1)
-    say(website, anna, action="rename", name="Anna")
     for action in ("rename", "name"):
         refused = say(website, ben, 409, action=action, name="anna")
         assert (refused["kind"], "one person?" in refused["question"]) == ("name-taken", True)
     done = say(website, ben, action="name", name="Anna", into=True)
-    assert (done["personId"], done["personName"]) == (anna["id"], "Anna")
-    assert done["facesMoved"] == ben["faceCount"]
+    assert (done["personId"], done["facesMoved"]) == (anna["id"], ben["faceCount"])
     assert website.get(f"/persons/{ben['id']}")["id"] == anna["id"]
 
 
@@ -103,94 +83,75 @@ def test_faces_move_to_a_new_name_to_somebody_and_to_nobody(website: Website) ->
     assert website.get(f"/persons/{done['personId']}")["faceCount"] == 2
     anna = website.get(f"/persons/{anna['id']}")
     assert (anna["faceCount"], anna["version"]) == (len(faces) - 2, done["version"])
+    # Lists count that, too, which have been asked for before.
+    assert {each["id"]: each["faceCount"] for each in website.people()}[anna["id"]] == len(faces) - 2
     done = say(website, anna, action="move", faceIds=[faces[2]], toPersonId=ben["id"])
     assert (done["personId"], website.get(f"/faces/{faces[2]}")["personId"]) == (ben["id"], ben["id"])
-    anna = website.get(f"/persons/{anna['id']}")
-    done = say(website, anna, action="move", faceIds=[faces[3]])
-    assert done["personId"] is None
-    assert website.get(f"/faces/{faces[3]}")["personId"] is None
-    website.post("/undo", {"step": done["step"]})
-    assert website.get(f"/faces/{faces[3]}")["personId"] == anna["id"]
+    done = website.post(f"/persons/{anna['id']}", {"action": "move", "faceIds": [faces[3]]})
+    assert (done["personId"], website.get(f"/faces/{faces[3]}")["personId"]) == (None, None)
+    made = {"name": BAD_NAME, "faceIds": [faces[3]], "unassigned": True}
+    assert website.post("/persons", made)["personName"] == BAD_NAME
+    # Somebody else was faster.
+    refused = website.post("/persons", made | {"name": "Other"}, status=422)
+    assert "is not unassigned" in refused["detail"]
+    refused = website.post("/persons", {"name": BAD_NAME, "faceIds": [faces[4]]}, status=409)
+    assert refused["kind"] == "name-taken"
 
 
-def test_faces_that_are_somebody_elses_are_not_moved(website: Website) -> None:
-    anna, ben = largest(website), largest(website, 1)
-    theirs = faces_of(website, ben["id"])
-    refused = say(website, anna, 422, action="move", faceIds=theirs[:1], name="X")
+def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None:
+    anna, ben = largest(onlooked), largest(onlooked, 1)
+    theirs = faces_of(onlooked, ben["id"])
+    refused = say(onlooked, anna, 422, action="move", faceIds=theirs[:1], name="X")
     assert "is not" in refused["detail"]
-    assert say(website, anna, 404, action="move", faceIds=[999_999], name="X")
-    assert say(website, anna, 422, action="move", faceIds=[], name="X")
-    assert say(website, anna, 422, action="move", faceIds=theirs, name="X", toPersonId=ben["id"])
-    assert say(website, anna, 422, action="dance")
-    assert website.post(f"/persons/{uuid4()}", {"action": "hide"}, status=404)
-    assert website.post("/persons/no-id", {"action": "hide"}, status=422)
+    refused = say(onlooked, ben, 422, action="split", faceIds=theirs)
+    assert "These are all faces" in refused["detail"]
+    say(onlooked, anna, 404, action="move", faceIds=[999_999], name="X")
+    say(onlooked, anna, 422, action="move", faceIds=[], name="X")
+    say(onlooked, anna, 422, action="move", faceIds=theirs, name="X", toPersonId=ben["id"])
+    say(onlooked, anna, 422, action="dance")
+    onlooked.post(f"/persons/{uuid4()}", {"action": "hide"}, status=404)
+    onlooked.post("/persons/no-id", {"action": "hide"}, status=422)
+    onlooked.post(f"/persons/{anna['id']}/merge", {"into_person_id": anna["id"]}, status=422)
+    onlooked.post(f"/persons/{anna['id']}/merge", {"intoPersonId": f"{uuid4()}"}, status=404)
 
 
-def test_somebody_new_is_split_off_and_stays_apart(website: Website) -> None:
-    anna = largest(website)
-    faces = faces_of(website, anna["id"])
-    done = say(website, anna, action="split", faceIds=faces[:3])
-    assert (done["personName"], done["facesMoved"]) == (None, 3)
-    new = website.get(f"/persons/{done['personId']}")
-    refused = website.post(f"/persons/{new['id']}/merge", {"intoPersonId": anna["id"]}, status=422)
-    assert "are two people" in refused["detail"]
-    rest = website.get(f"/persons/{anna['id']}")
-    assert "These are all faces" in say(website, rest, 422, action="split", faceIds=faces[3:])["detail"]
-
-
-def test_somebody_falls_into_parts(website: Website) -> None:
+def test_somebody_is_split_by_faces_or_into_parts_and_merged(website: Website) -> None:
     anna, ben = largest(website), largest(website, 1)
-    website.post(f"/persons/{ben['id']}/merge", {"intoPersonId": anna["id"]})
+    merged = website.post(
+        f"/persons/{ben['id']}/merge",
+        {"intoPersonId": anna["id"], "version": ben["version"], "intoVersion": anna["version"]},
+    )
+    assert (merged["sourcePersonId"], merged["targetPersonId"]) == (ben["id"], anna["id"])
+    assert merged["facesMoved"] == ben["faceCount"]
     both = website.get(f"/persons/{anna['id']}")
+    assert both["version"] == merged["version"]
+    led_on = website.client.get(f"/people/{ben['id']}")
+    assert (led_on.status_code, led_on.headers["location"]) == (303, f"/people/{anna['id']}")
+    stale = {"intoPersonId": anna["id"], "intoVersion": anna["version"]}
+    carla = largest(website, 1)
+    assert website.post(f"/persons/{carla['id']}/merge", stale, status=409)["kind"] == "changed"
     done = say(website, both, action="split", minClusterSize=2)
     assert done["facesMoved"] in {anna["faceCount"], ben["faceCount"]}
+    done = say(website, carla, action="split", faceIds=faces_of(website, carla["id"])[:3])
+    assert (done["personName"], done["facesMoved"]) == (None, 3)
+    refused = website.post(f"/persons/{done['personId']}/merge", {"intoPersonId": carla["id"]}, status=422)
+    assert "are two people" in refused["detail"]
 
 
-def test_the_best_face_shows_the_person(website: Website) -> None:
+def test_the_best_face_shows_the_person_and_who_is_hidden_is_listed_apart(website: Website) -> None:
     anna = largest(website)
-    others = [face for face in faces_of(website, anna["id"]) if face != anna["faceId"]]
-    done = {"version": anna["version"]}
-    for face in (others[0], others[1], others[0]):
-        done = say(website, {**anna, "version": done["version"]}, action="bestFace", faceId=face)
-        assert website.get(f"/persons/{anna['id']}")["faceId"] == face
+    face, other = [each for each in faces_of(website, anna["id"]) if each != anna["faceId"]][:2]
+    done = say(website, anna, action="bestFace", faceId=face)
+    for shown in (other, face):
+        done = say(website, {**anna, "version": done["version"]}, action="bestFace", faceId=shown)
+        assert website.get(f"/persons/{anna['id']}")["faceId"] == shown
     website.post("/undo", {"step": done["step"]})
-    assert website.get(f"/persons/{anna['id']}")["faceId"] == others[1]
-
-
-def test_hidden_people_are_listed_apart(website: Website) -> None:
-    anna = largest(website)
-    done = say(website, anna, action="hide")
+    assert website.get(f"/persons/{anna['id']}")["faceId"] == other
+    done = website.post(f"/persons/{anna['id']}", {"action": "hide"})
     assert [each["id"] for each in website.get("/persons", status="hidden")["items"]] == [anna["id"]]
     assert website.get("/persons")["total"] == 3
     website.post(f"/persons/{anna['id']}", {"action": "unhide", "version": done["version"]})
     assert website.get("/persons")["total"] == 4
-
-
-def test_two_people_become_one(website: Website) -> None:
-    anna, ben = largest(website), largest(website, 1)
-    done = website.post(
-        f"/persons/{ben['id']}/merge",
-        {"intoPersonId": anna["id"], "version": ben["version"], "intoVersion": anna["version"]},
-    )
-    assert (done["sourcePersonId"], done["targetPersonId"]) == (ben["id"], anna["id"])
-    assert done["facesMoved"] == ben["faceCount"]
-    assert website.get(f"/persons/{anna['id']}")["version"] == done["version"]
-    stale = {"intoPersonId": anna["id"], "intoVersion": anna["version"]}
-    carla = largest(website, 1)
-    assert website.post(f"/persons/{carla['id']}/merge", stale, status=409)["kind"] == "changed"
-    assert website.post(f"/persons/{anna['id']}/merge", {"into_person_id": anna["id"]}, status=422)
-    assert website.post(f"/persons/{anna['id']}/merge", {"intoPersonId": f"{uuid4()}"}, status=404)
-
-
-def test_faces_of_nobody_become_somebody_unless_somebody_else_was_faster(website: Website) -> None:
-    anna = largest(website)
-    face = faces_of(website, anna["id"])[0]
-    say(website, anna, action="move", faceIds=[face])
-    made = website.post("/persons", {"name": BAD_NAME, "faceIds": [face], "unassigned": True})
-    assert made["personName"] == BAD_NAME
-    refused = website.post("/persons", {"name": "Other", "faceIds": [face], "unassigned": True}, status=422)
-    assert "is not unassigned" in refused["detail"]
-    assert website.post("/persons", {"name": BAD_NAME, "faceIds": [face]}, status=409)["kind"] == "name-taken"
 
 
 def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path) -> None:
@@ -214,15 +175,80 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     assert not [path for path in kept if path.exists()]
 
 
-@pytest.mark.parametrize("path", ["/persons?pageSize=101", "/persons?page=0", "/persons?status=odd"])
-def test_what_no_list_has_is_refused(onlooked: Website, path: str) -> None:
-    assert onlooked.client.get(f"/api/v1/faces{path}").status_code == 422
+def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Website) -> None:
+    who = website.people()[0]["id"]
+    assert "<dt>Born</dt><dd>unknown</dd>" in website.page(f"/people/{who}/about")
+    website.change("UPDATE images SET taken = '2001-02-03'")
+    website.change("UPDATE face_detections SET age = 31, male = 0.1, sex = 'F'")
+    html = website.page(f"/people/{who}/about")
+    assert "<dt>Born</dt><dd>about 1970 " in html
+    # Of which sex somebody is taken to be is shown to whoever opens it.
+    assert "<dt>Sex</dt><dd><details><summary>A model's guess</summary>female " in html
+    with website.site.library() as session:
+        set_birth(session, who, Birth(1971), by="anna@home", today=date(2024, 1, 1))
+    assert "<dt>Born</dt><dd>1971</dd>" in website.page(f"/people/{who}/about")
 
 
-def test_counts_follow_what_is_said_without_counting_everybody(website: Website) -> None:
-    website.get("/persons")
-    anna = largest(website)
-    best = faces_of(website, anna["id"])[0]
-    say(website, anna, action="move", faceIds=[best])
-    counts = {each["id"]: each["faceCount"] for each in website.people()}
-    assert counts[anna["id"]] == anna["faceCount"] - 1
+def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
+    who = website.people()[0]["id"]
+    path = f"/persons/{who}"
+    seen = website.get(path)
+    assert (seen["birth"]["said"], seen["birth"]["byFaces"], seen["birth"]["sex"]) == (None, None, "U")
+    for wrong in ({"year": 3000}, {"year": 1985, "day": "1985-01-01"}, {"day": "1985-02-30"}):
+        website.post(path, {"action": "birth", **wrong}, status=422)
+    done = website.post(path, {"action": "birth", "day": "1971-02-03", "version": seen["version"]})
+    assert "born 1971-02-03" in done["did"]
+    assert website.get(path)["birth"]["said"] == "1971-02-03"
+    stale = website.post(path, {"action": "birth", "year": 1972, "version": seen["version"]}, status=409)
+    assert stale["kind"] == "changed"
+    website.post("/undo", {"step": done["step"]})
+    for said, shown in (({}, None), ({"year": 1972}, "1972"), ({}, None)):
+        website.post(path, {"action": "birth", **said})
+        assert website.get(path)["birth"]["said"] == shown
+
+
+def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, browser: Browser) -> None:
+    who = website.people()[0]["id"]
+    with opened(browser, f"{website.address}/people/{who}") as page:
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Born…").click()
+        field = page.get_by_label("Year or day")
+        field.fill("31.5.1985")
+        field.press("Enter")
+        expect(field).to_be_visible()
+        assert not accessibility_findings(page)
+        field.fill("1985-05-31")
+        field.press("Enter")
+        page.get_by_text("Facts").click()
+        born = page.locator("dt:has-text('Born') + dd")
+        expect(born).to_have_text("1985-05-31")
+        page.get_by_role("button", name="Undo").click()
+        expect(born).to_have_text("unknown")
+
+
+def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_where_asked(
+    website: Website,
+) -> None:
+    together = "image_id = (SELECT image_id FROM image_paths WHERE path LIKE '%/together.jpg')"
+    website.change(
+        f"""UPDATE face_detections SET age = 30.6 + ordinal, male = 0.9 - 0.4 * ordinal,
+            sex = (ARRAY['M', 'U', 'F'])[1 + ordinal] WHERE {together}"""
+    )
+    ((photo, face, who),) = website.rows(
+        f"""SELECT i.sha256, f.id, f.person_id::text FROM images i JOIN face_detections f ON f.image_id = i.id
+            WHERE {together} AND ordinal = 0"""
+    )
+    website.change("UPDATE images SET taken = '2001-02-03'")
+    page = website.page(f"/photos/{photo}")
+    assert not re.search("looks|male|about 3", page)
+    why = website.page(f"/photos/{photo}/why/{face}")
+    assert "<dt>Guessed</dt><dd>about 30, male " in why
+    found = website.get(f"/faces/{face}")
+    assert (found["age"], found["sex"]) == (30.6, "M")
+    unseen = next(each for each in website.people() if each["photoCount"] == 3)
+    other = website.get(f"/faces/{unseen['faceId']}")
+    assert (other["age"], other["sex"]) == (None, None)
+    website.change(f"UPDATE face_detections SET age = 31 WHERE person_id = '{who}'")
+    assert '<div class="hint">about 30 by the faces</div>' in website.page(f"/photos/{photo}")
+    website.post(f"/persons/{who}", {"action": "birth", "day": "1971-02-04"})
+    assert '<div class="hint">29</div>' in website.page(f"/photos/{photo}")

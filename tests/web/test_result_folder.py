@@ -17,17 +17,13 @@ from facesets.results.folder_runs import locked
 from facesets.results.names.file_names import flatten
 from facesets.web.pages import result_folder as pages
 from facesets.work import Work
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.photo_library import Library
-from tests.fixtures.result_site import BASE, ServedResult, served_result
+from tests.fixtures.result_site import ServedResult, served_result
 from tests.fixtures.results import groups, result
-from tests.fixtures.soak import mostly_slow
+from tests.fixtures.website import BASE
 
 pytestmark = pytest.mark.slow
-
-
-def extended(site: ServedResult, library: Library) -> None:
-    extend(library.store, site.root, ExtendOptions(sheet=False), work=Work())
 
 
 def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -> None:
@@ -38,6 +34,33 @@ def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -
     # Whether anybody is alone depends on the photos that there are.
     assert ("single face" in page) == any((result_site.root / "_singletons").glob("*"))
     assert result_site.client.get("/health").json()["status"] == "ok"
+
+
+def test_faces_and_photos_are_shown_wherever_they_lie_and_nothing_that_the_manifest_does_not_know(
+    result_site: ServedResult, library: Library
+) -> None:
+    face, other, *_ = result_site.faces("person_001")
+    for path in (f"/faces/{face}/crop?size=96", f"/photos/{face.partition('-')[0]}?size=320"):
+        answer = result_site.client.get(BASE + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    page = result_site.page(f"/photos/{face.partition('-')[0]}")
+    assert "person_001" in page
+    assert "<rect" in page
+    # Where its original is gone, a photo is read in the result.
+    library.photos.rename(library.photos.with_name("elsewhere"))
+    try:
+        assert result_site.client.get(f"{BASE}/faces/{other}/crop").status_code == 200
+    finally:
+        library.photos.with_name("elsewhere").rename(library.photos)
+    for path in (
+        "/people/..%2f..%2fetc",
+        "/people/0123456789abcdef",
+        f"/photos/{'0' * 64}",
+        "/photos/..%2fmanifest.json",
+        f"{BASE}/faces/{'0' * 64}-0/crop",
+        f"{BASE}/photos/{flatten('/etc/passwd')}",
+    ):
+        assert result_site.client.get(path).status_code in {404, 422}, path
 
 
 def test_faces_of_nobody_are_shown_some_at_a_time(
@@ -58,31 +81,8 @@ def test_faces_of_nobody_are_shown_some_at_a_time(
     assert "3 unassigned faces" in result_site.page("/people")
 
 
-def test_a_face_is_cut_out_of_its_photo_and_a_photo_is_shown_whole(result_site: ServedResult) -> None:
-    face = result_site.faces("person_001")[0]
-    for path in (f"/faces/{face}/crop?size=96", f"/photos/{face.partition('-')[0]}?size=320"):
-        answer = result_site.client.get(BASE + path)
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
-    page = result_site.page(f"/photos/{face.partition('-')[0]}")
-    assert "person_001" in page
-    assert "<rect" in page
-
-
-def test_a_photo_whose_original_is_gone_is_read_where_it_lies_in_the_result(
-    result_site: ServedResult, library: Library
-) -> None:
-    face = result_site.faces("person_001")[0]
-    library.photos.rename(library.photos.with_name("elsewhere"))
-    try:
-        answer = result_site.client.get(f"{BASE}/faces/{face}/crop")
-    finally:
-        library.photos.with_name("elsewhere").rename(library.photos)
-    assert answer.status_code == 200
-
-
-@pytest.mark.parametrize("again", ["extend", "cluster"])
 def test_what_is_said_in_the_browser_holds_for_the_next_run(
-    result_site: ServedResult, library: Library, again: str
+    result_site: ServedResult, library: Library
 ) -> None:
     root, before = result_site.root, groups(result_site.root)
     wrong, foreign, new = result_site.faces("person_001")[:3]
@@ -95,10 +95,7 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     assert "1 face shows Zoë, not Anna." in page
     assert "1 face does not show Anna." in page
     wanted = {name: set(result_site.faces(name)) for name in result_site.people()}
-    if again == "extend":
-        extended(result_site, library)
-    else:
-        cluster(library.store, root, ClusterOptions(sheet=False), work=Work())
+    extend(library.store, root, ExtendOptions(sheet=False), work=Work())
     assert {name: {f.replace("#", "-") for f in faces} for name, faces in groups(root).items()} == wanted
     assert [face.face.replace("#", "-") for face in result(root).set_aside] == [wrong]
     undo(root, known_runs(root).runs[0].run)
@@ -113,11 +110,7 @@ def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
     assert (asked["kind"], "one person?" in asked["question"]) == ("name-taken", True)
     merged = result_site.post(
         f"/persons/{second['id']}/merge",
-        {
-            "intoPersonId": first["id"],
-            "version": second["version"],
-            "intoVersion": first["version"],
-        },
+        {"intoPersonId": first["id"], "version": second["version"], "intoVersion": first["version"]},
     )
     assert merged["facesMoved"] == second["faceCount"]
     assert result_site.people()["person_001"]["faceCount"] == first["faceCount"] + second["faceCount"]
@@ -126,49 +119,16 @@ def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
     result_site.post("/undo", {}, status=404)
 
 
-def test_of_two_browsers_the_second_is_told_and_nothing_is_lost(result_site: ServedResult) -> None:
-    seen = result_site.people()["person_001"]["version"]
-    one, other = result_site.faces("person_001")[:2]
-    result_site.say("person_001", action="unassign", faceIds=[one], version=seen)
-    refused = result_site.say("person_001", action="unassign", faceIds=[other], version=seen, status=409)
-    assert refused["kind"] == "changed"
-    assert other in result_site.faces("person_001")
-
-
-def test_what_somebody_does_by_hand_meanwhile_is_seen_at_once(result_site: ServedResult) -> None:
-    assert "person_001" in result_site.people()
-    (result_site.root / "person_001").rename(result_site.root / "Bertha")
-    assert "Bertha" in result_site.people()
-
-
-def test_a_change_waits_for_no_run_but_is_refused(result_site: ServedResult) -> None:
+def test_while_a_run_works_or_where_no_photos_lie_nothing_is_changed(
+    result_site: ServedResult, library: Library
+) -> None:
     with locked(result_site.root):
         refused = result_site.say("person_001", action="rename", name="Anna", status=409)
     assert "Another run is working" in refused["detail"]
-
-
-def test_a_folder_without_photos_is_shown_and_cannot_be_changed(
-    result_site: ServedResult, library: Library
-) -> None:
     cluster(library.store, result_site.root, ClusterOptions(sheet=False, materialize="none"), work=Work())
     assert "Nothing can be changed here" in result_site.page("/people")
     refused = result_site.say("person_001", action="rename", name="Anna", status=422)
     assert "No photos lie in this folder" in refused["detail"]
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/people/..%2f..%2fetc",
-        "/people/0123456789abcdef",
-        f"/photos/{'0' * 64}",
-        "/photos/..%2fmanifest.json",
-        f"{BASE}/faces/{'0' * 64}-0/crop",
-        f"{BASE}/photos/{flatten('/etc/passwd')}",
-    ],
-)
-def test_nothing_is_had_but_by_what_the_manifest_knows(result_site: ServedResult, path: str) -> None:
-    assert result_site.client.get(path).status_code in {404, 422}
 
 
 def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, library: Library) -> None:
@@ -200,6 +160,7 @@ def test_names_with_joiners_are_names_and_invisible_characters_tell_nobody_apart
 def test_names_with_markup_are_shown_as_text(result_site: ServedResult) -> None:
     result_site.say("person_001", action="rename", name="<b>Anna &amp; Co<", status=422)
     (result_site.root / "person_001").rename(result_site.root / "<b>Anna")
+    # What somebody does by hand meanwhile is seen at once.
     page = result_site.page("/people")
     assert "<b>" not in page
     assert "&lt;b&gt;Anna" in page
@@ -259,7 +220,6 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
     assert {name: person["faceCount"] for name, person in result_site.people().items()} == before
 
 
-@pytest.mark.slow
 def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
     result_site: ServedResult, browser: Browser
 ) -> None:
@@ -297,7 +257,6 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
     assert after["person_003"]["faceCount"] == before["person_003"]["faceCount"] + gained
 
 
-@pytest.mark.slow
 def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResult, browser: Browser) -> None:
     person = result_site.people()["person_001"]["id"]
     with opened(browser, f"{result_site.address}/people/{person}") as page:
@@ -310,8 +269,7 @@ def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResul
         assert len(result_site.faces("person_001")) == seen - 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("size", "dark"), mostly_slow([(PHONE, True), (DESK, False)], quick=1))
+@pytest.mark.parametrize(("size", "dark"), [(PHONE, True), (DESK, False)], ids=["phone", "desk"])
 def test_every_page_is_accessible_and_fits(
     result_site: ServedResult, browser: Browser, size: tuple[int, int], *, dark: bool
 ) -> None:
@@ -323,7 +281,7 @@ def test_every_page_is_accessible_and_fits(
         for path in ("/people", f"/people/{person}", f"/photos/{photo}", "/unassigned"):
             page.goto(result_site.address + path)
             assert not accessibility_findings(page), path
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+            assert fits(page), path
             assert not page.evaluate(
                 """() => [...document.querySelectorAll("form button")].filter((each) =>
                     each.getBoundingClientRect().right > each.form.getBoundingClientRect().right + 1

@@ -1,15 +1,16 @@
-"""Calls that run something: what they do, refuse, and tell of it."""
+"""Calls that run something, and what workers do: what they do, refuse, and tell of it."""
 
+import re
 import shutil
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -19,17 +20,19 @@ from facesets.assembly.stores import LibraryWork
 from facesets.errors import typed
 from facesets.inference.packs import read_pack
 from facesets.installation import adding
+from facesets.jobs.queueing import Order, cancel, put, put_parts
 from facesets.operations.library.findings import Looked
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.store.postgres.claims import RunLock
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, parts_in
+from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
 from facesets.store.postgres.runs import IndexedFolder
 from facesets.web.api import runs
 from facesets.web.background import JobProgress
 from facesets.web.site import Models
 from facesets.work import Stop
-from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.photos import copy_photos
@@ -68,34 +71,27 @@ def ended(website: Website, job: str) -> Any:
         threading.Event().wait(0.02)
 
 
-def test_clustering_counts_groups_and_faces_in_none(website: Website, album: Library) -> None:
-    album.database.run(lambda connection: connection.execute("UPDATE face_detections SET person_id = NULL"))
+def test_clustering_counts_groups_and_faces_in_none(website: Website) -> None:
+    website.change("UPDATE face_detections SET person_id = NULL")
     found = website.post("/cluster", {"minClusterSize": 3, "quality_threshold": 0.4})
     assert (found["status"], found["totalFaces"], found["clustersFound"]) == ("completed", 24, 4)
     assert found["newClusters"] == 4
     again = website.post("/cluster", {"minClusterSize": 3, "qualityThreshold": 0.4})
     assert (again["clustersFound"], again["newClusters"]) == (4, 0)
     assert found["noiseCount"] == again["noiseCount"] > 0
-
-
-def test_faces_below_the_gate_take_no_part_and_people_keep_theirs(website: Website, album: Library) -> None:
-    named(album, "anna-0", "Anna")
-    before = rows(album.database, "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1")
-    found = website.post("/cluster", {"qualityThreshold": 1})
-    assert found["leftOut"] == 24 - len(before)
-    assert (
-        rows(album.database, "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1")
-        == before
-    )
+    of_people = "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1"
+    before = website.rows(of_people)
+    # Who somebody is by now stays so, below the gate too.
+    gated = website.post("/cluster", {"qualityThreshold": 1})
+    assert gated["leftOut"] == 24 - len(before)
+    assert website.rows(of_people) == before
 
 
 def test_dual_tells_of_both_phases_and_takes_the_best_faces_only(website: Website, album: Library) -> None:
     named(album, "anna-0", "Anna")
-    album.database.run(
-        lambda connection: connection.execute(
-            """UPDATE face_detections SET person_id = NULL WHERE person_id IS DISTINCT FROM
-                (SELECT person_id FROM person_names LIMIT 1)"""
-        )
+    website.change(
+        """UPDATE face_detections SET person_id = NULL WHERE person_id IS DISTINCT FROM
+            (SELECT person_id FROM person_names LIMIT 1)"""
     )
     some = website.post("/cluster/dual", {"maxFaces": 5})
     assert (some["totalFaces"], some["unsupervised"]["unlabeledFaces"]) == (5, 5)
@@ -107,10 +103,13 @@ def test_dual_tells_of_both_phases_and_takes_the_best_faces_only(website: Websit
     assert found["unsupervised"]["clustersFound"] == 3
 
 
-def test_assign_gives_faces_to_people_as_a_step_that_is_undone(website: Website, album: Library) -> None:
+def test_centroids_are_made_and_assign_gives_faces_to_people_as_a_step_that_is_undone(
+    website: Website, album: Library
+) -> None:
     named(album, "anna-0", "Anna")
-    ((face,),) = rows(
-        album.database,
+    made = website.post("/centroids")
+    assert (made["status"], made["persons"] > 0, made["prototypes"] > 0) == ("completed", True, True)
+    ((face,),) = website.rows(
         """UPDATE face_detections SET person_id = NULL, assigned_by = NULL WHERE id =
             (SELECT f.id FROM face_detections f JOIN image_paths p USING (image_id)
                 WHERE p.path LIKE '%/anna-7.jpg') RETURNING id""",
@@ -118,23 +117,15 @@ def test_assign_gives_faces_to_people_as_a_step_that_is_undone(website: Website,
     found = website.post("/assign", {"maxFaces": 100})
     assert found["assignedToPersons"] >= 1
     whose = f"SELECT person_id IS NOT NULL FROM face_detections WHERE id = {face}"
-    assert rows(album.database, whose) == [(True,)]
+    assert website.rows(whose) == [(True,)]
     website.post("/undo", {"step": found["step"]})
-    assert rows(album.database, whose) == [(False,)]
-
-
-def test_centroids_are_made_again(website: Website, album: Library) -> None:
-    named(album, "anna-0", "Anna")
-    found = website.post("/centroids")
-    assert (found["status"], found["persons"] > 0, found["prototypes"] > 0) == ("completed", True, True)
+    assert website.rows(whose) == [(False,)]
 
 
 def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whether its extra is installed or not: that is loaded once there are people.
     monkeypatch.setattr("facesets.installation.find_spec", lambda name: name)
-    answer = website.client.post(f"{BASE}/train", json={})
-    assert answer.status_code == 422
-    assert "training needs 5 such people" in answer.json()["detail"]
+    assert "training needs 5 such people" in website.post("/train", status=422)["detail"]
 
 
 def test_training_without_its_extra_says_what_to_install(
@@ -142,9 +133,8 @@ def test_training_without_its_extra_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("facesets.installation.find_spec", lambda _: None)
     for queue in (False, True):
-        answer = website.client.post(f"{BASE}/train", json={"queue": queue})
-        assert answer.status_code == 422
-        assert typed(adding("train")) in answer.json()["detail"]
+        refused = website.post("/train", {"queue": queue}, status=422)
+        assert typed(adding("train")) in refused["detail"]
     assert website.get("/jobs")["total"] == 1
 
 
@@ -163,9 +153,7 @@ def test_work_in_the_background_is_followed_by_its_job(website: Website) -> None
 
 def test_one_piece_of_long_work_runs_at_a_time(website: Website, busy: str) -> None:
     for path in ("/cluster", "/cluster/dual", "/assign", "/centroids"):
-        answer = website.client.post(BASE + path, json={})
-        assert answer.status_code == 409, path
-        assert answer.json()["detail"].startswith("`index` is running.")
+        assert website.post(path, status=409)["detail"].startswith("`index` is running.")
     job = website.get(f"/jobs/{busy}")
     assert (job["stage"], job["done"], job["total"], job["lines"]) == ("Waiting", 3, 10, ["It takes long."])
     assert job["canStop"]
@@ -180,26 +168,19 @@ def test_a_job_is_stopped(website: Website, busy: str) -> None:
 def test_a_run_elsewhere_is_a_conflict_and_listed_as_running(website: Website, album_url: str) -> None:
     other = Database(album_url)
     with RunLock(other, "cluster"):
-        answer = website.client.post(f"{BASE}/cluster", json={})
-        assert answer.status_code == 409
-        assert "Another" in answer.json()["detail"]
+        assert "Another" in website.post("/cluster", status=409)["detail"]
         with Library(other).recorded_run("cluster", {}):
             assert website.get("/jobs")["items"][0]["status"] == "running"
     number = website.get("/jobs")["items"][0]["jobId"]
     assert website.get(f"/jobs/{number}")["status"] == "done"
-    refused = website.client.post(f"{BASE}/jobs/{number}/stop")
-    assert (refused.status_code, refused.json()["detail"]) == (
-        422,
-        "This run was not started here. Stop it where it was started.",
-    )
+    refused = website.post(f"/jobs/{number}/stop", status=422)
+    assert refused["detail"] == "This run was not started here. Stop it where it was started."
     other.close()
 
 
-def test_a_run_that_was_killed_is_not_said_to_be_running(website: Website, album: Library) -> None:
-    album.database.run(
-        lambda connection: connection.execute(
-            "INSERT INTO runs (command, program_version, host, options) VALUES ('cluster', '1', 'far', '{}')"
-        )
+def test_a_run_that_was_killed_is_not_said_to_be_running(website: Website) -> None:
+    website.change(
+        "INSERT INTO runs (command, program_version, host, options) VALUES ('cluster', '1', 'far', '{}')"
     )
     assert website.get("/jobs")["items"][0]["status"] == "unknown"
 
@@ -229,6 +210,8 @@ def test_long_work_needs_none_of_the_sessions_that_answers_are_lent(website: Web
         ("/index", {"folderIds": []}),
         ("/detect/../../etc", {}),
         ("/detect/abc", {}),
+        ("/jobs/99999/stop", {}),
+        (f"/jobs/{'0' * 32}/stop", {}),
     ],
 )
 def test_what_does_not_fit_is_refused_by_a_sentence(
@@ -240,12 +223,11 @@ def test_what_does_not_fit_is_refused_by_a_sentence(
     assert "abc" not in path or answer.json()["detail"].startswith("assetId: ")
 
 
-def test_pages_of_jobs_hold_each_once_however_they_lie(website: Website, album: Library) -> None:
+def test_pages_of_jobs_hold_each_once_however_they_lie(website: Website) -> None:
     for _ in range(3):
-        rows(
-            album.database,
+        website.change(
             """INSERT INTO runs (command, program_version, host, options, status)
-                VALUES ('index', '1', 'elsewhere', '{}', 'done') RETURNING id""",
+                VALUES ('index', '1', 'elsewhere', '{}', 'done')"""
         )
         website.post("/centroids")
     every = [each["jobId"] for each in website.get("/jobs", pageSize=100)["items"]]
@@ -253,20 +235,6 @@ def test_pages_of_jobs_hold_each_once_however_they_lie(website: Website, album: 
     assert len(every) == website.get("/jobs")["total"] == 7
     assert paged == every
     assert website.get("/jobs", page=1_000_000)["items"] == []
-
-
-@pytest.mark.parametrize("job", ["0" * 32, "99999", "abc"])
-def test_a_job_that_does_not_exist_is_not_found(onlooked: Website, job: str) -> None:
-    for answer in (
-        onlooked.client.get(f"{BASE}/jobs/{job}"),
-        onlooked.client.post(f"{BASE}/jobs/{job}/stop"),
-    ):
-        assert answer.status_code in {404, 422}
-
-
-def test_nothing_is_started_without_the_token(onlooked: Website) -> None:
-    for path in ("/cluster", "/index", "/detect/" + "00" * 32, "/jobs/1/stop"):
-        assert httpx.post(onlooked.address + BASE + path, json={}).status_code == 403
 
 
 def test_folders_are_chosen_among_those_indexed_before(
@@ -278,11 +246,8 @@ def test_folders_are_chosen_among_those_indexed_before(
         pass
     (folder,) = website.get("/folders")
     assert folder["path"] == str(missing)
-    answer = website.client.post(f"{BASE}/index", json={"folderIds": [folder["id"]]})
-    assert answer.status_code == 503
-    assert str(missing) in answer.json()["detail"]
-    unknown = website.client.post(f"{BASE}/index", json={"folderIds": ["0" * 16]})
-    assert unknown.status_code == 404
+    assert str(missing) in website.post("/index", {"folderIds": [folder["id"]]}, status=503)["detail"]
+    website.post("/index", {"folderIds": ["0" * 16]}, status=404)
 
 
 def test_photos_that_are_looked_at_again_keep_nobody_waiting(
@@ -334,46 +299,36 @@ def site(
         yield found
 
 
-def faces(library_url: str) -> list[int]:
+def faces(site: Website) -> list[int]:
     """The faces of the library."""
-    session = Database(library_url)
-    found = rows(session, "SELECT id FROM face_detections ORDER BY id")
-    session.close()
-    return [face for (face,) in found]
+    return [face for (face,) in site.rows("SELECT id FROM face_detections ORDER BY id")]
 
 
-def test_a_face_that_is_missing_is_found_again_by_the_librarys_own_pack(
-    site: Website, library_url: str
-) -> None:
-    session = Database(library_url)
-    ((asset, face),) = rows(
-        session,
-        """SELECT i.sha256, f.id FROM images i JOIN face_detections f ON f.image_id = i.id
-            ORDER BY f.id LIMIT 1""",
-    )
+def test_a_face_that_is_missing_is_found_again_by_the_librarys_own_pack(site: Website) -> None:
+    face = faces(site)[0]
+    asset = site.get(f"/faces/{face}")["assetId"]
     known = site.post(f"/detect/{asset}")
     assert (face in known["faceIds"], known["facesAdded"]) == (True, 0)
-    rows(session, f"DELETE FROM face_detections WHERE id = {face} RETURNING id")
-    session.close()
+    site.change(f"DELETE FROM face_detections WHERE id = {face}")
     found = site.post(f"/detect/{asset}", {"min_confidence": 0.5})
     assert (found["assetId"], found["facesAdded"]) == (asset, 1)
     assert found["facesDetected"] == len(found["faceIds"]) == known["facesDetected"]
-    assert set(found["faceIds"]) <= set(faces(library_url))
+    assert set(found["faceIds"]) <= set(faces(site))
     assert site.post(f"/detect/{asset}", {"minFaceSize": 5000})["faceIds"] == []
-    missing = site.client.post(f"{BASE}/detect/{'00' * 32}", json={})
-    assert (missing.status_code, missing.json()["detail"]) == (404, "There is no such photo in the library.")
+    missing = site.post(f"/detect/{'00' * 32}", status=404)
+    assert missing["detail"] == "There is no such photo in the library."
 
 
 def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(
-    site: Website, library_url: str, photos: Path, lfw_dir: Path
+    site: Website, photos: Path, lfw_dir: Path
 ) -> None:
     (folder,) = site.get("/folders")
     assert folder["path"] == str(photos)
-    before = faces(library_url)
+    before = faces(site)
     shutil.copy2(sorted((lfw_dir / "Ariel_Sharon").glob("*.jpg"))[0], photos)
     found = site.post("/index", {"folderIds": [folder["id"]], "assign": True})
     assert (found["status"], found["newImages"], found["unchanged"]) == ("completed", 1, 2)
-    assert found["newFaces"] == len(faces(library_url)) - len(before) > 0
+    assert found["newFaces"] == len(faces(site)) - len(before) > 0
     assert found["assigned"] == 0
     jobs = site.get("/jobs")["items"]
     assert [job["title"] for job in jobs] == ["Index", "Index"]
@@ -402,3 +357,66 @@ def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
         assert found["reason"].endswith(".")
         job = site.get("/jobs")["items"][0]
         assert (job["title"], job["status"]) == ("Train", "done")
+
+
+def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library) -> None:
+    assert website.get("/queue") == []
+    assert website.get("/jobs")["queue"] == []
+    assert 'aria-labelledby="queue-title" hidden' in website.page("/runs")
+    install(album.database)
+    number = put(album.database, Order("cluster"))
+    (job,) = website.get("/queue")
+    assert (job["id"], job["what"], job["state"], job["startedAt"]) == (number, "cluster", "waiting", None)
+    assert website.get("/jobs")["queue"] == [job]
+    cancel(album.database, number)
+    assert website.get("/jobs")["queue"] == []
+    put(album.database, Order("cluster"))
+    page = website.page("/runs")
+    assert "In the queue" in page
+    assert 'aria-labelledby="queue-title" hidden' not in page
+    assert "Waits for a worker" in page
+
+
+def test_what_is_open_comes_before_all_that_ended_since(
+    website: Website, album: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.web.api.jobs._QUEUED_MOST", 3)
+    monkeypatch.setattr("facesets.web.pages.runs._QUEUED_ON_PAGE", 3)
+    install(album.database)
+    with_parts, waiting = put(album.database, Order("index")), put(album.database, Order("assign"))
+    put_parts(album.database, [Order(PART_OF_INDEX)] * 2, with_parts, [10, 10])
+    ended = []
+    for _ in range(4):
+        ended.append(put(album.database, Order("cluster")))
+        cancel(album.database, ended[-1])
+
+    def begin(connection: Connection) -> None:
+        look_into_queue(connection)
+        part = parts_in(connection, with_parts, ("todo",))[0]
+        for number, statuses in ((with_parts, ("doing", "succeeded")), (part, ("doing",))):
+            for status in statuses:
+                connection.execute(
+                    "UPDATE procrastinate_jobs SET status = %s::procrastinate_job_status WHERE id = %s",
+                    (status, number),
+                )
+
+    album.database.run(begin)
+    queued = website.get("/jobs")["queue"]
+    assert [(job["id"], job["state"]) for job in queued] == [(with_parts, "running"), (waiting, "waiting")]
+    shown = website.get("/queue", limit=4)
+    assert [job["id"] for job in shown] == [with_parts, waiting, ended[3], ended[2]]
+    assert re.findall(r"<h3>(\d+): ", website.page("/runs")) == [f"{with_parts}", f"{waiting}", f"{ended[3]}"]
+    assert len(website.get("/queue", limit=1)) == 1
+
+
+def test_a_queue_of_an_earlier_version_is_left_out_until_it_is_brought_up_to_date(
+    website: Website, album: Library
+) -> None:
+    now = shipped()
+    install(album.database, replace(now, ours=now.ours[:1]))
+    put(album.database, Order("cluster"))
+    assert website.get("/queue") == []
+    assert website.get("/jobs")["queue"] == []
+    assert "In the queue" in website.page("/runs")
+    install(album.database)
+    assert len(website.get("/queue")) == 1

@@ -17,33 +17,28 @@ from facesets.store.postgres.queue.schema import install
 from facesets.web.api.jobs import pace
 from facesets.web.background import Job, JobProgress
 from facesets.work import Stop
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
-from tests.fixtures.library_people import rows
+from tests.fixtures.chromium import DESK, PHONE, WORDS_ON_TWO_LINES, accessibility_findings, fits, opened
 from tests.fixtures.queued import work
 from tests.fixtures.website import TOKEN, Website, served
 
 pytestmark = pytest.mark.slow
 
 
-def begun(website: Website) -> threading.Event:
-    """Begin a job that goes on until it is stopped, or until this event is set."""
-    end = threading.Event()
+def begin(website: Website) -> None:
+    """Begin a job that goes on until it is stopped."""
 
     def work(progress: JobProgress, stop: Stop) -> None:
         progress.begin("Comparing faces", 4)
         progress.advance()
         progress.say("One folder is away.")
-        while not (stop.requested or end.is_set()):
+        while not stop.requested:
             threading.Event().wait(0.01)
 
     website.site.jobs.start("index", work)
-    return end
 
 
-def test_clustering_is_started_watched_to_its_end_and_told_of(
-    website: Website, album: Library, browser: Browser
-) -> None:
-    album.database.run(lambda connection: connection.execute("UPDATE face_detections SET person_id = NULL"))
+def test_clustering_is_started_watched_to_its_end_and_told_of(website: Website, browser: Browser) -> None:
+    website.change("UPDATE face_detections SET person_id = NULL")
     with opened(browser, f"{website.address}/runs") as page:
         expect(page.get_by_text("Nothing is running.")).to_be_visible()
         form = page.get_by_role("form", name="Cluster")
@@ -56,20 +51,14 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(
         expect(latest).to_contain_text("became 4 new people")
         # What somebody filled in is still there, for the next time.
         expect(form.get_by_label("Fewest faces of a new person")).to_have_value("3")
-    assert (
-        len(
-            rows(album.database, "SELECT DISTINCT person_id FROM face_detections WHERE person_id IS NOT NULL")
-        )
-        == 4
-    )
+    assert website.rows("SELECT count(DISTINCT person_id) FROM face_detections") == [(4,)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESK, True)])
 def test_a_run_shows_how_far_it_is_and_is_stopped(
     website: Website, browser: Browser, size: tuple[int, int], dark: bool
 ) -> None:
-    begun(website)
+    begin(website)
     with opened(browser, f"{website.address}/runs", size, dark=dark) as page:
         now = page.locator("#now")
         bar = now.get_by_role("progressbar", name="Index")
@@ -87,6 +76,11 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         expect(page.get_by_role("button", name="Cluster")).to_be_enabled()
         expect(page.locator(".message")).to_be_visible()
         assert not accessibility_findings(page)
+        # News are asked for only while something runs.
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(2000)
+        assert not asked
 
 
 @pytest.mark.parametrize(
@@ -112,16 +106,6 @@ def test_a_run_says_how_far_it_is_how_fast_and_how_long_it_takes(job: Job, said:
     assert "about" not in pace(job, job.stage_at + 1)
 
 
-def test_every_folder_is_indexed_unless_it_is_left_out(website: Website, album: Library) -> None:
-    with album.recorded_run("index", {"targets": ["/photos/a", "/photos/b"]}):
-        pass
-    page = website.page("/runs")
-    assert (
-        page.count('name="folderIds"') == len(re.findall(r'name="folderIds" value="\w+" checked>', page)) == 2
-    )
-
-
-@pytest.mark.slow
 def test_a_job_is_shown_while_its_run_is_not_listed_yet(website: Website) -> None:
     end = threading.Event()
 
@@ -138,25 +122,11 @@ def test_a_job_is_shown_while_its_run_is_not_listed_yet(website: Website) -> Non
     end.set()
 
 
-def test_it_asks_for_news_only_while_something_runs(website: Website, browser: Browser) -> None:
-    end = begun(website)
-    with opened(browser, f"{website.address}/runs") as page:
-        with page.expect_response(lambda answer: "/jobs/" in answer.url):
-            pass
-        end.set()
-        expect(page.get_by_text("Nothing is running.")).to_be_visible()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.wait_for_timeout(2000)
-        assert not asked
-
-
-@pytest.mark.slow
 def test_who_is_logged_out_meanwhile_is_told_so_once(
     album_url: str, tmp_path: Path, browser: Browser
 ) -> None:
     with served(album_url, tmp_path / "crops", must_log_in=True) as website:
-        begun(website)
+        begin(website)
         with opened(browser, f"{website.address}/runs") as page:
             page.get_by_label("Password").fill(TOKEN)
             page.keyboard.press("Enter")
@@ -179,6 +149,21 @@ def test_who_is_logged_out_meanwhile_is_told_so_once(
             page.get_by_role("heading", name="Log in").wait_for()
 
 
+def test_who_is_logged_out_meanwhile_finds_no_page_to_log_in_among_the_people(
+    locked: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{locked.address}/people") as page:
+        page.get_by_label("Password").fill(TOKEN)
+        page.keyboard.press("Enter")
+        cards = page.locator("#people a.card")
+        expect(cards).to_have_count(4)
+        page.wait_for_load_state("networkidle")
+        page.context.clear_cookies()
+        page.locator("#find").fill("x")
+        page.locator("#messages").get_by_text("You are no longer logged in.").wait_for()
+        expect(cards).to_have_count(4)
+
+
 def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, browser: Browser) -> None:
     install(album.database)
     put(album.database, Order("cluster"))
@@ -189,27 +174,13 @@ def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, br
         expect(job).to_contain_text("Done")
 
 
-@pytest.mark.slow
 def test_no_line_ends_inside_a_word_of_a_command(onlooked: Website, browser: Browser) -> None:
     for width in (320, 360, 1000, 1280):
         with opened(browser, f"{onlooked.address}/runs", (width, 800)) as page:
             assert fits(page)
             command = page.locator("code", has_text="facesets index").first
             expect(command).to_have_text("facesets index PHOTOS")
-            lines = command.evaluate(
-                """(code) => {
-                    const range = document.createRange();
-                    const places = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
-                    const lines = [];
-                    while (places.nextNode()) {
-                        range.selectNodeContents(places.currentNode);
-                        lines.push(range.getClientRects().length);
-                    }
-                    return lines;
-                }"""
-            )
-            # A space at the end of a line has no box.
-            assert max(lines) == 1, (width, lines)
+            assert page.evaluate(WORDS_ON_TWO_LINES) == [], width
 
 
 def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Library) -> None:
@@ -228,13 +199,15 @@ def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Libr
     assert "1\u202f200 of 50\u202f000" in page
 
 
-@pytest.mark.slow
 def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
     website: Website, album: Library, browser: Browser
 ) -> None:
     folders = [f"/photos/{name}" for name in ("short", "a" * 120, "many words " * 12)]
     with album.recorded_run("index", {"targets": folders}):
         pass
+    # Every folder is indexed unless it is left out.
+    html = website.page("/runs")
+    assert len(re.findall(r'name="folderIds" value="\w+" checked>', html)) == html.count('"folderIds"') == 3
     for size in (PHONE, DESK):
         with opened(browser, f"{website.address}/runs", size) as page:
             assert fits(page)
@@ -246,7 +219,6 @@ def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
             )
 
 
-@pytest.mark.slow
 def test_what_cannot_be_started_is_said(
     website: Website, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

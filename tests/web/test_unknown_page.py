@@ -7,11 +7,26 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, cut_off, opened
-from tests.fixtures.library_people import rows
+from tests.fixtures.chromium import PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def page(website: Website, browser: Browser) -> Iterator[Page]:
+    """The page, with four groups."""
+    with opened(browser, f"{website.address}/unknown") as found:
+        left(found, "4 groups")
+        yield found
+
+
+@pytest.fixture
+def anna_named(page: Page) -> Page:
+    """The same, where the first group is Anna already."""
+    enter(page, "Anna")
+    left(page, "3 groups")
+    return page
 
 
 def names(website: Website) -> dict[str, int]:
@@ -31,39 +46,27 @@ def enter(page: Page, *names: str) -> None:
         page.keyboard.press("Enter")
 
 
-@contextmanager
-def anna_named(website: Website, browser: Browser) -> Iterator[Page]:
-    """The page, where the first of four groups is Anna already."""
-    with opened(browser, f"{website.address}/unknown") as page:
-        enter(page, "Anna")
-        left(page, "3 groups")
-        yield page
-
-
-def test_three_groups_are_named_by_keyboard_alone(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        left(page, "4 groups")
-        assert not accessibility_findings(page)
-        enter(page, "Anna", "Ben", "Carla")
-        left(page, "1 group")
-        # The field of the last one has the focus; an empty one takes commands, but for what only erased.
-        page.keyboard.type("D")
-        page.keyboard.press("Home")
-        page.keyboard.press("Delete")
-        page.keyboard.press("Delete")
-        expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
-        page.wait_for_timeout(750)
-        page.keyboard.press("Delete")
-        left(page, "0 groups")
-        assert not accessibility_findings(page)
-        page.keyboard.press("u")
-        left(page, "1 group")
-        page.keyboard.press("Control+z")
-        left(page, "2 groups")
+def test_three_groups_are_named_by_keyboard_alone(website: Website, page: Page) -> None:
+    assert not accessibility_findings(page)
+    enter(page, "Anna", "Ben", "Carla")
+    left(page, "1 group")
+    # The field of the last one has the focus; an empty one takes commands, but for what only erased.
+    page.keyboard.type("D")
+    page.keyboard.press("Home")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Delete")
+    expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
+    page.wait_for_timeout(750)
+    page.keyboard.press("Delete")
+    left(page, "0 groups")
+    assert not accessibility_findings(page)
+    page.keyboard.press("u")
+    left(page, "1 group")
+    page.keyboard.press("Control+z")
+    left(page, "2 groups")
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
-@pytest.mark.slow
 def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
         enter(page, "Anna", "anna")
@@ -100,131 +103,118 @@ def named_late(page: Page, name: str) -> Iterator[None]:
     while not held:
         page.wait_for_timeout(10)
     held[0].continue_()
+    page.unroute("**/label")
 
 
-@pytest.mark.slow
 def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
-    website: Website, browser: Browser
+    website: Website, anna_named: Page
 ) -> None:
-    with anna_named(website, browser) as page:
-        with named_late(page, "Anna"):
-            pass
-        question = page.get_by_role("group", name=re.compile("one person"))
-        question.wait_for()
-        page.keyboard.type("una")
-        third = page.locator(".group").nth(2).get_by_role("combobox")
-        expect(third).to_have_value("una")
-        page.unroute("**/label")
-        page.keyboard.press("Enter")
-        # The question waits while somebody names one after the other.
-        expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
-        left(page, "2 groups")
-        page.keyboard.press("ArrowUp")
-        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
-        page.keyboard.type("Benny")
-        expect(question).to_be_visible()
-        left(page, "2 groups")
-        page.wait_for_timeout(1600)
-        page.keyboard.press("y")
-        left(page, "1 group")
+    page = anna_named
+    with named_late(page, "Anna"):
+        pass
+    question = page.get_by_role("group", name=re.compile("one person"))
+    question.wait_for()
+    page.keyboard.type("una")
+    third = page.locator(".group").nth(2).get_by_role("combobox")
+    expect(third).to_have_value("una")
+    page.keyboard.press("Enter")
+    # The question waits while somebody names one after the other.
+    expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
+    left(page, "2 groups")
+    page.keyboard.press("ArrowUp")
+    expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+    page.keyboard.type("Benny")
+    expect(question).to_be_visible()
+    left(page, "2 groups")
+    page.wait_for_timeout(1600)
+    page.keyboard.press("y")
+    left(page, "1 group")
     assert names(website) == {"Anna": 15, "una": 5}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["nora", "yvonne"])
-def test_the_first_letter_of_the_next_name_answers_no_question(
-    website: Website, browser: Browser, name: str
-) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        enter(page, "Anna", "Anna")
-        question = page.get_by_role("group", name=re.compile("one person"))
-        question.wait_for()
-        enter(page, name)
-        left(page, "2 groups")
-        page.keyboard.type(name)
-        expect(page.locator(".group").nth(3).get_by_role("combobox")).to_have_value(name)
-        expect(question).to_be_visible()
-    assert names(website) == {"Anna": 9, name: 5}
+def test_the_first_letter_of_the_next_name_answers_no_question(website: Website, anna_named: Page) -> None:
+    page = anna_named
+    enter(page, "Anna")
+    question = page.get_by_role("group", name=re.compile("one person"))
+    question.wait_for()
+    enter(page, "nora")
+    left(page, "2 groups")
+    page.keyboard.type("yvonne")
+    expect(page.locator(".group").nth(3).get_by_role("combobox")).to_have_value("yvonne")
+    expect(question).to_be_visible()
+    assert names(website) == {"Anna": 9, "nora": 5}
 
 
-@pytest.mark.slow
 def test_a_question_that_just_came_is_answered_by_no_key_for_something_else(
-    website: Website, browser: Browser
+    website: Website, anna_named: Page
 ) -> None:
     """Nobody is elsewhere in a field; the key was on its way before the question could be read."""
-    with anna_named(website, browser) as page:
-        with named_late(page, "Anna"):
-            page.evaluate("document.activeElement.blur()")
-            # In the same moment in which the question takes the focus, by keys that the page itself makes.
-            page.evaluate(
-                """addEventListener("focusin", (event) => {
-                    if (event.target.closest(".ask")) for (const key of ["n", "y", "Escape", "Enter"])
-                        event.target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-                }, { once: true })"""
-            )
-        question = page.get_by_role("group", name=re.compile("one person"))
-        question.wait_for()
-        page.wait_for_timeout(400)
-        page.keyboard.press("Escape")
-        expect(question).to_be_hidden()
-        left(page, "3 groups")
+    page = anna_named
+    with named_late(page, "Anna"):
+        page.evaluate("document.activeElement.blur()")
+        # In the same moment in which the question takes the focus, by keys that the page itself makes.
+        page.evaluate(
+            """addEventListener("focusin", (event) => {
+                if (event.target.closest(".ask")) for (const key of ["n", "y", "Escape", "Enter"])
+                    event.target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+            }, { once: true })"""
+        )
+    question = page.get_by_role("group", name=re.compile("one person"))
+    question.wait_for()
+    page.wait_for_timeout(400)
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    left(page, "3 groups")
     assert names(website) == {"Anna": 9}
 
 
-@pytest.mark.slow
 def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
-    website: Website, browser: Browser
+    website: Website, page: Page
 ) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        first, second = (page.locator(".group").nth(place) for place in (0, 1))
-        with cut_off(page):
-            enter(page, "Anna", "Ben")
-            for group, name in ((first, "Anna"), (second, "Ben")):
-                expect(group.get_by_role("alert")).to_contain_text("The name is kept in the field")
-                expect(group.get_by_role("combobox")).to_have_value(name)
-            assert first.get_by_role("alert").locator("code").text_content() == "facesets serve"
-            assert not accessibility_findings(page)
-        # Whoever loads the page again is asked whether the names may go.
-        asked: list[str] = []
+    first, second = (page.locator(".group").nth(place) for place in (0, 1))
+    with cut_off(page):
+        enter(page, "Anna", "Ben")
+        for group, name in ((first, "Anna"), (second, "Ben")):
+            expect(group.get_by_role("alert")).to_contain_text("The name is kept in the field")
+            expect(group.get_by_role("combobox")).to_have_value(name)
+        assert first.get_by_role("alert").locator("code").text_content() == "facesets serve"
+        assert not accessibility_findings(page)
+    # Whoever loads the page again is asked whether the names may go.
+    asked: list[str] = []
 
-        def stay(dialog: Dialog) -> None:
-            asked.append(dialog.type)
-            dialog.dismiss()
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
 
-        page.on("dialog", stay)
-        page.evaluate("setTimeout(() => location.reload())")
-        page.wait_for_timeout(300)
-        for group in (first, second):
-            group.get_by_role("combobox").press("Enter")
-        left(page, "2 groups")
-        assert asked == ["beforeunload"]
+    page.on("dialog", stay)
+    page.evaluate("setTimeout(() => location.reload())")
+    page.wait_for_timeout(300)
+    for group in (first, second):
+        group.get_by_role("combobox").press("Enter")
+    left(page, "2 groups")
+    assert asked == ["beforeunload"]
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
-@pytest.mark.slow
-def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, browser: Browser) -> None:
-    with anna_named(website, browser) as page:
-        with named_late(page, "Ben"):
-            page.keyboard.press("Control+z")
-        page.get_by_text("Taken back").wait_for()
-        left(page, "3 groups")
+def test_what_is_on_its_way_is_taken_back_first_and_what_is_typed_after_choosing_is_meant(
+    website: Website, anna_named: Page
+) -> None:
+    page = anna_named
+    with named_late(page, "Ben"):
+        page.keyboard.press("Control+z")
+    page.get_by_text("Taken back").wait_for()
+    left(page, "3 groups")
     assert names(website) == {"Anna": 9}
-
-
-@pytest.mark.slow
-def test_who_types_on_after_choosing_means_what_is_typed(website: Website, browser: Browser) -> None:
-    with anna_named(website, browser) as page:
-        page.keyboard.type("An")
-        page.get_by_role("option", name="Anna").wait_for()
-        page.keyboard.press("ArrowDown")
-        # The names that fit what is typed then do not come in time.
-        page.route("**/persons?*", lambda _: None)
-        enter(page, "ton")
-        left(page, "2 groups")
+    page.locator(".group").nth(1).get_by_role("combobox").fill("An")
+    page.get_by_role("option", name="Anna").wait_for()
+    page.keyboard.press("ArrowDown")
+    # The names that fit what is typed then do not come in time.
+    page.route("**/persons?*", lambda _: None)
+    enter(page, "ton")
+    left(page, "2 groups")
     assert names(website) == {"Anna": 9, "Anton": 6}
 
 
-@pytest.mark.slow
 def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", PHONE) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
@@ -244,27 +234,33 @@ def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser
     assert names(website) == {"Anna": 9}
 
 
-@pytest.mark.slow
-def test_who_changed_meanwhile_is_shown_again(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/unknown", DESK) as page:
-        first = website.get("/clusters")["items"][0]
-        website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
-        enter(page, "Anna")
-        page.locator(".group").first.get_by_role("alert").get_by_text("Somebody else changed this").wait_for()
-        page.locator(".group").first.get_by_role("combobox").press("Enter")
-        left(page, "3 groups")
+def test_who_changed_meanwhile_is_shown_again(website: Website, page: Page) -> None:
+    first = website.get("/clusters")["items"][0]
+    website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
+    enter(page, "Anna")
+    page.locator(".group").first.get_by_role("alert").get_by_text("Somebody else changed this").wait_for()
+    page.locator(".group").first.get_by_role("combobox").press("Enter")
+    left(page, "3 groups")
     assert names(website) == {"Anna": 8, "Eva": 1}
 
 
-@pytest.mark.slow
+def test_a_group_that_is_hidden_twice_is_counted_once(page: Page) -> None:
+    page.get_by_role("button", name="Does not matter").first.dblclick()
+    page.get_by_role("button", name="Undo").wait_for()
+    page.evaluate("import('/static/app.js').then((app) => app.answered())")
+    left(page, "3 groups")
+    expect(page.locator(".did")).to_have_count(1)
+    page.get_by_role("button", name="Undo: Does not matter").dblclick()
+    left(page, "4 groups")
+    expect(page.get_by_text("Nothing was said yet.")).to_have_count(0)
+
+
 def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Browser) -> None:
-    with website.site.library() as session:
-        faces = rows(
-            session,
-            """UPDATE face_detections SET person_id = NULL, cluster = NULL WHERE person_id = (
-                SELECT person_id FROM face_detections WHERE person_id IS NOT NULL
-                GROUP BY person_id HAVING count(*) = 3) RETURNING id""",
-        )
+    faces = website.rows(
+        """UPDATE face_detections SET person_id = NULL, cluster = NULL WHERE person_id = (
+            SELECT person_id FROM face_detections WHERE person_id IS NOT NULL
+            GROUP BY person_id HAVING count(*) = 3) RETURNING id"""
+    )
     with opened(browser, f"{website.address}/unknown/faces") as page:
         boxes = page.get_by_role("checkbox")
         expect(boxes).to_have_count(4)
@@ -285,39 +281,29 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
     assert names(website)["Dora"] == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pause_ms", [0, 400], ids=["at once", "once it is shown"])
-def test_enter_takes_whoever_is_offered_and_never_merges(
-    website: Website, browser: Browser, pause_ms: int
+def test_enter_takes_whoever_is_offered_and_never_merges_and_somebody_new_is_made_by_choosing_so(
+    website: Website, anna_named: Page, pause_ms: int
 ) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        enter(page, "Venus")
-        left(page, "3 groups")
-        page.keyboard.type("Ven")
-        page.wait_for_timeout(pause_ms)
-        page.keyboard.press("Enter")
-        question = page.get_by_role("group", name=re.compile("Venus is there already|one person"))
-        question.wait_for()
-        assert names(website) == {"Venus": 9}
-        page.wait_for_timeout(400)
-        page.keyboard.press("ArrowUp")
-        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
-        page.wait_for_timeout(400)
-        page.keyboard.press("Enter")
-        expect(question).to_be_hidden()
-        left(page, "3 groups")
-    assert names(website) == {"Venus": 9}
-
-
-@pytest.mark.slow
-def test_somebody_new_is_made_by_choosing_so(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        enter(page, "Venus")
-        left(page, "3 groups")
-        page.keyboard.type("Ven")
-        page.get_by_role("option", name="Venus").wait_for()
-        page.get_by_role("option", name="Create “Ven”").wait_for()
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("Enter")
-        left(page, "2 groups")
-    assert names(website) == {"Venus": 9, "Ven": 6}
+    page = anna_named
+    page.keyboard.type("Ann")
+    page.wait_for_timeout(pause_ms)
+    page.keyboard.press("Enter")
+    question = page.get_by_role("group", name=re.compile("Anna is there already|one person"))
+    question.wait_for()
+    assert names(website) == {"Anna": 9}
+    page.wait_for_timeout(400)
+    page.keyboard.press("ArrowUp")
+    expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+    page.wait_for_timeout(400)
+    page.keyboard.press("Enter")
+    expect(question).to_be_hidden()
+    left(page, "3 groups")
+    assert names(website) == {"Anna": 9}
+    page.locator(".group").nth(1).get_by_role("combobox").fill("Ann")
+    page.get_by_role("option", name="Anna").wait_for()
+    page.get_by_role("option", name="Create “Ann”").wait_for()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    left(page, "2 groups")
+    assert names(website) == {"Anna": 9, "Ann": 6}

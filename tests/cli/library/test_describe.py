@@ -1,7 +1,7 @@
 """`facesets describe` and `facesets search --words`, as a user types them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,10 @@ from tests.fixtures.described import as_text, made_photos, take_in
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure, an_answer
 from tests.fixtures.openai_server import serving_openai
-from tests.fixtures.program import Result, run
+from tests.fixtures.program import Result
 from tests.fixtures.terminal import Terminal
+
+Call = Callable[..., Result]
 
 
 @pytest.fixture
@@ -42,26 +44,46 @@ def environment(llm: AnthropicServer, **more: str) -> dict[str, str]:
     }
 
 
-def described(llm: AnthropicServer, library_url: str, *flags: str, **more: str) -> Result:
-    return run("describe", "--database", library_url, *flags, env=environment(llm, **more))
+@pytest.fixture
+def describe(library: Library, facesets: Call, llm: AnthropicServer) -> Call:
+    """Runs `describe` with that language model, whose key is told nobody."""
+    assert library.settings is not None
+
+    def call(*flags: object, status: int = 0, **more: str) -> Result:
+        done = facesets("describe", *flags, status=status, **environment(llm, **more))
+        assert "sk-" not in done.out + done.err
+        assert "Traceback" not in done.err
+        return done
+
+    return call
+
+
+@pytest.fixture
+def found(facesets: Call) -> Callable[..., list[dict[str, str]]]:
+    """What is found by words of descriptions."""
+
+    def call(*words: str) -> list[dict[str, str]]:
+        images: list[dict[str, str]] = json.loads(facesets("search", "--words", *words, "--json").out)[
+            "images"
+        ]
+        return images
+
+    return call
 
 
 @pytest.mark.usefixtures("library")
-def test_without_a_provider_nothing_is_sent(library_url: str) -> None:
-    result = run("describe", "--yes", "--database", library_url)
-    assert result.status == 2
+def test_without_a_provider_nothing_is_sent(facesets: Call) -> None:
+    result = facesets("describe", "--yes", status=2)
     assert "No language model is configured" in result.err
     assert "--llm-uri" in result.err
 
 
-@pytest.mark.usefixtures("library")
 def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
-    library_url: str, llm: AnthropicServer
+    describe: Call, llm: AnthropicServer
 ) -> None:
-    result = described(llm, library_url, "--no-batch")
-    assert (result.status, llm.bodies) == (2, [])
-    assert "3 photos will leave this machine and go to http://[::ffff:127.0.0.1]" in result.err
+    result = describe("--no-batch", status=2)
     for words in (
+        "3 photos will leave this machine and go to http://[::ffff:127.0.0.1]",
         "model claude-haiku-5-5",
         "JPEG of at most 1568 pixels",
         "with faces as they are",
@@ -70,43 +92,35 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
         "Nothing was sent. Say --yes if you mean it.",
     ):
         assert words in result.err, words
-    assert KEY not in result.err
-    dry = described(
-        llm, library_url, "--dry-run", "--no-batch", "--send-names", "--send-place", "--blur-faces"
-    )
-    assert (dry.status, llm.bodies) == (0, [])
-    assert "every face that was found blurred" in dry.out
-    assert "Not sent: names of files and folders.\n" in dry.out
-    assert "3 photos without a description. Nothing was sent." in dry.out
-    elsewhere = described(llm, library_url, "--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
+    dry = describe("--dry-run", "--no-batch", "--send-names", "--send-place", "--blur-faces").out
+    assert "every face that was found blurred" in dry
+    assert "Not sent: names of files and folders.\n" in dry
+    assert "3 photos without a description. Nothing was sent." in dry
+    elsewhere = describe("--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
     assert "0 photos without a description" in elsewhere.out
-    assert (
-        "The library has no photo below /nowhere.\nThe library has no photo below /no/photos."
-        in elsewhere.err
-    )
+    for place in ("/nowhere", "/no/photos"):
+        assert f"The library has no photo below {place}.\n" in elsewhere.err
+    assert llm.bodies == []
 
 
-@pytest.mark.usefixtures("library")
 def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
-    library_url: str, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+    describe: Call, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "_LONGEST_WAIT_S", 0.02)
     llm.failures = [Failure(529, headers={"retry-after": "0"}) for _ in range(12)]
-    result = described(llm, library_url, "--no-batch", "--yes", "--max-images", "1")
-    assert (result.status, result.err.count("Traceback")) == (2, 0)
+    result = describe("--no-batch", "--yes", "--max-images", "1", status=2)
     assert "[::ffff:127.0.0.1]" in result.err
 
 
-@pytest.mark.usefixtures("library")
-def test_photos_that_failed_are_not_passed_over_in_silence(library_url: str, llm: AnthropicServer) -> None:
+def test_photos_that_failed_are_not_passed_over_in_silence(describe: Call, llm: AnthropicServer) -> None:
     llm.answer = lambda _: "I will not."
-    result = described(llm, library_url, "--no-batch", "--yes", "-q")
-    assert result.status == 3
-    assert "`facesets stats --stages` shows why photos failed; --retry-failed sends them again." in result.err
+    said = describe("--no-batch", "--yes", "-q", status=3).err
+    assert "`facesets stats --stages` shows why photos failed; --retry-failed sends them again." in said
 
 
-@pytest.mark.usefixtures("library")
-def test_photos_are_described_and_found_by_words(library_url: str, llm: AnthropicServer) -> None:
+def test_photos_are_described_and_found_by_words(
+    describe: Call, facesets: Call, found: Callable[..., list[dict[str, str]]], llm: AnthropicServer
+) -> None:
     said = iter(
         [
             an_answer(text_in_image="Zum Goldenen Hirsch"),
@@ -115,44 +129,35 @@ def test_photos_are_described_and_found_by_words(library_url: str, llm: Anthropi
         ]
     )
     llm.answer = lambda _: as_text(next(said))
-    result = described(llm, library_url, "--no-batch", "--yes", "--max-images", "3", "-v")
-    assert result.status == 0, result.err
+    result = describe("--no-batch", "--yes", "--max-images", "3", "-v")
     assert "3 photos described, 0 failed; paid $0.00" in result.out
     prompt = Path.home() / ".config" / "facesets" / "describe-prompt.txt"
     assert prompt.read_text().startswith("Describe this photo")
     assert llm.paid[0].text.startswith("Describe this photo")
-
-    def found(*words: str) -> list[str]:
-        answer = run("search", "--words", *words, "--json", "--database", library_url)
-        assert answer.status == 0, answer.err
-        return [hit["description"] for hit in json.loads(answer.out)["images"]]
-
-    assert found("swims lakes") == ["Three children are swimming in a lake."]
+    (lake,) = found("swims lakes")
+    assert lake["description"] == "Three children are swimming in a lake."
     assert len(found("goldenen hirsch")) == 1
     assert len(found("dogs -hirsch")) == 2
     assert len(found('lake or "red coat"')) == 3
-    assert found("elephant") == []
-    assert found("lake", "--from", "2031-01-01") == []
-    shown = run("search", "--words", "lake", "--database", library_url)
-    assert "\n    Three children are swimming in a lake." in shown.out
+    assert found("elephant") == found("lake", "--from", "2031-01-01") == []
+    assert "\n    Three children are swimming in a lake." in facesets("search", "--words", "lake").out
 
 
 def test_batches_wait_for_more_and_are_collected(
-    library: Library, library_url: str, llm: AnthropicServer
+    library: Library, describe: Call, llm: AnthropicServer
 ) -> None:
-    few = described(llm, library_url, "--yes")
-    assert "3 wait for more to make a batch; --no-batch describes them now." in few.out
-    assert "3 wait for more to make a batch" in described(llm, library_url, "--dry-run").out
-    sent = described(llm, library_url, "--yes", "--json", MIN_BATCH_SIZE="2", BATCH_SIZE="2")
-    assert (json.loads(sent.out)["under_way"], json.loads(sent.out)["held_back"]) == (2, 1)
-    assert "2 in batches" in described(llm, library_url, "--check-batches").out
+    few = describe("--yes").out
+    assert "3 wait for more to make a batch; --no-batch describes them now." in few
+    assert "3 wait for more to make a batch" in describe("--dry-run").out
+    sent = json.loads(describe("--yes", "--json", MIN_BATCH_SIZE="2", BATCH_SIZE="2").out)
+    assert (sent["under_way"], sent["held_back"]) == (2, 1)
+    assert "2 in batches" in describe("--check-batches").out
     llm.end()
-    came = described(llm, library_url, "--check-batches", "--wait", BATCH_CHECK_INTERVAL="1")
-    assert "2 photos described" in came.out
+    came = describe("--check-batches", "--wait", BATCH_CHECK_INTERVAL="1").out
+    assert "2 photos described" in came
     assert rows(library.database, "SELECT count(*) FROM descriptions") == [(2,)]
 
 
-@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -164,58 +169,52 @@ def test_batches_wait_for_more_and_are_collected(
         ({"LLM_PROVIDER": "openai"}, "Where is the server?"),
     ],
 )
-def test_wrong_settings_are_one_sentence(
-    library_url: str, llm: AnthropicServer, changed: dict[str, str], said: str
-) -> None:
-    result = described(llm, library_url, "--yes", "--no-batch", **changed)
-    assert (result.status, said in result.err) == (2, True), result.err
-    assert "Traceback" not in result.err
-    assert "sk-" not in result.err
+def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str], said: str) -> None:
+    assert said in describe("--yes", "--no-batch", status=2, **changed).err
 
 
-@pytest.mark.usefixtures("library")
-def test_an_own_price_counts(library_url: str, llm: AnthropicServer, tmp_path: Path) -> None:
+def test_an_own_price_counts(describe: Call, tmp_path: Path) -> None:
     config = tmp_path / "facesets.toml"
     config.write_text('[describe.prices."claude-of-tomorrow"]\ninput = 1000\noutput = 0\n')
     more = {"LLM_MODEL": "claude-of-tomorrow", "FACESETS_CONFIG": str(config)}
-    said = described(llm, library_url, "--dry-run", "--no-batch", **more)
-    assert "prices by your settings" in said.out
-    assert "Estimated cost: $2" in said.out or "Estimated cost: $3" in said.out
+    said = describe("--dry-run", "--no-batch", **more).out
+    assert "prices by your settings" in said
+    assert "Estimated cost: $2" in said or "Estimated cost: $3" in said
     config.write_text('[describe.prices."claude-of-tomorrow"]\ninput = "cheap"\noutput = 0\n')
-    assert "something other than numbers" in described(llm, library_url, "--dry-run", **more).err
+    assert "something other than numbers" in describe("--dry-run", status=2, **more).err
 
 
 @pytest.mark.usefixtures("library")
-def test_a_model_on_this_machine_needs_no_yes(library_url: str) -> None:
+def test_a_model_on_this_machine_needs_no_yes(facesets: Call) -> None:
     with serving_openai() as llm:
-        flags = ("--llm-uri", f"{llm.url}/v1", "--database", library_url)
-        result = run("describe", *flags, env={"LLM_MODEL": "gemma3"})
-        assert result.status == 0, result.err
+        result = facesets("describe", "--llm-uri", f"{llm.url}/v1", LLM_MODEL="gemma3")
         assert "Nothing leaves it." in result.err
         assert "3 photos described" in result.out
         assert llm.problems == []
 
 
 def test_the_latest_come_first_where_very_many_have_the_words(
-    library: Library, library_url: str, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+    library: Library,
+    describe: Call,
+    found: Callable[..., list[dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    described(llm, library_url, "--no-batch", "--yes")
+    def taken() -> list[str]:
+        return [hit["taken"] for hit in found("dog", "--limit", "2")]
 
-    def found() -> list[str]:
-        answer = run("search", "--words", "dog", "--limit", "2", "--json", "--database", library_url)
-        return [hit["taken"] for hit in json.loads(answer.out)["images"]]
-
+    describe("--no-batch", "--yes")
     latest = ["2019-07-06 15:30:00", "2019-07-05 15:30:00"]
-    assert found() == latest
+    assert taken() == latest
     monkeypatch.setattr(descriptions, "MOST_RANKED", 2)
-    assert found() == latest
+    assert taken() == latest
     library.database.run(lambda connection: connection.execute("UPDATE images SET taken = NULL"))
-    assert found() == ["", ""]
+    assert taken() == ["", ""]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("library")
-def test_whoever_sits_at_the_terminal_is_asked(library_url: str, llm: AnthropicServer) -> None:
+def test_whoever_sits_at_the_terminal_is_asked(
+    describe: Call, library_url: str, llm: AnthropicServer
+) -> None:
     def asked(answer: str) -> str:
         words = ("describe", "--no-batch", "--database", library_url)
         with Terminal(*words, env=environment(llm)) as terminal:
@@ -229,5 +228,4 @@ def test_whoever_sits_at_the_terminal_is_asked(library_url: str, llm: AnthropicS
     assert llm.bodies == []
     assert "3 photos described" in asked("y")
     assert len(llm.paid) == 3
-    again = described(llm, library_url, "--yes", "--no-batch")
-    assert again.out.endswith(": nothing to describe.\n")
+    assert describe("--yes", "--no-batch").out.endswith(": nothing to describe.\n")

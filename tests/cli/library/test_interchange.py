@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +15,40 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.named_photos import add, names, picture, sidecar
 from tests.fixtures.names_elsewhere import LEFT, RIGHT, add_photo_file, picasa_ini
-from tests.fixtures.program import run
+from tests.fixtures.program import Result
+
+Call = Callable[..., Result]
 
 
-def test_names_are_brought_listed_and_taken_back(
-    database: Database, library_url: str, tmp_path: Path
-) -> None:
-    library = Library(database)
-    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+def test_names_are_brought_listed_and_taken_back(database: Database, facesets: Call, tmp_path: Path) -> None:
+    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
     ini = picasa_ini({"1.jpg": [(LEFT, "a"), (RIGHT, "b")]}, {"a": "Anna", "b": "Ben\x1b[2J"})
     (tmp_path / ".picasa.ini").write_text(ini)
-    at = ("--database", library_url)
 
-    tried = run("import-names", tmp_path, "--dry-run", *at)
-    assert tried.status == 0
-    assert "1 photo with names: 1 person (1 new), 1 face named, 0 known. Nothing was stored." in tried.out
-    done = run("import-names", tmp_path, "--from", "picasa", *at)
-    assert "`facesets people undo` takes it back." in done.out
-    assert "No name: Ben\\x1b[2J: " in done.out
-    assert "\x1b" not in done.out
-    assert run("import-names", "--conflicts", *at).out == "There are none.\n"
+    tried = facesets("import-names", tmp_path, "--dry-run").out
+    assert "1 photo with names: 1 person (1 new), 1 face named, 0 known. Nothing was stored." in tried
+    done = facesets("import-names", tmp_path, "--from", "picasa").out
+    assert "`facesets people undo` takes it back." in done
+    assert "No name: Ben\\x1b[2J: " in done
+    assert "\x1b" not in done
+    assert facesets("import-names", "--conflicts").out == "There are none.\n"
 
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(RIGHT, "b")]}, {"b": "Ben"}))
-    assert "1 name of places without a face, 0 of whole photos" in run("import-names", tmp_path, *at).out
-    (line,) = run("import-names", "--unmatched", *at).out.splitlines()[1:]
+    assert "1 name of places without a face, 0 of whole photos" in facesets("import-names", tmp_path).out
+    (line,) = facesets("import-names", "--unmatched").out.splitlines()[1:]
     assert line.split()[:4] == ["Ben", "picasa", "-", "-"]
-    (listed,) = json.loads(run("import-names", "--unmatched", "--json", *at).out)["names"]
+    (listed,) = json.loads(facesets("import-names", "--unmatched", "--json").out)["names"]
     assert (listed["name"], listed["path"]) == ("Ben", str(tmp_path / "1.jpg"))
 
 
-def test_what_cannot_be_read_is_told_and_shows_in_the_status(
-    database: Database, library_url: str, tmp_path: Path
-) -> None:
-    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
-    (tmp_path / "1.jpg.xmp").write_bytes(b"no XML")
-    result = run("import-names", tmp_path, "--database", library_url)
-    assert result.status == 3
-    assert "1.jpg.xmp: Its XMP cannot be read" in result.out
-
-
-def test_a_run_that_is_interrupted_says_so(
-    database: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
+    database: Database, facesets: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Anna"}))
+    (tmp_path / "1.jpg.xmp").write_bytes(b"no XML")
+    result = facesets("import-names", tmp_path, status=3)
+    assert "1.jpg.xmp: Its XMP cannot be read" in result.out
     read = name_sources.named_photos
 
     def interrupted(*arguments: Any) -> Iterator[NamedPhoto]:
@@ -66,22 +56,19 @@ def test_a_run_that_is_interrupted_says_so(
         yield from read(*arguments)
 
     monkeypatch.setattr(name_sources, "named_photos", interrupted)
-    result = run("import-names", tmp_path, "--database", library_url)
-    assert result.status == 128 + signal.SIGINT
+    result = facesets("import-names", tmp_path, status=128 + signal.SIGINT)
     assert "Stopped early: run the same command again to go on." in result.out
 
 
-def test_what_does_not_go_together_is_wrong_usage(library_url: str) -> None:
-    for words, says in (
-        ((), "Where are the names?"),
-        (("--unmatched", "--conflicts"), "not both"),
-        (("/tmp", "--unmatched"), "without a source and --dry-run"),
-        (("--conflicts", "--dry-run"), "without a source and --dry-run"),
-        (("/tmp", "--map", "nowhere"), "OLD=NEW"),
+def test_what_does_not_go_together_is_wrong_usage(facesets: Call) -> None:
+    for line, says in (
+        ("", "Where are the names?"),
+        ("--unmatched --conflicts", "not both"),
+        ("/tmp --unmatched", "without a source and --dry-run"),
+        ("--conflicts --dry-run", "without a source and --dry-run"),
+        ("/tmp --map nowhere", "OLD=NEW"),
     ):
-        result = run("import-names", *words, "--database", library_url)
-        assert result.status == 2
-        assert says in result.err
+        assert says in facesets("import-names", *line.split(), status=2).err
 
 
 @pytest.fixture
@@ -91,13 +78,13 @@ def photo(database: Database, tmp_path: Path) -> Path:
     return photo
 
 
-def test_names_go_out_and_come_back(photo: Path, library_url: str) -> None:
+def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: Path, facesets: Call) -> None:
     def say(*words: object, status: int = 0) -> str:
-        result = run("export-xmp", *words, "--database", library_url)
-        assert result.status == status, result.err
+        result = facesets("export-xmp", *words, status=status)
         return result.out + result.err
 
     assert "1 sidecar new, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
+    assert "The library has no photo below /empty." in say("--target", "/empty")
     assert not sidecar(photo).exists()
     said = say("anna", "--target", photo.parent)
     assert "1 person, 1 photo: 1 sidecar new" in said
@@ -111,42 +98,26 @@ def test_names_go_out_and_come_back(photo: Path, library_url: str) -> None:
     assert "0 sidecars restored, 1 removed" in say("--undo", number)
     assert not sidecar(photo).exists()
 
-
-def test_what_was_left_behind_by_photos_is_told(photo: Path, library_url: str) -> None:
-    run("export-xmp", "--database", library_url)
+    assert say("-q") == ""
     photo.unlink()
-    result = run("export-xmp", "--database", library_url)
-    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in result.out
-    assert (
-        "1 sidecar changed or removed because its photo is gone or not in the library any more." in result.out
-    )
+    gone = say()
+    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in gone
+    assert "1 sidecar changed or removed because its photo is gone or not in the library any more." in gone
     assert not sidecar(photo).exists()
 
 
-def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path, library_url: str) -> None:
-    assert run("export-xmp", "-q", "--database", library_url).out == ""
+def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path, facesets: Call) -> None:
+    facesets("export-xmp")
     edited = sidecar(photo).read_bytes().replace(b">Anna<", b">Hannah<")
     sidecar(photo).write_bytes(edited)
-    result = run("export-xmp", "--database", library_url)
-    assert result.status == 0
+    result = facesets("export-xmp")
     assert "1 sidecar stays as it is. --replace writes again what is ours there." in result.err
     assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
     assert sidecar(photo).read_bytes() == edited
     sidecar(photo).write_bytes(b"<html>")
-    result = run("export-xmp", "--database", library_url)
-    assert result.status == 3
-    assert f"{sidecar(photo)}: it is no XML" in result.err
+    assert f"{sidecar(photo)}: it is no XML" in facesets("export-xmp", status=3).err
 
 
-def test_a_folder_without_photos_is_named(photo: Path, library_url: str, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    result = run("export-xmp", "--target", empty, "--database", library_url)
-    assert f"The library has no photo below {empty}." in result.err
-    assert not sidecar(photo).exists()
-
-
-@pytest.mark.usefixtures("database")
-def test_who_named_nobody_is_told_how(library_url: str) -> None:
-    result = run("export-xmp", "--database", library_url)
-    assert result.status == 0
-    assert "Nobody has a name to write: give somebody one with `facesets people name WHO NAME`." in result.err
+def test_who_named_nobody_is_told_how(facesets: Call) -> None:
+    said = facesets("export-xmp").err
+    assert "Nobody has a name to write: give somebody one with `facesets people name WHO NAME`." in said

@@ -14,24 +14,16 @@ from tests.fixtures.photo_library import Library
 from tests.fixtures.program import command, environment, run
 
 
-def test_a_folder_that_holds_no_people_is_said(tmp_path: Path) -> None:
-    ended = run("serve", "--results", tmp_path, "--port", 0)
-    assert ended.status == 2
-    assert "There is no manifest at" in ended.err
-
-
-def test_for_a_folder_of_run_the_one_of_its_people_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_served_as_results_is_said(tmp_path: Path) -> None:
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "manifest.json").write_text("{}")
-    ended = run("serve", "--results", tmp_path, "--port", 0)
-    assert ended.status == 2
-    assert f"Give --results {tmp_path / 'people'}." in ended.err
-
-
-def test_a_folder_and_a_library_are_not_served_at_once(tmp_path: Path) -> None:
-    ended = run("serve", "--results", tmp_path, "--database", "postgresql:///nowhere", "--port", 0)
-    assert ended.status == 2
-    assert "Give one of them" in ended.err
+    for words, said in (
+        ((tmp_path / "none",), "There is no manifest at"),
+        ((tmp_path,), f"Give --results {tmp_path / 'people'}."),
+        ((tmp_path, "--database", "postgresql:///nowhere"), "Give one of them"),
+    ):
+        ended = run("serve", "--port", 0, "--results", *words)
+        assert (ended.status, said in ended.err) == (2, True), ended.err
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from facesets.work import Work
 from tests.fixtures.aged_people import look
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
-from tests.fixtures.program import run
+from tests.fixtures.program import Result, run
 from tests.fixtures.terminal import Terminal
+
+Call = Callable[..., Result]
+Say = Callable[..., str]
 
 
 def fill(database: Database) -> None:
@@ -34,19 +38,33 @@ def library(database: Database) -> Library:
     return Library(database)
 
 
-def test_a_first_evening_with_people(library: Library, library_url: str, tmp_path: Path) -> None:
-    def say(*words: object) -> str:
-        result = run("people", *words, "--database", library_url)
-        assert result.status == 0, result.err
-        return result.out
+@pytest.fixture
+def anna(library: Library) -> str:
+    """The number of somebody with four faces, as lists show it."""
+    return who_is(library, "anna-0-0")[:8]
 
-    anna, ben = who_is(library, "anna-0-0")[:8], who_is(library, "ben-0-0")[:8]
+
+@pytest.fixture
+def ben(library: Library) -> str:
+    """The number of somebody with three faces."""
+    return who_is(library, "ben-0-0")[:8]
+
+
+@pytest.fixture
+def say(facesets: Call) -> Say:
+    """What a command of `people` prints."""
+    return lambda *words: facesets("people", *words).out
+
+
+def test_a_first_evening_with_people(
+    library: Library, facesets: Call, say: Say, anna: str, ben: str, tmp_path: Path
+) -> None:
     # What names a person is an id; numbers in tables are counts.
     assert say("list").split()[0] == say("show", anna).split()[0] == "id"
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
-    assert "Anna" in say("name", anna, "Anna")
+    assert f"Anna ({anna}): named; 4 faces in all. Step" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
-    totals = run("stats", "--database", library_url).out
+    totals = facesets("stats").out
     assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
     assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
     assert "Taken back: step" in say("undo")
@@ -56,83 +74,77 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     assert "1 face moved to Anna" in say("move", face, "--to", "Anna")
     assert "Kept: Anna and" in say("different", "Anna", ben)
     assert "Anna and" in say("undo")
-    assert re.search(
-        r"two people\. Step \d+: `facesets people undo` takes it back", say("different", "Anna", ben)
-    )
+    different = say("different", "Anna", ben)
+    assert re.search(r"two people\. Step \d+: `facesets people undo` takes it back", different)
     shown = json.loads(say("show", "Anna", "--faces", 2, "--json"))
     assert (shown["person"]["names"], len(shown["shown"])) == (["Anna"], 2)
     assert f"face {face} is Anna" in shown["statements"]
     assert say("log", "--limit", 2).count("\n") == 3
     sheet = tmp_path / "anna.png"
-    assert f"Drawn into {sheet}." in say("show", "Anna", "--sheet", sheet)
+    drawn = facesets("people", "show", "Anna", "--sheet", sheet)
+    assert f"Drawn into {sheet}." in drawn.out
     assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert "5 of 5 faces are empty: their photos cannot be read. Are they mounted?" in drawn.err
 
 
 def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
-    library: Library, library_url: str
+    facesets: Call, say: Say, anna: str
 ) -> None:
-    anna = who_is(library, "anna-0-0")[:8]
-    named = ("--database", library_url)
-    assert f"Anna ({anna}): named; 4 faces in all. Step" in run("people", "name", anna, "Anna", *named).out
-    done = run("people", "label", anna, "Mother", *named)
-    further = done.out
-    assert "They still go by Anna: `facesets people rename` replaces names." in done.err
-    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Step" in further
-    log = run("people", "log", *named).out.splitlines()
+    assert say("hide", anna).startswith(f"{anna}: hidden; 4 faces in all.")
+    say("undo")
+    say("name", anna, "Anna")
+    further = facesets("people", "label", anna, "Mother")
+    assert "They still go by Anna: `facesets people rename` replaces names." in further.err
+    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Step" in further.out
+    log = say("log").splitlines()
     assert log[0].split() == ["step", "when", "changed", "who", "what"]
-    assert run("people", "undo", *named).out.endswith(f"({log[1].split()[3]} faces changed).\n")
-    assert run("people", "redo", *named).status == 0
-    first = run("people", "list", *named).out.splitlines()[1]
-    assert first.split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
-    renamed = run("people", "rename", anna, "Annie", *named).out
+    assert say("undo").endswith(f"({log[1].split()[3]} faces changed).\n")
+    say("redo")
+    assert say("list").splitlines()[1].split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
+    renamed = say("rename", anna, "Annie")
     assert f"Annie ({anna}): renamed, in place of Anna, Mother; 4 faces in all." in renamed
 
 
 def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
-    library: Library, library_url: str
+    facesets: Call, say: Say, anna: str, ben: str
 ) -> None:
-    anna, ben = who_is(library, "anna-0-0")[:8], who_is(library, "ben-0-0")[:8]
-    named = ("--database", library_url)
-    assert run("people", "name", anna, "Anna Berg", *named).status == 0
-    taken = run("people", "name", ben, "Anna Berg", *named)
+    say("name", anna, "Anna Berg")
+    taken = facesets("people", "name", ben, "Anna Berg", status=2)
     lines = re.findall("`facesets ([^`]+)`", taken.err)
     assert lines == [f"people name {ben} 'Anna Berg' --into", f"people name {ben} 'Anna Berg 2'"]
-    renamed = run("people", "rename", ben, "Anna Berg", *named)
+    renamed = facesets("people", "rename", ben, "Anna Berg", status=2)
     assert re.findall("`facesets ([^`]+)`", renamed.err) == [
         f"people merge {ben} --into {anna}",
         f"people rename {ben} 'Anna Berg 2'",
     ]
-    assert run(*shlex.split(lines[1]), *named).out.startswith(f"Anna Berg 2 ({ben}): named;")
+    assert facesets(*shlex.split(lines[1])).out.startswith(f"Anna Berg 2 ({ben}): named;")
 
 
 def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
-    library: Library, library_url: str
+    facesets: Call, say: Say, anna: str
 ) -> None:
-    named = ("--database", library_url)
-    assert run("people", "name", who_is(library, "anna-0-0")[:8], "Anna Berg", *named).status == 0
-    found = run("search", "anna berg", *named)
-    assert found.status == 2
+    say("name", anna, "Anna Berg")
+    found = facesets("search", "anna berg", status=2)
     assert "anna berg is somebody in the library: `facesets search --person 'anna berg'`." in found.err
-    assert "somebody" not in run("search", "a beach", *named).err
+    assert "somebody" not in facesets("search", "a beach", status=2).err
+    # A variable of the environment holds the whole name of one person.
+    unknown = facesets("search", status=2, FACESETS_SEARCH_PERSON="Anna Ben")
+    assert "Nobody is called Anna Ben." in unknown.err
 
 
-def test_statistics_stand_in_one_column(library_url: str) -> None:
-    named = ("--database", library_url)
-    assert run("export-xmp", *named).status == 0
-    lines = run("stats", *named).out.splitlines()
+def test_statistics_stand_in_one_column(facesets: Call) -> None:
+    facesets("export-xmp")
+    lines = facesets("stats").out.splitlines()
     widths = {len(found[0]) for line in lines if (found := re.match(r"(images|last export-xmp) +", line))}
     assert len(widths) == 1, lines
     [model] = [line for line in lines if line.startswith("found by ")]
     assert re.search(r" at \d+, from score [\d.]+: 7 images, 7 faces$", model)
 
 
-def test_exemplars_are_listed_fixed_and_dropped(library: Library, library_url: str) -> None:
-    def say(*words: object) -> str:
-        result = run("people", *words, "--database", library_url)
-        assert result.status == 0, result.err
-        return result.out
-
-    say("name", who_is(library, "anna-0-0"), "Anna")
+def test_exemplars_are_listed_fixed_and_dropped(
+    library: Library, facesets: Call, say: Say, anna: str
+) -> None:
+    say("name", anna, "Anna")
     listed = [line.split() for line in say("prototypes", "Anna").splitlines()[1:]]
     assert [words[1] for words in listed] == ["exemplar"] * 3 + ["centroid"]
     dropped = int(listed[0][2])
@@ -144,48 +156,31 @@ def test_exemplars_are_listed_fixed_and_dropped(library: Library, library_url: s
     assert [line.split() for line in say("prototypes", "Anna").splitlines()[1:]] == listed
     assert "8 prototypes of 2 people made; 1 had others before." in say("centroids")
     assert [line.split()[4] for line in say("list").splitlines()[1:]] == ["4", "4"]
-    refused = run(
-        "people", "prototypes", "Anna", "--pin", face_of(library, "ben-0-0"), "--database", library_url
-    )
-    assert refused.status == 2
-    assert "is not Anna" in refused.err
+    of_ben = face_of(library, "ben-0-0")
+    assert "is not Anna" in facesets("people", "prototypes", "Anna", "--pin", of_ben, status=2).err
 
 
-def test_faces_are_assigned_from_the_command_line(library: Library, library_url: str) -> None:
+def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Call, say: Say) -> None:
     add_person(library, "anna", 3, seed=1)
     add_person(library, "cleo", 1)
-    named = ("--database", library_url)
-    tried = run("assign", "--dry-run", "--json", *named)
-    assert json.loads(tried.out)["assigned"] == 3
-    done = run("assign", *named)
+    assert json.loads(facesets("assign", "--dry-run", "--json").out)["assigned"] == 3
+    done = facesets("assign").out
     assert (
         "4 faces without a person: 3 given to 1 person, 0 to be asked about, 1 like nobody of 2 people."
-        in done.out
+        in done
     )
-    assert "`facesets people undo` takes it back" in done.out
-    assert "3 faces assigned" in run("people", "log", *named).out
-    run("people", "undo", *named)
-    measured = run("assign", "--threshold", "auto", *named)
-    assert re.search(r"\nThreshold 0\.\d\d: .*too few people with several faces to measure", measured.out)
-    refused = run("assign", "--threshold", "much", *named)
-    assert refused.status == 2
-    assert "neither a number nor auto" in refused.err
-
-
-def test_a_sheet_of_photos_that_cannot_be_read_says_so(
-    library: Library, library_url: str, tmp_path: Path
-) -> None:
-    anna = who_is(library, "anna-0-0")
-    result = run("people", "show", anna, "--sheet", tmp_path / "anna.png", "--database", library_url)
-    assert result.status == 0
-    assert "4 of 4 faces are empty: their photos cannot be read. Are they mounted?" in result.err
+    assert "`facesets people undo` takes it back" in done
+    assert "3 faces assigned" in say("log")
+    say("undo")
+    measured = facesets("assign", "--threshold", "auto").out
+    assert re.search(r"\nThreshold 0\.\d\d: .*too few people with several faces to measure", measured)
+    assert "neither a number nor auto" in facesets("assign", "--threshold", "much", status=2).err
 
 
 def test_the_log_is_no_wider_than_the_terminal_and_one_line_a_step_elsewhere(
-    library: Library, library_url: str
+    library: Library, say: Say, anna: str
 ) -> None:
-    long = "Anna Maria Theresia Katharina von und zu Hohenlohe-Langenburg"
-    run("people", "name", who_is(library, "anna-0-0"), long, "--database", library_url)
+    say("name", anna, "Anna Maria Theresia Katharina von und zu Hohenlohe-Langenburg")
     steps = history.log(library.database)
     wide, narrow = log_table(steps, None).splitlines(), log_table(steps, 80).splitlines()
     assert len(wide) == 1 + len(steps) < len(narrow)
@@ -193,56 +188,29 @@ def test_the_log_is_no_wider_than_the_terminal_and_one_line_a_step_elsewhere(
     assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(wide).split())
 
 
-def test_a_name_is_no_longer_than_a_line(library: Library, library_url: str) -> None:
-    anna = who_is(library, "anna-0-0")
-    kept = run("people", "name", anna, "a" * 200, "--database", library_url)
-    refused = run("people", "name", anna, "a" * 201, "--database", library_url)
-    assert (kept.status, refused.status) == (0, 2)
-    assert "at most 200 characters" in refused.err
-
-
-def test_somebody_without_a_name_is_called_by_the_number_once(library: Library, library_url: str) -> None:
-    anna = who_is(library, "anna-0-0")[:8]
-    hidden = run("people", "hide", anna, "--database", library_url)
-    assert hidden.out.startswith(f"{anna}: hidden; 4 faces in all.")
+def test_a_name_is_no_longer_than_a_line(facesets: Call, anna: str) -> None:
+    facesets("people", "name", anna, "a" * 200)
+    assert "at most 200 characters" in facesets("people", "name", anna, "a" * 201, status=2).err
 
 
 @pytest.mark.parametrize(
-    ("words", "advice"),
+    ("line", "advice"),
     [
-        (("people", "move", "x", "--to", "nobody"), "'FACE...': give a whole number, such as 12."),
-        (("people", "undo", "abc"), "'[STEP]': give a whole number, such as 12."),
-        (("people", "show", "Anna", "--faces", "1.5"), "'--faces': give a whole number, such as 12."),
-        (("assign", "--margin", "much"), "'--margin': give a number, such as 0.5."),
+        ("people move x --to nobody", "'FACE...': give a whole number, such as 12."),
+        ("people undo abc", "'[STEP]': give a whole number, such as 12."),
+        ("people show Anna --faces 1.5", "'--faces': give a whole number, such as 12."),
+        ("assign --margin much", "'--margin': give a number, such as 0.5."),
     ],
 )
-def test_what_is_no_number_is_refused_in_plain_words(words: tuple[str, ...], advice: str) -> None:
-    refused = run(*words)
+def test_what_is_no_number_is_refused_in_plain_words(line: str, advice: str) -> None:
+    refused = run(*line.split())
     assert refused.status == 2
     assert f"Invalid value for {advice}" in refused.err
 
 
-def test_a_name_that_is_taken_is_asked_about_and_without_a_terminal_refused(
-    library: Library, library_url: str
-) -> None:
-    anna, ben = (
-        run("people", "name", who_is(library, label), "Anna", "--database", library_url)
-        for label in ("anna-0-0", "ben-0-0")
-    )
-    assert (anna.status, ben.status) == (0, 2)
-    assert "--into" in ben.err
-
-
-def test_what_was_said_goes_into_a_file_and_comes_back(
-    library: Library, library_url: str, tmp_path: Path
-) -> None:
-    def say(*words: object) -> str:
-        result = run("people", *words, "--database", library_url)
-        assert result.status == 0, result.err
-        return result.out
-
+def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
-    say("name", who_is(library, "anna-0-0"), "Anna")
+    say("name", anna, "Anna")
     assert re.search(r"people\.json: 1 person, 3 statements about 3 faces\.", say("export", file))
     assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
     assert "0 new statements, 3 known" in say("import", file)
@@ -253,13 +221,7 @@ def test_what_was_said_goes_into_a_file_and_comes_back(
     assert "Anna" in say("list")
 
 
-def test_somebody_is_split_only_when_that_is_said(library: Library, library_url: str, tmp_path: Path) -> None:
-    def say(*words: object) -> str:
-        result = run("people", *words, "--database", library_url)
-        assert result.status == 0, result.err
-        return result.out
-
-    anna = who_is(library, "anna-0-0")
+def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path: Path) -> None:
     assert "4 faces that hold together" in say("split", anna)
     too_few = say("split", anna, "--parts", 2)
     assert "do not fall into 2 parts of 3 faces or more. A lower --min-size" in too_few
@@ -272,69 +234,47 @@ def test_somebody_is_split_only_when_that_is_said(library: Library, library_url:
     assert len(say("list").splitlines()) == 4
 
 
-def test_nobody_is_forgotten_without_being_asked_about(library: Library, library_url: str) -> None:
-    anna = who_is(library, "anna-0-0")
-    refused = run("people", "forget", anna, "--database", library_url)
-    assert refused.status == 2
-    assert "4 faces for good. Say --yes" in refused.err
-    done = run("people", "forget", anna, "--yes", "--database", library_url)
-    assert done.status == 0, done.err
-    assert "Erased: 4 faces" in done.out
-    assert "no vector and no name of the person is left" in done.out
-    assert "Out of reach: backups" in done.out
+def test_nobody_is_forgotten_without_being_asked_about(
+    library: Library, library_url: str, facesets: Call, say: Say, anna: str
+) -> None:
+    assert "4 faces for good. Say --yes" in facesets("people", "forget", anna, status=2).err
+    for answer, status, left in (("n", 2, 2), ("y", 0, 1)):
+        with Terminal("people", "forget", anna, "--database", library_url) as screen:
+            screen.press(f"{answer}\n")
+            screen.expect("This cannot be undone")
+            assert screen.end() == status, screen.text
+        assert len(rows(library.database, "SELECT FROM persons")) == left
+    done = say("forget", who_is(library, "ben-0-0"), "--yes")
+    assert "Erased: 3 faces" in done
+    assert "no vector and no name of the person is left" in done
+    assert "Out of reach: backups" in done
 
 
 def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
-    library: Library, library_url: str
+    library: Library, facesets: Call, say: Say, anna: str
 ) -> None:
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by="me")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by="me")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
         forget(library.database, "Anna", work=Work(by="me"))
-    reported = run("check", "--database", library_url)
-    assert reported.status == 1
-    assert "people whose forgetting was cut off before the tables were rewritten: 1" in reported.out
-    done = run("people", "forget", "anna", "--database", library_url)
-    assert done.status == 0, done.err
-    assert "what was left of it is done now" in done.out
-    assert "Searched tables: no name of the person is left there." in done.out
-    assert run("check", "--database", library_url).status == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("answer", "status", "left"), [("n", 2, 2), ("y", 0, 1)])
-def test_on_a_terminal_forgetting_is_asked_about(
-    library: Library, library_url: str, answer: str, status: int, left: int
-) -> None:
-    anna = who_is(library, "anna-0-0")
-    with Terminal("people", "forget", anna, "--database", library_url) as screen:
-        screen.press(f"{answer}\n")
-        screen.expect("This cannot be undone")
-        assert screen.end() == status, screen.text
-    assert len(rows(library.database, "SELECT FROM persons")) == left
+    reported = facesets("check", status=1).out
+    assert "people whose forgetting was cut off before the tables were rewritten: 1" in reported
+    done = say("forget", "anna")
+    assert "what was left of it is done now" in done
+    assert "Searched tables: no name of the person is left there." in done
+    facesets("check")
 
 
 def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
-    library: Library, library_url: str
+    library: Library, facesets: Call, say: Say, anna: str, ben: str
 ) -> None:
-    def say(*words: object) -> str:
-        return run(*words, "--database", library_url).out
-
     look(library, "anna", 1960, male=0.95)
     look(library, "ben", 1960, [8, 30, 61])
-    anna, ben = (who_is(library, f"{name}-0-0") for name in ("anna", "ben"))
-    assert re.search(r"^looks born uncertain, by 3 dated faces", say("people", "show", ben), re.MULTILINE)
-    shown = say("people", "show", anna)
-    assert "male" not in shown
-    assert re.search(
-        r"^sex +male, a model's guess by the faces$", say("people", "show", anna, "--guesses"), re.MULTILINE
-    )
-    photo = say("show", "/ben-0-0.jpg")
+    assert re.search(r"^looks born uncertain, by 3 dated faces", say("show", ben), re.MULTILINE)
+    assert "male" not in say("show", anna)
+    guesses = say("show", anna, "--guesses")
+    assert re.search(r"^sex +male, a model's guess by the faces$", guesses, re.MULTILINE)
+    photo = facesets("show", "/ben-0-0.jpg").out
     assert not re.search(r"about|male|sex", photo)
-    guessed = say("show", "/ben-0-0.jpg", "--guesses").partition("guessed by a model")[2]
+    guessed = facesets("show", "/ben-0-0.jpg", "--guesses").out.partition("guessed by a model")[2]
     assert re.match(r"\s+face \d+ +about 8, sex male\n", guessed)
-
-
-def test_a_variable_of_the_environment_holds_the_whole_name_of_one_person(library_url: str) -> None:
-    found = run("search", "--database", library_url, env={"FACESETS_SEARCH_PERSON": "Anna Berg"})
-    assert "Nobody is called Anna Berg." in found.err

@@ -49,12 +49,14 @@ def chosen(pairs: PersonMatches, images: list[int], **options: bool) -> tuple[ob
     )
 
 
-def test_comparing_with_those_near_first_finds_what_comparing_with_all_finds() -> None:
+@pytest.mark.parametrize("with_centroids", [True, False], ids=["by centroids", "without any, by exemplars"])
+def test_comparing_with_those_near_first_finds_what_comparing_with_all_finds(with_centroids: bool) -> None:
     vectors, person, known, strangers = made_people(300)
-    rows = np.concatenate([known, strangers])
     is_exemplar = np.arange(len(person)) % 4 < 3
-    found = KnownPeople(vectors, person, is_exemplar).similar(rows, LIMITS)
-    best = (rows @ vectors.T).reshape(len(rows), 300, 4).max(axis=2)
+    used = is_exemplar | with_centroids
+    rows = np.concatenate([known, strangers])
+    found = KnownPeople(vectors[used], person[used], is_exemplar[used]).similar(rows, LIMITS)
+    best = (rows @ vectors[used].T).reshape(len(rows), 300, -1).max(axis=2)
     face, who = np.nonzero(best >= 0.5)
     assert found.face.tolist() == face.tolist()
     assert found.person.tolist() == who.tolist()
@@ -73,22 +75,13 @@ def test_blocks_on_all_cores_give_what_one_block_gives() -> None:
     assert np.concatenate([found.person for _, found in parts]).tolist() == whole.person.tolist()
 
 
-def test_somebody_without_a_centroid_is_compared_by_exemplars() -> None:
-    vectors, person, rows, _ = made_people(20)
-    exemplars = np.flatnonzero(np.arange(len(person)) % 4 < 3)
-    known = KnownPeople(vectors[exemplars], person[exemplars], np.ones(len(exemplars), bool))
-    best = (rows @ vectors[exemplars].T).reshape(len(rows), 20, 3).max(axis=2)
-    assert len(known.similar(rows, LIMITS)) == int((best >= 0.5).sum())
-
-
 def test_a_face_goes_to_the_most_similar_person_if_no_other_is_as_similar() -> None:
     pairs = matches((1, 0, 0.7), (1, 1, 0.6), (2, 0, 0.65), (2, 1, 0.63), (3, 2, 0.55), (4, 2, 0.45))
     assert chosen(pairs, [1, 1, 2, 2, 3, 4]) == ([(1, 0)], [(2, 0), (2, 1), (3, 2)])
+    assert chosen(pairs.of(np.empty(0, np.int64)), []) == ([], [])
 
 
-def test_of_two_faces_on_one_image_the_more_similar_one_is_the_person_and_the_other_is_not_asked_about() -> (
-    None
-):
+def test_of_two_faces_on_one_image_the_more_similar_is_the_person_and_the_other_is_not_asked_about() -> None:
     pairs = matches((1, 0, 0.7), (2, 0, 0.9), (3, 0, 0.55), (3, 1, 0.52))
     assert chosen(pairs, [5, 5, 5, 5]) == ([(2, 0)], [(3, 1)])
     assert chosen(pairs, [5, 6, 7, 7])[0] == [(1, 0), (2, 0)]
@@ -104,11 +97,6 @@ def test_equal_similarities_are_decided_by_number_whatever_the_order() -> None:
 def test_three_people_are_asked_about_at_most() -> None:
     pairs = matches(*((1, person, 0.62 - person / 1000) for person in range(5)))
     assert chosen(pairs, [1] * 5) == ([], [(1, 0), (1, 1), (1, 2)])
-
-
-def test_nothing_to_decide_decides_nothing() -> None:
-    nothing = PersonMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-    assert chosen(nothing, []) == ([], [])
 
 
 def test_the_measured_threshold_rises_with_the_number_of_prototypes_up_to_what_is_beyond_doubt() -> None:

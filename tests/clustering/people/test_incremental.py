@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
@@ -16,7 +16,7 @@ from facesets.clustering.people.incremental import (
 )
 from facesets.clustering.vectors import Float32, Int64, unit_rows
 from tests.fixtures.soak import examples
-from tests.fixtures.vectors import People, unit_vectors
+from tests.fixtures.vectors import People
 
 LIMIT = 0.65
 
@@ -38,23 +38,35 @@ def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) 
     )
 
 
-def test_a_face_near_one_person_joins_and_brings_its_neighbours_along() -> None:
-    joined = join(at_angles(40, 80, 200), at_angles(0), np.array([0]))
-    assert joined.person.tolist() == [0, 0, -1]
-    assert joined.group.tolist() == [-1, -1, -1]
+@pytest.mark.parametrize(
+    ("rows", "known", "person", "group", "review"),
+    [
+        ([40, 80, 200], [0], [0, 0, -1], [-1, -1, -1], []),
+        ([40], [0, 80], [-1], [-1], [(0, 0), (0, 1)]),
+        ([40, 80, 120], [0, 160], [0, -1, 1], [-1, -1, -1], [(1, 0), (1, 1)]),
+        ([0, 30, 60, 180], [], [-1, -1, -1, -1], [0, 0, 0, -1], []),
+    ],
+    ids=[
+        "a face near one person joins and brings its neighbours along",
+        "a face that ties two people is left for review",
+        "a chain between two people is cut where they meet",
+        "without people it is the plain grouping",
+    ],
+)
+def test_faces_join_people(
+    rows: list[float], known: list[float], person: list[int], group: list[int], review: list[tuple[int, int]]
+) -> None:
+    joined = join(at_angles(*rows), at_angles(*known), np.arange(len(known)))
+    assert (joined.person.tolist(), joined.group.tolist()) == (person, group)
+    asked = joined.review
+    assert sorted(zip(asked.face.tolist(), asked.person.tolist(), strict=True)) == review
+    np.testing.assert_allclose(asked.similarity, np.cos(np.radians(40)), atol=1e-6)
 
 
-def test_a_face_that_ties_two_people_is_left_for_review() -> None:
-    joined = join(at_angles(40), at_angles(0, 80), np.array([0, 1]))
-    assert joined.person.tolist() == [-1]
-    assert joined.review.person.tolist() == [0, 1]
-    np.testing.assert_allclose(joined.review.similarity, np.cos(np.radians(40)), atol=1e-6)
-
-
-def test_a_chain_between_two_people_is_cut_where_they_meet() -> None:
-    joined = join(at_angles(40, 80, 120), at_angles(0, 160), np.array([0, 1]))
-    assert joined.person.tolist() == [0, -1, 1]
-    assert joined.review.face.tolist() == [1, 1]
+def test_a_face_alone_is_somebody_where_one_is_enough() -> None:
+    rows = at_angles(0, 30, 60, 180)
+    alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
+    assert alone.group.tolist() == [0, 0, 0, 1]
 
 
 def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
@@ -97,14 +109,6 @@ def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None
     assert peak_bytes(10_000) < 3 * peak_bytes(5000)
 
 
-def test_without_people_it_is_the_plain_grouping() -> None:
-    rows = at_angles(0, 30, 60, 180)
-    joined = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64))
-    assert joined.group.tolist() == [0, 0, 0, -1]
-    alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
-    assert alone.group.tolist() == [0, 0, 0, 1]
-
-
 @st.composite
 def peopled(draw: st.DrawFn) -> tuple[Float32, Float32, Int64]:
     """Some faces and some people on a small sphere, near enough to meet."""
@@ -115,7 +119,6 @@ def peopled(draw: st.DrawFn) -> tuple[Float32, Float32, Int64]:
     return vectors[:faces], vectors[faces:], rng.integers(0, 4, known)
 
 
-@settings(deadline=None)
 @given(peopled())
 def test_doing_it_again_changes_nothing(made: tuple[Float32, Float32, Int64]) -> None:
     rows, references, persons = made
@@ -127,7 +130,6 @@ def test_doing_it_again_changes_nothing(made: tuple[Float32, Float32, Int64]) ->
     assert (again.group < 0).all()
 
 
-@settings(deadline=None)
 @given(peopled())
 def test_nobody_joins_a_person_whom_no_chain_of_similar_faces_reaches(
     made: tuple[Float32, Float32, Int64],
@@ -142,7 +144,6 @@ def test_nobody_joins_a_person_whom_no_chain_of_similar_faces_reaches(
             assert component[face] in reach
 
 
-@settings(deadline=None)
 @given(peopled(), st.integers(0, 2**32))
 def test_the_order_of_the_faces_does_not_matter(made: tuple[Float32, Float32, Int64], seed: int) -> None:
     rows, references, persons = made
@@ -151,39 +152,24 @@ def test_the_order_of_the_faces_does_not_matter(made: tuple[Float32, Float32, In
     np.testing.assert_array_equal(join(rows[order], references, persons).person, expected)
 
 
-@settings(deadline=None)
-@given(peopled())
-def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int64]) -> None:
+@examples(120)
+@given(peopled(), st.floats(-0.9, 0.99), st.booleans())
+def test_contacts_are_those_of_the_full_matrix(
+    made: tuple[Float32, Float32, Int64], limit: float, approximate: bool
+) -> None:
     rows, references, persons = made
-    found = find_person_matches(rows, references, persons, min_cosine_similarity=0.2)
+    found = find_person_matches(
+        rows, references, persons, min_cosine_similarity=limit, approximate=approximate
+    )
     product = rows @ references.T
     expected = {
         (i, int(person)): product[i, persons == person].max()
         for i in range(len(rows))
         for person in set(persons.tolist())
-        if product[i, persons == person].max(initial=-1) >= 0.2
+        if product[i, persons == person].max(initial=-1) >= limit
     }
-    pairs = dict(
-        zip(zip(found.face.tolist(), found.person.tolist(), strict=True), found.similarity, strict=True)
-    )
-    assert pairs.keys() == expected.keys()
-    for pair, similarity in pairs.items():
-        assert abs(similarity - expected[pair]) < 1e-5
-
-
-@examples(50)
-@given(unit_vectors(), st.floats(-0.9, 0.99), st.integers(1, 59))
-def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
-    vectors: Float32, limit: float, known: int
-) -> None:
-    known = min(known, len(vectors) - 1)
-    rows, references = vectors[known:], vectors[:known]
-    persons = np.arange(known) // 3
-    near = find_person_matches(rows, references, persons, min_cosine_similarity=limit, approximate=True)
-    exact = find_person_matches(rows, references, persons, min_cosine_similarity=limit)
-    np.testing.assert_array_equal(near.face, exact.face)
-    np.testing.assert_array_equal(near.person, exact.person)
-    np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
+    pairs = zip(found.face.tolist(), found.person.tolist(), strict=True)
+    assert dict(zip(pairs, found.similarity, strict=True)) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.slow

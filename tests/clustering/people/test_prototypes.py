@@ -8,19 +8,12 @@ from hypothesis import strategies as st
 from facesets.clustering.people.prototypes import (
     QUALITY_SLACK,
     PersonFaces,
-    PersonPrototypes,
     prototypes_of,
     spread_out,
 )
 from facesets.clustering.people.splitting import NO_YEAR, main_era, split_into_eras
 from facesets.clustering.vectors import Float32, Float64, unit_rows
-
-
-def near(heart: Float64, count: int, similarity: float, seed: int = 0) -> Float32:
-    """Unit vectors of about this similarity to a direction."""
-    rng = np.random.default_rng(seed)
-    noise = unit_rows(rng.standard_normal((count, len(heart))))
-    return unit_rows(similarity * heart / np.linalg.norm(heart) + np.sqrt(1 - similarity**2) * noise)
+from tests.fixtures.vectors import near
 
 
 def heart(seed: int) -> Float64:
@@ -49,58 +42,54 @@ def faces(
     )
 
 
-def found(given: PersonFaces) -> PersonPrototypes:
-    return prototypes_of(given)
-
-
 def test_faces_that_show_nothing_stand_for_nobody_who_has_others() -> None:
     person, smudges = near(heart(0), 4, 0.95), near(heart(1), 8, 0.95)
     every = np.concatenate([person, smudges])
     clarity = [1.0] * 4 + [0.0] * 8
-    shown = found(faces(every, clarity=clarity))
+    shown = prototypes_of(faces(every, clarity=clarity))
     assert shown.exemplars.max() < 4
     assert [each.rows.tolist() for each in shown.centroids] == [[0, 1, 2, 3]]
-    small = found(faces(every, [0.3] * 12, clarity=clarity))
+    small = prototypes_of(faces(every, [0.3] * 12, clarity=clarity))
     assert small.exemplars.max() < 4
-    assert len(found(faces(smudges, clarity=0.0)).centroids) == 1
+    assert len(prototypes_of(faces(smudges, clarity=0.0)).centroids) == 1
 
 
 def test_the_first_exemplar_is_the_best_face_and_the_others_are_far_from_it() -> None:
     same = near(heart(0), 6, 0.99)
     other = near(near(heart(0), 1, 0.8, seed=9)[0].astype(np.float64), 6, 0.99, seed=1)
     quality = [0.7] * 5 + [0.9] + [0.6] * 6
-    first, second, _ = found(faces(np.concatenate([same, other]), quality)).exemplars.tolist()
+    first, second, _ = prototypes_of(faces(np.concatenate([same, other]), quality)).exemplars.tolist()
     assert first == 5
     assert second >= 6
 
 
 def test_a_face_unlike_the_others_is_no_exemplar_however_good() -> None:
     vectors = np.concatenate([near(heart(0), 9, 0.8), near(heart(1), 1, 0.8)])
-    chosen = found(faces(vectors, [0.6] * 9 + [0.95])).exemplars
+    chosen = prototypes_of(faces(vectors, [0.6] * 9 + [0.95])).exemplars
     assert 9 not in chosen.tolist()
 
 
 def test_poor_faces_count_only_where_there_are_no_good_ones() -> None:
     vectors = near(heart(0), 6, 0.7)
-    mixed = found(faces(vectors, [0.8, 0.8, 0.4, 0.4, 0.4, 0.4]))
+    mixed = prototypes_of(faces(vectors, [0.8, 0.8, 0.4, 0.4, 0.4, 0.4]))
     assert sorted(mixed.exemplars.tolist()) == [0, 1]
     assert mixed.centroids[0].vector == pytest.approx(unit_rows(vectors[:2].sum(0)[None])[0], abs=1e-6)
-    poor = found(faces(vectors, 0.0))
+    poor = prototypes_of(faces(vectors, 0.0))
     assert len(poor.exemplars) == 3
     assert poor.centroids[0].vector == pytest.approx(unit_rows(vectors.sum(0)[None])[0], abs=1e-6)
 
 
 def test_pinned_faces_are_exemplars_all_of_them_and_dropped_ones_are_not() -> None:
     vectors = near(heart(0), 8, 0.7)
-    plain = found(faces(vectors)).exemplars.tolist()
-    pinned = found(faces(vectors, pinned=(7, 2))).exemplars.tolist()
+    plain = prototypes_of(faces(vectors)).exemplars.tolist()
+    pinned = prototypes_of(faces(vectors, pinned=(7, 2))).exemplars.tolist()
     assert pinned[:2] == [2, 7]
     assert len(pinned) == 3
-    assert found(faces(vectors, pinned=(0, 1, 2, 3))).exemplars.tolist() == [0, 1, 2, 3]
-    dropped = found(faces(vectors, dropped=tuple(plain)))
+    assert prototypes_of(faces(vectors, pinned=(0, 1, 2, 3))).exemplars.tolist() == [0, 1, 2, 3]
+    dropped = prototypes_of(faces(vectors, dropped=tuple(plain)))
     assert not set(dropped.exemplars.tolist()) & set(plain)
-    assert len(found(faces(vectors, dropped=tuple(range(8)))).exemplars) == 0
-    assert len(found(faces(vectors, dropped=tuple(range(8)))).centroids) == 1
+    assert len(prototypes_of(faces(vectors, dropped=tuple(range(8)))).exemplars) == 0
+    assert len(prototypes_of(faces(vectors, dropped=tuple(range(8)))).centroids) == 1
 
 
 def test_whatever_the_order_of_the_faces_the_prototypes_are_the_same() -> None:
@@ -108,7 +97,7 @@ def test_whatever_the_order_of_the_faces_the_prototypes_are_the_same() -> None:
     given = faces(np.concatenate([child, adult]), years=[2001] * 20 + [2019] * 20, pinned=(3,))
     order = np.random.default_rng(4).permutation(40)
     shuffled = PersonFaces(*(getattr(given, name)[order] for name in given.__slots__))
-    one, other = found(given), found(shuffled)
+    one, other = prototypes_of(given), prototypes_of(shuffled)
     assert given.face_id[one.exemplars].tolist() == shuffled.face_id[other.exemplars].tolist()
     assert [each.vector.tobytes() for each in one.centroids] == [
         each.vector.tobytes() for each in other.centroids
@@ -122,26 +111,26 @@ def test_somebody_of_many_years_has_a_centroid_an_era_and_is_found_at_any_age() 
     child, adult = near(heart(0), 20, 0.85), near(heart(1), 20, 0.85, seed=1)
     vectors = np.concatenate([child, adult])
     years = [2001] * 10 + [2002] * 10 + [2018] * 10 + [2019] * 10
-    made = found(faces(vectors, years=years)).centroids
+    made = prototypes_of(faces(vectors, years=years)).centroids
     assert [each.is_era for each in made] == [False, True, True]
     assert sorted(len(each.rows) for each in made[1:]) == [20, 20]
     later = near(heart(0), 5, 0.85, seed=7)
     assert (later @ made[0].vector).max() < 0.75 < max(float((later @ c.vector).mean()) for c in made)
-    undated = found(faces(vectors)).centroids
-    same_year = found(faces(vectors, years=[2001] * 20 + [2002] * 20)).centroids
+    undated = prototypes_of(faces(vectors)).centroids
+    same_year = prototypes_of(faces(vectors, years=[2001] * 20 + [2002] * 20)).centroids
     assert [len(undated), len(same_year)] == [1, 1]
 
 
 def test_one_face_is_an_exemplar_and_the_centroid() -> None:
     only = near(heart(0), 1, 0.9)
-    made = found(faces(only, 0.1))
+    made = prototypes_of(faces(only, 0.1))
     assert made.exemplars.tolist() == [0]
     assert made.centroids[0].vector == pytest.approx(only[0], abs=1e-6)
 
 
 def test_faces_that_cancel_out_have_no_centroid() -> None:
     one = near(heart(0), 1, 0.9)
-    made = found(faces(np.concatenate([one, -one])))
+    made = prototypes_of(faces(np.concatenate([one, -one])))
     assert made.centroids == ()
     assert len(made.exemplars) == 2
 
@@ -174,16 +163,15 @@ def test_the_best_face_is_chosen_and_no_two_alike() -> None:
     assert closest(rows[chosen], pose[chosen])[0] > 0.1
 
 
-def test_a_turned_face_is_as_telling_as_another_expression() -> None:
+@pytest.mark.parametrize(
+    "pose",
+    [[[0, 0, 0], [1, 0, 80], [0, 25, 0], [0, 5, 0]], [[0, 0, 0], [np.nan] * 3, [0, 2, 0], [0, 1, 0]]],
+    ids=["by how it is turned, not tilted", "but not by a pose that is unknown"],
+)
+def test_a_turned_face_is_as_telling_as_another_expression(pose: list[list[float]]) -> None:
     rows = np.tile(np.eye(1, 8, dtype=np.float32), (4, 1))
-    pose = np.array([[0, 0, 0], [1, 0, 80], [0, 25, 0], [0, 5, 0]], np.float32)
-    assert spread_out(rows, pose, np.array([0.9, 0.89, 0.88, 0.87], np.float32), 2).tolist() == [0, 2]
-
-
-def test_an_unknown_pose_turns_nobody() -> None:
-    rows = np.tile(np.eye(1, 8, dtype=np.float32), (3, 1))
-    pose = np.array([[0, 0, 0], [np.nan] * 3, [0, 2, 0]], np.float32)
-    assert spread_out(rows, pose, np.array([0.9, 0.89, 0.88], np.float32), 2).tolist() == [0, 2]
+    quality = np.array([0.9, 0.89, 0.88, 0.87], np.float32)
+    assert spread_out(rows, np.array(pose, np.float32), quality, 2).tolist() == [0, 2]
 
 
 def test_a_poor_face_is_not_chosen_however_different() -> None:
@@ -214,13 +202,7 @@ def test_so_many_are_chosen_each_once_and_the_same_ones_in_whatever_order(
 def test_the_main_era_is_the_largest_where_there_is_something_to_split(
     years: tuple[int, int], split: bool
 ) -> None:
-    rng = np.random.default_rng(0)
-    rows = np.concatenate(
-        [
-            np.eye(64)[0] + 0.05 * rng.standard_normal((12, 64)),
-            np.eye(64)[1] + 0.05 * rng.standard_normal((8, 64)),
-        ]
-    )
+    rows = np.concatenate([near(np.eye(64)[0], 12, 0.93), near(np.eye(64)[1], 8, 0.93)])
     eras = split_into_eras(
         rows,
         np.repeat(years, (12, 8)),

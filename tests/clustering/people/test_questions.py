@@ -11,31 +11,26 @@ from facesets.clustering.people.questions import (
     person_who_may_be_two,
     similarity_to_rest,
 )
-from facesets.records import Float32
+from facesets.clustering.vectors import unit_rows
+from tests.fixtures.vectors import Float32, near
 
 MEASURED = Calibration(typical=0.6, middle=0.01, spread=0.065, faces=5000, source="made")
 
 
 def person(rng: np.random.Generator, heart: Float32, faces: int) -> Float32:
     """Faces with a mean similarity of about 0.6, as of one person."""
-    noise = rng.standard_normal((faces, len(heart))).astype(np.float32)
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    rows = np.sqrt(0.6) * heart + np.sqrt(0.4) * noise
-    unit: Float32 = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    return unit
+    return near(heart, faces, 0.6**0.5, int(rng.integers(1000)))
 
 
 def hearts(rng: np.random.Generator, count: int) -> Float32:
     """Unit vectors that are nearly at right angles."""
-    rows = rng.standard_normal((count, 512)).astype(np.float32)
-    unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
+    return unit_rows(rng.standard_normal((count, 512)))
 
 
 def test_halves_of_people_are_asked_about_once_each_and_strangers_are_not() -> None:
     rng = np.random.default_rng(1)
     parts = [person(rng, heart, 6) for heart in hearts(rng, 40) for _ in range(2)]
-    centroids = np.stack([part.mean(axis=0) / np.linalg.norm(part.mean(axis=0)) for part in parts])
+    centroids = unit_rows(np.stack([part.mean(axis=0) for part in parts]))
     faces = np.full(len(parts), 6)
     found = people_who_may_be_one(
         mean_vectors(centroids, faces, MEASURED), np.arange(len(parts)), faces, MEASURED

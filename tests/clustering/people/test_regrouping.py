@@ -12,8 +12,8 @@ from facesets.clustering.people.owners import KnownOwners
 from facesets.clustering.people.regrouping import Regrouped, regroup
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
-from tests.fixtures.soak import examples, mostly_slow
-from tests.fixtures.vectors import People, people
+from tests.fixtures.soak import examples
+from tests.fixtures.vectors import People, near, people
 
 
 class Library(NamedTuple):
@@ -84,11 +84,10 @@ def test_all_at_once_is_auto(real_people: People) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sizes", mostly_slow([[600, 600], [200] * 5, [1000, 40, 40, 40, 40]], quick=1))
-def test_batches_end_where_one_run_over_everything_does(real_people: People, sizes: list[int]) -> None:
-    rows, truth = some_of(real_people, sum(sizes))
+def test_batches_end_where_one_run_over_everything_does(real_people: People) -> None:
+    rows, truth = some_of(real_people, 840)
     library = nobody()
-    for last in np.cumsum(sizes):
+    for last in (400, 800, 840):
         library = add(library, rows[len(library.rows) : last])
     assert abs(bcubed(library.person, truth) - bcubed(cluster_auto(rows).labels, truth)) <= 0.002
 
@@ -102,36 +101,31 @@ def test_few_faces_that_stand_for_people_with_many_lead_to_nearly_the_same() -> 
     assert abs(bcubed(exact.person, truth) - bcubed(few.person, truth)) <= 0.002
 
 
-def halves(seed: int = 0) -> tuple[Float32, Float32, Float32]:
-    """Two looks of one person, that do not resemble each other, and faces between; among strangers."""
-    rng = np.random.default_rng(seed)
-    one, two = np.eye(2, 128)
-    heart = {"one": one, "two": 0.3 * one + 0.95 * two, "between": one + two}
-    made = {
-        name: unit_rows((where + 0.04 * rng.standard_normal((6, 128))).astype(np.float32))
-        for name, where in heart.items()
-    }
-    return made["one"], made["two"], made["between"]
+ONE, OTHER = np.eye(2, 128)
+TWO = 0.3 * ONE + 0.95 * OTHER
+BETWEEN = near(ONE + OTHER, 6, 0.92, seed=2)
 
 
-def test_two_unnamed_people_become_one_when_new_faces_prove_it_and_the_larger_stays() -> None:
-    one, two, between = halves()
-    strangers, _ = people(40, faces=4, dimension=128, spread=0.5, seed=5)
-    library = add(nobody(), np.concatenate([strangers, one, two[:5]]))
-    first, second = library.person[160], library.person[166]
-    assert first != second
-    library = add(library, between)
-    assert set(library.person[160:].tolist()) == {first}
+@pytest.fixture
+def two_looks() -> Library:
+    """Two looks of one person, that do not resemble each other, among strangers."""
+    rows, _ = people(40, faces=4, dimension=128, spread=0.5, seed=5)
+    library = add(nobody(), np.concatenate([rows, near(ONE, 6, 0.92), near(TWO, 5, 0.92, seed=1)]))
+    assert library.person[160] != library.person[166]
+    return library
+
+
+def test_two_unnamed_people_become_one_when_new_faces_prove_it_and_the_larger_stays(
+    two_looks: Library,
+) -> None:
+    assert set(add(two_looks, BETWEEN).person[160:].tolist()) == {two_looks.person[160]}
 
 
 @pytest.mark.parametrize("most_faces", [0, 10_000])
-def test_two_people_for_whom_a_human_vouches_stay_two(most_faces: int) -> None:
-    one, two, between = halves()
-    strangers, _ = people(40, faces=4, dimension=128, spread=0.5, seed=5)
-    library = add(nobody(), np.concatenate([strangers, one, two[:5]]))
-    before = library.person[160:].copy()
-    library = add(library._replace(fixed=np.ones_like(library.fixed)), between, most_faces=most_faces)
-    np.testing.assert_array_equal(library.person[160:171], before)
+def test_two_people_for_whom_a_human_vouches_stay_two(two_looks: Library, most_faces: int) -> None:
+    vouched = two_looks._replace(fixed=np.ones_like(two_looks.fixed))
+    after = add(vouched, BETWEEN, most_faces=most_faces)
+    np.testing.assert_array_equal(after.person[160:171], two_looks.person[160:])
 
 
 def test_a_face_about_as_similar_to_two_fixed_people_is_for_a_human_to_decide() -> None:

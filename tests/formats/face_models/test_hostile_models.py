@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load
 from safetensors.numpy import save as save_tensors
 from tests.fixtures.face_models import made_model
-from tests.fixtures.hostile import changed_arrays, changed_json, damaged_bytes, hostile, save
+from tests.fixtures.hostile import archive_of, arrays_in, changed_arrays, changed_json, damaged_bytes, hostile
 
 from facesets.errors import FacesetsError
 from facesets.formats.bundle import read_bundle
@@ -45,67 +46,55 @@ def said_of(path: Path, kind: str) -> str:
     return found if isinstance(found, str) else "; ".join(found.problems)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@given(data=st.data())
-@hostile
-def test_damaged_bytes(
-    data: st.DataObject, kind: str, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / f"damaged_{kind}"
-    path.write_bytes(data.draw(damaged_bytes(sound_models[kind].read_bytes())))
-    read(path, kind)
+def _damaged(data: st.DataObject, content: bytes) -> bytes:
+    return data.draw(damaged_bytes(content))
 
 
+def _other_json(data: st.DataObject, content: bytes) -> bytes:
+    return json.dumps(data.draw(changed_json(json.loads(content)))).encode()
+
+
+def _other_header(data: st.DataObject, content: bytes) -> bytes:
+    length = struct.unpack("<Q", content[:8])[0]
+    header = _other_json(data, content[8 : 8 + length])
+    claimed = data.draw(st.sampled_from([len(header), len(header) - 1, 0, 2**63, 2**64 - 1, 10**9]))
+    return struct.pack("<Q", claimed) + header + content[8 + length :]
+
+
+def _other_arrays(data: st.DataObject, content: bytes) -> bytes:
+    numbers = {name: array for name, array in arrays_in(content).items() if array.dtype.kind == "f"}
+    return archive_of(data.draw(changed_arrays(numbers)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *((kind, _damaged) for kind in (*KINDS, "fsz")),
+        ("visomaster", _other_json),
+        ("safetensors", _other_header),
+        ("npz", _other_arrays),
+    ],
+)
 @given(data=st.data())
 @hostile
-def test_damaged_bundles(
-    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+def test_a_file_that_was_changed_is_read_or_refused(
+    data: st.DataObject,
+    kind: str,
+    change: Callable[[st.DataObject, bytes], bytes],
+    sound_models: Sound,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "damaged_fsz"
-    path.write_bytes(data.draw(damaged_bytes(sound_models["fsz"].read_bytes())))
+    path = tmp_path_factory.getbasetemp() / f"changed_{kind}"
+    path.write_bytes(change(data, sound_models[kind].read_bytes()))
+    if kind != "fsz":
+        read(path, kind)
+        return
     format_of(path)
     try:
         _, problems = read_bundle(path)
     except FacesetsError as error:
         problems = [str(error)]
     assert all(problem.isprintable() for problem in problems)
-
-
-@given(data=st.data())
-@hostile
-def test_changed_json(
-    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "changed_visomaster"
-    people = json.loads(sound_models["visomaster"].read_bytes())
-    path.write_text(json.dumps(data.draw(changed_json(people))))
-    read(path, "visomaster")
-
-
-@given(data=st.data())
-@hostile
-def test_changed_headers(
-    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "changed_safetensors"
-    content = sound_models["safetensors"].read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.dumps(data.draw(changed_json(json.loads(content[8 : 8 + length])))).encode()
-    claimed = data.draw(st.sampled_from([len(header), len(header) - 1, 0, 2**63, 2**64 - 1, 10**9]))
-    path.write_bytes(struct.pack("<Q", claimed) + header + content[8 + length :])
-    read(path, "safetensors")
-
-
-@given(data=st.data())
-@hostile
-def test_changed_tensors_and_arrays(
-    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "changed_npz"
-    with np.load(sound_models["npz"]) as archive:
-        arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind == "f"}
-    save(path, data.draw(changed_arrays(arrays)))
-    read(path, "npz")
 
 
 def _header(header: object, body: bytes = b"") -> bytes:
@@ -183,8 +172,6 @@ def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[
 def test_what_reactor_would_stumble_over_is_named(
     tmp_path: Path, spoil: Callable[[dict[str, np.ndarray]], object], said: str
 ) -> None:
-    from safetensors.numpy import load
-
     tensors = load(reactor_bytes(made_model("Anna")))
     spoil(tensors)
     path = tmp_path / "x.safetensors"

@@ -1,7 +1,6 @@
 """Sidecars of others with ours in them: ours is added, changed and removed, and all else stays."""
 
 import re
-import sysconfig
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,8 +26,6 @@ from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, merged
 from facesets.formats.xmp.ownership import NOTHING, Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import read_named_regions
-from facesets.imaging.decode import SUFFIXES
-from facesets.imaging.metadata.reader import packet_in
 
 _HASHED = Hasher("a library")
 _ANNA = ("Anna", (0.4, 0.3, 0.6, 0.7))
@@ -88,20 +85,6 @@ def test_what_programs_wrote_survives(name: str) -> None:
     without = _put(with_ours.content, ours=with_ours.ours)
     assert without.content is not None
     assert _canonical(without.content) == _canonical(data)
-
-
-@pytest.mark.slow
-def test_packets_in_the_pictures_of_installed_packages_survive() -> None:
-    packages = Path(sysconfig.get_path("purelib"))
-    found = set()
-    for path in packages.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            with path.open("rb") as file:
-                found.add(packet_in(file).strip(b"\0 \r\n\t"))
-    for data in found - {b""}:
-        with_ours = _put(data, _ANNA, microsoft=True, replace=True)
-        without = _put(with_ours.content, ours=with_ours.ours)
-        assert _canonical(without.content or b"") == _canonical(data.removeprefix(b"\xef\xbb\xbf"))
 
 
 def test_exiftool_reads_what_we_wrote(tmp_path: Path) -> None:
@@ -178,13 +161,6 @@ def test_a_sidecar_that_holds_only_ours_goes_with_it() -> None:
     assert _put(None) == Merged(None, NOTHING)
 
 
-def test_who_is_renamed_is_called_so_and_not_both() -> None:
-    made = _put(None, _ANNA)
-    renamed = _put(made.content, ("Anna Berg", _ANNA[1]), ours=made.ours)
-    assert [each.name for each in read_named_regions(renamed.content or b"")] == ["Anna Berg"]
-    assert b">Anna<" not in (renamed.content or b"")
-
-
 _FORMS: dict[str, Callable[[bytes], bytes]] = {
     "elements": lambda data: data,
     "attributes": lambda data: re.sub(
@@ -208,8 +184,9 @@ _FORMS: dict[str, Callable[[bytes], bytes]] = {
 """As other programs write our regions again."""
 
 
-@given(st.sampled_from(sorted(_FORMS)), foreign_parts(), foreign_parts(), st.booleans())
-@examples(25)
+@pytest.mark.parametrize("form", _FORMS)
+@given(first=foreign_parts(), second=foreign_parts(), microsoft=st.booleans())
+@examples(8)
 def test_what_others_add_to_a_region_of_ours_stays_in_it(
     form: str, first: str, second: str, microsoft: bool
 ) -> None:
@@ -245,26 +222,6 @@ def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
             if not node[0].endswith(tuple(f"}}{each}" for each in changing))
         }
     )
-
-
-def test_exiftool_reads_what_it_added_to_a_region_of_ours(tmp_path: Path) -> None:
-    sidecar = tmp_path / "a.xmp"
-    first = _put(None, _ANNA)
-    sidecar.write_bytes(first.content or b"")
-    (anna,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
-    area, size = "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}", "{W=400,H=300,Unit=pixel}"
-    region = f"{{Name=Anna,Type=Face,Rotation=0.1,Description=by the sea,Area={area}}}"
-    exiftool_writes(sidecar, f"-RegionInfo={{AppliedToDimensions={size},RegionList=[{region}]}}")
-    second = _put(sidecar.read_bytes(), ("Anna Berg", (0.42, 0.3, 0.62, 0.7)), ours=first.ours)
-    sidecar.write_bytes(second.content or b"")
-    (found,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
-    assert found == {
-        **anna,
-        "Name": "Anna Berg",
-        "Area": {**anna["Area"], "X": 0.52},
-        "Rotation": 0.1,
-        "Description": "by the sea",
-    }
 
 
 def test_what_others_said_before_stays_theirs_and_is_not_said_twice() -> None:

@@ -1,4 +1,4 @@
-"""Names in XMP: of every form that programs write, and none of what is no name."""
+"""Names in XMP: of every form, standard and unit that programs write, and none of what is no name."""
 
 import io
 import struct
@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from tests.fixtures.tagged_photos import FORMATS, photo
 from tests.fixtures.xmp_packets import (
+    boundary,
     exiftool_writes,
+    iptc_region,
     listed,
     microsoft_region,
     packet_of,
@@ -146,10 +148,12 @@ def test_hostile_and_broken_packets_cost_a_sentence(data: bytes, why: str) -> No
     assert str(refused.value).isprintable()
 
 
+_SMALL = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_packet_in_a_photo_is_found(kind: str) -> None:
-    data = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
-    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=data)))) == (_ANNA,)
+    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=_SMALL)))) == (_ANNA,)
     assert packet_in(io.BytesIO(photo(kind))) == b""
 
 
@@ -164,30 +168,34 @@ def test_a_packet_of_megabytes_in_a_photo_is_found_and_a_larger_one_named(kind: 
         packet_in(io.BytesIO(larger))
 
 
+def png_with(packet: bytes, *, zipped: bool = False, before: bytes = b"") -> bytes:
+    """A picture with a text behind its pixels; its checksum is wrong where other parts come before it."""
+    text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
+    chunk = (
+        struct.pack(">I", len(text))
+        + b"iTXt"
+        + text
+        + struct.pack(">I", 0 if before else zlib.crc32(b"iTXt" + text))
+    )
+    whole = photo("PNG")
+    return whole[:-12] + before + chunk + whole[-12:]
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_large_packet_behind_the_pixels_of_a_png_file_is_found(zipped: bool) -> None:
-    whole, noise = photo("PNG"), np.random.default_rng(1).integers(32, 127, 100_000, np.uint8).tobytes()
-    packet = (
-        packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4))) + b"<!--" + noise.replace(b"-", b"") + b"-->"
-    )
-    text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
-    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + struct.pack(">I", zlib.crc32(b"iTXt" + text))
-    assert packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:])) == packet
+    noise = np.random.default_rng(1).integers(32, 127, 100_000, np.uint8).tobytes()
+    packet = _SMALL + b"<!--" + noise.replace(b"-", b"") + b"-->"
+    assert packet_in(io.BytesIO(png_with(packet, zipped=zipped))) == packet
 
 
 def test_a_small_text_that_unpacks_to_a_large_packet_is_named() -> None:
-    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 17_000_000)
-    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4)
-    whole = photo("PNG")
     with pytest.raises(UnreadableXmp, match="larger than 16 MB"):
-        packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:]))
+        packet_in(io.BytesIO(png_with(b" " * 17_000_000, zipped=True)))
 
 
 def test_names_are_found_behind_any_number_of_pixels_and_beyond_reason_it_is_said() -> None:
-    text = b"XML:com.adobe.xmp\0" + bytes(4) + packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
-    chunk, some = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4), bytes(4) + b"IDAT" + bytes(4)
-    whole = photo("PNG")
-    many, too_many = (whole[:-12] + some * number + chunk + whole[-12:] for number in (40_000, 100_001))
+    some = bytes(4) + b"IDAT" + bytes(4)
+    many, too_many = (png_with(_SMALL, before=some * number) for number in (40_000, 100_001))
     assert read_named_regions(packet_in(io.BytesIO(many))) == (_ANNA,)
     with pytest.raises(UnreadableXmp, match="more than 100 000 parts"):
         packet_in(io.BytesIO(too_many))
@@ -212,3 +220,107 @@ def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:
     assert [each.name for each in found] == ["Anna", "Ben", "Carl", "Dora", "Zoë"]
     with picture.open("rb") as opened:
         assert read_named_regions(packet_in(opened)) == found
+
+
+_PLACE = pytest.approx((0.4, 0.3, 0.6, 0.7))
+_FOUND = NamedRegion("Anna", _PLACE, "stored", "iptc")  # type: ignore[arg-type]
+_NAMED = listed("Iptc4xmpExt:PersonInImage", "Anna")
+_RECTANGLE = boundary("rectangle", "relative", X=0.4, Y=0.3, W=0.2, H=0.4)
+
+
+def _read(*items: str, size: tuple[int, int] | None = (400, 300)) -> tuple[NamedRegion, ...]:
+    return read_named_regions(packet_of(listed("Iptc4xmpExt:ImageRegion", items=items)), lambda: size)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        _RECTANGLE,
+        boundary("rectangle", "pixel", X=160, Y=90, W=80, H=120),
+        boundary("polygon", "relative", corners=[(0.4, 0.5), (0.5, 0.3), (0.6, 0.5), (0.5, 0.7)]),
+        boundary("polygon", "pixel", corners=[(160, 90), (240, 210)]),
+    ],
+)
+def test_a_place_of_any_shape_and_unit_is_read(shape: str) -> None:
+    assert _read(iptc_region(shape, _NAMED)) == (_FOUND,)
+
+
+def test_a_circle_is_round_and_its_radius_a_part_of_the_width() -> None:
+    (found,) = _read(iptc_region(boundary("circle", "relative", X=0.5, Y=0.5, Rx=0.1), _NAMED))
+    assert found.box == pytest.approx((0.4, 0.5 - 40 / 300, 0.6, 0.5 + 40 / 300))
+    (found,) = _read(iptc_region(boundary("circle", "pixel", X=200, Y=150, Rx=30), _NAMED))
+    assert found.box == pytest.approx((170 / 400, 120 / 300, 230 / 400, 180 / 300))
+
+
+def test_pixels_of_a_picture_of_unknown_size_are_no_place() -> None:
+    pixels = iptc_region(boundary("rectangle", "pixel", X=160, Y=90, W=80, H=120), _NAMED)
+    assert _read(pixels, size=None) == (NamedRegion("Anna", None, "stored", "iptc"),)
+    both = packet_of(listed("Iptc4xmpExt:ImageRegion", items=[pixels]) + regions(region("", 0.5, 0.5, 1, 1)))
+    # What others say of the size helps.
+    assert read_named_regions(both)[0].box == _PLACE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        boundary("rectangle", "relative", X="half", Y=0.3, W=0.2, H=0.4),
+        boundary("rectangle", "relative", X=0.4, Y=0.3, W=0, H=0.4),
+        boundary("rectangle", "miles", X=0.4, Y=0.3, W=0.2, H=0.4),
+        boundary("circle", "relative", X=0.4, Y=0.3, Rx="nan"),
+        boundary("circle", "relative", X=5, Y=5, Rx=0.1),
+        boundary("polygon", "relative", corners=[(0.5, 0.5)]),
+        boundary("polygon", "relative", corners=[]),
+        boundary("polygon", "relative", corners=[("inf", "1e999"), (0.1, 0.1)]),
+        "",
+    ],
+)
+def test_an_impossible_place_leaves_a_name_without_one(said: str) -> None:
+    assert _read(iptc_region(said, _NAMED)) == (NamedRegion("Anna", None, "stored", "iptc"),)
+
+
+def test_who_shares_a_region_has_no_place() -> None:
+    couple = listed("Iptc4xmpExt:PersonInImage", "Anna", "Ben")
+    found = _read(iptc_region(_RECTANGLE, couple))
+    assert [(each.name, each.box) for each in found] == [("Anna", None), ("Ben", None)]
+
+
+def test_a_region_s_own_name_is_a_person_s_where_it_shows_a_human() -> None:
+    name = listed("Iptc4xmpExt:Name", "Anna", kind="Alt")
+    human = iptc_region(_RECTANGLE, name, kind="http://cv.iptc.org/newscodes/imageregiontype/human")
+    assert _read(human) == (_FOUND,)
+    assert _read(iptc_region(_RECTANGLE, name, kind="http://cv.iptc.org/newscodes/imageregiontype/dog")) == ()
+    assert _read(iptc_region(_RECTANGLE, name)) == ()
+    (ben,) = _read(iptc_region(_RECTANGLE, name + listed("Iptc4xmpExt:PersonInImage", "Ben")))
+    assert ben.name == "Ben"
+
+
+def test_a_name_in_several_languages_is_the_default_one() -> None:
+    details = """<Iptc4xmpExt:PersonInImageWDetails><rdf:Bag><rdf:li rdf:parseType="Resource">
+        <Iptc4xmpExt:PersonName><rdf:Alt><rdf:li xml:lang="de">Wien</rdf:li>
+        <rdf:li xml:lang="x-default">Anna</rdf:li></rdf:Alt></Iptc4xmpExt:PersonName></rdf:li></rdf:Bag>
+        </Iptc4xmpExt:PersonInImageWDetails>"""
+    assert [each.name for each in _read(iptc_region(_RECTANGLE, details))] == ["Anna"]
+
+
+def test_the_same_place_in_two_standards_is_read_once() -> None:
+    both = regions(region("Anna", 0.5, 0.5, 0.2, 0.4)) + listed(
+        "Iptc4xmpExt:ImageRegion", items=[iptc_region(_RECTANGLE, _NAMED)]
+    )
+    (found,) = read_named_regions(packet_of(both))
+    assert found.program == "mwg"
+
+
+def test_what_exiftool_wrote_by_iptc_is_read(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.xmp"
+    first = "RbShape=rectangle,RbUnit=relative,RbX=0.4,RbY=0.3,RbW=0.2,RbH=0.4"
+    second = "RbShape=polygon,RbUnit=pixel,RbVertices=[{RbX=40,RbY=30},{RbX=80,RbY=30},{RbX=60,RbY=60}]"
+    kind = "{Identifier=[http://cv.iptc.org/newscodes/imageregiontype/human]}"
+    exiftool_writes(
+        sidecar,
+        f"-ImageRegion=[{{RegionBoundary={{{first}}},PersonInImage=[Anna]}},"
+        f"{{RegionBoundary={{{second}}},RCtype=[{kind}],Name=Ben}}]",
+    )
+    found = read_named_regions(sidecar.read_bytes(), lambda: (400, 300))
+    assert [each.name for each in found] == ["Anna", "Ben"]
+    assert found[0].box == _PLACE
+    assert found[1].box == pytest.approx((0.1, 0.1, 0.2, 0.2))

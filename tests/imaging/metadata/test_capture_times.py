@@ -58,11 +58,6 @@ def _photo(main: dict[Any, str], camera: dict[Any, str], said: dict[Any, str]) -
     return jpeg(b"Exif\0\0" + exif(main, camera), b"http://ns.adobe.com/xap/1.0/\0" + packet(said))
 
 
-def test_the_time_of_a_file_counts_only_where_that_is_asked_for() -> None:
-    assert np.isnat(read(photo("JPEG")).taken)
-    assert read(photo("JPEG"), changed="2009-09-09T09:09:09").taken_from == "mtime"
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.imaging.metadata.names import day_of_folder, time_in_name
+from facesets.imaging.metadata.reader import year_in_name
 
 LATEST = np.datetime64("2026-11-22T12:00:00")
 
@@ -22,6 +23,8 @@ NAMES = [
     ("P_20190704_153000.jpg", "2019-07-04T15:30:00"),
     ("20190704_153000.jpg", "2019-07-04T15:30:00"),
     ("20190704_153000(0).jpg", "2019-07-04T15:30:00"),
+    ("20190704153000.jpg", "2019-07-04T15:30:00"),
+    ("VID-20190704-WA0003.mp4", "2019-07-04"),
     ("00100dPORTRAIT_00100_BURST20190704153000123_COVER.jpg", "2019-07-04T15:30:00.123"),
     ("PXL_20210412_101112123.jpg", "2021-04-12T10:11:12.123"),
     ("PXL_20210412_101112123.PORTRAIT-01.COVER.jpg", "2021-04-12T10:11:12.123"),
@@ -68,6 +71,7 @@ NAMES = [
 NO_TIMES = [
     *("IMG_2019.jpg", "DSC_2048.jpg", "2019.jpg", "2019-07.jpg", "19201080.jpg", "wallpaper 1920x1080.jpg"),
     *("IMG_20191332_1.jpg", "IMG_20190230_120000.jpg", "20480412.jpg", "120190412.jpg", "1555077600000.jpg"),
+    *("DSC20480.jpg", "201904121.jpg", "10203040_2019_n.jpg", "photoshop 2019.1.2.jpg"),
     *("IMG_00000000_000000.jpg", "IMG_19700101_000012.jpg", "1904-01-01 00.00.00.jpg", "0001-01-01.jpg"),
 ]
 
@@ -110,6 +114,21 @@ def test_a_folder_says_the_day(path: str, day: str) -> None:
     assert str(day_of_folder(path, latest=LATEST).time.astype("M8[D]")) == day
 
 
+@pytest.mark.parametrize(
+    ("path", "year"),
+    [
+        ("/photos/IMG_20190412_123456.jpg", 2019),
+        ("/photos/Oma 12.04.1957.jpg", 1957),
+        ("/photos/2026-12-30.jpg", 2026),
+        ("/photos/2027-01-01.jpg", 0),
+        ("/photos/2019-04-12 Ball/DSC_0001.jpg", 0),
+        (r"C:\2019-04-12\DSC_0001.jpg", 0),
+    ],
+)
+def test_a_year_is_that_of_a_whole_date_in_the_files_own_name(path: str, year: int) -> None:
+    assert year_in_name(path, latest=2026) == year
+
+
 _PARTS = st.one_of(
     st.text(max_size=12),
     st.from_regex(r"[0-9]{1,9}", fullmatch=True),
@@ -121,6 +140,7 @@ _PARTS = st.one_of(
 def test_no_name_is_too_strange(path: str) -> None:
     for found in (time_in_name(path, latest=LATEST), day_of_folder(path, latest=LATEST)):
         assert np.isnat(found.time) or np.datetime64("1840") <= found.time < LATEST + np.timedelta64(2, "D")
+    assert 0 <= year_in_name(path, latest=2026) <= 2026
 
 
 @given(

@@ -1,13 +1,13 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.fixtures.photo_library import STRANGERS, Library
-from tests.fixtures.trees import files_in
+from tests.fixtures.trees import contents
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import MARKER, discover
@@ -26,6 +26,13 @@ pytestmark = pytest.mark.slow
 
 GATES = RefineOptions(min_faces=5, min_short=60, min_blur=0, materialize="none", sheet=False)
 TASTE = ExportSwapOptions(min_face_short=60, top_n=3, out_size=128, sheet=False)
+KINDS = {
+    "faceset_001": "refined",
+    "faceset_002": "refined",
+    "faceset_003": "discovered",
+    "faceset_004": "discovered",
+}
+"""The sets of an export of two people to which the other two came."""
 
 
 @pytest.fixture(scope="module")
@@ -42,31 +49,32 @@ def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, check
     return root
 
 
-def contents(out: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(out)): path.read_bytes() for path in files_in(out)}
+@pytest.fixture
+def out(tmp_path: Path, two_known: Path) -> Path:
+    """Their export, for one test."""
+    return shutil.copytree(two_known / "swap", tmp_path / "swap")
 
 
 def run(
     library: Library,
     out: Path,
     checker: Embedder,
-    roots: list[Path] | None = None,
+    roots: Sequence[Path] = (),
     taste: ExportSwapOptions = TASTE,
     gates: RefineOptions = GATES,
+    work: Work | None = None,
 ) -> Result:
-    return discover(library.store, out, roots or [], checker, DiscoverOptions(), gates, taste, work=Work())
+    options = DiscoverOptions()
+    return discover(library.store, out, list(roots), checker, options, gates, taste, work=work or Work())
 
 
 def new_sets(found: Result) -> list[str]:
     return [cluster.name for cluster in found.clusters if cluster.name]
 
 
-@pytest.mark.slow
 def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
     before = contents(out)
     planned = run(pristine, out, checker, taste=ExportSwapOptions(min_face_short=60, dry_run=True))
     assert contents(out) == before
@@ -74,16 +82,9 @@ def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     assert summary.clusters == planned.clusters
     assert new_sets(summary) == ["faceset_003", "faceset_004"]
     export = read_manifest(out, ExportManifest)
-    assert [(entry.name, entry.kind) for entry in export.sets] == [
-        ("faceset_001", "refined"),
-        ("faceset_002", "refined"),
-        ("faceset_003", "discovered"),
-        ("faceset_004", "discovered"),
-    ]
+    assert {entry.name: entry.kind for entry in export.sets} == KINDS
     after = contents(out)
-    assert {n: c for n, c in after.items() if n in before and n != "manifest.json"} == {
-        n: c for n, c in before.items() if n != "manifest.json"
-    }
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}
     for name in new_sets(summary):
         assert "all photos" in (out / name / MARKER).read_text()
         photos = {Path(f.face.paths[0]).name for f in read_manifest(out / name, SetManifest).faces}
@@ -96,7 +97,6 @@ def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     assert contents(out) == before
 
 
-@pytest.mark.slow
 def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
     pristine: Library, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -107,25 +107,27 @@ def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
 
 
 def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
     first, second = new_sets(run(pristine, out, checker))
+    assert (first, second) == ("faceset_003", "faceset_004")
     (out / first).rename(out / "Gloria")
     shutil.rmtree(out / second)
     before = contents(out)
     for _ in range(2):
         assert new_sets(run(pristine, out, checker)) == []
         assert contents(out) == before
+    names = [path.parent.name for path in out.glob("*/manifest.json")]
+    assert sorted(names) == ["Gloria", "faceset_002"]
+    for name in names:
+        assert not unwanted & {item.face.face for item in read_manifest(out / name, SetManifest).faces}
 
 
-@pytest.mark.slow
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, two_known: Path, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
     first, second = (read_manifest(out / f"faceset_00{n}", SetManifest) for n in (1, 2))
     moved = [item.face.face for item in first.faces[2:]]
     for item in first.faces[2:]:
@@ -144,19 +146,6 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     assert set(moved) <= having
 
 
-def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
-) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
-    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
-    shutil.rmtree(out / "faceset_001")
-    assert new_sets(run(pristine, out, checker)) == ["faceset_003", "faceset_004"]
-    assert new_sets(run(pristine, out, checker)) == []
-    for entry in read_manifest(out, ExportManifest).sets:
-        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
-
-
 class Interrupting(SilentProgress):
     """Asks for the end after some faces."""
 
@@ -169,7 +158,6 @@ class Interrupting(SilentProgress):
             self._stop.request()
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_is_completed_or_taken_back(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -180,16 +168,7 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     run(pristine, whole, checker)
     for _ in range(2):
         stop = Stop()
-        summary = discover(
-            pristine.store,
-            cut,
-            [],
-            checker,
-            DiscoverOptions(),
-            GATES,
-            TASTE,
-            work=Work(progress=Interrupting(stop, 12), stop=stop),
-        )
+        summary = run(pristine, cut, checker, work=Work(progress=Interrupting(stop, 12), stop=stop))
         assert summary.stopped
         assert contents(cut).keys() > before.keys()
     shutil.copytree(cut, tmp_path / "back")
@@ -199,7 +178,6 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     assert contents(cut) == contents(whole)
 
 
-@pytest.mark.slow
 def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -212,17 +190,11 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
 
     export(sets)
     run(pristine, out, checker)
-    kinds = {
-        "faceset_001": "refined",
-        "faceset_002": "refined",
-        "faceset_003": "discovered",
-        "faceset_004": "discovered",
-    }
-    people = {name: read_manifest(out / name, SetManifest).faces for name in kinds}
-    assert export(sets / "refine_manifest.json") == kinds
+    people = {name: read_manifest(out / name, SetManifest).faces for name in KINDS}
+    assert export(sets / "refine_manifest.json") == KINDS
     refine(pristine.store, sets, GATES, work=Work())
-    assert export(sets, replace(TASTE, merge=True)) == kinds
-    assert export(sets) == dict.fromkeys(kinds, "refined")
+    assert export(sets, replace(TASTE, merge=True)) == KINDS
+    assert export(sets) == dict.fromkeys(KINDS, "refined")
     for name, faces in people.items():
         now = {item.face.face for item in read_manifest(out / name, SetManifest).faces}
         assert now >= {item.face.face for item in faces}
@@ -232,10 +204,8 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
 
 
 def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_by_a_looser_run(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
     before = contents(out)
     strict = replace(TASTE, min_face_short=5000)
     planned = run(pristine, out, checker, taste=replace(strict, dry_run=True))
@@ -245,10 +215,8 @@ def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_
         assert found.export is not None
         assert [(e.name, set(e.dropped_by)) for e in found.export.empty] == [("", {"min_face_short"})] * 2
     after = contents(out)
-    assert {n: c for n, c in after.items() if n != "manifest.json"} == {
-        n: c for n, c in before.items() if n != "manifest.json"
-    }
-    assert sorted(path.name for path in out.glob("faceset_*")) == ["faceset_001", "faceset_002"]
+    assert after.keys() == before.keys()
+    assert {name for name in before if before[name] != after[name]} <= {"manifest.json"}
     assert new_sets(run(pristine, out, checker)) == ["faceset_003", "faceset_004"]
 
 
@@ -266,7 +234,6 @@ class BlindForOne:
         return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
 
 
-@pytest.mark.slow
 def test_a_person_of_whom_no_face_passes_takes_no_number(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -286,12 +253,9 @@ def test_a_person_of_whom_no_face_passes_takes_no_number(
     assert new_sets(run(pristine, out, checker)) == [second]
 
 
-@pytest.mark.slow
 def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
     _, last = new_sets(run(pristine, out, checker))
     made = contents(out)
     export = json.loads((out / "manifest.json").read_text())
@@ -299,12 +263,8 @@ def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
     entry |= {"faces": 0, "candidates": 0, "bundles": [], "best": []}
     (out / "manifest.json").write_text(json.dumps(export))
     manifest = json.loads((out / last / "manifest.json").read_text())
-    manifest |= {
-        "faces": [],
-        "bundles": [],
-        "contents": {},
-        "files": [f"{last}/{MARKER}", f"{last}/manifest.json"],
-    }
+    manifest |= {"faces": [], "bundles": [], "contents": {}}
+    manifest["files"] = [f"{last}/{MARKER}", f"{last}/manifest.json"]
     (out / last / "manifest.json").write_text(json.dumps(manifest))
     for path in [*(out / last).glob("*.png"), *(out / last).glob("*.fsz")]:
         path.unlink()
@@ -326,23 +286,14 @@ def test_people_whose_faces_show_too_little_are_not_found_where_that_is_asked(
 
 
 def test_the_manifest_says_by_which_gates_people_were_found(
-    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
+    out: Path, pristine: Library, checker: Embedder
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
     run(pristine, out, checker)
     options = read_manifest(out, ExportManifest).made.options
     assert options["outlier_threshold"] == TASTE.outlier_threshold
     assert options["refine_outlier_threshold"] == GATES.outlier_threshold
-    gates = (
-        "initial_threshold",
-        "merge_threshold",
-        "outlier_min_cluster",
-        "min_faces",
-        "min_short",
-        "min_blur",
-    )
     found = pristine.store.load()
-    used = GATES.for_store(len(found.images), found.settings.recogniser)
-    for name in (*gates, "min_det_score", "same_image_ok"):
-        assert options[name] == getattr(used, name)
+    used = asdict(GATES.for_store(len(found.images), found.settings.recogniser))
+    gates = {"initial_threshold", "merge_threshold", "outlier_min_cluster", "min_faces", "min_short"}
+    gates |= {"min_blur", "min_det_score", "same_image_ok"}
+    assert {name: options[name] for name in gates} == {name: used[name] for name in gates}

@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.made_faces import SETTINGS, made_faces
 from tests.fixtures.program import REPOSITORY
 
 from facesets.errors import WrongUsage
@@ -9,12 +11,11 @@ from facesets.operations.face_sets.folder_labels import SortedFolders, labelled,
 from facesets.operations.face_sets.folder_people import Identity, find_identities
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ImportFoldersOptions
-from facesets.records import CacheSettings, Collection, Faces, Images
+from facesets.records import Collection, Images
 
 Photos = dict[str | tuple[str, ...], list[np.ndarray]]
 KNOWN: dict[str, type[float]] = {"route_threshold": float, "top_n": int}
 OPTIONS = for_recogniser(ImportFoldersOptions(), "r")
-SETTINGS = CacheSettings("p", "r", "0" * 64, 32, "d", "1" * 64, 640, 0.5)
 
 
 def person(number: int, count: int, distance: float = 0.2) -> list[np.ndarray]:
@@ -36,15 +37,11 @@ def collection(photos: Photos) -> Collection:
     paths = tuple(p if isinstance(p, tuple) else (p,) for p in photos)
     image = np.repeat(np.arange(len(photos)), [len(faces) for faces in photos.values()])
     rows = np.array([face for faces in photos.values() for face in faces], np.float32).reshape(-1, 512)
-    n, size = len(rows), np.full(len(photos), 100, np.int64)
-    blank = np.zeros(n, np.float32)
-    faces = Faces(
-        image, np.zeros((n, 4), np.float32), np.zeros((n, 5, 2), np.float32), blank, rows, blank, blank
-    )
+    faces = replace(made_faces(len(rows)), image=image, embedding=rows)
+    size, taken = np.full(len(photos), 100, np.int64), np.full(len(photos), np.datetime64("NaT", "s"))
     digests = np.array([f"{i:064d}" for i in range(len(photos))], "S64")
-    taken = np.full(len(photos), np.datetime64("NaT", "s"))
-    prints = np.zeros((len(photos), 32), np.uint8)
-    return Collection(Images(digests, size, size, taken, prints, paths), faces, SETTINGS)
+    images = Images(digests, size, size, taken, np.zeros((len(photos), 32), np.uint8), paths)
+    return Collection(images, faces, SETTINGS)
 
 
 def people_of(found: list[Identity], whole: Collection) -> dict[str, list[int]]:

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.photos import copy_photos, wide_picture
 from tests.fixtures.program import run as run_program
-from tests.fixtures.trees import files_in
+from tests.fixtures.trees import contents, files_in
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.formats.bundle import read_bundle
@@ -85,15 +84,16 @@ def imported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     return out
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files_in(folder)}
+@pytest.fixture
+def out(tmp_path: Path, imported: Path) -> Path:
+    """A copy of it, for one test."""
+    return shutil.copytree(imported, tmp_path / "swap")
 
 
 def sources(out: Path, name: str) -> list[str]:
     return sorted(Path(item.face.paths[0]).name for item in read_manifest(out / name, SetManifest).faces)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("real_lfw")  # that a misfiled photo is noticed can be told with real people only
 def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     export = read_manifest(imported, ExportManifest)
@@ -120,16 +120,6 @@ def test_a_set_is_called_after_its_folder_and_says_where_it_comes_from(
     assert (len(pictures), problems) == (len(sources(imported, HUGO)), [])
 
 
-def test_running_it_twice_changes_nothing(imported: Path, tmp_path: Path, run: Run) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
-    before = {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
-    again = run(out)
-    assert [person.state for person in again.people] == ["unchanged", "unchanged"]
-    assert content(out) == content(imported)
-    assert before == {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
-
-
 def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     reported = run(out, export=replace(TASTE, dry_run=True))
@@ -139,54 +129,37 @@ def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run:
     assert {person.state for person in done.people} == {"new"}
 
 
-def test_other_sets_in_the_export_are_left_byte_for_byte(
-    imported: Path, tmp_path: Path, run: Run, photos: Sorted
+def test_a_name_that_is_taken_gets_a_number_and_keeps_it_and_other_sets_are_left_byte_for_byte(
+    out: Path, run: Run, photos: Sorted
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
     before = {path: (path.read_bytes(), path.stat().st_ino) for path in files_in(out) if path.parent != out}
-    party = SortedFolders(people=(("party", photos.root / "people" / HUGO),))
-    (person,) = run(out, party).people
-    assert (person.set, person.state) == ("party", "new")
-    assert {path: (path.read_bytes(), path.stat().st_ino) for path in before} == before
-    assert len(read_manifest(out, ExportManifest).sets) == 3
-
-
-def test_a_name_that_is_taken_is_given_a_number_and_keeps_it(
-    imported: Path, tmp_path: Path, run: Run, photos: Sorted
-) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
     other = SortedFolders(people=((HUGO.upper(), photos.root / "people" / ARIEL),))
     for state in ("new", "unchanged"):
         (person,) = run(out, other).people
         assert (person.set, person.state) == (f"{HUGO.upper()}_2", state)
     assert (out / f"{HUGO.upper()}_2" / f"{HUGO.upper()}.txt").is_file()
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in before} == before
+    assert len(read_manifest(out, ExportManifest).sets) == 3
 
 
-@pytest.mark.slow
 def test_a_folder_that_grew_changes_its_set_in_place(
-    imported: Path, tmp_path: Path, run: Run, photos: Sorted
+    out: Path, imported: Path, run: Run, photos: Sorted
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
     without_party = SortedFolders(each_in=photos.folders.each_in)
     people = {person.label: person for person in run(out, without_party).people}
     assert {person.state for person in people.values()} == {"changed"}
     assert "both.png" not in sources(out, HUGO)
     run(out)
-    assert content(out) == content(imported)
+    assert contents(out) == contents(imported)
 
 
 def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
-    imported: Path, tmp_path: Path, run: Run
+    out: Path, imported: Path, run: Run
 ) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
     shutil.rmtree(out / HUGO)
     summary = run(out)
     assert summary.export.learned == [f"{HUGO} was deleted: it is made again, as you ask for it."]
-    assert content(out / HUGO) == content(imported / HUGO)
+    assert contents(out / HUGO) == contents(imported / HUGO)
     assert run(out).export.learned == []
 
 
@@ -205,30 +178,8 @@ def test_faces_of_another_recogniser_are_refused(photos: Sorted, checker: Embedd
         embed = checker.embed
 
     with pytest.raises(RecogniserMismatch):
-        import_folders(
-            photos.store,
-            photos.folders,
-            tmp_path / "swap",
-            Other(),
-            ImportFoldersOptions(),
-            TASTE,
-            work=Work(),
-        )
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-def test_killed_at_any_moment_and_run_again_it_ends_the_same(
-    imported: Path, tmp_path: Path, run: Run
-) -> None:
-    changes = changes_of(lambda: run(tmp_path / "calm"))
-    assert changes > 30
-    assert content(tmp_path / "calm") == content(imported)
-    for kill_at in moments(changes, 6):
-        out = tmp_path / f"killed_{kill_at}"
-        assert in_a_child(lambda out=out: run(out), kill_at)  # type: ignore[misc]
-        run(out)
-        assert content(out) == content(imported), kill_at
+        options, out = ImportFoldersOptions(), tmp_path / "swap"
+        import_folders(photos.store, photos.folders, out, Other(), options, TASTE, work=Work())
 
 
 def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, pack_dir: Path) -> None:
@@ -250,19 +201,3 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     wrong = run_program("import-folders", *arguments)
     assert wrong.status == 2
     assert "no options.min-face-shrt" in wrong.err
-
-
-def test_a_crop_that_was_moved_joins_the_set_where_it_lies_though_the_folders_say_otherwise(
-    imported: Path, tmp_path: Path, run: Run
-) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(imported, out)
-    sets = read_manifest(out, ExportManifest).sets
-    first, second = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
-    moved = first.faces[-1]
-    (out / first.name / moved.file).rename(out / second.name / "moved.png")
-    assert f"1 face shows {second.name}, not {first.name}." in run(out).export.learned
-    without, having = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
-    assert moved.face.face not in {item.face.face for item in without.faces}
-    assert moved.face.face in {item.face.face for item in having.faces}
-    assert {person.state for person in run(out).people} == {"unchanged"}

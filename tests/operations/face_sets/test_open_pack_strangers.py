@@ -2,8 +2,7 @@
 
 import shutil
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -30,70 +29,42 @@ from facesets.work import Work
 PERSON, FACES = "Abdoulaye_Wade", 4
 STRANGER = "Andre_Smith"
 """At a cosine distance of 0.42 from the person's centroid."""
+WORK: dict[str, Any] = {"work": Work()}
 
 
-@pytest.fixture(scope="module")
-def embedder(open_pack: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(open_pack), det_size=256, min_det_score=0.5)
+def test_a_stranger_joins_nobody_unless_told(open_pack: Path, real_lfw: Path, tmp_path: Path) -> None:
+    embedder = LocalEmbedder(read_pack(open_pack), det_size=256, min_det_score=0.5)
+    store, people, swap = Cache(tmp_path / "faces.npz"), tmp_path / "people", tmp_path / "swap"
+    wade, party = tmp_path / "photos" / PERSON, tmp_path / "photos" / "party"
 
+    def take_in(photos: list[Path], folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for photo in photos:
+            shutil.copy2(photo, folder)
+        with store.writing(embedder.settings):
+            embed(FolderSource(folder.parent), store, embedder, EmbedOptions(), **WORK)
 
-@pytest.fixture
-def photos(tmp_path: Path, real_lfw: Path) -> Path:
-    folder = tmp_path / "photos" / PERSON
-    folder.mkdir(parents=True)
-    for photo in sorted((real_lfw / PERSON).glob("*.jpg"))[:FACES]:
-        shutil.copy2(photo, folder)
-    return folder.parent
+    take_in(sorted((real_lfw / PERSON).glob("*.jpg"))[:FACES], wade)
+    cluster(store, people, ClusterOptions(sheet=False), **WORK)
+    take_in([real_lfw / STRANGER / f"{STRANGER}_0001.jpg"], party)
 
-
-def add_stranger(photos: Path, lfw: Path) -> Path:
-    folder = photos / "party"
-    folder.mkdir()
-    shutil.copy2(lfw / STRANGER / f"{STRANGER}_0001.jpg", folder)
-    return folder
-
-
-def embedded(photos: Path, embedder: LocalEmbedder) -> Cache:
-    store = Cache(photos.parent / "faces.npz")
-    with store.writing(embedder.settings):
-        embed(FolderSource(photos), store, embedder, EmbedOptions(), work=Work())
-    return store
-
-
-def test_extend_leaves_the_stranger_alone_unless_told(
-    photos: Path, embedder: LocalEmbedder, real_lfw: Path
-) -> None:
-    running = {"work": Work()}
-    out = photos.parent / "people"
-    cluster(embedded(photos, embedder), out, ClusterOptions(sheet=False), **running)  # type: ignore[arg-type]
-    add_stranger(photos, real_lfw)
-    store = embedded(photos, embedder)
     loose = ExtendOptions(threshold=0.55, dry_run=True)
-    assert extend(store, out, loose, **running).raw.joined == {"person_001": 1}  # type: ignore[arg-type]
-    found = extend(store, out, ExtendOptions(sheet=False), **running)  # type: ignore[arg-type]
+    assert extend(store, people, loose, **WORK).raw.joined == {"person_001": 1}
+    found = extend(store, people, ExtendOptions(sheet=False), **WORK)
     assert (found.raw.joined, found.raw.alone) == ({}, 1)
-    assert read_manifest(out, ClusterManifest).extended[-1].options["threshold"] == 0.40
+    assert read_manifest(people, ClusterManifest).extended[-1].options["threshold"] == 0.40
 
-
-def test_neither_import_folders_nor_discover_take_the_stranger_for_the_person(
-    photos: Path, embedder: LocalEmbedder, real_lfw: Path
-) -> None:
-    running = {"work": Work()}
-    party = add_stranger(photos, real_lfw)
-    store, out = embedded(photos, embedder), photos.parent / "swap"
     crops = ExportSwapOptions(min_face_short=60, out_size=64, sheet=False)
-    folders = SortedFolders(people=(("Wade", photos / PERSON),), mixed=(party,))
+    folders = SortedFolders(people=(("Wade", wade),), mixed=(party,))
 
     def routed(options: ImportFoldersOptions) -> int:
-        done = import_folders(store, folders, out, embedder, options, crops, **running)  # type: ignore[arg-type]
-        return int(done.people[0].routed)
+        return int(import_folders(store, folders, swap, embedder, options, crops, **WORK).people[0].routed)
 
     def known(options: DiscoverOptions) -> int:
-        done = discover(store, out, [party], embedder, options, RefineOptions(), crops, **running)  # type: ignore[arg-type]
-        return int(done.known)
+        return int(discover(store, swap, [party], embedder, options, RefineOptions(), crops, **WORK).known)
 
     assert routed(ImportFoldersOptions()) == 0
-    made = read_manifest(out / "Wade", SetManifest).made.options
+    made = read_manifest(swap / "Wade", SetManifest).made.options
     assert (made["route_threshold"], made["candidate_match_threshold"]) == (0.40, 0.40)
     assert known(DiscoverOptions()) == 0
     assert known(DiscoverOptions(known_threshold=0.45)) == 1

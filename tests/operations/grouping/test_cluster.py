@@ -1,3 +1,5 @@
+"""People in folders, by each method."""
+
 import json
 import os
 import signal
@@ -12,8 +14,10 @@ import pytest
 from tests.fixtures import program
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.trees import files_in
+from tests.fixtures.vectors import People
 
-from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
+from facesets.clustering import evaluate
+from facesets.errors import CannotWrite, WrongUsage
 from facesets.operations.grouping import cluster as grouping
 from facesets.operations.grouping.cluster import cluster, group_faces
 from facesets.operations.grouping.refine import refine
@@ -21,7 +25,6 @@ from facesets.operations.options.grouping import Method
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.result import Result
 from facesets.results.edits.group_marks import mark_of
-from facesets.results.folder_runs import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.work import SilentProgress, Stop, Work
@@ -40,34 +43,52 @@ def without(photo: Path, hidden: Path) -> Iterator[None]:
         hidden.rename(photo)
 
 
-def names(out: Path) -> dict[str, set[str]]:
-    return {
-        folder.name: {p.name for p in folder.glob("[!.]*")} for folder in out.glob("[!.]*") if folder.is_dir()
-    }
+@pytest.fixture(scope="module")
+def raw(pristine: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library's people in folders, which no test changes."""
+    out = tmp_path_factory.mktemp("clustered") / "raw"
+    run(pristine, out)
+    return out
 
 
-def test_every_person_has_a_folder_and_the_largest_comes_first(library: Library, tmp_path: Path) -> None:
-    run(library, tmp_path / "raw")
-    folders = names(tmp_path / "raw")
-    photos = [sorted(folders[f"person_{n:03d}"]) for n in range(1, len(PEOPLE) + 1)]
+@pytest.fixture(scope="module")
+def folders(raw: Path) -> dict[str, set[str]]:
+    """Names of the photos in each folder."""
+    found = [folder for folder in raw.glob("[!.]*") if folder.is_dir()]
+    return {folder.name: {photo.name for photo in folder.glob("[!.]*")} for folder in found}
+
+
+def test_every_person_has_a_folder_and_the_largest_comes_first(
+    raw: Path, folders: dict[str, set[str]]
+) -> None:
+    photos = [folders[f"person_{n:03d}"] for n in range(1, len(PEOPLE) + 1)]
     owners = [{person for person in PEOPLE if any(person in photo for photo in of)} for of in photos]
     assert sorted(owners, key=min) == [{person} for person in sorted(PEOPLE)]
-    manifest = read_manifest(tmp_path / "raw", ClusterManifest)
-    sizes = [len(person.faces) for person in manifest.persons]
+    sizes = [len(person.faces) for person in read_manifest(raw, ClusterManifest).persons]
     assert sizes == sorted(sizes, reverse=True)
     assert min(sizes) >= 2
 
 
 def test_a_photo_of_two_people_is_in_both_folders_and_every_alias_is_there(
-    library: Library, tmp_path: Path
+    folders: dict[str, set[str]],
 ) -> None:
-    run(library, tmp_path / "raw")
-    folders = names(tmp_path / "raw")
     holding = [f for f, files in folders.items() if any(n.endswith("+two people.png") for n in files)]
     assert len(holding) == 2
     with_alias = [files for files in folders.values() if any("the same bytes" in n for n in files)]
     assert all(any(n.endswith("Hugo_Chavez_0001.jpg") for n in files) for files in with_alias)
     assert [n.rpartition("+")[2] for n in folders["_noface"]] == ["nobody.png"]
+
+
+def test_the_manifest_accounts_for_every_face_and_every_file(pristine: Library, raw: Path) -> None:
+    manifest = read_manifest(raw / "manifest.json", ClusterManifest)
+    faces = [face.face for person in manifest.persons for face in person.faces]
+    faces += [face.face for face in manifest.singletons]
+    assert sorted(faces) == sorted(pristine.store.load().face_ids())
+    lying_there = {str(path.relative_to(raw)) for path in files_in(raw)}
+    marks = map(mark_of, manifest.marks)
+    assert lying_there == {*manifest.files, *manifest.sheets, *marks, "manifest.json"}
+    assert manifest.made.options["method"] == "auto"
+    assert manifest.made.models == pristine.store.load().settings
 
 
 @pytest.mark.slow
@@ -85,24 +106,6 @@ def test_an_image_fails_only_when_none_of_its_paths_can_be_read(library: Library
             assert {failure.path for failure in run(library, out).failures} == {str(first), str(alias)}
     again = run(library, out)
     assert (again.failed, read_manifest(out, ClusterManifest).missing) == (0, ())
-
-
-def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, tmp_path: Path) -> None:
-    summary = run(library, tmp_path / "raw")
-    manifest = read_manifest(tmp_path / "raw" / "manifest.json", ClusterManifest)
-    faces = [face.face for person in manifest.persons for face in person.faces]
-    faces += [face.face for face in manifest.singletons]
-    assert sorted(faces) == sorted(library.store.load().face_ids())
-    lying_there = {str(p.relative_to(tmp_path / "raw")) for p in files_in(tmp_path / "raw")}
-    assert lying_there == {
-        *manifest.files,
-        *manifest.sheets,
-        *map(mark_of, manifest.marks),
-        "manifest.json",
-    }
-    assert summary.copied == len(manifest.files)
-    assert manifest.made.options["method"] == "auto"
-    assert manifest.made.models == library.store.load().settings
 
 
 def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None:
@@ -143,13 +146,6 @@ def test_a_run_that_is_stopped_while_it_groups_ends_at_once_and_writes_nothing(
     assert (summary.stopped, summary.persons) == (True, 0)
     assert asked.stages == [f"Clustering {summary.faces} faces"]
     assert not (tmp_path / "raw").exists()
-
-
-@pytest.mark.parametrize("method", ["components", "hdbscan"])
-def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, method: str) -> None:
-    options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]
-    assert run(library, tmp_path / "raw", options).persons >= len(PEOPLE)
-    assert [p.name for p in files_in(tmp_path / "raw")] == ["manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -196,22 +192,18 @@ def test_two_faces_of_one_photo_are_two_people_unless_that_is_allowed(method: Me
     assert together[0] == together[1] >= 0
 
 
-def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, tmp_path: Path) -> None:
-    summary = run(library, tmp_path / "raw", ClusterOptions(dry_run=True))
-    assert not (tmp_path / "raw").exists()
-    assert summary.copied == run(library, tmp_path / "raw").copied
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "again",
     [ClusterOptions(), ClusterOptions(method="agglomerative", threshold=0.99), ClusterOptions(sheet=False)],
 )
-def test_a_dry_run_counts_what_the_run_removes(
+def test_a_dry_run_writes_nothing_and_counts_what_the_run_writes_and_removes(
     library: Library, tmp_path: Path, again: ClusterOptions
 ) -> None:
     out = tmp_path / "raw"
-    run(library, out)
+    planned = run(library, out, ClusterOptions(dry_run=True))
+    assert not out.exists()
+    assert planned.copied == run(library, out).copied == len(read_manifest(out, ClusterManifest).files)
     planned = run(library, out, replace(again, dry_run=True))
     done = run(library, out, again)
     assert (planned.copied, planned.unchanged, planned.removed) == (done.copied, done.unchanged, done.removed)
@@ -231,10 +223,8 @@ def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
     assert (out / "manifest.json").exists()
 
 
-def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
-    with locked(tmp_path / "raw"), pytest.raises(AlreadyRunning):
-        run(library, tmp_path / "raw")
-    refine(library.store, tmp_path / "fs", RefineOptions(), work=Work())
+def test_a_folder_of_another_command_is_refused(library: Library, tmp_path: Path) -> None:
+    refine(library.store, tmp_path / "fs", RefineOptions(sheet=False), work=Work())
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
     with pytest.raises(WrongUsage, match="another command"):
         run(library, tmp_path / "fs")
@@ -260,18 +250,6 @@ def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
         run(library, out)
     assert [p.name for p in out.iterdir()] == ["contact_sheet.png"]
     assert run(library, out, ClusterOptions(sheet=False)).copied
-
-
-def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tmp_path: Path) -> None:
-    out = tmp_path / "raw"
-    run(library, out)
-    (tmp_path / "victim.txt").write_text("precious")
-    manifest = json.loads((out / "manifest.json").read_text())
-    manifest["sheets"].append("../victim.txt")
-    (out / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DamagedFile, match="Move it away"):
-        run(library, out)
-    assert (tmp_path / "victim.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 3}, {"min_cluster_size": 1}, {"min_cosine_similarity": 2}])
@@ -305,3 +283,49 @@ def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
     before = {path: path.stat().st_mtime_ns for path in files_in(out)}
     assert said() == [f"{what} Nothing was changed in {out}.", again]
     assert {path: path.stat().st_mtime_ns for path in files_in(out)} == before
+
+
+Vectors = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def some_people(real_people: People) -> Vectors:
+    """Vectors of people with several photos each."""
+    names, counts = np.unique(real_people.name, return_counts=True)
+    chosen = np.isin(real_people.name, names[counts >= 5][:60])
+    return real_people.embedding[chosen], real_people.name[chosen]
+
+
+@pytest.mark.parametrize(
+    ("method", "least_f1"),
+    [("agglomerative", 0.98), ("components", 0.8), ("hdbscan", 0.9), ("dbscan", 0.98), ("auto", 0.99)],
+)
+def test_every_method_finds_the_people(some_people: Vectors, method: Method, least_f1: float) -> None:
+    vectors, names = some_people
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    grouping = group_faces(unit, np.arange(len(unit)), ClusterOptions(method=method))
+    assert evaluate(grouping.labels, names).pairwise_f1 > least_f1
+
+
+def test_a_measured_threshold_is_told(some_people: Vectors) -> None:
+    vectors, names = some_people
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    grouping = group_faces(unit, np.arange(len(unit)), ClusterOptions(method="agglomerative", threshold=None))
+    assert "cosine distance of" in grouping.reasons[0]
+    assert evaluate(grouping.labels, names).pairwise_f1 > 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("insightface_pack")
+def test_the_command_says_what_it_measured_and_refuses_nonsense(
+    pack_dir: Path, lfw_dir: Path, tmp_path: Path
+) -> None:
+    cache, raw = tmp_path / "c.npz", tmp_path / "raw"
+    program.run("embed", lfw_dir / "Andre_Agassi", cache, "--pack", pack_dir)
+    report = json.loads(program.run("cluster", cache, raw, "--method", "auto", "--json", "--no-sheet").out)
+    assert report["persons"] >= 1
+    assert any("similar" in reason for reason in report["reasons"])
+    measured = program.run("cluster", cache, raw, "--threshold", "auto", "--dry-run")
+    assert "as measured of w600k_mbf on news photos: too few people" in measured.out
+    refused = program.run("cluster", cache, raw, "--threshold", "much")
+    assert (refused.status, "neither a number nor auto" in refused.err) == (2, True)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import gate_faces, refine
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.records import Collection, Float32, ImageRecord
+from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
@@ -28,25 +29,32 @@ def run(library: Library, out: Path, options: RefineOptions = TASTE) -> Result:
     return refine(library.store, out, options, work=Work())
 
 
-def test_face_sets_hold_one_person_each_and_pass_every_gate(library: Library, tmp_path: Path) -> None:
-    run(library, tmp_path / "fs")
-    manifest = read_manifest(tmp_path / "fs" / "refine_manifest.json", RefineManifest)
+@pytest.fixture(scope="module")
+def chosen(pristine: Library, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Face sets of the library, which no test changes, and what the run said."""
+    out = tmp_path_factory.mktemp("refined") / "fs"
+    return out, run(pristine, out)
+
+
+def test_face_sets_hold_one_person_each_and_pass_every_gate(chosen: tuple[Path, Result]) -> None:
+    out, _ = chosen
+    manifest = read_manifest(out / "refine_manifest.json", RefineManifest)
     assert len(manifest.facesets) == len(PEOPLE)
     for group in manifest.facesets:
         assert len({Path(f.paths[0]).name[:8] for f in group.faces if "_" in Path(f.paths[0]).name}) == 1
         assert len({face.image for face in group.faces}) == group.images >= 5
         assert all(f.face_short >= 80 and f.blur >= 60 and f.det_score >= 0.6 for f in group.faces)
-        assert len(list((tmp_path / "fs" / group.name).glob("[!.]*"))) >= group.images
+        assert len(list((out / group.name).glob("[!.]*"))) >= group.images
 
 
 def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
-    library: Library, tmp_path: Path
+    pristine: Library, chosen: tuple[Path, Result]
 ) -> None:
-    summary = run(library, tmp_path / "fs")
-    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    out, summary = chosen
+    manifest = read_manifest(out, RefineManifest)
     kept = [face.face for group in manifest.facesets for face in group.faces]
     dropped = [item.face.face for item in manifest.dropped]
-    assert sorted(kept + dropped) == sorted(library.store.load().face_ids())
+    assert sorted(kept + dropped) == sorted(pristine.store.load().face_ids())
     for item in manifest.dropped:
         assert (item.value > item.limit) == (item.gate == "outlier_threshold")
         assert item.limit == manifest.made.options[item.gate]
@@ -126,8 +134,12 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) 
     assert together.tolist() == [0] * 7
 
 
-def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: Path) -> None:
-    run(library, tmp_path / "fs")
+def test_a_dry_run_counts_as_the_run_does_and_tighter_gates_remove_what_no_longer_passes(
+    library: Library, tmp_path: Path
+) -> None:
+    planned = run(library, tmp_path / "fs", replace(TASTE, dry_run=True))
+    assert not (tmp_path / "fs").exists()
+    assert planned.facesets == run(library, tmp_path / "fs").facesets == len(PEOPLE)
     before = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
     summary = run(library, tmp_path / "fs", RefineOptions(min_faces=5, min_short=90, min_blur=60))
     after = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
@@ -145,14 +157,6 @@ def test_a_folder_of_another_command_is_refused_untouched(
     with pytest.raises(WrongUsage, match="another command"):
         run(library, out, replace(TASTE, dry_run=dry_run))
     assert sorted(out.rglob("*")) == before
-
-
-@pytest.mark.parametrize("name", ["dry", "wet"])
-def test_a_dry_run_counts_as_the_run_does(library: Library, tmp_path: Path, name: str) -> None:
-    options = RefineOptions(min_faces=5, min_short=80, min_blur=60, dry_run=name == "dry")
-    summary = run(library, tmp_path / name, options)
-    assert (tmp_path / name).exists() == (name == "wet")
-    assert summary.facesets == len(PEOPLE)
 
 
 def test_a_set_needs_one_photo_for_every_hundred_from_3_to_15() -> None:
@@ -195,16 +199,23 @@ def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
     assert f"there would be {sets}, where there are 0 face sets" in summary.hint
 
 
-@pytest.mark.parametrize(("edge", "needs_more"), [(70, True), (105, False)])
+@pytest.mark.parametrize(
+    ("edge", "options", "hint", "needs_more"),
+    [
+        (70, replace(TASTE, min_short=110), "With --min-short 70 there would be", True),
+        (105, replace(TASTE, min_short=110), "With --min-short 105 there would be", False),
+        (95, replace(TASTE, min_short=90, min_blur=5000), "With --min-blur", True),
+    ],
+)
 def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
-    library: Library, edge: int, needs_more: bool
+    library: Library, edge: int, options: RefineOptions, hint: str, needs_more: bool
 ) -> None:
     collection = library.store.load()
     faces = replace(collection.faces, face_short=np.full(len(collection.faces), edge, np.float32))
-    options = replace(TASTE, min_short=110)
     advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
-    assert f"With --min-short {edge} there would be" in advice.hint
-    also = f"`export-swap` takes faces from 100 pixels on: give it --min-face-short {edge}, too."
+    assert hint in advice.hint
+    least = min(edge, options.min_short)
+    also = f"`export-swap` takes faces from 100 pixels on: give it --min-face-short {least}, too."
     assert advice.hint.endswith(also) == needs_more
 
 
@@ -216,44 +227,16 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
     assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])
 
 
-class Measured(Cache):
-    """A cache whose faces have these norms."""
+class Told(Cache):
+    """A cache of whose faces this is known, too."""
 
-    def __init__(self, path: Path, norm: Float32 | None) -> None:
+    def __init__(self, path: Path, **told: Any) -> None:
         super().__init__(path)
-        self._norm = norm
+        self._of_faces = told
 
     def load(self) -> Collection:
         collection = super().load()
-        return replace(collection, faces=replace(collection.faces, norm=self._norm))
-
-
-def aged(library: Library) -> Library:
-    """The library with ages: the faces of its first image are 8, of the next 9, and so on; one is unknown."""
-    store = library.store
-    collection = store.load()
-    records = []
-    for row in range(len(collection.images)):
-        rows = np.flatnonzero(collection.faces.image == row)
-        age = np.full(len(rows), 8 + row, np.float32)
-        if row == 1:
-            age[:] = np.nan
-        faces = collection.faces.take(rows).with_image(np.zeros(len(rows), np.int64))
-        faces = replace(faces, age=age, male=age * np.float32(0.01))
-        images = collection.images
-        records.append(
-            ImageRecord(
-                images.sha256[row].decode(),
-                int(images.width[row]),
-                int(images.height[row]),
-                images.taken[row],
-                images.fingerprint[row].tobytes(),
-                faces,
-            )
-        )
-    with store.writing(collection.settings):
-        store.annotate(records)
-    return library
+        return replace(collection, faces=replace(collection.faces, **self._of_faces))
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
@@ -264,7 +247,7 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     assert collection.faces.norm is not None
     limit = float(np.median(collection.faces.norm))
     norm = np.where(np.arange(len(collection.faces)) % 5, collection.faces.norm, np.nan).astype(np.float32)
-    store, progress = Measured(library.cache, norm), RecordingProgress()
+    store, progress = Told(library.cache, norm=norm), RecordingProgress()
     asked = replace(TASTE, min_faces=2, min_norm=limit)
     summary = refine(store, tmp_path / "fs", asked, work=Work(progress=progress))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
@@ -284,7 +267,7 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
 @pytest.mark.usefixtures("shared_dir")
 def test_norms_are_not_spoken_of_where_nobody_asks_or_all_are_known(library: Library, tmp_path: Path) -> None:
     progress = RecordingProgress()
-    unmeasured = Measured(library.cache, None)
+    unmeasured = Told(library.cache, norm=None)
     refine(unmeasured, tmp_path / "fs", TASTE, work=Work(progress=progress))
     assert "min_norm" not in read_manifest(tmp_path / "fs", RefineManifest).made.options
     asked = replace(TASTE, min_norm=1, dry_run=True)
@@ -303,10 +286,12 @@ def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp
     asked = replace(TASTE, min_age=12, max_age=40, min_faces=2)
     with pytest.raises(WrongUsage, match="has an age"):
         run(library, tmp_path / "fs", asked)
-    summary = run(aged(library), tmp_path / "fs", asked)
-    collection = library.store.load()
-    assert collection.faces.age is not None
-    age = dict(zip(collection.face_ids(), collection.faces.age.tolist(), strict=True))
+    faces = library.store.load().faces
+    # Those of the first image are 8, of the next but one 10, and so on.
+    ages = np.where(faces.image == 1, np.nan, 8 + faces.image).astype(np.float32)
+    store = Told(library.cache, age=ages, male=ages * np.float32(0.01))
+    summary = refine(store, tmp_path / "fs", asked, work=Work())
+    age = dict(zip(store.load().face_ids(), ages.tolist(), strict=True))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
     kept = [age[face.face] for group in manifest.facesets for face in group.faces]
     assert kept
@@ -318,12 +303,3 @@ def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp
             assert item.value == looks or (np.isnan(looks) and item.value == -1)
     assert summary.dropped_by["min_age"] > 0
     assert summary.dropped_by["max_age"] > 0
-
-
-def test_a_hint_about_another_gate_says_what_an_export_needs_for_small_faces(library: Library) -> None:
-    collection = library.store.load()
-    faces = replace(collection.faces, face_short=np.full(len(collection.faces), 95, np.float32))
-    options = replace(TASTE, min_short=90, min_blur=5000)
-    advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
-    assert "With --min-blur" in advice.hint
-    assert advice.hint.endswith("takes faces from 100 pixels on: give it --min-face-short 90, too.")

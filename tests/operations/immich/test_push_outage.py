@@ -1,22 +1,20 @@
 """Writing people back to a server that fails, by a program that is killed: it ends as if undisturbed."""
 
 import json
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.fixtures.immich_people import PeopleServer, Snapshot
-from tests.fixtures.immich_server import KEY, Answer, Request, error, running, serving
+from tests.fixtures.immich_server import Request, error, killed, running, serving
 from tests.fixtures.pushing import PLACES, Scene, push, undo
 from tests.fixtures.soak import soaking
-from tests.fixtures.staging import access
 
 from facesets.cli.wording import worded
-from facesets.errors import FacesetsError, Unreachable, WrongUsage
+from facesets.errors import Unreachable, WrongUsage
 from facesets.work import Stop
 
 pytestmark = pytest.mark.slow
@@ -35,10 +33,8 @@ def filled(scene: Scene) -> Scene:
     """One person to name, one to make with given and added faces, and one to merge into another."""
     server = scene.server
     half, other_half = server.add_person(), server.add_person(birth_date="1990-01-01")
-    for number in range(1, 5):
-        scene.both(number, "Ben", half)
-    for number in range(5, 8):
-        scene.both(number, "Ben", other_half)
+    scene.several(range(1, 5), "Ben", half)
+    scene.several(range(5, 8), "Ben", other_half)
     scene.both(8, "Cleo", None)
     scene.both(9, "Cleo", half, place=1)
     for number in (10, 11):
@@ -50,139 +46,123 @@ def filled(scene: Scene) -> Scene:
     return scene
 
 
-def writing(request: Request) -> bool:
-    return request.method != "GET" and "/search/" not in request.path
-
-
-class Nth:
-    """Counts requests that change something, and acts at one of them."""
-
-    def __init__(self, number: int, act: Callable[[Request], Answer | None]) -> None:
-        self._left = number
-        self._act = act
-        self.struck = False
-
-    def __call__(self, request: Request, _: Answer | None = None) -> Answer | None:
-        if not writing(request):
-            return None
-        self._left -= 1
-        if self._left != 0:
-            return None
-        self.struck = True
-        return self._act(request)
-
-
-def calm(tmp_path: Path) -> tuple[Snapshot, Snapshot]:
-    """The same library before and after an undisturbed push."""
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, Snapshot]:
+    """The same library before and after a push in which nothing goes wrong."""
     with running(PeopleServer()) as server:
-        scene = filled(Scene(server, tmp_path / "calm"))
+        scene = filled(Scene(server, tmp_path_factory.mktemp("calm")))
         before = server.snapshot()
         push(scene)
         assert len(server.writes) == WRITES
         return before, server.snapshot()
 
 
-@pytest.mark.slow
+def writing(request: Request) -> bool:
+    return request.method != "GET" and "/search/" not in request.path
+
+
+class Nth:
+    """Whether a request is the n-th that changes something."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, request: Request) -> bool:
+        self.left -= writing(request)
+        return writing(request) and self.left == 0
+
+
+def lost(scene: Scene, number: int, *, of_answer: bool) -> None:
+    """A request or an answer does not arrive, which costs nothing."""
+    is_lost, nothing = Nth(number), replace(error(503), drop=True)
+    if of_answer:
+        scene.server.rules.append(lambda request, _: nothing if is_lost(request) else None)
+    else:
+        scene.server.gates.append(lambda request: nothing if is_lost(request) else None)
+    assert push(scene).failed == 0
+    assert is_lost.left <= 0
+
+
+def outage(scene: Scene, number: int) -> None:
+    """The server goes away after so many requests, up to a time when there is little left to fail."""
+    limit = 7 * (number - 1)
+    scene.server.gates.append(lambda _: error(503) if len(scene.server.requests) > limit else None)
+    with suppress(Unreachable):
+        assert push(scene).failed > 0
+
+
+def ctrl_c(scene: Scene, number: int) -> None:
+    stop, is_stopped = Stop(), Nth(min(number, 3))
+    scene.server.gates.append(lambda request: stop.request() if is_stopped(request) else None)
+    assert push(scene, stop=stop).stopped
+
+
+def refusal(scene: Scene, _: int) -> None:
+    """Changes that the server does not want cost themselves only."""
+    scene.server.gates.append(lambda r: error(400) if (r.method, r.path) == ("POST", "/api/faces") else None)
+    summary = push(scene)
+    assert summary.failed == 2
+    assert {reason for _, reason in summary.failures} == {"the server refuses the request (400)"}
+
+
+def death(scene: Scene, number: int, *, before_effect: bool) -> None:
+    assert killed(scene.server, lambda: push(scene), Nth(number), before_effect=before_effect)
+
+
+FAULTS: dict[str, tuple[Callable[[Scene, int], None], Sequence[int]]] = {
+    "a lost request": (partial(lost, of_answer=False), (3, 7)),
+    "a lost answer": (partial(lost, of_answer=True), (1, 5)),
+    "a kill before a change": (partial(death, before_effect=True), (2, 5)),
+    "a kill after a change": (partial(death, before_effect=False), (1, 7)),
+    "Ctrl-C": (ctrl_c, (3,)),
+    "an outage": (outage, (1, 4, 7)),
+    "a refusal": (refusal, (1,)),
+}
+"""What goes wrong, and at which changes outside `scripts/soak`."""
+
+
 @pytest.mark.soak
-def test_a_request_or_an_answer_that_is_lost_costs_nothing_whichever_it_is(tmp_path: Path) -> None:
-    before, after = calm(tmp_path)
-    lost = replace(error(503), drop=True)
-    for number in range(1, WRITES + 1, soaking(1, else_=2)):
-        # One of both, and both at each in the long run.
-        for of_answer in soaking((False, True), else_=(number % 4 == 1,)):
-            with running(PeopleServer()) as server:
-                scene = filled(Scene(server, tmp_path / f"{number}-{of_answer}"))
-                strike = Nth(number, lambda _: lost)
-                (server.rules if of_answer else server.gates).append(strike)
-                summary = push(scene)
-                assert strike.struck
-                assert (summary.failed, server.snapshot() == after) == (0, True), (number, of_answer)
-                undo(scene)
-                assert server.snapshot() == before, (number, of_answer)
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-def test_an_outage_at_any_moment_ends_the_run_and_the_next_goes_on_from_there(tmp_path: Path) -> None:
-    before, after = calm(tmp_path)
-    cuts: list[bool] = []
-    for limit in range(0, 60, soaking(3, else_=15)):
-        with running(PeopleServer()) as server:
-            scene = filled(Scene(server, tmp_path / str(limit)))
-            server.gates.append(lambda _: error(503) if len(server.requests) > limit else None)  # noqa: B023
-            try:
-                # So late that there is too little left to fail for the server to count as gone.
-                was_cut = push(scene).failed > 0
-            except Unreachable:
-                was_cut = True
-            cuts.append(was_cut)
-            server.gates.clear()
-            push(scene, when="later")
-            assert server.snapshot() == after, limit
-            assert push(scene).changes == 0
-            for _ in range(2):
-                with suppress(WrongUsage):
-                    undo(scene)
-            assert server.snapshot() == before, limit
-    assert cuts.count(True) > len(cuts) * 0.6
-
-
-def killed(work: Callable[[], object], server: PeopleServer, number: int, *, before_effect: bool) -> bool:
-    """Run something in a process of its own that is killed at a request; whether it came so far."""
-    process = os.fork()
-    if process == 0:
-        with suppress(FacesetsError):
-            work()
-        os._exit(0)
-
-    def kill(_: Request) -> Answer | None:
-        os.kill(process, signal.SIGKILL)
-        return error(503) if before_effect else None
-
-    strike = Nth(number, kill)
-    hook = server.gates if before_effect else server.rules
-    hook.append(strike)
-    os.waitpid(process, 0)
-    server.wait_until_alone()
-    hook.clear()
-    return strike.struck
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-@pytest.mark.parametrize("before_effect", [True, False])
-def test_killed_at_any_request_the_server_ends_up_as_after_an_undisturbed_run(
-    before_effect: bool, tmp_path: Path
+@pytest.mark.parametrize(("fault", "numbers"), FAULTS.values(), ids=FAULTS)
+def test_the_next_push_ends_what_one_could_not_and_all_can_be_taken_back(
+    fault: Callable[[Scene, int], None],
+    numbers: Sequence[int],
+    undisturbed: tuple[Snapshot, Snapshot],
+    tmp_path: Path,
 ) -> None:
-    before, after = calm(tmp_path)
-    for number in range(soaking(1, else_=1 + before_effect), WRITES + 1, soaking(1, else_=3)):
+    before, after = undisturbed
+    for number in soaking(range(1, WRITES + 1), else_=numbers):
         with running(PeopleServer()) as server:
             scene = filled(Scene(server, tmp_path / str(number)))
-            assert killed(lambda: push(scene), server, number, before_effect=before_effect)  # noqa: B023
-            push(scene, when="later")
+            fault(scene, number)
+            server.gates.clear()
+            server.rules.clear()
+            push(scene, when="run-2")
             assert server.snapshot() == after, number
-            # The run that was killed and the one that ended it are one.
-            undo(scene)
+            assert push(scene).changes == 0
+            runs = [path.name for path in (scene.out / "ana" / "push").glob("*.jsonl")]
+            # The run that was cut off and the one that ended it are one.
+            assert runs == ["run.jsonl"] or fault in (outage, refusal)
+            for _ in runs:
+                undo(scene)
             assert server.snapshot() == before, number
 
 
-@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("before_effect", [True, False])
 def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_path: Path) -> None:
-    number, comes_so_far = 1, True
+    number, comes_so_far = 1 if soaking(True, else_=before_effect) else 4, True
     while comes_so_far:
         with running(PeopleServer()) as server:
             scene = filled(Scene(server, tmp_path / str(number)))
             before = server.snapshot()
             run = push(scene).run
-            comes_so_far = killed(lambda: undo(scene), server, number, before_effect=before_effect)  # noqa: B023
+            comes_so_far = killed(server, lambda: undo(scene), Nth(number), before_effect=before_effect)  # noqa: B023
             if comes_so_far:
                 with pytest.raises(WrongUsage, match="End it first: undo run"):
                     push(scene)
                 undo(scene, run)
             assert server.snapshot() == before, number
-        number += soaking(1, else_=4)
+        number += soaking(1, else_=5)
     assert number > WRITES
 
 
@@ -197,50 +177,23 @@ def test_a_journal_whose_last_line_was_cut_short_still_takes_everything_back(sce
     assert scene.server.snapshot() == before
 
 
-def test_ctrl_c_ends_a_push_cleanly_and_the_next_goes_on(scene: Scene, tmp_path: Path) -> None:
-    _, after = calm(tmp_path)
-    stop = Stop()
-    scene.server.gates.append(Nth(3, lambda _: stop.request()))
-    cut = push(scene, stop=stop)
-    assert cut.stopped
-    assert scene.server.snapshot() != after
-    scene.server.gates.clear()
-    assert push(scene, when="later").run == cut.run
-    assert scene.server.snapshot() == after
-
-
 def test_what_somebody_changes_between_plan_and_request_is_left_to_them(scene: Scene) -> None:
     server = scene.server
 
-    def interfere(_: Request) -> None:
-        dora = server.add_person("Dora")
-        for face in server.faces:
-            if face.person is None:
-                face.person = dora
+    is_first = Nth(1)
 
-    server.gates.append(Nth(1, interfere))
+    def interfere(request: Request) -> None:
+        dora = server.add_person("Dora") if is_first(request) else None
+        for face in server.faces:
+            face.person = face.person or dora
+
+    server.gates.append(interfere)
     summary = push(scene)
     assert summary.made["changed_meanwhile"] == 1
     assert sum(server.holder(face.id) == "Dora" for face in server.faces) == 3
 
 
-def test_a_change_that_is_refused_costs_itself_only_and_is_tried_again(scene: Scene, tmp_path: Path) -> None:
-    before, after = calm(tmp_path)
-    scene.server.gates.append(lambda r: error(400) if r.method == "POST" and r.path == "/api/faces" else None)
-    summary = push(scene)
-    assert summary.failed == 2
-    assert all(reason == "the server refuses the request (400)" for _, reason in summary.failures)
-    scene.server.gates.clear()
-    assert push(scene, when="run-2").made == {"create_face": 2}
-    assert scene.server.snapshot() == after
-    undo(scene)
-    undo(scene)
-    assert scene.server.snapshot() == before
-
-
-def test_an_undo_of_which_a_part_is_refused_for_good_can_be_given_up_so_that_pushes_go_on(
-    scene: Scene,
-) -> None:
+def test_an_undo_that_is_partly_refused_for_good_can_be_given_up_so_that_pushes_go_on(scene: Scene) -> None:
     added = push(scene).made["create_face"]
     scene.server.gates.append(lambda r: error(400) if r.method == "DELETE" and "/faces/" in r.path else None)
     assert undo(scene).failed == added
@@ -260,9 +213,3 @@ def test_a_redirect_is_not_followed_and_another_host_never_sees_the_key(scene: S
         summary = push(scene)
         assert summary.failed
         assert other.requests == []
-
-
-def test_a_bad_key_ends_the_run_without_showing_it(scene: Scene) -> None:
-    with pytest.raises(WrongUsage) as caught:
-        push(scene, reach=replace(access(scene.server.url), api_key=f"{KEY}x"))
-    assert KEY not in str(caught.value)

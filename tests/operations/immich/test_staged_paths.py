@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from facesets.files import printable
 from facesets.operations.immich.staged_paths import (
     OWN_NAMES,
+    DigestSet,
     UniquePaths,
     is_thumbnail,
     safe_label,
@@ -79,6 +80,8 @@ def test_a_label_names_one_folder(text: str) -> None:
 def test_a_photos_folder_is_never_called_like_a_photo_or_like_a_file_of_ours() -> None:
     assert safe_path("a.jpg/b.jpg") == "a.jpg_/b.jpg"
     assert safe_path("Queue.json/b.jpg") == "Queue.json_/b.jpg"
+    assert safe_path("push/b.jpg") == "push_/b.jpg"
+    assert safe_path("push.lock/b.jpg") == "push.lock_/b.jpg"
 
 
 @pytest.mark.parametrize(
@@ -96,3 +99,21 @@ def test_a_photos_folder_is_never_called_like_a_photo_or_like_a_file_of_ours() -
 )
 def test_immichs_own_thumbnails_are_told_from_photos(path: str, verdict: bool) -> None:
     assert is_thumbnail(path) is verdict
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=[])), max_size=50))
+def test_a_set_of_digests_holds_what_was_added_and_nothing_else(texts: list[str]) -> None:
+    compact, plain = DigestSet(), set[str]()
+    for text in texts:
+        assert (text in compact) == (text in plain)
+        assert compact.add(text) == (text not in plain)
+        plain.add(text)
+    assert len(compact) == len(plain)
+
+
+def test_a_set_of_digests_stays_one_while_it_grows() -> None:
+    compact = DigestSet()
+    assert all(compact.add(str(n)) for n in range(5_000))
+    assert not any(compact.add(str(n)) for n in range(5_000))
+    assert all(str(n) in compact for n in range(5_000))
+    assert not any(str(n) in compact for n in range(5_000, 10_000))

@@ -5,34 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import made_faces
 from tests.fixtures.photo_library import Library as PhotoLibrary
-from tests.fixtures.photos import copy_photos
+from tests.fixtures.taking_in import Intake, into_cache
 
 from facesets.errors import WrongUsage
 from facesets.face_attributes import FaceAttributes
 from facesets.imaging.decode import Decoded
 from facesets.inference.attributes import Attributes, attribute_model
-from facesets.inference.describer import LocalDescriber
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.embed import embed
+from facesets.library_records import PhotosOfStage
 from facesets.operations.ingest.enrich import enrich
-from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
-from facesets.operations.ingest.stages import Photo, Stage, attributes_stage
+from facesets.operations.ingest.stages import Photo, attributes_stage
 from facesets.operations.library.findings import delete_findings
-from facesets.operations.options.index import IndexOptions
 from facesets.operations.options.results import EnrichOptions
-from facesets.operations.options.start import EmbedOptions
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.result import Result
-from facesets.sources.folders import FolderSource
-from facesets.sources.galleries import GallerySource
-from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 
@@ -43,32 +35,8 @@ def attributes(small_pack: Path) -> Attributes:
     return Attributes(model)
 
 
-@pytest.fixture
-def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
-    return copy_photos(lfw_photos[:5], tmp_path / "photos")
-
-
-def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> None:
-    index(
-        GallerySource([photos]),
-        Library(database),
-        LocalDescriber(embedder, None),
-        IndexOptions(),
-        stages=stages,
-        work=Work(),
-    )
-
-
-def into_cache(path: Path, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> Faces:
-    store = Cache(path)
-    with store.writing(embedder.settings):
-        embed(FolderSource(photos), store, embedder, EmbedOptions(), stages=stages, work=Work())
-    return Cache(path).load().faces
-
-
 def raw(database: Database) -> list[dict[str, float]]:
-    rows = database.run(lambda each: each.execute("SELECT raw FROM face_attributes ORDER BY face_id"))
-    return [row[0] for row in rows.fetchall()]
+    return [row for (row,) in rows(database, "SELECT raw FROM face_attributes ORDER BY face_id")]
 
 
 def same_ages(one: Faces, other: Faces) -> None:
@@ -81,65 +49,49 @@ def same_ages(one: Faces, other: Faces) -> None:
 
 
 def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
-    cached = into_cache(tmp_path / "faces.npz", photos, embedder, stage)
-    take_in(database, photos, embedder)
-    library = Library(database)
+    cached = into_cache(tmp_path / "faces.npz", photos, embedder, stage).faces
+    intake.take_in(photos)
+    library = intake.library
     assert library.load().faces.age is None
-    summary = run_stage(library, stage, StageRunOptions(), work=Work())
-    assert summary.completed == 5
+    assert intake.look(stage).completed == 5
     same_ages(library.load().faces, cached)
-    assert len(raw(database)) == len(cached)
-    assert set(raw(database)[0]) == {"female", "male", "age"}
+    assert len(raw(intake.database)) == len(cached)
+    assert set(raw(intake.database)[0]) == {"female", "male", "age"}
 
 
 def test_new_photos_have_age_and_sex_when_they_are_stored(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
-    take_in(database, photos, embedder, stage)
-    library = Library(database)
-    same_ages(library.load().faces, into_cache(tmp_path / "faces.npz", photos, embedder, stage))
-    sexes = database.run(
-        lambda each: each.execute(
-            """SELECT DISTINCT sex = CASE WHEN male >= 0.8 THEN 'M' WHEN male <= 0.2 THEN 'F' ELSE 'U' END
-                FROM face_detections"""
-        ).fetchall()
-    )
-    assert sexes == [(True,)]
-    again = run_stage(library, stage, StageRunOptions(), work=Work())
+    intake.take_in(photos, stage)
+    library = intake.library
+    same_ages(library.load().faces, into_cache(tmp_path / "faces.npz", photos, embedder, stage).faces)
+    sexes = """SELECT DISTINCT sex = CASE WHEN male >= 0.8 THEN 'M' WHEN male <= 0.2 THEN 'F' ELSE 'U' END
+        FROM face_detections"""
+    assert rows(intake.database, sexes) == [(True,)]
+    again = intake.look(stage)
     assert (again.completed, again.to_do) == (0, 0)
-    newer = run_stage(library, replace(stage, version="other"), StageRunOptions(dry_run=True), work=Work())
-    assert newer.to_do == 5
+    assert intake.look(replace(stage, version="other"), dry_run=True).to_do == 5
 
 
 def test_faces_that_are_found_again_without_the_stage_keep_their_age(
-    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
-    take_in(database, photos, embedder, attributes_stage(attributes))
-    library = Library(database)
+    intake.take_in(photos, attributes_stage(attributes))
+    library = intake.library
     before = library.load()
-    again = [
-        replace(image, faces=replace(image.faces, age=None, male=None), findings={})
-        for image in images_of(library)
-    ]
+    again = []
+    for each in library.pending(PhotosOfStage("scene", "1"), after=0, limit=100):
+        row = before.images.sha256.tolist().index(each.image.sha256.encode())
+        found = np.flatnonzero(before.faces.image == row)
+        faces = before.faces.take(found).with_image(np.zeros(len(found), np.int64))
+        again.append(replace(each.image, faces=replace(faces, age=None, male=None), findings={}))
+    assert len(again) == 5
     library.looking_for(embedder.settings, None).commit([], again)
     same_ages(library.load().faces, before.faces)
-
-
-def images_of(library: Library) -> list:  # type: ignore[type-arg]
-    from facesets.library_records import PhotosOfStage
-
-    collection = library.load()
-    by_sha = {sha.decode(): row for row, sha in enumerate(collection.images.sha256)}
-    found = []
-    for each in library.pending(PhotosOfStage("scene", "1"), after=0, limit=100):
-        rows = np.flatnonzero(collection.faces.image == by_sha[each.image.sha256])
-        faces = collection.faces.take(rows).with_image(np.zeros(len(rows), np.int64))
-        found.append(replace(each.image, faces=faces))
-    return found
 
 
 def enriched(
@@ -164,7 +116,8 @@ def test_a_cache_of_before_gets_age_and_sex_once_though_it_was_enriched(
     later = enriched(library, embedder, landmarks, attributes)
     assert (later.faces, later.aged, later.already) == (0, len(before), 0)
     after = library.store.load().faces
-    same_ages(after, into_cache(tmp_path / "new.npz", library.photos, embedder, attributes_stage(attributes)))
+    stage = attributes_stage(attributes)
+    same_ages(after, into_cache(tmp_path / "new.npz", library.photos, embedder, stage).faces)
     for name, column in before.columns().items():
         np.testing.assert_array_equal(column, getattr(after, name))
     assert enriched(library, embedder, landmarks, attributes).images == 0
@@ -208,19 +161,18 @@ def test_bodies_that_the_same_run_found_are_shown_in_pixels_of_the_reduced_pictu
 
 
 def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
-    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
-    take_in(database, photos, embedder, stage)
-    library = Library(database)
+    intake.take_in(photos, stage)
+    library = intake.library
     before = library.load().faces
     assert delete_findings(library, "attributes", dry_run=True).deleted == len(before)
     same_ages(library.load().faces, before)
     assert delete_findings(library, "attributes", dry_run=False).deleted == len(before)
     assert library.load().faces.age is None
-    assert raw(database) == []
+    assert raw(intake.database) == []
     with pytest.raises(WrongUsage, match="cannot be deleted"):
         delete_findings(library, "detection", dry_run=False)
-    again = run_stage(library, stage, StageRunOptions(), work=Work())
-    assert again.completed == 5
+    assert intake.look(stage).completed == 5
     same_ages(library.load().faces, before)

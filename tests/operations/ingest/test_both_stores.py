@@ -2,81 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.photos import copy_photos, wide_picture, with_orientation
+from tests.fixtures.taking_in import Intake, into_cache
 
 from facesets.file_records import FileRecord
-from facesets.inference.describer import LocalDescriber
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.interfaces import Progress
-from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import landmarks_stage
-from facesets.operations.ingest.index import index
-from facesets.operations.options.index import IndexOptions
-from facesets.operations.options.start import EmbedOptions
-from facesets.records import Collection, EnrichState
-from facesets.sources.folders import FolderSource
-from facesets.sources.galleries import GallerySource
+from facesets.records import EnrichState
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.work import SilentProgress, Work
 
 
-def into_cache(
-    photos: Path,
-    path: Path,
-    embedder: LocalEmbedder,
-    options: EmbedOptions,
-    landmarks: Landmarks | None = None,
-    progress: Progress | None = None,
-    clock: Callable[[], float] = lambda: 0.0,
-) -> Collection:
-    cache = Cache(path)
-    with cache.writing(embedder.settings):
-        embed(
-            FolderSource(photos),
-            cache,
-            embedder,
-            options,
-            stages=[landmarks_stage(landmarks)] if landmarks else [],
-            work=Work(progress=progress or SilentProgress()),
-            clock=clock,
-        )
-    return Cache(path).load()
-
-
-def into_library(
-    photos: Path,
-    database: Database,
-    embedder: LocalEmbedder,
-    options: IndexOptions,
-    landmarks: Landmarks | None = None,
-    progress: Progress | None = None,
-    clock: Callable[[], float] = lambda: 0.0,
-) -> Collection:
-    index(
-        GallerySource([photos]),
-        Library(database),
-        LocalDescriber(embedder, None),
-        options,
-        stages=[landmarks_stage(landmarks)] if landmarks else [],
-        work=Work(progress=progress or SilentProgress()),
-        clock=clock,
-    )
-    return Library(database).load()
-
-
-@pytest.fixture
-def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def photos(lfw_photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small photos, and a large one that lies on its side: 1000 × 4000 pixels upright."""
-    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
-    wide_picture(lfw_photos[2:4], 4000, 1000).rotate(90, expand=True).save(tmp_path / "upright.png")
-    with_orientation(tmp_path / "upright.png", photos / "large.jpg", 8)
+    folder = tmp_path_factory.mktemp("both")
+    photos = copy_photos(lfw_photos[:2], folder / "photos")
+    wide_picture(lfw_photos[2:4], 4000, 1000).rotate(90, expand=True).save(folder / "upright.bmp")
+    with_orientation(folder / "upright.bmp", photos / "large.jpg", 8)
     return photos
 
 
@@ -85,13 +36,13 @@ def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
     "fast", [pytest.param(False, marks=pytest.mark.slow), True], ids=["in full", "reduced"]
 )
 def test_both_keep_the_same_faces_landmarks_and_sizes(
-    database: Database, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
+    intake: Intake, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
 ) -> None:
-    landmarks = Landmarks(read_pack(pack_dir))
-    of_cache = EmbedOptions(fast_decode=fast, enrich=True)
-    cache = into_cache(photos, tmp_path / "c.npz", embedder, of_cache, landmarks)
-    of_library = IndexOptions(concurrency=1, fast_decode=fast, enrich=True)
-    library = into_library(photos, database, embedder, of_library, landmarks)
+    stage = landmarks_stage(Landmarks(read_pack(pack_dir)))
+    how: dict[str, Any] = {"fast_decode": fast, "enrich": True}
+    cache = into_cache(tmp_path / "c.npz", photos, embedder, stage, **how)
+    intake.take_in(photos, stage, concurrency=1, **how)
+    library = intake.library.load()
     for images in (cache.images, library.images):
         sizes = zip(images.width.tolist(), images.height.tolist(), strict=True)
         assert sorted(sizes) == [(250, 250), (250, 250), (1000, 4000)]
@@ -132,25 +83,25 @@ def test_what_a_kill_may_cost_is_bounded_in_time_too(
     if kind == "cache":
         path = tmp_path / "c.npz"
         watching = Watching(lambda: Cache(path).files())
-        into_cache(photos, path, embedder, EmbedOptions(), progress=watching, clock=lambda: watching.now)
+        into_cache(path, photos, embedder, work=Work(progress=watching), clock=lambda: watching.now)
     else:
-        database = request.getfixturevalue("database")
+        intake: Intake = request.getfixturevalue("intake")
         with opened(Database(request.getfixturevalue("library_url"))) as other:
             watching = Watching(lambda: Library(other).files())
-            options = IndexOptions(concurrency=1, flush_every_s=10)
-            into_library(photos, database, embedder, options, progress=watching, clock=lambda: watching.now)
+            how: dict[str, Any] = {"work": Work(progress=watching), "clock": lambda: watching.now}
+            intake.take_in(photos, concurrency=1, flush_every_s=10, **how)
     assert watching.seen == [0, 0, 0, 4, 4, 4, 7, 7]
 
 
 @pytest.mark.slow
 def test_both_refuse_pictures_that_are_larger_than_was_said(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     large = 250 * 250
-    cache = into_cache(photos, tmp_path / "c.npz", embedder, EmbedOptions(max_pixels=large))
-    library = into_library(photos, database, embedder, IndexOptions(concurrency=1, max_pixels=large))
-    for known in (cache, library):
+    cache = into_cache(tmp_path / "c.npz", photos, embedder, max_pixels=large)
+    intake.take_in(photos, concurrency=1, max_pixels=large)
+    for known in (cache, intake.library.load()):
         assert known.images.width.tolist() == [250, 250]
-    for files in (Cache(tmp_path / "c.npz").files(), Library(database).files()):
+    for files in (Cache(tmp_path / "c.npz").files(), intake.library.files()):
         reasons = [file.reason for file in files.values() if file.reason]
         assert reasons == ["4000×1000 pixels are more than 0.0625 million"]

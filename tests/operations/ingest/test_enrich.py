@@ -1,6 +1,10 @@
+"""Landmarks and poses for the faces of a cache, found again in its photos."""
+
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,23 +28,32 @@ def landmarks(landmark_pack: Path) -> Landmarks:
     return Landmarks(read_pack(landmark_pack))
 
 
-def run(
-    library: Library,
-    embedder: LocalEmbedder,
-    landmarks: Landmarks,
-    options: EnrichOptions | None = None,
-    stop: Stop | None = None,
-) -> Result:
-    store = library.store
-    with store.writing(embedder.settings):
-        return enrich(store, embedder, landmarks, options or EnrichOptions(), work=Work(stop=stop or Stop()))
+Run = Callable[..., Result]
 
 
-def test_every_face_gets_a_pose_and_says_where_it_comes_from(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
-) -> None:
+@pytest.fixture
+def run(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> Run:
+    """Enriches the library with the models that it was made with, or with another one."""
+
+    def work(
+        models: LocalEmbedder = embedder, *, norms: bool = False, stop: Stop | None = None, **options: Any
+    ) -> Result:
+        with library.store.writing(embedder.settings):
+            return enrich(
+                library.store,
+                models,
+                landmarks,
+                EnrichOptions(**options),
+                norms=norms,
+                work=Work(stop=stop or Stop()),
+            )
+
+    return work
+
+
+def test_every_face_gets_a_pose_and_says_where_it_comes_from(library: Library, run: Run) -> None:
     before = library.store.load()
-    summary = run(library, embedder, landmarks)
+    summary = run()
     after = library.store.load()
     assert summary.enriched == summary.faces == summary.pose_from_keypoints == len(before.faces)
     assert after.faces.pose is not None
@@ -54,38 +67,27 @@ def test_every_face_gets_a_pose_and_says_where_it_comes_from(
     assert after.face_ids() == before.face_ids()
     assert (after.faces.embedding == before.faces.embedding).all()
     assert after.images.paths == before.images.paths
-
-
-def test_a_second_run_has_nothing_to_do(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
-) -> None:
-    first = run(library, embedder, landmarks)
-    again = run(library, embedder, landmarks)
-    assert (again.images, again.faces, again.already) == (0, 0, first.faces)
+    # A second run has nothing to do.
+    again = run()
+    assert (again.images, again.faces, again.already) == (0, 0, summary.faces)
 
 
 @pytest.mark.slow
-def test_a_face_that_is_not_found_again_keeps_its_row_and_says_so(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks, pack_dir: Path
-) -> None:
+def test_a_face_that_is_not_found_again_keeps_its_row(library: Library, run: Run, pack_dir: Path) -> None:
     strict = LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.7)
-    store = library.store
-    before = store.load()
-    with store.writing(embedder.settings):
-        summary = enrich(store, strict, landmarks, EnrichOptions(), work=Work())
+    before = library.store.load()
+    summary = run(strict)
     after = library.store.load().faces
     assert after.enrich_state is not None
     assert len(after) == len(before.faces)
     lost = after.enrich_state == EnrichState.NOT_FOUND_AGAIN
     assert lost.sum() == summary.not_found_again > 0
     assert (after.det_score[lost] < 0.7).all()
-    found_now = run(library, embedder, landmarks, EnrichOptions(again=True))
+    found_now = run(again=True)
     assert found_now.enriched == lost.sum()
 
 
-def test_an_interrupted_run_is_continued(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
-) -> None:
+def test_an_interrupted_run_is_continued(library: Library, run: Run) -> None:
     class StopAfterFive(Stop):
         asked = 0
 
@@ -94,54 +96,50 @@ def test_an_interrupted_run_is_continued(
             self.asked += 1
             return self.asked > 5
 
-    part = run(library, embedder, landmarks, stop=StopAfterFive())
+    part = run(stop=StopAfterFive())
     assert part.stopped
     assert part.images == 5
-    rest = run(library, embedder, landmarks)
+    rest = run()
     assert rest.already == part.faces
     assert rest.faces + part.faces == len(library.store.load().faces)
 
 
-def test_a_photo_that_vanished_is_named_and_tried_again_later(
-    library: Library, tmp_path: Path, embedder: LocalEmbedder, landmarks: Landmarks
-) -> None:
+def test_a_photo_that_vanished_is_named_and_tried_again(library: Library, tmp_path: Path, run: Run) -> None:
     photo = library.photos / "two people.png"
     hidden = tmp_path / "hidden.png"
     shutil.move(photo, hidden)
     try:
-        summary = run(library, embedder, landmarks)
+        summary = run()
     finally:
         shutil.move(hidden, photo)
     assert [failure.path for failure in summary.failures] == [str(photo)]
-    assert run(library, embedder, landmarks).images == 1
+    assert run().images == 1
 
 
-def test_photos_that_are_unavailable_as_a_whole_are_one_refusal(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks, tmp_path: Path
-) -> None:
+def test_photos_that_are_all_unavailable_are_one_refusal(library: Library, run: Run, tmp_path: Path) -> None:
     unplugged = library.photos.rename(tmp_path / "unplugged")
     try:
         with pytest.raises(SourceGone, match="Is it mounted"):
-            run(library, embedder, landmarks)
+            run()
     finally:
         unplugged.rename(library.photos)
-    assert run(library, embedder, landmarks, EnrichOptions(dry_run=True)).already == 0
+    assert run(dry_run=True).already == 0
 
 
-def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> None:
+def test_a_dry_run_changes_nothing(library: Library, run: Run) -> None:
     before = library.cache.read_bytes()
-    summary = enrich(library.store, embedder, landmarks, EnrichOptions(dry_run=True), work=Work())
+    summary = run(dry_run=True)
     assert summary.faces == len(library.store.load().faces)
     assert library.cache.read_bytes() == before
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_missing(
-    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
+    library: Library, embedder: LocalEmbedder, run: Run
 ) -> None:
     store = library.store
     first = store.load()
-    run(library, embedder, landmarks)
+    run()
     found = first.faces.norm
     assert found is not None
     assert np.isfinite(found).all()
@@ -154,8 +152,7 @@ def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_
         store.commit([], [replace(each, faces=replace(each.faces, norm=None)) for each in records])
     lost = store.load().faces.norm
     assert lost is None or np.isnan(lost).all()
-    with store.writing(embedder.settings):
-        summary = enrich(store, embedder, landmarks, EnrichOptions(), norms=True, work=Work())
+    summary = run(norms=True)
     assert (summary.norms, summary.faces) == (len(found), 0)
     measured = store.load().faces.norm
     assert measured is not None

@@ -1,4 +1,4 @@
-"""Listing for the queue: in little memory, however many files there are."""
+"""Files are dealt out in order, so many at a time; and in little memory, however many there are."""
 
 import tracemalloc
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from facesets.operations.ingest.index_chunks import (
     hand_over_chunks,
     size_of_next,
 )
+from facesets.operations.ingest.intake import batches
 from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
@@ -48,10 +49,10 @@ def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, i
 
 @pytest.mark.slow
 def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: Path) -> None:
-    few, _, small = listed(database, tmp_path, 10_000)
-    many, handed, large = listed(database, tmp_path, 100_000)
-    assert (few.listed, many.listed, many.queued, handed) == (10_000, 100_000, 100_000, 100_000)
-    assert 100_000 / MOST_IN_CHUNK < many.chunks < 1.3 * 100_000 / MOST_IN_CHUNK
+    few, _, small = listed(database, tmp_path, 4_000)
+    many, handed, large = listed(database, tmp_path, 40_000)
+    assert (few.listed, many.listed, many.queued, handed) == (4_000, 40_000, 40_000, 40_000)
+    assert 40_000 / MOST_IN_CHUNK < many.chunks < 1.6 * 40_000 / MOST_IN_CHUNK
     assert large < 1.2 * small
     assert large < 20_000_000
 
@@ -65,3 +66,19 @@ def test_several_workers_have_work_to_the_end_however_few_the_photos_are() -> No
         assert sizes[-1] <= max(queued / 32, FEWEST_IN_CHUNK)
     assert sizes == sorted(sizes)
     assert sizes[-1] == MOST_IN_CHUNK
+
+
+def found(*megabytes: float) -> list[FoundFile]:
+    return [FoundFile(f"/{i}.jpg", int(size * 1e6), 0) for i, size in enumerate(megabytes)]
+
+
+def test_small_files_come_by_number() -> None:
+    files = found(*[0.1] * 10)
+    assert [len(batch) for batch in batches(files, 4)] == [4, 4, 2]
+    assert [file for batch in batches(files, 4) for file in batch] == files
+    assert list(batches([], 4)) == []
+
+
+def test_large_files_come_by_size() -> None:
+    assert [len(batch) for batch in batches(found(*[10] * 9), 64)] == [4, 4, 1]
+    assert [len(batch) for batch in batches(found(900, 1, 1, 40, 1), 64)] == [1, 3, 1]

@@ -4,33 +4,20 @@ import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.tagged_photos import CHANGED, OFFSET_CHANGED, exif
+from tests.fixtures.taking_in import Intake, into_cache
 
 from facesets.imaging.metadata.reader import READER_VERSION
-from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
-from facesets.operations.ingest.embed import embed
-from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage, metadata_stage
-from facesets.operations.options.index import IndexOptions
-from facesets.operations.options.start import EmbedOptions
 from facesets.records import Faces, ImageRecord, Images
-from facesets.sources.folders import FolderSource
-from facesets.sources.galleries import GallerySource
-from facesets.store.npz.cache import Cache
-from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
-from facesets.work import Work
 
 NOW = np.datetime64("2026-11-22T12:00:00")
-NO_TIME = np.datetime64("NaT", "s")
 
 
 def stage(*, trust_mtime: bool = False) -> Stage:
@@ -59,70 +46,51 @@ def taken(images: Images) -> dict[str, str]:
 
 @pytest.mark.parametrize("trust_mtime", [False, True])
 def test_both_stores_keep_when_photos_were_taken(
-    photos: Path, database: Database, embedder: LocalEmbedder, tmp_path: Path, trust_mtime: bool
+    photos: Path, intake: Intake, embedder: LocalEmbedder, tmp_path: Path, trust_mtime: bool
 ) -> None:
-    how: dict[str, Any] = {"stages": [stage(trust_mtime=trust_mtime)], "work": Work()}
-    cache = Cache(tmp_path / "c.npz")
-    with cache.writing(embedder.settings):
-        embed(FolderSource(photos), cache, embedder, EmbedOptions(), **how)
-    library = Library(database)
-    index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
+    metadata = stage(trust_mtime=trust_mtime)
+    cached = into_cache(tmp_path / "c.npz", photos, embedder, metadata)
+    intake.take_in(photos, metadata)
     local = datetime(2011, 12, 13, 14, 15, 16, tzinfo=UTC).astimezone().replace(tzinfo=None)
     expected = {
         "tagged.jpg": "2019-07-04T15:30:00",
         "IMG_20200102_030405.jpg": "2020-01-02T03:04:05",
         "silent.jpg": local.isoformat() if trust_mtime else "NaT",
     }
-    assert taken(Cache(tmp_path / "c.npz").load().images) == expected
-    assert taken(library.load().images) == expected
+    assert taken(cached.images) == taken(intake.library.load().images) == expected
 
 
-def test_what_was_read_is_the_finding_of_the_stage(photos: Path) -> None:
+def test_what_was_read_is_the_finding_of_the_stage_in_memory_or_from_the_file(photos: Path) -> None:
     image = ImageRecord("0" * 64, 1, 1, np.datetime64("1999-01-01", "s"), b"", Faces.empty(1))
-    looked = stage().look(Photo(str(photos / "tagged.jpg")), image)
+    path = photos / "tagged.jpg"
+    looked = stage().look(Photo(str(path)), image)
+    assert stage().look(Photo(str(path), path.read_bytes()), image).findings == looked.findings
     finding = looked.findings["metadata"]
     assert (finding.version, finding.reason) == (READER_VERSION, "")
     assert (finding.value.taken_from, finding.value.utc_offset_min) == ("DateTime", 120)
     assert looked.taken == np.datetime64("2019-07-04T15:30:00")
     assert np.isnat(stage().look(Photo(str(photos / "silent.jpg")), image).taken)
-
-
-def test_the_stage_reads_the_file_itself_where_nobody_did(photos: Path) -> None:
-    image = ImageRecord("0" * 64, 1, 1, NO_TIME, b"", Faces.empty(1))
-    path = photos / "tagged.jpg"
-    from_disk = stage().look(Photo(str(path)), image)
-    from_memory = stage().look(Photo(str(path), path.read_bytes()), image)
-    assert from_disk.findings == from_memory.findings
     with pytest.raises(FileNotFoundError):
         stage().look(Photo(str(photos / "gone.jpg")), image)
 
 
-def test_a_time_that_is_known_outlives_a_run_without_the_stage(
-    photos: Path, database: Database, embedder: LocalEmbedder
-) -> None:
-    library = Library(database)
-    how: dict[str, Any] = {"work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+def test_a_time_that_is_known_outlives_a_run_without_the_stage(photos: Path, intake: Intake) -> None:
+    library = intake.library
+    intake.take_in(photos, stage())
     before = taken(library.load().images)
-    database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    intake.database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
+    intake.take_in(photos)
     assert taken(library.load().images) == before
 
 
-def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_others(
-    photos: Path, database: Database, embedder: LocalEmbedder
-) -> None:
-    library = Library(database)
-
+def test_photos_that_are_moved_follow_names_that_say_when_and_no_others(photos: Path, intake: Intake) -> None:
     def index_again() -> dict[str, str]:
-        how: dict[str, Any] = {"stages": [stage()], "work": Work()}
-        index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
-        return taken(library.load().images)
+        intake.take_in(photos, stage())
+        return taken(intake.library.load().images)
 
     def told(content: bytes) -> tuple[str, str]:
         query = "SELECT sha256, taken_from, taken_text FROM photo_metadata JOIN images ON id = image_id"
-        found = {digest: (source, text) for digest, source, text in rows(database, query)}
+        found = {digest: (source, text) for digest, source, text in rows(intake.database, query)}
         return found[hashlib.sha256(content).hexdigest()]
 
     assert index_again()["silent.jpg"] == "NaT"
@@ -148,31 +116,22 @@ def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_othe
     assert told(silent) == ("file name", "2017-01-01 silent.jpg")
 
 
-def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
-    photos: Path, database: Database, embedder: LocalEmbedder
-) -> None:
-    library = Library(database)
-    how: dict[str, Any] = {"stages": [stage()], "work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+def test_a_photo_that_is_searched_again_as_it_is_moved_follows_its_name(photos: Path, intake: Intake) -> None:
+    intake.take_in(photos, stage())
     (photos / "2018-05-05 Beach").mkdir()
     (photos / "silent.jpg").rename(photos / "2018-05-05 Beach" / "silent.jpg")
     # As other models would have it, or a kill after the first search.
-    database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
-    assert taken(library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
+    intake.database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
+    intake.take_in(photos, stage())
+    assert taken(intake.library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
 
 
-def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
-    photos: Path, database: Database, embedder: LocalEmbedder
-) -> None:
+def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was(photos: Path, intake: Intake) -> None:
     silent = (photos / "silent.jpg").read_bytes()
     for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
         (photos / name).write_bytes(silent)
-    library = Library(database)
-    how: dict[str, Any] = {"work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+    library = intake.library
+    intake.take_in(photos, stage())
     assert "2018-05-05T00:00:00" in taken(library.load().images).values()
-    assert run_stage(library, stage(), StageRunOptions(force=True), **how).completed == 3
+    assert intake.look(stage(), force=True).completed == 3
     assert "2018-05-05T00:00:00" in taken(library.load().images).values()

@@ -95,7 +95,7 @@ def test_photos_without_a_file_count_nowhere_until_they_are_back(library: Librar
     assert replace(stats(library), megabytes=0) == replace(before, megabytes=0)
 
 
-def test_somebody_without_a_name_is_gone_with_all_photos_and_a_name_stays(
+def test_somebody_without_a_name_goes_with_all_photos_and_a_name_stays(
     library: Library, photos: Path
 ) -> None:
     gone = remove(photos, "ben-*.jpg") | remove(photos, "anna-*.jpg")
@@ -128,9 +128,7 @@ def test_a_photo_is_missing_when_its_last_copy_is(library: Library, photos: Path
     assert note_missing(library, GallerySource([photos])) == 1
 
 
-def test_a_host_with_other_paths_notes_what_is_missing_of_what_it_sees(
-    library: Library, tmp_path: Path
-) -> None:
+def test_a_host_with_other_paths_notes_what_is_missing_of_its_own(library: Library, tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     mapped = Library(library.database, paths=PathMap.of({"/mnt/photos": str(here)}))
     for number in range(2):
@@ -149,9 +147,7 @@ def test_a_host_with_other_paths_notes_what_is_missing_of_what_it_sees(
     assert note_missing(mapped, GallerySource([here])) == 0
 
 
-def test_a_photo_is_missing_once_no_path_leads_to_it_and_back_with_the_next(
-    library: Library, photos: Path
-) -> None:
+def test_a_photo_is_missing_once_no_path_leads_to_it_and_back_by_one(library: Library, photos: Path) -> None:
     library.forget_paths([str(photos / "anna-0.jpg")])
     assert stats(library).missing == 1
     assert shown(library)["Anna"] == (5, 5)

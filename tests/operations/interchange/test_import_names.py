@@ -1,17 +1,18 @@
 """Names of other programs in the library: on whose faces they come, and that nothing said here changes."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.library_people import cluster, heart_of, rows
+from tests.fixtures.named_photos import RATED
 from tests.fixtures.names_elsewhere import (
     LEFT,
     RIGHT,
     add_photo_file,
+    bring,
     contacts_xml,
     digikam_database,
     osxphotos_photo,
@@ -23,20 +24,12 @@ from tests.fixtures.xmp_packets import listed, packet_of, region, regions
 from facesets.errors import SourceGone, WrongUsage
 from facesets.formats.named_photos import Box
 from facesets.imaging.stored_frame import stored_box
-from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import (
-    FilesRead,
-    NamesFrom,
-    mapped,
-    named_photos,
-    read_places,
-)
+from facesets.operations.interchange.name_sources import NamesFrom, mapped, read_places
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.open_questions import open_questions, waiting
 from facesets.operations.people.review.questions import Question, next_questions
-from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
 from facesets.work import Work
@@ -44,23 +37,15 @@ from facesets.work import Work
 BY = "anna@home"
 
 
-def bring(
-    library: Library,
-    *sources: Path,
-    kind: NamesFrom = "auto",
-    places: Sequence[str] = (),
-    dry_run: bool = False,
-) -> Result:
-    read = FilesRead()
-    return import_names(
-        library,
-        named_photos(sources, kind, read),
-        read,
-        "names",
-        work=Work(by=BY),
-        places=read_places(places),
-        dry_run=dry_run,
-    )
+def with_a_face(library: Library, folder: Path, count: int) -> list[int]:
+    """The faces of so many photos with one each, `0.jpg` and on."""
+    return [add_photo_file(library, folder / f"{n}.jpg", [LEFT])[0] for n in range(count)]
+
+
+def say(folder: Path, *names: str) -> None:
+    """Sidecars that name the faces of such photos."""
+    for number, name in enumerate(names):
+        (folder / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
 
 
 def name_of(library: Library, face: int) -> str:
@@ -99,9 +84,7 @@ def mwg(*named: tuple[str, Box]) -> bytes:
     return packet_of(regions(*each))
 
 
-def test_names_of_picasa_come_on_the_faces_and_are_taken_back_as_one_step(
-    library: Library, tmp_path: Path
-) -> None:
+def test_names_of_picasa_come_on_faces_and_are_undone_as_one_step(library: Library, tmp_path: Path) -> None:
     anna, ben = add_photo_file(library, tmp_path / "a" / "IMG_1.jpg", [LEFT, RIGHT])
     ini = picasa_ini({"img_1.JPG": [(RIGHT, "0b"), (LEFT, "a")]}, {"a": "Anna Berg", "b": "Zoë"})
     (tmp_path / "a" / ".picasa.ini").write_text(ini, encoding="utf-8")
@@ -120,9 +103,13 @@ def test_names_of_picasa_come_on_the_faces_and_are_taken_back_as_one_step(
     assert name_of(library, anna) == "Anna Berg"
 
 
-def test_a_second_time_changes_nothing(library: Library, tmp_path: Path) -> None:
+def test_neither_a_dry_run_nor_a_second_time_changes_anything(library: Library, tmp_path: Path) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
     (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT), ("Nobody here", (0.9, 0.9, 0.95, 0.95))))
+    nothing = everything(library)
+    tried = bring(library, tmp_path, dry_run=True)
+    assert (tried.named, tried.dry_run, tried.step) == (1, True, None)
+    assert everything(library) == nothing
     bring(library, tmp_path)
     before = everything(library), rows(library.database, "SELECT count(*) FROM steps")
     again = bring(library, tmp_path)
@@ -130,18 +117,7 @@ def test_a_second_time_changes_nothing(library: Library, tmp_path: Path) -> None
     assert (everything(library), rows(library.database, "SELECT count(*) FROM steps")) == before
 
 
-def test_a_dry_run_says_the_same_and_stores_nothing(library: Library, tmp_path: Path) -> None:
-    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
-    (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
-    before = everything(library)
-    found = bring(library, tmp_path, dry_run=True)
-    assert (found.named, found.dry_run, found.step) == (1, True, None)
-    assert everything(library) == before
-
-
-def test_places_in_stored_pictures_are_found_whichever_way_the_photo_was_held(
-    library: Library, tmp_path: Path
-) -> None:
+def test_places_are_found_whichever_way_the_photo_was_held(library: Library, tmp_path: Path) -> None:
     faces = {}
     for turned in range(1, 9):
         path = tmp_path / f"{turned}.jpg"
@@ -160,22 +136,19 @@ def test_places_in_stored_pictures_are_found_whichever_way_the_photo_was_held(
 
 
 def test_names_in_another_case_or_form_are_of_one_person(library: Library, tmp_path: Path) -> None:
-    first, second, third = (add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3))
-    for number, name in enumerate(("Zoë Berg", "zoe\u0308  berg", "ZOË BERG")):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    faces = with_a_face(library, tmp_path, 3)
+    say(tmp_path, "Zoë Berg", "zoe\u0308  berg", "ZOË BERG")
     found = bring(library, tmp_path)
     assert (found.people, found.named) == (1, 3)
-    assert {name_of(library, each) for each in (first, second, third)} == {"Zoë Berg"}
+    assert {name_of(library, each) for each in faces} == {"Zoë Berg"}
 
 
 def test_names_that_the_server_takes_for_one_are_of_one_person(library: Library, tmp_path: Path) -> None:
     names = ("İrem", "irem", "IREM", "ǅ", "ǆ", "ẞ", "ss")
-    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(len(names))]
-    for number, name in enumerate(names[:5]):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    faces = with_a_face(library, tmp_path, len(names))
+    say(tmp_path, *names[:5])
     assert bring(library, tmp_path).named == 5
-    for number, name in enumerate(names):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    say(tmp_path, *names)
     bring(library, tmp_path)
     assert all(name_of(library, face) for face in faces)
     assert bring(library, tmp_path).step is None
@@ -195,24 +168,20 @@ def photos_of_anna(library: Library, folder: Path, count: int) -> list[int]:
     ]
 
 
-def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
-    library: Library, tmp_path: Path
-) -> None:
+def test_whoever_a_run_found_gets_the_name_and_keeps_other_faces(library: Library, tmp_path: Path) -> None:
     faces = photos_of_anna(library, tmp_path, 6)
     cluster(library, method="components", threshold=0.5)
-    for number in range(2):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    say(tmp_path, "Anna", "Anna")
     found = bring(library, tmp_path)
     assert (found.new_people, found.named) == (1, 2)
     assert {name_of(library, face) for face in faces} == {"Anna"}
 
 
 def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Library, tmp_path: Path) -> None:
-    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3)]
+    faces = with_a_face(library, tmp_path, 3)
     for face in faces:
         naming.name(library.database, str(face), "Ben", into=True, face=True, by=BY)
-    for number in range(3):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    say(tmp_path, "Anna", "Anna", "Anna")
     found = bring(library, tmp_path)
     assert (found.named, found.asked) == (0, 3)
     assert found.also_called == ["Anna: 3 faces of Ben here"]
@@ -239,9 +208,7 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     assert imports(library) == []
 
 
-def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_asked_about(
-    library: Library, tmp_path: Path
-) -> None:
+def test_a_name_is_replaced_by_its_own_program_alone(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     sidecar = tmp_path / "1.jpg.xmp"
     sidecar.write_bytes(mwg(("Anna", LEFT)))
@@ -262,22 +229,15 @@ def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_
     assert (bring(library, tmp_path).asked, name_of(library, face)) == (2, "Dora")
 
 
-def test_a_sidecar_without_names_does_not_hide_another_that_has_some(
-    library: Library, tmp_path: Path
+@pytest.mark.parametrize(("content", "empty"), [(RATED, 0), (b"", 1)], ids=["without names", "empty"])
+def test_a_sidecar_that_names_nobody_does_not_hide_another_that_does(
+    library: Library, tmp_path: Path, content: bytes, empty: int
 ) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
-    (tmp_path / "1.jpg.xmp").write_bytes(packet_of("", ' xmp:Rating="4"'))
-    (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
-    assert bring(library, tmp_path).named == 1
-    assert name_of(library, face) == "Anna"
-
-
-def test_an_empty_sidecar_hides_no_names_and_is_told_of(library: Library, tmp_path: Path) -> None:
-    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
-    (tmp_path / "1.jpg.xmp").write_bytes(b"")
+    (tmp_path / "1.jpg.xmp").write_bytes(content)
     (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
     summary = bring(library, tmp_path)
-    assert (summary.named, summary.failed, summary.empty) == (1, [], 1)
+    assert (summary.named, summary.failed, summary.empty) == (1, [], empty)
     assert name_of(library, face) == "Anna"
 
 
@@ -300,9 +260,7 @@ def test_paths_of_another_machine_are_whole_paths_here(given: str, path: str, he
     assert mapped(path, read_places([given])) == here
 
 
-def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(
-    library: Library, tmp_path: Path
-) -> None:
+def test_places_without_a_face_and_names_of_whole_photos_are_listed(library: Library, tmp_path: Path) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
     (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", (0.4, 0.7, 0.5, 0.9))))
     add_photo_file(library, tmp_path / "2.jpg", [LEFT, RIGHT])
@@ -327,7 +285,7 @@ def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(
     assert [each.name for each in library.database.run(unmatched_names)] == ["Ben", "Carla"]
 
 
-def test_a_name_of_a_whole_photo_is_the_one_face_that_resembles_the_others_of_that_name(
+def test_a_name_of_a_whole_photo_is_the_face_that_is_like_its_others(
     library: Library, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
@@ -355,20 +313,16 @@ def test_digikam_s_database_is_read_and_its_folders_found_here(library: Library,
         for turned in (1, 6)
     ]
     elsewhere = add_photo_file(library, tmp_path / "moved" / "unique.jpg", [LEFT, RIGHT])
-    photos = [
+    photos: list[dict[str, Any]] = [
         {
             "name": f"{turned}.jpg",
-            "size": 5,
             "orientation": turned,
-            "width": 60,
-            "height": 40,
             "people": [(f"Anna {turned}", np.multiply(LEFT, size * 2)), ("Whole", None)],
         }
         for turned, size in ((1, (60, 40)), (6, (40, 60)))
     ]
     size = (tmp_path / "moved" / "unique.jpg").stat().st_size
-    people = [("Ben", np.multiply(RIGHT, (60, 40) * 2))]
-    photos.append({**photos[0], "name": "unique.jpg", "size": size, "people": people})
+    photos.append({"name": "unique.jpg", "size": size, "people": [("Ben", np.multiply(RIGHT, (60, 40) * 2))]})
     photos.append({**photos[0], "name": "gone.jpg"})
     digikam_database(tmp_path / "digikam4.db", Path("/home/old/Pictures"), photos)
     found = bring(library, tmp_path / "digikam4.db", places=[f"/home/old/Pictures={tmp_path / 'here'}"])
@@ -411,9 +365,7 @@ def test_copies_of_photos_elsewhere_are_known_by_their_content(library: Library,
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "\ud800", "\U0010fe80", "/" * 5000, "x" * 9000, "", "\x1b[2J"])
-def test_paths_and_names_of_files_that_none_can_have_are_not_here(
-    library: Library, tmp_path: Path, odd: str
-) -> None:
+def test_paths_that_no_file_can_have_are_not_here(library: Library, tmp_path: Path, odd: str) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     photos = [
         osxphotos_photo(odd, 60, 40, {"Anna": LEFT}, original_filename=odd, original_filesize=2**62 - 1),
@@ -426,9 +378,7 @@ def test_paths_and_names_of_files_that_none_can_have_are_not_here(
     assert name_of(library, face) in ("", "Ben")
 
 
-def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
-    library: Library, tmp_path: Path
-) -> None:
+def test_contacts_without_a_name_are_counted_until_a_list_has_them(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "photos" / "1.jpg", [LEFT])
     ini = picasa_ini({"1.jpg": [(LEFT, "00ab")]}, {}, own=False)
     (tmp_path / "photos" / ".picasa.ini").write_text(ini)
@@ -438,10 +388,10 @@ def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
     assert (found.nameless, name_of(library, face)) == (0, "Anna")
 
 
-def test_names_that_nobody_can_have_and_broken_files_are_told_and_the_rest_arrives(
+def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
     library: Library, tmp_path: Path
 ) -> None:
-    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(4)]
+    faces = with_a_face(library, tmp_path, 4)
     people = [{"name": name} for name in ("Evil\x1b[2J", "nobody", "Anna\ud800", "x" * 300)]
     (tmp_path / "0.jpg.json").write_text(json.dumps({"people": people}))
     (tmp_path / "1.jpg.xmp").write_bytes(b"<x:xmpmeta")
@@ -495,10 +445,9 @@ def test_whoever_is_forgotten_is_in_no_name_of_another_program(library: Library,
 
 
 def test_what_was_said_through_other_faces_stands(library: Library, tmp_path: Path) -> None:
-    first, second = (add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(2))
+    first, second = with_a_face(library, tmp_path, 2)
     correcting.different(library.database, str(first), str(second), faces=True, by=BY)
-    for number in range(2):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    say(tmp_path, "Anna", "Anna")
     found = bring(library, tmp_path)
     assert (found.named, found.asked) == (1, 1)
     assert [name_of(library, first), name_of(library, second)] == ["Anna", ""]
@@ -514,64 +463,54 @@ def test_people_of_keywords_count_only_where_they_have_no_place(library: Library
     assert name_of(library, face) == "Anna"
 
 
-def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
-    faces = photos_of_anna(library, tmp_path, 8)
+def guessed_to_be_anna(library: Library, folder: Path) -> list[int]:
+    """Eight faces of somebody whom a run found, and who was given a name."""
+    faces = photos_of_anna(library, folder, 8)
     cluster(library, method="components", threshold=0.5)
-    person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
-        0
-    ]
-    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
-    guessed = rows(
-        library.database,
-        "SELECT id FROM face_detections f WHERE NOT EXISTS (SELECT FROM said_faces s WHERE s.face_id = f.id)",
+    ((person,),) = rows(
+        library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}"
     )
-    assert guessed
+    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
+    assert len(said_of(library)) < 8
+    return faces
+
+
+def said_of(library: Library) -> set[int]:
+    """The faces of whom a human said who they are."""
+    return {face for (face,) in rows(library.database, "SELECT face_id FROM said_faces")}
+
+
+def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+    guessed_to_be_anna(library, tmp_path)
+    before = said_of(library)
     # As `export-xmp` writes it: whoever is Anna here.
-    for number in range(8):
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    say(tmp_path, *["Anna"] * 8)
     found = bring(library, tmp_path)
     assert (found.named, found.known) == (0, 8)
-    ids = [face for (face,) in guessed]
-    assert rows(library.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({str(ids)[1:-1]})") == [
-        (0,)
-    ]
+    assert said_of(library) == before
 
 
 def test_what_digikam_took_from_our_sidecars_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "2019" / "summer"
-    faces = photos_of_anna(library, folder, 8)
-    cluster(library, method="components", threshold=0.5)
-    person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
-        0
-    ]
-    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
-    said = "SELECT face_id FROM said_faces ORDER BY 1"
-    before = rows(library.database, said)
+    faces = guessed_to_be_anna(library, folder)
+    before = said_of(library)
     ours = np.multiply(LEFT, (60, 40) * 2)
+    # Half of them as digiKam draws them itself.
     photos = [
-        {
-            "name": f"{n}.jpg",
-            "size": 5,
-            "orientation": 1,
-            "width": 60,
-            "height": 40,
-            # Half of them as digiKam draws them itself.
-            "people": [("Anna", ours + (0.4 if n % 2 else [-4, -3, 4, 1]))],
-        }
+        {"name": f"{n}.jpg", "people": [("Anna", ours + (0.4 if n % 2 else [-4, -3, 4, 1]))]}
         for n in range(8)
     ]
     digikam_database(tmp_path / "digikam4.db", tmp_path, photos)
     found = bring(library, tmp_path / "digikam4.db")
-    drawn = {(face,) for face in faces[::2]}
-    assert (found.named, found.known) == (len(drawn - set(before)), 8 - len(drawn - set(before)))
-    assert set(rows(library.database, said)) == {*before, *drawn}
+    new = set(faces[::2]) - before
+    assert (found.named, found.known) == (len(new), 8 - len(new))
+    assert said_of(library) == before | new
 
 
 def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Library, tmp_path: Path) -> None:
-    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3)]
-    for number, face in enumerate(faces):
+    for face in with_a_face(library, tmp_path, 3):
         naming.name(library.database, str(face), "Anna", into=True, face=True, by=BY)
-        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna Berg", LEFT)))
+    say(tmp_path, *["Anna Berg"] * 3)
     assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces of Anna here"]
     correcting.merge(library.database, ["Anna Berg"], "Anna", drop_names=False, by=BY)
     assert imports(library) == []
@@ -583,8 +522,7 @@ def test_a_folder_with_digikam_s_database_is_read_as_a_whole(library: Library, t
     left, right = add_photo_file(library, tmp_path / "2019" / "summer" / "1.jpg", [LEFT, RIGHT])
     (tmp_path / "2019" / "summer" / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
     people = [("Anna B.", np.multiply(LEFT, (60, 40) * 2)), ("Ben", np.multiply(RIGHT, (60, 40) * 2))]
-    photo = {"name": "1.jpg", "size": 5, "orientation": 1, "width": 60, "height": 40, "people": people}
-    digikam_database(tmp_path / "digikam4.db", tmp_path, [photo])
+    digikam_database(tmp_path / "digikam4.db", tmp_path, [{"name": "1.jpg", "people": people}])
     found = bring(library, tmp_path)
     # Of two names the sidecar's counts, and the other is asked about.
     assert (found.named, found.asked) == (2, 1)

@@ -9,17 +9,13 @@ from typing import Any
 import pytest
 from lxml import etree
 from tests.fixtures.library_people import rows
-from tests.fixtures.named_photos import add, names, picture, sidecar
+from tests.fixtures.named_photos import add, export, names, shown, sidecar, undo
 from tests.fixtures.xmp_packets import listed, packet_of
 
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import undo_xmp as undoing
-from facesets.operations.interchange.export_xmp import export_xmp
-from facesets.operations.interchange.undo_xmp import undo_xmp
-from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
-from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.work import Work
 
@@ -31,20 +27,10 @@ THEIRS = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
 def photos(library: Library, tmp_path: Path) -> Path:
     """Three photos of Anna with sidecars, that of the first one with something of others in it."""
     folder = tmp_path / "photos"
-    folder.mkdir()
-    for name, colour in (("a", "teal"), ("b", "red"), ("c", "lime")):
-        add(library, picture(folder / f"{name}.jpg", colour=colour), "Anna")
-    sidecar(folder / "a.jpg").write_bytes(THEIRS)
+    for name, theirs in (("a", THEIRS), ("b", b""), ("c", b"")):
+        shown(library, folder / f"{name}.jpg", "Anna", beside=theirs)
     assert export(library).run
     return folder
-
-
-def export(library: Library, *who: str, **options: Any) -> Result:
-    return export_xmp(library, who, ExportXmpOptions(**options), work=Work())
-
-
-def undo(library: Library) -> None:
-    undo_xmp(library.database, "last", work=Work())
 
 
 def plain(packet: bytes) -> str:
@@ -113,9 +99,7 @@ def test_a_disk_that_is_not_there_and_folders_that_were_not_asked_for_stay_known
     assert export(library).left_behind == 2
 
 
-def test_a_photo_that_moved_without_its_sidecar_gets_a_new_one(
-    library: Library, photos: Path, tmp_path: Path
-) -> None:
+def test_a_photo_moved_without_its_sidecar_gets_one(library: Library, photos: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved" / "b.jpg"
     moved.parent.mkdir()
     shutil.move(photos / "b.jpg", moved)
@@ -143,7 +127,7 @@ def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
 def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: Path, tmp_path: Path) -> None:
     one, copy = photos / "D.JPG", tmp_path / "copies" / "D.JPG"
     short = one.with_suffix(".xmp")
-    add(library, picture(one, colour="navy"), "Anna")
+    shown(library, one, "Anna")
     short.write_bytes(THEIRS)
     assert export(library).changed == 1
     # Of the same photo, written last.
@@ -171,11 +155,11 @@ def test_a_converted_photo_is_named_again_in_the_sidecar_that_both_had(
 ) -> None:
     first, converted = photos / "d.jpg", photos / "d.jpeg"
     short = first.with_suffix(".xmp")
-    add(library, picture(first, colour="navy"), "Anna")
+    shown(library, first, "Anna")
     short.write_bytes(THEIRS)
     export(library)
     go(library, [first])
-    add(library, picture(converted, colour="black"), "Anna")
+    shown(library, converted, "Anna")
     assert export(library).left_behind == 1
     assert export(library).changed == 1
     assert names(short) == ["Anna", "Carl"]
@@ -223,10 +207,9 @@ def test_forgetting_that_was_cut_off_tells_of_them_again(library: Library, photo
 def test_large_sidecars_are_in_memory_a_few_at_a_time(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(40):
-        photo = picture(photos / f"{number}.jpg", colour=f"#{number:02}0000")
-        add(library, photo, "Anna")
-        sidecar(photo).write_bytes(packet_of(f"<own:a>{'x' * 50_000}</own:a>"))
+    large = packet_of(f"<own:a>{'x' * 50_000}</own:a>")
+    for number in range(20):
+        shown(library, photos / f"{number}.jpg", "Anna", beside=large)
     held: list[int] = []
     announce = exporting._Export._announce
 
@@ -237,8 +220,8 @@ def test_large_sidecars_are_in_memory_a_few_at_a_time(
     monkeypatch.setattr(exporting._Export, "_announce", weigh)
     monkeypatch.setattr(exporting, "MOST_HELD", 400_000)
     done = export(library)
-    assert (done.changed, done.unchanged) == (40, 3)
+    assert (done.changed, done.unchanged) == (20, 3)
     # Each thread may hold one more than fits.
     assert max(held) <= 400_000 + (exporting.THREADS + 1) * 110_000
     monkeypatch.setattr(undoing, "MOST_HELD", 200)
-    assert undo_xmp(library.database, "last", work=Work()).restored == 40
+    assert undo(library).restored == 20

@@ -8,10 +8,8 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, who_is
 
 from facesets.ages import AgeRange
-from facesets.errors import WrongUsage
 from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import ImageHit, search_photos
-from facesets.operations.options.library import age_range
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.store.postgres.connection import Database
@@ -49,13 +47,10 @@ def years(library: Library, who: str, youngest: int, oldest: int) -> list[int]:
     return sorted(int(hit.taken[:4]) for hit in shown(library, who, youngest, oldest))
 
 
-def test_many_faces_together_say_how_old_somebody_is_on_each_photo(library: Library) -> None:
+def test_many_faces_together_say_how_old_somebody_is_and_of_few_each_its_own_age(library: Library) -> None:
     assert years(library, "Anna", 5, 8) == [1990, 1991, 1992, 1993]
     assert years(library, "Anna", 12, 12) == [1997]
     assert years(library, "Anna", 20, 30) == []
-
-
-def test_of_few_faces_each_says_its_own_age(library: Library) -> None:
     assert years(library, "Ben", 35, 50) == [1991, 1992]
 
 
@@ -75,9 +70,7 @@ def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
 
 
 @pytest.mark.parametrize("who", [["Anna"], []])
-def test_nobody_is_of_an_age_on_a_photo_of_the_months_before_the_birth(
-    library: Library, who: list[str]
-) -> None:
+def test_nobody_is_of_an_age_on_a_photo_of_before_the_birth(library: Library, who: list[str]) -> None:
     set_birth(library.database, "Anna", Birth(day=date(1991, 1, 5)), by=BY, today=date(2024, 1, 1))
     asked = filter_of(library, people_meant(library, who), ages=AgeRange(0, 0))
     assert [hit.taken[:4] for hit in search_photos(library, asked, 50)] == ["1991"]
@@ -101,14 +94,3 @@ def test_an_age_is_that_of_the_birth_to_the_end_of_its_year(library: Library, bi
         for oldest in (youngest, youngest + 1):
             right = [year for year in range(1990, 1998) if youngest <= year - born < oldest + 1]
             assert years(library, "Anna", youngest, oldest) == right
-
-
-@pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])
-def test_ages_are_given_in_full_years(text: str, ages: tuple[int, int]) -> None:
-    assert age_range("--age", text) == AgeRange(*ages)
-
-
-@pytest.mark.parametrize("text", ["", "old", "8-5", "5.5", "-3", "5-", "1000"])
-def test_what_is_no_age_is_refused(text: str) -> None:
-    with pytest.raises(WrongUsage, match="--age"):
-        age_range("--age", text)

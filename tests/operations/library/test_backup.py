@@ -52,6 +52,9 @@ OTHERS = """
     CREATE INDEX mine ON public.images (width)"""
 
 
+LATER = f"INSERT INTO schema_migrations (number, name, checksum) VALUES ({TODAY + 1}, 'more', '')"
+
+
 @pytest.fixture(scope="module")
 def template(server: Server) -> Iterator[str]:
     """A library with people, names and changes, and a queue."""
@@ -146,28 +149,27 @@ def _install_earlier_queue(database: Database) -> None:
         install(database, Shipped(now.steps[0][1], now.steps[:count], now.ours[: count - 1][:1]))
 
 
-def test_what_others_keep_in_the_database_survives(library_url: str, tmp_path: Path) -> None:
+def test_what_others_keep_in_the_database_survives_and_comes_along(
+    library_url: str, empty_url: str, tmp_path: Path
+) -> None:
     _execute(library_url, OTHERS)
     path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
     _execute(library_url, "INSERT INTO images_of_others (mood) VALUES ('sad'); DELETE FROM person_names")
-    restore(library_url, path, replace=True, dry_run=False)
-    assert _rows(library_url, NAMES) == names
+    settings = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
+    with opened(Database(library_url)) as database:
+        before = rows(database, settings)
+        database.run_alone(restoring.restore, path, MIGRATIONS, "it", replace=True)
+        assert rows(database, settings) == before
+        assert rows(database, NAMES) == names
+        _take_back_that_fay_has_a_name(database)
     assert _rows(library_url, "SELECT id, mood::text FROM images_of_others") == [(1, "glad"), (2, "sad")]
-    assert _rows(library_url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
     assert _rows(library_url, "SELECT indexdef FROM pg_indexes WHERE indexname IN ('mine', 'by_mood')") == [
         ("CREATE INDEX by_mood ON public.images_of_others USING btree (mood)",),
         ("CREATE INDEX mine ON public.images USING btree (width)",),
     ]
-    with opened(Database(library_url)) as database:
-        _take_back_that_fay_has_a_name(database)
-
-
-def test_a_backup_with_what_others_kept_fills_a_database_of_its_own_with_it(
-    library_url: str, empty_url: str, tmp_path: Path
-) -> None:
-    _execute(library_url, OTHERS)
-    assert restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False).left_out == []
-    assert _rows(empty_url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
+    assert restore(empty_url, path, replace=False, dry_run=False).left_out == []
+    for url in (library_url, empty_url):
+        assert _rows(url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
 
 
 def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_way(
@@ -211,9 +213,10 @@ def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
         ),
         ("CREATE VIEW todo AS SELECT * FROM queue.procrastinate_jobs", "view todo depends on table"),
         ("CREATE TABLE mine (s queue.procrastinate_job_status)", "column s of table mine depends on type"),
+        (LATER, r"made by a later facesets .*more.*Upgrade"),
     ],
 )
-def test_an_object_of_others_that_needs_the_library_is_named_and_nothing_changes(
+def test_what_forbids_to_replace_a_library_is_named_and_nothing_changes(
     library_url: str, backed_up: Path, statement: str, said: str
 ) -> None:
     _execute(library_url, statement)
@@ -284,7 +287,7 @@ def test_a_library_that_the_search_path_does_not_find_is_not_left_for_a_new_one(
     assert _rows(there, NAMES) == _rows(home, NAMES)
 
 
-def test_a_backup_that_is_cut_off_changes_nothing(library_url: str, tmp_path: Path) -> None:
+def test_a_backup_cut_off_or_of_a_later_pg_dump_changes_nothing(library_url: str, tmp_path: Path) -> None:
     _execute(
         library_url,
         """INSERT INTO galleries (path, description)
@@ -293,10 +296,14 @@ def test_a_backup_that_is_cut_off_changes_nothing(library_url: str, tmp_path: Pa
     )
     path = _backup(library_url, tmp_path)
     whole = path.read_bytes()
-    # In the table of contents, and in the rows of a table.
-    for kept in (0.02, 0.5):
-        path.write_bytes(whole[: int(len(whole) * kept)])
-        with unchanged(library_url, NAMES), pytest.raises(DamagedFile, match="incomplete or damaged"):
+    damaged = "incomplete or damaged"
+    for content, error, said in (
+        (whole[: int(len(whole) * 0.02)], DamagedFile, damaged),  # In the table of contents.
+        (whole[: int(len(whole) * 0.5)], DamagedFile, damaged),  # In the rows of a table.
+        (whole[:6] + b"\x63" + whole[7:], WrongUsage, "later pg_dump"),
+    ):
+        path.write_bytes(content)
+        with unchanged(library_url, NAMES), pytest.raises(error, match=said):
             restore(library_url, path, replace=True, dry_run=False)
 
 
@@ -316,28 +323,14 @@ def test_what_goes_wrong_at_the_very_end_changes_nothing(
         database.run_alone(restoring.restore, backed_up, migrations, "it", replace=True)
 
 
-def test_a_later_program_s_backup_and_library_are_refused(
-    library_url: str, empty_url: str, backed_up: Path, tmp_path: Path
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_later_program_s_backup_is_refused(
+    library_url: str, empty_url: str, tmp_path: Path, dry_run: bool
 ) -> None:
-    later = f"INSERT INTO schema_migrations (number, name, checksum) VALUES ({TODAY + 1}, 'more', '')"
-    _execute(library_url, later)
-    with (
-        unchanged(library_url, NAMES),
-        pytest.raises(WrongUsage, match=r"made by a later facesets .*more.*Upgrade"),
-    ):
-        restore(library_url, backed_up, replace=True, dry_run=False)
+    _execute(library_url, LATER)
     path = _backup(library_url, tmp_path)
-    for dry_run in (True, False):
-        with pytest.raises(WrongUsage, match=r"library.backup was made by a later facesets"):
-            restore(empty_url, path, replace=False, dry_run=dry_run)
-
-
-def test_the_session_has_the_same_settings_afterwards(library_url: str, backed_up: Path) -> None:
-    query = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
-    with opened(Database(library_url)) as database:
-        before = rows(database, query)
-        database.run_alone(restoring.restore, backed_up, MIGRATIONS, "it", replace=True)
-        assert rows(database, query) == before
+    with pytest.raises(WrongUsage, match=r"library.backup was made by a later facesets"):
+        restore(empty_url, path, replace=False, dry_run=dry_run)
 
 
 def test_while_somebody_works_on_the_library_nothing_changes(
@@ -358,7 +351,7 @@ def test_while_somebody_works_on_the_library_nothing_changes(
     again()
 
 
-def test_what_a_newer_server_notes_of_each_column_is_left_out(
+def test_what_a_newer_server_notes_of_columns_is_left_out(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(library_url) as connection:
@@ -396,12 +389,3 @@ def test_without_the_queue_s_part_of_the_program_the_queue_comes_back_as_it_was(
         restore(url, backed_up, replace=replace, dry_run=False)
         with opened(Database(url)) as database:
             assert database.run(is_made)
-
-
-def test_the_file_of_a_later_pg_dump_says_what_to_install(
-    library_url: str, backed_up: Path, tmp_path: Path
-) -> None:
-    content, later = backed_up.read_bytes(), tmp_path / "later.backup"
-    later.write_bytes(content[:6] + b"\x63" + content[7:])
-    with unchanged(library_url, NAMES), pytest.raises(WrongUsage, match="later pg_dump"):
-        restore(library_url, later, replace=True, dry_run=False)

@@ -1,9 +1,10 @@
 """Whatever photos are asked for, and in whichever way they are found, they are those a plain look finds."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import product
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
@@ -17,16 +18,26 @@ from tests.fixtures.made_metadata import with_metadata
 from tests.fixtures.soak import soaking
 
 from facesets.ages import AgeRange
+from facesets.errors import NotFound, WrongUsage
 from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.library_records import ClipRow
+from facesets.operations.library.photo_search import (
+    filter_of,
+    people_meant,
+    photos_like,
+    photos_of,
+    photos_of_words,
+)
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
-from facesets.records import ClipModel
+from facesets.records import ClipModel, Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
 from facesets.store.postgres.photos import descriptions, search
 from facesets.store.postgres.photos.filter import AskedTag, Dates, PhotoFilter
+from facesets.store.postgres.photos.metadata import Camera, ensure_cameras
 from facesets.store.postgres.photos.search import FoundPhoto, count_photos, find_photos, photos_near
 from facesets.store.postgres.photos.vector_index import build_index
 
@@ -235,14 +246,22 @@ def combinations() -> list[Asked]:
 _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
+def latest_first(found: Iterable[int]) -> list[int]:
+    return sorted(found, key=lambda number: (KNOWN[number].taken or _LAST, number), reverse=True)
+
+
+def of(who: set[str], dates: Dates | None = None) -> list[int]:
+    """The photos of all of these people, of these dates."""
+    asked = Asked(tuple(who), dates or Dates(), None, "", False, False, False, None)
+    return latest_first(number for number, known in enumerate(KNOWN) if fits(known, asked))
+
+
 @pytest.mark.soak
 def test_all_conditions_hold_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descriptions, "MOST_RANKED", PHOTOS // 8)
 
     def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
-        latest = sorted(right, reverse=True)
-        if not meant.open:
-            latest.sort(key=lambda number: KNOWN[number].taken or _LAST, reverse=True)
+        latest = sorted(right, reverse=True) if meant.open else latest_first(right)
         for offset, limit in ((0, 100), (1, 3)):
             found = find_photos(connection, meant, offset=offset, limit=limit)
             assert numbers(found) == latest[offset : offset + limit], asked
@@ -269,7 +288,7 @@ def test_all_conditions_hold_for_what_is_similar(
         database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
     monkeypatch.setattr(search, "MOST_COMPARED", compared)
     if gives_up:
-        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0)
+        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0.1)
 
     def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
         (row,) = clip_models(connection)
@@ -342,3 +361,85 @@ def filter_for(
         "bicycle" if asked.words else "",
         asked.ages,
     )
+
+
+def test_pages_of_people_follow_each_other_and_tell_how_many_there_are(database: Database) -> None:
+    library, right = Library(database), of({"Anna", "Ben"})
+    people = people_meant(library, ["anna", "Anna", "Ben"])
+    assert [each.names for each in people] == [["Anna"], ["Ben"]], "each is meant once"
+    asked = filter_of(library, people)
+    pages = [photos_of(library, asked, offset=offset, limit=5) for offset in range(0, len(right), 5)]
+    assert [number for page in pages for number in numbers(page.photos)] == right
+    assert {page.total for page in pages} == {len(right)}
+    with pytest.raises(NotFound, match="Nobody is called Zoe"):
+        people_meant(library, ["Zoe"])
+
+
+def test_cameras_are_called_by_some_of_their_words_in_any_case_of_any_alphabet(database: Database) -> None:
+    nikon = Camera("NIKON CORPORATION", "NIKON D90", "18-105mm")
+    canon, other = Camera("Canon", "Canon EOS 80D", "18-105mm"), Camera("Optik Süß")
+    known = database.run(ensure_cameras, {nikon, canon, other})
+    for text, camera in (("D90 nikon 18-105", nikon), ("canon 80d", canon), ("SÜSS optik", other)):
+        assert filter_of(Library(database), camera=text).cameras == (known[camera],)
+    for nobodys in ("Pentax", "Nikon Canon"):
+        with pytest.raises(NotFound, match=f"camera or lens is called {nobodys}"):
+            filter_of(Library(database), camera=nobodys)
+
+
+def test_photos_like_one_come_nearest_first_without_itself(database: Database) -> None:
+    library, one = Library(database), next(number for number, known in enumerate(KNOWN) if has_file(known))
+    digest = made_image(f"photo {one}").sha256
+    others = [number for number in of(set()) if number != one]
+    others.sort(key=lambda number: abs(KNOWN[number].vector - KNOWN[one].vector))
+    found = photos_like(library, digest, PhotoFilter(), offset=0, limit=3)
+    assert (numbers(found.photos), found.total) == (others[:3], len(others))
+    near = Near(48.0, 11.0, 20)
+    nearby = photos_like(library, digest, PhotoFilter(near=near), offset=0, limit=9).photos
+    assert nearby
+    for photo in nearby:
+        place = KNOWN[numbers([photo])[0]].place
+        assert place is not None
+        assert photo.distance_km == pytest.approx(km((near.latitude, near.longitude), place), abs=0.1)
+    with pytest.raises(NotFound, match="no such photo"):
+        photos_like(library, "00" * 32, PhotoFilter(), offset=0, limit=3)
+    its_own = f"WHERE image_id = (SELECT id FROM images WHERE sha256 = '{digest}')"
+    for some, said in ((its_own, "has no embedding"), ("", "has an embedding yet")):
+        rows(database, f"DELETE FROM image_embeddings {some} RETURNING 1")
+        with pytest.raises(WrongUsage, match=said):
+            photos_like(library, digest, PhotoFilter(), offset=0, limit=3)
+
+
+def test_words_find_the_photos_nearest_to_their_vector(database: Database) -> None:
+    asked, until = [], Dates(None, date(2020, 1, 9))
+
+    def encode(words: str) -> tuple[ClipRow, Float32]:
+        asked.append(words)
+        return database.run(clip_models)[0], np.array([-1, 0], np.float32)
+
+    found = photos_of_words(Library(database), encode, "snow", PhotoFilter(dates=until), offset=1, limit=2)
+    right = sorted(of(set(), until), key=lambda number: -KNOWN[number].vector)
+    assert (asked, numbers(found.photos), found.total) == (["snow"], right[1:3], len(right))
+
+
+def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(database: Database) -> None:
+    # Three thousand photos of before, without files.
+    rows(
+        database,
+        """INSERT INTO images (sha256, width, height, taken, fingerprint, missing_since)
+            SELECT encode(sha256(n::text::bytea), 'hex'), 10, 10,
+                timestamp '2000-01-01' + n * interval '1 day', '', now() FROM generate_series(1, 3000) n
+            RETURNING id""",
+    )
+    until, since = Dates(None, date(2020, 1, 10)), Dates(date(2000, 1, 1), date(2020, 1, 10))
+    there = len(of(set(), until))
+    for most in (3, there, 100, 10_000):
+        for dates in (since, until):
+            counted = database.run(partial(count_photos, asked=PhotoFilter(dates=dates), most=most))
+            assert counted == min(most, there)
+    rows(
+        database,
+        """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)
+            SELECT '/' || sha256, 1, 1, sha256, id FROM images WHERE fingerprint = '' RETURNING 1""",
+    )
+    assert database.run(partial(count_photos, asked=PhotoFilter(dates=since), most=1000)) == 1000
+    assert database.run(partial(count_photos, asked=PhotoFilter(), most=9000)) == 3000 + len(of(set()))

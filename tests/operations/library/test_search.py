@@ -1,18 +1,27 @@
-"""Search in the library: by face, person and date, exactly or by the index."""
+"""Search in the library by face, person and date, exactly or by the index, and how that is built."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
+from psycopg import errors, sql
+from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.program import run
+from tests.fixtures.recording_progress import RecordingProgress
+from tests.fixtures.waiting import wait_for
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.imaging.encode import png_bytes
+from facesets.machine import processors
 from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import (
     FaceSearch,
@@ -30,18 +39,26 @@ from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos import search
 from facesets.store.postgres.photos.filter import Dates, PhotoFilter
-from facesets.store.postgres.photos.search import photos_near
+from facesets.store.postgres.photos.search import face_vectors, photos_near
+from facesets.store.postgres.photos.vector_index import Vectors, has_index
+from facesets.store.postgres.server.configuration import start_settings
 from facesets.work import SilentProgress
+
+PHOTOS = 40
+FACES = 2 * PHOTOS
 
 
 @pytest.fixture
 def library(database: Database) -> Library:
-    """Forty images with two faces each, a day apart."""
+    """Images with two faces each, a day apart, whose table is looked through by several processes."""
     images = [made_image(f"i{n}", 2, f"2020-01-{n + 1:02d}T12:00:00") for n in range(30)]
-    images += [made_image(f"undated{n}", 2) for n in range(10)]
+    images += [made_image(f"undated{n}", 2) for n in range(PHOTOS - 30)]
     filled = Library(database)
     with filled.writing(SETTINGS):
         filled.commit([made_file(f"/{image.sha256}.jpg", image) for image in images], images)
+    database.run(
+        lambda connection: connection.execute("ALTER TABLE face_embeddings SET (parallel_workers = 64)")
+    )
     return filled
 
 
@@ -49,116 +66,77 @@ def shows(library: Library, who: str, limit: int) -> list[ImageHit]:
     return search_photos(library, filter_of(library, people_meant(library, [who])), limit)
 
 
-def test_the_most_similar_faces_come_first_with_and_without_the_index(library: Library) -> None:
+def test_the_most_similar_faces_of_any_dates_come_first_with_and_without_index(library: Library) -> None:
     collection = library.load()
     query = collection.faces.embedding[7]
     similarity = np.sort(collection.faces.embedding @ query)[::-1][:5]
-    for prepare in (None, partial(build_index, progress=SilentProgress()), drop_index):
-        if prepare is not None:
-            prepare(library)
+    build = partial(build_index, progress=SilentProgress())
+    # An index that is there already gives way.
+    for prepare in ((), (build,), (build,), (drop_index,)):
+        for step in prepare:
+            step(library)
         hits = similar_faces(library, query, PhotoFilter(), 5)
         np.testing.assert_allclose([hit.cosine_similarity for hit in hits], similarity, atol=1e-6)
         assert hits[0].path == collection.images.paths[collection.faces.image[7]][0]
+        # With their ends, and without the undated.
+        dates = Dates(date(2020, 1, 3), date(2020, 1, 4))
+        hits = similar_faces(library, query, PhotoFilter(dates=dates), 50)
+        assert sorted(hit.taken[:10] for hit in hits) == ["2020-01-03"] * 2 + ["2020-01-04"] * 2
 
 
-def test_building_the_index_again_replaces_it(library: Library) -> None:
-    build_index(library, SilentProgress())
-    build_index(library, SilentProgress())
-    assert len(similar_faces(library, library.load().faces.embedding[0], PhotoFilter(), 3)) == 3
-
-
-def test_dates_include_their_ends_and_leave_out_the_undated(library: Library) -> None:
-    query = library.load().faces.embedding[0]
-    hits = similar_faces(library, query, PhotoFilter(dates=Dates(date(2020, 1, 3), date(2020, 1, 4))), 50)
-    assert {hit.taken[:10] for hit in hits} == {"2020-01-03", "2020-01-04"}
-    assert len(hits) == 4
-
-
-def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, library_url: str) -> None:
-    with psycopg.connect(library_url) as connection:
-        connection.execute("INSERT INTO persons DEFAULT VALUES")
-        connection.execute("INSERT INTO person_names (person_id, name) SELECT id, 'Anna' FROM persons")
-        connection.execute(
-            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
-        )
-    assert [hit.taken[:10] for hit in shows(library, "ANNA", 10)] == [
-        "2020-01-03",
-        "2020-01-02",
-    ]
+def test_somebody_is_found_by_name_in_any_case_and_by_the_number_that_is_printed(library: Library) -> None:
+    rows(
+        library.database,
+        """WITH made AS (INSERT INTO persons DEFAULT VALUES RETURNING id)
+            UPDATE face_detections SET person_id = made.id FROM made WHERE image_id IN (2, 3) RETURNING 1""",
+    )
+    (hit,) = similar_faces(library, library.load().faces.embedding[2], PhotoFilter(), 1)
+    for number in (hit.person, hit.person[:8]):
+        assert [found.name for found in shows(library, number, 10)] == [hit.person] * 2
+    rows(
+        library.database,
+        "INSERT INTO person_names (person_id, name) SELECT id, 'Anna' FROM persons RETURNING 1",
+    )
+    assert [found.taken[:10] for found in shows(library, "ANNA", 10)] == ["2020-01-03", "2020-01-02"]
     with pytest.raises(WrongUsage, match="called Bob"):
         shows(library, "Bob", 10)
 
 
-def test_a_path_is_printed_where_the_photo_is(library: Library, library_url: str, tmp_path: Path) -> None:
-    images = [made_image("i2", 2, "2020-01-03T12:00:00")]
+def test_a_path_is_printed_where_the_photo_is(library: Library, tmp_path: Path) -> None:
+    image = made_image("i2", 2, "2020-01-03T12:00:00")
     with library.writing(SETTINGS):
-        library.commit([made_file(str(tmp_path / "there.jpg"), images[0])], [])
-    with psycopg.connect(library_url) as connection:
-        connection.execute("INSERT INTO persons DEFAULT VALUES")
-        connection.execute("INSERT INTO person_names (person_id, name) SELECT id, 'Anna' FROM persons")
-        connection.execute(
-            """UPDATE face_detections SET person_id = (SELECT id FROM persons)
-                WHERE image_id = (SELECT id FROM images WHERE sha256 = %s)""",
-            (images[0].sha256,),
-        )
+        library.commit([made_file(str(tmp_path / "there.jpg"), image)], [])
 
     def found() -> list[str]:
-        vector = images[0].faces.embedding[0]
-        (photo,) = shows(library, "Anna", 1)
-        (face,) = similar_faces(library, vector, PhotoFilter(), 1)
-        return [photo.path, face.path]
+        photo = search_photos(library, PhotoFilter(dates=Dates(date(2020, 1, 3), date(2020, 1, 3))), 2)
+        (face,) = similar_faces(library, image.faces.embedding[0], PhotoFilter(), 1)
+        return [*(each.path for each in photo), face.path]
 
-    assert found() == [f"/{images[0].sha256}.jpg"] * 2
+    assert found() == [f"/{image.sha256}.jpg"] * 2
     (tmp_path / "there.jpg").touch()
     assert found() == [str(tmp_path / "there.jpg")] * 2
 
 
-def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
-    library: Library, library_url: str
-) -> None:
-    with psycopg.connect(library_url) as connection:
-        connection.execute("INSERT INTO persons DEFAULT VALUES")
-        connection.execute(
-            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
-        )
-    collection = library.load()
-    (hit,) = similar_faces(library, collection.faces.embedding[2], PhotoFilter(), 1)
-    for number in (hit.person, hit.person[:8]):
-        assert [found.name for found in shows(library, number, 10)] == [hit.person] * 2
-
-
 @dataclass(frozen=True)
 class Finding:
-    """An embedder that finds one face on every photo."""
+    """An embedder that finds the same faces on every photo."""
 
-    face: Faces
+    faces: Faces
     settings: CacheSettings = SETTINGS
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
-        return [self.face for _ in pictures]
+        return [self.faces for _ in pictures]
 
 
-def test_a_photo_finds_the_faces_like_the_one_on_it_and_never_those_of_another_recogniser(
+def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_librarys_recogniser(
     library: Library, tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.png"
     photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
     collection = library.load()
-    finding = Finding(collection.faces.take(np.array([7])))
-    (hit,) = search_by_face(library, finding, str(photo), PhotoFilter(), 1).faces
-    assert hit.path == collection.images.paths[collection.faces.image[7]][0]
-    other = replace(finding, settings=replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
-    with pytest.raises(RecogniserMismatch, match="Search with pack made"):
-        search_by_face(library, other, str(photo), PhotoFilter(), 1)
-
-
-def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Library, tmp_path: Path) -> None:
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
-    collection = library.load()
-    rows = np.array([7, 30])
+    asked = np.array([7, 30])
     boxes = np.array([[0, 0, 40, 50], [100, 0, 180, 90]], np.float32)
-    faces = replace(collection.faces.take(rows), box=boxes, face_short=np.array([40, 80], np.float32))
+    faces = replace(collection.faces.take(asked), box=boxes, face_short=np.array([40, 80], np.float32))
 
     def faces_like(which: Which | None = None, least: float | None = None) -> FaceSearch:
         return search_by_face(
@@ -180,6 +158,9 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Librar
     assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
     with pytest.raises(WrongUsage, match="no face in that box"):
         faces_like(Which(box=(500, 500, 510, 510)))
+    other = Finding(faces, replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
+    with pytest.raises(RecogniserMismatch, match="Search with pack made"):
+        search_by_face(library, other, str(photo), PhotoFilter(), 1)
 
 
 COUNT = 320
@@ -208,47 +189,27 @@ def embedded(database: Database, vectors: Float32) -> Library:
     return filled
 
 
-def similar(library: Library, query: Float32, asked: PhotoFilter, limit: int) -> list[int]:
+def similar(library: Library, query: Float32, limit: int) -> list[int]:
     """The numbers of the images that are found."""
     (row,) = library.clip_models()
-    hits = similar_images(library, row, query, asked, limit)
+    hits = similar_images(library, row, query, PhotoFilter(), limit)
     assert [hit.cosine_similarity for hit in hits] == sorted(
         (hit.cosine_similarity for hit in hits), reverse=True
     )
     return [int(hit.path.strip("/").removesuffix(".jpg")) for hit in hits]
 
 
-def test_the_most_similar_images_come_first_with_and_without_the_index(
+def test_the_most_similar_images_come_first_with_or_without_index(
     embedded: Library, vectors: Float32
 ) -> None:
+    (row,) = embedded.clip_models()
     exact = np.argsort(-(vectors @ vectors[3]))[:8].tolist()
-    assert similar(embedded, vectors[3], PhotoFilter(), 8) == exact
+    assert similar(embedded, vectors[3], 8) == exact
     drop_index(embedded)
-    assert similar(embedded, vectors[3], PhotoFilter(), 8) == exact
-
-
-def test_days_with_few_images_are_searched_exactly_however_far_their_images_are(
-    embedded: Library, vectors: Float32
-) -> None:
-    farthest = int(np.argmin(vectors @ vectors[0]))
-    day = date(2020, 1, 1).fromordinal(date(2020, 1, 1).toordinal() + farthest)
-    assert similar(embedded, vectors[0], PhotoFilter(dates=Dates(day, day)), 5) == [farthest]
-
-
-@pytest.mark.parametrize("most", [0, 50, search.MOST_COMPARED])
-def test_however_many_fit_those_found_are_those_that_comparing_all_finds(
-    embedded: Library, vectors: Float32, monkeypatch: pytest.MonkeyPatch, most: int
-) -> None:
-    monkeypatch.setattr(search, "MOST_COMPARED", most)
-    similarity = vectors @ vectors[0]
-    for prepare in (None, drop_index):
-        if prepare is not None:
-            prepare(embedded)
-        for count in (0, 1, 3, 30, 150, COUNT - 30):
-            first = date(2020, 1, 1) + timedelta(days=30)
-            dates = Dates(first, first + timedelta(days=count - 1)) if count else Dates(date(2030, 1, 1))
-            best = sorted(range(30, 30 + count), key=lambda number: -similarity[number])[:10]
-            assert similar(embedded, vectors[0], PhotoFilter(dates=dates), 10) == best, (prepare, count)
+    assert not wants_index(embedded, row), "few images are compared soon enough"
+    assert similar(embedded, vectors[3], 8) == exact
+    with pytest.raises(RecogniserMismatch, match="24"):
+        similar_images(embedded, row, np.ones(5, np.float32), PhotoFilter(), 1)
 
 
 def test_where_many_fit_only_what_the_index_proposes_is_compared(
@@ -293,24 +254,6 @@ _READ = """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_us
     WHERE relname = '{}'"""
 
 
-def test_images_whose_files_are_gone_do_not_crowd_out_the_others(embedded: Library, vectors: Float32) -> None:
-    order = np.argsort(-(vectors @ vectors[9])).tolist()
-    embedded.forget_paths([f"/{n}.jpg" for n in order[:280]])
-    assert similar(embedded, vectors[9], PhotoFilter(), 10) == order[280:290]
-
-
-def test_a_vector_of_another_length_is_refused(embedded: Library) -> None:
-    (row,) = embedded.clip_models()
-    with pytest.raises(RecogniserMismatch, match="24"):
-        similar_images(embedded, row, np.ones(5, np.float32), PhotoFilter(), 1)
-
-
-def test_a_small_library_wants_no_index(embedded: Library) -> None:
-    (row,) = embedded.clip_models()
-    drop_index(embedded)
-    assert not wants_index(embedded, row)
-
-
 def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later(
     embedded: Library, database: Database
 ) -> None:
@@ -324,3 +267,113 @@ def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later
     assert len(later.load().faces) == 2
     assert later.lacking(image.sha256)[1] == Wanted(faces=False, clip=False)
     assert later.lacking("00" * 32) == (False, Wanted(faces=True, clip=True))
+
+
+def face_vectors_of(library: Library) -> Vectors:
+    return library.database.run(lambda connection: face_vectors(library.require_detector(connection)))
+
+
+@contextmanager
+def remarks(database: Database) -> Iterator[list[str]]:
+    """What the server says in passing within the block."""
+    said: list[str] = []
+
+    def listen(connection: Connection) -> None:
+        connection.add_notice_handler(lambda each: said.append(each.message_primary or ""))
+        connection.execute("SET client_min_messages = debug1")
+
+    database.run_alone(listen)
+    yield said
+    database.run_alone(lambda connection: connection.execute("SET client_min_messages = warning"))
+
+
+def said_of_build(library: Library, said: list[str]) -> list[str]:
+    """What the server says while the index is built."""
+    said.clear()
+    build_index(library, SilentProgress())
+    return said
+
+
+def test_as_many_processes_build_it_as_the_server_lets_work_on_one_statement(library: Library) -> None:
+    library.database.run_alone(lambda connection: connection.execute("SET max_parallel_workers = 3"))
+    with remarks(library.database) as said:
+        # Other tests on the same server may have its workers for a moment.
+        wait_for(lambda: "using 2 parallel workers" in said_of_build(library, said))
+    library.database.run_alone(lambda connection: connection.execute("SET max_parallel_workers = 0"))
+    with remarks(library.database) as said:
+        build_index(library, SilentProgress())
+    assert [line for line in said if "parallel workers" in line] == []
+    assert library.database.run(lambda connection: has_index(connection, face_vectors_of(library)))
+
+
+def test_the_embedded_server_lets_all_processors_work() -> None:
+    given = dict(setting.removeprefix("-c").split("=") for setting in start_settings())
+    assert int(given["max_parallel_workers"]) == processors()
+    assert int(given["max_worker_processes"]) > processors()
+
+
+def test_one_process_builds_it_where_several_lack_shared_memory(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.database.run_alone(lambda connection: connection.execute("SET max_parallel_workers = 3"))
+    real = psycopg.Connection.execute
+
+    def execute(self: Connection, query: Any, *rest: Any) -> Any:
+        several = self.scalar("SHOW max_parallel_maintenance_workers") != "0"
+        if several and isinstance(query, sql.Composed) and "CREATE INDEX" in query.as_string():
+            # What a server says whose /dev/shm is full, which takes a container of its own to bring about.
+            raise errors.DiskFull("could not resize shared memory segment")
+        return real(self, query, *rest)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", execute)
+    progress = RecordingProgress()
+    build_index(library, progress)
+    assert library.database.run(lambda connection: has_index(connection, face_vectors_of(library)))
+    (line,) = progress.lines
+    assert "shared memory" in line
+
+
+def test_progress_follows_what_the_server_says_of_the_build(
+    library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.library.search_index._LOOKS_EVERY_S", 0.01)
+    progress = RecordingProgress()
+    builder = threading.Thread(target=lambda: build_index(library, progress))
+    with psycopg.connect(library_url) as older:
+        # A build ends by waiting for those who may see the table as it was before.
+        older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT count(*) FROM face_embeddings")
+        builder.start()
+        wait_for(lambda: len(progress.stages) > 1)
+        assert progress.stages == [("Indexing faces", FACES), ("Checking the index of faces", None)]
+        assert progress.done == FACES
+    builder.join()
+
+
+def test_it_is_built_where_there_is_no_second_connection_to_follow_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.library.search_index._LOOKS_EVERY_S", 0.0)
+    database = library.database
+    monkeypatch.setattr(database, "_text", "postgresql://nobody@127.0.0.1:1/none")
+    progress = RecordingProgress()
+    build_index(library, progress)
+    assert database.run(lambda connection: has_index(connection, face_vectors_of(library)))
+    assert (progress.stages, progress.done, progress.lines) == (
+        [("Indexing faces", FACES)],
+        FACES,
+        [],
+    )
+
+
+@pytest.mark.usefixtures("library")
+def test_a_log_has_progress_only_where_it_is_asked_for(library_url: str) -> None:
+    def written(*words: str) -> tuple[int, str, str]:
+        result = run("db", "index", *words, "--database", library_url)
+        return result.status, result.out, result.err
+
+    assert written() == (0, "The index is built.\n", "")
+    assert written("-q") == (0, "", "")
+    status, _, log = written("-v")
+    assert status == 0
+    assert f"{FACES}/{FACES} (" in log

@@ -1,6 +1,5 @@
 """Categories of tags as a file: what ships, what is written is read again, and what is wrong is named."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -99,9 +98,7 @@ def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
         ('["rain", "snow"]', "{rain = 3}", "rain is no list of texts"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_in_a_sentence(
-    tmp_path: Path, old: str, new: str, said: str
-) -> None:
+def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
     with pytest.raises(WrongUsage, match=said) as refused:
         read(tmp_path, GOOD.replace(old, new))
@@ -127,7 +124,3 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'x = "\xe9"')
     with pytest.raises(WrongUsage, match="is not TOML"):
         read_tag_file(tmp_path / "latin.toml")
-
-
-def test_what_is_written_is_toml_of_one_table_a_category() -> None:
-    assert list(tomllib.loads(as_toml(shipped_categories()))) == [each.name for each in shipped_categories()]

@@ -1,6 +1,8 @@
-"""Tags of photos: colours as a network sees them whose answers are known, and what makes them again."""
+"""Tags of photos and faces: colours seen by a network whose answers are known, and what makes them again."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +11,31 @@ from PIL import Image
 from scipy.special import softmax
 from tests.fixtures.clip import COLOURS, MEAN, STD, make_clip
 from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_faces
+from tests.fixtures.photos import copy_photos
 
 from facesets.assembly.describing import Asked
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tags import run_tags
 from facesets.cli import console
 from facesets.errors import NotFound, WrongUsage
+from facesets.file_records import FileRecord
+from facesets.imaging.decode import decode
 from facesets.inference import clip_text
 from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
+from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions
+from facesets.operations.ingest.tag_stages import face_crop
 from facesets.operations.library.photo_search import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tags import list_tags, set_tags, tags_called
 from facesets.operations.options.index import IndexOptions
+from facesets.records import Faces, ImageRecord
 from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
@@ -55,8 +64,7 @@ words = ["red", "yellow"]
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    path = make_clip(tmp_path / "root" / "clip" / "tiny")
-    return scaled(path)
+    return scaled(make_clip(tmp_path / "root" / "clip" / "tiny"))
 
 
 def scaled(path: Path) -> Path:
@@ -87,16 +95,30 @@ def set_to(library: Library, tmp_path: Path, text: str, *, only: bool = True) ->
     set_tags(library, file, only=only)
 
 
-def take_in(library: Library, photos: Path, pack: Path, names: tuple[str, ...] = ("scene",)) -> None:
-    describer = LocalDescriber(None, ClipVisual(read_clip(pack)))
+def take_in(
+    library: Library,
+    photos: Path,
+    pack: Path,
+    names: tuple[str, ...] = ("scene",),
+    embedder: LocalEmbedder | None = None,
+) -> None:
+    describer = LocalDescriber(embedder, ClipVisual(read_clip(pack)))
     models = StageModels(library=library, describer=describer, clip_pack=str(pack))
     made = stages_of_run(names, models, load(), console, Work())
     index(GallerySource([photos]), library, describer, IndexOptions(), stages=made, work=Work())
 
 
-def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
+@pytest.fixture
+def tagged(library: Library, photos: Path, pack: Path) -> Library:
+    take_in(library, photos, pack)
+    return library
+
+
+def run(
+    library: Library, pack: Path, options: StageRunOptions | None = None, *, stage: str = "scene"
+) -> Result:
     asked = Asked(clip_pack=str(pack), provider="cpu")
-    return run_tags("scene", library, load(), asked, options or StageRunOptions(), Work())
+    return run_tags(stage, library, load(), asked, options or StageRunOptions(), Work())
 
 
 def tags(library: Library) -> dict[str, dict[str, float]]:
@@ -111,41 +133,37 @@ def tags(library: Library) -> dict[str, dict[str, float]]:
     return found
 
 
-def cosine(photo: str, word: str) -> float:
+def confidences(colour: tuple[int, int, int], *words: str) -> dict[str, float]:
     """By hand: the mean of a plain photo is its colour, and the network keeps angles between colours."""
-    seen = (np.array(PHOTOS[photo]) / 255 - MEAN) / STD
-    return float(seen @ COLOURS[word] / np.linalg.norm(seen) / np.linalg.norm(COLOURS[word]))
+    seen = (np.array(colour) / 255 - MEAN) / STD
+    cosines = [seen @ COLOURS[word] / np.linalg.norm(seen) / np.linalg.norm(COLOURS[word]) for word in words]
+    return dict(zip(words, softmax(SCALE * np.array(cosines)), strict=True))
 
 
-def test_a_red_picture_gets_the_tag_red_with_the_confidence_by_hand(
-    library: Library, photos: Path, pack: Path
-) -> None:
-    take_in(library, photos, pack)
-    found = tags(library)
+def test_a_photo_gets_the_tags_of_its_colour_with_confidence(tagged: Library) -> None:
+    found = tags(tagged)
     for photo in ("red", "green", "blue"):
-        words = ["red", "green", "blue", "yellow"]
-        exact = softmax([SCALE * cosine(photo, word) for word in words])
+        exact = confidences(PHOTOS[photo], "red", "green", "blue", "yellow")
         (colour,) = [name for name in found[photo] if name.startswith("colour:")]
         assert colour == f"colour:{photo}"
-        assert found[photo][colour] == pytest.approx(exact[words.index(photo)], abs=2e-3)
-    warm = softmax([SCALE * cosine("red", word) for word in ("red", "yellow")])
-    assert found["red"]["warm:red"] == pytest.approx(warm[0], abs=2e-3)
+        assert found[photo][colour] == pytest.approx(exact[photo], abs=2e-3)
+    warm = confidences(PHOTOS["red"], "red", "yellow")
+    assert found["red"]["warm:red"] == pytest.approx(warm["red"], abs=2e-3)
     assert not any(name.startswith("colour:") for name in found["yellow"]), "none of these is the best"
     assert found["yellow"].keys() == {"warm:yellow"}
 
 
 def test_a_run_over_the_library_gives_what_the_run_that_took_photos_in_gave(
-    library: Library, photos: Path, pack: Path
+    tagged: Library, photos: Path, pack: Path
 ) -> None:
-    take_in(library, photos, pack)
-    inline = tags(library)
-    assert run(library, pack).completed == 0
-    library.database.run(lambda connection: connection.execute("DELETE FROM image_tags"))
+    inline = tags(tagged)
+    assert run(tagged, pack).completed == 0
+    tagged.database.run(lambda connection: connection.execute("DELETE FROM image_tags"))
     for path in photos.iterdir():
         path.unlink()
-    assert run(library, pack, StageRunOptions(force=True, max_images=3)).to_do == 1
-    assert run(library, pack, StageRunOptions(force=True)).completed == 4
-    assert tags(library) == inline
+    assert run(tagged, pack, StageRunOptions(force=True, max_images=3)).to_do == 1
+    assert run(tagged, pack, StageRunOptions(force=True)).completed == 4
+    assert tags(tagged) == inline
 
 
 def test_photos_of_an_older_library_are_pending_and_tagged_without_their_files(
@@ -162,35 +180,33 @@ def test_photos_of_an_older_library_are_pending_and_tagged_without_their_files(
 
 
 def test_changed_prompts_renew_the_tags_of_their_category_alone(
-    library: Library, photos: Path, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tagged: Library, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_in(library, photos, pack)
     encoded = texts_encoded(monkeypatch)
-    before = written(library)
-    set_to(library, tmp_path, TAGS.replace('words = ["red", "yellow"]', 'words = ["red", "yellow", "green"]'))
-    (scene,) = [each for each in stages(library).stages if each.stage == "scene"]
+    before = written(tagged)
+    set_to(tagged, tmp_path, TAGS.replace('words = ["red", "yellow"]', 'words = ["red", "yellow", "green"]'))
+    (scene,) = [each for each in stages(tagged).stages if each.stage == "scene"]
     assert (scene.pending, scene.completed) == (4, 0)
-    assert run(library, pack).completed == 4
+    assert run(tagged, pack).completed == 4
     assert set(encoded) == {"a photo of red", "a photo of yellow", "a photo of green"}
-    after = written(library)
+    after = written(tagged)
     assert {key: row for key, row in after.items() if key[1] == "colour"} == {
         key: row for key, row in before.items() if key[1] == "colour"
     }
     assert all(row not in before.values() for key, row in after.items() if key[1] == "warm")
-    assert set(tags(library)["green"]) == {"colour:green", "warm:green"}
-    (scene,) = [each for each in stages(library).stages if each.stage == "scene"]
+    assert set(tags(tagged)["green"]) == {"colour:green", "warm:green"}
+    (scene,) = [each for each in stages(tagged).stages if each.stage == "scene"]
     assert (scene.pending, scene.completed) == (0, 4)
 
 
 def test_another_least_confidence_renews_tags_and_needs_no_text_again(
-    library: Library, photos: Path, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tagged: Library, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_in(library, photos, pack)
     encoded = texts_encoded(monkeypatch)
-    set_to(library, tmp_path, TAGS.replace("min_confidence = 0.3", "min_confidence = 0.0001"))
-    assert run(library, pack).completed == 4
+    set_to(tagged, tmp_path, TAGS.replace("min_confidence = 0.3", "min_confidence = 0.0001"))
+    assert run(tagged, pack).completed == 4
     assert encoded == []
-    assert {"warm:red", "warm:yellow"} <= set(tags(library)["yellow"])
+    assert {"warm:red", "warm:yellow"} <= set(tags(tagged)["yellow"])
 
 
 def texts_encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -216,53 +232,41 @@ def written(library: Library) -> dict[tuple[int, str, str], tuple[str, str]]:
     return {(image, category, tag): (xmin, place) for image, category, tag, xmin, place in found}
 
 
-def test_a_category_that_goes_and_comes_back_is_tagged_again(
-    library: Library, photos: Path, pack: Path, tmp_path: Path
+def test_tags_that_are_no_more_go_at_once_and_a_category_that_comes_back_is_tagged_again(
+    tagged: Library, pack: Path, tmp_path: Path
 ) -> None:
-    take_in(library, photos, pack)
-    whole = tags(library)
-    first = TAGS.partition("[warm]")[0]
-    set_to(library, tmp_path, first)
-    assert all(not name.startswith("warm") for of_photo in tags(library).values() for name in of_photo)
-    set_to(library, tmp_path, TAGS, only=False)
-    assert run(library, pack).completed == 4
-    assert tags(library) == whole
-
-
-def test_tags_that_are_no_more_go_at_once_and_others_stay_until_they_are_renewed(
-    library: Library, photos: Path, pack: Path, tmp_path: Path
-) -> None:
-    take_in(library, photos, pack)
-    set_to(library, tmp_path, TAGS.replace('["red", "green", "blue"]', '["red", "green"]'))
-    assert not any(name.startswith("colour") for name in tags(library)["blue"])
-    assert "colour:red" in tags(library)["red"]
+    whole = tags(tagged)
+    set_to(tagged, tmp_path, TAGS.replace('["red", "green", "blue"]', '["red", "green"]'))
+    assert not any(name.startswith("colour") for name in tags(tagged)["blue"])
+    assert "colour:red" in tags(tagged)["red"], "which stays until it is renewed"
+    set_to(tagged, tmp_path, TAGS.partition("[warm]")[0])
+    assert all(not name.startswith("warm") for of_photo in tags(tagged).values() for name in of_photo)
+    set_to(tagged, tmp_path, TAGS, only=False)
+    assert run(tagged, pack).completed == 4
+    assert tags(tagged) == whole
 
 
 def test_tags_of_another_model_never_stand_beside_those_of_the_one_before(
-    library: Library, photos: Path, pack: Path, tmp_path: Path
+    tagged: Library, photos: Path, pack: Path, tmp_path: Path
 ) -> None:
-    take_in(library, photos, pack)
     other = scaled(make_clip(tmp_path / "root" / "clip" / "other", seed=3, dimension=20))
     Image.new("RGB", (60, 40), (220, 10, 30)).save(photos / "new.png")
     of_images = """SELECT t.image_id, array_agg(DISTINCT m.name) FROM image_tags t
         JOIN models m ON m.id = t.model_id GROUP BY 1"""
     (photos / "blue.png").unlink()
-    take_in(library, photos, other)
-    by_image = [names for _, names in rows(library.database, of_images)]
+    take_in(tagged, photos, other)
+    by_image = [names for _, names in rows(tagged.database, of_images)]
     assert sorted(by_image) == [["other"]] * 4 + [["tiny"]]
-    assert {each.dimension for each in library.clip_models()} == {48, 20}
-    assert run(library, pack).completed == 3, (
-        "the library's photos were embedded by both, but for the new one"
-    )
-    assert sorted(names for _, names in rows(library.database, of_images)) == [["other"]] + [["tiny"]] * 4
+    assert {each.dimension for each in tagged.clip_models()} == {48, 20}
+    assert run(tagged, pack).completed == 3, "the library's photos were embedded by both, but for the new one"
+    assert sorted(names for _, names in rows(tagged.database, of_images)) == [["other"]] + [["tiny"]] * 4
 
 
-def test_another_logit_scale_makes_the_tags_pending(library: Library, photos: Path, pack: Path) -> None:
-    take_in(library, photos, pack)
+def test_another_logit_scale_makes_the_tags_pending(tagged: Library, pack: Path) -> None:
     (pack / "config.json").write_text("{}")
-    before = tags(library)["red"]["colour:red"]
-    assert run(library, pack).completed == 4
-    assert tags(library)["red"]["colour:red"] > before
+    before = tags(tagged)["red"]["colour:red"]
+    assert run(tagged, pack).completed == 4
+    assert tags(tagged)["red"]["colour:red"] > before
 
 
 def test_photos_without_an_embedding_are_counted_and_stay_pending(
@@ -286,38 +290,25 @@ def test_without_categories_of_its_own_a_library_gets_those_that_ship(
     assert [each.name for each in listed.categories] == [each.name for each in shipped_categories()]
 
 
-def test_tags_and_times_of_missing_photos_do_not_count(library: Library, photos: Path, pack: Path) -> None:
-    take_in(library, photos, pack)
+def test_tags_and_times_of_missing_photos_do_not_count(tagged: Library, photos: Path) -> None:
 
     def colours() -> int:
-        return sum(sum(each.tags.values()) for each in list_tags(library).categories)
+        return sum(sum(each.tags.values()) for each in list_tags(tagged).categories)
 
     before = colours()
-    rows(library.database, "UPDATE images SET taken = '2020-01-01' RETURNING 1")
-    library.forget_paths([str(photos / "red.png")])
+    rows(tagged.database, "UPDATE images SET taken = '2020-01-01' RETURNING 1")
+    tagged.forget_paths([str(photos / "red.png")])
     assert 0 < colours() < before
-    rows(library.database, "UPDATE images SET missing_since = now() RETURNING 1")
+    rows(tagged.database, "UPDATE images SET missing_since = now() RETURNING 1")
     assert colours() == 0
-    assert library.database.run(times_of_photos) is None
-
-
-def test_what_is_known_of_a_photo_names_source_and_model(library: Library, photos: Path, pack: Path) -> None:
-    take_in(library, photos, pack)
-    ((image,),) = rows(library.database, "SELECT image_id FROM image_paths WHERE path LIKE '%/red.png'")
-    found = library.database.run(lambda connection: of_image(connection, image))
-    assert [(each.category, each.tag, each.source, each.model) for each in found.scene] == [
-        ("colour", "red", "clip", "tiny"),
-        ("warm", "red", "clip", "tiny"),
-    ]
-    assert found.faces == {}
+    assert tagged.database.run(times_of_photos) is None
 
 
 def test_tags_of_another_source_stay_whatever_clip_is_asked(
-    library: Library, photos: Path, pack: Path, tmp_path: Path
+    tagged: Library, pack: Path, tmp_path: Path
 ) -> None:
-    take_in(library, photos, pack)
     rows(
-        library.database,
+        tagged.database,
         """WITH c AS (INSERT INTO tag_categories
                 (name, target, source, selection_mode, min_confidence, templates, none_prompts)
                 VALUES ('seen', 'scene', 'vision', 'multi', 0, '{}', '{}') RETURNING id),
@@ -325,15 +316,15 @@ def test_tags_of_another_source_stay_whatever_clip_is_asked(
                 RETURNING id)
             INSERT INTO image_tags (image_id, tag_id, confidence) SELECT 1, id, 0.9 FROM w RETURNING 1""",
     )
-    assert run(library, pack, StageRunOptions(force=True)).completed == 4
-    found = library.database.run(lambda connection: of_image(connection, 1))
+    assert run(tagged, pack, StageRunOptions(force=True)).completed == 4
+    found = tagged.database.run(lambda connection: of_image(connection, 1))
     assert [(each.tag, each.source, each.model) for each in found.scene if each.source != "clip"] == [
         ("animal", "vision", "")
     ]
-    set_to(library, tmp_path, TAGS)
-    assert tags_called(library, ["animal"])
+    set_to(tagged, tmp_path, TAGS)
+    assert tags_called(tagged, ["animal"])
     with pytest.raises(WrongUsage, match="seen is filled by vision"):
-        set_to(library, tmp_path, TAGS.replace("[warm]", "[seen]"))
+        set_to(tagged, tmp_path, TAGS.replace("[warm]", "[seen]"))
 
 
 def test_tags_are_called_by_their_name_or_with_their_category(library: Library) -> None:
@@ -348,17 +339,23 @@ def test_tags_are_called_by_their_name_or_with_their_category(library: Library) 
         tags_called(library, ["warm:green"])
 
 
-def test_photos_are_found_by_all_of_their_tags(library: Library, photos: Path, pack: Path) -> None:
-    take_in(library, photos, pack)
+def test_photos_are_found_by_all_of_their_tags_which_name_source_and_model(tagged: Library) -> None:
 
     def found(*asked: str) -> list[str]:
-        hits = search_photos(library, filter_of(library, tags=asked), 10)
+        hits = search_photos(tagged, filter_of(tagged, tags=asked), 10)
         return sorted(Path(hit.path).stem for hit in hits)
 
     assert found("colour:red") == ["red"]
     assert found("yellow") == ["green", "yellow"], "nothing is greener than yellow among the warm ones"
     assert found("warm:red", "colour:red") == ["red"]
     assert found("warm:red", "green") == []
+    ((image,),) = rows(tagged.database, "SELECT image_id FROM image_paths WHERE path LIKE '%/red.png'")
+    known = tagged.database.run(lambda connection: of_image(connection, image))
+    assert [(each.category, each.tag, each.source, each.model) for each in known.scene] == [
+        ("colour", "red", "clip", "tiny"),
+        ("warm", "red", "clip", "tiny"),
+    ]
+    assert known.faces == {}
 
 
 @pytest.mark.parametrize("change", ["target", "added", "dry run"])
@@ -377,3 +374,147 @@ def test_set_says_what_it_changes(library: Library, tmp_path: Path, change: str)
     summary = set_tags(library, file(text), only=True, dry_run=dry)
     assert (summary.changed, summary.removed) == (["warm"], ["colour"])
     assert [each.target for each in list_tags(library).categories] == (["scene"] * 2 if dry else ["face"])
+
+
+FACES = {"red": (40, 40, 80, 90), "blue": (150, 60, 200, 120)}
+TAGS_OF_FACES = """
+[shade]
+target = "face"
+templates = ["{}"]
+none = ["green"]
+words = ["red", "blue", "yellow"]
+"""
+
+
+@pytest.fixture
+def with_faces(database: Database, pack: Path, tmp_path: Path) -> Library:
+    """A photo with a red face and a blue one on green, one without faces, and categories about faces."""
+    library = Library(database)
+    set_to(library, tmp_path, TAGS_OF_FACES)
+    pixels = np.full((160, 240, 3), PHOTOS["green"], np.uint8)
+    for name, (left, top, right, bottom) in FACES.items():
+        pixels[top - 25 : bottom + 25, left - 25 : right + 25] = PHOTOS[name]
+    Image.fromarray(pixels).save(tmp_path / "two.png")
+    Image.new("RGB", (30, 30), (9, 9, 9)).save(tmp_path / "none.png")
+    two = replace(made_faces(2), box=np.array(list(FACES.values()), np.float32))
+    with library.writing(SETTINGS):
+        for name, faces in (("two", two), ("none", two.take(slice(0)))):
+            path = tmp_path / f"{name}.png"
+            image = record(path, faces)
+            status = path.stat()
+            library.commit([FileRecord(str(path), status.st_size, status.st_mtime_ns, image.sha256)], [image])
+    database.run(
+        lambda connection: connection.execute(
+            """WITH m AS (INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'tiny', %s, 48)
+                    RETURNING id)
+                INSERT INTO image_embeddings (image_id, model_id, embedding)
+                SELECT i.id, m.id, array_fill(0.1::real, ARRAY[48])::vector FROM images i, m""",
+            (read_clip(pack).model.sha256,),
+        )
+    )
+    return library
+
+
+def record(path: Path, faces: Faces) -> ImageRecord:
+    decoded = decode(str(path))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    nat = np.datetime64("NaT", "s")
+    return ImageRecord(digest, decoded.width, decoded.height, nat, bytes(32), faces)
+
+
+def run_faces(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
+    return run(library, pack, options, stage="face-tags")
+
+
+def tags_of_faces(library: Library) -> list[tuple[float, str, float]]:
+    """Left edge of each face, its tag, and the confidence."""
+    return rows(
+        library.database,
+        """SELECT f.x1, w.name, t.confidence FROM face_tags t JOIN face_detections f ON f.id = t.face_id
+            JOIN tags w ON w.id = t.tag_id ORDER BY f.x1""",
+    )
+
+
+def test_each_face_gets_the_tag_of_its_own_crop_with_its_confidence(with_faces: Library, pack: Path) -> None:
+    assert run_faces(with_faces, pack, StageRunOptions(dry_run=True)).to_do == 2
+    assert run_faces(with_faces, pack).completed == 2
+    found = tags_of_faces(with_faces)
+    assert [(left, tag) for left, tag, _ in found] == [(40, "red"), (150, "blue")]
+    for _, tag, confidence in found:
+        exact = confidences(PHOTOS[tag], "red", "blue", "yellow", "green")
+        assert confidence == pytest.approx(exact[tag], abs=2e-3)
+    found_photos = search_photos(with_faces, filter_of(with_faces, tags=["shade:red", "blue"]), 10)
+    assert [Path(hit.path).name for hit in found_photos] == ["two.png"]
+    of_photo = with_faces.database.run(lambda connection: of_image(connection, 1))
+    assert [[each.tag for each in of_face] for of_face in of_photo.faces.values()] == [["red"], ["blue"]]
+
+
+def test_faces_of_photos_that_are_away_stay_pending_and_other_prompts_need_no_photo_again(
+    with_faces: Library, pack: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "two.png").rename(tmp_path / "away")
+    summary = run_faces(with_faces, pack)
+    assert (summary.completed, summary.unavailable) == (1, 1)
+    (tmp_path / "away").rename(tmp_path / "two.png")
+    assert run_faces(with_faces, pack).completed == 1
+    assert len(tags_of_faces(with_faces)) == 2
+    (tmp_path / "two.png").unlink()
+    set_to(with_faces, tmp_path, TAGS_OF_FACES.replace('["red", "blue", "yellow"]', '["yellow", "blue"]'))
+    summary = run_faces(with_faces, pack)
+    assert (summary.completed, summary.unavailable) == (2, 0)
+    assert [(left, tag) for left, tag, _ in tags_of_faces(with_faces)] == [(40, "yellow"), (150, "blue")]
+    assert run_faces(with_faces, pack, StageRunOptions(force=True)).unavailable == 1
+
+
+def test_a_face_that_goes_takes_its_tags_along_and_one_that_is_found_again_is_pending(
+    with_faces: Library, pack: Path, tmp_path: Path
+) -> None:
+    run_faces(with_faces, pack)
+    rows(with_faces.database, "DELETE FROM face_detections WHERE x1 = 40 RETURNING 1")
+    assert [tag for _, tag, _ in tags_of_faces(with_faces)] == ["blue"]
+    assert rows(with_faces.database, "SELECT count(*) FROM face_clip_embeddings") == [(1,)]
+    other = replace(made_faces(1, seed=4), box=np.array([[150, 60, 201, 121]], np.float32))
+    with with_faces.writing(SETTINGS):
+        with_faces.commit([], [record(tmp_path / "two.png", other)])
+    assert run_faces(with_faces, pack).completed == 1
+    assert [(left, tag) for left, tag, _ in tags_of_faces(with_faces)] == [(150, "blue")]
+
+
+def test_without_a_category_about_faces_that_is_said(with_faces: Library, pack: Path, tmp_path: Path) -> None:
+    set_to(with_faces, tmp_path, TAGS_OF_FACES.replace('"face"', '"scene"'))
+    with pytest.raises(WrongUsage, match="no category of tags about faces"):
+        run_faces(with_faces, pack)
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        ((40, 40, 80, 100), (90, 60)),
+        ((0, 0, 40, 40), (50, 50)),
+        ((200, 100, 240, 160), (75, 50)),
+        ((-9, -9, 260, 190), (160, 240)),
+        ((239.5, 159.5, 240, 160), (1, 1)),
+        ((300, 300, 310, 310), (1, 1)),
+    ],
+)
+def test_a_crop_is_the_box_with_a_quarter_more_on_each_side_as_far_as_the_picture_goes(
+    box: tuple[float, ...], shape: tuple[int, int]
+) -> None:
+    pixels = np.zeros((160, 240, 3), np.uint8)
+    assert face_crop(pixels, np.array(box, np.float32)).shape == (*shape, 3)
+
+
+def test_new_photos_are_tagged_in_the_run_that_takes_them_in_where_that_is_asked_for(
+    database: Database, pack: Path, lfw_photos: list[Path], tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    library = Library(database)
+    set_to(library, tmp_path, TAGS_OF_FACES.replace('"{}"]', '"{}"]\nmode = "multi"\nmin_confidence = 0.0'))
+    assert "face-tags" not in IndexOptions().stages, "it costs as much again as CLIP of the photos"
+    names = (*IndexOptions().stages, "face-tags")
+    take_in(library, copy_photos(lfw_photos[:3], tmp_path / "photos"), pack, names, embedder)
+    inline = tags_of_faces(library)
+    ((faces,),) = rows(database, "SELECT count(*) FROM face_detections")
+    assert len(inline) == 3 * faces > 0
+    assert run_faces(library, pack).completed == 0
+    assert run_faces(library, pack, StageRunOptions(force=True)).completed == 3
+    assert sorted(tags_of_faces(library)) == sorted(inline)

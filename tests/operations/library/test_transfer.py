@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import run
 
@@ -14,6 +14,7 @@ from facesets.file_records import FileRecord
 from facesets.operations.library.check import check
 from facesets.operations.library.stats import stats
 from facesets.operations.library.transfer import transfer
+from facesets.records import ImageRecord
 from facesets.result import Result
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
@@ -21,10 +22,14 @@ from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 
+def images_of_cache() -> list[ImageRecord]:
+    return [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     """A cache with copies, an unreadable file and an image without faces."""
-    images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
+    images = images_of_cache()
     files = [made_file(f"/{i}.jpg", image) for i, image in enumerate(images)]
     files += [made_file("/copy.jpg", images[0]), FileRecord("/torn.jpg", 1, 2, "ee" * 32, "damaged")]
     filled = Cache(tmp_path / "c.npz")
@@ -39,6 +44,11 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     library = Library(database, SETTINGS)
     summary = transfer(cache, library, work=Work())
     assert (summary.images, summary.faces, summary.paths) == (3, 5, 4)
+    again = transfer(cache, library, work=Work())
+    assert (again.images, again.known) == (0, 3)
+    totals = stats(library)
+    assert (totals.images, totals.paths, totals.aliases, totals.unreadable) == (3, 5, 1, 1)
+    assert (totals.faces, totals.assigned, totals.unassigned) == (5, 0, 5)
     back = Cache(tmp_path / "back.npz")
     with back.writing(SETTINGS):
         transfer(library, back, work=Work())
@@ -50,30 +60,19 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     assert back.files() == cache.files()
 
 
-def test_what_is_gone_stays_behind(cache: Cache, database: Database) -> None:
+def test_a_dry_run_counts_the_same_without_what_is_gone_and_writes_nothing(
+    cache: Cache, database: Database
+) -> None:
     with cache.writing(SETTINGS):
         cache.commit([FileRecord("/copy.jpg", -1, -1, "", "not there any more")], [])
-    library = Library(database, SETTINGS)
-    summary = transfer(cache, library, work=Work())
-    assert (summary.paths, summary.unreadable) == (3, 1)
-    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
-
-
-def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Database) -> None:
     library = Library(database, SETTINGS)
     rehearsed = transfer(cache, library, dry_run=True, work=Work())
     assert stats(library).images == 0
     assert library.settings == SETTINGS
     done = transfer(cache, library, work=Work())
     assert Result(done, dry_run=True) == rehearsed
-
-
-def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Database) -> None:
-    library = Library(database, SETTINGS)
-    transfer(cache, library, work=Work())
-    again = transfer(cache, library, work=Work())
-    assert (again.images, again.known) == (0, 3)
-    assert stats(library).faces == 5
+    assert (done.paths, done.unreadable) == (3, 1)
+    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
 
 
 def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
@@ -95,12 +94,8 @@ def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
     assert found["/2.jpg"] == cache.files()["/2.jpg"]
 
 
-def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:
-    library = Library(database, SETTINGS)
-    transfer(cache, library, work=Work())
-    totals = stats(library)
-    assert (totals.images, totals.paths, totals.aliases, totals.unreadable) == (3, 5, 1, 1)
-    assert (totals.faces, totals.assigned, totals.unassigned) == (5, 0, 5)
+GIVEN = """WITH made AS (INSERT INTO persons DEFAULT VALUES RETURNING id)
+    UPDATE face_detections SET person_id = made.id FROM made WHERE {} RETURNING 1"""
 
 
 @pytest.mark.parametrize(
@@ -114,42 +109,31 @@ def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:
     ],
 )
 def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_mended(
-    cache: Cache, database: Database, library_url: str, damage: str
+    cache: Cache, database: Database, damage: str
 ) -> None:
     library = Library(database, SETTINGS)
     transfer(cache, library, work=Work())
-    with psycopg.connect(library_url) as connection:
-        connection.execute("UPDATE image_paths SET path = '/mnt/away' || path")
+    rows(database, "UPDATE image_paths SET path = '/mnt/away' || path RETURNING 1")
     assert check(library, fix=False).problems == []
     before = library.load()
-    with psycopg.connect(library_url) as connection:
-        connection.execute("INSERT INTO persons DEFAULT VALUES")
-        connection.execute("UPDATE face_detections SET person_id = (SELECT id FROM persons)")
-        connection.execute(damage.encode())
+    rows(database, GIVEN.format("true"))
+    rows(database, f"{damage} RETURNING 1")
     assert check(library, fix=False).problems
     repaired = check(library, fix=True)
     assert "/mnt/away/0.jpg" in repaired.to_index
-    images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
+    images = images_of_cache()
     library.add([made_file(f"/mnt/away/{i}.jpg", image) for i, image in enumerate(images)], images)
     assert check(library, fix=False).problems == []
     assert stats(library).assigned == 5
     np.testing.assert_array_equal(library.load().faces.embedding, before.faces.embedding)
 
 
-def test_a_face_found_again_a_little_beside_is_the_same_face(database: Database, library_url: str) -> None:
+def test_a_face_found_again_a_little_beside_is_the_same_face(database: Database) -> None:
     library = Library(database, SETTINGS)
     image = made_image("a", 2)
     library.commit([made_file("/a.jpg", image)], [image])
-    with psycopg.connect(library_url) as connection:
-        connection.execute("INSERT INTO persons DEFAULT VALUES")
-        connection.execute(
-            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE ordinal = 1"
-        )
+    rows(database, GIVEN.format("ordinal = 1"))
     order = np.array([1, 0])
     moved = replace(image.faces.take(order), box=image.faces.box[order] + np.float32(0.5))
     library.commit([], [replace(image, faces=moved)])
-    with psycopg.connect(library_url) as connection:
-        rows = connection.execute(
-            "SELECT ordinal FROM face_detections WHERE person_id IS NOT NULL"
-        ).fetchall()
-    assert rows == [(0,)]
+    assert rows(database, "SELECT ordinal FROM face_detections WHERE person_id IS NOT NULL") == [(0,)]

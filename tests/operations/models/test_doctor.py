@@ -36,55 +36,53 @@ def test_two_distributions_of_one_module_are_a_clash_unless_the_right_one_is_who
         f"{sys.executable} -m pip install --force-reinstall --no-deps opencv-python-headless=="
     )
     assert finding(whole=True).level == "ok"
-
-
-def test_a_library_that_is_missing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libraries, "installed", lambda _module: [])
     missing = library_finding("cv2")
     assert (missing.level, missing.state) == ("problem", "not installed")
 
 
-def test_this_environment_has_one_of_each() -> None:
+def test_this_environment_has_one_of_each_whatever_an_interrupted_uninstall_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert installed("cv2") == ["opencv-python-headless"]
     assert [library_finding(module).level for module in ("cv2", "onnxruntime")] == ["ok", "ok"]
 
 
-def test_a_download_is_named_only_where_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def finding(*fetchable: str) -> tuple[str, str]:
+@pytest.mark.slow
+def test_a_missing_pack_is_a_problem_whose_download_is_named_only_where_that_works(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def findings(*fetchable: str) -> dict[str, DoctorFinding]:
         monkeypatch.setattr(doctor_inference, "can_be_fetched", lambda name: name in fetchable)
         found = {each.subject: each for each in doctor([tmp_path], [])}
+        assert [each for each in found if each.startswith("model pack")] == [missing]
         assert found["CLIP pack ViT-B-32__openai"].repair == ""
-        return found["model pack buffalo_l"].repair, found["model pack buffalo_l"].state
+        return found
 
-    assert finding("buffalo_l", "open")[0] == "facesets models pull buffalo_l"
-    repair, state = finding("open")
-    assert repair == "facesets models pull open"
-    assert "cannot be fetched from here. The open pack can" in state
-    repair, state = finding()
-    assert (repair, "by hand" in state) == ("", True)
+    missing = "model pack buffalo_l"
+    pack = findings("buffalo_l", "open")[missing]
+    assert (pack.level, pack.repair) == ("problem", "facesets models pull buffalo_l")
+    pack = findings("open")[missing]
+    assert (pack.level, pack.repair) == ("problem", "facesets models pull open")
+    assert "cannot be fetched from here. The open pack can" in pack.state
+    pack = findings()[missing]
+    assert (pack.repair, "by hand" in pack.state) == ("", True)
+    # Beside a pack of one's own it is a note.
+    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
+    found = findings("buffalo_l")
+    assert (found[missing].level, found[missing].repair) == ("note", "facesets models pull buffalo_l")
+    assert found["provider cpu"].level == "ok"
 
 
-def test_whether_a_download_works_is_asked_of_who_publishes_it(
+def test_a_download_works_where_who_publishes_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     assert [can_be_fetched(name) for name in ("buffalo_l", "ViT-B-32__openai", "open")] == [False] * 3
-
-
-@pytest.mark.slow
-def test_a_missing_pack_is_a_problem_with_its_command_and_another_pack_a_note(
-    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor_inference, "can_be_fetched", lambda _name: True)
-
-    def pack_finding() -> tuple[str, str]:
-        (finding,) = (f for f in doctor([tmp_path], []) if f.subject.startswith("model pack"))
-        return finding.level, finding.repair
-
-    assert pack_finding() == ("problem", "facesets models pull buffalo_l")
-    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
-    assert pack_finding() == ("note", "facesets models pull buffalo_l")
 
 
 def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
@@ -95,9 +93,7 @@ def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
     assert finding.repair == ""
 
 
-def test_only_a_folder_of_ones_own_is_opened_for_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_ones_own_folder_is_opened_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -106,19 +102,6 @@ def test_only_a_folder_of_ones_own_is_opened_for_writing(
     assert directory_finding(folder).repair == f"chmod u+rwx '{folder}'"
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
     assert directory_finding(folder).repair == ""
-
-
-def test_the_cpu_always_works(pack_dir: Path) -> None:
-    states = {f.subject: f.level for f in doctor([pack_dir.parent], [])}
-    assert states["provider cpu"] == "ok"
-
-
-def test_what_an_interrupted_uninstall_left_behind_has_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken-1.0.dist-info").mkdir()
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert installed("cv2") == ["opencv-python-headless"]
 
 
 @pytest.mark.parametrize("broken", [None, "hollow"])

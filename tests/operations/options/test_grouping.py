@@ -6,17 +6,13 @@ import pytest
 from tests.fixtures.parsing import parse
 
 from facesets.cli.params import said_threshold
-from facesets.clustering.methods import METHODS, Measure
+from facesets.clustering.methods import Measure
 from facesets.errors import WrongUsage
 from facesets.operations.options.grouping import Method, Threshold
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.options.start import ClusterOptions
 
 DISTANCE, SIMILARITY = get_args(Measure)
-
-
-def test_every_method_of_the_table_can_be_named_and_no_other() -> None:
-    assert set(METHODS) == set(get_args(Method))
 
 
 @pytest.mark.parametrize(
@@ -32,9 +28,12 @@ def test_every_method_of_the_table_can_be_named_and_no_other() -> None:
         # A distance says nothing to components when the flag is the one that always was average linkage's.
         ("components", Threshold(0.4), ("components", 0.65)),
         ("auto", Threshold(0.4, DISTANCE, is_setting=True), ("auto", None)),
+        (None, None, ("auto", None)),
+        ("agglomerative", None, ("agglomerative", 0.55)),
+        ("components", None, ("components", 0.65)),
     ],
 )
-def test_folders(method: Method | None, said: Threshold, used: tuple[str, float | None]) -> None:
+def test_folders(method: Method | None, said: Threshold | None, used: tuple[str, float | None]) -> None:
     options = ClusterOptions().chosen(method, said)
     assert (options.method, options.own_threshold()) == used
 
@@ -69,12 +68,6 @@ def test_the_threshold_of_dbscan_is_eps(measure: Measure | None) -> None:
     assert ClusterOptions().chosen("dbscan", Threshold(0.4, measure)).own_threshold() == 0.4
     joining = ClusterLibraryOptions(eps=0.3).chosen("dbscan", Threshold(0.7, SIMILARITY))
     assert (joining.threshold, joining.own_threshold()) == (0.7, 0.3)
-
-
-def test_nothing_said_means_auto_for_folders() -> None:
-    assert ClusterOptions().chosen(None, None).method == "auto"
-    assert ClusterOptions().chosen("agglomerative", None).own_threshold() == 0.55
-    assert ClusterOptions().chosen("components", None).own_threshold() == 0.65
 
 
 @pytest.mark.parametrize("method", ["auto", "hdbscan"])

@@ -1,9 +1,10 @@
-"""Places as they are typed."""
+"""Places and ages as they are typed."""
 
 import pytest
 
+from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
-from facesets.operations.options.library import place_named
+from facesets.operations.options.library import age_range, place_named
 from facesets.places import Near
 
 
@@ -38,3 +39,14 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
 def test_what_is_no_place_is_refused_with_what_is_one(text: str, said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
         place_named("--near", text)
+
+
+@pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])
+def test_ages_are_given_in_full_years(text: str, ages: tuple[int, int]) -> None:
+    assert age_range("--age", text) == AgeRange(*ages)
+
+
+@pytest.mark.parametrize("text", ["", "old", "8-5", "5.5", "-3", "5-", "1000"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(WrongUsage, match="--age"):
+        age_range("--age", text)

@@ -1,13 +1,16 @@
 """What is kept of everybody's faces for as long as nobody changes anything follows whatever changes."""
 
 from collections.abc import Callable
+from operator import attrgetter
+from uuid import UUID
 
 import pytest
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, face_of, rows, who_is
+from tests.fixtures.said import BY, by_sql, call, move, undo
 
-from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.cluster_corrections import hide_cluster, label_cluster
+from facesets.operations.people.lists.listing import people, person
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import usual_detector
@@ -18,32 +21,25 @@ from facesets.store.postgres.people.persons import take_faces
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step
 
-BY = "anna@home"
 template = template_by(grouped(anna=6, ben=4, cleo=3))
 
 
 def label(library: Library) -> None:
-    person = f"person_{_uuid(library, 'ben-0-0')}"
-    label_cluster(library.database, person, "Ben", into=False, by=BY)
+    label_cluster(library.database, f"person_{who_is(library, 'ben-0-0')}", "Ben", into=False, by=BY)
 
 
 def label_and_undo(library: Library) -> None:
     label(library)
-    history.undo(library.database, None, by=BY)
+    undo(library)
 
 
 def hide(library: Library) -> None:
-    hide_cluster(library.database, f"person_{_uuid(library, 'anna-0-0')}", by=BY)
+    hide_cluster(library.database, f"person_{who_is(library, 'anna-0-0')}", by=BY)
 
 
 def sql(statement: str) -> Callable[[Library], None]:
     """A change that makes no step."""
-
-    def do(library: Library) -> None:
-        text = statement.format(face=face_of(library, "anna-0-0"))
-        library.database.run(lambda connection: connection.execute(text.encode()))
-
-    return do
+    return lambda library: by_sql(library, statement.format(face=face_of(library, "anna-0-0")))
 
 
 def refresh(library: Library) -> None:
@@ -54,14 +50,7 @@ def refresh(library: Library) -> None:
     )
 
 
-def _uuid(library: Library, photo: str) -> str:
-    [(person,)] = rows(
-        library.database,
-        f"SELECT person_id::text FROM face_detections WHERE id = {face_of(library, photo)}",
-    )
-    return str(person)
-
-
+WITHOUT_PROTOTYPES = sql("TRUNCATE person_prototypes, prototype_sources")
 CHANGES = [
     label,
     label_and_undo,
@@ -70,9 +59,11 @@ CHANGES = [
     sql("DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})"),
     sql("UPDATE face_detections SET person_id = NULL, cluster = 'unknown_cluster_7' WHERE id = {face}"),
     sql("UPDATE face_detections SET person_id = NULL, cluster = NULL"),
+    sql("UPDATE face_detections SET person_id = (SELECT person_id FROM face_detections WHERE id = {face})"),
+    sql("UPDATE images SET taken = timestamp '2001-02-03 04:05:06' + id * interval '1 day'"),
     sql("DELETE FROM persons"),
     sql("DELETE FROM person_totals"),
-    sql("TRUNCATE person_prototypes, prototype_sources"),
+    WITHOUT_PROTOTYPES,
 ]
 
 
@@ -89,7 +80,7 @@ def test_groups_are_those_of_the_faces_as_they_are(
     for do in (lambda _: None, change):
         do(library)
         counted = rows(
-            library.database,
+            library,
             f"""SELECT coalesce('person_' || p.id, f.cluster), count(*) FROM face_detections f
                 LEFT JOIN persons p ON p.id = f.person_id LEFT JOIN clusters k ON k.id = f.cluster
                 LEFT JOIN person_names n ON n.person_id = p.id
@@ -118,37 +109,46 @@ def test_groups_are_paged_without_gaps(library: Library) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_totals_and_prototypes_that_are_kept_follow_every_change(
+def test_lists_and_totals_and_prototypes_that_are_kept_follow_every_change(
     library: Library, change: Callable[[Library], None]
 ) -> None:
     refresh(library)
     change(library)
-    refresh(library)
     counted = rows(
-        library.database,
-        """SELECT person_id, count(*) FROM face_detections WHERE person_id IS NOT NULL
-            GROUP BY 1 ORDER BY 1""",
+        library,
+        """SELECT p.id, count(f.id), count(DISTINCT f.image_id), coalesce(min(i.taken)::date::text, ''),
+                coalesce(max(i.taken)::date::text, '')
+            FROM persons p LEFT JOIN face_detections f ON f.person_id = p.id
+            LEFT JOIN images i ON i.id = f.image_id GROUP BY 1 ORDER BY 1""",
     )
+    lines = sorted(people(library.database, status="all", unnamed=False, sort="faces"), key=attrgetter("id"))
+    assert [(UUID(line.id), line.faces, line.photos, line.first, line.last) for line in lines] == counted
+    standing = 0 if change is WITHOUT_PROTOTYPES else 4
+    assert all(line.prototypes == (standing if line.faces else 0) for line in lines)
+    for line in lines:
+        assert change is WITHOUT_PROTOTYPES or person(library.database, line.id, faces=0).person == line
+    refresh(library)
+    kept = [(person, faces) for person, faces, *_ in counted if faces]
     for table in ("person_totals", "prototype_sources"):
-        assert rows(library.database, f"SELECT person_id, faces FROM {table} ORDER BY 1") == counted
+        assert rows(library, f"SELECT person_id, faces FROM {table} ORDER BY 1") == kept
 
 
 def test_who_starts_counts_only_whom_steps_changed_since_everybody_was_counted(library: Library) -> None:
     refresh(library)
     # Nobody but a program that looks at everybody finds this.
-    library.database.run(lambda connection: connection.execute("UPDATE person_totals SET photos = 99"))
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-    history.undo(library.database, None, by=BY)
-    correcting.move(library.database, [face_of(library, "anna-0-1")], "nobody", by=BY)
+    by_sql(library, "UPDATE person_totals SET photos = 99")
+    call(library, "anna-0-0", "Anna")
+    undo(library)
+    move(library, "anna-0-1", to="nobody")
     refresh(library)
-    assert rows(library.database, "SELECT photos FROM person_totals ORDER BY photos") == [(5,), (99,), (99,)]
-    counted = rows(library.database, "SELECT faces FROM prototype_sources ORDER BY faces")
+    assert rows(library, "SELECT photos FROM person_totals ORDER BY photos") == [(5,), (99,), (99,)]
+    counted = rows(library, "SELECT faces FROM prototype_sources ORDER BY faces")
     assert counted == [(3,), (4,), (5,)]
 
 
 def test_within_a_step_everybody_is_looked_at_and_nothing_is_noted(library: Library) -> None:
     refresh(library)
-    noted = rows(library.database, "SELECT * FROM kept_states")
+    noted = rows(library, "SELECT * FROM kept_states")
 
     def work(connection: Connection) -> int:
         with making_step(connection, "move", BY, "a face") as step:
@@ -158,12 +158,12 @@ def test_within_a_step_everybody_is_looked_at_and_nothing_is_noted(library: Libr
             return refresh_prototypes(connection, detector)
 
     assert library.database.run(work) == 1
-    assert rows(library.database, "SELECT * FROM kept_states") == noted
+    assert rows(library, "SELECT * FROM kept_states") == noted
 
 
 def test_steps_are_told_apart_from_what_makes_none(library: Library) -> None:
     first = library.database.run(current_state)
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    call(library, "anna-0-0", "Anna")
     named = library.database.run(current_state)
     assert (named.step > first.step, named.others) == (True, first.others)
     sql("DELETE FROM face_detections WHERE id = {face}")(library)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.program import run
+from tests.fixtures.program import Result, run
 
 from facesets.errors import DamagedFile, WrongUsage
 from facesets.operations.options.start import ClusterOptions
@@ -46,24 +46,18 @@ def test_the_worst_merge_and_split_come_first() -> None:
     assert (split.person, split.pieces, split.pairs) == ("c", (1, 1), 1)
 
 
-def test_a_sweep_puts_the_best_threshold_first() -> None:
+def test_a_sweep_puts_the_best_threshold_first_and_needs_a_method_with_one() -> None:
     trials = sweep(ClusterOptions(method="agglomerative"), [0.0001, 0.5, 1.9])
     result = evaluate(people("ann", "ann", "bob", "bob", spread=0.05), trials)
     assert result.trials[0].threshold == 0.5
-
-
-def test_a_method_without_a_threshold_cannot_be_swept() -> None:
     with pytest.raises(WrongUsage, match="hdbscan"):
         sweep(ClusterOptions(method="hdbscan"), [1])
 
 
-def test_vectors_are_read_from_a_file_and_normalised(tmp_path: Path) -> None:
+def test_vectors_are_read_from_a_file_and_normalised_unless_they_make_no_sense(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", embedding=np.full((3, 4), 7, np.float16), name=["a", "a", "b"])
     truth = truth_of_vectors(tmp_path / "v.npz")
     assert np.allclose(np.linalg.norm(truth.embedding, axis=1), 1)
-
-
-def test_vectors_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     nonsense: list[dict[str, Any]] = [
         {"embedding": np.ones(3), "name": ["a", "b", "c"]},
@@ -81,11 +75,25 @@ def test_vectors_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             truth_of_vectors(other)
 
 
-@pytest.mark.parametrize("sweep", ["1:2", "0.8:0.4:0.1", "0.4.1:0.8:0.1", "0.4:0.8:0", "a:b:c"])
-def test_a_sweep_that_makes_no_sense_is_refused(tmp_path: Path, sweep: str) -> None:
-    np.savez(tmp_path / "v.npz", embedding=np.eye(4), name=["a", "a", "b", "b"])
-    result = run("evaluate", "--vectors", tmp_path / "v.npz", "--sweep", sweep)
-    assert (result.status, "from:to:step" in result.err) == (2, True)
+def test_a_threshold_is_said_in_each_way_and_a_sweep_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    truth = people("ann", "ann", "bob", "bob", spread=0.05)
+    np.savez(tmp_path / "v.npz", embedding=truth.embedding, name=truth.name)
+
+    def said(*words: str) -> Result:
+        return run("evaluate", "--vectors", tmp_path / "v.npz", "--json", *words)
+
+    for flag, value, method, used in (
+        ("--max-cosine-distance", "0.4", "components", 0.6),
+        ("--min-cosine-similarity", "0.6", "agglomerative", 0.4),
+        ("--threshold", "0.6", "agglomerative", 0.6),
+    ):
+        (trial,) = json.loads(said("--method", method, flag, value).out)["trials"]
+        assert (trial["method"], trial["threshold"]) == (method, used)
+    for values in ("1:2", "0.8:0.4:0.1", "0.4.1:0.8:0.1", "0.4:0.8:0", "a:b:c"):
+        refused = said("--sweep", values)
+        assert (refused.status, "from:to:step" in refused.err) == (2, True)
+    refused = said("--method", "auto", "--threshold", "0.4")
+    assert (refused.status, "has no threshold" in refused.err) == (2, True)
 
 
 def test_photos_in_folders_are_evaluated_by_the_real_command(
@@ -123,21 +131,3 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert (result.status, "facesets index" in result.err) == (2, True)
     result = run("evaluate", tmp_path / "none.npz")
     assert (result.status, "facesets embed" in result.err) == (2, True)
-
-
-def test_each_way_to_say_a_threshold_reaches_each_method(tmp_path: Path) -> None:
-    truth = people("ann", "ann", "bob", "bob", spread=0.05)
-    np.savez(tmp_path / "v.npz", embedding=truth.embedding, name=truth.name)
-    for flag, value, method, used in (
-        ("--max-cosine-distance", "0.4", "agglomerative", 0.4),
-        ("--max-cosine-distance", "0.4", "components", 0.6),
-        ("--min-cosine-similarity", "0.6", "agglomerative", 0.4),
-        ("--threshold", "0.6", "components", 0.6),
-        ("--threshold", "0.6", "agglomerative", 0.6),
-    ):
-        said = ("--method", method, flag, value)
-        result = run("evaluate", "--vectors", tmp_path / "v.npz", "--json", *said)
-        (trial,) = json.loads(result.out)["trials"]
-        assert (trial["method"], trial["threshold"]) == (method, used)
-    refused = run("evaluate", "--vectors", tmp_path / "v.npz", "--method", "auto", "--threshold", "0.4")
-    assert (refused.status, "has no threshold" in refused.err) == (2, True)

@@ -104,17 +104,8 @@ def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, t
     named = sheet(results / "raw" / "manifest.json", tmp_path / "a.png", work=Work())
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert named.rows == summary.rows
-
-
-def test_a_sheet_of_duplicates_is_refused(results: Path) -> None:
     with pytest.raises(WrongUsage, match="no people"):
         sheet(results / "duplicates.json", None, work=Work())
-
-
-def test_a_photo_that_is_gone_leaves_an_empty_tile(results: Path, tmp_path: Path) -> None:
-    text = (results / "raw" / "manifest.json").read_text()
-    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0003.jpg", "vanished.jpg"))
-    assert sheet(tmp_path / "m.json", None, work=Work()).pages
 
 
 def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path: Path) -> None:
@@ -126,6 +117,8 @@ def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path
     ]
     complete, moved = (np.asarray(Image.open(page).convert("RGB"))[100:] for page in pages)
     assert (complete == moved).all()
+    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0003.jpg", "vanished.jpg"))
+    assert sheet(tmp_path / "m.json", tmp_path / "an empty tile.png", work=Work()).pages
 
 
 def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> None:
@@ -180,12 +173,6 @@ def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path)
     assert all(sum(map(int, row[3:])) == row[1] for row in table.rows)
 
 
-def test_show_names_a_group_that_is_not_there(results: Path) -> None:
-    with pytest.raises(WrongUsage, match="no group person_999"):
-        show_manifest(results / "raw", "person_999")
-    assert show_manifest(results / "fs", "faceset_001").rows
-
-
 @pytest.mark.parametrize(
     ("name", "heading"), [("raw", "person"), ("fs", "face set"), ("duplicates.json", "keep")]
 )
@@ -194,6 +181,8 @@ def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str
     assert contents.headings[0] == heading
     assert contents.rows
     assert all(len(row) == len(contents.headings) for row in contents.rows)
+    with pytest.raises(WrongUsage, match="no group person_999"):
+        show_manifest(results / "raw", "person_999")
 
 
 @pytest.mark.parametrize(

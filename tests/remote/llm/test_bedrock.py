@@ -142,9 +142,7 @@ def test_throttling_is_waited_for_and_a_lost_answer_is_not_asked_for_again(
         provider.ask(QUESTION)
 
 
-def test_a_batch_goes_through_s3_and_is_found_by_its_name(
-    provider: Bedrock, stubs: tuple[Stubber, ...]
-) -> None:
+def test_a_batch_goes_through_s3_and_is_found_by_name(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:
     _, control, s3 = stubs
     path = f"facesets/{KEY}/input.jsonl"
     s3.add_response("put_object", {}, {"Bucket": "my-bucket", "Key": path, "Body": ANY})
@@ -196,9 +194,7 @@ def test_a_job_that_failed_may_stand_and_is_not_taken_for_unsent(
         provider.send_batch(KEY, [QUESTION])
 
 
-def test_a_job_that_was_surely_not_taken_is_not_in_doubt(
-    provider: Bedrock, stubs: tuple[Stubber, ...]
-) -> None:
+def test_a_job_that_was_not_taken_is_not_in_doubt(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:
     _, control, s3 = stubs
     s3.add_response("put_object", {})
     for _ in range(3):

@@ -1,5 +1,6 @@
 """A cache that was damaged, or made to do harm: one sentence, or what it says can be worked with."""
 
+import io
 import json
 import struct
 import zipfile
@@ -19,7 +20,15 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.store.npz.cache import Cache
 from facesets.work import SilentProgress, Stop, Work
-from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile, save
+from tests.fixtures.hostile import (
+    Arrays,
+    archive_of,
+    arrays_in,
+    changed_arrays,
+    changed_text,
+    damaged_bytes,
+    hostile,
+)
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 
@@ -35,8 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def arrays(sound: Path) -> Arrays:
-    with np.load(sound) as archive:
-        return dict(archive)
+    return arrays_in(sound.read_bytes())
 
 
 def work_with(path: Path) -> None:
@@ -58,29 +66,24 @@ def work_with(path: Path) -> None:
         assert str(error).isprintable()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda content: changed_arrays(arrays_in(content)).map(archive_of), id="arrays"),
+        pytest.param(lambda content: changed_text(arrays_in(content)).map(archive_of), id="texts"),
+        pytest.param(damaged_bytes, id="bytes"),
+    ],
+)
 @given(data=st.data())
 @hostile
-def test_changed_arrays(
-    data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory
+def test_what_was_changed_or_damaged_is_worked_with_or_refused(
+    data: st.DataObject,
+    changed: Callable[[bytes], st.SearchStrategy[bytes]],
+    sound: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    save(path, data.draw(changed_arrays(arrays)))
-    work_with(path)
-
-
-@given(data=st.data())
-@hostile
-def test_changed_texts(data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    save(path, data.draw(changed_text(arrays)))
-    work_with(path)
-
-
-@given(data=st.data())
-@hostile
-def test_damaged_bytes(data: st.DataObject, sound: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    path.write_bytes(data.draw(damaged_bytes(sound.read_bytes())))
+    path.write_bytes(data.draw(changed(sound.read_bytes())))
     work_with(path)
 
 
@@ -117,6 +120,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
         pytest.param(_path(""), id="an empty path"),
         pytest.param(lambda a: {**a, "face_box": a["face_box"][:-1]}, id="a short column"),
         pytest.param(lambda a: {**a, "face_kps": a["face_kps"].astype("f8")}, id="a column of another type"),
+        pytest.param(lambda a: {**a, "face_blur": a["face_blur"] + np.float32(1e30)}, id="a huge number"),
         pytest.param(lambda a: {**a, "face_image": a["face_image"][::-1]}, id="faces out of order"),
         pytest.param(lambda a: {**a, "face_image": a["face_image"] + 9}, id="faces of no image"),
         pytest.param(lambda a: {**a, "image_sha256": a["image_sha256"].astype("S3")}, id="short digests"),
@@ -126,7 +130,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
 def test_each_known_damage_is_one_sentence(
     arrays: Arrays, tmp_path: Path, change: Callable[[Arrays], Arrays]
 ) -> None:
-    save(tmp_path / "c.npz", change(arrays))
+    (tmp_path / "c.npz").write_bytes(archive_of(change(arrays)))
     with pytest.raises(DamagedFile, match="Restore it from a backup"):
         Cache(tmp_path / "c.npz").load()
 
@@ -175,6 +179,12 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
         Cache(tmp_path / "c.npz").load()
 
 
+def _one_array() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -187,6 +197,8 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
         ("other", b"PK\x03\x04" + bytes(60), "is not a facesets cache: it seems to be an archive"),
         ("cache.npz", b"root:x:0:0:root:/root:/bin/bash\n", "or is damaged. Restore it from a backup"),
         ("zeros", bytes(600), "or is damaged. Restore it from a backup"),
+        ("x.npy", _one_array(), "not a facesets cache"),
+        ("x.npz", _one_array(), "not a facesets cache"),
     ],
 )
 def test_nobody_is_told_to_move_away_a_file_that_is_none_of_ours(

@@ -43,16 +43,6 @@ def test_a_claim_is_one_holders_and_free_after_it_is_let_go(database: Database, 
     assert theirs.take(["a", "d"]) == {"a"}
 
 
-def test_a_claim_taken_while_the_connection_breaks_is_let_go_at_once(
-    database: Database, other: Database, cut: Cut
-) -> None:
-    ours, theirs = Claims(database, "path"), Claims(other, "path")
-    cut()
-    assert ours.take(["a"]) == {"a"}
-    ours.release(["a"])
-    assert theirs.take(["a"]) == {"a"}
-
-
 def test_claims_outlive_their_session(database: Database, other: Database, cut: Cut) -> None:
     ours, theirs = Claims(database, "path"), Claims(other, "path")
     ours.take(["a", "b"])
@@ -107,9 +97,7 @@ def test_a_machine_with_room_gets_what_it_asks_for_up_to_fifty() -> None:
     assert [Room(500, 1, 0).share(wanted) for wanted in (1, 4, 50, 64, 500)] == [1, 4, 50, 50, 50]
     assert Room(500, 31, 30).share(500) == 20
     assert not Room(500, 31, 30).lacks(500)
-
-
-def test_a_server_with_too_few_is_noticed() -> None:
+    # A server with too few is noticed.
     assert Room(20, 15, 1).share(16) == 5
     assert Room(20, 15, 1).lacks(16)
 

@@ -1,8 +1,6 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +17,6 @@ from facesets.store.postgres.connection import Connection, Database, label_of, o
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.server.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
-from tests.fixtures.program import environment
 
 SECRET = "s3cr3tpw"
 
@@ -67,20 +64,6 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
     assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
 
 
-@pytest.mark.slow
-def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
-    used = (
-        "cli.library.db",
-        "assembly.stores",
-        "operations.library.migrate",
-        "operations.library.search",
-        "operations.ingest.index",
-    )
-    script = "import sys; sys.modules.update(dict.fromkeys(('pwd', 'grp', 'resource', 'termios')))"
-    script += "".join(f"; import facesets.{name}" for name in used)
-    subprocess.run([sys.executable, "-c", script], env=environment(), check=True)
-
-
 def test_a_server_whose_machine_dies_is_noticed_within_a_minute_unless_told_otherwise(
     library_url: str,
 ) -> None:
@@ -93,14 +76,6 @@ def test_a_server_whose_machine_dies_is_noticed_within_a_minute_unless_told_othe
 
     assert timeouts(library_url) == (60, 60_000)
     assert timeouts(conninfo.make_conninfo(library_url, keepalives_idle=300)) == (330, 60_000)
-
-
-def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
-    with opened(Database(library_url)) as database, psycopg.connect(library_url, autocommit=True) as other:
-        pid = database.run(lambda connection: connection.info.backend_pid)
-        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        row = database.run(lambda connection: connection.execute("SELECT 41 + 1").fetchone())
-        assert row == (42,)
 
 
 def test_work_that_is_broken_off_is_done_again_as_a_whole(library_url: str) -> None:

@@ -1,8 +1,10 @@
 """Migrations: each once, none edited, none from the future, whoever starts them; and the manual of tables."""
 
+import itertools
 import os
 import re
-import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -34,32 +36,37 @@ FIRST = Migration(1, "0001_first", "CREATE TABLE one (id int);")
 SECOND = Migration(2, "0002_second", "CREATE TABLE two (id int);")
 
 
-def test_every_prefix_of_the_migrations_upgrades_to_the_whole(empty_url: str) -> None:
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    """A session with a database without tables."""
+    with opened(Database(empty_url)) as session:
+        yield session
+
+
+def test_every_prefix_of_the_migrations_upgrades_to_the_whole(empty: Database) -> None:
     migrations = shipped_migrations()
-    with opened(Database(empty_url)) as database:
-        for count in range(1, len(migrations) + 1):
-            assert [state.number for state in migrate(database, migrations[:count])] == [count]
-        require_current(database, migrations)
-        assert migrate(database, migrations) == []
+    for count in range(1, len(migrations) + 1):
+        assert [state.number for state in migrate(empty, migrations[:count])] == [count]
+    require_current(empty, migrations)
+    assert migrate(empty, migrations) == []
 
 
-def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_else(empty_url: str) -> None:
+def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_else(empty: Database) -> None:
     """Before there were stages: migrations up to the sixth."""
     migrations = shipped_migrations()
     image, file = made_image("old", 2, "2011-05-06T07:08:09"), made_file("/old.jpg", made_image("old"))
-    with opened(Database(empty_url)) as database:
-        migrate(database, migrations[:6])
-        database.run(lambda connection: _take_in_as_before(connection, image, file))
-        migrate(database, migrations)
-        library = Library(database, SETTINGS)
-        assert {each.stage: (each.pending, each.completed) for each in stages(library).stages} == {
-            stage: (0, 1) if stage == "detection" else (1, 0) for stage in STAGES
-        }
-        assert library.has_images([image.sha256]) == {image.sha256}
-        assert database.run(find_problems) == []
-        library.keep_findings([with_metadata(image, METADATA)])
-        counts = {each.stage: each.pending for each in stages(library).stages}
-        assert (counts["metadata"], counts["scene"]) == (0, 1)
+    migrate(empty, migrations[:6])
+    empty.run(lambda connection: _take_in_as_before(connection, image, file))
+    migrate(empty, migrations)
+    library = Library(empty, SETTINGS)
+    assert {each.stage: (each.pending, each.completed) for each in stages(library).stages} == {
+        stage: (0, 1) if stage == "detection" else (1, 0) for stage in STAGES
+    }
+    assert library.has_images([image.sha256]) == {image.sha256}
+    assert empty.run(find_problems) == []
+    library.keep_findings([with_metadata(image, METADATA)])
+    counts = {each.stage: each.pending for each in stages(library).stages}
+    assert (counts["metadata"], counts["scene"]) == (0, 1)
 
 
 def _take_in_as_before(connection: Connection, image: ImageRecord, file: FileRecord) -> None:
@@ -72,11 +79,10 @@ def _take_in_as_before(connection: Connection, image: ImageRecord, file: FileRec
     store_paths(connection, [file], ids)
 
 
-def test_status_tells_applied_from_pending(empty_url: str) -> None:
-    with opened(Database(empty_url)) as database:
-        assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [False, False]
-        migrate(database, [FIRST])
-        assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [True, False]
+def test_status_tells_applied_from_pending(empty: Database) -> None:
+    assert [bool(state.applied_at) for state in status(empty, [FIRST, SECOND])] == [False, False]
+    migrate(empty, [FIRST])
+    assert [bool(state.applied_at) for state in status(empty, [FIRST, SECOND])] == [True, False]
 
 
 @pytest.mark.parametrize(("encoding", "fits"), [("LATIN1", False), ("SQL_ASCII", True)])
@@ -97,45 +103,40 @@ def test_a_database_that_cannot_hold_every_name_is_refused(server: Server, encod
         drop_database(server, name)
 
 
-def test_an_outdated_schema_is_one_sentence(empty_url: str) -> None:
-    with opened(Database(empty_url)) as database:
-        with pytest.raises(SchemaOutdated, match="Run `migrate`"):
-            require_current(database, shipped_migrations())
-        with pytest.raises(SchemaOutdated, match="Run `migrate`"):
-            Library(database).files()
+def test_an_outdated_schema_is_one_sentence(empty: Database) -> None:
+    with pytest.raises(SchemaOutdated, match="Run `migrate`"):
+        require_current(empty, shipped_migrations())
+    with pytest.raises(SchemaOutdated, match="Run `migrate`"):
+        Library(empty).files()
 
 
-def test_an_edited_migration_is_refused(empty_url: str) -> None:
+def test_an_edited_migration_is_refused(empty: Database) -> None:
     edited = Migration(1, "0001_first", "CREATE TABLE other (id int);")
-    with opened(Database(empty_url)) as database:
-        migrate(database, [FIRST])
-        with pytest.raises(WrongUsage, match="0001_first was edited"):
-            migrate(database, [edited, SECOND])
-        with pytest.raises(WrongUsage, match="was edited"):
-            status(database, [edited])
+    migrate(empty, [FIRST])
+    with pytest.raises(WrongUsage, match="0001_first was edited"):
+        migrate(empty, [edited, SECOND])
+    with pytest.raises(WrongUsage, match="was edited"):
+        status(empty, [edited])
 
 
-def test_a_newer_schema_is_refused(empty_url: str) -> None:
-    with opened(Database(empty_url)) as database:
-        migrate(database, [FIRST, SECOND])
-        with pytest.raises(WrongUsage, match="later facesets"):
-            migrate(database, [FIRST])
+def test_a_newer_schema_is_refused(empty: Database) -> None:
+    migrate(empty, [FIRST, SECOND])
+    with pytest.raises(WrongUsage, match="later facesets"):
+        migrate(empty, [FIRST])
 
 
-def test_a_table_that_was_dropped_by_hand_is_named(empty_url: str) -> None:
-    with opened(Database(empty_url)) as database:
-        migrate(database, [FIRST])
-        database.run(lambda connection: connection.execute("DROP TABLE one"))
-        for look in (migrate, status, require_current):
-            with pytest.raises(SchemaOutdated, match=r"lacks the table one.*Restore a backup"):
-                look(database, [FIRST, SECOND])
+def test_a_table_that_was_dropped_by_hand_is_named(empty: Database) -> None:
+    migrate(empty, [FIRST])
+    empty.run(lambda connection: connection.execute("DROP TABLE one"))
+    for look in (migrate, status, require_current):
+        with pytest.raises(SchemaOutdated, match=r"lacks the table one.*Restore a backup"):
+            look(empty, [FIRST, SECOND])
 
 
-def test_a_table_that_a_migration_drops_is_not_missed(empty_url: str) -> None:
+def test_a_table_that_a_migration_drops_is_not_missed(empty: Database) -> None:
     third = Migration(3, "0003_third", "DROP TABLE one;")
-    with opened(Database(empty_url)) as database:
-        migrate(database, [FIRST, SECOND, third])
-        require_current(database, [FIRST, SECOND, third])
+    migrate(empty, [FIRST, SECOND, third])
+    require_current(empty, [FIRST, SECOND, third])
 
 
 def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
@@ -147,14 +148,13 @@ def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
                 look(database, [FIRST])
 
 
-def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
+def test_a_migration_that_fails_leaves_nothing(empty: Database) -> None:
     broken = Migration(2, "0002_broken", "CREATE TABLE half (id int); SELECT nonsense;")
-    with opened(Database(empty_url)) as database:
-        with pytest.raises(FacesetsError, match="0002_broken"):
-            migrate(database, [FIRST, broken])
-        assert [state.number for state in migrate(database, [FIRST, SECOND])] == [2]
-        half = database.run(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
-        assert half == (None,)
+    with pytest.raises(FacesetsError, match="0002_broken"):
+        migrate(empty, [FIRST, broken])
+    assert [state.number for state in migrate(empty, [FIRST, SECOND])] == [2]
+    half = empty.run(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
+    assert half == (None,)
 
 
 def test_vectors_pass_in_the_session_that_made_the_extension_and_in_its_successor(empty_url: str) -> None:
@@ -171,18 +171,12 @@ def test_vectors_pass_in_the_session_that_made_the_extension_and_in_its_successo
 
 
 def test_several_hosts_may_migrate_at_once(empty_url: str) -> None:
-    applied: list[int] = []
-
-    def work() -> None:
+    def applied(_: int) -> list[int]:
         with opened(Database(empty_url)) as database:
-            applied.extend(state.number for state in migrate(database, [FIRST, SECOND]))
+            return [state.number for state in migrate(database, [FIRST, SECOND])]
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(applied) == [1, 2]
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(itertools.chain(*pool.map(applied, range(4)))) == [1, 2]
 
 
 def test_line_ends_do_not_change_a_checksum(tmp_path: Path) -> None:

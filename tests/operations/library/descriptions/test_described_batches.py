@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
 from tests.fixtures.described import (
@@ -16,7 +18,7 @@ from tests.fixtures.described import (
     statuses,
     take_in,
 )
-from tests.fixtures.described_kills import ends_at, killed_at, moments_of
+from tests.fixtures.described_kills import killed_at, moments_of
 from tests.fixtures.kills import moments
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure
@@ -43,7 +45,8 @@ def test_a_batch_is_half_the_price_and_collected_later(library: Library, llm: An
     assert run_check(library, anthropic(llm.url)).under_way == 6
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 0
     llm.end()
-    came = run_check(library, anthropic(llm.url))
+    # The price is that of the day when it was sent.
+    came = run_check(library, anthropic(llm.url, prices=PRICES))
     assert (came.described, came.under_way, came.failed) == (6, 0, 0)
     usage = [paid.usage for paid in llm.paid]
     whole = sum(each["input"] * 0.1 + each["output"] * 0.5 for each in usage) / 10**6
@@ -51,6 +54,22 @@ def test_a_batch_is_half_the_price_and_collected_later(library: Library, llm: An
     assert rows(library.database, "SELECT count(*), count(duration_s) FROM descriptions") == [(6, 0)]
     assert run_check(library, anthropic(llm.url)).described == 0
     assert (len(llm.batches), len(llm.paid)) == (1, 6)
+
+
+def test_a_connection_that_breaks_while_answers_are_collected_costs_none_of_them(
+    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise httpx.ReadError("broken")
+
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx.Client, "stream", broken)
+        with pytest.raises(NotSent, match="What came is kept"):
+            run_check(library, anthropic(llm.url))
+    llm.failures = [Failure(0, breaks=True)]
+    assert run_check(library, anthropic(llm.url)).described == 6, "which is asked again by itself"
 
 
 def test_batches_have_their_size_and_few_photos_wait_for_more(
@@ -65,9 +84,7 @@ def test_batches_have_their_size_and_few_photos_wait_for_more(
     assert run_describe(library, anthropic(llm.url), sizes=BatchSizes(4, 3)).announced is None
 
 
-def test_what_was_not_worked_on_is_sent_again_and_the_rest_is_reported(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_what_was_not_worked_on_is_sent_again_and_no_other(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end(expired=[0], canceled=[1], errored=[2], invalid=[3], refused=[4])
     came = run_check(library, anthropic(llm.url))
@@ -82,9 +99,7 @@ def test_what_was_not_worked_on_is_sent_again_and_the_rest_is_reported(
     assert twice_paid(llm) == []
 
 
-def test_a_photo_that_expires_again_and_again_fails_in_the_end(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_a_photo_that_expires_time_and_again_fails_in_the_end(library: Library, llm: AnthropicServer) -> None:
     for _ in range(3):
         assert run_describe(library, anthropic(llm.url), max_images=1).sent == 1
         llm.end(expired=[0])
@@ -93,25 +108,39 @@ def test_a_photo_that_expires_again_and_again_fails_in_the_end(
     assert llm.paid == []
 
 
-def test_results_that_come_twice_or_from_elsewhere_count_once(library: Library, llm: AnthropicServer) -> None:
-    run_describe(library, anthropic(llm.url))
-    llm.end()
-    results = llm.results_of["msgbatch_0"]
-    stranger = {**results[0], "custom_id": "somebody-elses"}
-    llm.results_of["msgbatch_0"] = [*results, results[0], stranger, results[2], {"custom_id": None}]
-    came = run_check(library, anthropic(llm.url))
-    assert came.described == 6
-    (paid,) = rows(library.database, "SELECT sum(cost_usd)::float8 FROM descriptions")[0]
-    assert came.cost_usd == pytest.approx(paid)
+Results = list[dict[str, Any]]
 
 
-def test_a_photo_that_went_and_came_back_is_not_sent_again_meanwhile(
-    library: Library, llm: AnthropicServer
+def come_twice_and_from_elsewhere(found: Results) -> None:
+    stranger = {**found[0], "custom_id": "somebody-elses"}
+    found.extend([found[0], stranger, found[2], {"custom_id": None}])
+
+
+def lack_one(found: Results) -> None:
+    del found[1]
+
+
+def are_of_later_versions(found: Results) -> None:
+    found[1]["result"], found[2]["result"] = {"type": "of a later version"}, None
+    found[3]["result"] = {"type": ["of one still later"]}
+
+
+@pytest.mark.parametrize(
+    ("results", "described"),
+    [(come_twice_and_from_elsewhere, 6), (lack_one, 5), (are_of_later_versions, 3)],
+)
+def test_each_photo_counts_once_and_without_an_answer_is_sent_again_only_where_that_is_said(
+    library: Library, llm: AnthropicServer, results: Callable[[Results], None], described: int
 ) -> None:
     run_describe(library, anthropic(llm.url))
-    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
-    again = run_describe(library, anthropic(llm.url))
-    assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
+    llm.end()
+    results(llm.results_of["msgbatch_0"])
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.failed, came.again) == (described, 6 - described, 0)
+    (paid,) = rows(library.database, "SELECT sum(cost_usd)::float8 FROM descriptions")[0]
+    assert came.cost_usd == pytest.approx(paid)
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 6 - described
 
 
 def test_an_answer_outlives_its_photo_and_is_there_again_with_it(
@@ -134,47 +163,16 @@ def test_an_answer_outlives_its_photo_and_is_there_again_with_it(
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 2
 
 
-def test_photos_of_which_nothing_is_under_way_are_not_waited_for(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_only_photos_of_which_nothing_is_under_way_are_sent(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
+    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+    again = run_describe(library, anthropic(llm.url))
+    assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
     library.database.run(lambda connection: connection.execute("DELETE FROM description_jobs"))
     assert run_check(library, anthropic(llm.url)).to_do == 6
 
 
-def test_photos_without_a_result_are_sent_again_only_where_that_is_said(
-    library: Library, llm: AnthropicServer
-) -> None:
-    run_describe(library, anthropic(llm.url))
-    llm.end()
-    del llm.results_of["msgbatch_0"][1]
-    came = run_check(library, anthropic(llm.url))
-    assert (came.described, came.failed) == (5, 1)
-    assert run_describe(library, anthropic(llm.url)).sent == 0
-    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 1
-
-
-def test_a_result_of_a_kind_that_is_not_known_is_not_sent_and_paid_again(
-    library: Library, llm: AnthropicServer
-) -> None:
-    run_describe(library, anthropic(llm.url))
-    llm.end()
-    found = llm.results_of["msgbatch_0"]
-    found[1]["result"], found[2]["result"] = {"type": "of a later version"}, None
-    found[3]["result"] = {"type": ["of one still later"]}
-    came = run_check(library, anthropic(llm.url))
-    assert (came.described, came.failed, came.again) == (3, 3, 0)
-    assert run_describe(library, anthropic(llm.url)).sent == 0
-
-
-def test_the_price_is_that_of_the_day_when_it_was_sent(library: Library, llm: AnthropicServer) -> None:
-    run_describe(library, anthropic(llm.url))
-    llm.end()
-    came = run_check(library, anthropic(llm.url, prices=PRICES))
-    assert came.cost_usd < 0.01
-
-
-def test_results_that_are_gone_are_not_paid_again_unless_that_is_said(
+def test_results_that_are_gone_are_paid_again_where_that_is_said(
     library: Library, llm: AnthropicServer
 ) -> None:
     run_describe(library, anthropic(llm.url))
@@ -188,15 +186,6 @@ def test_results_that_are_gone_are_not_paid_again_unless_that_is_said(
     assert run_check(library, anthropic(llm.url)).failed == 6
     assert run_describe(library, anthropic(llm.url)).sent == 0
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 6
-
-
-def test_a_refused_batch_leaves_nothing_behind(library: Library, llm: AnthropicServer) -> None:
-    llm.failures = [Failure(529) for _ in range(4)]
-    with pytest.raises(NotSent):
-        run_describe(library, anthropic(llm.url))
-    assert statuses(library.database) == {}
-    assert rows(library.database, "SELECT count(*) FROM description_requests") == [(0,)]
-    assert run_describe(library, anthropic(llm.url)).sent == 6
 
 
 def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
@@ -221,7 +210,7 @@ def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_batch_that_never_left_is_known_to_after_a_while(
+def test_a_batch_that_never_left_is_sent_in_the_end(
     library: Library, llm: AnthropicServer, status: int
 ) -> None:
     llm.failures = [Failure(status)]
@@ -252,9 +241,13 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
 
 
-def test_a_limit_below_a_whole_batch_is_named_and_more_photos_are_not(
-    library: Library, llm: AnthropicServer
+def test_a_limit_below_a_batch_is_named_and_what_else_ends_one_is_not(
+    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
+        found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
+        assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
     run = anthropic(llm.url, prices=PRICES)
     found = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(6, 5))
     assert (found.sent, found.held_back, found.limit_reached, llm.bodies) == (0, 0, True, [])
@@ -262,14 +255,6 @@ def test_a_limit_below_a_whole_batch_is_named_and_more_photos_are_not(
     assert statuses(library.database) == {}
     others = run_describe(library, anthropic(llm.url, prices=PRICES), max_cost=60.0, sizes=BatchSizes(4, 2))
     assert (others.sent, others.held_back, others.limit_reached, others.notes) == (4, 0, True, [])
-
-
-def test_a_batch_that_its_size_ends_is_not_blamed_on_a_limit(
-    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
-    found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
-    assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
 
 
 SIZES = BatchSizes(2, 1)
@@ -329,27 +314,16 @@ def require_that_nothing_is_lost_or_paid_twice(
 @pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("no_batch", [False, True], ids=["batches", "one by one"])
-def test_an_end_at_any_moment_pays_nothing_twice_and_loses_nothing(
+def test_a_kill_at_any_moment_pays_nothing_twice_and_loses_nothing(
     three: Library, llm: AnthropicServer, library_url: str, no_batch: bool
 ) -> None:
-    def forget() -> None:
-        forget_all(three.database)
-        llm.paid.clear()
-        llm.batches.clear()
-
     work = work_at(llm, library_url, no_batch=no_batch)
     count = moments_of(work)
     assert count > 30
     assert statuses(three.database) == {"completed": 3}
-    for moment in moments(count):
-        forget()
-        assert ends_at(moment, work)
+    for moment in moments(count, few=6):
+        forget_all(three.database)
+        llm.paid.clear()
+        llm.batches.clear()
+        assert killed_at(moment, work)
         require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)
-
-
-@pytest.mark.parametrize(("no_batch", "moment"), [(False, 20), (True, 15)], ids=["batches", "one by one"])
-def test_a_killed_process_pays_nothing_twice_and_loses_nothing(
-    three: Library, llm: AnthropicServer, library_url: str, no_batch: bool, moment: int
-) -> None:
-    assert killed_at(moment, work_at(llm, library_url, no_batch=no_batch))
-    require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)

@@ -49,21 +49,20 @@ def library(database: Database, tmp_path: Path) -> Library:
     return found
 
 
-def test_names_leave_only_where_that_is_said(library: Library, llm: AnthropicServer) -> None:
+def test_names_leave_only_where_that_is_said_and_of_nobody_who_is_hidden(
+    library: Library, llm: AnthropicServer
+) -> None:
     run_describe(library, anthropic(llm.url), no_batch=True)
     assert "Zoe" not in as_text(llm.bodies)
     assert "Adam" not in as_text(llm.bodies)
     forget_all(library.database)
     run_describe(library, anthropic(llm.url), no_batch=True, send_names=True)
     assert "People known by name, from left to right: Zoe, Adam." in llm.paid[-1].text
-
-
-def test_nobody_who_is_hidden_is_named(library: Library, llm: AnthropicServer) -> None:
-    library.database.run(
-        lambda connection: connection.execute(
-            """UPDATE persons SET status = 'hidden'
-                WHERE id IN (SELECT person_id FROM person_names WHERE name = 'Zoe')"""
-        )
+    forget_all(library.database)
+    rows(
+        library.database,
+        """UPDATE persons SET status = 'hidden'
+            WHERE id IN (SELECT person_id FROM person_names WHERE name = 'Zoe') RETURNING 1""",
     )
     run_describe(library, anthropic(llm.url), no_batch=True, send_names=True)
     assert "left to right: Adam." in llm.paid[-1].text
@@ -74,7 +73,9 @@ def contrast(jpeg: bytes) -> float:
     return float(np.asarray(Image.open(BytesIO(jpeg)).convert("L"))[60:100, 60:100].std())
 
 
-def test_faces_are_blurred_where_that_is_said(library: Library, llm: AnthropicServer) -> None:
+def test_faces_are_blurred_where_asked_however_they_were_found(
+    library: Library, llm: AnthropicServer
+) -> None:
     run_describe(library, anthropic(llm.url), no_batch=True)
     assert contrast(llm.paid[-1].jpeg) > 60
     forget_all(library.database)
@@ -82,39 +83,33 @@ def test_faces_are_blurred_where_that_is_said(library: Library, llm: AnthropicSe
     assert contrast(llm.paid[-1].jpeg) < 30
     seen = np.asarray(Image.open(BytesIO(llm.paid[-1].jpeg)).convert("L"))
     assert seen[200:, :].mean() == pytest.approx(90, abs=2)
-
-
-def test_photos_that_were_not_searched_for_faces_wait_where_faces_are_blurred(
-    library: Library, llm: AnthropicServer
-) -> None:
-    library.database.run(
-        lambda connection: connection.execute("DELETE FROM face_scans; DELETE FROM face_detections")
-    )
-    summary = run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
-    assert (summary.sent, summary.unavailable, llm.bodies) == (0, 1, [])
-    assert "not searched for faces" in summary.failures[0].reason
-    assert statuses(library.database) == {}
-
-
-def test_a_face_that_only_a_body_detector_saw_is_blurred_too(library: Library, llm: AnthropicServer) -> None:
-    library.database.run(
-        lambda connection: connection.execute(
-            """WITH gone AS (DELETE FROM face_detections WHERE x1 = 50 RETURNING image_id)
-                INSERT INTO bodies (image_id, face_x1, face_y1, face_x2, face_y2, face_score)
-                SELECT image_id, 50, 50, 110, 110, 0.9 FROM gone"""
-        )
+    forget_all(library.database)
+    rows(
+        library.database,
+        """WITH gone AS (DELETE FROM face_detections WHERE x1 = 50 RETURNING image_id)
+            INSERT INTO bodies (image_id, face_x1, face_y1, face_x2, face_y2, face_score)
+            SELECT image_id, 50, 50, 110, 110, 0.9 FROM gone RETURNING 1""",
     )
     run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
     assert contrast(llm.paid[-1].jpeg) < 30
 
 
-def test_a_photo_of_somebody_forgotten_does_not_leave_where_faces_are_blurred(
-    library: Library, llm: AnthropicServer
+@pytest.mark.parametrize(
+    ("forgotten", "reason"), [(False, "not searched for faces"), (True, "cannot all be blurred")]
+)
+def test_a_photo_whose_faces_are_not_all_known_waits_where_faces_are_blurred(
+    library: Library, llm: AnthropicServer, forgotten: bool, reason: str
 ) -> None:
-    forget(library.database, "Zoe", [], work=Work(by=BY))
+    if forgotten:
+        forget(library.database, "Zoe", [], work=Work(by=BY))
+    else:
+        library.database.run(
+            lambda connection: connection.execute("DELETE FROM face_scans; DELETE FROM face_detections")
+        )
     summary = run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
     assert (summary.sent, summary.unavailable, llm.bodies) == (0, 1, [])
-    assert "cannot all be blurred" in summary.failures[0].reason
+    assert reason in summary.failures[0].reason
+    assert statuses(library.database) == {}
 
 
 def test_a_blurred_face_at_the_edge_stays_within_the_picture() -> None:
@@ -127,9 +122,7 @@ def test_a_blurred_face_at_the_edge_stays_within_the_picture() -> None:
     assert (pixels[0] == 255).all()
 
 
-def test_a_description_that_names_somebody_is_erased_with_them(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_a_description_that_names_somebody_goes_with_them(library: Library, llm: AnthropicServer) -> None:
     llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
     run_describe(library, anthropic(llm.url), no_batch=True, send_names=True)
     ((number,),) = rows(library.database, "SELECT id FROM images")
@@ -141,9 +134,7 @@ def test_a_description_that_names_somebody_is_erased_with_them(
     assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
 
 
-def test_an_answer_that_comes_after_somebody_was_forgotten_is_not_kept(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_an_answer_that_names_somebody_forgotten_is_not_kept(library: Library, llm: AnthropicServer) -> None:
     llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
     assert run_describe(library, anthropic(llm.url), send_names=True).under_way == 1
     forget(library.database, "Zoe", [], work=Work(by=BY))

@@ -1,4 +1,4 @@
-"""`assign`: faces go to the people whom they are like, and to nobody where that is not certain."""
+"""`assign`: faces go to whom they are like, or to nobody; and what stands for people to compare with."""
 
 from dataclasses import replace
 from datetime import date
@@ -7,31 +7,34 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import (
     add_face,
     add_person,
     add_photo,
     cluster,
     face_of,
+    forget_prototypes,
     heart_of,
     rows,
     who_is,
 )
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.said import BY, by_sql, call, hide, merge, move, pair, redo, undo
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.assigning.prototypes import centroids, prototypes
+from facesets.operations.people.corrections import history
+from facesets.operations.people.training.heads import deactivate
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.training.evaluation import ProjectedThresholds
 from facesets.work import Stop, Work
-
-BY = "anna@home"
-
 
 template = template_by(grouped(anna=6, ben=4))
 
@@ -49,26 +52,22 @@ def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
 
 
 def run(library: Library, **options: Any) -> Result:
-    chosen = AssignOptions(**options)
-    return assign(library, chosen, work=Work(by=BY))
+    return assign(library, AssignOptions(**options), work=Work(by=BY))
 
 
 def people_on(library: Library, name: str) -> list[str]:
     """The people on a photo in the order of its faces; empty for nobody."""
-    return [
-        str(person)
-        for (person,) in rows(
-            library.database,
-            f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
-                JOIN image_paths p ON p.image_id = f.image_id WHERE p.path = '/{name}.jpg'
-                ORDER BY f.ordinal""",
-        )
-    ]
+    found = rows(
+        library,
+        f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
+            JOIN image_paths p USING (image_id) WHERE p.path = '/{name}.jpg' ORDER BY f.ordinal""",
+    )
+    return [person for (person,) in found]
 
 
 def asked(library: Library) -> list[tuple[Any, ...]]:
     return rows(
-        library.database,
+        library,
         "SELECT face_id, person_id::text, kind, status FROM face_candidates ORDER BY face_id, person_id",
     )
 
@@ -83,16 +82,12 @@ def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(li
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (4, 2, 1, 2)
     assert who_is(library, "sure") == anna
     assert [who_is(library, label) for label in ("doubtful", "stranger", "between")] == ["", "", ""]
-    between = face_of(library, "between")
+    questions = (("doubtful", ben), ("between", anna), ("between", ben))
     assert sorted(asked(library)) == sorted(
-        [
-            (face_of(library, "doubtful"), ben, "near", "pending"),
-            (between, anna, "near", "pending"),
-            (between, ben, "near", "pending"),
-        ]
+        (face_of(library, label), who, "near", "pending") for label, who in questions
     )
     by = f"SELECT assigned_by FROM face_detections WHERE id = {face_of(library, 'sure')}"
-    assert rows(library.database, by) == [("auto",)]
+    assert rows(library, by) == [("auto",)]
 
 
 def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(library: Library) -> None:
@@ -102,12 +97,11 @@ def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(librar
     far_off = face_of(library, "far off")
     measured = f"""INSERT INTO face_candidates (face_id, person_id, cosine_similarity, uncertainty)
         VALUES ({far_off}, '{ben}', 0.3, 0.25), ({face_of(library, "sure")}, '{ben}', 0.3, 0.25)"""
-    library.database.run(lambda connection: connection.execute(measured.encode()))
+    by_sql(library, measured)
     assert run(library).assigned == 1
     assert asked(library) == [(far_off, ben, "near", "pending")]
     assert run(library, review_threshold=0.2).review == 1
-    likely = "SELECT uncertainty FROM face_candidates"
-    assert rows(library.database, likely) == [(0.25,)]
+    assert rows(library, "SELECT uncertainty FROM face_candidates") == [(0.25,)]
 
 
 def test_the_thresholds_that_were_said_decide(library: Library) -> None:
@@ -119,18 +113,15 @@ def test_the_thresholds_that_were_said_decide(library: Library) -> None:
     assert run(library, threshold=0.5, margin=0.02).assigned == 1
 
 
-def test_auto_measures_the_threshold_and_says_so(library: Library) -> None:
+def test_auto_measures_the_threshold_where_a_face_can_be_given_away_and_says_so(library: Library) -> None:
+    summary = run(library)
+    assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
     add_face(library, "a", like(("anna", 0.8)))
     summary = run(library)
     assert summary.assigned == 1
     assert 0.35 < summary.threshold < 0.5
     assert summary.review_threshold == pytest.approx(summary.threshold - 0.1)
     assert summary.reason
-
-
-def test_nothing_is_measured_where_no_face_can_be_given_to_anybody(library: Library) -> None:
-    summary = run(library)
-    assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
 
 
 def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(database: Database) -> None:
@@ -145,29 +136,35 @@ def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(dat
     assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
 
 
-def test_a_dry_run_tells_and_changes_nothing(library: Library) -> None:
-    add_face(library, "a", like(("anna", 0.8)))
-    summary = run(library, dry_run=True)
-    assert (summary.assigned, summary.step) == (1, None)
-    assert who_is(library, "a") == ""
-    assert asked(library) == []
-    assert rows(library.database, "SELECT count(*) FROM runs WHERE command = 'assign'") == [(0,)]
-
-
-def test_it_is_one_step_that_is_taken_back_exactly(library: Library) -> None:
+def test_it_is_one_step_that_is_tried_before_and_taken_back_exactly(library: Library) -> None:
     faces = "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY id"
     for number in range(5):
         add_face(library, f"new-{number}", like(("anna", 0.8), seed=number))
-    before = rows(library.database, faces)
+    before = rows(library, faces)
+    tried = run(library, dry_run=True)
+    assert (tried.assigned, tried.step) == (5, None)
+    assert rows(library, faces) == before
+    assert rows(library, "SELECT count(*) FROM runs WHERE command = 'assign'") == [(0,)]
     summary = run(library)
     assert (summary.assigned, summary.assigned_people) == (5, 1)
     log = history.log(library.database)
     assert (log[0].id, log[0].kind, log[0].faces) == (summary.step, "assign", 5)
-    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("done",)]
-    history.undo(library.database, by=BY)
-    assert rows(library.database, faces) == before
+    assert rows(library, "SELECT status FROM runs WHERE command = 'assign'") == [("done",)]
+    undo(library)
+    assert rows(library, faces) == before
     assert run(library).assigned == 5
     assert run(library).assigned == 0
+
+
+def test_with_a_head_in_use_faces_are_compared_by_what_it_makes_of_them(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    use(library, confusing_head(["anna", "ben"]), ProjectedThresholds(0.93, 0.8, 0.99, 0.5, 0.4, 0.0, 0.1))
+    by_head = run(library, dry_run=True)
+    # To this head she looks like Ben, too.
+    assert (by_head.head, by_head.threshold, by_head.assigned) == ("lda-1", 0.93, 0)
+    deactivate(library.database)
+    plain = run(library)
+    assert (plain.head, plain.assigned) == ("", 1)
 
 
 def test_of_two_faces_on_one_photo_the_more_similar_one_goes_to_a_person(library: Library) -> None:
@@ -186,7 +183,7 @@ def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Libr
     add_face(library, "a", like(("anna", 0.9)))
     run(library)
     assert who_is(library, "a") == anna
-    correcting.move(library.database, [face_of(library, "a")], "nobody", by=BY)
+    move(library, "a", to="nobody")
     assert run(library).assigned == 0
     assert run(library, threshold=0.95).review == 0
 
@@ -194,7 +191,7 @@ def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Libr
 def test_a_rejected_question_never_comes_back(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.58)))
     assert run(library, threshold=0.6).review == 1
-    library.database.run(lambda each: each.execute("UPDATE face_candidates SET status = 'rejected'"))
+    by_sql(library, "UPDATE face_candidates SET status = 'rejected'")
     assert run(library, threshold=0.6).review == 0
     assert run(library, threshold=0.5).assigned == 0
     cluster(library)
@@ -206,12 +203,9 @@ def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
     for number, label in enumerate(("a", "b", "c")):
         add_face(library, label, like(("anna", 0.9), seed=number))
     add_face(library, "unlike", like(("cleo", 0.9)))
-    database = library.database
-    correcting.different(
-        database, str(face_of(library, "a")), str(face_of(library, "anna-0-0")), faces=True, by=BY
-    )
-    correcting.different(database, str(face_of(library, "b")), str(face_of(library, "c")), faces=True, by=BY)
-    correcting.same(database, str(face_of(library, "unlike")), str(face_of(library, "b")), faces=True, by=BY)
+    pair(library, "a", "anna-0-0", same=False)
+    pair(library, "b", "c", same=False)
+    pair(library, "unlike", "b", same=True)
     run(library)
     assert who_is(library, "a") == ""
     assert sorted([who_is(library, "b"), who_is(library, "c")]) == ["", anna]
@@ -221,7 +215,7 @@ def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
 
 def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
-    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    hide(library, anna)
     add_face(library, "poster", like(("anna", 0.8)))
     add_face(library, "maybe", like(("anna", 0.55), seed=1))
     assert run(library).review == 0
@@ -230,11 +224,10 @@ def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -
 
 def test_faces_said_to_be_somebody_come_home_after_a_reset(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
-    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
-    library.database.run(lambda each: each.execute("UPDATE face_detections SET person_id = NULL"))
+    call(library, anna, "Anna")
+    by_sql(library, "UPDATE face_detections SET person_id = NULL")
     summary = run(library)
-    assert summary.restored == 3
-    assert summary.assigned == 3
+    assert (summary.restored, summary.assigned) == (3, 3)
     assert [who_is(library, f"anna-0-{number}") for number in range(6)] == [anna] * 6
 
 
@@ -254,24 +247,115 @@ def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> 
     stop.request()
     summary = assign(library, AssignOptions(), work=Work(stop=stop, by=BY))
     assert (summary.stopped, summary.assigned, who_is(library, "a")) == (True, 0, "")
-    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
+    assert rows(library, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
     assert run(library).assigned == 1
 
 
 def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> None:
-    other = Database(library_url)
-    with RunLock(other, "assign"), pytest.raises(AlreadyRunning, match="assign"):
+    refused = pytest.raises(AlreadyRunning, match="assign")
+    with opened(Database(library_url)) as other, RunLock(other, "assign"), refused:
         run(library)
-    other.close()
 
 
-def test_a_library_without_faces_says_what_to_do(empty_database: Database) -> None:
-    with pytest.raises(WrongUsage, match="no faces"):
-        run(Library(empty_database))
-
-
-def test_without_people_nothing_is_given_away(empty_database: Database) -> None:
-    filled = Library(empty_database)
-    add_person(filled, "anna", 2)
-    summary = run(filled)
+def test_without_faces_it_says_what_to_do_and_without_people_nothing_happens(
+    empty_database: Database,
+) -> None:
+    library = Library(empty_database)
+    for what in (run, lambda library: centroids(library.database)):
+        with pytest.raises(WrongUsage, match="no faces"):
+            what(library)
+    assert prototypes(library.database).prototypes == []
+    add_person(library, "anna", 2)
+    summary = run(library)
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (2, 0, 0, 0)
+
+
+def exemplars(database: Database, who: str) -> list[int]:
+    return [line.face for line in prototypes(database, who).prototypes if line.face is not None]
+
+
+def test_they_are_listed_with_face_quality_and_how_many_faces_made_them(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    lines = prototypes(library.database, anna).prototypes
+    assert [line.kind for line in lines] == ["exemplar"] * 3 + ["centroid"]
+    assert [line.faces for line in lines[:3]] == [1, 1, 1]
+    assert lines[0].quality is not None
+    assert lines[3].face is None
+    assert {line.person for line in lines} == {anna}
+    assert len(prototypes(library.database).prototypes) == 8
+
+
+def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    first = exemplars(database, anna)
+    other = min({face_of(library, f"anna-0-{n}") for n in range(6)} - set(first))
+    found = prototypes(database, anna, pin=[other], drop=[first[0]], by=BY)
+    now = exemplars(database, anna)
+    assert now[0] == other
+    assert first[0] not in now
+    assert [line.pinned for line in found.prototypes] == [True, False, False, False]
+    assert (found.did, found.step) == (
+        f"1 face fixed as exemplar and 1 face dropped from the exemplars of {anna[:8]}",
+        history.log(database)[0].id,
+    )
+
+
+def test_pinning_is_a_step_that_can_be_taken_back_and_done_again(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    before = exemplars(database, anna)
+    prototypes(database, drop=before[:1], by=BY)
+    dropped = exemplars(database, anna)
+    undo(library)
+    assert exemplars(database, anna) == before
+    redo(library)
+    assert exemplars(database, anna) == dropped
+    prototypes(database, pin=before[:1], by=BY)
+    assert exemplars(database, anna)[0] == before[0]
+
+
+def test_what_makes_no_sense_is_refused(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    of_ben = face_of(library, "ben-0-0")
+    add_face(library, "nobody", heart_of("cleo"))
+    with pytest.raises(WrongUsage, match=f"Face {of_ben} is not {anna[:8]}"):
+        prototypes(database, anna, pin=[of_ben], by=BY)
+    with pytest.raises(WrongUsage, match="cannot be an exemplar and none"):
+        prototypes(database, pin=[of_ben], drop=[of_ben], by=BY)
+    with pytest.raises(WrongUsage, match="has no person"):
+        prototypes(database, pin=[face_of(library, "nobody")], by=BY)
+    with pytest.raises(WrongUsage, match="no face 999999"):
+        prototypes(database, drop=[999999], by=BY)
+    assert rows(database, "SELECT count(*) FROM said_exemplars") == [(0,)]
+
+
+def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Library) -> None:
+    database, anna, ben = library.database, who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    theirs = {face_of(library, f"ben-0-{n}") for n in range(4)}
+    face = min(theirs - set(exemplars(database, ben)))
+    prototypes(database, pin=[face], by=BY)
+    before = exemplars(database, ben)
+    merge(library, ben, into=anna)
+    assert face in exemplars(database, anna)
+    undo(library)
+    assert exemplars(database, ben) == before
+    assert face not in exemplars(database, anna)
+
+
+def test_a_pinned_face_that_moves_away_is_no_exemplar_any_more(library: Library) -> None:
+    prototypes(library.database, pin=[face_of(library, "anna-0-5")], by=BY)
+    move(library, "anna-0-5", to="ben-0-0")
+    assert face_of(library, "anna-0-5") not in exemplars(library.database, who_is(library, "anna-0-0"))
+
+
+def test_centroids_are_made_exactly_and_it_says_what_had_changed(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    forget_prototypes(library)
+    assert (centroids(database).changed, centroids(database).changed) == (2, 0)
+    best = face_of(library, "anna-0-4")
+    by_sql(
+        library,
+        f"""UPDATE face_detections SET quality = CASE id WHEN {best} THEN 1 ELSE 0.1 END
+            WHERE person_id = '{anna}'""",
+    )
+    summary = centroids(database)
+    assert (summary.people, summary.prototypes, summary.changed) == (2, 6, 1)

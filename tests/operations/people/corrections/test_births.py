@@ -10,24 +10,22 @@ from typing import Any
 import pytest
 from tests.fixtures.aged_people import look, looks, photo
 from tests.fixtures.filled_library import template_by
-from tests.fixtures.library_people import add_person, cluster, rows, who_is
+from tests.fixtures.library_people import add_person, cluster
 from tests.fixtures.postgres import Server, temporary
+from tests.fixtures.said import BY, by_sql, call, merge, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.carrying.export_people import export_people
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.people_file import read_people
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.lists.listing import person
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import PersonAge
-from facesets.work import Work
 
-BY = "anna@home"
 TODAY = date(2024, 5, 1)
 
 
@@ -38,8 +36,7 @@ def fill(database: Database) -> None:
         look(library, name, born, male=0.1 if name == "anna" else 0.9)
     cluster(library)
     for name in ("anna", "ben"):
-        who = who_is(library, f"{name}-0-0")
-        naming.name(database, who, name.title(), into=False, face=False, by=BY)
+        call(library, f"{name}-0-0", name.title())
 
 
 template = template_by(fill)
@@ -64,13 +61,11 @@ def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> 
     assert found.sex_probability is not None
     assert found.sex_probability > 0.99
     assert found.made_at
-
-
-def test_many_faces_make_the_sex_of_somebody_sure(library: Library) -> None:
+    # Many faces make it sure.
     add_person(library, "dora", 40)
     look(library, "dora", 1990, male=0.01)
     cluster(library)
-    naming.name(library.database, who_is(library, "dora-0-0"), "Dora", into=False, face=False, by=BY)
+    call(library, "dora-0-0", "Dora")
     assert (age(library, "Dora").sex, age(library, "Dora").sex_probability) == ("F", 1)
 
 
@@ -79,13 +74,13 @@ def test_what_is_known_follows_the_faces_whatever_changes_them(library: Library)
     for place in range(4):
         looks(library.database, photo(library, "anna", place), 40 + place)
     assert age(library).birth_year == 1950
-    library.database.run(lambda each: each.execute("UPDATE images SET taken = taken + interval '2 years'"))
+    by_sql(library, "UPDATE images SET taken = taken + interval '2 years'")
     assert age(library).birth_year == 1952
     moved = [photo(library, "anna", place) for place in range(4)]
     correcting.move(library.database, moved, "Ben", by=BY)
     assert (age(library).birth_year, age(library).dated_faces) == (1962, 3)
     assert age(library, "Ben").dated_faces == 11
-    library.database.run(lambda each: each.execute("UPDATE face_detections SET age = NULL"))
+    by_sql(library, "UPDATE face_detections SET age = NULL")
     assert (age(library).birth_year, age(library).dated_faces) == (None, 0)
 
 
@@ -95,12 +90,12 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
     assert age(library).birth_year == 1960
     assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (1962 before)"
     assert age(library).said == "1963-02-03"
-    history.undo(library.database, None, by=BY)
+    undo(library)
     assert age(library).said == "1962"
     assert say(library, unknown=True).did == "nothing is said of the birth (1962 before)"
     assert age(library).said == ""
-    history.undo(library.database, None, by=BY)
-    history.undo(library.database, None, by=BY)
+    undo(library)
+    undo(library)
     assert (age(library).said, age(library).born) == ("", 1960)
     assert say(library, unknown=True).step is None
 
@@ -118,9 +113,7 @@ def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> Non
 @pytest.mark.parametrize(
     "birth", [{}, {"year": 1700}, {"year": 2025}, {"day": date(2024, 5, 2)}, {"year": 1950, "unknown": True}]
 )
-def test_a_birth_is_one_time_at_which_somebody_can_have_been_born(
-    library: Library, birth: dict[str, Any]
-) -> None:
+def test_a_birth_is_a_time_at_which_somebody_can_be_born(library: Library, birth: dict[str, Any]) -> None:
     with pytest.raises(WrongUsage):
         say(library, **birth)
 
@@ -128,15 +121,13 @@ def test_a_birth_is_one_time_at_which_somebody_can_have_been_born(
 def test_of_two_who_are_merged_the_birth_of_the_one_who_is_kept_stays(library: Library) -> None:
     say(library, "Anna", year=1962)
     say(library, "Ben", year=1985)
-    summary = correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
+    summary = merge(library, "Ben", into="Anna")
     assert summary.did == "7 faces merged; born 1962 is kept, said was also: Ben 1985"
     assert age(library).said == "1962"
-    history.undo(library.database, None, by=BY)
+    undo(library)
     assert (age(library).said, age(library, "Ben").said) == ("1962", "1985")
     say(library, "Anna", unknown=True)
-    assert (
-        correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY).did == "7 faces merged"
-    )
+    assert merge(library, "Ben", into="Anna").did == "7 faces merged"
     assert age(library).said == "1985"
 
 
@@ -161,17 +152,12 @@ def test_births_are_carried_to_another_library_which_keeps_its_own(
     assert "Ben: born 1985, which is 1986 here" in summary.skipped
     again = import_people(other.database, read_people(file), file.name, by=BY)
     assert (again.statements, again.step) == (0, None)
-    history.undo(other.database, None, by=BY)
+    undo(other)
     assert age(other).said == ""
 
 
-def test_a_birth_outlives_a_reset_and_goes_with_who_is_forgotten(library: Library) -> None:
+def test_a_birth_outlives_a_reset(library: Library) -> None:
     say(library, "Anna", day=date(1962, 7, 4))
-    say(library, "Ben", year=1985)
-    library.database.run(lambda each: each.execute("UPDATE face_detections SET person_id = NULL"))
-    library.database.run(lambda each: each.execute("DELETE FROM persons"))
+    by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
     cluster(library)
     assert age(library).said == "1962-07-04"
-    forget(library.database, "Anna", work=Work(by=BY))
-    assert rows(library.database, "SELECT year FROM said_births") == [(1985,)]
-    assert rows(library.database, "SELECT count(*) FROM step_rows WHERE in_table = 'said_births'") == [(1,)]

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from tests.fixtures.library_people import add_like, add_person, cluster, rows
+from tests.fixtures.said import BY, by_sql
 from tests.fixtures.soak import soaking
 
 from facesets.errors import WrongUsage
@@ -38,12 +39,12 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.work import Work
 
-BY = "anna@home"
 NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil", "Fay")
 DEEDS = soaking(200, else_=80)
 TASKS: tuple[Task, ...] = ("associate", "associate", "merge-similar", "must-links", "unassigned", "empty")
 
 State = dict[str, list[dict[str, Any]]]
+Deed = Callable[[], object]
 
 STATE = {
     "face_detections": "SELECT id AS face, person_id, assigned_by, assigned_at, cluster FROM face_detections",
@@ -139,11 +140,20 @@ class Story:
         found = rows(self.database, query)
         return self.random.choice(found)[0] if found else "nothing"
 
+    def is_so(self) -> bool:
+        return self.random.choice([True, False])
+
+    def a_name(self) -> str:
+        return self.random.choice(NAMES)
+
     def anybody(self) -> str:
         return str(self.one_of("SELECT id FROM persons ORDER BY id"))
 
     def any_face(self) -> int:
         return int(self.one_of("SELECT id FROM face_detections ORDER BY id"))
+
+    def two_faces(self) -> tuple[str, str]:
+        return str(self.any_face()), str(self.any_face())
 
     def any_cluster(self) -> str:
         return str(
@@ -153,6 +163,13 @@ class Story:
             )
         )
 
+    def any_group(self) -> str:
+        """A group as a page of groups without a name shows it."""
+        return self.random.choice([self.any_cluster(), f"person_{self.anybody()}"])
+
+    def who(self) -> str:
+        return self.random.choice([self.anybody, self.any_cluster])()
+
     def any_step(self) -> int:
         """One of the latest steps that stand."""
         return int(
@@ -161,46 +178,6 @@ class Story:
                     ORDER BY id DESC LIMIT 15"""
             )
         )
-
-    def name(self) -> None:
-        into = self.random.choice([True, False])
-        who = self.random.choice([self.anybody(), self.anybody(), self.any_cluster()])
-        naming.name(self.database, who, self.random.choice(NAMES), into=into, face=False, by=BY)
-
-    def name_face(self) -> None:
-        face, name = str(self.any_face()), self.random.choice(NAMES)
-        naming.name(self.database, face, name, into=True, face=True, by=BY)
-
-    def rename(self) -> None:
-        naming.rename(self.database, self.anybody(), self.random.choice(NAMES), by=BY)
-
-    def hide(self) -> None:
-        naming.set_hidden(self.database, self.anybody(), hidden=self.random.choice([True, False]), by=BY)
-
-    def merge(self) -> None:
-        drop, who = self.random.choice([True, False]), self.random.choice([self.anybody, self.any_cluster])()
-        cluster_corrections.merge(self.database, [who], self.anybody(), drop_names=drop, by=BY)
-
-    def move(self) -> None:
-        to = self.random.choice(["new", "nobody", self.anybody()])
-        correcting.move(self.database, [self.any_face(), self.any_face()], to, by=BY)
-
-    def same(self) -> None:
-        correcting.same(self.database, str(self.any_face()), str(self.any_face()), faces=True, by=BY)
-
-    def same_people(self) -> None:
-        correcting.same(self.database, self.anybody(), self.anybody(), faces=False, by=BY)
-
-    def different(self) -> None:
-        correcting.different(self.database, str(self.any_face()), str(self.any_face()), faces=True, by=BY)
-
-    def different_people(self) -> None:
-        who = self.random.choice([self.anybody, self.any_cluster])()
-        cluster_corrections.different(self.database, who, self.anybody(), faces=False, by=BY)
-
-    def split(self) -> None:
-        who = self.random.choice([self.anybody, self.any_cluster])()
-        apply_split(self.database, who, SplitOptions(parts=2, min_size=1), by=BY)
 
     def picked(self) -> Picked:
         """Some faces as they are picked on a page: somebody's, unassigned, or of several."""
@@ -213,63 +190,83 @@ class Story:
         other = int(self.one_of(f"SELECT id FROM face_detections WHERE {same} ORDER BY id"))
         return Picked([face, other], person)
 
-    def any_group(self) -> str:
-        """A group as a page of groups without a name shows it."""
-        return self.random.choice([self.any_cluster(), f"person_{self.anybody()}"])
+    def of_humans(self) -> dict[str, Deed]:
+        """What humans say, each in the way of one command or page."""
+        of, groups, faces = self.database, cluster_corrections, self.two_faces
+        return {
+            "name": lambda: naming.name(of, self.who(), self.a_name(), into=self.is_so(), face=False, by=BY),
+            "name a face": lambda: naming.name(of, faces()[0], self.a_name(), into=True, face=True, by=BY),
+            "rename": lambda: naming.rename(of, self.anybody(), self.a_name(), by=BY),
+            "hide": lambda: naming.set_hidden(of, self.anybody(), hidden=self.is_so(), by=BY),
+            "merge": lambda: groups.merge(of, [self.who()], self.anybody(), drop_names=self.is_so(), by=BY),
+            "move": lambda: correcting.move(
+                of,
+                [self.any_face(), self.any_face()],
+                self.random.choice(["new", "nobody", self.anybody()]),
+                by=BY,
+            ),
+            "same": lambda: correcting.same(of, *faces(), faces=True, by=BY),
+            "same people": lambda: correcting.same(of, self.anybody(), self.anybody(), faces=False, by=BY),
+            "different": lambda: correcting.different(of, *faces(), faces=True, by=BY),
+            "apart": lambda: groups.different(of, self.who(), self.anybody(), faces=False, by=BY),
+            "split": lambda: apply_split(of, self.who(), SplitOptions(parts=2, min_size=1), by=BY),
+            "give": lambda: giving.give_to(of, self.picked(), UUID(self.anybody()), by=BY),
+            "give to a name": lambda: giving.give_to_name(
+                of, self.picked(), self.a_name(), into=self.is_so(), by=BY
+            ),
+            "split off": lambda: giving.split_off(of, self.picked(), by=BY),
+            "take away": lambda: giving.take_away(of, self.picked(), by=BY),
+            "best": self.best,
+            "label": lambda: groups.label_cluster(
+                of, self.any_group(), self.a_name(), into=self.is_so(), by=BY
+            ),
+            "hide a group": lambda: groups.hide_cluster(of, self.any_group(), by=BY),
+            "split a group": self.split_group,
+            "pin": lambda: prototypes(of, pin=[self.any_face()], by=BY),
+            "drop": lambda: prototypes(of, drop=[self.any_face()], by=BY),
+            "review": self.review,
+            "carry": self.carry,
+            "again": self.again,
+        }
 
-    def give(self) -> None:
-        giving.give_to(self.database, self.picked(), UUID(self.anybody()), by=BY)
-
-    def give_to_name(self) -> None:
-        name, into = self.random.choice(NAMES), self.random.choice([True, False])
-        giving.give_to_name(self.database, self.picked(), name, into=into, by=BY)
-
-    def split_off(self) -> None:
-        giving.split_off(self.database, self.picked(), by=BY)
-
-    def take_away(self) -> None:
-        giving.take_away(self.database, self.picked(), by=BY)
+    def of_runs(self) -> dict[str, Deed]:
+        """What runs decide, who take nobody for whom a human vouched."""
+        return {
+            "group": self.group,
+            "dual": self.dual,
+            "assign": lambda: assign(self.library, AssignOptions(), work=Work(by=BY)),
+            "upkeep": lambda: maintain(
+                self.library,
+                [self.random.choice(TASKS)],
+                MaintainOptions(older_than=0),
+                work=Work(by=BY),
+            ),
+        }
 
     def best(self) -> None:
         picked = self.picked()
         if picked.owner is not None:
             giving.choose_best(self.database, picked.faces[0], picked.owner, by=BY)
 
-    def label(self) -> None:
-        into = self.random.choice([True, False])
-        cluster_corrections.label_cluster(
-            self.database, self.any_group(), self.random.choice(NAMES), into=into, by=BY
-        )
-
-    def hide_group(self) -> None:
-        cluster_corrections.hide_cluster(self.database, self.any_group(), by=BY)
-
     def split_group(self) -> None:
         options = SplitOptions(min_size=self.random.choice([1, 3]))
         split = apply_split(self.database, self.any_group(), options, by=BY, finder=find_cluster)
         cluster_corrections.clusters_of_parts(self.database, split)
 
-    def pin(self) -> None:
-        prototypes(self.database, pin=[self.any_face()], by=BY)
-
-    def drop(self) -> None:
-        prototypes(self.database, drop=[self.any_face()], by=BY)
-
     def review(self) -> None:
         refresh_questions(self.library)
         for question in self.random.sample(found := next_questions(self.database, 50), min(3, len(found))):
             if question.kind == "name":
-                verdict, name = self.random.choice([("name", self.random.choice(NAMES)), ("hide", "")])
+                verdict, name = self.random.choice([("name", self.a_name()), ("hide", "")])
                 answer(self.database, question.id, verdict, by=BY, name=name, into=True)  # type: ignore[arg-type]
                 continue
             but = [item.number for item in question.items if self.random.random() < 0.3]
-            yes = self.random.choice([True, False])
-            answer(self.database, question.id, "yes" if yes else "no", by=BY, but=but)
+            answer(self.database, question.id, "yes" if self.is_so() else "no", by=BY, but=but)
 
     def carry(self) -> None:
         if self.file.exists():
             import_people(self.database, read_people(self.file), self.file.name, by=BY)
-        if self.random.random() < 0.5:
+        if self.is_so():
             export_people(self.database, self.file)
 
     def again(self) -> None:
@@ -282,7 +279,7 @@ class Story:
 
     def group(self) -> None:
         method = self.random.choice(["auto", "auto", "components", "hdbscan", "agglomerative"])
-        options = {"full": self.random.choice([True, False])} if method == "hdbscan" else {}
+        options = {"full": self.is_so()} if method == "hdbscan" else {}
         cluster(self.library, method=method, min_size=self.random.choice([1, 2]), **options)
 
     def dual(self) -> None:
@@ -291,14 +288,6 @@ class Story:
         most = self.random.choice([None, 2, 4])
         chosen = DualOptions(dual=True, unknown_method=method, unknown_min_size=2, dual_max_faces=most)
         cluster_dual(self.library, ClusterLibraryOptions(), chosen, work=Work(by=BY))
-
-    def assign(self) -> None:
-        assign(self.library, AssignOptions(), work=Work(by=BY))
-
-    def upkeep(self) -> None:
-        options = MaintainOptions(older_than=0)
-        task = self.random.choice(TASKS)
-        maintain(self.library, [task], options, work=Work(by=BY))
 
     def index(self) -> None:
         self.added += 1
@@ -309,10 +298,10 @@ class Story:
             add_person(self.library, name, 2, seed=self.added)
 
     def delete(self) -> None:
-        rows(
-            self.database,
-            f"""DELETE FROM images WHERE id =
-                (SELECT image_id FROM face_detections WHERE id = {self.any_face()}) RETURNING 1""",
+        face = self.any_face()
+        by_sql(
+            self.library,
+            f"DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})",
         )
 
     def latest(self) -> int:
@@ -320,31 +309,25 @@ class Story:
 
     def step(self) -> None:
         """One thing that somebody, or a run, does; what is refused is no step."""
-        runs = [self.group, self.group, self.dual, self.assign, self.upkeep, self.upkeep]
-        people = [self.name, self.name, self.name_face, self.rename, self.hide, self.merge, self.move]
-        people += [self.same, self.same_people, self.different, self.different_people, self.split]
-        people += [self.give, self.give_to_name, self.split_off, self.take_away, self.best]
-        people += [self.label, self.hide_group, self.split_group]
-        people += [self.pin, self.drop, self.review, self.review, self.carry, self.again, self.again]
-        deed: Callable[[], None] = self.random.choice([*runs, *people, self.index, self.index, self.delete])
+        runs, people = self.of_runs(), self.of_humans()
+        photos: dict[str, Deed] = {"index": self.index, "delete": self.delete}
+        often = ("group", "upkeep", "name", "review", "again", "index")
+        name = self.random.choice([*runs, *people, *photos, *often])
         last, now = self.latest(), state(self.database)
         kept = fresh_prototypes(self.database) if self.random.random() < 0.1 else None
         vouched = dict(rows(self.database, VOUCHED))
         try:
-            deed()
+            (runs | people | photos)[name]()
         except WrongUsage:
             # Of several answers some may have been kept.
-            assert deed == self.review or state(self.database) == now
-        if deed in runs:
+            assert name == "review" or state(self.database) == now
+        if name in runs:
             after = dict(rows(self.database, "SELECT id, person_id FROM face_detections"))
-            assert {face: after[face] for face in vouched} == vouched, deed.__name__
-        assert rows(self.database, BROKEN) == [], deed.__name__
-        steps = [step.id for step in history.log(self.database, limit=30) if step.id > last]
-        standing = [
-            step.id for step in history.log(self.database, limit=30) if step.id > last and not step.undoes
-        ]
-        if steps and standing:
-            self.before.append((deed.__name__, standing, now, kept))
+            assert {face: after[face] for face in vouched} == vouched, name
+        assert rows(self.database, BROKEN) == [], name
+        steps = [step for step in history.log(self.database, limit=30) if step.id > last]
+        if standing := [step.id for step in steps if not step.undoes]:
+            self.before.append((name, standing, now, kept))
 
     def take_back(self) -> None:
         """Take every step back, and find what was there before it."""

@@ -1,70 +1,176 @@
-"""What a human said is kept whatever runs and upkeep come after it."""
+"""What humans said of people of the library holds in every command, run, upkeep and reset, and at once."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
-from tests.fixtures.filled_library import template_by
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, undo
 
 from facesets.errors import WrongUsage
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import prototypes
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.absorbing import absorb
+from facesets.operations.people.grouping import cluster_library, dual, dual_unknown
+from facesets.operations.people.grouping.matching import Decision
+from facesets.operations.people.review.answering import answer
 from facesets.operations.people.upkeep.tasks import maintain
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.steps import making_step, one_at_a_time
 from facesets.work import Work
 
-BY = "anna@home"
+template = template_by(grouped(anna=6, ben=4, cleo=3))
 
-
-def fill(database: Database) -> None:
-    filled = Library(database)
-    for name, images in (("anna", 6), ("ben", 4)):
-        add_person(filled, name, images)
-    cluster(filled)
-    naming.name(database, who_is(filled, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-
-
-template = template_by(fill)
+Deed = Callable[[Library], object]
 
 
 def upkeep(library: Library, *tasks: Task) -> None:
     maintain(library, tasks, MaintainOptions(), work=Work(by=BY))
 
 
-def by_sql(library: Library, statements: str) -> None:
-    with psycopg.connect(library.database._text, autocommit=True) as sql:
-        sql.execute(statements.encode())
-
-
 def whose(library: Library, labels: Sequence[str]) -> list[str]:
     return [who_is(library, label) for label in labels]
 
 
+def test_a_face_that_is_said_not_to_be_somebody_does_not_follow_a_face_of_theirs(library: Library) -> None:
+    move(library, "anna-0-0", to="nobody")
+    with pytest.raises(WrongUsage, match="is not"):
+        pair(library, "anna-0-0", "anna-0-1", same=True)
+    assert who_is(library, "anna-0-0") == ""
+
+
+def test_faces_said_to_be_one_person_move_together(library: Library) -> None:
+    two = ("anna-0-0", "anna-0-1")
+    pair(library, *two, same=True)
+    move(library, "anna-0-0", to="ben-0-0")
+    assert whose(library, two) == [who_is(library, "ben-0-0")] * 2
+    first, second = (face_of(library, label) for label in two)
+    with pytest.raises(WrongUsage, match=f"faces {first} and {second} show one person; face {first} is"):
+        move(library, "anna-0-1", to="nobody")
+    move(library, *two, to="nobody")
+    assert whose(library, two) == ["", ""]
+    cluster(library)
+    assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != who_is(library, "ben-0-0")
+
+
+def merge_and_keep_apart(library: Library) -> None:
+    merge(library, "anna-0-0", into="ben-0-0")
+    apart(library, "ben-0-0", "cleo-0-0")
+
+
+def take_in(library: Library) -> None:
+    """As upkeep does, somebody takes in who has a face of which a human said so."""
+    cleo, ben = (UUID(who_is(library, label)) for label in ("cleo-0-0", "ben-0-0"))
+    move(library, "cleo-0-0", to=str(cleo))
+
+    def work(connection: Connection) -> None:
+        with making_step(connection, "maintain", BY, "one person") as step:
+            assert absorb(step, cleo, ben)
+
+    library.database.run(work)
+
+
+@pytest.mark.parametrize(
+    ("say", "labels"),
+    [
+        (merge_and_keep_apart, ("anna-0-0", "ben-0-0", "cleo-0-0")),
+        (lambda library: move(library, "anna-0-0", to="ben-0-0"), ("anna-0-0",)),
+        (take_in, ("cleo-0-0",)),
+    ],
+    ids=["people who are one or two", "a face", "whoever took in somebody"],
+)
+def test_what_was_said_of_people_without_a_name_holds_after_a_reset_by_sql(
+    library: Library, say: Deed, labels: Sequence[str]
+) -> None:
+    ben = who_is(library, "ben-0-0")
+    say(library)
+    before = whose(library, labels)
+    assert ben in before
+    by_sql(library, "DELETE FROM persons")
+    cluster(library, method="components")
+    assert whose(library, labels) == before
+
+
+def test_a_merge_leaves_how_faces_were_assigned_as_it_was(library: Library) -> None:
+    face = face_of(library, "anna-0-0")
+    by_sql(library, f"UPDATE face_detections SET assigned_by = 'imported' WHERE id = {face}")
+    call(library, "ben-0-0", "Ben")
+    merge(library, "anna-0-0", into="Ben")
+    found = rows(library, f"SELECT assigned_by <> 'auto' FROM face_detections WHERE id = {face}")
+    assert found == [(True,)]
+
+
+def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(library: Library) -> None:
+    pair(library, "anna-0-0", "anna-0-1", same=True)
+    anna = who_is(library, "anna-0-2")
+    by_sql(
+        library,
+        f"""INSERT INTO said_faces VALUES ({face_of(library, "anna-0-0")}, '{anna}', false);
+            UPDATE face_detections SET person_id = NULL
+            WHERE id IN ({face_of(library, "anna-0-0")}, {face_of(library, "anna-0-1")})""",
+    )
+    cluster(library)
+    assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != anna
+
+
+def test_of_several_who_are_merged_a_face_said_not_to_be_one_of_them_stays_alone(library: Library) -> None:
+    anna, ben, cleo = whose(library, ("anna-0-0", "ben-0-0", "cleo-0-0"))
+    by_sql(library, f"INSERT INTO said_faces VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
+    merge(library, anna, ben, into=cleo)
+    assert whose(library, ("anna-0-0", "ben-0-0", "ben-0-1")) == [cleo, "", cleo]
+
+
+def test_a_face_that_is_said_not_to_be_who_joins_its_person_stays_alone(library: Library) -> None:
+    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    move(library, "ben-0-3", to="nobody")
+    # As a run gives it to somebody else.
+    by_sql(
+        library,
+        f"""UPDATE face_detections SET person_id = '{anna}', assigned_by = 'auto'
+            WHERE id = {face_of(library, "ben-0-3")}""",
+    )
+    merge(library, ben, into=anna)
+    assert whose(library, ("ben-0-0", "ben-0-3")) == [anna, ""]
+
+
+def test_a_best_face_that_is_said_not_to_be_another_stays_alone_when_they_are_one(library: Library) -> None:
+    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    labels = ("ben-0-0", "ben-0-1")
+    for to in (anna, "nobody"):
+        move(library, *labels, to=to)
+    cluster(library)
+    assert whose(library, labels) == [ben, ben]
+    merge(library, anna, into=ben)
+    assert whose(library, labels) == ["", ""]
+    said = rows(library, "SELECT face_id, is_person FROM said_faces")
+    assert {(face_of(library, each), False) for each in labels} <= set(said)
+
+
 def test_upkeep_does_not_merge_who_a_human_made_of_somebodys_faces(library: Library) -> None:
-    twin = face_of(library, "anna-0-0")
-    correcting.move(library.database, [twin], "new", by=BY)
+    call(library, "anna-0-0", "Anna")
+    move(library, "anna-0-0", to="new")
     now = who_is(library, "anna-0-0")
     upkeep(library, "weekly")
     assert who_is(library, "anna-0-0") == now != who_is(library, "anna-0-1")
 
 
 def test_upkeep_after_a_reset_brings_named_people_back_first(library: Library) -> None:
+    call(library, "anna-0-0", "Anna")
     labels = [f"anna-0-{i}" for i in range(6)]
     before = whose(library, labels)
     # As where she was two people once, whom somebody merged.
-    face = face_of(library, labels[5])
     by_sql(
         library,
         f"""INSERT INTO clusters (id, model_id) SELECT 'clu_2', id FROM models;
-            UPDATE face_detections SET cluster = 'clu_2' WHERE id = {face}""",
+            UPDATE face_detections SET cluster = 'clu_2' WHERE id = {face_of(library, labels[5])};
+            UPDATE face_detections SET person_id = NULL; DELETE FROM persons""",
     )
-    by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
     upkeep(library, "associate")
     cluster(library, method="components")
     assert whose(library, labels) == before
@@ -75,103 +181,145 @@ def test_who_has_an_exemplar_fixed_by_a_human_outlives_runs_and_upkeep(library: 
     prototypes(library.database, pin=[face], by=BY)
     by_sql(library, f"UPDATE face_detections SET person_id = NULL WHERE person_id = '{ben}'")
     upkeep(library, "empty")
-    correcting.move(library.database, [face], ben, by=BY)
-    assert [row[0] for row in rows(library.database, "SELECT face_id FROM said_exemplars")] == [face]
+    move(library, "ben-0-0", to=ben)
+    assert rows(library, "SELECT face_id FROM said_exemplars") == [(face,)]
     assert who_is(library, "ben-0-0") == ben
 
 
 def test_faces_said_to_be_one_person_do_not_go_to_two_by_upkeep(library: Library) -> None:
-    for name in ("cleo", "dora"):
+    for name in ("dora", "emil"):
         add_person(library, name, 3)
-    labels = ("cleo-0-0", "dora-0-0")
-    faces = [face_of(library, label) for label in labels]
-    correcting.same(library.database, str(faces[0]), str(faces[1]), faces=True, by=BY)
-    for number, name in enumerate(("cleo", "dora"), 1):
-        theirs = ", ".join(str(face_of(library, f"{name}-0-{i}")) for i in range(3))
-        for part, some in ((0, theirs.split(", ")[0]), (1, ", ".join(theirs.split(", ")[1:]))):
-            by_sql(
-                library,
-                f"""INSERT INTO clusters (id, model_id) SELECT 'c_{number}_{part}', id FROM models;
-                    UPDATE face_detections SET cluster = 'c_{number}_{part}' WHERE id IN ({some})""",
-            )
+    labels = ("dora-0-0", "emil-0-0")
+    pair(library, *labels, same=True)
+    for name in ("dora", "emil"):
+        by_sql(
+            library,
+            f"""INSERT INTO clusters (id, model_id)
+                    SELECT unnest(ARRAY['{name}_0', '{name}_1']), id FROM models;
+                UPDATE face_detections f SET cluster = '{name}_' || (p.path <> '/{name}-0-0.jpg')::int
+                FROM image_paths p WHERE p.image_id = f.image_id AND p.path LIKE '/{name}-%'""",
+        )
     upkeep(library, "associate")
     one, other = whose(library, labels)
     assert one == other
-    assert history.undo(library.database, by=BY).kind == "maintain"
-
-
-def test_a_merge_is_not_taken_back_under_what_was_said_of_its_faces_since(library: Library) -> None:
-    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
-    merged = correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
-    pair = [str(face_of(library, label)) for label in ("anna-0-5", "ben-0-3")]
-    said = correcting.same(library.database, *pair, faces=True, by=BY)
-    with pytest.raises(WrongUsage, match=f"people undo {said.step}"):
-        history.undo(library.database, merged.step, by=BY)
-    history.undo(library.database, said.step, by=BY)
-    history.undo(library.database, merged.step, by=BY)
-    assert who_is(library, "ben-0-0") == ben
-
-
-def test_faces_do_not_come_back_to_somebody_who_was_merged_since(library: Library) -> None:
-    add_person(library, "cleo", 3)
-    cluster(library)
-    ben, cleo, face = who_is(library, "ben-0-0"), who_is(library, "cleo-0-0"), face_of(library, "ben-0-3")
-    moved = correcting.move(library.database, [face], cleo, by=BY)
-    merged = correcting.merge(library.database, [ben], "Anna", drop_names=False, by=BY)
-    with pytest.raises(WrongUsage, match=f"people undo {merged.step}"):
-        history.undo(library.database, moved.step, by=BY)
-    assert who_is(library, "ben-0-3") == cleo
-
-
-def test_redo_is_of_what_was_taken_back_last_though_its_photos_are_gone(library: Library) -> None:
-    anna = who_is(library, "anna-0-0")
-    renamed = naming.rename(library.database, anna, "Zoe", by=BY)
-    history.undo(library.database, renamed.step, by=BY)
-    said = correcting.different(
-        library.database,
-        str(face_of(library, "anna-0-0")),
-        str(face_of(library, "ben-0-0")),
-        faces=True,
-        by=BY,
-    )
-    by_sql(
-        library,
-        f"DELETE FROM images i USING face_detections f WHERE f.image_id = i.id AND f.person_id = '{anna}'",
-    )
-    assert history.undo(library.database, by=BY).id == said.step
-    assert history.redo(library.database, by=BY).id == said.step
-    assert rows(library.database, "SELECT name FROM person_names") == [("Anna",)]
+    assert undo(library).kind == "maintain"
 
 
 def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Library) -> None:
-    for name in ("cleo", "dora"):
-        add_person(library, name, 6)
-    cluster(library)
-    cleo, dora = who_is(library, "cleo-0-0"), who_is(library, "dora-0-0")
-    naming.name(library.database, dora, "Dora", into=False, face=False, by=BY)
-    naming.set_hidden(library.database, cleo, hidden=True, by=BY)
+    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    call(library, anna, "Anna")
+    hide(library, ben)
     by_sql(
         library,
-        f"""INSERT INTO said_of_faces (face_a, face_b, same)
-            SELECT min(id), max(id), true FROM face_detections
-            WHERE assigned_by = 'auto' AND person_id IN ('{cleo}', '{dora}')""",
+        f"""INSERT INTO said_of_faces (face_a, face_b, same) SELECT min(id), max(id), true
+            FROM face_detections WHERE assigned_by = 'auto' AND person_id IN ('{anna}', '{ben}')""",
     )
     upkeep(library, "must-links")
-    assert who_is(library, "cleo-0-0") == cleo
+    assert who_is(library, "ben-0-0") == ben
 
 
-def test_who_took_in_somebody_a_human_spoke_of_comes_back_after_a_reset(library: Library) -> None:
-    for name in ("cleo", "dora"):
-        add_person(library, name, 3)
-    cluster(library)
-    cleo, dora = who_is(library, "cleo-0-0"), who_is(library, "dora-0-0")
-    correcting.move(library.database, [face_of(library, "cleo-0-0")], cleo, by=BY)
-    library.database.run(lambda connection: _absorb(connection, UUID(cleo), UUID(dora)))
-    by_sql(library, "DELETE FROM persons")
-    cluster(library, method="components")
-    assert who_is(library, "cleo-0-0") == dora
+def at_once(library: Library, *works: Callable[[Library], object]) -> list[str]:
+    """Begin all in sessions of their own while none may go on; then let them. Returns what was refused."""
+    refused: list[str] = []
+
+    def one(work: Callable[[Library], object]) -> None:
+        session = Database(library.database.conninfo)
+        try:
+            work(Library(session))
+        except WrongUsage as error:
+            refused.append(str(error))
+        finally:
+            session.close()
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    threads = [threading.Thread(target=one, args=(work,)) for work in works]
+    with Connection.connect(library.database.conninfo) as first:
+        one_at_a_time(first)
+        for thread in threads:
+            thread.start()
+        while rows(library, waiting) != [(len(works),)]:
+            assert all(thread.is_alive() for thread in threads)
+    for thread in threads:
+        thread.join()
+    return refused
 
 
-def _absorb(connection: Connection, person: UUID, target: UUID) -> None:
-    with making_step(connection, "maintain", BY, "one person") as step:
-        assert absorb(step, person, target)
+def test_two_who_merge_two_people_into_one_another_at_once_lose_nobody(library: Library) -> None:
+    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    (refused,) = at_once(
+        library,
+        lambda session: merge(session, anna, into=ben),
+        lambda session: merge(session, ben, into=anna),
+    )
+    assert "themselves" in refused
+    assert who_is(library, "anna-0-0") == who_is(library, "ben-0-0")
+    found = rows(library, "SELECT status FROM persons ORDER BY status")
+    assert found == [("active",), ("active",), ("merged",)]
+
+
+def test_of_two_who_take_the_latest_step_back_at_once_one_is_told(library: Library) -> None:
+    call(library, "anna-0-0", "Anna")
+    naming.rename(library.database, "Anna", "Änne", by=BY)
+    (refused,) = at_once(library, undo, undo)
+    assert "taken back already" in refused
+    assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
+
+
+def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(library: Library) -> None:
+    call(library, "anna-0-0", "Anna")
+    ben = who_is(library, "ben-0-0")
+    question = f"name-{ben.replace('-', '')}"
+    refused = at_once(
+        library,
+        lambda session: merge(session, ben, into="Anna"),
+        lambda session: answer(session.database, question, "name", by=BY, name="Zoe"),
+    )
+    if refused:
+        assert "is open" in refused[0]
+        assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
+    else:
+        # The answer came first, and then Zoe was merged: that is what both said.
+        assert [step.kind for step in history.log(library.database, limit=2)] == ["merge", "name"]
+
+
+@pytest.mark.parametrize(("method", "how"), [("components", "decide"), ("auto", "decide_again")])
+def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch, method: str, how: str
+) -> None:
+    decide = getattr(cluster_library, how)
+    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    add_person(library, "anna", 2, seed=1)
+
+    def while_deciding(*args: Any, **options: Any) -> Decision:
+        decision: Decision = decide(*args, **options)
+        for to in (anna, "nobody"):
+            move(library, "anna-1-0", to=to)
+        merge(library, anna, into=ben)
+        return decision
+
+    monkeypatch.setattr(cluster_library, how, while_deciding)
+    cluster(library, method=method)
+    assert whose(library, ("anna-1-0", "anna-1-1")) == ["", ben]
+
+
+def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(library, "anna-0-0", "Anna")
+    add_person(library, "dora", 4)
+    group = dual_unknown.Others.group
+    face = face_of(library, "dora-0-0")
+
+    def while_grouping(*args: Any) -> Any:
+        found = group(*args)
+        naming.name(library.database, str(face), "Dora", into=False, face=True, by=BY)
+        return found
+
+    monkeypatch.setattr(dual_unknown.Others, "group", while_grouping)
+    chosen = DualOptions(dual=True, unknown_method="components", unknown_min_size=2)
+    done = dual.cluster_dual(library, ClusterLibraryOptions(), chosen, work=Work(by=BY))
+    assert done.unknown is not None
+    assert done.unknown.clusters == 1
+    found = rows(library, "SELECT id, person_id FROM face_detections WHERE cluster LIKE 'unknown%'")
+    assert len(found) == 3
+    assert all(person is None for _, person in found)

@@ -1,5 +1,6 @@
-"""A person who is forgotten is gone: from tables and their files, caches and results, and for good."""
+"""A person who is forgotten is gone: from tables and their files and from caches, and for good."""
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -11,40 +12,38 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.fixtures.filled_library import template_by
-from tests.fixtures.library_people import add_person, cluster, face_of, heart_of, rows, who_is
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.made_metadata import with_metadata
-from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
+from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
 from facesets.formats.hierarchy import unpacked
 from facesets.imaging.bodies import COLOURS, PhotoBodies
 from facesets.imaging.metadata.record import PhotoMetadata
-from facesets.inference.describer import LocalDescriber
-from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
-from facesets.operations.ingest.index import index
 from facesets.operations.library.check import check
-from facesets.operations.options.index import IndexOptions
 from facesets.operations.people.assigning.prototypes import prototypes
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import history, naming
+from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import forget, plan_forget
+from facesets.operations.people.forgetting.forget_proof import names_in
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
-from facesets.operations.people.lists.listing import people, person
-from facesets.records import Finding, ImageRecord
+from facesets.operations.people.lists.listing import person
+from facesets.operations.people.review.questions import refresh_questions
+from facesets.records import CacheSettings, Finding, ImageRecord
 from facesets.result import Result
-from facesets.sources.galleries import GallerySource
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -55,12 +54,8 @@ from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
-BY = "ben@home"
 NAME = "Änne Zwölfender"
-
-
-def call(library: Library, label: str, name: str) -> None:
-    naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
+FORGET = "facesets.operations.people.forgetting"
 
 
 def forgotten(library: Library, who: str = NAME, caches: Sequence[Cache] = ()) -> Result:
@@ -80,10 +75,9 @@ def together(name: str) -> ImageRecord:
     return replace(image, faces=replace(made_faces(2), embedding=embedding, box=box))
 
 
-def add_together(library: Library, name: str) -> None:
-    image = together(name)
-    with library.writing(SETTINGS):
-        library.commit([made_file(f"/{name}.jpg", image)], [image])
+def commit(library: Library, path: str, image: ImageRecord, settings: CacheSettings = SETTINGS) -> None:
+    with library.writing(settings):
+        library.commit([made_file(path, image)], [image])
 
 
 def fill(database: Database) -> None:
@@ -91,7 +85,7 @@ def fill(database: Database) -> None:
     for name, images in (("anne", 5), ("ben", 4), ("cleo", 3)):
         add_person(library, name, images)
     for number in range(3):
-        add_together(library, f"both-{number}")
+        commit(library, f"/both-{number}.jpg", together(f"both-{number}"))
     cluster(library)
     call(library, "anne-0-0", NAME)
     call(library, "ben-0-0", "Ben")
@@ -100,30 +94,218 @@ def fill(database: Database) -> None:
 template = template_by(fill)
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
-
-
 def faces_by_person(library: Library) -> dict[str, int]:
     found = rows(
-        library.database,
+        library,
         """SELECT coalesce((SELECT name FROM person_names n WHERE n.person_id = f.person_id LIMIT 1), '-'),
             count(*) FROM face_detections f GROUP BY 1""",
     )
     return dict(found)
 
 
-def test_nothing_of_the_person_is_left_and_the_others_of_the_photos_keep_their_faces(
-    library: Library,
-) -> None:
-    assert faces_by_person(library) == {NAME: 8, "Ben": 7, "-": 3}
+class Known(NamedTuple):
+    """By what somebody can be found in tables, as text, and which faces are theirs."""
+
+    texts: list[str]
+    vectors: list[bytes]
+    faces: list[int]
+
+
+def known_of(library: Library, label: str) -> Known:
+    who = who_is(library, label)
+    found = rows(
+        library,
+        f"""SELECT face_id, embedding::text, embedding::real[] FROM face_embeddings
+            JOIN face_detections f ON f.id = face_id WHERE person_id = '{who}'""",
+    )
+    vectors = [np.array(vector, np.float32).tobytes() for _, _, vector in found]
+    texts = [NAME, who, who.replace("-", ""), *(text[:80] for _, text, _ in found)]
+    return Known(
+        [*texts, *(vector[:64].hex() for vector in vectors)], vectors, [face for face, _, _ in found]
+    )
+
+
+def left_of(library: Library, known: Known) -> set[str]:
+    """The tables, and the columns of faces, that hold anything of somebody."""
+    found = set()
+    columns = """SELECT table_name, column_name FROM information_schema.columns
+        JOIN information_schema.tables USING (table_schema, table_name) WHERE table_schema = 'public'
+            AND table_type = 'BASE TABLE' AND ({})"""
+    for table in {table for table, _ in rows(library, columns.format("TRUE"))}:
+        held = " OR ".join(f"t::text ILIKE '%{text}%'" for text in known.texts)
+        if rows(library, f"SELECT FROM {table} t WHERE {held}"):
+            found.add(table)
+    for table, column in rows(library, columns.format("column_name ~ 'face_(id|a|b)$'")):
+        if rows(library, f"SELECT FROM {table} WHERE {column} = ANY(ARRAY{known.faces})"):
+            found.add(f"{table}.{column}")
+    return found
+
+
+class Way(NamedTuple):
+    """How something of Änne came into tables, what a query finds of the others, and where she was."""
+
+    leave: Callable[[Library], object]
+    query: str = "SELECT 1"
+    kept: Sequence[tuple[object, ...]] = ((1,),)
+    place: str = "person_names"
+
+
+def steps_taken_back(library: Library) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: naming.rename(library.database, NAME, "Anni Zwölfender", by=BY),
+        lambda: apart(library, NAME, "Ben"),
+        lambda: prototypes(library.database, pin=[face_of(library, "anne-0-0")], by=BY),
+    ]
+    for change in changes:
+        change()
+        undo(library)
+        assert history.log(library.database, NAME)[0].kind == "undo"
+
+
+def merges_taken_back(library: Library) -> None:
+    merge(library, NAME, into="Ben")
+    hide(library, "Ben")
+    for _ in range(2):
+        undo(library)
+    merge(library, NAME, into="Ben")
+    undo(library)
+    redo(library)
+    cluster(library)
+    undo(library)
+    cluster(library)
+
+
+def merged_with_somebody_unnamed_for_a_while(library: Library) -> None:
+    merge(library, NAME, into="cleo-0-0")
+    hide(library, NAME)
+    move(library, "ben-0-0", to=NAME)
+    for _ in range(3):
+        undo(library)
+
+
+def told_to_runs(library: Library) -> None:
+    told = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
+    by_sql(library, f"UPDATE runs SET options = '{told}', summary = '{told}'")
+
+
+def in_clusters(library: Library) -> None:
+    anne, ben = (who_is(library, f"{name}-0-0") for name in ("anne", "ben"))
+    alone, shared = face_of(library, "anne-0-0"), face_of(library, "anne-0-1")
+    by_sql(
+        library,
+        f"""INSERT INTO clusters (id, model_id) SELECT c.name, min(m.id) FROM models m,
+                unnest(ARRAY['clu_1', 'clu_2', 'clu_3']) AS c (name) GROUP BY 1;
+            UPDATE face_detections SET cluster = 'clu_3' WHERE person_id = '{ben}';
+            UPDATE face_detections SET cluster = 'clu_2' WHERE person_id = '{anne}';
+            UPDATE face_detections SET cluster = 'clu_1' WHERE id = {alone};
+            UPDATE face_detections SET cluster = 'clu_3' WHERE id = {shared};
+            INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid)
+                SELECT c.id, 1, 0, e.embedding FROM clusters c, face_embeddings e
+                WHERE e.face_id = {alone} AND c.id LIKE 'clu__'""",
+    )
+
+
+def with_bodies(library: Library) -> None:
+    image = made_image("anne-1-0", 1)
+    image = replace(image, faces=replace(image.faces, embedding=unit(heart_of("anne"))[None]))
+    body = PhotoBodies(
+        box=np.array([[0, 0, 640, 480], [0, 0, 20, 20]], np.float32),
+        score=np.full(2, 0.9, np.float32),
+        face=np.array([0, -1]),
+        face_box=np.full((2, 4), np.nan, np.float32),
+        face_score=np.full(2, np.nan, np.float32),
+        colours=np.ones((2, COLOURS), np.uint8),
+    )
+    commit(library, "/anne-1-0.jpg", image.with_finding("bodies", Finding("a model", body)))
+    cluster(library)
+    assert rows(library, "SELECT count(*), count(face_id) FROM bodies") == [(2, 1)]
+
+
+def in_what_files_say(library: Library) -> None:
+    said = PhotoMetadata(
+        taken_text=f"2019-07-04 {NAME}",
+        refused={"DateTime": f"{NAME} is no date", "GPSAltitude": "is no number"},
+        extra={"dc:subject": ["beach", NAME], "lr:hierarchicalSubject": [f"People|{NAME}"], "Flash": 16},
+    )
+    commit(library, "/both-0.jpg", with_metadata(together("both-0"), said))
+
+
+def born(library: Library) -> None:
+    for who, year in (("Ben", 1985), (NAME, 1962)):
+        set_birth(library.database, who, Birth(year), by=BY, today=date(2024, 5, 1))
+
+
+def in_questions(library: Library) -> None:
+    add_like(library, "annie", "anne", 0.52, 3)
+    cluster(library, method="components")
+    refresh_questions(library)
+
+
+WAYS = {
+    "as somebody who has a name": Way(lambda _: None),
+    "hidden": Way(lambda library: hide(library, NAME)),
+    "in steps that were taken back": Way(steps_taken_back, place="step_rows"),
+    "in merges that were taken back": Way(merges_taken_back, place="step_rows"),
+    "in the name of somebody unnamed": Way(merged_with_somebody_unnamed_for_a_while, place="step_rows"),
+    "in what runs were told": Way(
+        told_to_runs, "SELECT DISTINCT options::text, summary::text FROM runs", [("{}", None)], "runs"
+    ),
+    "in clusters, and means that hold a face": Way(
+        in_clusters, "SELECT id FROM clusters WHERE id LIKE 'clu__'", [("clu_3",)], "cluster_centers"
+    ),
+    "with a body": Way(
+        with_bodies, "SELECT count(*), count(face_id) FROM bodies", [(1, 0)], "bodies.face_id"
+    ),
+    "in what files say of photos": Way(
+        in_what_files_say,
+        "SELECT taken_text, refused, extra FROM photo_metadata JOIN photo_extra USING (image_id)",
+        [("", {"GPSAltitude": "is no number"}, {"Flash": 16})],
+        "photo_extra",
+    ),
+    "with a birth": Way(
+        born,
+        """SELECT year, (SELECT count(*) FROM step_rows WHERE in_table = 'said_births') FROM said_births""",
+        [(1985, 1)],
+        "said_births",
+    ),
+    "in questions": Way(in_questions, "SELECT count(*) FROM person_candidates", [(0,)], "person_candidates"),
+    "in a hierarchy of all faces": Way(
+        lambda library: cluster(library, method="hdbscan"), place="hdbscan_faces.face_id"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, way: str) -> None:
+    WAYS[way].leave(library)
+    known, before = known_of(library, "anne-0-0"), faces_by_person(library)
+    assert WAYS[way].place in left_of(library, known)
     summary = forgotten(library)
-    assert faces_by_person(library) == {"Ben": 7, "-": 3}
-    assert (summary.faces, summary.proof.is_clean, summary.proof.vectors_left) == (8, True, 0)
+    assert (summary.faces, summary.loose_faces) == (before.pop(NAME), 0)
+    assert left_of(library, known) == set()
+    assert faces_by_person(library) == before
+    assert (summary.proof.is_clean, summary.proof.vectors_left, summary.proof.names_left) == (True, 0, [])
+    assert rows(library, WAYS[way].query) == list(WAYS[way].kept)
     with pytest.raises(WrongUsage, match="Nobody is called"):
         person(library.database, NAME, faces=0)
-    assert rows(library.database, "SELECT count(*) FROM images") == [(15,)]
+    # The others can be changed, and that taken back.
+    naming.rename(library.database, "Ben", "Benno", by=BY)
+    assert undo(library).kind == "rename"
+
+
+def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Library) -> None:
+    call(library, "cleo-0-0", "Cleopatra")
+    merge(library, "Cleopatra", into=NAME)
+    summary = forgotten(library)
+    assert (summary.faces, summary.proof.is_clean) == (11, True)
+    assert rows(library, "SELECT count(*) FROM persons") == [(1,)]
+    assert not any("leopatra" in str(row) for row in rows(library, "SELECT * FROM step_rows"))
+
+
+def test_somebody_without_a_name_is_forgotten_too(library: Library) -> None:
+    summary = forgotten(library, who_is(library, "cleo-0-0"))
+    assert (summary.faces, summary.proof.is_clean) == (3, True)
+    assert faces_by_person(library) == {NAME: 8, "Ben": 7}
 
 
 def test_the_photos_indexed_again_do_not_bring_the_person_back(library: Library) -> None:
@@ -134,15 +316,13 @@ def test_the_photos_indexed_again_do_not_bring_the_person_back(library: Library)
         for shift, size in ((0, 320), (6, 640)):
             settings = replace(SETTINGS, det_size=size)
             moved = replace(image, faces=replace(image.faces, box=image.faces.box + np.float32(shift)))
-            seen = Library(library.database, settings)
-            with seen.writing(settings):
-                seen.commit([made_file(f"/{name}.jpg", image)], [moved])
+            commit(Library(library.database), f"/{name}.jpg", moved, settings)
     assert rows(
-        library.database,
+        library,
         """SELECT d.det_size, count(*) FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             JOIN image_paths p USING (image_id) WHERE p.path LIKE '/both-%' GROUP BY 1 ORDER BY 1""",
     ) == [(320, 2), (640, 3)]
-    near = rows(library.database, "SELECT embedding::real[] FROM face_embeddings")
+    near = rows(library, "SELECT embedding::real[] FROM face_embeddings")
     anne = unit(heart_of("anne"))
     assert max(float(np.array(vector, np.float32) @ anne) for (vector,) in near) < 0.5
 
@@ -153,35 +333,29 @@ def test_a_face_is_known_again_in_a_somewhat_other_box_and_no_neighbour_is_taken
 ) -> None:
     rng = np.random.default_rng(0)
     image = made_image("photo", 1)
-    boxes = [(x, y, x + edge, y + edge * 1.2) for x, y, edge in rng.uniform(20, 400, (60, 3)).tolist()]
-    for box in boxes:
-        x1, y1, x2, y2 = box
-        width, height = x2 - x1, y2 - y1
 
-        def at(right: float, down: float, box: tuple[float, ...] = box) -> ImageRecord:
-            middle = (box[0] + box[2]) / 2 + right, (box[1] + box[3]) / 2 + down
-            half = (box[2] - box[0]) / 2 * scale, (box[3] - box[1]) / 2 * scale
-            moved = [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]]
-            return replace(image, faces=replace(image.faces, box=np.array([moved], np.float32)))
+    def left(connection: Connection, x: float, y: float, half: NDArray[np.float64]) -> int:
+        box = np.array([[*(np.array([x, y]) - half), *(np.array([x, y]) + half)]], np.float32)
+        seen = replace(image, faces=replace(image.faces, box=box))
+        return len(without_forgotten(connection, [seen])[0].faces)
 
-        def left(record: ImageRecord, box: tuple[float, ...] = box) -> int:
-            def work(connection: Connection) -> int:
-                connection.execute("DELETE FROM forgotten_faces")
-                remember_forgotten(connection, [FacePlace(image.sha256, 640, 480, box)])  # type: ignore[arg-type]
-                return len(without_forgotten(connection, [record])[0].faces)
+    def work(connection: Connection) -> None:
+        for x1, y1, width in rng.uniform(20, 400, (60, 3)).tolist():
+            height = width * 1.2
+            connection.execute("DELETE FROM forgotten_faces")
+            place = FacePlace(image.sha256, 640, 480, (x1, y1, x1 + width, y1 + height))
+            remember_forgotten(connection, [place])
+            x, y, half = x1 + width / 2, y1 + height / 2, scale * np.array([width, height]) / 2
+            assert left(connection, x + 0.1 * width, y - 0.1 * height, half) == 0
+            assert left(connection, x + 0.9 * width, y, half) == 1
 
-            return database.run(work)
-
-        assert left(at(0.1 * width, -0.1 * height)) == 0
-        assert left(at(0.9 * width, 0)) == 1
+    database.run(work)
 
 
-def test_faces_that_are_nobodys_and_the_persons_go_too_but_not_those_said_to_be_another(
-    library: Library,
-) -> None:
+def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(library: Library) -> None:
     add_person(library, "anne", 2, seed=1)
     face = face_of(library, "anne-0-1")
-    correcting.move(library.database, [face], "nobody", by=BY)
+    move(library, "anne-0-1", to="nobody")
     summary = forgotten(library)
     assert (summary.faces, summary.loose_faces) == (7, 2)
     assert face_of(library, "anne-0-1") == face
@@ -190,25 +364,29 @@ def test_faces_that_are_nobodys_and_the_persons_go_too_but_not_those_said_to_be_
 
 
 def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
-    faces = [face_of(library, f"both-{n}") for n in range(3)]
     add_person(library, "anne", 2, seed=1)
-    twin = [face_of(library, f"anne-1-{n}") for n in range(2)]
+    twin = [f"anne-1-{n}" for n in range(2)]
     for one in twin:
-        correcting.different(library.database, str(face_of(library, "anne-0-0")), str(one), faces=True, by=BY)
-    correcting.move(library.database, twin, "new", by=BY)
-    naming.name(library.database, str(twin[0]), "Twin", into=False, face=True, by=BY)
-    summary = forgotten(library)
-    assert summary.proof.of_others["Twin"] >= 1
-    assert summary.proof.is_clean
-    assert faces
+        pair(library, "anne-0-0", one, same=False)
+    move(library, *twin, to="new")
+    # The name holds the other's.
+    call(library, twin[0], f"{NAME} junior")
+    prototypes(library.database)
+    alike = f"the person {who_is(library, twin[0])}"
+    proof = forgotten(library).proof
+    assert proof.of_others[f"{NAME} junior"] >= 1
+    assert proof.of_others[alike] >= 1
+    assert proof.names_of_others
+    assert proof.is_clean
+    assert faces_by_person(library) == {"Ben": 7, "-": 3, f"{NAME} junior": 2}
 
 
 def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Library) -> None:
-    anne, ben = who_is(library, "anne-0-0"), who_is(library, "ben-0-0")
-    correcting.merge(library.database, [anne], ben, drop_names=False, by="anna@home")
+    anne = who_is(library, "anne-0-0")
+    merge(library, anne, into="ben-0-0")
     before = faces_by_person(library)
     with pytest.raises(Changed, match="nobody was erased"):
-        forget(library.database, anne, exactly=True, work=Work(by="anna@home"))
+        forget(library.database, anne, exactly=True, work=Work(by=BY))
     assert faces_by_person(library) == before
 
 
@@ -221,126 +399,60 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
     assert not any("nne" in step.what for step in log.values())
     for number in about:
         with pytest.raises(WrongUsage, match="about somebody who was forgotten, and what it would"):
-            history.undo(library.database, number, by=BY)
-    assert history.undo(library.database, by=BY).what == ben[max(ben)]
+            undo(library, number)
+    assert undo(library).what == ben[max(ben)]
     assert "Ben" in faces_by_person(library)
-    history.redo(library.database, by=BY)
+    redo(library)
     assert "Benno" in faces_by_person(library)
-    grouped = min(log)
-    history.undo(library.database, max(ben), by=BY)
-    history.undo(library.database, min(ben), by=BY)
-    assert history.undo(library.database, grouped, by=BY).kind == "cluster"
+    for number in (max(ben), min(ben)):
+        undo(library, number)
+    assert undo(library, min(log)).kind == "cluster"
     assert faces_by_person(library) == {"-": 10}
-
-
-def test_a_step_that_took_one_about_the_person_back_tells_nothing_of_them(library: Library) -> None:
-    database, anne = library.database, who_is(library, "anne-0-0")
-    changes: list[Callable[[], Result]] = [
-        lambda: naming.rename(database, NAME, "Anni Zwölfender", by=BY),
-        lambda: correcting.different(database, NAME, "Ben", faces=False, by=BY),
-        lambda: prototypes(database, pin=[face_of(library, "anne-0-0")], by=BY),
-    ]
-    for change in changes:
-        change()
-        history.undo(database, by=BY)
-        assert history.log(database, NAME)[0].kind == "undo"
-    assert forgotten(library).proof.is_clean
-    assert anne not in str(rows(database, "SELECT * FROM step_rows"))
-
-
-def test_merges_that_were_undone_leave_no_name_with_the_other_person(library: Library) -> None:
-    database = library.database
-    correcting.merge(database, [NAME], "Ben", drop_names=False, by=BY)
-    naming.set_hidden(database, "Ben", hidden=True, by=BY)
-    for _ in range(2):
-        history.undo(database, by=BY)
-    correcting.merge(database, [NAME], "Ben", drop_names=False, by=BY)
-    history.undo(database, by=BY)
-    history.redo(database, by=BY)
-    cluster(library)
-    history.undo(database, by=BY)
-    cluster(library)
-    summary = forgotten(library)
-    assert summary.proof.names_left == []
-    assert summary.proof.is_clean
-    assert "Ben" in faces_by_person(library)
-    naming.rename(database, "Ben", "Benno", by=BY)
-    assert history.undo(database, by=BY).kind == "rename"
-
-
-def test_what_somebody_unnamed_was_called_while_they_were_merged_goes(library: Library) -> None:
-    database = library.database
-    correcting.merge(database, [NAME], who_is(library, "cleo-0-0"), drop_names=False, by=BY)
-    naming.set_hidden(database, NAME, hidden=True, by=BY)
-    correcting.move(database, [face_of(library, "ben-0-0")], NAME, by=BY)
-    for _ in range(3):
-        history.undo(database, by=BY)
-    assert forgotten(library).proof.is_clean
-
-
-def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> None:
-    call(library, "cleo-0-0", f"{NAME} junior")
-    summary = forgotten(library)
-    assert summary.proof.is_clean
-    assert summary.proof.names_of_others
-    assert len(people(library.database, status="active", unnamed=False, sort="name")) == 2
 
 
 def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:
     naming.rename(library.database, NAME, "Max", by=BY)
-    reported = rows(library.database, "SELECT options::text FROM runs ORDER BY id")
+    reported = rows(library, "SELECT options::text FROM runs ORDER BY id")
     assert any("max_faces" in options for (options,) in reported)
     assert forgotten(library, "Max").proof.is_clean
-    assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == reported
+    assert rows(library, "SELECT options::text FROM runs ORDER BY id") == reported
 
 
-def test_what_runs_were_told_of_the_person_goes(library: Library) -> None:
-    reported = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
-    rows(library.database, f"UPDATE runs SET options = '{reported}', summary = '{reported}' RETURNING id")
-    assert forgotten(library).proof.is_clean
-    assert set(rows(library.database, "SELECT options::text, summary::text FROM runs")) == {("{}", None)}
+def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(library: Library) -> None:
+    call(library, "cleo-0-0", "Claude Dawn")
+    by_sql(
+        library,
+        """INSERT INTO cameras (make, model, lens) VALUES ('Claude Dawn', '', '');
+        INSERT INTO stage_versions (stage, version) VALUES ('scene', 'clip; claude dawn 1234');
+        INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
+            VALUES ('time', 'scene', 'single', 0, '{}', '{claude dawn}');
+        INSERT INTO tags (category_id, place, name, phrases)
+            SELECT id, 0, 'Claude Dawn', '{claude dawn}' FROM tag_categories;
+        INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status)
+            VALUES ('k', 'anthropic', '', 'claude dawn', '', true, 'ended')""",
+    )
+    proof = forgotten(library, "Claude Dawn").proof
+    assert (proof.is_clean, proof.names_left) == (True, [])
+    assert {place.partition(".")[0] for place in proof.names_of_others} == {
+        *("cameras", "stage_versions", "tag_categories", "tags", "description_jobs")
+    }
 
 
-@pytest.mark.parametrize("how", ["hidden", "unnamed"])
-def test_somebody_hidden_and_somebody_without_a_name_are_forgotten_too(library: Library, how: str) -> None:
-    who = who_is(library, "cleo-0-0")
-    if how == "hidden":
-        naming.set_hidden(library.database, who, hidden=True, by=BY)
-    summary = forgotten(library, who)
-    assert (summary.faces, summary.proof.is_clean) == (3, True)
-    assert faces_by_person(library) == {NAME: 8, "Ben": 7}
+def test_a_vector_that_comes_back_is_found(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    anne, nobodys = face_of(library, "anne-0-0"), face_of(library, "cleo-0-0")
+    ((vector,),) = rows(library, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}")
 
-
-def test_a_vector_that_comes_back_is_found_by_the_proof(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    anne = face_of(library, "anne-0-0")
-    (vector,) = rows(library.database, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}")
-    nobodys = face_of(library, "cleo-0-0")
-
-    def sabotaged(database: Database) -> Scrubbed:
-        def work(connection: Connection) -> None:
-            connection.execute("UPDATE face_detections SET person_id = NULL WHERE id = %s", (nobodys,))
-            connection.execute(
-                "UPDATE face_embeddings SET embedding = %s::vector WHERE face_id = %s", (vector[0], nobodys)
-            )
-
-        database.run(work)
+    def sabotaged(_: Database) -> Scrubbed:
+        by_sql(
+            library,
+            f"""UPDATE face_detections SET person_id = NULL WHERE id = {nobodys};
+                UPDATE face_embeddings SET embedding = '{vector}' WHERE face_id = {nobodys}""",
+        )
         return Scrubbed()
 
-    monkeypatch.setattr("facesets.operations.people.forgetting.forget.scrub", sabotaged)
+    monkeypatch.setattr(f"{FORGET}.forget.scrub", sabotaged)
     proof = forgotten(library).proof
     assert (proof.is_clean, proof.vectors_left) == (False, 1)
-
-
-def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Library) -> None:
-    cleo = who_is(library, "cleo-0-0")
-    naming.name(library.database, cleo, "Cleopatra", into=False, face=False, by=BY)
-    correcting.merge(library.database, ["Cleopatra"], NAME, drop_names=True, by=BY)
-    summary = forgotten(library)
-    assert (summary.faces, summary.proof.is_clean) == (11, True)
-    assert rows(library.database, "SELECT count(*) FROM persons") == [(1,)]
-    assert not any("leopatra" in str(row) for row in rows(library.database, "SELECT * FROM step_rows"))
 
 
 def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_path: Path) -> None:
@@ -361,8 +473,64 @@ def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_pat
     after = cache.path.read_bytes()
     assert anne not in after
     assert ben in after
-    assert [len(faces) for faces in (Cache(cache.path).load().faces,)] == [3]
+    assert len(Cache(cache.path).load().faces) == 3
     assert (summary.caches[0].faces, summary.caches[0].vectors_left, summary.proof.is_clean) == (4, 0, True)
+
+
+def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -> None:
+    library = Library(empty_database)
+    for name in ("anne", "ben", "cleo"):
+        add_person(library, name, 6)
+    cluster(library, method="hdbscan")
+    call(library, "anne-0-0", NAME)
+    (run,) = rows(empty_database, "SELECT id, faces FROM hdbscan_runs")
+    hers = [face_of(library, f"anne-0-{number}") for number in range(6)]
+
+    def owner(label: str) -> list[tuple[Any, ...]]:
+        face = face_of(library, label)
+        return rows(empty_database, f"SELECT person_id, cluster FROM face_detections WHERE id = {face}")
+
+    ben = owner("ben-0-0")
+    assert forgotten(library).proof.is_clean
+    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    _, face_id = unpacked(bytes(rows(empty_database, "SELECT arrays FROM hdbscan_runs")[0][0]))
+    assert not set(face_id.tolist()) & set(hers)
+    assert sorted(face_id.tolist())[:7] == [0] * 6 + [face_of(library, "ben-0-0")]
+    # Of photos that are new to the library.
+    for name in ("anne", "ben"):
+        add_person(library, name, 1, seed=1)
+    summary = cluster(library, method="hdbscan")
+    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    assert owner("ben-1-0") == ben
+    assert who_is(library, "anne-1-0") == ""
+    assert summary.new_persons == 0
+
+
+def test_faces_that_are_being_written_meanwhile_are_waited_for(
+    library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes has read what is never to come back, and would bring it."""
+    other = Database(library_url)
+    reading, erased = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def write(connection: Connection) -> None:
+        without_forgotten(connection, [together("both-0")])
+        reading.set()
+        waited.append(not erased.wait(0.7))
+
+    def scrub(_: Database) -> Scrubbed:
+        erased.set()
+        return Scrubbed()
+
+    monkeypatch.setattr(f"{FORGET}.forget.scrub", scrub)
+    writer = threading.Thread(target=other.run, args=(write,))
+    writer.start()
+    assert reading.wait(PATIENCE_S)
+    forgotten(library)
+    writer.join()
+    other.close()
+    assert waited == [True]
 
 
 @pytest.fixture(scope="module")
@@ -399,19 +567,6 @@ def own_server(filled_server: Path) -> Iterator[OwnServer]:
     shutil.rmtree(base, ignore_errors=True)
 
 
-def wanted_of(library: Library) -> list[bytes]:
-    """What no file may hold of Änne any more."""
-    vectors = [
-        np.array(vector, np.float32).tobytes()
-        for (vector,) in rows(
-            library.database,
-            f"""SELECT embedding::real[] FROM face_embeddings JOIN face_detections f ON f.id = face_id
-                WHERE person_id = '{who_is(library, "anne-0-0")}'""",
-        )
-    ]
-    return [*vectors, NAME.encode(), quote(NAME).encode(), NAME.encode("utf-16-le")]
-
-
 @pytest.fixture
 def own_library(own_server: OwnServer) -> Iterator[Library]:
     session = Database(own_server.conninfo)
@@ -419,49 +574,22 @@ def own_library(own_server: OwnServer) -> Iterator[Library]:
     session.close()
 
 
-@pytest.mark.slow
-def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(
-    own_server: OwnServer, own_library: Library
-) -> None:
-    wanted = wanted_of(own_library)
-    assert _files_with(own_server, wanted)
-    summary = forgotten(own_library)
-    assert summary.log_removed
-    assert summary.proof.is_clean
-    assert _files_with(own_server, wanted) == []
-    assert faces_by_person(own_library) == {"Ben": 7, "-": 3}
+def files_with(server: OwnServer, wanted: Sequence[bytes]) -> list[Path]:
+    files = [path for path in server.endpoint.directory.parent.rglob("*") if path.is_file()]
+    held = {path: path.read_bytes() for path in files}
+    return [path for path, content in held.items() if any(each in content for each in wanted)]
 
 
-FORGET = "facesets.operations.people.forgetting"
-SCRUBBING = "facesets.store.postgres.people.traces"
-MOMENTS = {
-    "before anything is erased": (f"{FORGET}.forget.changing", 1),
-    "while it is being erased": (f"{FORGET}.forget.note_erased", 1),
-    "before tables are rewritten": (f"{FORGET}.finishing.rewrite_tables", 1),
-    "while tables are rewritten": (f"{SCRUBBING}._rewritten", 5),
-    "before the log is removed": (f"{FORGET}.finishing.remove_old_log", 1),
-    "while the log is removed": (f"{SCRUBBING}._current_segment", 1),
-    "before the search": (f"{FORGET}.forget.prove", 1),
-    "before it is noted as done": (f"{FORGET}.finishing.note_finished", 1),
-}
-
-
-def killed_in(name: str, call: int, conninfo: str, who: str) -> int:
-    """Forget somebody in a process that is killed at that call of a function; returns how it ended."""
-    calls = 0
+def killed_in(name: str, conninfo: str) -> int:
+    """Forget Änne in a process that is killed where it would call a function; returns how it ended."""
     module, _, attribute = name.rpartition(".")
-    function = getattr(sys.modules[module], attribute)
 
-    def deadly(*args: object, **kwargs: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **kwargs)
+    def deadly(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def work() -> None:
         setattr(sys.modules[module], attribute, deadly)
-        forgotten(Library(Database(conninfo)), who)
+        forgotten(Library(Database(conninfo)))
 
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
@@ -469,55 +597,50 @@ def killed_in(name: str, call: int, conninfo: str, who: str) -> int:
     return process.exitcode or 0
 
 
-def once_free(library: Library, who: str) -> Result:
-    """Forget somebody as soon as the server let go of the lock of who was killed."""
+def once_free(library: Library) -> Result:
+    """Forget Änne as soon as the server let go of the lock of who was killed."""
     for _ in range(50):
         try:
-            return forgotten(library, who)
+            return forgotten(library)
         except AlreadyRunning:
             time.sleep(0.1)
-    return forgotten(library, who)
+    return forgotten(library)
 
 
-@pytest.mark.slow
+MOMENTS = {
+    "undisturbed": "",
+    "killed while it is being erased": f"{FORGET}.forget.note_erased",
+    "killed before tables are rewritten": f"{FORGET}.finishing.rewrite_tables",
+    "killed while the log is removed": "facesets.store.postgres.people.traces._current_segment",
+}
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_what_was_cut_off_is_finished_by_the_same_command(
+def test_no_file_of_the_server_holds_a_vector_or_the_name_once_the_command_came_to_its_end(
     own_server: OwnServer, own_library: Library, moment: str
 ) -> None:
-    wanted = wanted_of(own_library)
-    # Somebody whom a part of the name means once the other is gone.
-    call(own_library, "cleo-0-0", f"{NAME} junior")
-    assert killed_in(*MOMENTS[moment], own_server.conninfo, NAME) == -signal.SIGKILL
-    summary = once_free(own_library, NAME)
-    assert summary.was_cut_off == (moment not in {"before anything is erased", "while it is being erased"})
+    names = [NAME.encode(), quote(NAME).encode(), NAME.encode("utf-16-le")]
+    wanted = known_of(own_library, "anne-0-0").vectors
+    if moment == "undisturbed":
+        wanted += names
+    else:
+        # Somebody whom a part of the name means once the other is gone; that name holds this one, and stays.
+        call(own_library, "cleo-0-0", f"{NAME} junior")
+        assert killed_in(MOMENTS[moment], own_server.conninfo) == -signal.SIGKILL
+    assert files_with(own_server, wanted)
+    summary = once_free(own_library)
+    assert summary.was_cut_off == (moment not in {"undisturbed", "killed while it is being erased"})
     assert summary.log_removed
     assert summary.proof.is_clean
-    # The other one's name holds this one's, and stays.
-    assert _files_with(own_server, wanted[:-3]) == []
-    assert faces_by_person(own_library) == {"Ben": 7, f"{NAME} junior": 3}
-    assert rows(own_library.database, "SELECT count(*) FROM unfinished_forgetting") == [(0,)]
-    assert rows(own_library.database, "SHOW wal_recycle") == [("on",)]
+    assert files_with(own_server, wanted) == []
+    assert faces_by_person(own_library) == {"Ben": 7, "-" if wanted[-1] in names else f"{NAME} junior": 3}
+    assert rows(own_library, "SELECT count(*) FROM unfinished_forgetting") == [(0,)]
+    assert rows(own_library, "SHOW wal_recycle") == [("on",)]
 
 
-@pytest.mark.slow
-def test_check_says_what_was_cut_off_and_finishes_it(own_server: OwnServer, own_library: Library) -> None:
-    wanted = wanted_of(own_library)
-    moment = MOMENTS["before tables are rewritten"]
-    assert killed_in(*moment, own_server.conninfo, NAME) == -signal.SIGKILL
-    kept = rows(own_library.database, "SELECT * FROM unfinished_forgetting")
-    assert len(kept) == 1
-    assert NAME.casefold().encode() not in b"".join(kept[0][1] + kept[0][2])
-    assert [problem.count for problem in check(own_library, fix=False).problems] == [1]
-    assert _files_with(own_server, wanted)
-    check(own_library, fix=True, by=BY)
-    assert check(own_library, fix=False).problems == []
-    assert _files_with(own_server, wanted) == []
-    with pytest.raises(WrongUsage, match="Nobody is called"):
-        forgotten(own_library)
-
-
-def test_a_full_disk_leaves_the_rest_to_the_same_command(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by", ["the same command", "check"])
+def test_a_full_disk_leaves_the_rest_to_the_same_command_or_to_check(
+    library: Library, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     def full(_: Connection) -> list[str]:
         raise CannotWrite("The disk is full.")
@@ -527,10 +650,19 @@ def test_a_full_disk_leaves_the_rest_to_the_same_command(
         patched.setattr(f"{FORGET}.finishing.rewrite_tables", full)
         summary = forgotten(library)
     assert "run the same command again" in summary.out_of_reach[0]
+    (kept,) = rows(library, "SELECT * FROM unfinished_forgetting")
+    assert NAME.casefold().encode() not in b"".join(kept[1] + kept[2])
     assert plan_forget(library.database, NAME, [], []).was_cut_off
     assert plan_forget(library.database, number, [], []).was_cut_off
-    summary = forgotten(library, number[:8])
-    assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
+    assert [problem.count for problem in check(library, fix=False).problems] == [1]
+    file = rows(library, "SELECT pg_relation_filenode('face_embeddings')")
+    if by == "check":
+        check(library, fix=True, by=BY)
+    else:
+        summary = forgotten(library, number[:8])
+        assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
+    assert rows(library, "SELECT pg_relation_filenode('face_embeddings')") != file
+    assert check(library, fix=False).problems == []
     with pytest.raises(WrongUsage, match="Nobody is called"):
         forgotten(library)
 
@@ -545,12 +677,6 @@ def test_tables_that_the_user_of_the_server_may_not_rewrite_are_reported(databas
 
     assert {"face_embeddings", "persons", "pg_statistic"} <= set(database.run_alone(as_owner_of_nothing))
     assert database.run_alone(rewrite_tables) == []
-
-
-def _files_with(server: OwnServer, wanted: Sequence[bytes]) -> list[str]:
-    files = [path for path in server.endpoint.directory.parent.rglob("*") if path.is_file()]
-    held = {str(path): path.read_bytes() for path in files}
-    return [path for path, content in held.items() if any(each in content for each in wanted)]
 
 
 WRITTEN = (
@@ -570,183 +696,19 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
     assert not holds_name("Anne Zwoelfender, Änne Zwölfenderin".encode(), forms)
 
 
-@pytest.mark.slow
-def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
-    empty_database: Database, pack_dir: Path, pristine: Photos, tmp_path: Path
-) -> None:
-    """Real photos and models: other detection sizes find other boxes."""
-    root = tmp_path / "photos"
-    root.mkdir()
-    for photo in ["two people.png", *(f"Hugo_Chavez_000{n}.jpg" for n in range(1, 6))]:
-        shutil.copy2(pristine.photos / photo, root)
-
-    def indexed(det_size: int) -> Library:
-        embedder = LocalEmbedder(read_pack(pack_dir), det_size=det_size, min_det_score=0.5)
-        seen = Library(empty_database, embedder.settings)
-        describer = LocalDescriber(embedder, None)
-        index(GallerySource([root]), seen, describer, IndexOptions(), work=Work())
-        return seen
-
-    library = indexed(640)
-    cluster(library)
-    (hugo,) = rows(
-        empty_database,
-        """SELECT person_id::text FROM face_detections JOIN image_paths p USING (image_id)
-            WHERE p.path LIKE '%Hugo_Chavez_0001.jpg'""",
-    )
-    before = rows(empty_database, "SELECT count(*) FROM face_detections")[0][0]
-    summary = forgotten(library, who=str(hugo[0]))
-    assert summary.faces + summary.loose_faces >= 5
-    for det_size in (320, 512, 960):
-        seen = indexed(det_size)
-        assert len(seen.load().faces) == before - summary.faces - summary.loose_faces
+@pytest.mark.parametrize("said", [NAME, NAME.upper(), f"two lines\n{NAME}", f"a\t{NAME}"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, said: str, ascii_only: bool) -> None:
+    (tmp_path / "set").mkdir()
+    held, other = tmp_path / "set" / "x_visomaster.json", tmp_path / "other.json"
+    held.write_text(json.dumps([{"name": said}], ensure_ascii=ascii_only), "utf-8")
+    other.write_text(json.dumps([f"{NAME}ova", "Änne\nZwölfe"]), "utf-8")
+    assert names_in(tmp_path, written_forms([NAME]), set()) == (["set/x_visomaster.json"], [])
 
 
-def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: Library) -> None:
-    anne, ben = (who_is(library, f"{name}-0-0") for name in ("anne", "ben"))
-    alone, shared = face_of(library, "anne-0-0"), face_of(library, "anne-0-1")
-
-    def group(connection: Connection) -> None:
-        connection.execute(
-            """INSERT INTO clusters (id, model_id) SELECT c.name, min(m.id) FROM models m,
-                unnest(ARRAY['clu_1', 'clu_2', 'clu_3']) AS c (name) GROUP BY 1"""
-        )
-        connection.execute("UPDATE face_detections SET cluster = 'clu_3' WHERE person_id = %s", (ben,))
-        connection.execute("UPDATE face_detections SET cluster = 'clu_2' WHERE person_id = %s", (anne,))
-        connection.execute("UPDATE face_detections SET cluster = 'clu_1' WHERE id = %s", (alone,))
-        connection.execute("UPDATE face_detections SET cluster = 'clu_3' WHERE id = %s", (shared,))
-        connection.execute(
-            """INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid)
-                SELECT c.id, 1, 0, e.embedding FROM clusters c, face_embeddings e WHERE e.face_id = %s""",
-            (alone,),
-        )
-
-    library.database.run(group)
-    assert forgotten(library).proof.is_clean
-    left = rows(library.database, "SELECT id FROM clusters WHERE id IN ('clu_1', 'clu_2', 'clu_3')")
-    assert left == [("clu_3",)]
-    assert (
-        rows(library.database, "SELECT cluster_id FROM cluster_centers WHERE cluster_id LIKE 'clu__'") == []
-    )
-
-
-def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -> None:
-    library = Library(empty_database)
-    for name in ("anne", "ben", "cleo"):
-        add_person(library, name, 6)
-    cluster(library, method="hdbscan")
-    call(library, "anne-0-0", NAME)
-    (run,) = rows(empty_database, "SELECT id, faces FROM hdbscan_runs")
-    ben, bens = (
-        rows(empty_database, f"SELECT {what} FROM face_detections WHERE id = {face_of(library, 'ben-0-0')}")
-        for what in ("person_id", "cluster")
-    )
-    hers = [face_of(library, f"anne-0-{number}") for number in range(6)]
-    assert forgotten(library).proof.is_clean
-    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
-    _, face_id = unpacked(bytes(rows(empty_database, "SELECT arrays FROM hdbscan_runs")[0][0]))
-    assert not set(face_id.tolist()) & set(hers)
-    assert sorted(face_id.tolist())[:7] == [0] * 6 + [face_of(library, "ben-0-0")]
-    # Of photos that are new to the library.
-    for name in ("anne", "ben"):
-        add_person(library, name, 1, seed=1)
-    summary = cluster(library, method="hdbscan")
-    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
-    new = face_of(library, "ben-1-0")
-    assert rows(empty_database, f"SELECT person_id FROM face_detections WHERE id = {new}") == ben
-    assert rows(empty_database, f"SELECT cluster FROM face_detections WHERE id = {new}") == bens
-    assert who_is(library, "anne-1-0") == ""
-    assert summary.new_persons == 0
-
-
-@pytest.mark.slow
-def test_faces_that_are_being_written_meanwhile_are_waited_for(
-    library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever writes has read what is never to come back, and would bring it."""
-    other = Database(library_url)
-    reading, erased = threading.Event(), threading.Event()
-    waited: list[bool] = []
-
-    def write(connection: Connection) -> None:
-        without_forgotten(connection, [together("both-0")])
-        reading.set()
-        waited.append(not erased.wait(0.7))
-
-    def scrub(_: Database) -> Scrubbed:
-        erased.set()
-        return Scrubbed()
-
-    monkeypatch.setattr("facesets.operations.people.forgetting.forget.scrub", scrub)
-    writer = threading.Thread(target=other.run, args=(write,))
-    writer.start()
-    assert reading.wait(PATIENCE_S)
-    forgotten(library)
-    writer.join()
-    other.close()
-    assert waited == [True]
-
-
-def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(empty_database: Database) -> None:
-    library = Library(empty_database)
-    for i in range(3):
-        image = made_image(f"anne{i}", 1)
-        vector = unit(heart_of("anne") + np.random.default_rng(i).standard_normal(512) * 0.02)
-        image = replace(image, faces=replace(image.faces, embedding=vector[None]))
-        body = PhotoBodies(
-            box=np.array([[0, 0, 640, 480], [0, 0, 20, 20]], np.float32),
-            score=np.full(2, 0.9, np.float32),
-            face=np.array([0, -1]),
-            face_box=np.full((2, 4), np.nan, np.float32),
-            face_score=np.full(2, np.nan, np.float32),
-            colours=np.ones((2, COLOURS), np.uint8),
-        )
-        with library.writing(SETTINGS):
-            image = image.with_finding("bodies", Finding("a model", body))
-            library.commit([made_file(f"/anne{i}.jpg", image)], [image])
-    cluster(library)
-    call(library, "anne0", NAME)
-    assert rows(empty_database, "SELECT count(*), count(face_id) FROM bodies") == [(6, 3)]
-    forgotten(library)
-    assert rows(empty_database, "SELECT count(*), count(face_id) FROM bodies") == [(3, 0)]
-
-
-def test_the_name_goes_from_what_files_say_of_photos_and_all_else_of_that_stays(library: Library) -> None:
-    said = PhotoMetadata(
-        taken_text=f"2019-07-04 {NAME}",
-        refused={"DateTime": f"{NAME} is no date", "GPSAltitude": "is no number"},
-        extra={"dc:subject": ["beach", NAME], "lr:hierarchicalSubject": [f"People|{NAME}"], "Flash": 16},
-    )
-    image = with_metadata(together("both-0"), said)
-    with library.writing(SETTINGS):
-        library.commit([made_file("/both-0.jpg", image)], [image])
-    assert forgotten(library).proof.is_clean
-    assert rows(
-        library.database,
-        "SELECT taken_text, refused, extra FROM photo_metadata JOIN photo_extra USING (image_id)",
-    ) == [("", {"GPSAltitude": "is no number"}, {"Flash": 16})]
-
-
-def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(library: Library) -> None:
-    naming.name(library.database, who_is(library, "cleo-0-0"), "Claude Dawn", into=False, face=False, by=BY)
-    statements: tuple[LiteralString, ...] = (
-        "INSERT INTO cameras (make, model, lens) VALUES ('Claude Dawn', '', '')",
-        "INSERT INTO stage_versions (stage, version) VALUES ('scene', 'clip; claude dawn 1234')",
-        """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
-            VALUES ('time', 'scene', 'single', 0, '{}', '{claude dawn}')""",
-        """INSERT INTO tags (category_id, place, name, phrases)
-            SELECT id, 0, 'Claude Dawn', '{claude dawn}' FROM tag_categories""",
-        """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status)
-            VALUES ('k', 'anthropic', '', 'claude dawn', '', true, 'ended')""",
-    )
-
-    def insert(connection: Connection) -> None:
-        for statement in statements:
-            connection.execute(statement)
-
-    library.database.run(insert)
-    proof = forgotten(library, "Claude Dawn").proof
-    assert (proof.is_clean, proof.names_left) == (True, [])
-    assert {place.partition(".")[0] for place in proof.names_of_others} == {
-        *("cameras", "stage_versions", "tag_categories", "tags", "description_jobs")
-    }
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_name_that_looks_like_a_path_is_found_whole(tmp_path: Path, ascii_only: bool) -> None:
+    forms = written_forms(["Änne/Zwölf"])
+    for name, said in {"held": "Änne/Zwölf", "parts": "Änne/Berg", "photo": "/photos/Änne/Zwölf"}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps([said], ensure_ascii=ascii_only), "utf-8")
+    assert names_in(tmp_path, forms, set())[0] == ["held.json"]

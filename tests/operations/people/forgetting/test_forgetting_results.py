@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.photo_library import with_own_cache
 from tests.fixtures.postgres import Server
 from tests.fixtures.postgres import filled as filled_database
+from tests.fixtures.said import BY
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_swap import export_swap
@@ -72,17 +74,27 @@ def template(
         import_cache(photos.store, library, work=Work())
         cluster_library(library)
         brought = people_of_result(library, raw)
-        import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
+        import_people(database, brought.file, "raw", by=BY, members=brought.members)
         root.rename(kept(root))
 
     yield from filled_database(server, empty_template, fill)
 
 
+class Made(NamedTuple):
+    """Real photos with a cache, a library of them, and results in folders beside the cache."""
+
+    library: Library
+    photos: Photos
+    root: Path
+
+
 @pytest.fixture
-def tmp_path(root: Path, template: str) -> Iterator[Path]:  # noqa: ARG001 - made by then
-    """These results, for one test."""
+def made(root: Path, pristine: Photos, database: Database) -> Iterator[Made]:
+    """These, for one test."""
     shutil.copytree(kept(root), root, symlinks=True)
-    yield root
+    photos, library = Photos(pristine.photos, root / "cache.npz"), Library(database)
+    library.require(photos.store.load().settings)
+    yield Made(library, photos, root)
     shutil.rmtree(root)
 
 
@@ -90,46 +102,31 @@ def kept(root: Path) -> Path:
     return root.with_name("kept")
 
 
-@pytest.fixture
-def library(tmp_path: Path, pristine: Photos) -> Photos:
-    """Real photos, in place of the made-up people that these tests have elsewhere."""
-    return Photos(pristine.photos, tmp_path / "cache.npz")
-
-
-@pytest.fixture
-def filled(database: Database, library: Photos) -> Library:
-    filled = Library(database)
-    filled.require(library.store.load().settings)
-    return filled
-
-
 def make_results(photos: Photos, root: Path) -> None:
     cluster(photos.store, root / "raw", ClusterOptions(), work=Work())
     refine(photos.store, root / "sets", SETS, work=Work())
 
 
-def forgotten(filled: Library, photos: Photos, *, exports: bool) -> Result:
-    return forget(filled.database, NAME, [photos.store], exports=exports, work=Work(by="anna@home"))
+def forgotten(made: Made, name: str = NAME, *, exports: bool = True) -> Result:
+    return forget(made.library.database, name, [made.photos.store], exports=exports, work=Work(by=BY))
 
 
 def shown(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*.jpg") if "Hugo_Chavez" in path.name}
 
 
-def test_results_of_the_library_are_searched_without_being_named(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    own, gone, others = (tmp_path / name for name in ("own", "gone", "others"))
+def test_results_of_the_library_are_searched_without_being_named(made: Made) -> None:
+    own, gone, others = (made.root / name for name in ("own", "gone", "others"))
     for folder in (own, gone):
-        cluster(filled, folder, ClusterOptions(), work=Work())
+        cluster(made.library, folder, ClusterOptions(), work=Work())
     shutil.rmtree(gone)
     # By now it holds results of something else.
-    cluster(library.store, others, ClusterOptions(), work=Work())
-    rows(filled.database, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
+    cluster(made.photos.store, others, ClusterOptions(), work=Work())
+    rows(made.library, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
     assert shown(own)
-    plan = plan_forget(filled.database, NAME, [], [])
+    plan = plan_forget(made.library.database, NAME, [], [])
     assert [Path(result.folder).name for result in plan.results] == ["own"]
-    summary = forget(filled.database, NAME, exports=True, work=Work(by="anna@home"))
+    summary = forget(made.library.database, NAME, exports=True, work=Work(by=BY))
     assert summary.searched == [str(own)]
     assert [result.removed for result in summary.results] == [True]
     assert summary.proof.is_clean
@@ -137,9 +134,8 @@ def test_results_of_the_library_are_searched_without_being_named(
     assert shown(others)
 
 
-@pytest.mark.usefixtures("filled")
-def test_means_of_sets_are_compared_with_the_persons_vectors(tmp_path: Path) -> None:
-    export = tmp_path / "export"
+def test_means_of_sets_are_compared_with_the_persons_vectors(made: Made) -> None:
+    export = made.root / "export"
     manifest = read_manifest(export / EXPORT_MANIFEST, ExportManifest)
     name = manifest.sets[0].name
     centroid = EarlierExport(export, manifest).sets.read(name).centroid
@@ -151,83 +147,55 @@ def test_means_of_sets_are_compared_with_the_persons_vectors(tmp_path: Path) -> 
     ]
     assert near_sets(export, vectors) == [f"{export}/{name}"]
     assert near_sets(export, vectors[1:]) == []
-    assert near_sets(tmp_path / "raw", vectors) == []
+    assert near_sets(made.root / "raw", vectors) == []
 
 
-@pytest.mark.slow
-def test_results_are_listed_and_left_alone_unless_they_are_to_go(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    before = shown(tmp_path)
-    plan = plan_forget(filled.database, NAME, [library.store], [])
-    assert {Path(result.folder).name for result in plan.results} == {"raw", "sets", "export"}
-    summary = forgotten(filled, library, exports=False)
-    assert {Path(result.folder).name for result in summary.results} == {"raw", "sets", "export"}
-    assert not any(result.removed for result in summary.results)
-    assert shown(tmp_path) == before
-    assert any("not touched without exports" in line for line in summary.out_of_reach)
-
-
-def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    raw, results = tmp_path / "raw", [tmp_path / name for name in ("raw", "sets", "export")]
-    others = {path for path in tmp_path.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
-    summary = forgotten(filled, library, exports=True)
+def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(made: Made) -> None:
+    raw, results = made.root / "raw", [made.root / name for name in ("raw", "sets", "export")]
+    others = {path for path in made.root.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
+    # What is no file of the folder is neither read nor followed.
+    outside = made.root / "outside.json"
+    outside.write_text(NAME)
+    for name, target in (("nowhere.json", made.root / "nothing"), ("elsewhere.json", outside)):
+        (raw / name).symlink_to(target)
+    (raw / "folder.json").mkdir()
+    os.mkfifo(raw / "pipe.json")
+    summary = forgotten(made)
     assert summary.proof.is_clean, summary.proof
     assert not any(shown(folder) for folder in results)
     everything = [path for folder in results for path in folder.rglob("*")]
-    assert not any(NAME in str(path.relative_to(tmp_path)) for path in everything)
-    assert [path for path in everything if path.is_file() and holds_name(path.read_bytes(), [NAME])] == []
+    assert not any(NAME in str(path.relative_to(made.root)) for path in everything)
+    files = [path for path in everything if path.is_file() and not path.is_symlink()]
+    assert [path for path in files if holds_name(path.read_bytes(), [NAME])] == []
+    assert outside.read_text() == NAME
     assert others
     assert all(path.exists() for path in others)
-    assert NAME.encode() not in library.store.names_file.read_bytes()
-    assert len(library.store.load().faces) == len(rows(filled.database, "SELECT FROM face_detections"))
-    ids = set(library.store.load().face_ids())
-    for manifest in (tmp_path / "export").rglob("manifest.json"):
+    assert NAME.encode() not in made.photos.store.names_file.read_bytes()
+    assert len(made.photos.store.load().faces) == len(rows(made.library, "SELECT FROM face_detections"))
+    ids = set(made.photos.store.load().face_ids())
+    for manifest in (made.root / "export").rglob("manifest.json"):
         assert set(re.findall(r"[0-9a-f]{64}#[0-9]+", manifest.read_text())) <= ids
     (both,) = raw.rglob("*two people*")
     assert both.parent.name in {group.name for group in read_manifest(raw, ClusterManifest).persons}
     both.parent.rename(raw / "Ariel")
-    make_results(library, tmp_path)
+    make_results(made.photos, made.root)
     assert (raw / "Ariel" / both.name).exists()
-    assert (tmp_path / "sets" / "Ariel").is_dir()
+    assert (made.root / "sets" / "Ariel").is_dir()
     assert not (raw / NAME).exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Max", "Ariel"])
-def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
-    filled: Library, library: Photos, tmp_path: Path, name: str
-) -> None:
-    naming.rename(filled.database, NAME, name, by="anna@home")
-    summary = forget(filled.database, name, [library.store], exports=True, work=Work(by="anna@home"))
+def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(made: Made, name: str) -> None:
+    naming.rename(made.library.database, NAME, name, by=BY)
+    summary = forgotten(made, name)
     assert summary.proof.is_clean, summary.proof
-    raw = f"{tmp_path / 'raw'}: manifest.json"
+    raw = f"{made.root / 'raw'}: manifest.json"
     assert (raw in summary.proof.names_of_others) == (name == "Ariel")
 
 
-@pytest.mark.slow
-def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    raw, outside = tmp_path / "raw", tmp_path / "outside.json"
-    (raw / "folder.json").mkdir()
-    (raw / "nowhere.json").symlink_to(tmp_path / "nothing")
-    outside.write_text(NAME)
-    (raw / "elsewhere.json").symlink_to(outside)
-    os.mkfifo(raw / "pipe.json")
-    summary = forgotten(filled, library, exports=True)
-    assert summary.proof.is_clean, summary.proof
-    assert outside.read_text() == NAME
-
-
-@pytest.mark.slow
-def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    forgotten(filled, library, exports=True)
-    export = tmp_path / "export"
+def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(made: Made) -> None:
+    forgotten(made)
+    export = made.root / "export"
     assert names_in(export, [NAME], set()) == ([], [])
     manifest = next(iter(sorted(export.glob("faceset_*/manifest.json"))))
     manifest.write_text(manifest.read_text().replace('"name"', f'"called": "{NAME}", "name"', 1))
@@ -237,10 +205,9 @@ def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cut_off_at", ["cache", "library"])
 def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
-    filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
+    made: Made, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
 ) -> None:
     class CutOff(Exception):
         """In place of a kill."""
@@ -248,45 +215,51 @@ def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched
     def cut_off(*_: object, **__: object) -> None:
         raise CutOff
 
-    (both,) = (p for p in (tmp_path / "raw").rglob("*two people*") if p.parent.name != NAME)
-    of_library = [tmp_path / "raw"] if cut_off_at == "library" else []
-    caches = [library.store] if cut_off_at == "cache" else []
-    before = len(filled.load().faces)
+    (both,) = (p for p in (made.root / "raw").rglob("*two people*") if p.parent.name != NAME)
+    of_library = [made.root / "raw"] if cut_off_at == "library" else []
+    caches = [made.photos.store] if cut_off_at == "cache" else []
+    before = len(made.library.load().faces)
     with monkeypatch.context() as patched, pytest.raises(CutOff):
         if cut_off_at == "cache":
-            patched.setattr(type(library.store), "drop_faces", cut_off)
+            patched.setattr(type(made.photos.store), "drop_faces", cut_off)
         else:
             patched.setattr("facesets.operations.people.forgetting.forget.changing", cut_off)
-        forget(filled.database, NAME, caches, of_library, exports=True, work=Work(by="me"))
+        forget(made.library.database, NAME, caches, of_library, exports=True, work=Work(by=BY))
     assert both.exists()
-    once = read_manifest(tmp_path / "raw", ClusterManifest)
-    assert len(filled.load().faces) == before
-    summary = forget(filled.database, NAME, caches, of_library, exports=True, work=Work(by="me"))
+    once = read_manifest(made.root / "raw", ClusterManifest)
+    assert len(made.library.load().faces) == before
+    summary = forget(made.library.database, NAME, caches, of_library, exports=True, work=Work(by=BY))
     assert summary.proof.is_clean
     assert both.exists()
-    assert read_manifest(tmp_path / "raw", ClusterManifest) == once
+    assert read_manifest(made.root / "raw", ClusterManifest) == once
     if caches:
-        ids = set(library.store.load().face_ids())
+        ids = set(made.photos.store.load().face_ids())
         assert {face.face for group in once.persons for face in group.faces} <= ids
 
 
-@pytest.mark.slow
-def test_what_was_said_of_others_holds_in_results_that_were_left_alone(
-    filled: Library, library: Photos, tmp_path: Path
+def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_said_of_others_holds(
+    made: Made,
 ) -> None:
-    raw = tmp_path / "raw"
+    raw = made.root / "raw"
     (photo,) = [path for path in raw.rglob("*two people*") if path.parent.name != NAME]
     elsewhere = next(raw / name for name in ("person_003", "person_004") if name != photo.parent.name)
     photo.rename(elsewhere / photo.name)
-    make_results(library, tmp_path)
+    make_results(made.photos, made.root)
     (said,) = [each for each in read_manifest(raw, ClusterManifest).statements if each.kind == "is"]
-    forgotten(filled, library, exports=False)
-    make_results(library, tmp_path)
+    before, folders = shown(made.root), {"raw", "sets", "export"}
+    plan = plan_forget(made.library.database, NAME, [made.photos.store], [])
+    assert {Path(result.folder).name for result in plan.results} == folders
+    summary = forgotten(made, exports=False)
+    assert {Path(result.folder).name for result in summary.results} == folders
+    assert not any(result.removed for result in summary.results)
+    assert shown(made.root) == before
+    assert any("not touched without exports" in line for line in summary.out_of_reach)
+    make_results(made.photos, made.root)
     now = read_manifest(raw, ClusterManifest)
     (still,) = [each for each in now.statements if each.kind == "is"]
     # The other one of the two is forgotten: of those that are left on the photo this is the first.
     assert (still.group, still.face) == (said.group, f"{said.face.partition('#')[0]}#0")
     assert (elsewhere / photo.name).exists()
     assert NAME not in {group.name for group in now.persons}
-    ids = set(library.store.load().face_ids())
+    ids = set(made.photos.store.load().face_ids())
     assert {face.face for face in every_face(now)} <= ids

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
-from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
+from tests.fixtures.library_people import add_like, add_person, cluster, cluster_of, face_of, rows, who_is
+from tests.fixtures.said import BY, by_sql, call, hide, redo, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
-from facesets.operations.people.corrections import cluster_corrections, history, naming
+from facesets.operations.people.corrections import cluster_corrections, history
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.lists.listing import person
 from facesets.result import Result
@@ -19,8 +20,6 @@ from facesets.training.evaluation import ProjectedThresholds
 from facesets.words.people import cluster_lines
 from facesets.work import SilentProgress, Stop, Work
 
-BY = "anna@home"
-
 
 def run(library: Library, *, dry_run: bool = False, **dual: Any) -> Result:
     """Run `cluster --dual`."""
@@ -29,18 +28,10 @@ def run(library: Library, *, dry_run: bool = False, **dual: Any) -> Result:
     )
 
 
-def cluster_of(library: Library, label: str) -> str | None:
-    """The cluster of the face on a photo."""
-    found = rows(
-        library.database, f"SELECT cluster FROM face_detections WHERE id = {face_of(library, label)}"
-    )
-    return None if found[0][0] is None else str(found[0][0])
-
-
-def state(library: Library) -> object:
+def state(library: Library) -> list[list[tuple[Any, ...]]]:
     """Who is who, in which cluster, and what is asked."""
     return [
-        rows(library.database, query)
+        rows(library, query)
         for query in (
             "SELECT id, person_id, assigned_by, cluster FROM face_detections ORDER BY id",
             "SELECT to_jsonb(c)::text FROM clusters c ORDER BY id",
@@ -55,7 +46,7 @@ def fill(database: Database) -> None:
     library = Library(database)
     add_person(library, "anna", 6, spread=0.3)
     cluster(library)
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    call(library, "anna-0-0", "Anna")
     add_person(library, "anna", 3, spread=0.3, seed=1)
     for name, faces in (("ben", 6), ("cleo", 5), ("dora", 4), ("stray", 1)):
         add_person(library, name, faces, spread=0.3)
@@ -65,102 +56,85 @@ template = template_by(fill)
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan", "agglomerative", "components"])
-def test_faces_go_to_known_people_and_the_others_into_numbered_clusters(
-    library: Library, method: str
-) -> None:
+def test_faces_go_to_known_people_and_others_into_numbered_clusters(library: Library, method: str) -> None:
     summary = run(library, unknown_method=method)
-    assert summary.known is not None
     assert (summary.known.faces, summary.known.assigned, summary.known.people) == (19, 3, 1)
     assert summary.known.share == pytest.approx(3 / 19, abs=1e-4)
-    unknown = summary.unknown
-    assert unknown is not None
-    assert (unknown.faces, unknown.clusters, unknown.new, unknown.noise) == (16, 3, 3, 1)
+    found = summary.unknown
+    assert (found.faces, found.clusters, found.new, found.noise) == (16, 3, 3, 1)
     anna = who_is(library, "anna-0-0")
     assert who_is(library, "anna-1-2") == anna
     assert cluster_of(library, "anna-1-2") == f"person_{anna}"
-    assert [cluster_of(library, f"{name}-0-0") for name in ("ben", "cleo", "dora", "stray")] == [
-        "unknown_cluster_1",
-        "unknown_cluster_2",
-        "unknown_cluster_3",
-        None,
-    ]
-    assert {who_is(library, f"{name}-0-0") for name in ("ben", "cleo", "dora", "stray")} == {""}
+    others = [f"{name}-0-0" for name in ("ben", "cleo", "dora", "stray")]
+    clusters = [cluster_of(library, label) for label in others]
+    assert clusters == [*(f"unknown_cluster_{number}" for number in (1, 2, 3)), None]
+    assert {who_is(library, label) for label in others} == {""}
 
 
-def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_their_ids(
-    library: Library,
-) -> None:
+def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_ids(library: Library) -> None:
     run(library)
     before = state(library)
     again = run(library)
     assert state(library) == before
     assert again.step is None
+    # A run of few faces takes none out of its cluster, and no question away.
+    few = run(library, dual_max_faces=2)
+    assert (few.unknown.faces, few.unknown.noise, state(library)) == (2, 2, before)
     add_person(library, "cleo", 4, spread=0.3, seed=1)
     add_person(library, "emil", 3, spread=0.3)
     summary = run(library)
-    assert summary.unknown is not None
     assert (summary.unknown.clusters, summary.unknown.new) == (4, 1)
     assert cluster_of(library, "cleo-1-0") == cluster_of(library, "cleo-0-0") == "unknown_cluster_2"
     assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
 
 
 def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: Library) -> None:
-    rows(
-        library.database,
+    by_sql(
+        library,
         """UPDATE face_detections SET quality = CASE WHEN image_id IN
-                (SELECT image_id FROM image_paths WHERE path LIKE '/cleo-%') THEN 1 ELSE 0.5 END
-            RETURNING 1""",
+                (SELECT image_id FROM image_paths WHERE path LIKE '/cleo-%') THEN 1 ELSE 0.5 END""",
     )
     summary = run(library, dual_max_faces=5, unknown_method="components")
-    assert summary.known is not None
     assert (summary.known.faces, summary.known.assigned) == (5, 0)
-    assert summary.unknown is not None
     assert (summary.unknown.faces, summary.unknown.clusters) == (5, 1)
     assert cluster_of(library, "cleo-0-0") == "unknown_cluster_1"
     assert cluster_of(library, "ben-0-0") is None
 
 
-def test_a_run_of_few_faces_takes_none_out_of_its_cluster_and_no_question_away(library: Library) -> None:
-    run(library)
-    before = state(library)
-    few = run(library, dual_max_faces=2)
-    assert few.unknown is not None
-    assert (few.unknown.faces, few.unknown.noise) == (2, 2)
-    assert state(library) == before
-
-
 def test_questions_about_clusters_of_another_run_stay(library: Library) -> None:
-    database = library.database
-    stray = face_of(library, "stray-0-0")
-    rows(database, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id")
-    rows(database, f"UPDATE face_detections SET cluster = 'clu_1' WHERE id = {stray} RETURNING id")
-    asked = "SELECT cluster_id FROM person_candidates WHERE cluster_id = 'clu_1'"
-    rows(
-        database,
-        f"""INSERT INTO person_candidates
+    by_sql(
+        library,
+        f"""INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models;
+            UPDATE face_detections SET cluster = 'clu_1' WHERE id = {face_of(library, "stray-0-0")};
+            INSERT INTO person_candidates
                 (kind, person_id, cluster_id, cosine_similarity, faces, uncertainty, evidence)
-            VALUES ('cluster', '{who_is(library, "anna-0-0")}', 'clu_1', 0.4, 1, 0.5, '{{}}') RETURNING id""",
+            VALUES ('cluster', '{who_is(library, "anna-0-0")}', 'clu_1', 0.4, 1, 0.5, '{{}}')""",
     )
     # The first faces are as good, and come first.
     run(library, dual_max_faces=3)
     assert cluster_of(library, "stray-0-0") == "clu_1"
-    assert rows(database, asked) == [("clu_1",)]
+    asked = rows(library, "SELECT cluster_id FROM person_candidates WHERE cluster_id = 'clu_1'")
+    assert asked == [("clu_1",)]
 
 
 def test_a_number_is_never_used_twice(library: Library) -> None:
     run(library)
-    naming.name(library.database, "unknown_cluster_1", "Ben", into=False, face=False, by=BY)
+    call(library, "unknown_cluster_1", "Ben")
     add_person(library, "emil", 8, spread=0.3)
     run(library)
     assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
+    # Plain `cluster` makes people of them.
+    cluster(library)
+    assert who_is(library, "cleo-0-0") == who_is(library, "cleo-0-4") != ""
+    assert cluster_of(library, "cleo-0-0") == "unknown_cluster_2"
 
 
 def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: Library) -> None:
     summary = run(library)
     anna = who_is(library, "anna-0-0")
     asked = rows(
-        library.database,
+        library,
         """SELECT cluster_id, person_id::text, faces, cosine_similarity, uncertainty, status
             FROM person_candidates WHERE kind = 'cluster' ORDER BY cluster_id""",
     )
@@ -170,15 +144,10 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
         ("unknown_cluster_3", anna, 4),
     ]
     assert all(-0.3 < row[3] < 0.3 and 0 <= row[4] <= 1 and row[5] == "pending" for row in asked)
-    assert summary.unknown is not None
     assert summary.unknown.questions == 3
-    rows(
-        library.database,
-        """UPDATE person_candidates SET status = 'rejected'
-            WHERE cluster_id = 'unknown_cluster_2' RETURNING 1""",
-    )
+    by_sql(library, "UPDATE person_candidates SET status = 'rejected' WHERE cluster_id = 'unknown_cluster_2'")
     assert run(library).unknown.questions == 2
-    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    hide(library, anna)
     assert run(library).unknown.questions == 0
 
 
@@ -188,10 +157,11 @@ def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(li
         confusing_head(["anna", "ben"]),
         ProjectedThresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
     )
-    assert run(library, unknown_method="agglomerative").step is not None
+    summary = run(library, unknown_method="agglomerative")
+    assert (summary.step is None, summary.known.threshold) == (False, 0.99)
     ben = cluster_of(library, "ben-0-0")
     found = rows(
-        library.database,
+        library,
         f"""SELECT cosine_similarity > 0.6, uncertainty > 0.4 FROM person_candidates
             WHERE kind = 'cluster' AND cluster_id = '{ben}'""",
     )
@@ -204,51 +174,40 @@ def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(li
 def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:
     run(library)
     anna = who_is(library, "anna-0-0")
-    named = naming.name(library.database, "unknown_cluster_3", "Dora", into=False, face=False, by=BY)
+    named = call(library, "unknown_cluster_3", "Dora")
     assert (named.name, named.faces) == ("Dora", 4)
-    verified = rows(library.database, "SELECT verified_by FROM clusters WHERE id = 'unknown_cluster_3'")
+    verified = rows(library, "SELECT verified_by FROM clusters WHERE id = 'unknown_cluster_3'")
     assert verified == [(BY,)]
     cluster_corrections.different(library.database, "unknown_cluster_2", "Anna", faces=False, by=BY)
-    merged = cluster_corrections.merge(
-        library.database, ["unknown_cluster_1"], "Anna", drop_names=False, by=BY
-    )
-    assert merged.faces == 15
+
+    def give(group: str) -> Result:
+        return cluster_corrections.merge(library.database, [group], "Anna", drop_names=False, by=BY)
+
+    assert give("unknown_cluster_1").faces == 15
     assert who_is(library, "ben-0-3") == anna
-    said = rows(library.database, "SELECT count(*) FROM said_faces WHERE NOT is_person")
-    assert said == [(5,)]
+    assert rows(library, "SELECT count(*) FROM said_faces WHERE NOT is_person") == [(5,)]
     with pytest.raises(WrongUsage, match="unknown_cluster_2 is not Anna"):
-        cluster_corrections.merge(library.database, ["unknown_cluster_2"], "Anna", drop_names=False, by=BY)
+        give("unknown_cluster_2")
     run(library, person_threshold=0.0)
     assert who_is(library, "cleo-0-0") != anna
 
 
-def test_both_phases_are_one_step_that_is_taken_back_at_once(library: Library) -> None:
-    before = state(library)[:2]  # type: ignore[index]
-    summary = run(library)
-    assert summary.step is not None
-    log = history.log(library.database, None, limit=1)
-    assert (log[0].id, log[0].what) == (summary.step, "3 faces assigned, the others in 3 clusters")
-    after = state(library)[:2]  # type: ignore[index]
-    assert history.undo(library.database, by=BY).id == summary.step
-    assert state(library)[:2] == before  # type: ignore[index]
-    history.redo(library.database, by=BY)
-    assert state(library)[:2] == after  # type: ignore[index]
-
-
-def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> None:
+def test_both_phases_are_one_step_that_is_tried_before_and_taken_back_at_once(library: Library) -> None:
     before = state(library)
     tried = run(library, dry_run=True)
     assert (tried.step, state(library)) == (None, before)
     done = run(library)
-    assert tried.known is not None
-    assert tried.unknown is not None
-    assert done.known is not None
-    assert done.unknown is not None
     assert Result(tried.known, seconds=0) == Result(done.known, seconds=0)
     assert done.unknown.largest == "unknown_cluster_1"
     assert Result(tried.unknown, seconds=0) == Result(done.unknown, seconds=0, largest="")
+    (step,) = history.log(library.database, None, limit=1)
+    assert (step.id, step.what) == (done.step, "3 faces assigned, the others in 3 clusters")
+    after = state(library)[:2]
+    assert undo(library).id == done.step
+    assert state(library)[:2] == before[:2]
+    redo(library)
+    assert state(library)[:2] == after
     again = run(library, dry_run=True)
-    assert again.unknown is not None
     assert (again.unknown.clusters, again.unknown.new) == (3, 0)
 
 
@@ -260,22 +219,11 @@ def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) ->
             if what == "Reading faces":
                 stop.request()
 
-    summary = cluster_dual(
-        library,
-        ClusterLibraryOptions(),
-        DualOptions(dual=True),
-        work=Work(progress=Stopping(), stop=stop, by=BY),
-    )
+    work = Work(progress=Stopping(), stop=stop, by=BY)
+    summary = cluster_dual(library, ClusterLibraryOptions(), DualOptions(dual=True), work=work)
     assert (summary.stopped, summary.step, summary.unknown) == (True, None, None)
-    assert summary.known is not None
+    assert summary.known.assigned == 3
     assert state(library) == before
-
-
-def test_plain_cluster_makes_people_of_unknown_clusters(library: Library) -> None:
-    run(library)
-    cluster(library)
-    assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
-    assert cluster_of(library, "ben-0-0") == "unknown_cluster_1"
 
 
 def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(library: Library) -> None:
@@ -287,8 +235,7 @@ def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(librar
     assert "Anna" in cluster_lines(alike)[-1]
     ben = str(cluster_of(library, "ben-0-0"))
     shown = person(library.database, ben, faces=20)
-    assert (shown.person.id, shown.person.faces, shown.person.photos) == (ben, 6, 6)
-    assert len(shown.shown) == 6
+    assert (shown.person.id, shown.person.faces, shown.person.photos, len(shown.shown)) == (ben, 6, 6, 6)
     assert shown.cluster is not None
     assert shown.cluster.medoid in {face.id for face in shown.shown}
     assert shown.cluster.nearest == []

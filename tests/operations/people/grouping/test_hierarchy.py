@@ -1,4 +1,4 @@
-"""`cluster --method hdbscan` on the library: the hierarchy is kept, and new faces are placed in it."""
+"""`cluster --method hdbscan` on the library: its hierarchy is kept, and gets stale as faces are placed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,16 +13,19 @@ from tests.fixtures.library_people import (
     add_person,
     add_photo,
     cluster,
+    cluster_of,
     heart_of,
     like,
     rows,
     who_is,
 )
+from tests.fixtures.said import by_sql, redo, undo
 
+from facesets.cli.library.check import staleness_lines
 from facesets.clustering import hdbscan
 from facesets.errors import DamagedFile
 from facesets.formats.hierarchy import packed, unpacked
-from facesets.operations.people.corrections import history
+from facesets.operations.people.grouping.staleness import staleness
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -48,85 +51,48 @@ def by_hierarchy(library: Library, **options: Any) -> Result:
     return cluster(library, method="hdbscan", **options)
 
 
-def cluster_of(library: Library, label: str) -> str | None:
-    """The cluster of the face on a photo."""
-    found = rows(
-        library.database,
-        f"""SELECT f.cluster FROM face_detections f JOIN image_paths p ON p.image_id = f.image_id
-            WHERE p.path = '/{label}.jpg'""",
-    )
-    return None if found[0][0] is None else str(found[0][0])
-
-
 STATE = """SELECT f.id, f.person_id, f.cluster, f.assigned_by FROM face_detections f ORDER BY f.id"""
 CLUSTERS = "SELECT to_jsonb(c)::text FROM clusters c ORDER BY c.id"
+RUNS = "SELECT count(*) FROM hdbscan_runs"
 
 
 def everything(library: Library) -> tuple[object, ...]:
     """Who is who and in which cluster, and which hierarchy is in force."""
-    model = rows(library.database, "SELECT min(model_id) FROM detectors")[0][0]
+    model = rows(library, "SELECT min(model_id) FROM detectors")[0][0]
     run = library.database.run(lambda connection: run_in_force(connection, int(model)))
-    return rows(library.database, STATE), rows(library.database, CLUSTERS), None if run is None else run.id
+    return rows(library, STATE), rows(library, CLUSTERS), None if run is None else run.id
 
 
 def test_a_run_keeps_its_hierarchy_and_what_is_known_of_each_cluster_and_face(library: Library) -> None:
     summary = by_hierarchy(library)
     assert (summary.new_persons, summary.new_faces) == (4, 24)
-    kept = rows(library.database, "SELECT faces, clusters, noise, parameters FROM hdbscan_runs")
-    assert kept[0][:3] == (24, 4, 0)
-    assert kept[0][3]["min_cluster_size"] == 3
-    assert kept[0][3]["min_samples"] == 2
+    ((faces, made, noise, parameters),) = rows(
+        library, "SELECT faces, clusters, noise, parameters FROM hdbscan_runs"
+    )
+    assert (faces, made, noise) == (24, 4, 0)
+    assert (parameters["min_cluster_size"], parameters["min_samples"]) == (3, 2)
     clusters = rows(
-        library.database,
+        library,
         "SELECT id, birth_lambda, persistence, stability, epsilon, hdbscan_run_id IS NULL FROM clusters",
     )
     assert len(clusters) == 4
     for name, birth, lived, stability, epsilon, loose in clusters:
-        assert name.startswith("clu_")
-        assert len(name) == 16
+        assert (name[:4], len(name), loose) == ("clu_", 16, False)
         assert lived > 0
         assert 0 < stability <= 1
         assert epsilon == pytest.approx(1 / birth, rel=1e-5)
-        assert not loose
-    faces = rows(library.database, "SELECT lambda, outlier_score FROM hdbscan_faces")
-    assert len(faces) == 24
-    assert all(density > 0 and 0 <= outlier <= 1 for density, outlier in faces)
+    known = rows(library, "SELECT lambda, outlier_score FROM hdbscan_faces")
+    assert len(known) == 24
+    assert all(density > 0 and 0 <= outlier <= 1 for density, outlier in known)
     assert len({cluster_of(library, f"anna-0-{i}") for i in range(6)}) == 1
-
-
-def test_no_vector_of_a_face_is_in_the_kept_hierarchy(library: Library) -> None:
-    by_hierarchy(library)
-    stored = bytes(rows(library.database, "SELECT arrays FROM hdbscan_runs")[0][0])
+    # No vector of a face is in it.
+    stored = bytes(rows(library, "SELECT arrays FROM hdbscan_runs")[0][0])
     result, face_id = unpacked(stored)
     assert len(face_id) == len(result.labels) == 24
-    assert set(result.to_arrays()) == {
-        "version",
-        "min_cluster_size",
-        "min_samples",
-        "distance",
-        "i",
-        "j",
-        "reachability",
-        "core_similarity",
-        "must_link",
-        "cannot_link",
-    }
-    for array in result.to_arrays().values():
-        assert array.size <= 24
+    assert all(array.size <= 24 for array in result.to_arrays().values())
 
 
-def test_a_second_run_changes_nothing_and_makes_no_new_hierarchy(library: Library) -> None:
-    by_hierarchy(library)
-    before = everything(library)
-    summary = by_hierarchy(library)
-    assert (summary.joined, summary.new_persons) == (0, 0)
-    assert everything(library) == before
-    assert rows(library.database, "SELECT count(*) FROM hdbscan_runs") == [(1,)]
-
-
-def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left_unassigned(
-    library: Library,
-) -> None:
+def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left(library: Library) -> None:
     by_hierarchy(library)
     anna, of_anna = who_is(library, "anna-0-0"), cluster_of(library, "anna-0-0")
     add_person(library, "anna", 2, spread=0.5, seed=1)
@@ -144,34 +110,33 @@ def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left_un
     assert who_is(library, "stranger") == ""
     assert cluster_of(library, "stranger") is None
     unassigned = rows(
-        library.database,
+        library,
         """SELECT p.path FROM unassigned_faces u JOIN face_detections f ON f.id = u.face_id
             JOIN image_paths p ON p.image_id = f.image_id WHERE u.since <= now() ORDER BY 1""",
     )
     assert unassigned == [("/odd.jpg",), ("/stranger.jpg",)]
     before = everything(library)
-    by_hierarchy(library)
-    assert everything(library) == before
+    again = by_hierarchy(library)
+    assert (again.joined, again.new_persons, everything(library)) == (0, 0, before)
+    assert rows(library, RUNS) == [(1,)]
 
 
-def test_other_parameters_or_full_make_a_new_hierarchy_in_which_clusters_keep_their_ids(
-    library: Library,
-) -> None:
+def test_other_parameters_or_full_make_a_new_hierarchy_in_which_clusters_keep_ids(library: Library) -> None:
     by_hierarchy(library)
     ids = {name: cluster_of(library, f"{name}-0-0") for name in NAMES}
     people = {name: who_is(library, f"{name}-0-0") for name in NAMES}
     add_person(library, "anna", 3, spread=0.5, seed=1)
     add_person(library, "emil", 4, spread=0.5)
     assert by_hierarchy(library, full=True).new_persons == 1
-    assert rows(library.database, "SELECT count(*) FROM hdbscan_runs") == [(2,)]
+    assert rows(library, RUNS) == [(2,)]
     assert {name: cluster_of(library, f"{name}-0-0") for name in NAMES} == ids
     assert {name: who_is(library, f"{name}-0-0") for name in NAMES} == people
     by_hierarchy(library, min_samples=1)
-    assert rows(
-        library.database, "SELECT max(r.id) = max(c.hdbscan_run_id) FROM hdbscan_runs r, clusters c"
-    ) == [(True,)]
+    assert rows(library, "SELECT max(r.id) = max(c.hdbscan_run_id) FROM hdbscan_runs r, clusters c") == [
+        (True,)
+    ]
     by_hierarchy(library, min_samples=2)
-    assert rows(library.database, "SELECT count(*) <= 3 FROM hdbscan_runs") == [(True,)]
+    assert rows(library, "SELECT count(*) <= 3 FROM hdbscan_runs") == [(True,)]
 
 
 def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(library: Library) -> None:
@@ -185,11 +150,11 @@ def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(
     by_hierarchy(library, full=True, min_cluster_size=4)
     assert everything(library) != states[-1]
     for state in reversed(states[1:]):
-        history.undo(library.database, None, by="anna@home")
+        undo(library)
         assert everything(library) == state
-    history.undo(library.database, None, by="anna@home")
+    undo(library)
     assert everything(library)[1:] == ([], None)
-    history.redo(library.database, by="anna@home")
+    redo(library)
     assert everything(library) == states[1]
 
 
@@ -203,7 +168,7 @@ def test_of_two_faces_in_one_photo_one_is_placed_in_a_kept_cluster(library: Libr
     inside = (
         "SELECT ordinal FROM face_detections WHERE cluster = '{}' AND image_id = (SELECT max(id) FROM images)"
     )
-    assert rows(library.database, inside.format(cluster_of(library, "anna-0-0"))) == [(0,)]
+    assert rows(library, inside.format(cluster_of(library, "anna-0-0"))) == [(0,)]
     assert by_hierarchy(library).joined == 0
     allowed = by_hierarchy(library, same_image_ok=True)
     assert (allowed.joined, "New hierarchy" in allowed.reasons[0]) == (1, True)
@@ -230,7 +195,7 @@ def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(empty_database: Da
     annas = labels_of(library, [f"{age}-{number}" for age in ("young", "old") for number in range(8)])
     assert len(annas - {None}) == len(annas) == 1
     latest = "SELECT cluster FROM face_detections ORDER BY id DESC LIMIT 2"
-    assert {cluster for (cluster,) in rows(library.database, latest)} == {None, *annas}
+    assert {cluster for (cluster,) in rows(library, latest)} == {None, *annas}
 
 
 def test_people_who_share_many_photos_are_told_apart(empty_database: Database) -> None:
@@ -248,29 +213,28 @@ def test_people_who_share_many_photos_are_told_apart(empty_database: Database) -
 
 
 def test_only_the_best_faces_make_the_hierarchy_and_the_others_are_placed_in_it(library: Library) -> None:
-    rows(
-        library.database,
+    by_sql(
+        library,
         """UPDATE face_detections f SET quality = 0.9 FROM image_paths p
-            WHERE p.image_id = f.image_id AND p.path ~ '-[0-3].jpg' RETURNING 1""",
+            WHERE p.image_id = f.image_id AND p.path ~ '-[0-3].jpg'""",
     )
     by_hierarchy(library, max_faces=16)
-    assert rows(library.database, "SELECT faces FROM hdbscan_runs") == [(16,)]
-    assert (
-        rows(library.database, "SELECT count(*) FROM face_detections WHERE cluster IS NOT NULL")[0][0] >= 22
-    )
+    # None of the others counts as added since.
+    assert (staleness(library).faces, staleness(library).added) == (16, 0)
+    assert rows(library, "SELECT count(*) FROM face_detections WHERE cluster IS NOT NULL")[0][0] >= 22
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "components"])
 def test_faces_of_low_quality_or_another_month_are_left_out(library: Library, method: str) -> None:
-    rows(
-        library.database,
+    by_sql(
+        library,
         """UPDATE face_detections f SET quality = 0.9 FROM image_paths p
-            WHERE p.image_id = f.image_id AND p.path ~ 'anna|ben' RETURNING 1""",
+            WHERE p.image_id = f.image_id AND p.path ~ 'anna|ben'""",
     )
-    rows(
-        library.database,
+    by_sql(
+        library,
         """UPDATE images i SET taken = CASE WHEN p.path ~ 'anna|cleo' THEN timestamp '2024-05-31 23:59' END
-            FROM image_paths p WHERE p.image_id = i.id RETURNING 1""",
+            FROM image_paths p WHERE p.image_id = i.id""",
     )
     spread = {"threshold": 0.5}
     best = cluster(library, method=method, min_quality=0.8, dry_run=True, **spread)
@@ -282,7 +246,7 @@ def test_faces_of_low_quality_or_another_month_are_left_out(library: Library, me
 
 def test_prediction_goes_on_after_faces_of_the_run_were_deleted(library: Library) -> None:
     by_hierarchy(library)
-    rows(library.database, "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 3) RETURNING 1")
+    by_sql(library, "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 3)")
     add_person(library, "dora", 2, spread=0.5, seed=1)
     by_hierarchy(library)
     assert who_is(library, "dora-1-0") == who_is(library, "dora-0-5")
@@ -312,7 +276,7 @@ def test_centres_are_made_again_when_the_faces_of_a_cluster_changed(library: Lib
     assert np.allclose(np.linalg.norm(first.centroid, axis=1), 1, atol=1e-5)
     one = cluster_of(library, "anna-0-0")
     place = first.ids.index(str(one))
-    rows(library.database, "DELETE FROM images WHERE id = (SELECT min(id) FROM images) RETURNING 1")
+    by_sql(library, "DELETE FROM images WHERE id = (SELECT min(id) FROM images)")
     second = centers()
     assert second.faces[place] == 5
     assert not np.allclose(second.centroid[place], first.centroid[place], atol=1e-4)
@@ -320,9 +284,52 @@ def test_centres_are_made_again_when_the_faces_of_a_cluster_changed(library: Lib
     assert np.array_equal(second.centroid[others], first.centroid[others])
 
 
+def test_a_new_hierarchy_is_good_and_one_with_many_faces_added_is_due(library: Library) -> None:
+    assert not staleness(library).due
+    cluster(library, threshold=0.5)
+    assert staleness_lines(staleness(library)) == [
+        "There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."
+    ]
+    by_hierarchy(library)
+    fresh = staleness(library)
+    assert (fresh.exists, fresh.due, fresh.faces, fresh.added, fresh.drift) == (True, False, 24, 0, 0.0)
+    add_person(library, "anna", 4, spread=0.5, seed=1)
+    add_person(library, "emil", 3, spread=0.5)
+    by_hierarchy(library)
+    grown = staleness(library)
+    assert (grown.added, grown.unassigned, grown.due) == (7, 3, True)
+    assert grown.share_added == pytest.approx(7 / 24, abs=1e-4)
+    assert 0 < grown.drift < 0.1
+    assert grown.reasons == ["7 faces added to 24"]
+    assert "--full" in staleness_lines(grown)[-1]
+    by_hierarchy(library, full=True)
+    assert not staleness(library).due
+
+
+def test_faces_that_found_no_place_make_it_due(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesets.operations.people.grouping.staleness.LEAST_UNASSIGNED", 3)
+    by_hierarchy(library)
+    add_person(library, "emil", 3, spread=0.5)
+    by_hierarchy(library)
+    assert staleness(library).reasons == ["3 of 3 added faces found no place"]
+
+
+def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(library: Library) -> None:
+    by_hierarchy(library)
+    by_hierarchy(library, min_samples=4)
+    assert not staleness(library).due
+    undo(library)
+    found = staleness(library)
+    assert (found.changed, found.due) == (["min-samples: 2 then, 4 now"], True)
+    by_sql(library, "DELETE FROM clusters")
+    found = staleness(library)
+    assert (found.exists, found.due) == (False, True)
+    assert "gone" in staleness_lines(found)[0]
+
+
 def test_a_damaged_hierarchy_is_reported_and_full_makes_another(library: Library) -> None:
     by_hierarchy(library)
-    rows(library.database, "UPDATE hdbscan_runs SET arrays = 'nonsense' RETURNING 1")
+    by_sql(library, "UPDATE hdbscan_runs SET arrays = 'nonsense'")
     with pytest.raises(DamagedFile, match=r"cannot be read.*full"):
         by_hierarchy(library)
     assert by_hierarchy(library, full=True).kept == 24

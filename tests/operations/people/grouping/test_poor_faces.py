@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.said import by_sql, call, undo
 
 from facesets.clustering.poor_faces import Shows
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
 from facesets.operations.people.review.looking import look_at_people
 from facesets.operations.people.review.questions import next_questions
 from facesets.records import CacheSettings, Float64
 from facesets.result import Result
-from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.work import Work
@@ -28,19 +27,8 @@ MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32
 UNKNOWN = replace(SETTINGS, recogniser="unknown.onnx", recogniser_sha256="ee" * 32)
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
-
-
 def add(
-    library: Library,
-    who: str,
-    images: int,
-    norm: float,
-    *,
-    seed: int = 0,
-    models: CacheSettings = MBF,
+    library: Library, who: str, images: int, norm: float, *, seed: int = 0, models: CacheSettings = MBF
 ) -> None:
     """Images of one face each, at `/WHO-SEED-NUMBER.jpg`; faces of smudges are alike as one person's."""
     rng = np.random.default_rng(seed)
@@ -73,12 +61,8 @@ def given(library: Library, threshold: float | str = 0.5) -> Result:
     return assign(library, AssignOptions(threshold=threshold), work=Work())  # type: ignore[arg-type]
 
 
-def call(library: Library, who: str, text: str) -> None:
-    naming.name(library.database, who, text, into=False, face=False, by="")
-
-
 def everybody(library: Library) -> list[tuple[object, ...]]:
-    return rows(library.database, "SELECT id, person_id, cluster FROM face_detections ORDER BY id")
+    return rows(library, "SELECT id, person_id, cluster FROM face_detections ORDER BY id")
 
 
 def test_smudges_make_nobody_and_are_given_to_nobody_and_nobody_is_asked_about_them(library: Library) -> None:
@@ -86,8 +70,7 @@ def test_smudges_make_nobody_and_are_given_to_nobody_and_nobody_is_asked_about_t
     add(library, "smudge", 9, 10)
     first = cluster(library)
     assert first.new_persons == 1
-    anna = who_is(library, "anna-0-0")
-    call(library, anna, "Anna")
+    call(library, "anna-0-0", "Anna")
     assert not any(who_is(library, f"smudge-0-{i}") for i in range(9))
     # More of Anna that shows nothing is nobody's, however similar.
     add(library, "anna", 3, 13.9, seed=1)
@@ -112,7 +95,7 @@ def test_a_face_that_shows_a_little_joins_but_makes_nobody(library: Library) -> 
 
 def test_a_small_face_whose_vector_is_long_makes_somebody(library: Library) -> None:
     add(library, "anna", 2, 19)
-    rows(library.database, "UPDATE face_detections SET face_short = 20 RETURNING id")
+    by_sql(library, "UPDATE face_detections SET face_short = 20")
     assert cluster(library).new_persons == 1
 
 
@@ -124,18 +107,16 @@ def test_other_methods_make_nobody_of_what_shows_nothing(library: Library, metho
     assert cluster(library, method=method).new_persons == 2
 
 
-def test_people_made_of_smudges_are_dissolved_once_that_is_known_but_not_those_of_a_human(
-    library: Library,
-) -> None:
+def test_people_made_of_smudges_are_dissolved_once_known_but_not_those_of_a_human(library: Library) -> None:
     add(library, "anna", 4, float("nan"))
     add(library, "smudge", 5, float("nan"))
     add(library, "shadow", 5, float("nan"))
     assert cluster(library).new_persons == 3
-    call(library, who_is(library, "shadow-0-0"), "Grandfather in the dark")
-    rows(
-        library.database,
+    call(library, "shadow-0-0", "Grandfather in the dark")
+    by_sql(
+        library,
         """UPDATE face_detections f SET norm = CASE WHEN p.path LIKE '/anna%' THEN 23 ELSE 11 END
-            FROM image_paths p WHERE p.image_id = f.image_id RETURNING f.id""",
+            FROM image_paths p WHERE p.image_id = f.image_id""",
     )
     smudge = who_is(library, "smudge-0-0")
     before = everybody(library)
@@ -149,53 +130,35 @@ def test_people_made_of_smudges_are_dissolved_once_that_is_known_but_not_those_o
     assert given(library).assigned == 0
     assert everybody(library) == after
     # A step like any other.
-    history.undo(library.database, by="")
+    undo(library)
     assert everybody(library) == before
     assert who_is(library, "smudge-0-0") == smudge
 
 
-def test_limits_of_an_unknown_recogniser_are_measured_and_stay_until_a_tenth_more_is_there(
-    library: Library,
-) -> None:
+def test_limits_of_an_unknown_recogniser_are_measured_and_hold_for_a_tenth_more(library: Library) -> None:
     vectors = np.random.default_rng(5).standard_normal((520, 512))
     norms = np.where(np.arange(520) % 2, 23, 21)
     strangers = {f"p{number}": pair for number, pair in enumerate(zip(vectors, norms.tolist(), strict=True))}
     add_all(library, strangers, UNKNOWN)
     add(library, "smudge", 25, 9, models=UNKNOWN)
     assert cluster(library).new_persons == 0
-    measured = rows(library.database, "SELECT norm_founding, norm_joining, norm_faces FROM models")
+    measured = rows(library, "SELECT norm_founding, norm_joining, norm_faces FROM models")
     assert [round(each, 1) for each in measured[0]] == [14.5, 12.6, 545]
     add(library, "anna", 4, 30, models=UNKNOWN)
     assert cluster(library).new_persons == 1
-    assert rows(library.database, "SELECT norm_founding, norm_joining, norm_faces FROM models") == measured
+    assert rows(library, "SELECT norm_founding, norm_joining, norm_faces FROM models") == measured
     assert cluster(library).step is None
-
-
-def test_whoever_has_only_smudges_draws_no_new_faces(library: Library) -> None:
-    add(library, "shadow", 5, float("nan"))
-    cluster(library)
-    call(library, who_is(library, "shadow-0-0"), "Shadow")
-    rows(library.database, "UPDATE face_detections SET norm = 11 RETURNING id")
-    add(library, "shadow", 1, 20, seed=1)
-    assert given(library).assigned == 0
-    # Who is not named by a human is nobody yet.
-    assert who_is(library, "shadow-1-0") == ""
 
 
 def test_reference_faces_show_who_somebody_is_as_soon_as_that_is_known(library: Library) -> None:
     add(library, "anna", 4, float("nan"))
     cluster(library)
     given(library)
-    worst = rows(
-        library.database,
-        "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL ORDER BY id LIMIT 1",
-    )[0][0]
-    rows(
-        library.database,
-        f"UPDATE face_detections SET norm = CASE id WHEN {worst} THEN 12 ELSE 23 END RETURNING id",
-    )
+    exemplars = "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL ORDER BY id"
+    worst = rows(library, exemplars)[0][0]
+    by_sql(library, f"UPDATE face_detections SET norm = CASE id WHEN {worst} THEN 12 ELSE 23 END")
     given(library)
-    chosen = rows(library.database, "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL")
+    chosen = rows(library, exemplars)
     assert len(chosen) == 3
     assert (worst,) not in chosen
 
@@ -203,21 +166,23 @@ def test_reference_faces_show_who_somebody_is_as_soon_as_that_is_known(library: 
 def test_faces_that_go_while_a_run_looks_at_them_show_nothing(library: Library) -> None:
     add(library, "anna", 3, 23)
     gone = rows(
-        library.database,
-        "DELETE FROM face_detections WHERE id = (SELECT max(id) FROM face_detections) RETURNING id",
+        library, "DELETE FROM face_detections WHERE id = (SELECT max(id) FROM face_detections) RETURNING id"
     )[0][0]
-    kept = [face for (face,) in rows(library.database, "SELECT id FROM face_detections ORDER BY id")]
+    kept = [face for (face,) in rows(library, "SELECT id FROM face_detections ORDER BY id")]
     detector = library.database.run(library.require_detector)
     shows = library.database.run(how_much_they_show, detector, np.array([*kept, gone]))
     assert shows.tolist() == [Shows.ENOUGH, Shows.ENOUGH, Shows.NOTHING]
 
 
-def test_whom_only_smudges_show_gets_no_new_faces_from_cluster(library: Library) -> None:
+def test_whom_only_smudges_show_gets_no_new_faces(library: Library) -> None:
     add(library, "shadow", 5, float("nan"))
     cluster(library)
-    call(library, who_is(library, "shadow-0-0"), "Shadow")
-    rows(library.database, "UPDATE face_detections SET norm = 11 RETURNING id")
+    call(library, "shadow-0-0", "Shadow")
+    by_sql(library, "UPDATE face_detections SET norm = 11")
     add(library, "shadow", 4, 20, seed=1)
+    assert given(library).assigned == 0
+    # Who is not named by a human is nobody yet.
+    assert who_is(library, "shadow-1-0") == ""
     cluster(library)
     assert who_is(library, "shadow-0-0") != who_is(library, "shadow-1-0") != ""
     everything = everybody(library)
@@ -231,11 +196,11 @@ def test_nobody_is_asked_any_more_about_faces_that_turn_out_to_show_nothing(
 ) -> None:
     add(library, "anna", 5, 23)
     cluster(library)
-    call(library, who_is(library, "anna-0-0"), "Anna")
+    call(library, "anna-0-0", "Anna")
     add(library, "anna", 1, float("nan"), seed=1)
     given(library, 0.99)
     assert [each.kind for each in next_questions(library.database)] == ["near"]
-    rows(library.database, "UPDATE face_detections SET norm = 11 WHERE norm = 'NaN' RETURNING id")
+    by_sql(library, "UPDATE face_detections SET norm = 11 WHERE norm = 'NaN'")
     run(library)
     assert next_questions(library.database) == []
 
@@ -243,18 +208,14 @@ def test_nobody_is_asked_any_more_about_faces_that_turn_out_to_show_nothing(
 def test_nobody_is_asked_about_a_cluster_of_smudges_that_an_earlier_run_made(library: Library) -> None:
     add(library, "anna", 5, 23)
     cluster(library)
-    call(library, who_is(library, "anna-0-0"), "Anna")
+    call(library, "anna-0-0", "Anna")
     add(library, "anna", 6, 23, seed=1)
     dual = DualOptions(person_threshold=0.999, unknown_method="components")
     asked = "SELECT DISTINCT kind FROM person_candidates WHERE status = 'pending'"
-    run_dual(library, dual)
-    assert rows(library.database, asked) == [("cluster",)]
-    rows(library.database, "UPDATE face_detections SET norm = 11 WHERE person_id IS NULL RETURNING id")
-    run_dual(library, replace(dual, dual_max_faces=100))
-    assert rows(library.database, asked) == []
-    look_at_people(library.database, library.database.run(library.require_detector))
-    assert rows(library.database, asked) == []
-
-
-def run_dual(library: Library, dual: DualOptions) -> None:
     cluster_dual(library, ClusterLibraryOptions(), dual, work=Work())
+    assert rows(library, asked) == [("cluster",)]
+    by_sql(library, "UPDATE face_detections SET norm = 11 WHERE person_id IS NULL")
+    cluster_dual(library, ClusterLibraryOptions(), replace(dual, dual_max_faces=100), work=Work())
+    assert rows(library, asked) == []
+    look_at_people(library.database, library.database.run(library.require_detector))
+    assert rows(library, asked) == []

@@ -6,10 +6,10 @@ import numpy as np
 from tests.fixtures.aged_people import FIRST_YEAR, look, looks, photo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
+from tests.fixtures.said import BY, by_sql, call, undo
 
 from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import attributes_stage
-from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.question_sheet import draw_question
@@ -18,7 +18,6 @@ from facesets.records import Finding, Float32, ImageRecord, Pixels
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
-BY = "anna@home"
 BORN = 1950
 
 
@@ -27,7 +26,7 @@ def fill(database: Database) -> None:
     add_person(library, "anna", 8)
     look(library, "anna", BORN)
     cluster(library)
-    naming.name(database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    call(library, "anna-0-0", "Anna")
 
 
 template = template_by(fill)
@@ -49,10 +48,8 @@ def make_a_child(library: Library, place: int = 7) -> int:
 def test_a_child_among_the_faces_of_an_adult_is_asked_about_in_words(library: Library) -> None:
     face = make_a_child(library)
     (question,) = questions(library)
-    expected = FIRST_YEAR + 7 - BORN
-    assert (
-        question.text == f"Is face {face} really Anna? The face looks about 6, about {expected} is expected."
-    )
+    assert FIRST_YEAR + 7 - BORN == 47
+    assert question.text == f"Is face {face} really Anna? The face looks about 6, about 47 is expected."
     (item,) = question.items
     assert (item.note, item.faces, item.settles) == ("looks about 6, about 47 is expected", [face], 1)
     assert item.cosine_similarity > 0.5
@@ -64,12 +61,10 @@ def test_no_says_that_it_is_somebody_else_and_undo_asks_again(library: Library) 
     (question,) = questions(library)
     step = answer(library.database, question.id, "no", by=BY).step
     assert who_is(library, "anna-0-7") == ""
-    assert rows(library.database, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [
-        ("accepted",)
-    ]
-    assert rows(library.database, f"SELECT is_person FROM said_faces WHERE face_id = {face}") == [(False,)]
+    assert rows(library, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [("accepted",)]
+    assert rows(library, f"SELECT is_person FROM said_faces WHERE face_id = {face}") == [(False,)]
     assert questions(library) == []
-    history.undo(library.database, step, by=BY)
+    undo(library, step)
     assert [each.id for each in questions(library)] == [question.id]
 
 
@@ -78,9 +73,7 @@ def test_yes_keeps_the_face_and_it_is_not_asked_about_again(library: Library) ->
     (question,) = questions(library)
     answer(library.database, question.id, "yes", by=BY)
     assert who_is(library, "anna-0-7") == who_is(library, "anna-0-0")
-    assert rows(library.database, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [
-        ("rejected",)
-    ]
+    assert rows(library, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [("rejected",)]
     for _ in range(2):
         cluster(library)
         assert questions(library) == []
@@ -107,7 +100,7 @@ def test_what_a_human_says_of_the_birth_decides_which_faces_are_asked_about(libr
 
 def test_few_faces_and_photos_without_dates_are_not_asked_about(library: Library) -> None:
     make_a_child(library)
-    library.database.run(lambda each: each.execute("UPDATE images SET taken = NULL WHERE id % 2 = 0"))
+    by_sql(library, "UPDATE images SET taken = NULL WHERE id % 2 = 0")
     assert questions(library) == []
 
 
@@ -127,7 +120,7 @@ class Looking:
 def test_ages_that_are_found_later_are_asked_about_without_another_run_of_cluster(library: Library) -> None:
     assert questions(library) == []
     ((digest, face, *box),) = rows(
-        library.database,
+        library,
         f"""SELECT i.sha256, f.id, f.x1, f.y1, f.x2, f.y2 FROM face_detections f
             JOIN images i ON i.id = f.image_id WHERE f.id = {photo(library, "anna", 7)}""",
     )

@@ -6,22 +6,20 @@ from pathlib import Path
 import pytest
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import random_head, use
-from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from tests.fixtures.program import run
+from tests.fixtures.said import by_sql, call, move
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.corrections import correcting, naming
-from facesets.operations.people.review.explaining import explain
+from facesets.operations.people.review.explaining import Explanation, explain
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.training.evaluation import ProjectedThresholds
 from facesets.training.head import project
 from facesets.work import Work
-
-BY = "anna@home"
 
 
 def fill(database: Database) -> None:
@@ -30,19 +28,23 @@ def fill(database: Database) -> None:
     add_person(library, "ben", 3)
     cluster(library)
     for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
-        naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
+        call(library, label, name)
 
 
 template = template_by(fill)
+
+
+def why(library: Library, label: str, who: str | None = None) -> Explanation:
+    return explain(library.database, face_of(library, label), who)
 
 
 def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:
     face = face_of(library, "anna-0-3")
     found = explain(library.database, face)
     assert (found.name, found.photo) == ("Anna", "/anna-0-3.jpg")
-    assert found.step is not None
-    assert found.about is not None
-    assert found.runner_up is not None
+    assert found.step
+    assert found.about
+    assert found.runner_up
     others = {face_of(library, f"anna-0-{i}") for i in range(3)}
     assert {number for number, _ in found.about.nearest} == others
     assert found.about.cosine_similarity > 0.99
@@ -50,57 +52,39 @@ def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(
     assert found.turning_point == 0.372
 
 
-def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_what_it_lacks(
-    library: Library,
-) -> None:
+def test_a_face_of_nobody_is_explained_by_whom_it_is_most_like_and_what_it_lacks(library: Library) -> None:
     add_like(library, "carl", "anna", 0.3, 1)
-    found = explain(library.database, face_of(library, "carl-0-0"))
+    found = why(library, "carl-0-0")
     assert (found.person, found.step) == ("", None)
-    assert found.about is not None
+    assert found.about
     assert found.about.name == "Anna"
     assert found.about.cosine_similarity == pytest.approx(0.3, abs=0.01)
     assert found.verdict == "`assign` gives it to Anna from 0.37 on; it has 0.30."
     assign(library, AssignOptions(threshold=0.45), work=Work())
-    by_last_run = explain(library.database, face_of(library, "carl-0-0"))
-    assert by_last_run.verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
-    assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]
-
-
-def test_a_face_that_is_too_small_says_so(library: Library) -> None:
-    add_like(library, "carl", "anna", 0.5, 1)
-    face = face_of(library, "carl-0-0")
-    library.database.run(
-        lambda connection: connection.execute(
-            "UPDATE face_detections SET face_short = 20 WHERE id = %s", (face,)
-        )
-    )
-    assert "too little for a new person (by its pixels)" in explain(library.database, face).verdict
+    assert why(library, "carl-0-0").verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
+    assert why(library, "carl-0-0", "Ben").about.name == "Ben"  # type: ignore[union-attr]
+    # Were it too small, it would say so.
+    by_sql(library, f"UPDATE face_detections SET face_short = 20 WHERE id = {found.face}")
+    assert "too little for a new person (by its pixels)" in why(library, "carl-0-0").verdict
 
 
 def test_a_rival_raises_what_is_needed(library: Library) -> None:
     add_like(library, "carl", "anna", 0.7, 1)
-    correcting.move(library.database, [face_of(library, "carl-0-0")], "new", by=BY)
-    found = explain(library.database, face_of(library, "carl-0-0"), "Ben")
-    assert found.turning_point == pytest.approx(0.75, abs=0.01)
+    move(library, "carl-0-0", to="new")
+    assert why(library, "carl-0-0", "Ben").turning_point == pytest.approx(0.75, abs=0.01)
 
 
 def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> None:
-    face = face_of(library, "anna-0-1")
-    correcting.move(library.database, [face], "Ben", by=BY)
-    found = explain(library.database, face)
+    move(library, "anna-0-1", to="Ben")
+    found = why(library, "anna-0-1")
     assert (found.name, found.assigned_by) == ("Ben", "manual")
-    assert f"face {face} is Ben" in found.statements
-    assert found.step is not None
+    assert f"face {found.face} is Ben" in found.statements
+    assert found.step
     assert found.step.what == "1 face moved to Ben"
     assert found.verdict == "A human said so: no similarity changes that."
-
-
-def test_a_face_that_is_said_not_to_be_somebody_is_given_to_them_by_no_run(library: Library) -> None:
-    face = face_of(library, "anna-0-1")
-    correcting.move(library.database, [face], "nobody", by=BY)
-    assert explain(library.database, face).verdict == (
-        "A human said that it is not Anna: no run gives it to them."
-    )
+    move(library, "anna-0-2", to="nobody")
+    verdict = why(library, "anna-0-2").verdict
+    assert verdict == "A human said that it is not Anna: no run gives it to them."
 
 
 def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
@@ -119,8 +103,8 @@ def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
     assert (before.head, found.head) == ("", "lda-1")
     assert (found.thresholds["assign"], found.thresholds["margin"]) == (0.93, 0.02)
     assert found.thresholds["link"] == pytest.approx(1 - 0.1)
-    assert found.about is not None
-    assert before.about is not None
+    assert found.about
+    assert before.about
     assert dict(found.about.nearest)[other] == pytest.approx(float(of_face @ of_other), abs=1e-3)
     assert found.about.cosine_similarity != pytest.approx(before.about.cosine_similarity, abs=0.01)
     assert "head       lda-1" in run("explain", face, "--database", library_url).out
@@ -133,32 +117,16 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert f"face       {face} on /anna-0-3.jpg" in shown.out
     assert "runner-up  Ben" in shown.out
     reported = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
-    assert (reported["name"], reported["about"]["name"], reported["runner_up"]["name"]) == (
-        "Anna",
-        "Ben",
-        "Anna",
-    )
+    told = (reported["name"], reported["about"]["name"], reported["runner_up"]["name"])
+    assert told == ("Anna", "Ben", "Anna")
     assert run("explain", 99999, "--database", library_url).status == 2
-
-
-def test_a_number_that_is_no_face_may_mean_a_photo(library_url: str, tmp_path: Path) -> None:
-    named = ("--database", library_url)
-    alone = run("explain", 12345678, *named, cwd=tmp_path)
-    assert "A number alone is always taken for that of a face: name a photo by its path." in alone.err
-    (tmp_path / "12345678.jpg").touch()
-    beside = run("explain", 12345678, *named, cwd=tmp_path)
-    assert "If the photo is meant: `facesets explain ./12345678.jpg`." in beside.err
-    assert alone.status == beside.status == 2
-
-
-def test_all_faces_on_a_photo_are_explained_by_its_path(library: Library, library_url: str) -> None:
-    face, where = face_of(library, "anna-0-3"), ("--database", library_url)
-    alone, of_photo = run("explain", face, *where), run("explain", "/anna-0-3.jpg", *where)
-    assert (of_photo.status, of_photo.out) == (0, alone.out)
-    (reported,) = json.loads(run("explain", "/anna-0-3.jpg", "--json", *where).out)["faces"]
+    # All faces on a photo are explained by its path.
+    where = ("/anna-0-3.jpg", "--database", library_url)
+    of_photo = run("explain", *where)
+    assert (of_photo.status, of_photo.out) == (0, shown.out)
+    (reported,) = json.loads(run("explain", "--json", *where).out)["faces"]
     assert reported["face"] == face
-    about_ben = run("explain", "/anna-0-3.jpg", "Ben", *where)
-    assert "like       Ben" in about_ben.out
+    assert "like       Ben" in run("explain", where[0], "Ben", *where[1:]).out
 
 
 @pytest.mark.parametrize(
@@ -166,15 +134,17 @@ def test_all_faces_on_a_photo_are_explained_by_its_path(library: Library, librar
     [
         ("/nowhere.jpg", "/nowhere.jpg is not in the library"),
         ("Anna", "Anna is neither the number of a face nor a photo. The numbers are printed by"),
+        ("12345678", "A number alone is always taken for that of a face: name a photo by its path."),
+        ("12345679", "If the photo is meant: `facesets explain ./12345679.jpg`."),
         ("/etc/passwd", "is neither the number of a face nor a photo"),
     ],
 )
 def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(
-    library_url: str, text: str, sentence: str
+    library_url: str, tmp_path: Path, text: str, sentence: str
 ) -> None:
-    refused = run("explain", text, "--database", library_url)
-    assert refused.status == 2
-    assert sentence in refused.err
+    (tmp_path / "12345679.jpg").touch()
+    refused = run("explain", text, "--database", library_url, cwd=tmp_path)
+    assert (refused.status, sentence in refused.err) == (2, True)
 
 
 def test_a_face_that_does_not_exist_is_refused(library: Library) -> None:

@@ -1,7 +1,4 @@
-"""Questions for a human: what is asked, what answers do, and that no answered question comes back.
-
-People are made by connected components, which leave those apart that `auto` would find to be one.
-"""
+"""Questions for a human: what is asked, what answers do, and that no answered question comes back."""
 
 import threading
 from collections.abc import Callable
@@ -21,11 +18,12 @@ from tests.fixtures.library_people import (
     rows,
     who_is,
 )
+from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 
 from facesets.clustering.people.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import cluster_corrections as cluster_corrections
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import correcting
 from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer, ask_again, skip
 from facesets.operations.people.review.open_questions import WaitingCounts, open_questions, waiting
@@ -40,7 +38,6 @@ from facesets.training.head import project
 
 pytestmark = pytest.mark.slow
 
-BY = "anna@home"
 LIMITS = ProjectedThresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1)
 
 
@@ -48,9 +45,21 @@ def fill(database: Database) -> None:
     library = Library(database)
     add_person(library, "anna", 6)
     add_person(library, "ben", 4)
+    group(library)
 
 
 template = template_by(fill)
+
+
+def group(library: Library) -> None:
+    """Make people in a way that leaves those apart that `auto` would find to be one."""
+    cluster(library, method="components")
+
+
+def add_annie(library: Library) -> None:
+    """Somebody who may be Anna."""
+    add_like(library, "annie", "anna", 0.52, 3)
+    group(library)
 
 
 def ask(library: Library, kind: str = "") -> list[Question]:
@@ -75,15 +84,15 @@ def say(library: Library, question: Question, verdict: Any, **more: Any) -> int:
     return step
 
 
-def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do_not_matter(
-    library: Library,
-) -> None:
-    cluster(library, method="components")
+def test_people_without_a_name_are_asked_about_by_size_until_named_or_hidden(library: Library) -> None:
     assert [(each.text, each.settles) for each in ask(library)] == [
         (f"Who is {who_is(library, 'anna-0-0')[:8]} (6 faces)?", 6),
         (f"Who is {who_is(library, 'ben-0-0')[:8]} (4 faces)?", 4),
     ]
     first, second = ask(library)
+    # What is passed over gives way to the next.
+    assert next_questions(library.database, 1, [first.id]) == [second]
+    assert next_questions(library.database, 5, [first.id, second.id]) == []
     say(library, first, "name", name="Anna")
     say(library, second, "hide")
     assert ask(library) == []
@@ -91,9 +100,8 @@ def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do
 
 
 def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    add_annie(library)
+    call(library, "anna-0-0", "Anna")
     question = one(library, "same")
     assert (question.name, question.settles, question.nameless) == ("Anna", 3, who_is(library, "annie-0-0"))
     # Who they are is not asked besides.
@@ -104,128 +112,99 @@ def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: 
 
 
 def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
+    add_annie(library)
     question = one(library, "same")
     step = say(library, question, "no")
     for _ in range(2):
-        cluster(library, method="components")
+        group(library)
         assert ask(library, "same") == []
-    history.undo(library.database, step, by=BY)
+    undo(library, step)
     assert one(library, "same").id == question.id
-    history.redo(library.database, by=BY)
-    assert next_questions(library.database) == [
-        each for each in next_questions(library.database) if each.kind != "same"
-    ]
+    redo(library)
+    assert "same" not in {each.kind for each in next_questions(library.database)}
     with pytest.raises(WrongUsage, match=r"No question .* is open"):
         say(library, question, "yes")
-
-
-def test_an_answer_outlives_a_reset_of_all_people(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
-    say(library, one(library, "same"), "no")
-    library.database.run(
-        lambda connection: connection.execute(
-            "UPDATE face_detections SET person_id = NULL; DELETE FROM persons"
-        )
-    )
-    cluster(library, method="components")
+    # It outlives a reset of all people.
+    by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
+    group(library)
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0") != ""
     assert ask(library, "same") == []
 
 
-def test_what_is_skipped_gives_way_to_the_next(library: Library) -> None:
-    cluster(library, method="components")
-    first, second = ask(library)
-    assert next_questions(library.database, 1, [first.id]) == [second]
-    assert next_questions(library.database, 5, [first.id, second.id]) == []
-
-
 def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    add_annie(library)
+    call(library, "anna-0-0", "Anna")
     step = say(library, one(library, "same"), "name", name="Annie")
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0")
-    cluster(library, method="components")
+    group(library)
     assert ask(library, "same") == []
-    history.undo(library.database, step, by=BY)
+    undo(library, step)
     say(library, one(library, "same"), "name", name="anna", into=True)
     assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
 
 
 def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(library: Library) -> None:
-    cluster(library, method="components")
-    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    call(library, "anna-0-0", "Anna")
     for label in ("carl", "dora", "emil"):
         add_like(library, label, "anna", 0.5, 1)
-    cluster(library, method="components")
+    group(library)
     question = one(library, "near")
     assert (question.text, question.settles) == ("Are these 3 faces Anna?", 3)
     faces = [item.faces[0] for item in question.items]
     step = say(library, question, "yes", but=[2])
-    given = dict(
-        rows(library.database, f"SELECT id, assigned_by FROM face_detections WHERE id IN {tuple(faces)}")
-    )
+    given = dict(rows(library, "SELECT id, assigned_by FROM face_detections"))
     assert [given[face] for face in faces] == ["manual", None, "manual"]
-    cluster(library, method="components")
+    group(library)
     assert ask(library, "near") == []
-    statuses = rows(
-        library.database, "SELECT face_id, status FROM face_candidates WHERE kind = 'near' ORDER BY face_id"
-    )
-    assert dict(statuses) == dict(zip(faces, ("accepted", "rejected", "accepted"), strict=True))
-    history.undo(library.database, step, by=BY)
+    statuses = dict(rows(library, "SELECT face_id, status FROM face_candidates WHERE kind = 'near'"))
+    assert statuses == dict(zip(faces, ("accepted", "rejected", "accepted"), strict=True))
+    undo(library, step)
     assert sorted(one(library, "near").id) == sorted(question.id)
 
 
 def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library: Library) -> None:
-    cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
     add_like(library, "carl", "anna", 0.2, 1)
     add_like(library, "dora", "anna", 0.25, 1)
     carl, dora = face_of(library, "carl-0-0"), face_of(library, "dora-0-0")
-    library.database.run(
-        lambda connection: connection.execute(
-            "UPDATE face_detections SET person_id = %s, assigned_by = 'auto' WHERE id = ANY(%s)",
-            (anna, [carl, dora]),
-        )
+    by_sql(
+        library,
+        f"""UPDATE face_detections SET person_id = '{anna}', assigned_by = 'auto'
+            WHERE id IN ({carl}, {dora})""",
     )
-    cluster(library, method="components")
+    group(library)
     question = one(library, "far")
     assert [item.faces for item in question.items] == [[carl], [dora]]
     assert question.items[0].uncertainty > question.items[1].uncertainty > 0.5
     say(library, question, "no", but=[2])
-    assert who_is(library, "carl-0-0") == ""
-    assert who_is(library, "dora-0-0") == anna
-    cluster(library, method="components")
+    assert (who_is(library, "carl-0-0"), who_is(library, "dora-0-0")) == ("", anna)
+    group(library)
     assert ask(library, "far") == []
     assert who_is(library, "carl-0-0") == ""
 
 
 def person_of_two(library: Library) -> str:
     """Somebody made of two people by a merge that nobody said."""
-    cluster(library, method="components")
+    group(library)
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
-    library.database.run(
-        lambda connection: connection.execute(
-            "UPDATE face_detections SET person_id = %s WHERE person_id = %s", (anna, ben)
-        )
-    )
-    cluster(library, method="components")
+    by_sql(library, f"UPDATE face_detections SET person_id = '{anna}' WHERE person_id = '{ben}'")
+    group(library)
     return anna
 
 
-def test_a_person_who_may_be_two_is_split_by_yes_and_stays_so(library: Library) -> None:
+def test_a_person_who_may_be_two_is_split_by_yes_and_never_asked_about_again(library: Library) -> None:
     anna = person_of_two(library)
     question = one(library, "split")
     assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be somebody else."
-    say(library, question, "yes")
+    step = say(library, question, "no")
+    group(library)
+    assert ask(library, "split") == []
+    undo(library, step)
+    say(library, one(library, "split"), "yes")
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-5") == anna
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-3") != anna
-    cluster(library, method="components")
-    assert ask(library, "split") == []
-    assert ask(library, "same") == []
+    group(library)
+    assert (ask(library, "split"), ask(library, "same")) == ([], [])
 
 
 def test_a_face_that_went_to_somebody_else_is_not_said_to_be_of_whoever_may_be_two(library: Library) -> None:
@@ -234,28 +213,19 @@ def test_a_face_that_went_to_somebody_else_is_not_said_to_be_of_whoever_may_be_t
     middle, *others = [face for item in question.items for face in item.faces]
     correcting.move(library.database, [middle], "new", by=BY)
     say(library, question, "no")
-    ((one_face, other),) = rows(library.database, "SELECT face_a, face_b FROM said_of_faces WHERE same")
-    owners = dict(rows(library.database, "SELECT id, person_id FROM face_detections"))
+    ((one_face, other),) = rows(library, "SELECT face_a, face_b FROM said_of_faces WHERE same")
+    owners = dict(rows(library, "SELECT id, person_id FROM face_detections"))
     assert owners[one_face] == owners[other] == owners[others[0]] != owners[middle]
-
-
-def test_a_person_who_is_not_two_is_never_asked_about_again(library: Library) -> None:
-    person_of_two(library)
-    step = say(library, one(library, "split"), "no")
-    cluster(library, method="components")
-    assert ask(library, "split") == []
-    history.undo(library.database, step, by=BY)
-    assert len(ask(library, "split")) == 1
 
 
 @pytest.mark.parametrize("middle", ["evidence -> 'part' ->> 0", "evidence ->> 'rest'"])
 def test_whoever_may_be_two_by_a_face_that_is_gone_is_not_asked_about(library: Library, middle: str) -> None:
     person_of_two(library)
     question = one(library, "split")
-    rows(
-        library.database,
+    by_sql(
+        library,
         f"""DELETE FROM images i USING face_detections f, person_candidates c
-            WHERE i.id = f.image_id AND c.kind = 'split' AND f.id = (c.{middle})::bigint RETURNING i.id""",
+            WHERE i.id = f.image_id AND c.kind = 'split' AND f.id = (c.{middle})::bigint""",
     )
     for verdict in ("yes", "no"):
         with pytest.raises(NotFound, match="people review"):
@@ -264,29 +234,27 @@ def test_whoever_may_be_two_by_a_face_that_is_gone_is_not_asked_about(library: L
 
 
 def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library) -> None:
-    cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
     add_like(library, "annie", "anna", 0.52, 3)
-    library.database.run(
-        lambda connection: connection.execute(
-            """INSERT INTO clusters (id, model_id) SELECT 'unknown_cluster_1', model_id FROM detectors;
-            UPDATE face_detections SET cluster = 'unknown_cluster_1' WHERE person_id IS NULL"""
-        )
+    by_sql(
+        library,
+        """INSERT INTO clusters (id, model_id) SELECT 'unknown_cluster_1', model_id FROM detectors;
+            UPDATE face_detections SET cluster = 'unknown_cluster_1' WHERE person_id IS NULL""",
     )
     # A change that makes looking again due.
-    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    call(library, anna, "Anna")
     question = one(library, "cluster")
     assert question.text == "Is cluster unknown_cluster_1 Anna?"
     step = say(library, question, "yes")
     assert who_is(library, "annie-0-2") == anna
-    history.undo(library.database, step, by=BY)
+    undo(library, step)
     say(library, one(library, "cluster"), "no")
     assert ask(library, "cluster") == []
 
 
 def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(library: Library) -> None:
     add_person(library, "carl", 1)
-    cluster(library, method="components")
+    group(library)
     assert {each.kind for each in ask(library)} == {"name"}
     layers = confusing_head(["anna", "ben", "carl"])
     use(library, layers, LIMITS)
@@ -294,7 +262,7 @@ def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(librar
     assert same.text.endswith("one person?")
     assert same.items[0].cosine_similarity > 0.5
     assert near.items[0].faces == [face_of(library, "carl-0-0")]
-    theirs = rows(library.database, f"SELECT id FROM face_detections WHERE person_id = '{near.person}'")
+    theirs = rows(library, f"SELECT id FROM face_detections WHERE person_id = '{near.person}'")
     carl, *others = project(layers, vectors_of(library, [near.items[0].faces[0], *(i for (i,) in theirs)]))
     mean = float(np.mean([carl @ each for each in others]))
     assert near.items[0].cosine_similarity == pytest.approx(mean, abs=0.001)
@@ -309,40 +277,29 @@ def vectors_of(library: Library, faces: list[int]) -> Float32:
 
 
 def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
-    correcting.different(
-        library.database,
-        str(face_of(library, "anna-0-0")),
-        str(face_of(library, "annie-0-0")),
-        faces=True,
-        by=BY,
-    )
-    for label, person in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
-        naming.name(library.database, who_is(library, label), person, into=False, face=False, by=BY)
-    correcting.move(library.database, [face_of(library, "anna-0-0")], "Anna", by=BY)
-    correcting.move(library.database, [face_of(library, "annie-0-0")], "Annie", by=BY)
+    add_annie(library)
+    pair(library, "anna-0-0", "annie-0-0", same=False)
+    for label, name in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
+        call(library, label, name)
+        move(library, label, to=name)
     assert ask(library, "same") == []
 
 
 def test_two_people_in_one_photo_are_not_asked_about(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
+    add_annie(library)
     assert len(ask(library, "same")) == 1
-    library.database.run(
-        lambda connection: connection.execute(
-            """UPDATE face_detections SET x1 = x1 + 1,
-                image_id = (SELECT image_id FROM face_detections WHERE id = %s) WHERE id = %s""",
-            (face_of(library, "anna-0-0"), face_of(library, "annie-0-0")),
-        )
+    anna, annie = face_of(library, "anna-0-0"), face_of(library, "annie-0-0")
+    by_sql(
+        library,
+        f"""UPDATE face_detections f SET x1 = f.x1 + 1, image_id = o.image_id
+            FROM face_detections o WHERE o.id = {anna} AND f.id = {annie}""",
     )
-    naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
+    call(library, "ben-0-0", "Ben")
     assert ask(library, "same") == []
 
 
 def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
+    add_annie(library)
     same, name = one(library, "same"), ask(library, "name")[0]
     for question, verdict, more, sentence in (
         (same.id, "yes", {"but": [2]}, "no number 2"),
@@ -361,14 +318,11 @@ PENDING = """SELECT kind, person_id::text, other_id::text, cluster_id, faces, ro
     FROM person_candidates WHERE status = 'pending' ORDER BY 1, 2, 3, 4"""
 
 
-def cluster_of(library: Library, person: str) -> list[int]:
+def make_cluster(library: Library, person: str) -> list[int]:
     """Make somebody a cluster, `clu_1`, that is nobody; returns its faces."""
-    rows(
-        library.database,
-        "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id",
-    )
+    by_sql(library, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models")
     faces = rows(
-        library.database,
+        library,
         f"""UPDATE face_detections SET person_id = NULL, cluster = 'clu_1' WHERE person_id = '{person}'
             RETURNING id""",
     )
@@ -384,11 +338,11 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
         ("benno", "ben", 0.5, 2),
     ):
         add_like(library, label, name, share, images)
-    cluster(library, method="components")
+    group(library)
     anna, annie, anka, ben, bennet = (
         who_is(library, f"{each}-0-0") for each in ("anna", "annie", "anka", "ben", "bennet")
     )
-    group = cluster_of(library, bennet)
+    loose, *_ = make_cluster(library, bennet)
     ask(library)
 
     def looked(*, of_steps: bool) -> list[tuple[Any, ...]]:
@@ -396,18 +350,18 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
         return rows(database, PENDING)
 
     def everybody() -> list[tuple[Any, ...]]:
-        rows(database, "UPDATE question_runs SET step_id = -1 RETURNING step_id")
+        by_sql(library, "UPDATE question_runs SET step_id = -1")
         return looked(of_steps=False)
 
     before = everybody()
     assert {kind for kind, *_ in before} == {"same", "cluster"}
     changes: list[Callable[[], object]] = [
-        lambda: correcting.merge(database, [annie], anna, drop_names=False, by=BY),
-        lambda: correcting.move(database, [face_of(library, "anka-0-0")], "new", by=BY),
-        lambda: correcting.different(database, ben, who_is(library, "benno-0-0"), faces=False, by=BY),
-        lambda: correcting.move(database, [group[0]], ben, by=BY),
-        lambda: naming.set_hidden(database, anka, hidden=True, by=BY),
-        *([lambda: history.undo(database, by=BY)] * 5),
+        lambda: merge(library, annie, into=anna),
+        lambda: move(library, "anka-0-0", to="new"),
+        lambda: apart(library, ben, "benno-0-0"),
+        lambda: correcting.move(database, [loose], ben, by=BY),
+        lambda: hide(library, anka),
+        *([lambda: undo(library)] * 5),
     ]
     seen = []
     for change in changes:
@@ -419,11 +373,10 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
 
 
 def test_nobody_is_left_out_whose_means_went_with_somebody_who_was_forgotten(library: Library) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
+    add_annie(library)
     question = one(library, "same")
     forget_prototypes(library)
-    correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
+    move(library, "anna-0-0", to="nobody")
     refresh_questions(library, of_steps=True)
     assert [each.id for each in next_questions(library.database) if each.kind == "same"] == [question.id]
 
@@ -432,11 +385,11 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
     database = library.database
     add_like(library, "annie", "anna", 0.52, 3)
     add_like(library, "bennet", "ben", 0.52, 3)
-    cluster(library, method="components")
-    cluster_of(library, who_is(library, "bennet-0-0"))
+    group(library)
+    make_cluster(library, who_is(library, "bennet-0-0"))
     for label, name in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
-        naming.name(database, who_is(library, label), name, into=False, face=False, by=BY)
-        correcting.move(database, [face_of(library, label)], name, by=BY)
+        call(library, label, name)
+        move(library, label, to=name)
     before = {each.id for each in ask(library)}
     anna, annie = str(face_of(library, "anna-0-0")), str(face_of(library, "annie-0-0"))
     for kind, settle in (
@@ -446,7 +399,7 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
         assert len(ask(library, kind)) == 1
         settle()
         assert ask(library, kind) == []
-        history.undo(database, by=BY)
+        undo(library)
         refresh_questions(library, of_steps=True)
         # As another row, for another number.
         assert len([each for each in next_questions(database) if each.kind == kind]) == 1
@@ -465,18 +418,15 @@ def test_questions_are_looked_for_by_a_head_that_comes_into_use_meanwhile(
         return similarity_to_rest(*given)
 
     monkeypatch.setattr(looking, "similarity_to_rest", meanwhile)
-    cluster(library, method="components")
+    group(library)
     assert [len(vectors[0]) for vectors, *_ in looks] == [512, OUTPUTS]
-    assert rows(library.database, "SELECT middle FROM question_runs") == [(pytest.approx(LIMITS.middle),)]
+    assert rows(library, "SELECT middle FROM question_runs") == [(pytest.approx(LIMITS.middle),)]
 
 
-def test_answers_do_not_wait_while_questions_are_looked_for(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster(library, method="components")
+def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     _, second = ask(library)
     # What stands for people is made again for whoever lost a face.
-    correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
+    move(library, "anna-0-0", to="nobody")
     is_looking, is_answered = threading.Event(), threading.Event()
     compare = people_who_may_be_one
 
@@ -491,7 +441,7 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
     searching.start()
     try:
         assert is_looking.wait(20)
-        library.database.run(lambda connection: connection.execute("SET lock_timeout = '5s'"))
+        by_sql(library, "SET lock_timeout = '5s'")
         say(library, second, "name", name="Ben")
     finally:
         is_answered.set()
@@ -501,23 +451,20 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
     assert second.id not in {each.id for each in ask(library)}
 
 
-def test_a_skipped_question_is_asked_again_only_when_asked_for_or_when_its_evidence_is_another(
-    library: Library,
-) -> None:
-    add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library, method="components")
+def test_a_skipped_question_is_asked_again_when_asked_for_or_on_other_evidence(library: Library) -> None:
+    add_annie(library)
     same, *names = sorted(ask(library), key=lambda each: each.kind == "name")
     assert (same.kind, len(names)) == ("same", 2)
     for question in (same, names[0]):
         skip(library.database, question.id)
-        cluster(library, method="components")
+        group(library)
         refresh_questions(library)
         assert question.id not in {each.id for each in ask(library)}
     assert waiting(library.database) == WaitingCounts(0, 1, 2)
     # Half as many faces again are other evidence.
     assert (names[0].of_person, same.settles) == (6, 3)
     add_person(library, "anna", 3, seed=1)
-    cluster(library, method="components")
+    group(library)
     assert names[0].id in {each.id for each in ask(library)}
     assert same.id not in {each.id for each in ask(library)}
     ask_again(library.database)
@@ -528,10 +475,10 @@ def test_a_skipped_question_is_asked_again_only_when_asked_for_or_when_its_evide
 
 def test_skipped_faces_stay_away_while_they_are_as_similar(library: Library) -> None:
     add_like(library, "carl", "anna", 0.45, 1)
-    cluster(library, method="components")
+    group(library)
     question = one(library, "near")
     skip(library.database, question.id)
-    cluster(library, method="components")
+    group(library)
     assert ask(library, "near") == []
     assert waiting(library.database).skipped == 1
     ask_again(library.database, question.id)

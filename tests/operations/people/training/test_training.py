@@ -14,16 +14,13 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.postgres import Server, filled, temporary
 from tests.fixtures.program import environment, run
-from tests.fixtures.taught_people import blurred_people, shuffled, two_faced_people
+from tests.fixtures.said import by_sql
+from tests.fixtures.taught_people import blurred_people, two_faced_people
 
 from facesets.errors import MissingExtra, WrongUsage
-from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.options.upkeep import TrainOptions
-from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.heads import activate, active_head, deactivate, heads
 from facesets.operations.people.training.training import train_heads
-from facesets.records import Float32, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
@@ -53,46 +50,36 @@ def without_times(summary: Result) -> Result:
     return Result(summary, seconds=0, epochs=epochs, checkpoint="")
 
 
-BLURRED, BLURRED_PERSON = blurred_people(40, 10)
-KNOWN = BLURRED_PERSON < 35
+@pytest.fixture(scope="module")
+def taught(
+    server: Server,
+    empty_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    torch: None,  # noqa: ARG001 - training needs it
+) -> Iterator[str]:
+    """The name of a database of people whom heads were trained for that are of no help."""
 
+    def teach(database: Database) -> None:
+        train(fill(database, *two_faced_people(10, 6)), tmp_path_factory.mktemp("heads"))
 
-def trained(embedding: Float32, person: Int64) -> Any:
-    """A fixture: the connection string of a library of these people, for whom heads were trained before."""
-
-    @pytest.fixture(scope="module")
-    def template(
-        server: Server, empty_template: str, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[str]:
-        def teach(database: Database) -> None:
-            train(fill(database, embedding, person), tmp_path_factory.mktemp("heads"))
-
-        yield from filled(server, empty_template, teach)
-
-    return template
-
-
-helped = trained(BLURRED[KNOWN], BLURRED_PERSON[KNOWN])
-unhelped = trained(*two_faced_people(10, 6))
+    yield from filled(server, empty_template, teach)
 
 
 @pytest.fixture
-def with_heads(server: Server, torch: None, request: pytest.FixtureRequest) -> Iterator[Library]:  # noqa: ARG001
+def with_heads(server: Server, taught: str) -> Iterator[Library]:
     """A library for whose people heads were trained."""
-    for url in temporary(server, request.getfixturevalue(request.param)):
+    for url in temporary(server, taught):
         with opened(Database(url)) as database:
             yield Library(database)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("torch")
 def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database, tmp_path: Path) -> None:
-    library = fill(database, BLURRED, BLURRED_PERSON)
+    library = fill(database, *blurred_people(40, 10))
     assert head_in_use(library) is None
     summary = train(library, tmp_path)
     assert (summary.people, summary.faces, summary.held_out_people) == (40, 400, 8)
-    assert (summary.training_faces, summary.validation_faces) == (256, 64)
-    assert len(summary.epochs) == 10
+    assert (summary.training_faces, summary.validation_faces, len(summary.epochs)) == (256, 64, 10)
     plain, triplet, whitening, _ = summary.comparison
     # A trained head and a linear one both see through the nuisance.
     for line in (triplet, whitening):
@@ -103,40 +90,26 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
     head = head_in_use(library)
     assert head.name == "whitening-1"
     # What is in use tells people apart that it has not seen, at the threshold made for it.
-    strangers, who = blurred_people(60, 4)
-    strangers, who = strangers[160:], who[160:]
+    strangers, who = (each[160:] for each in blurred_people(60, 4))
     similarity = head.project(strangers) @ head.project(strangers).T
     same = who[:, None] == who[None, :]
     np.fill_diagonal(similarity, np.nan)
     assert np.nanmean(similarity[same]) > head.thresholds.review > np.nanquantile(similarity[~same], 0.99)
-    assert {line.name: line.active for line in heads(database)} == {
-        "triplet-1": False,
-        "whitening-1": True,
-        "lda-1": False,
-    }
+    assert {line.name for line in heads(database)} == {"triplet-1", "whitening-1", "lda-1"}
+    assert [line.name for line in heads(database) if line.active] == ["whitening-1"]
     # Again: the same, from checkpoints, and no further heads.
     again = train(library, tmp_path)
     assert without_times(again) == without_times(summary)
     assert len(heads(database)) == 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("noise", ["two looks", "wrong names"])
 @pytest.mark.usefixtures("torch")
-def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
-    database: Database, tmp_path: Path, noise: str
-) -> None:
-    if noise == "two looks":
-        embedding, person = two_faced_people(30, 10)
-    else:
-        embedding, person = blurred_people(30, 10)
-        person = shuffled(person)
-    library = fill(database, embedding, person)
+def test_a_head_that_only_learnt_its_people_by_heart_is_refused(database: Database, tmp_path: Path) -> None:
+    library = fill(database, *two_faced_people(30, 10))
     summary = train(library, tmp_path, replace(QUICK, epochs=20))
     plain, triplet, *_ = summary.comparison
-    if noise == "two looks":
-        # With other faces of the people that it knows it is far better, which proves nothing.
-        assert triplet.on_faces.score > plain.on_faces.score + 0.1
+    # With other faces of the people that it knows it is far better, which proves nothing.
+    assert triplet.on_faces.score > plain.on_faces.score + 0.1
     assert not any(line.wins for line in summary.comparison)
     assert summary.activated == ""
     assert summary.verdict.startswith("Nothing is changed")
@@ -144,8 +117,6 @@ def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
     assert [line.active for line in heads(database)] == [False] * 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
 def test_a_head_in_use_stays_where_nothing_better_is_found(with_heads: Library, tmp_path: Path) -> None:
     database = with_heads.database
     activate(database, "lda-1")
@@ -154,66 +125,11 @@ def test_a_head_in_use_stays_where_nothing_better_is_found(with_heads: Library, 
     assert len(heads(database)) == 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("with_heads", ["helped"], indirect=True)
-def test_assign_compares_by_the_head_in_use(with_heads: Library) -> None:
-    library, database = with_heads, with_heads.database
-    left = """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
-        WHERE id % 10 = 5 RETURNING id"""
-    before: dict[int, str] = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
-    taken = [face for (face,) in rows(database, left)]
-
-    def assigned(*, dry_run: bool) -> tuple[str, int, int]:
-        options = AssignOptions(dry_run=dry_run)
-        summary = assign(library, options, work=Work(by="anna@home"))
-        after = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
-        right = sum(after[face] == before[face] for face in taken)
-        return summary.head, summary.assigned, right
-
-    assert deactivate(database).heads == ["whitening-1"]
-    by, count, _ = assigned(dry_run=True)
-    assert (by, len(taken)) == ("", 35)
-    assert count < 20
-    activate(database, "whitening-1")
-    by, count, right = assigned(dry_run=False)
-    assert by == "whitening-1"
-    assert right == count >= 32
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("with_heads", ["helped"], indirect=True)
-def test_two_phases_compare_by_the_head_in_use(with_heads: Library) -> None:
-    library, database = with_heads, with_heads.database
-    rows(
-        database,
-        """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
-            WHERE id % 10 = 5 RETURNING id""",
-    )
-    fill(database, BLURRED[~KNOWN], BLURRED_PERSON[~KNOWN], named=False)
-
-    summary = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
-    assert summary.known is not None
-    assert summary.known.threshold == head_in_use(library).thresholds.person
-    assert summary.known.faces == 85
-    assert summary.known.assigned >= 33
-    assert summary.unknown is not None
-    # The five strangers, and few faces of the others.
-    assert (summary.unknown.faces, summary.unknown.clusters) == (85 - summary.known.assigned, 5)
-    assert summary.unknown.noise <= 35 - summary.known.assigned
-    assert deactivate(database).heads
-    rows(database, "UPDATE face_detections SET person_id = NULL WHERE id % 10 = 5 RETURNING id")
-    plain = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
-    assert plain.known is not None
-    assert plain.known.threshold == 0.7
-    assert plain.known.assigned < 10
-
-
-@pytest.mark.slow
 @pytest.mark.usefixtures("torch")
 def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:
     library = fill(database, *blurred_people(10, 6))
     undisturbed = train(library, tmp_path / "undisturbed")
-    rows(database, "DELETE FROM projection_heads RETURNING id")
+    by_sql(library, "DELETE FROM projection_heads")
     stop = Stop()
     summary = train(library, tmp_path / "stopped", work=Work(stop=stop), on_epoch=lambda _: stop.request())
     assert summary.stopped
@@ -225,42 +141,22 @@ def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_p
 def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Database, tmp_path: Path) -> None:
     library = fill(database, *blurred_people(8, 6))
     every = replace(QUICK, dry_run=True)
-    eight = Result(
-        people=8,
-        faces=48,
-        held_out_people=0,
-        training_faces=0,
-        validation_faces=0,
-        epochs=[],
-        comparison=[],
-        heads={},
-        activated="",
-        verdict="",
-        checkpoint="",
-        seconds=0.0,
-        dry_run=True,
-        stopped=False,
-    )
-    assert train(library, tmp_path, every) == eight
-    rows(database, "DELETE FROM person_names WHERE name = 'Person 0' RETURNING id")
-    rows(
-        database,
-        """UPDATE persons p SET status = 'hidden' FROM person_names n
-            WHERE n.person_id = p.id AND n.name = 'Person 1' RETURNING p.id""",
-    )
-    rows(
-        database,
-        """UPDATE face_detections f SET quality = 0.3 FROM person_names n
-            WHERE n.person_id = f.person_id AND n.name = 'Person 2'
-                AND f.id % 3 = 0 RETURNING f.id""",
+    eight = train(library, tmp_path, every)
+    assert (eight.people, eight.faces, eight.heads, eight.dry_run) == (8, 48, {}, True)
+    by_sql(
+        library,
+        """DELETE FROM person_names WHERE name = 'Person 0';
+        UPDATE persons p SET status = 'hidden' FROM person_names n
+            WHERE n.person_id = p.id AND n.name = 'Person 1';
+        UPDATE face_detections f SET quality = 0.3 FROM person_names n
+            WHERE n.person_id = f.person_id AND n.name = 'Person 2' AND f.id % 3 = 0""",
     )
     assert train(library, tmp_path, every) == Result(eight, people=5, faces=30)
     assert train(library, tmp_path, replace(every, min_quality=0.2)).people == 6
-    rows(
-        database,
-        """DELETE FROM face_embeddings e USING face_detections f, person_names n
-            WHERE f.id = e.face_id AND n.person_id = f.person_id AND n.name = 'Person 3'
-                AND f.id % 6 = 0 RETURNING f.id""",
+    by_sql(
+        library,
+        """DELETE FROM face_embeddings e USING face_detections f, person_names n WHERE f.id = e.face_id
+            AND n.person_id = f.person_id AND n.name = 'Person 3' AND f.id % 6 = 0""",
     )
     assert train(library, tmp_path, every).faces == 29
     with pytest.raises(WrongUsage, match="0 people with a name have 7 faces of quality"):
@@ -277,8 +173,6 @@ def test_without_torch_the_extra_is_named(
         train(Library(database), tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
 def test_a_head_is_used_without_torch(with_heads: Library) -> None:
     script = """if True:
         import sys, numpy
@@ -328,11 +222,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
-def test_a_head_that_is_not_better_can_be_used_all_the_same_and_is_said_to_be_none(
-    with_heads: Library,
-) -> None:
+def test_a_head_that_is_not_better_can_be_used_and_is_said_to_be_none(with_heads: Library) -> None:
     database = with_heads.database
     reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
     assert (reported.status, "differed from that of plain vectors by" in reported.err) == (0, True)
@@ -341,10 +231,10 @@ def test_a_head_that_is_not_better_can_be_used_all_the_same_and_is_said_to_be_no
 
 
 def test_its_older_names_in_the_environment_are_understood(library_url: str) -> None:
-    variables = {"DATABASE_URL": library_url, "FACE_TRAINING_EPOCHS": "5"}
-    reported = run("train", "--dry-run", env=variables)
-    assert (reported.status, "--epochs must be between 10 and 100, not 5." in reported.err) == (2, True)
-    reported = run("train", "--dry-run", env=variables | {"FACESETS_TRAIN_EPOCHS": "7"})
-    assert (reported.status, "not 7." in reported.err) == (2, True)
-    reported = run("train", "--dry-run", env={"DATABASE_URL": library_url, "FACE_TRIPLET_MARGIN": "0.9"})
-    assert (reported.status, "--margin must be between 0.1 and 0.5, not 0.9." in reported.err) == (2, True)
+    for variables, sentence in (
+        ({"FACE_TRAINING_EPOCHS": "5"}, "--epochs must be between 10 and 100, not 5."),
+        ({"FACE_TRAINING_EPOCHS": "5", "FACESETS_TRAIN_EPOCHS": "7"}, "not 7."),
+        ({"FACE_TRIPLET_MARGIN": "0.9"}, "--margin must be between 0.1 and 0.5, not 0.9."),
+    ):
+        reported = run("train", "--dry-run", env={"DATABASE_URL": library_url, **variables})
+        assert (reported.status, sentence in reported.err) == (2, True)

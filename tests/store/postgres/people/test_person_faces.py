@@ -1,26 +1,26 @@
 """The faces of one person: how much is read to show some of them."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
+from tests.fixtures.filled_library import template_by
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_faces import Order, shown_faces
 
 FACES = 1000
 LIMIT = 20
+WHO, OTHER = UUID(int=1), UUID(int=2)
 
 
-@pytest.fixture
-def person(database: Database) -> UUID:
+def fill(database: Database) -> None:
     """Somebody with many faces, a photo each, a day after the one before; each third has no date.
 
     The others on these photos are somebody else.
     """
-    who, other = uuid4(), uuid4()
 
-    def fill(connection: Connection) -> None:
-        connection.execute("INSERT INTO persons (id) VALUES (%s), (%s)", (who, other))
+    def work(connection: Connection) -> None:
+        connection.execute("INSERT INTO persons (id) VALUES (%s), (%s)", (WHO, OTHER))
         connection.execute(
             """INSERT INTO images (id, sha256, width, height, taken, fingerprint)
                 SELECT n, lpad(to_hex(n), 64, '0'), 10, 10,
@@ -34,20 +34,20 @@ def person(database: Database) -> UUID:
                 SELECT n + at * 100000, n, 1, at, at, 0, 9, 9, array_fill(0::real, ARRAY[10]), 1, 1, 9, 100,
                     '{0, 0, 0}', CASE WHEN at = 0 THEN %s ELSE %s END, 'auto'
                 FROM generate_series(1, %s) AS n, generate_series(0, 9) AS at""",
-            (who, other, FACES),
+            (WHO, OTHER, FACES),
         )
 
-    database.run(fill)
+    database.run(work)
     database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE face_detections, images"))
-    return who
+
+
+template = template_by(fill)
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "far"])
-def test_of_the_faces_only_those_that_are_shown_are_read(
-    database: Database, person: UUID, order: Order
-) -> None:
+def test_of_the_faces_only_those_that_are_shown_are_read(database: Database, order: Order) -> None:
     def work(connection: Connection) -> tuple[list[int], int]:
-        shown = shown_faces(connection, person, order, limit=LIMIT)
+        shown = shown_faces(connection, WHO, order, limit=LIMIT)
         found = connection.scalar(
             """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
                     WHERE relname = 'face_detections'"""

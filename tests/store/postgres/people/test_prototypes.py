@@ -1,16 +1,19 @@
 """Prototypes: they follow from a person's faces, whatever changed those."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
-from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
+from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.library_people import face_of, forget_prototypes, rows, who_is
 
 from facesets.clustering.vectors import unit_rows
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.prototypes import (
@@ -21,30 +24,32 @@ from facesets.store.postgres.people.prototypes import (
 )
 
 
+def fill(database: Database) -> None:
+    grouped(anna=6, ben=4, cleo=3)(database)
+    forget_prototypes(Library(database))
+
+
+template = template_by(fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
-        add_person(filled, name, images)
-    cluster(filled)
-    forget_prototypes(filled)
-    return filled
+    return Library(database)
 
 
-def detector_of(library: Library) -> DetectorRow:
-    found = library.database.run(library.detector)
-    assert found is not None
-    return found
+def with_detector(library: Library, work: Callable[[Connection, DetectorRow], Any]) -> Any:
+    detector = library.database.run(library.detector)
+    assert detector is not None
+    return library.database.run(lambda connection: work(connection, detector))
 
 
 def fresh(library: Library, persons: Sequence[UUID] | None = None) -> Prototypes:
-    detector = detector_of(library)
-    return library.database.run(lambda connection: fresh_prototypes(connection, detector, persons))
+    found: Prototypes = with_detector(library, lambda c, detector: fresh_prototypes(c, detector, persons))
+    return found
 
 
 def refreshed(library: Library) -> int:
-    detector = detector_of(library)
-    return library.database.run(lambda connection: refresh_prototypes(connection, detector))
+    return int(with_detector(library, refresh_prototypes))
 
 
 def sql(library: Library, statement: str) -> None:
@@ -91,13 +96,11 @@ def plainly_similar(library: Library, face: int) -> dict[UUID, float]:
 def test_of_the_people_most_similar_to_a_face_those_wanted_are_found_and_the_best(
     library: Library, photo: str
 ) -> None:
-    face, detector = face_of(library, photo), detector_of(library)
+    face = face_of(library, photo)
     plain = plainly_similar(library, face)
     best = sorted(plain, key=lambda each: (-plain[each], each))
     for most, persons in ((1, []), (2, []), (1, best[2:]), (9, best)):
-        found = library.database.run(
-            lambda connection, m=most, p=persons: similar_people(connection, detector, face, p, most=m)  # type: ignore[misc]
-        )
+        found = with_detector(library, partial(similar_people, face=face, persons=persons, most=most))
         assert found == pytest.approx({each: plain[each] for each in {*best[:most], *persons}}, abs=1e-5)
 
 
@@ -179,47 +182,29 @@ def test_a_face_without_a_vector_leaves_its_person_with_the_others(library: Libr
     assert refreshed(library) == 0
 
 
-def test_a_reset_of_all_people_leaves_no_prototype(library: Library) -> None:
-    fresh(library)
+def test_the_people_asked_for_are_made_also_hidden_ones_and_nobody_who_was_merged_or_has_no_face(
+    library: Library,
+) -> None:
+    anna, ben = (UUID(who_is(library, f"{name}-0-0")) for name in ("anna", "ben"))
+    assert fresh(library, [anna]).persons == [anna]
+    assert len({person for person, *_ in kept(library)}) == 1
+    assert fresh(library, []).persons == []
+    sql(library, f"UPDATE persons SET status = 'hidden' WHERE id = '{anna}'")
+    sql(library, f"UPDATE persons SET status = 'merged' WHERE id = '{ben}'")
+    assert {anna, ben} & set(fresh(library).persons) == {anna}
     sql(library, "UPDATE face_detections SET person_id = NULL")
     assert len(fresh(library).face_id) == 0
     assert kept(library) == []
 
 
-def test_hidden_people_have_prototypes_and_those_who_were_merged_have_none(library: Library) -> None:
-    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
-    sql(library, f"UPDATE persons SET status = 'hidden' WHERE id = '{anna}'")
-    sql(library, f"UPDATE persons SET status = 'merged' WHERE id = '{ben}'")
-    assert UUID(anna) in fresh(library).persons
-    assert UUID(ben) not in fresh(library).persons
-
-
-def test_only_the_people_asked_for_are_made_and_returned(library: Library) -> None:
-    anna = UUID(who_is(library, "anna-0-0"))
-    assert fresh(library, [anna]).persons == [anna]
-    assert len({person for person, *_ in kept(library)}) == 1
-    assert fresh(library, []).persons == []
-
-
 def test_two_refreshes_at_once_make_everything_once(library: Library, library_url: str) -> None:
-    detector = detector_of(library)
     barrier = threading.Barrier(4)
-    made: list[int] = []
 
-    def refresh() -> None:
-        session = Database(library_url)
-        barrier.wait()
+    def refresh(_: int) -> int:
+        with opened(Database(library_url)) as session:
+            barrier.wait()
+            return refreshed(Library(session))
 
-        def work(connection: Connection) -> int:
-            return refresh_prototypes(connection, detector)
-
-        made.append(session.run(work))
-        session.close()
-
-    threads = [threading.Thread(target=refresh) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(made) == [0, 0, 0, 3]
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(refresh, range(4))) == [0, 0, 0, 3]
     assert len(kept(library)) == 12

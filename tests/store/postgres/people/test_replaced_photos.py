@@ -39,6 +39,10 @@ def content(name: str, *faces: tuple[str, float], moved: float = 0) -> ImageReco
     return replace(made_image(name, len(faces)), faces=found)
 
 
+NEW = content("new", ("anna", 0.9), ("ben", 0.9))
+"""What a program made of a photo of Anna and Ben."""
+
+
 def put(library: Library, image: ImageRecord, path: str = "/a.jpg", reason: str = "") -> None:
     """Let a file have this content."""
     with library.writing(SETTINGS):
@@ -156,9 +160,8 @@ def test_faces_that_are_less_similar_get_nothing(library: Library, similarity: f
 
 def test_a_photo_that_lies_elsewhere_still_keeps_its_names_too(library: Library, old: ImageRecord) -> None:
     put(library, old, "/copy.jpg")
-    new = content("new", ("anna", 0.9), ("ben", 0.9))
-    put(library, new)
-    assert owners(library, [*faces(library, new), *faces(library, old)]) == ["Anna", "Ben", "Anna", "Ben"]
+    put(library, NEW)
+    assert owners(library, [*faces(library, NEW), *faces(library, old)]) == ["Anna", "Ben", "Anna", "Ben"]
     newer = content("newer", ("anna", 0.9), ("ben", 0.9))
     put(library, newer, "/copy.jpg")
     assert owners(library, [*faces(library, newer), *faces(library, old)]) == ["Anna", "Ben", None, None]
@@ -166,7 +169,7 @@ def test_a_photo_that_lies_elsewhere_still_keeps_its_names_too(library: Library,
 
 def test_a_content_that_comes_back_has_its_names_again(library: Library, old: ImageRecord) -> None:
     before = said(library)
-    put(library, content("new", ("anna", 0.9), ("ben", 0.9)))
+    put(library, NEW)
     put(library, old)
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
     assert said(library)["said_faces"] == before["said_faces"]
@@ -175,17 +178,15 @@ def test_a_content_that_comes_back_has_its_names_again(library: Library, old: Im
 def test_a_file_that_could_not_be_read_in_between_loses_no_names(library: Library, old: ImageRecord) -> None:
     put(library, old, reason="is cut off")
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
-    new = content("new", ("anna", 0.9), ("ben", 0.9))
-    put(library, new)
-    assert owners(library, faces(library, new)) == ["Anna", "Ben"]
+    put(library, NEW)
+    assert owners(library, faces(library, NEW)) == ["Anna", "Ben"]
 
 
 def test_what_a_human_said_of_the_new_face_stands(library: Library, old: ImageRecord) -> None:
-    new = content("new", ("anna", 0.9), ("ben", 0.9))
-    put(library, new, "/b.jpg")
-    call(library, faces(library, new)[0], "Carla")
-    put(library, new)
-    assert owners(library, [*faces(library, new), *faces(library, old)]) == ["Carla", "Ben", "Anna", "Ben"]
+    put(library, NEW, "/b.jpg")
+    call(library, faces(library, NEW)[0], "Carla")
+    put(library, NEW)
+    assert owners(library, [*faces(library, NEW), *faces(library, old)]) == ["Carla", "Ben", "Anna", "Ben"]
 
 
 def test_a_photo_that_another_one_was_renamed_to_keeps_its_names(library: Library, old: ImageRecord) -> None:
@@ -200,13 +201,12 @@ def test_a_photo_that_another_one_was_renamed_to_keeps_its_names(library: Librar
 
 
 def test_names_are_not_taken_back_to_faces_that_were_erased(library: Library, old: ImageRecord) -> None:
-    new = content("new", ("anna", 0.9), ("ben", 0.9))
-    put(library, new)
+    put(library, NEW)
     (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
     rows(library.database, f"DELETE FROM images WHERE sha256 = '{old.sha256}' RETURNING 1")
     with pytest.raises(WrongUsage, match="erased"):
         history.undo(library.database, step.id, by=BY)
-    assert owners(library, faces(library, new)) == ["Anna", "Ben"]
+    assert owners(library, faces(library, NEW)) == ["Anna", "Ben"]
 
 
 def test_a_photo_that_nobody_searched_is_not_missing_when_its_file_is_changed(library: Library) -> None:

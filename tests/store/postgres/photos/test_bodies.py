@@ -7,6 +7,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
@@ -71,8 +72,7 @@ def named(database: Database, path: str, name: str) -> None:
     naming.name(database, str(person), name, into=False, face=False, by=BY)
 
 
-@pytest.fixture
-def day(database: Database) -> Database:
+def fill(database: Database) -> None:
     """Anna and Ben on photos of two days; on some photos a body has no face."""
     library = Library(database)
     for i in range(3):
@@ -82,111 +82,99 @@ def day(database: Database) -> Database:
     cluster(library)
     named(database, "anna0", "Anna")
     named(database, "ben0", "Ben")
-    return database
 
 
-def test_a_body_in_the_same_clothes_on_the_same_day_is_suggested_and_not_given(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    (body,) = on_photo(day, "back")
+template = template_by(fill)
+
+
+def test_a_body_in_the_same_clothes_on_the_same_day_is_suggested_and_not_given(database: Database) -> None:
+    add_photo(Library(database), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
+    (body,) = on_photo(database, "back")
     assert (body.person, body.face) == (None, None)
     assert body.suggested is not None
     assert (body.suggested.name, body.suggested.why) == ("Anna", "colours")
     assert body.suggested.similarity == pytest.approx(1, abs=1e-3)
-    found = bodies_of_person(day, "Anna", limit=20)
+    assert json.loads(json.dumps(asdict(body)))["suggested"]["name"] == "Anna"
+    found = bodies_of_person(database, "Anna", limit=20)
     assert (found.bodies, [each.path for each in found.suggested]) == (6, ["/back.jpg"])
     assert found.suggested[0].like in {f"/anna{i}.jpg" for i in range(3)}
-    assert bodies_of_person(day, "Ben", limit=20).suggested == []
+    assert bodies_of_person(database, "Ben", limit=20).suggested == []
 
 
-def test_the_same_clothes_on_another_day_say_nothing(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-06-01T18:00:00", (), seen((STANDING, "red", -1)))
-    assert on_photo(day, "back")[0].suggested is None
-
-
-def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(day: Database) -> None:
+def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(database: Database) -> None:
     clothes = seen((STANDING, "red", -1))
     clothes.colours[0] = np.where(np.arange(COLOURS) % 17 < 4, 90, clothes.colours[0])
-    add_photo(Library(day), "turned", "2024-05-01T10:01:06", (), clothes)
-    (body,) = on_photo(day, "turned")
+    add_photo(Library(database), "turned", "2024-05-01T10:01:06", (), clothes)
+    (body,) = on_photo(database, "turned")
     assert body.suggested is not None
     assert (body.suggested.name, body.suggested.why) == ("Anna", "burst")
 
 
-def test_somebody_else_in_that_place_is_not_suggested(day: Database) -> None:
-    add_photo(Library(day), "other", "2024-05-01T10:01:06", (), seen((STANDING, "yellow", -1)))
-    assert on_photo(day, "other")[0].suggested is None
-
-
-def test_nobody_is_suggested_beside_the_own_face(day: Database) -> None:
-    twice = seen((STANDING, "red", 0), ((400, 50, 500, 450), "red", -1))
-    add_photo(Library(day), "twice", "2024-05-01T10:30:00", ("anna",), twice)
-    cluster(Library(day))
-    assert [body.suggested for body in on_photo(day, "twice")] == [None, None]
-
-
-def test_each_person_is_suggested_once_for_a_photo(day: Database) -> None:
-    two = seen(((0, 50, 90, 450), "red", -1), ((400, 50, 500, 450), "red", -1))
-    add_photo(Library(day), "two", "2024-05-01T10:30:00", (), two)
-    assert sum(body.suggested is not None for body in on_photo(day, "two")) == 1
-
-
-def test_what_several_people_wear_says_nothing(day: Database) -> None:
-    library = Library(day)
-    for i in range(3):
-        add_photo(library, f"cleo{i}", f"2024-05-01T12:0{i}:00", ("cleo",), seen((STANDING, "red", 0)))
-    cluster(library)
-    add_photo(library, "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    assert on_photo(day, "back")[0].suggested is None
-
-
-def test_hidden_people_are_not_suggested(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    naming.set_hidden(day, "Anna", hidden=True, by=BY)
-    assert on_photo(day, "back")[0].suggested is None
-
-
-def test_bodies_without_a_date_are_kept_and_suggested_for_nobody(day: Database) -> None:
-    add_photo(Library(day), "undated", "NaT", (), seen((STANDING, "red", -1)))
-    (body,) = on_photo(day, "undated")
+@pytest.mark.parametrize(
+    ("taken", "clothes"),
+    [
+        pytest.param("2024-06-01T18:00:00", "red", id="who wears the same on another day"),
+        pytest.param("2024-05-01T10:01:06", "yellow", id="somebody else in that place"),
+        pytest.param("NaT", "red", id="whom nobody knows when"),
+    ],
+)
+def test_nobody_is_suggested_for(database: Database, taken: str, clothes: str) -> None:
+    add_photo(Library(database), "other", taken, (), seen((STANDING, clothes, -1)))
+    (body,) = on_photo(database, "other")
     assert (body.box, body.suggested) == (STANDING, None)
 
 
-def test_looking_again_replaces_what_was_seen(day: Database) -> None:
-    image = add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen((STANDING, "red", -1)))
+def test_nobody_is_suggested_who_is_hidden_or_wears_what_others_wear(database: Database) -> None:
+    library = Library(database)
+    for clothes in ("red", "blue"):
+        bodies = seen(((10, 0, 60, 200), clothes, -1))
+        add_photo(library, f"in {clothes}", "2024-05-01T18:00:00", (), bodies)
+    for i in range(3):
+        add_photo(library, f"cleo{i}", f"2024-05-01T12:0{i}:00", ("cleo",), seen((STANDING, "red", 0)))
+    cluster(library)
+    assert on_photo(database, "in red")[0].suggested is None
+    assert on_photo(database, "in blue")[0].suggested is not None
+    naming.set_hidden(database, "Ben", hidden=True, by=BY)
+    assert on_photo(database, "in blue")[0].suggested is None
+
+
+def test_nobody_is_suggested_beside_the_own_face(database: Database) -> None:
+    twice = seen((STANDING, "red", 0), ((400, 50, 500, 450), "red", -1))
+    add_photo(Library(database), "twice", "2024-05-01T10:30:00", ("anna",), twice)
+    cluster(Library(database))
+    assert [body.suggested for body in on_photo(database, "twice")] == [None, None]
+
+
+def test_each_person_is_suggested_once_for_a_photo(database: Database) -> None:
+    two = seen(((0, 50, 90, 450), "red", -1), ((400, 50, 500, 450), "red", -1))
+    add_photo(Library(database), "two", "2024-05-01T10:30:00", (), two)
+    assert sum(body.suggested is not None for body in on_photo(database, "two")) == 1
+
+
+def test_looking_again_replaces_what_was_seen(database: Database) -> None:
+    image = add_photo(Library(database), "back", "2024-05-01T18:00:00", (), seen((STANDING, "red", -1)))
     again = image.with_finding("bodies", Finding("another model", seen()))
-    Library(day).keep_findings([again])
-    assert on_photo(day, "back") == []
+    Library(database).keep_findings([again])
+    assert on_photo(database, "back") == []
 
 
-def test_a_face_that_only_the_body_detector_sees_is_kept_with_its_score(day: Database) -> None:
+def test_a_face_that_only_the_body_detector_sees_is_kept_with_its_score(database: Database) -> None:
     bodies = seen((STANDING, "red", -1), (STANDING, "red", -1))
     bodies.face_box[0], bodies.face_score[0] = (150, 60, 190, 110), 0.75
     bodies.face_box[1], bodies.face_score[1] = (500, 60, 540, 110), 0.5
     bodies.box[1], bodies.score[1] = np.nan, np.nan
-    add_photo(Library(day), "profile", "2024-05-03T18:00:00", (), bodies)
-    both, alone = on_photo(day, "profile")
+    add_photo(Library(database), "profile", "2024-05-03T18:00:00", (), bodies)
+    both, alone = on_photo(database, "profile")
     assert (both.box, both.face_box, both.face_score) == (STANDING, (150, 60, 190, 110), 0.75)
     assert (alone.box, alone.score, alone.face_box) == (None, None, (500, 60, 540, 110))
 
 
-def test_a_body_stays_when_its_face_goes_and_goes_with_its_photo(day: Database) -> None:
-    (body,) = on_photo(day, "anna0")
+def test_a_body_stays_when_its_face_goes_and_goes_with_its_photo(database: Database) -> None:
+    (body,) = on_photo(database, "anna0")
     assert body.face_box is not None
-    day.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (body.face,)))
-    (body,) = on_photo(day, "anna0")
+    assert (body.name, UUID(str(body.person)).version) == ("Anna", 4)
+    database.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (body.face,)))
+    (body,) = on_photo(database, "anna0")
     assert (body.box, body.face_box, body.person) == (STANDING, None, None)
-    day.run(lambda c: c.execute("DELETE FROM images"))
-    assert day.run(lambda c: c.one("SELECT count(*) FROM bodies"))[0] == 0
-
-
-def test_people_are_told_by_number(day: Database) -> None:
-    (body,) = on_photo(day, "anna0")
-    assert body.person is not None
-    assert UUID(body.person).version == 4
-    assert body.name == "Anna"
-
-
-def test_what_is_known_of_a_photo_can_be_printed_as_json(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    (body,) = on_photo(day, "back")
-    assert json.loads(json.dumps(asdict(body)))["suggested"]["name"] == "Anna"
+    database.run(lambda c: c.execute("DELETE FROM images"))
+    assert database.run(lambda c: c.one("SELECT count(*) FROM bodies"))[0] == 0

@@ -7,13 +7,7 @@ from tests.fixtures.queued import with_queue
 from facesets.errors import SchemaOutdated, WrongUsage
 from facesets.operations.library.migrate import migrate
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.queue.schema import (
-    Shipped,
-    install,
-    queue_conninfo,
-    require_queue,
-    shipped,
-)
+from facesets.store.postgres.queue.schema import Shipped, install, queue_conninfo, require_queue, shipped
 
 _LATER = 6
 """So many of procrastinate's migrations an earlier one had not."""

@@ -55,12 +55,7 @@ def test_no_name_gets_into_the_log_when_a_statement_about_it_fails(database: Dat
         database.run(twice)
     with pytest.raises(SchemaOutdated):
         database.run_alone(lambda each: each.execute(f"SELECT no_such_column, '{NAME}'".encode()))
-    said = log_of(database)
+    (data,) = database.run(lambda connection: connection.one("SHOW data_directory"))
+    said = (Path(data).parent / "log" / "server.log").read_text("utf-8", "replace")
     assert "person_names_once" in said
     assert NAME.lower() not in said.lower()
-
-
-def log_of(database: Database) -> str:
-    """All that the embedded server wrote."""
-    (data,) = database.run(lambda connection: connection.one("SHOW data_directory"))
-    return (Path(data).parent / "log" / "server.log").read_text("utf-8", "replace")

@@ -9,22 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
 import psycopg
 import pytest
-from tests.fixtures.embedded_server import (
-    USERS,
-    answers,
-    copy_data,
-    end,
-    holder,
-    place,
-    server_pid,
-)
+from tests.fixtures.embedded_server import USERS, answers, copy_data, end, holder, kept_in, server_pid
 from tests.fixtures.forked import Forked
 from tests.fixtures.postgres import wait_until_unused
 from tests.fixtures.program import environment
@@ -72,30 +63,6 @@ def in_container() -> list[str]:
     return command
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    """A server that was set up and does not run; the data are to be copied, which is quicker."""
-    for directory in place():
-        with EmbeddedServer(directory, durable=False) as server:
-            server.stop()
-        wait_until_unused(directory)
-        yield directory
-
-
-@pytest.fixture
-def fresh() -> Iterator[Path]:
-    """A place for a server, which is stopped afterwards."""
-    yield from place()
-
-
-@pytest.fixture
-def base(made: Path) -> Iterator[Path]:
-    """The place of a server that was set up, and is stopped afterwards."""
-    for directory in place():
-        copy_data(made, directory)
-        yield directory
-
-
 def holder_within(base: Path, within: Sequence[str]) -> "subprocess.Popen[str]":
     """As `holder`, with a command to run it by, and not waited for."""
     process = subprocess.Popen(
@@ -122,53 +89,20 @@ def test_it_starts_on_demand_and_stops_after_its_last_user(fresh: Path) -> None:
     wait_for(lambda: postmaster.alive_pid(fresh / "data") is None)
 
 
-def test_what_was_stored_is_there_at_the_next_start(base: Path) -> None:
-    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
-    wait_for(lambda: not answers(base))
-    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
-        assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
-
-
 def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         os.kill(server_pid(base), signal.SIGKILL)
         assert (base / "data" / "postmaster.pid").exists()
         server.ensure_running()
-        assert answers(base)
+        assert kept_in(server) == 7
 
 
-@pytest.mark.slow
-def test_everything_killed_at_once_is_no_obstacle(base: Path) -> None:
-    for _ in range(3):
-        user = holder(base)
-        processes = Path("/proc").glob("[0-9]*/cmdline")
-        keepers = [
-            int(path.parent.name)
-            for path in processes
-            if f"{base}/keeper.lock".encode() in _read(path) and b"keeper.py" in _read(path)
-        ]
-        assert len(keepers) == 1
-        for pid in (*keepers, server_pid(base), user.pid):
-            os.kill(pid, signal.SIGKILL)
-        end(user)
-    with EmbeddedServer(base, durable=False):
-        assert answers(base)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-@pytest.mark.slow
 def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(base: Path) -> None:
     user = holder(base)
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        if f"{base}/keeper.lock".encode() in _read(path):
-            os.kill(int(path.parent.name), signal.SIGKILL)
+        with suppress(OSError):
+            if f"{base}/keeper.lock".encode() in path.read_bytes():
+                os.kill(int(path.parent.name), signal.SIGKILL)
     end(user)
     time.sleep(0.3)
     assert answers(base)
@@ -176,7 +110,6 @@ def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(b
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
 
 
-@pytest.mark.slow
 def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
         pass
@@ -186,7 +119,6 @@ def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: P
         assert answers(base)
 
 
-@pytest.mark.slow
 def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_container(
     base: Path, in_container: list[str]
 ) -> None:
@@ -212,19 +144,24 @@ def turned_away(base: Path) -> int:
     return (base / "log" / "server.log").read_text().count("the database system is shutting down")
 
 
-@pytest.mark.slow
-def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_container: list[str]) -> None:
+def test_a_dead_server_is_known_to_be_dead_and_a_live_one_stopped_in_a_container(
+    base: Path, in_container: list[str]
+) -> None:
     user = holder(base)
     killed = server_pid(base)
     os.kill(killed, signal.SIGKILL)
     again = holder_within(base, in_container)
     wait_until_up(again)
     assert server_pid(base) != killed
+    script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
+    line = [*in_container, sys.executable, "-c", HOLDER.split("with")[0] + script]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "True\n"
+    assert not answers(base)
     end(again)
     end(user)
 
 
-@pytest.mark.slow
 def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
     made: Path, base: Path, in_container: list[str]
 ) -> None:
@@ -245,18 +182,6 @@ def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
         wait_until_unused(base / name)
 
 
-@pytest.mark.slow
-def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list[str]) -> None:
-    user = holder(base)
-    script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
-    line = [*in_container, sys.executable, "-c", HOLDER.split("with")[0] + script]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-    assert done.stdout == "True\n"
-    assert not answers(base)
-    end(user)
-
-
-@pytest.mark.slow
 def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
@@ -268,7 +193,6 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
         assert time.monotonic() - began < 20
 
 
-@pytest.mark.slow
 def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,45 +209,15 @@ def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(
     assert answers(base)
 
 
-@pytest.mark.slow
-def test_a_start_ends_when_it_is_asked_to(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_PING_TIMEOUT_S", 1)
-    user = holder(base)
-    pid = server_pid(base)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(Unreachable, match="Stopped while"):
-            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    end(user)
-
-
-@pytest.mark.slow
-def test_many_that_start_it_at_once_share_one(fresh: Path) -> None:
-    with ThreadPoolExecutor(5) as pool:
-        users = list(pool.map(holder, [fresh] * 5))
-    for user in users:
-        user.send_signal(signal.SIGTERM)
-    assert [user.wait() for user in users] == [0] * 5
-    wait_for(lambda: postmaster.alive_pid(fresh / "data") is None)
-
-
-@pytest.mark.slow
-def test_a_setup_that_was_killed_is_begun_again(fresh: Path) -> None:
+def test_a_setup_that_was_killed_is_begun_again_and_only_its_account_reaches_the_data(fresh: Path) -> None:
     (fresh / "data.new").mkdir()
     (fresh / "data.new" / "PG_VERSION").write_text("18\n")
-    with EmbeddedServer(fresh, durable=False):
-        assert answers(fresh)
-
-
-def test_only_its_account_reaches_the_data(fresh: Path) -> None:
     with EmbeddedServer(fresh, durable=False) as server:
+        assert answers(fresh)
         for directory in (fresh / "data", server.endpoint.directory):
             assert directory.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
@@ -369,7 +263,6 @@ def test_who_does_not_own_the_data_is_told_who_does(fresh: Path) -> None:
         assert said in said_by(nobody, EmbeddedServer(directory).__enter__)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
@@ -399,7 +292,6 @@ def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(fresh: 
     assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
 
 
-@pytest.mark.slow
 def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv, to give up rights")
@@ -423,7 +315,6 @@ def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(f
         EmbeddedServer(fresh / "file" / "in").__enter__()
 
 
-@pytest.mark.slow
 def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -493,7 +384,6 @@ def small_disk(fresh: Path) -> Iterator[Path]:
         yield fresh
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -517,11 +407,11 @@ def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start
         Database(server.conninfo).close()
 
 
-@pytest.mark.slow
-def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
-    deep = fresh / ("d" * 100)
+def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
+    deep = base / ("d" * 100)
+    copy_data(base, deep)
     with EmbeddedServer(deep, durable=False) as server:
-        psycopg.connect(server.conninfo).close()
-    EmbeddedServer(deep).stop()
+        assert kept_in(server) == 7
+        server.stop()
     wait_until_unused(deep)
     shutil.rmtree(server.endpoint.directory)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.fixtures.embedded_server import answers, copy_data, end, holder, place, server_pid
+from tests.fixtures.embedded_server import answers, copy_data, end, holder, kept_in, server_pid
 from tests.fixtures.postgres import wait_until_unused
 from tests.fixtures.program import REPOSITORY, environment
 from tests.fixtures.waiting import wait_for
@@ -31,28 +31,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    """A server that was set up and does not run; the data are to be copied, which is quicker."""
-    for directory in place(loopback=True):
-        with opened(directory) as server:
-            with psycopg.connect(server.conninfo) as connection:
-                connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
-            server.stop()
-        wait_until_unused(directory)
-        yield directory
-
-
-@pytest.fixture
-def fresh() -> Iterator[Path]:
-    """A place for a server, which is stopped afterwards."""
-    yield from place(loopback=True)
-
-
-@pytest.fixture
-def base(made: Path, fresh: Path) -> Path:
-    """The place of a server that was set up, and is stopped afterwards."""
-    copy_data(made, fresh)
-    return fresh
+def loopback() -> bool:
+    return True
 
 
 def opened(base: Path) -> EmbeddedServer:
@@ -65,11 +45,6 @@ def password_of(base: Path) -> str:
 
 def port_of(base: Path) -> int:
     return int((base / "run" / "port").read_text())
-
-
-def kept_in(server: EmbeddedServer) -> int:
-    with psycopg.connect(server.conninfo) as connection:
-        return int((connection.execute("SELECT number FROM kept").fetchone() or (0,))[0])
 
 
 @contextmanager
@@ -113,7 +88,9 @@ def test_users_share_it_nobody_can_read_its_password_and_it_stops_after_the_last
     wait_for(lambda: opened(fresh).alive_pid() is None)
 
 
-def test_it_listens_on_loopback_alone_and_lets_nobody_in_without_the_password(base: Path) -> None:
+def test_it_listens_on_loopback_alone_and_its_url_lets_in_and_nothing_without_the_password(
+    base: Path,
+) -> None:
     with opened(base) as server:
         with psycopg.connect(server.conninfo) as connection:
             row = connection.execute(
@@ -122,6 +99,8 @@ def test_it_listens_on_loopback_alone_and_lets_nobody_in_without_the_password(ba
             methods = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules").fetchall()
         assert row == ("127.0.0.1", "")
         assert methods == [("scram-sha-256",)]
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
         for password in ("", "guessed"):
             with pytest.raises(psycopg.OperationalError, match=r"no password|authentication failed"):
                 psycopg.connect(server.conninfo, password=password)
@@ -218,11 +197,6 @@ def test_a_folder_that_postgresql_cannot_name_is_told(tmp_path: Path) -> None:
     check_name(tmp_path / "Jörg", "cp1252")
     with pytest.raises(WrongUsage, match=r"Михаил: .* lacks Михаил\. Choose another place with"):
         check_name(tmp_path / "Михаил", "cp1252")
-
-
-def test_the_url_for_other_programs_lets_them_in(base: Path) -> None:
-    with opened(base) as server, psycopg.connect(server.url) as connection:
-        assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
 
 
 THERE = """
