@@ -90,7 +90,7 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
     if assignment is None:
         return summary
     decided = time.monotonic()
-    work.progress.begin("Deciding whose faces they are")
+    work.progress.begin("Assigning faces")
     done = (
         database.run(assignment.decide).counts()
         if options.dry_run

@@ -61,7 +61,7 @@ def prototypes(
     both = sorted(set(pin) & set(drop))
     if both:
         raise WrongUsage(
-            f"Face {both[0]} cannot be an exemplar and none. Give it to {Field('pin')} or {Field('drop')}."
+            f"Face {both[0]} is both pinned and dropped. Give it to either {Field('pin')} or {Field('drop')}."
         )
     if pin or drop:
         return changing(database, lambda connection: _say(connection, who, pin, drop, by))
@@ -84,7 +84,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
     for face, owner in owners.items():
         if owner is None:
             move = Command("people move", str(face), Field("to", "WHO"))
-            raise WrongUsage(f"Face {face} has no person. Say whose it is first: {move}.")
+            raise WrongUsage(f"Face {face} is unassigned. Assign it first: {move}.")
     persons = sorted({owner for owner in owners.values() if owner is not None})
     if who is not None:
         person = find_person(connection, who)
@@ -92,15 +92,15 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
         if others:
             move = Command("people move", str(others[0]), Field("to", called(person)))
             raise WrongUsage(
-                f"Face {others[0]} is not {called(person)}. If it should be, say so first: {move}."
+                f"Face {others[0]} does not belong to {called(person)}. If it should, move it first: {move}."
             )
     parts = [
-        f"{counted(len(faces), 'face')} {how}"
-        for faces, how in ((set(pin), "fixed as exemplar"), (set(drop), "dropped from the exemplars"))
+        f"{counted(len(faces), 'reference face')} {how}"
+        for faces, how in ((set(pin), "pinned"), (set(drop), "dropped"))
         if faces
     ]
     names = ", ".join(called(require_person(connection, person)) for person in persons)
-    did = f"{' and '.join(parts)} of {names}"
+    did = f"{' and '.join(parts)} for {names}"
     with making_step(connection, "prototypes", by, did) as step:
         for faces, pinned in ((pin, True), (drop, False)):
             for face in sorted(set(faces)):
@@ -123,7 +123,7 @@ def centroids(database: Database) -> Result:
     def work(connection: Connection) -> Result:
         detector = usual_detector(connection)
         if detector is None:
-            raise WrongUsage(f"There are no faces in the library yet. Run {Command('index', 'PHOTOS')}.")
+            raise WrongUsage(f"The library has no faces yet. Run {Command('index', 'PHOTOS')} first.")
         before = _by_person(kept_prototypes(connection, detector))
         remake_prototypes(connection, detector)
         made = kept_prototypes(connection, detector)

@@ -154,7 +154,7 @@ def say_births(
             known += 1
         else:
             name = printable(person.names[0]) if person.names else short(person.id)
-            skipped.append(f"{name}: born {said}, which is {before} here")
+            skipped.append(f"{name}: born {said}, but {before} here")
     return SaidBirths(new, known)
 
 

@@ -138,12 +138,12 @@ def read_people(path: Path) -> PeopleFile:
     raw = _load(path)
     if raw.get("format") != PeopleFile.FORMAT:
         export = Command("people export")
-        raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that {export} wrote.")
+        raise WrongUsage(f"{printable(path)} contains no exported people. Give a file from {export}.")
     version = raw.get("version")
     if type(version) is not int or version < 1:
         raise _damaged(path)
     if version > PeopleFile.VERSION:
-        raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+        raise NewerFormat(f"{printable(path)} was written by a newer version of facesets. Upgrade facesets.")
     try:
         people = msgspec.convert(raw, PeopleFile)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
@@ -157,7 +157,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(read_regular_file(path, max_bytes=_LARGEST_BYTES))
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no file {printable(path)}. Check the path.") from error
+        raise WrongUsage(f"File not found: {printable(path)}.") from error
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
@@ -166,19 +166,19 @@ def _load(path: Path) -> dict[str, Any]:
             kind = "a cache"
         raise (_damaged(path) if kind in ("", "JSON") else _foreign(path, kind)) from error
     if not isinstance(raw, dict):
-        raise _foreign(path, "JSON of something else")
+        raise _foreign(path, "JSON of another kind")
     return raw
 
 
 def _foreign(path: Path, kind: str) -> WrongUsage:
     cache = Command("import-cache", printable(path))
     may_be = kind.startswith("an archive") or path.suffix.lower() == ".npz"
-    brings = f" If it is a cache, {cache} brings it into the library." if may_be else ""
+    brings = f" If it is a cache, import it with {cache}." if may_be else ""
     return WrongUsage(
-        f"{printable(path)} holds no exported people: it seems to be {kind}. Give a JSON file that "
-        f"{Command('people export')} wrote, or a folder of results whose people have names.{brings}"
+        f"{printable(path)} contains no exported people: it seems to be {kind}. Give a JSON file from "
+        f"{Command('people export')}, or a result folder with named people.{brings}"
     )
 
 
 def _damaged(path: Path) -> DamagedFile:
-    return DamagedFile(f"{printable(path)} is damaged. Make it again with {Command('people export')}.")
+    return DamagedFile(f"{printable(path)} is damaged. Create it again with {Command('people export')}.")

@@ -76,7 +76,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
         ]
     else:
         raise WrongUsage(
-            f"{printable(folder)} holds no people. Give a folder that a command sorted by person."
+            f"{printable(folder)} contains no people. Give a result folder that is sorted by person."
         )
     return brought(images, found)
 

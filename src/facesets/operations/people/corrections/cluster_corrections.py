@@ -91,7 +91,9 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
             every = find(connection, cluster).faces
             faces = [face for face in every if face not in refused]
             if not faces:
-                raise WrongUsage(f"You said that {printable(cluster)} is not {called(target)}.")
+                raise WrongUsage(
+                    f"You confirmed that {printable(cluster)} is not {called(target)}. Undo that first."
+                )
             with keeping_portrait(step, target):
                 give_faces(step, faces, target.id, "auto")
             verify(step, cluster.strip(), by)
@@ -104,7 +106,9 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
     """Say that the faces of a cluster are not somebody."""
     other = find(connection, who)
     if other.person is None:
-        raise WrongUsage(f"{printable(cluster)} and {printable(who)} are clusters. Name one of them first.")
+        raise WrongUsage(
+            f"{printable(cluster)} and {printable(who)} are unnamed clusters. Name one of them first."
+        )
     person = require_person(connection, other.person)
     faces = find(connection, cluster).faces
     new = [FaceStatement(face, person.id, is_person=False) for face in faces]
@@ -167,7 +171,7 @@ def _whose(connection: Connection, faces: Sequence[int], person: UUID | None) ->
         return require_person(connection, person).id
     owners = {owner for owner in persons_of_faces(connection, faces).values() if owner is not None}
     if len(owners) != 1:
-        raise Changed("The faces of that cluster went to several people meanwhile. Look at it again.")
+        raise Changed("The faces of this cluster were assigned to several people in the meantime. Reload it.")
     return owners.pop()
 
 

@@ -158,8 +158,8 @@ def contradiction(against: Sequence[Statement], describe: Callable[[Statement], 
     """The sentence that names statements which something contradicts."""
     listed = "; ".join(describe(each) for each in against[:3])
     return WrongUsage(
-        f"That contradicts what was said before: {listed}. Take that back first: {Command('people log')} "
-        f"shows its number, {Command('people undo', 'NUMBER')} takes it back."
+        f"This contradicts an earlier correction: {listed}. Undo that change first: find its number with "
+        f"{Command('people log')}, then run {Command('people undo', 'NUMBER')}."
     )
 
 

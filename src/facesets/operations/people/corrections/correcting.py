@@ -77,7 +77,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
         meant = {state.id: state for state in (find_person(connection, each) for each in who)}
         others = [state for person, state in meant.items() if person != target.id]
         if not others:
-            other = f"Name somebody else before {Field('into')}."
+            other = f"Give another person before {Field('into')}."
             raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
         return merge_into(connection, others, target, drop_names=drop_names, by=by)
 
@@ -118,7 +118,7 @@ def merge_into(
     did = [f"{counted(moved, 'face')} merged"]
     kept = said_births(connection, [target.id]).get(target.id)
     lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
-    did += [f"born {kept} is kept, said was also: {', '.join(lost)}"] if lost else []
+    did += [f"birth {kept} kept, discarded: {', '.join(lost)}"] if lost else []
     return result_of(connection, target.id, "; ".join(did), step)
 
 
@@ -187,14 +187,14 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Resul
     def work(connection: Connection) -> Result:
         ids = sorted(set(faces))
         require_faces(connection, ids)
-        what = f"{counted(len(ids), 'face')} moved to"
+        what = counted(len(ids), "face")
         if to == "nobody":
-            with correcting_step(connection, "move", by, f"{what} nobody") as step:
+            with correcting_step(connection, "move", by, f"{what} unassigned") as step:
                 moved = to_nobody(step, ids)
             return Result(faces=moved, person="", name="", step=kept_step(connection, step))
         known = None if to == "new" else find_person(connection, to)
-        name = "somebody new" if known is None else called(known)
-        with correcting_step(connection, "move", by, f"{what} {name}") as step:
+        name = "a new person" if known is None else called(known)
+        with correcting_step(connection, "move", by, f"{what} moved to {name}") as step:
             person = make_person(step) if known is None else known.id
             moved = move_faces(step, ids, person)
             keep_person(step, person)
@@ -268,8 +268,8 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
         if len(owners) > 1:
             names = " and ".join(called(require_person(connection, owner)) for owner in owners)
             raise WrongUsage(
-                f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
-                f"merge the two ({Command('people merge')})."
+                f"The faces belong to different people: {names}. Move one of the faces "
+                f"({Command('people move')}), or merge the people ({Command('people merge')})."
             )
         what = f"faces {one} and {other} show one person"
         with correcting_step(connection, "same", by, what) as step:
@@ -284,10 +284,10 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
 
 def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> Result:
     if one.id == other.id:
-        raise WrongUsage(f"Both are {called(one)}.")
+        raise WrongUsage(f"Both are the same person, {called(one)}.")
     if one.names and other.names:
         merge = Command("people merge", short(one.id), Field("into", short(other.id)))
-        raise WrongUsage(f"Both have a name. Say whose stays first: {merge}.")
+        raise WrongUsage(f"Both people have a name. Merge them into the one to keep: {merge}.")
     if one.names or (not other.names and one.faces > other.faces):
         one, other = other, one
     merged = merge_into(connection, [one], other, drop_names=False, by=by)
@@ -310,8 +310,8 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             person = persons[one]
             if person is not None and person == persons[other]:
                 raise WrongUsage(
-                    f"Both are {called(require_person(connection, person))} now. Move the wrong one first: "
-                    f"{Command('people move', 'FACE', Field('to', 'nobody'))}."
+                    f"Both faces belong to {called(require_person(connection, person))}. Move the wrong one "
+                    f"first: {Command('people move', 'FACE', Field('to', 'nobody'))}."
                 )
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
@@ -319,7 +319,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             return Result(said=what, step=kept_step(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
-            raise WrongUsage(f"Both are {called(a)}.")
+            raise WrongUsage(f"Both are the same person, {called(a)}.")
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
             keep_apart(step, a.id, b.id)

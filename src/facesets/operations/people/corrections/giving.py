@@ -98,7 +98,7 @@ def split_off(database: Database, picked: Picked, *, by: str) -> Result:
         owner = None if picked.owner is None else require_person(connection, picked.owner)
         if owner is not None and owner.faces <= len(faces):
             raise WrongUsage(
-                f"These are all faces of {called(owner)}. Leave some, or give {called(owner)} another name."
+                f"These are all of {called(owner)}'s faces. Select fewer, or rename {called(owner)}."
             )
         return _given(
             connection, faces, None, "split off", by, apart_from=None if owner is None else owner.id
@@ -113,7 +113,7 @@ def take_away(database: Database, picked: Picked, *, by: str) -> Result:
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         owner = None if picked.owner is None else called(require_person(connection, picked.owner))
-        did = f"{counted(len(faces), 'face')} said not to be {owner}" if owner else "taken from their people"
+        did = f"{counted(len(faces), 'face')} {f'removed from {owner}' if owner else 'unassigned'}"
         with correcting_step(connection, "move", by, did) as step:
             to_nobody(step, faces)
         return Result(person=None, did=did, step=kept_step(connection, step))
@@ -127,7 +127,7 @@ def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Resu
     def work(connection: Connection) -> Result:
         _require_owned(connection, Picked([face], person))
         owner = require_person(connection, person)
-        did = f"face {face} shows {called(owner)}"
+        did = f"face {face} made the portrait of {called(owner)}"
         with making_step(connection, "prototypes", by, did) as step:
             say_best(step, face, owner.id)
         return Result(person=owner.id, did=did, step=kept_step(connection, step))
@@ -168,5 +168,7 @@ def _require_owned(connection: Connection, picked: Picked) -> list[int]:
     others = [face for face, person in found.items() if person != (None if owner is None else owner.id)]
     if others:
         name = "unassigned" if owner is None else f"{called(owner)}'s"
-        raise WrongUsage(f"Face {others[0]} is not {name}. Look at it again, then decide.")
+        raise WrongUsage(
+            f"Face {others[0]} is not {name}: it was changed in the meantime. Reload and try again."
+        )
     return faces

@@ -54,7 +54,7 @@ def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -
     # Looked up before: done twice because the connection broke, it must not take back two.
     step = number if number is not None else database.run(latest_step, undo=not undo)
     if step is None:
-        raise WrongUsage("There is nothing to take back." if undo else "There is nothing to do again.")
+        raise WrongUsage("There is nothing to undo." if undo else "There is nothing to redo.")
     return database.run(take_back, step, by)
 
 
@@ -63,7 +63,7 @@ def restore_people(connection: Connection, command: str, by: str, run_id: int) -
 
     Returns how many faces went to whom a human had said they are.
     """
-    with making_step(connection, command, by, "people brought back", run_id=run_id) as step:
+    with making_step(connection, command, by, "people restored", run_id=run_id) as step:
         return _restore_people(step)
 
 

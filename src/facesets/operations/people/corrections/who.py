@@ -73,9 +73,9 @@ def cleaned(name: str) -> str:
     if not any(each.isprintable() and not each.isspace() for each in text) or any(
         unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} or each in OVERRIDES for each in text
     ):
-        raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
+        raise WrongUsage("A name must contain at least one letter or digit, and no control characters.")
     if len(text) > LONGEST_NAME:
-        raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
+        raise WrongUsage(f"A name can have at most {LONGEST_NAME} characters; this one has {len(text)}.")
     return text
 
 
@@ -84,8 +84,8 @@ def chosen_name(name: str) -> str:
     text = cleaned(name)
     if folded(text) in RESERVED:
         raise WrongUsage(
-            f"Nobody can be called {printable(text)}: {Command('people move')} says so where a face goes to "
-            "no person, or to somebody new. Choose another name."
+            f"A person cannot be named {printable(text)}, a keyword of {Command('people move')}. Choose "
+            "another name."
         )
     return text
 
@@ -101,7 +101,7 @@ def find_person(connection: Connection, who: str) -> PersonState:
     meant = find(connection, who)
     if meant.person is None:
         raise WrongUsage(
-            f"{printable(who)} is a cluster and no person yet. Make it one: "
+            f"{printable(who)} is a cluster, not yet a person. Name it first: "
             f"{Command('people name', printable(who), 'NAME')}."
         )
     return require_person(connection, meant.person)
@@ -123,7 +123,7 @@ def require_person(connection: Connection, person: UUID) -> PersonState:
     """As `standing`. Raises `NotFound` where there is nobody."""
     state = standing(connection, person)
     if state is None:
-        raise NotFound(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+        raise NotFound(f"Person not found: {short(person)}. To list people, run {Command('people list')}.")
     return state
 
 
@@ -137,7 +137,7 @@ def find(connection: Connection, who: str) -> Meant:
     """
     text = folded(who)
     if not text:
-        raise WrongUsage(f"Who? Give a name, or an id as {Command('people list')} prints it.")
+        raise WrongUsage(f"Missing person. Give a name, or an id from {Command('people list')}.")
     names = all_names(connection)
     exact = {person for name, person in names if folded(name) == text}
     if len(exact) == 1:
@@ -154,8 +154,8 @@ def find(connection: Connection, who: str) -> Meant:
         return Meant(next(iter(begun)))
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
-        raise WrongUsage(f"{printable(who)} may be {listed}. Say which, by the number in brackets.")
-    raise NotFound(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
+        raise WrongUsage(f"{printable(who)} matches several people: {listed}. Use the id in brackets.")
+    raise NotFound(f"Person not found: {printable(who)}. To list people, run {Command('people list')}.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
@@ -165,7 +165,7 @@ def _by_number(connection: Connection, text: str) -> UUID | None:
     found = persons_by_prefix(connection, digits)
     if len(found) > 1:
         listed = ", ".join(str(person) for person in found)
-        raise WrongUsage(f"{text} is the beginning of several numbers: {listed}. Give more of it.")
+        raise WrongUsage(f"Several ids begin with {text}: {listed}. Give more characters.")
     return found[0] if found else None
 
 
@@ -183,7 +183,7 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
     # Foreign bytes are no text to the server.
     faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
     if not faces:
-        raise NotFound(f"There is no cluster {printable(cluster)} that waits for a name.")
+        raise NotFound(f"Unnamed cluster not found: {printable(cluster)}.")
     return Meant(None, tuple(faces))
 
 
@@ -203,7 +203,7 @@ def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | 
     missing = [face for face in faces if face not in found]
     if missing:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise NotFound(f"There is no face {missing[0]}. {show} prints their numbers.")
+        raise NotFound(f"Face not found: {missing[0]}. To list face numbers, run {show}.")
     return found
 
 
@@ -218,7 +218,7 @@ def two_faces(connection: Connection, first: str, second: str) -> tuple[int, int
     """Two faces by their numbers. Raises `WrongUsage` if one does not exist, or they are one."""
     if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
+        raise WrongUsage(f"Give two different face numbers. To list them, run {show}.")
     require_faces(connection, [int(first), int(second)])
     return int(first), int(second)
 

@@ -46,13 +46,14 @@ def scrub(database: Database) -> Scrubbed:
         refused = database.run_alone(rewrite_tables)
     except CannotWrite:
         reported = (
-            "the tables' old pages, for the disk is full. Free as much space as the library takes, and run "
+            "old pages of the tables, because the disk is full. Free as much space as the library uses, and "
+            "run the same command again"
         )
-        return Scrubbed([reported + "the same command again"], log_removed=False, is_complete=False)
-    reach = [f"{table}, which this user of the server may not rewrite" for table in refused]
+        return Scrubbed([reported], log_removed=False, is_complete=False)
+    reach = [f"{table}, which this database user is not allowed to rewrite" for table in refused]
     log_removed = database.run_alone(remove_old_log)
     if not log_removed:
-        reach.append("the server's write-ahead log and its archives: only its superuser can remove these")
+        reach.append("the server's write-ahead log and its archives, which only a superuser can remove")
     return Scrubbed(reach, log_removed)
 
 

@@ -70,7 +70,7 @@ def prove(
     left, of_others = database.run(_vectors_left, vectors, refused)
     left += sum(cache.vectors_left for cache in caches)
     for folder in folders:
-        of_others |= {f"the set {printable(each)}": 1 for each in near_sets(folder, vectors)}
+        of_others |= {f"the face set {printable(each)}": 1 for each in near_sets(folder, vectors)}
     names: list[str] = []
     elsewhere: list[str] = []
     if forms:
@@ -104,7 +104,7 @@ def _vectors_left(
     of_others: Counter[str] = Counter()
     for theirs in vectors:
         near = searching.near_faces(connection, theirs, NEAR)
-        of_others["faces that were said to be another"] += len(refused & set(near))
+        of_others["faces confirmed as another person"] += len(refused & set(near))
         near = [face for face in near if face not in refused]
         for owner in searching.owners(connection, near).values():
             if owner.person:

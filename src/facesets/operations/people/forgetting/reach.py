@@ -21,18 +21,18 @@ def out_of_reach(
     sidecars : int
         How many XMP sidecars name them.
     """
-    reported = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
+    reported = [*scrubbed.out_of_reach, "backups and copies of the library, caches and results"]
     if results and not exports:
         folders = ", ".join(printable(result.folder) for result in results)
         reported.append(
             Sentence(
-                f"{folders}: not touched without {Field('exports')}. Remove these folders and make them again"
+                f"{folders}: unchanged without {Field('exports')}. Delete these folders and create them again"
             )
         )
     reported += [
         f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
     ]
     if sidecars:
-        name = counted(sidecars, "XMP sidecar names them", "XMP sidecars name them")
-        reported.append(Sentence(f"{name}: run {Command('export-xmp')}, which takes them out"))
+        name = counted(sidecars, "XMP sidecar names the person", "XMP sidecars name the person")
+        reported.append(Sentence(f"{name}. To remove the name, run {Command('export-xmp')}"))
     return reported

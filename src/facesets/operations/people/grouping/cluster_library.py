@@ -112,7 +112,7 @@ def _cluster(
         stored = time.monotonic()
         seconds["storing"] = stored - decided
         if not work.stop.requested:
-            work.progress.begin("Looking for questions")
+            work.progress.begin("Finding suggestions")
             questions = _look(library, loaded, decision, joined)
             work.progress.end()
         seconds["looking for questions"] = time.monotonic() - stored
@@ -150,7 +150,7 @@ def _decide(
     if not dissolved:
         return decision, None
     who = counted(dissolved, "unnamed person was", "unnamed people were")
-    sentence = f"{who} dissolved: their faces show too little to tell who they are."
+    sentence = f"{who} dissolved: their faces are too low quality to group."
     return replace(decision, reasons=(sentence, *decision.reasons)), None
 
 

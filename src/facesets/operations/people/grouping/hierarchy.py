@@ -90,12 +90,12 @@ class Placed:
         placed = f"{counted(self.predicted, 'face')} placed in the hierarchy"
         later = f"{placed}, {self.nearest} by the nearest centroid"
         if self.fresh is None:
-            return f"Kept hierarchy: {later}, {len(self.tried)} nowhere."
+            return f"Kept hierarchy: {later}, {len(self.tried)} not placed."
         clusters, noise = len(self.fresh.cluster), int((self.fresh.labels < 0).sum())
         of = f"New hierarchy of {counted(len(self.of_run), 'face')}"
-        made = f"{of}: {counted(clusters, 'cluster')}, {noise} in none."
+        made = f"{of}: {counted(clusters, 'cluster')}, {noise} unclustered."
         left = self.predicted + self.nearest + len(self.tried)
-        return f"{made} Of the others {later}, {len(self.tried)} nowhere." if left else made
+        return f"{made} Other faces: {later}, {len(self.tried)} not placed." if left else made
 
 
 def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _threshold(
     """The similarity from which a face joins a person, and what was measured among all faces if needed."""
     if options.threshold is not None:
         return options.threshold, None
-    progress.begin("Measuring what similarities mean")
+    progress.begin("Calibrating similarities")
     images = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
     progress.end()

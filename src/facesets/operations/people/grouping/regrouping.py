@@ -68,7 +68,7 @@ def decide_again(
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
         return _decision(faces, Regrouped.nothing(faces.person), {})
-    work.progress.begin("Measuring what similarities mean")
+    work.progress.begin("Calibrating similarities")
     image = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=image, recogniser=recogniser)
     work.progress.end()

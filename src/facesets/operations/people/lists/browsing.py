@@ -263,5 +263,5 @@ def require_photo(connection: Connection, sha256: str) -> LibraryPhoto:
     """The photo of that content. Raises `NotFound`."""
     photo = find_photo(connection, sha256)
     if photo is None:
-        raise NotFound("There is no such photo in the library, or not any more.")
+        raise NotFound("This photo is not in the library.")
     return photo

@@ -212,7 +212,7 @@ def _looked(due: _Due, measured: Calibration) -> LookedFor:
 
 def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> Calibration:
     if known is not None:
-        return Calibration(known.typical, known.middle, known.spread, known.faces, "measured before")
+        return Calibration(known.typical, known.middle, known.spread, known.faces, "measured earlier")
     if head is not None:
         return _of_head(head, 0)
     usual = recogniser_named(detector.settings.recogniser)

@@ -205,7 +205,9 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     WrongUsage
         There is none, or it is not open any more.
     """
-    gone = NotFound(f"No question {printable(number)} is open. {Command('people review')} asks the others.")
+    gone = NotFound(
+        f"Suggestion not open: {printable(number)}. To list open suggestions, run {Command('people review')}."
+    )
     kind, _, rest = number.partition("-")
     person, _, parts = rest.partition("-")
     try:

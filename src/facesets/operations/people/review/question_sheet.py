@@ -38,8 +38,8 @@ def draw_two_people(database: Database, taken: NameTaken) -> bytes:
     lines = database.run(face_lines, [*taken.faces, *taken.other_faces])
     known = {line.id: line for line in lines}
     rows = [
-        _row("to get the name", "", taken.faces, known),
-        _row(f"{printable(taken.name)} already", "", taken.other_faces, known),
+        _row("to be named", "", taken.faces, known),
+        _row(f"already named {printable(taken.name)}", "", taken.other_faces, known),
     ]
     progress = SilentProgress()
     return png_bytes(draw_sheet(taken.question, "", [finished_row(row, progress) for row in rows]))
@@ -65,4 +65,4 @@ def _row_of_faces(items: Sequence[Item], known: dict[int, FaceLine]) -> PlannedR
         PlannedTile(face_entry(face, item.number), f"{item.number}: {item.note or _rounded(item)}")
         for item, face in there
     ]
-    return PlannedRow("asked about", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)
+    return PlannedRow("to review", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)

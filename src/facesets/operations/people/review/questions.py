@@ -217,7 +217,7 @@ def require_unchanged(connection: Connection, question: str, version: int | None
     """
     asked = find_question(connection, question)
     if version is not None and max(versions_of_people(connection, _people(asked)).values()) != version:
-        raise Changed("Somebody in this question was changed meanwhile. Look at it again, then answer.")
+        raise Changed("A person in this suggestion was changed in the meantime. Reload it, then answer.")
 
 
 def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Iterator[Item]:
@@ -252,17 +252,17 @@ def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> It
 
 
 def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
-    whose = printable(owner.name) if owner.name else "somebody without a name" if owner.person else "nobody"
-    return f"{PROGRAMS.get(face.program or '', 'another program')} says so, {whose} here"
+    whose = printable(owner.name) if owner.name else "an unnamed person" if owner.person else "unassigned"
+    return f"named by {PROGRAMS.get(face.program or '', 'another program')}; here {whose}"
 
 
 def _ages(face: FaceCandidate) -> str:
     if face.age is None or face.expected is None:
         return ""
     then = (
-        f"about {face.expected:.0f} is expected"
+        f"expected about {face.expected:.0f}"
         if face.expected >= 0
-        else "the photo is from before the birth"
+        else "but the photo was taken before the birth"
     )
     return f"looks {about(face.age)}, {then}"
 
@@ -275,14 +275,14 @@ def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int)
     texts: dict[Kind, str] = {
         "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
         "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
-        "age": f"Are these {number} faces really {name}? Their guessed ages do not fit."
+        "age": f"Are these {number} faces really {name}? Their estimated ages do not fit."
         if several
         else f"Is {one} really {name}? The face {items[0].note if items else ''}.",
-        "import": f"Are these {number} faces {name}, as other programs say?"
+        "import": f"Are these {number} faces {name}, as named by other programs?"
         if several
         else f"Is {one} {name}? {items[0].note if items else ''}.",
         "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
-        "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
+        "split": f"Is {name} two people? {one} of {faces} may be another person.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
         "name": f"Who is {name} ({counted(faces, 'face')})?",
     }

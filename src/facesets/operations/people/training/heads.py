@@ -84,7 +84,7 @@ def activate(database: Database, name: str) -> HeadLine:
         known = list_heads(connection)
         row = next((each for each in known if each.name == name), None)
         if row is None:
-            raise WrongUsage(f"There is no head {printable(name)}. {_listed(known)}")
+            raise WrongUsage(f"Head not found: {printable(name)}. {_listed(known)}")
         use_head(connection, row.model_id, row.id)
         return next(_line(each) for each in list_heads(connection) if each.id == row.id)
 
@@ -105,8 +105,8 @@ def deactivate(database: Database) -> Result:
 
 def _listed(known: Sequence[HeadRow]) -> str:
     if not known:
-        return f"There is none yet: run {Command('train')}."
-    return f"{Command('train', Field('list'))} shows which there are."
+        return f"There are no heads yet; run {Command('train')}."
+    return f"To list heads, run {Command('train', Field('list'))}."
 
 
 def _line(row: HeadRow) -> HeadLine:

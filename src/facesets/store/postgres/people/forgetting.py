@@ -18,7 +18,7 @@ from facesets.store.postgres.photos.metadata import erase_said_by_files
 from facesets.store.postgres.photos.xmp_changes import drop_all_changes
 from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
-_FORGOTTEN = "about somebody who was forgotten"
+_FORGOTTEN = "about a person who was erased"
 """What the log says of a step in place of what it was."""
 
 

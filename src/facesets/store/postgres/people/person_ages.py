@@ -70,7 +70,7 @@ class PersonAge:
             return f"{years}" if years >= 0 else ""
         if self.birth_year is None or not self.faces_agree or taken.year < self.birth_year:
             return ""
-        return f"{about(taken.year - self.birth_year)} by the faces"
+        return f"{about(taken.year - self.birth_year)} (estimated)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
     same = _same_faces(connection, replaced)
     if not same:
         return
-    what = f"names and corrections passed to {counted(len(same), 'face')} of photos whose files were changed"
+    what = f"names and corrections passed to {counted(len(same), 'face')} of changed photos"
     with making_step(connection, "replace", "index", what) as step:
         _pass_faces(step, same)
         _pass_rows(step, same)
