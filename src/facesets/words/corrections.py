@@ -60,10 +60,11 @@ def split(done: Result, *, parts: int | None, min_size: int, apply: bool) -> lis
 
 def _whole(done: Result, parts: int | None, min_size: int) -> str:
     """Return the line for a person who cannot be split."""
-    faces = f"{printable(done.name)}: the {counted(done.faces, 'face')}"
     if parts is None or parts < 2:
-        return f"{faces} look like one person. Use --parts N to split them anyway."
+        looks = counted(done.faces, "face looks", "faces look")
+        return f"{printable(done.name)}: {looks} like one person. Use --parts N to split anyway."
     smaller = " A lower --min-size allows smaller parts." if min_size > 1 else ""
+    faces = f"{printable(done.name)}: {counted(done.faces, 'face')}"
     return f"{faces} cannot be split into {parts} parts of at least {counted(min_size, 'face')}.{smaller}"
 
 

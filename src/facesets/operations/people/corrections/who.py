@@ -123,7 +123,7 @@ def require_person(connection: Connection, person: UUID) -> PersonState:
     """As `standing`. Raises `NotFound` where there is nobody."""
     state = standing(connection, person)
     if state is None:
-        raise NotFound(f"Person not found: {short(person)}. To list people, run {Command('people list')}.")
+        raise NotFound(f"Person not found: {short(person)}. {Command('people list')} shows all people.")
     return state
 
 
@@ -155,7 +155,7 @@ def find(connection: Connection, who: str) -> Meant:
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
         raise WrongUsage(f"{printable(who)} matches several people: {listed}. Use the id in brackets.")
-    raise NotFound(f"Person not found: {printable(who)}. To list people, run {Command('people list')}.")
+    raise NotFound(f"Person not found: {printable(who)}. {Command('people list')} shows all people.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
