@@ -249,6 +249,6 @@ def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_whe
     other = website.get(f"/faces/{unseen['faceId']}")
     assert (other["age"], other["sex"]) == (None, None)
     website.change(f"UPDATE face_detections SET age = 31 WHERE person_id = '{who}'")
-    assert '<div class="hint">about 30 by the faces</div>' in website.page(f"/photos/{photo}")
+    assert '<div class="hint">about 30 (estimated)</div>' in website.page(f"/photos/{photo}")
     website.post(f"/persons/{who}", {"action": "birth", "day": "1971-02-04"})
     assert '<div class="hint">29</div>' in website.page(f"/photos/{photo}")

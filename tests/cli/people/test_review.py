@@ -65,14 +65,14 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
         answer(screen, "n")
         screen.expect("kept: .* no")
         answer(screen, "u")
-        screen.expect("taken back: ")
+        screen.expect("undid: ")
         screen.expect("one person")
         answer(screen, "y")
         screen.expect("kept: .* yes")
         screen.expect("Who is ")
         answer(screen, "\n")
         answer(screen, "s")
-        screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
+        screen.expect(r"No suggestions left to review\. 2 answers saved, 1 skipped\.")
         screen.expect(r"1 question was skipped: `facesets people review --skipped`")
         assert screen.end() == 0
     assert not sheet.exists()
@@ -114,7 +114,7 @@ def test_a_name_that_begins_like_a_key_is_a_name(review: Review) -> None:
             answer(screen, f"{name}\n")
             screen.expect(f"kept: {name}: named")
             answer(screen, "u")
-            screen.expect("taken back: ")
+            screen.expect("undid: ")
         answer(screen, "q")
         assert screen.end() == 0
 
@@ -128,7 +128,7 @@ def test_a_question_that_was_answered_elsewhere_is_passed_over(
         screen.expect(r"\[q\]uit")
         facesets("people", "name", anna, "Anna")
         screen.press("Annabel\n")
-        screen.expect("That was answered elsewhere meanwhile")
+        screen.expect("This was answered elsewhere in the meantime")
         screen.expect("one person")
         answer(screen, "q")
         assert screen.end() == 0
@@ -181,7 +181,7 @@ def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: 
         screen.expect(r"0 answers kept, 3 skipped\. 3 questions were skipped")
         assert screen.end() == 0
     with review() as screen:
-        screen.expect(r"No question is open\. 0 answers kept\. 3 questions were skipped")
+        screen.expect(r"No suggestions left to review\. 0 answers saved\. 3 skipped")
         assert screen.end() == 0
     with review("--skipped") as screen:
         answer(screen, "s")
@@ -204,7 +204,7 @@ def test_a_name_that_is_taken_asks_with_the_faces_of_both(
             screen.press(key)
         screen.press("\n")
         screen.expect(r"faces: \S+question\.png")
-        screen.expect(r"Are they one person\?.*\[n\]o, another name")
+        screen.expect(r"Are they the same person\?.*\[n\]o, choose another name")
         screen.press("\n")
         screen.expect("name: Anna")
         screen.press(" Berg\n")
@@ -223,7 +223,7 @@ def test_a_name_that_exists_is_asked_about_with_faces_and_enter_merges_nobody(
     for key, status in (("\n", 2), ("y\n", 0)):
         with Terminal("people", command, ben, "anna", "--database", library_url) as screen:
             assert Path(screen.expect(r"/\S+\.png")).read_bytes().startswith(_PNG)
-            screen.expect(r"Are they one person\? \[y/N\]: ")
+            screen.expect(r"Are they the same person\? \[y/N\]: ")
             assert who_is(library, "ben-0-0") == ben
             screen.press(key)
             assert screen.end() == status
@@ -254,7 +254,7 @@ def test_there_is_no_viewer_beyond_a_desktop() -> None:
 @pytest.mark.usefixtures("library")
 def test_cron_reads_how_many_questions_wait(facesets: Call) -> None:
     done = facesets("cluster").out
-    assert "1 question waits: `facesets people review`." in done
+    assert "1 suggestion to review: `facesets people review`." in done
     assert len(done.splitlines()) == 1
 
 

@@ -43,7 +43,7 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
     assert unknown.startswith(
         "Unknown: 8 faces left, 1 cluster (1 new), 3 in none (37.5%); 1 question to review; "
     )
-    assert "`facesets people show unknown_cluster_1 --sheet who.png` draws it" in largest
+    assert "To see it, run `facesets people show unknown_cluster_1 --sheet cluster.png`" in largest
     assert re.fullmatch(r"Step \d+: `facesets people undo` takes both back\.", step)
     assert "unknown_cluster_1" in facesets("people", "show", "unknown_cluster_1").out
     facesets("people", "name", "unknown_cluster_1", "Ben")
@@ -135,7 +135,7 @@ def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(facesets: Ca
     assert ("Step" in dry, "Nothing was stored." in dry) == (False, True)
     line = facesets("cluster").out.splitlines()[0]
     reported = re.search(
-        r"8 became 2 new people, 0 stayed alone\. Step (\d+): `facesets people undo` takes", line
+        r"8 in 2 new people, 0 unassigned\. Undo change (\d+) with `facesets people undo`", line
     )
     assert reported is not None, line
     assert f"Taken back: step {reported[1]}" in facesets("people", "undo").out

@@ -191,7 +191,7 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     ]
 
     (question,) = imports(library)
-    assert question.text == "Are these 3 faces Anna, as other programs say?"
+    assert question.text == "Are these 3 faces Anna, as named by other programs?"
     assert [item.note for item in question.items] == ["XMP says so, Ben here"] * 3
     kept = answer(library.database, question.id, "yes", by=BY, but=[2])
     assert [name_of(library, face) for face in faces] == ["Anna", "Ben", "Anna"]

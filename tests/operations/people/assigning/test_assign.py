@@ -295,7 +295,7 @@ def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> 
     assert first[0] not in now
     assert [line.pinned for line in found.prototypes] == [True, False, False, False]
     assert (found.did, found.step) == (
-        f"1 face fixed as exemplar and 1 face dropped from the exemplars of {anna[:8]}",
+        f"1 reference face pinned and 1 reference face dropped for {anna[:8]}",
         history.log(database)[0].id,
     )
 

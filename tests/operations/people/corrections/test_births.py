@@ -92,7 +92,7 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
     assert age(library).said == "1963-02-03"
     undo(library)
     assert age(library).said == "1962"
-    assert say(library, unknown=True).did == "nothing is said of the birth (1962 before)"
+    assert say(library, unknown=True).did == "birth removed (previously 1962)"
     assert age(library).said == ""
     undo(library)
     undo(library)
@@ -102,7 +102,7 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
 
 def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> None:
     assert say(library, year=1992).did == (
-        "born 1992; 2 faces on photos dated earlier; by 7 faces it would be about 1960"
+        "born 1992; 2 faces in photos dated earlier; 7 faces suggest about 1960"
     )
     assert age(library).born == 1992
     assert say(library, day=date(1990, 6, 2)).did.startswith(
@@ -122,7 +122,7 @@ def test_of_two_who_are_merged_the_birth_of_the_one_who_is_kept_stays(library: L
     say(library, "Anna", year=1962)
     say(library, "Ben", year=1985)
     summary = merge(library, "Ben", into="Anna")
-    assert summary.did == "7 faces merged; born 1962 is kept, said was also: Ben 1985"
+    assert summary.did == "7 faces merged; birth 1962 kept, discarded: Ben 1985"
     assert age(library).said == "1962"
     undo(library)
     assert (age(library).said, age(library, "Ben").said) == ("1962", "1985")

@@ -261,7 +261,7 @@ def test_of_two_who_take_the_latest_step_back_at_once_one_is_told(library: Libra
     call(library, "anna-0-0", "Anna")
     naming.rename(library.database, "Anna", "Änne", by=BY)
     (refused,) = at_once(library, undo, undo)
-    assert "taken back already" in refused
+    assert "already undone" in refused
     assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
 
 

@@ -286,7 +286,7 @@ def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, wa
     assert faces_by_person(library) == before
     assert (summary.proof.is_clean, summary.proof.vectors_left, summary.proof.names_left) == (True, 0, [])
     assert rows(library, WAYS[way].query) == list(WAYS[way].kept)
-    with pytest.raises(WrongUsage, match="Nobody is called"):
+    with pytest.raises(WrongUsage, match="Person not found"):
         person(library.database, NAME, faces=0)
     # The others can be changed, and that taken back.
     naming.rename(library.database, "Ben", "Benno", by=BY)
@@ -398,7 +398,7 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
     log = {step.id: step for step in history.log(library.database)}
     assert not any("nne" in step.what for step in log.values())
     for number in about:
-        with pytest.raises(WrongUsage, match="about somebody who was forgotten, and what it would"):
+        with pytest.raises(WrongUsage, match="about a person who was erased, and the data it would"):
             undo(library, number)
     assert undo(library).what == ben[max(ben)]
     assert "Ben" in faces_by_person(library)
@@ -663,7 +663,7 @@ def test_a_full_disk_leaves_the_rest_to_the_same_command_or_to_check(
         assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
     assert rows(library, "SELECT pg_relation_filenode('face_embeddings')") != file
     assert check(library, fix=False).problems == []
-    with pytest.raises(WrongUsage, match="Nobody is called"):
+    with pytest.raises(WrongUsage, match="Person not found"):
         forgotten(library)
 
 

@@ -311,7 +311,7 @@ def test_faces_that_found_no_place_make_it_due(library: Library, monkeypatch: py
     by_hierarchy(library)
     add_person(library, "emil", 3, spread=0.5)
     by_hierarchy(library)
-    assert staleness(library).reasons == ["3 of 3 added faces found no place"]
+    assert staleness(library).reasons == ["3 of 3 added faces could not be placed"]
 
 
 def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(library: Library) -> None:

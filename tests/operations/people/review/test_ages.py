@@ -82,7 +82,7 @@ def test_yes_keeps_the_face_and_it_is_not_asked_about_again(library: Library) ->
 def test_several_are_asked_about_together_and_one_of_them_may_be_right(library: Library) -> None:
     wrong, right = make_a_child(library, 6), make_a_child(library, 7)
     (question,) = questions(library)
-    assert question.text == "Are these 2 faces really Anna? Their guessed ages do not fit."
+    assert question.text == "Are these 2 faces really Anna? Their estimated ages do not fit."
     (number,) = [item.number for item in question.items if item.faces == [right]]
     answer(library.database, question.id, "no", by=BY, but=[number])
     assert (who_is(library, "anna-0-6"), who_is(library, "anna-0-7")) == ("", who_is(library, "anna-0-0"))

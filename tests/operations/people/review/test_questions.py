@@ -195,7 +195,7 @@ def person_of_two(library: Library) -> str:
 def test_a_person_who_may_be_two_is_split_by_yes_and_never_asked_about_again(library: Library) -> None:
     anna = person_of_two(library)
     question = one(library, "split")
-    assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be somebody else."
+    assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be another person."
     step = say(library, question, "no")
     group(library)
     assert ask(library, "split") == []

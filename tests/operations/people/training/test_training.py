@@ -200,7 +200,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
     reported = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
     assert reported.status == 0, reported.err
-    assert reported.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
+    assert reported.out.startswith("Trained on 112 of 160 faces of 20 people; held out 16 faces and 4 people.\n")
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
     assert "whitening-1 is in use from now on" in reported.out
@@ -218,7 +218,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     listed = json.loads(run("train", "--list", "--json", env=variables).out)["heads"]
     assert [head["name"] for head in listed if head["active"]] == ["triplet-1"]
     wrong = run("train", "--activate", "triplet-9", env=variables)
-    assert (wrong.status, "`facesets train --list` shows which there are" in wrong.err) == (2, True)
+    assert (wrong.status, "To list heads, run `facesets train --list`" in wrong.err) == (2, True)
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 
