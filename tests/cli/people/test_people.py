@@ -84,7 +84,7 @@ def test_a_first_evening_with_people(
     drawn = facesets("people", "show", "Anna", "--sheet", sheet)
     assert f"Contact sheet: {sheet}" in drawn.out
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    assert "5 of 5 faces are empty: their photos cannot be read. Check that the drive is mounted." in drawn.err
+    assert "5 of 5 faces are empty: their photos cannot be read. Check that the drive" in drawn.err
 
 
 def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
@@ -154,10 +154,13 @@ def test_exemplars_are_listed_fixed_and_dropped(
     assert dropped not in [line["face"] for line in found["prototypes"]]
     say("undo")
     assert [line.split() for line in say("prototypes", "Anna").splitlines()[1:]] == listed
-    assert "Recomputed 8 reference embeddings of 2 people; those of 1 person changed." in say("centroids")
+    made = say("centroids")
+    assert "Recomputed 8 reference embeddings of 2 people; those of 1 person changed." in made
     assert [line.split()[4] for line in say("list").splitlines()[1:]] == ["4", "4"]
     of_ben = face_of(library, "ben-0-0")
-    assert "does not belong to Anna" in facesets("people", "prototypes", "Anna", "--pin", of_ben, status=2).err
+    assert (
+        "does not belong to Anna" in facesets("people", "prototypes", "Anna", "--pin", of_ben, status=2).err
+    )
 
 
 def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Call, say: Say) -> None:
@@ -166,8 +169,7 @@ def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Ca
     assert json.loads(facesets("assign", "--dry-run", "--json").out)["assigned"] == 3
     done = facesets("assign").out
     assert (
-        "4 unassigned faces: 3 assigned to 1 person, 0 for review, 1 without a match among 2 people."
-        in done
+        "4 unassigned faces: 3 assigned to 1 person, 0 for review, 1 without a match among 2 people." in done
     )
     assert "with `facesets people undo`" in done
     assert "3 faces assigned" in say("log")

@@ -542,7 +542,7 @@ def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Libr
     photo = shown(library, photos / "a.jpg", "Änne Zwölfender", "Ben", beside=RATED)
     export(library)
     done = forget(library.database, "Änne Zwölfender", work=Work(by=BY))
-    assert any("1 XMP sidecar names the person. To remove the name, run `export-xmp`" in each for each in done.out_of_reach)
+    assert any("1 XMP sidecar names the person; `export-xmp` removes" in each for each in done.out_of_reach)
     assert done.proof.is_clean
     assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
     done_again = export(library)

@@ -200,7 +200,8 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
     reported = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
     assert reported.status == 0, reported.err
-    assert reported.out.startswith("Trained on 112 of 160 faces of 20 people; held out 16 faces and 4 people.\n")
+    trained = "Trained on 112 of 160 faces of 20 people; held out 16 faces and 4 people.\n"
+    assert reported.out.startswith(trained)
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
     assert "whitening-1 is in use from now on" in reported.out

@@ -1,4 +1,4 @@
-"""`assign`: faces without a person go to the known people whom they are like."""
+"""`assign`: match unassigned faces to known people."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ _MANY_PAIRS = 200_000_000
 def assign(
     library: Library, options: AssignOptions, *, work: Work, found_since: datetime | None = None
 ) -> Result:
-    """Give faces without a person to the people whom they are like, as one step.
+    """Match unassigned faces to known people, as one change.
 
     What humans said is obeyed. Faces that are not similar enough, or similar to several people, are kept with
     whom they may be.
@@ -104,7 +104,7 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
 def compare_with_people(
     library: Library, options: AssignOptions, some: Some, work: Work, run_id: int
 ) -> tuple[Result, Assignment | None]:
-    """Compare faces without a person with everybody; whom a reset removed is brought back first.
+    """Compare unassigned faces with all people, after restoring people that a reset removed.
 
     Returns the result of `assign` so far, and what is left to do; None where it was stopped.
     Raises `WrongUsage` where nothing was indexed yet.

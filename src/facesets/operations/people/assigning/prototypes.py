@@ -1,4 +1,4 @@
-"""`people prototypes | centroids`: what stands for people where faces are compared with them."""
+"""`people prototypes | centroids`: the reference faces that unassigned faces are compared with."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -44,7 +44,7 @@ def prototypes(
     drop: Sequence[int] = (),
     by: str = "",
 ) -> Result:
-    """The prototypes of everybody or of one, after faces were fixed as exemplars or dropped from them.
+    """Return the prototypes of one person or all, after pinning and dropping reference faces.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
 
 
 def centroids(database: Database) -> Result:
-    """Make everybody's prototypes exactly, and tell how far those that were kept had drifted.
+    """Recompute all prototypes exactly, and return how far the stored ones had drifted.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _drift(before: _Own | None, after: _Own | None) -> float | None:
 
 
 def warm_prototypes(database: Database) -> None:
-    """Make what the first who asks would wait for, only if few are stale: steps wait for them."""
+    """Recompute stale prototypes in advance, if there are few, because changes wait for them."""
     every = {each.model_id: each for each in database.run(detectors)}.values()
     if sum(database.run(stale_faces, detector) for detector in every) <= _WARMED:
         for detector in every:

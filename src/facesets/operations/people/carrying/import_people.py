@@ -1,4 +1,4 @@
-"""`people import`: what humans said elsewhere comes into the library, as one step."""
+"""`people import`: names and corrections from elsewhere, imported as one change."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ def import_people(
     members: Mapping[int, Sequence[int]] | None = None,
     dry_run: bool = False,
 ) -> Result:
-    """Bring names and statements into the library. What contradicts what was said here is left out.
+    """Import names and corrections; skip those that contradict corrections in this library.
 
     A person of the file is the one here of the same number, else of the same name, else, where most of their
     faces are somebody's who has no name, that one, else somebody new.

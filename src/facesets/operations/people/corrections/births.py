@@ -1,4 +1,4 @@
-"""`people set`: when somebody was born, as a human says it."""
+"""`people set`: a person's date or year of birth, as set by the user."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +21,7 @@ _EARLIEST = 1800
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What is to be said: a year, a day, or, of neither, that nothing is said any more."""
+    """A birth to set: a year, a day, or neither to remove it."""
 
     year: int | None = None
     day: date | None = None
@@ -29,7 +29,7 @@ class Birth:
 
 
 def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> Result:
-    """Say when somebody was born, in place of what was said before.
+    """Set when a person was born, replacing an earlier value.
 
     What does not go with it is reported, and kept all the same: photos may have wrong dates.
 

@@ -1,4 +1,4 @@
-"""Clusters named, hidden, merged and kept apart by their ids, as people are."""
+"""Clusters named, hidden, merged and kept apart by their ids, like people."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -42,7 +42,7 @@ from facesets.store.postgres.people.steps import changing, making_step
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
-    """Make several people, or clusters that are none yet, one person; errors as `correcting.merge`.
+    """Merge people and clusters into one person; errors as `correcting.merge`.
 
     Clusters come first, in a step of their own.
     """
@@ -60,7 +60,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
-    """Say that two faces, two people, or a cluster and a person are not one; errors as there."""
+    """Confirm that two faces, two people, or a cluster and a person are different; errors as there."""
     said = None if faces else changing(database, _cluster_is_not, first, second, by)
     return said or correcting.different(database, first, second, faces=faces, by=by)
 
@@ -121,7 +121,7 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
 
 
 def version_of(connection: Connection, cluster: str) -> int:
-    """How a cluster stands: the version of the person that it is, else of its faces of nobody."""
+    """Return the version of a cluster: that of its person, else of its unassigned faces."""
     state = cluster_as_person(connection, cluster)
     return (
         version_of_cluster(connection, cluster) if state is None else version_of_person(connection, state.id)
@@ -129,7 +129,7 @@ def version_of(connection: Connection, cluster: str) -> int:
 
 
 def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by: str) -> Result:
-    """Say who a cluster is; returns whose its faces are now, and how many prototypes they have.
+    """Name a cluster; return its person, and the number of prototypes.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def _prototypes(connection: Connection, person: UUID) -> int:
 
 
 def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
-    """Say that it does not matter who a cluster is; returns the step, None where nothing changed.
+    """Hide a cluster; return the change, or None if nothing changed.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
 
 
 def clusters_of_parts(database: Database, split: Result) -> list[str]:
-    """The new clusters that one fell into, by their ids."""
+    """Return the ids of the new clusters that a split made."""
     new = [part for part in split.parts if not part.stays] if split.step is not None else []
 
     def work(connection: Connection) -> list[str]:

@@ -1,4 +1,4 @@
-"""Some of a person's faces given to somebody else: each a single step, for whoever sees and picks them.
+"""Some faces of a person moved elsewhere, one change each, as selected on a page.
 
 Each returns whose the faces are now (None: nobody's), what was done in words, and the step.
 """
@@ -34,7 +34,7 @@ from facesets.store.postgres.people.steps import changing, making_step
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Faces, and whose they are taken for.
+    """Selected faces, and the person they are expected to have.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Picked:
 
 
 def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Result:
-    """Say that faces are a person, and give them to them. Raises `WrongUsage` as `correcting.move`."""
+    """Confirm that faces show a person, and move them there. Raises `WrongUsage` as `correcting.move`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
@@ -61,7 +61,7 @@ def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Res
 
 
 def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, by: str) -> Result:
-    """Give faces to a person of a name, who is made if nobody has it.
+    """Move faces to the person of a name, who is created if the name is new.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
 
 
 def split_off(database: Database, picked: Picked, *, by: str) -> Result:
-    """Make somebody new of some of a person's faces, who is said to be another. Raises `WrongUsage`."""
+    """Make a new person of some faces, confirmed as different from the old one. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
@@ -108,7 +108,7 @@ def split_off(database: Database, picked: Picked, *, by: str) -> Result:
 
 
 def take_away(database: Database, picked: Picked, *, by: str) -> Result:
-    """Say that faces are not whose they are, who loses them. Raises `WrongUsage` as `correcting.move`."""
+    """Deny that faces show their person, and unassign them. Raises `WrongUsage` as `correcting.move`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
@@ -122,7 +122,7 @@ def take_away(database: Database, picked: Picked, *, by: str) -> Result:
 
 
 def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Result:
-    """Let a face be the one that shows a person, and an exemplar of them. Raises `WrongUsage`."""
+    """Make a face the portrait and a reference face of a person. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> Result:
         _require_owned(connection, Picked([face], person))

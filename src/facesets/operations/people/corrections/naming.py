@@ -1,4 +1,4 @@
-"""`people name | rename | hide | unhide`: what people are called."""
+"""`people name | rename | hide | unhide`: names of people."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -44,7 +44,7 @@ _SHOWN = 6
 
 
 class NameTaken(WrongUsage):
-    """Somebody else has that name, and it was not said that they are one.
+    """Another person has that name, and the user did not confirm that they are the same person.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ def name_taken(
     merge: Command | None = None,
     another: Command | None = None,
 ) -> NameTaken:
-    """That somebody has a name, with faces of both."""
+    """Return the error that a name is taken, with faces of both people."""
     theirs = exemplars(connection, other.id, _SHOWN)
     return NameTaken(name, other, list(faces[:_SHOWN]), theirs, merge, another)
 
@@ -96,7 +96,7 @@ def _taken(
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> Result:
-    """Give a person or a cluster a name; or a single face, which becomes somebody of its own.
+    """Name a person or a cluster; or a single face, which becomes a person.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def name_now(
     by: str,
     finder: Finder = find,
 ) -> Result:
-    """Do as `name` in a transaction in which nobody else makes a step."""
+    """Do as `name`, in a transaction without other changes."""
     text = chosen_name(new_name)
     taken = has_name(connection, text)
     if face:
@@ -224,12 +224,12 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
 
 
 def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> Result:
-    """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
+    """Hide a person, or show them again. Raises `WrongUsage`."""
     return changing(database, set_hidden_now, who, hidden=hidden, by=by)
 
 
 def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> Result:
-    """Do as `set_hidden` in a transaction in which nobody else makes a step."""
+    """Do as `set_hidden`, in a transaction without other changes."""
     state = find_person(connection, who)
     did = "hidden" if hidden else "shown again"
     wanted = "hidden" if hidden else "active"

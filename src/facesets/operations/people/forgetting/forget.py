@@ -61,7 +61,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to forget, and all by which they can be found.
+    """The person to erase, and everything that identifies them.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Person:
 
 
 def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> Result:
-    """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant.
+    """Return what erasing a person would remove. Raises `WrongUsage` if there is no such person.
 
     Somebody whose erasing was cut off is erased already: there is nothing to be asked about.
     """
@@ -117,7 +117,7 @@ def forget(
     exactly: bool = False,
     work: Work,
 ) -> Result:
-    """Erase a person from the library, and from caches and results; it cannot be undone.
+    """Erase a person from the library, caches and results; it cannot be undone.
 
     Files are first: where one of them cannot be written nothing is lost, and the same can be done again; as
     it can when it is cut off later.

@@ -1,4 +1,4 @@
-"""Where somebody who was erased may still be found."""
+"""Where an erased person may still be found."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from facesets.results.forgetting import ResultForgotten
 def out_of_reach(
     scrubbed: Scrubbed, results: Sequence[ResultForgotten], *, exports: bool, sidecars: int = 0
 ) -> list[str]:
-    """What may still hold a person who was erased, in words.
+    """Return what may still hold an erased person, in words.
 
     Parameters
     ----------
@@ -34,5 +34,5 @@ def out_of_reach(
     ]
     if sidecars:
         name = counted(sidecars, "XMP sidecar names the person", "XMP sidecars name the person")
-        reported.append(Sentence(f"{name}. To remove the name, run {Command('export-xmp')}"))
+        reported.append(Sentence(f"{name}; {Command('export-xmp')} removes the name"))
     return reported

@@ -1,4 +1,4 @@
-"""Whether the kept hierarchy is due to be made again."""
+"""Whether the saved hierarchy is out of date."""
 
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +27,7 @@ MOST_DRIFT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """How old the kept hierarchy is by what happened since.
+    """How much has changed since the saved hierarchy was made.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Staleness:
 
 
 def staleness(library: Library) -> Staleness:
-    """Compare the kept hierarchy with the library as it is.
+    """Compare the saved hierarchy with the library as it is.
 
     Raises
     ------

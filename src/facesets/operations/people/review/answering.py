@@ -1,4 +1,4 @@
-"""Answers to questions: each is what a human says about who is who, kept at once as one step."""
+"""Answers to suggestions: each is a correction, saved at once as one change."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -58,7 +58,7 @@ def answer(
     name: str = "",
     into: bool = False,
 ) -> Result:
-    """Answer an open question; returns its id, what was said in words, and the step.
+    """Answer an open suggestion; return its id, the answer in words, and the change.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def answer(
 
 
 def skip(database: Database, question: str) -> None:
-    """Put a question off until its evidence is another, or somebody asks for it. Raises `NotFound`."""
+    """Skip a suggestion until its evidence changes or the user asks for it. Raises `NotFound`."""
 
     def work(connection: Connection) -> None:
         faces, ids, persons = _rows_of(connection, question)
@@ -112,7 +112,7 @@ def skip(database: Database, question: str) -> None:
 
 
 def ask_again(database: Database, question: str = "") -> None:
-    """Let a question count as not skipped, by default every one. Raises `NotFound`."""
+    """Mark a suggestion, by default all, as not skipped. Raises `NotFound`."""
 
     def work(connection: Connection) -> None:
         if question:

@@ -1,4 +1,4 @@
-"""`explain`: why a face is whose it is, and what would have changed that."""
+"""`explain`: why a face was matched to a person, and what would have changed that."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -45,7 +45,7 @@ _RIVALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a face is whose it is.
+    """Why a face was matched to a person.
 
     Attributes
     ----------
@@ -90,11 +90,11 @@ class Explanation:
 
 
 class NoSuchFace(NotFound):
-    """No face has that number."""
+    """There is no face with that number."""
 
 
 def explain(database: Database, face: int, who: str | None = None) -> Explanation:
-    """Explain one face, by default about whose it is, else about whom it is most similar to.
+    """Explain one face, by default for its person, else for the most similar one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What `people review` asks: the open questions, those first whose answers settle most.
+"""The suggestions of `people review`, worded, the most useful first.
 
 What was found undecided is kept a pair at a time; what goes with one person is asked together. A person
 without a name is a question too, which is not kept: it follows.
@@ -41,7 +41,7 @@ _LOOKED_AT = 300
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One of those that are asked about together.
+    """One item of a suggestion.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that yes or no answers, for all items alike or for each; or, of kind `name`, a name.
+    """A suggestion, answered by yes or no for all items or each; of kind `name`, by a name.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Question:
 
 
 def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
-    """Look for questions as far as that is due: all of them in a library where nobody ever did.
+    """Search for suggestions as far as needed: for all if the library was never searched.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
 
 
 def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] = ()) -> list[Question]:
-    """The open questions, those first whose answers settle most.
+    """Return the open suggestions, the most useful first.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
 
 
 def in_words(connection: Connection, asked: Sequence[UnwordedQuestion]) -> list[Question]:
-    """Questions as they are shown."""
+    """Return suggestions as they are shown."""
     persons = list({person for each in asked for person in _people(each)})
     known = _Known(
         person_states(connection, persons),
@@ -206,7 +206,7 @@ def _in_words(connection: Connection, asked: UnwordedQuestion, known: _Known) ->
 
 
 def require_unchanged(connection: Connection, question: str, version: int | None) -> None:
-    """Make sure that nobody in an open question changed since it was seen.
+    """Make sure that no person in an open suggestion changed since it was seen.
 
     Raises
     ------

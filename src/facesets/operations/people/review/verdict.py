@@ -1,4 +1,4 @@
-"""What `explain` concludes about a face, in a sentence: what decided, and what would change the answer."""
+"""The conclusion of `explain`: what decided about a face, and what would change it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from facesets.store.postgres.people.face_details import FaceRow, how_much_they_s
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How like somebody a face is.
+    """How similar a face is to a person.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Likeness:
 def turning_point(
     about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
 ) -> float | None:
-    """The least similarity with the person at which `assign` gives the face to them."""
+    """Return the minimum similarity at which `assign` gives the face to the person."""
     if about is None:
         return None
     least = thresholds["assign"]
@@ -51,7 +51,7 @@ def verdict_of(
     *,
     bound: bool,
 ) -> str:
-    """What would have changed the answer, in a sentence."""
+    """Return what would change the match, in a sentence."""
     if about is None or turning is None:
         return "It cannot be compared: it has no embedding, or there are no people to compare it with."
     if bound and face.assigned_by in {"manual", "constrained"}:
@@ -69,7 +69,7 @@ def verdict_of(
 
 
 def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
-    """The verdict about an unassigned face, with what it shows of who it is where that is too little."""
+    """Return the verdict about an unassigned face, with its quality if that is too low."""
     limits = library_norm_limits(connection, detector)
     shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
     measured = limits is not None and np.isfinite(face.norm)

@@ -1,4 +1,4 @@
-"""`train`: learn a projection from named people, and use it where it helps with people it has not seen."""
+"""`train`: learn a projection from named people, and use it if it helps with unseen people."""
 
 import time
 from dataclasses import asdict
@@ -49,7 +49,7 @@ def train_heads(
     work: Work,
     on_epoch: "Callable[[Epoch], None]",
 ) -> Result:
-    """Train a head on named people, compare it, and let it be used if it helps with people unseen.
+    """Train a head on named people, compare it, and use it if it helps with unseen people.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`maintain`: the tasks of upkeep, one step each, or as `daily` and `weekly`; how clustering stands."""
+"""`maintain`: the maintenance tasks, one change each, or as `daily` and `weekly`; cluster health."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -70,7 +70,7 @@ _Look = Callable[[_Around], _Came]
 
 
 def named_in(tasks: Sequence[Task]) -> list[Task]:
-    """Each task that is to be done, once and in order: `daily` and `weekly` stand for several."""
+    """Return each requested task once and in order; `daily` and `weekly` stand for several."""
     every = [each for task in tasks for each in {"daily": DAILY, "weekly": WEEKLY}.get(task, (task,))]
     return list(dict.fromkeys(every))
 
@@ -78,7 +78,7 @@ def named_in(tasks: Sequence[Task]) -> list[Task]:
 def maintain(
     library: Library, tasks: Sequence[Task], options: MaintainOptions, *, work: Work
 ) -> list[Result]:
-    """Do tasks of upkeep in their order; each that changes something is one step. Returns what each did.
+    """Run maintenance tasks in order, each as one change; return what each did.
 
     A stop is heeded between two tasks.
 
@@ -277,7 +277,7 @@ _MANY_UNASSIGNED = 0.5
 
 
 def judged(health: ClusterHealth) -> tuple[str, list[str]]:
-    """A verdict on these counts, and a sentence for everything that can be done."""
+    """Return a verdict on these counts, and a sentence for each recommended action."""
     if not health.total_faces:
         return "The library has no faces.", []
     advice: list[str] = []

@@ -1,4 +1,4 @@
-"""Steps as they are listed, and taken back: rows and faces get what they had, if nothing builds on it."""
+"""The list of changes, and undo: rows and faces return to the earlier state if nothing builds on it."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -14,7 +14,7 @@ from facesets.store.postgres.people.steps import TABLES, Step, making_step, one_
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step as `people log` shows it."""
+    """A change as `people log` shows it."""
 
     id: int
     made_at: str
@@ -34,7 +34,7 @@ _STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'),
 
 
 def list_steps(connection: Connection, *, person: UUID | None = None, limit: int = 20) -> list[StepRow]:
-    """The latest steps, or those about a person, the latest first."""
+    """Return the latest changes, or those about a person, newest first."""
     rows = connection.execute(
         _STEP
         + """WHERE %(person)s::uuid IS NULL OR EXISTS (
@@ -46,13 +46,13 @@ def list_steps(connection: Connection, *, person: UUID | None = None, limit: int
 
 
 def find_step(connection: Connection, number: int) -> StepRow | None:
-    """The step of a number."""
+    """Return the change with a number."""
     row = connection.execute(_STEP + "WHERE s.id = %s", (number,)).fetchone()
     return None if row is None else StepRow(*row)
 
 
 def latest_step(connection: Connection, *, undo: bool) -> int | None:
-    """The latest step that stands: of those that took one back, or of all that did not."""
+    """Return the latest change in effect: of undos, or of all others."""
     latest: int | None = connection.scalar(
         """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
             AND kind <> 'redo' AND (kind = 'undo') = %s""",
@@ -62,7 +62,7 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
 
 
 def faces_moved(connection: Connection, number: int | None) -> int:
-    """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
+    """Return how many faces a change moved or unassigned; 0 for no change."""
     found: int = connection.scalar(
         """SELECT count(*) FROM step_faces
             WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
@@ -72,7 +72,7 @@ def faces_moved(connection: Connection, number: int | None) -> int:
 
 
 def take_back(connection: Connection, number: int, who: str) -> StepRow:
-    """Take one step back, as a step of its own; returns what was taken back.
+    """Undo one change, as a change of its own; return the one that was undone.
 
     Taking back a step that took back another one does that again.
 
