@@ -140,7 +140,7 @@ def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Webs
     (question,) = questions(website, "import")
     assert (question["personName"], question["text"]) == (
         "Berta",
-        f"Is face {face} Berta? Apple Photos says so, Anna here.",
+        f"Is face {face} Berta? Apple Photos has this name; here it is Anna.",
     )
     answered = website.post(f"/candidates/{question['id']}/accept", {"version": question["version"]})
     assert answered["step"] is not None

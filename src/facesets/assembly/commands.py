@@ -248,7 +248,7 @@ VERBS: Mapping[str, Verb] = {
     "cluster --dual": Verb(
         _cluster_dual, words.cluster_dual, changes_people=True, details=words.dual_details
     ),
-    "assign": Verb(_assign, words.assign, changes_people=True, details=words.assign_details),
+    "assign": Verb(_assign, words.assign, changes_people=True),
     "people centroids": Verb(
         _centroids,
         words.centroids,

@@ -20,12 +20,9 @@ def assign(done: Result) -> list[str]:
         + (" Nothing was stored." if done.dry_run or done.stopped else "")
     )
     by_head = [f"Compared with the head {done.head} (`facesets train --list`)."] if done.head else []
-    return [line + how_to_undo(done.step), *by_head]
-
-
-def assign_details(done: Result) -> list[str]:
-    """Return what -v adds to the summary of `assign`."""
-    return [f"Threshold {done.threshold:.2f}: {done.reason}."] if done.reason else []
+    # Only a threshold that the user asked to be measured has a reason.
+    measured = [f"Threshold {done.threshold:.2f}: {done.reason}."] if done.reason else []
+    return [line + how_to_undo(done.step), *by_head, *measured]
 
 
 def cluster(done: Result) -> list[str]:
@@ -83,7 +80,7 @@ def cluster_dual(done: Result) -> list[str]:
             show = f"`facesets people show {unknown.largest} --sheet cluster.png`"
             lines.append(f"Largest cluster: {unknown.largest}. To see it, run {show}.")
     if done.step is not None:
-        lines.append(f"Undo change {done.step}, which is both, with `facesets people undo`.")
+        lines.append(f"Undo both with `facesets people undo` (change {done.step}).")
     if done.dry_run or done.stopped:
         lines.append("Nothing was stored.")
     return lines

@@ -62,17 +62,17 @@ def test_a_first_evening_with_people(
     # What names a person is an id; numbers in tables are counts.
     assert say("list").split()[0] == say("show", anna).split()[0] == "id"
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
-    assert f"Anna ({anna}): named; 4 faces in all. Step" in say("name", anna, "Anna")
+    assert f"Anna ({anna}): named; 4 faces in total. Undo change" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
     assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
     assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
-    assert "Taken back: step" in say("undo")
-    assert "Done again: step" in say("redo")
-    assert "Taken back: step" in say("undo")
+    assert "Undid change" in say("undo")
+    assert "Redid change" in say("redo")
+    assert "Undid change" in say("undo")
     face = face_of(library, "ben-0-0")
     assert "1 face moved to Anna" in say("move", face, "--to", "Anna")
-    assert "Kept: Anna and" in say("different", "Anna", ben)
+    assert "Saved: Anna and" in say("different", "Anna", ben)
     assert "Anna and" in say("undo")
     different = say("different", "Anna", ben)
     assert re.search(r"two people\. Undo change \d+ with `facesets people undo`", different)

@@ -60,15 +60,15 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
         sheet = Path(screen.expect(r"/\S+question\.png"))
         assert sheet.read_bytes().startswith(_PNG)
         answer(screen, "Anna\n")
-        screen.expect("kept: Anna: named")
+        screen.expect("saved: Anna: named")
         screen.expect(r"Are \w+ and Anna one person\?")
         answer(screen, "n")
-        screen.expect("kept: .* no")
+        screen.expect("saved: .* no")
         answer(screen, "u")
         screen.expect("undid: ")
         screen.expect("one person")
         answer(screen, "y")
-        screen.expect("kept: .* yes")
+        screen.expect("saved: .* yes")
         screen.expect("Who is ")
         answer(screen, "\n")
         answer(screen, "s")
@@ -97,10 +97,10 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     asked = questions()
     assert [each["kind"] for each in asked] == ["name", "same", "name"]
     assert len(questions("--limit", 1)) == 1
-    assert "Kept: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
+    assert "Saved: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
     same = questions()[0]["id"]
     kept = facesets("people", "answer", same, "yes").out
-    assert re.search(r"Kept: Are .* yes\. Step \d+: `facesets people undo`", kept)
+    assert re.search(r"Saved: Are .* yes\. Undo change \d+ with `facesets people undo`", kept)
     assert who_is(library, "annie-0-0") == anna
     assert "is open" in facesets("people", "answer", same, "no", status=2).err
     for words in ((same,), (same, "yes", "--name", "Anna")):
@@ -112,7 +112,7 @@ def test_a_name_that_begins_like_a_key_is_a_name(review: Review) -> None:
     with review() as screen:
         for name in ("hugo", "Susi", "qi", "明"):
             answer(screen, f"{name}\n")
-            screen.expect(f"kept: {name}: named")
+            screen.expect(f"saved: {name}: named")
             answer(screen, "u")
             screen.expect("undid: ")
         answer(screen, "q")
@@ -208,7 +208,7 @@ def test_a_name_that_is_taken_asks_with_the_faces_of_both(
         screen.press("\n")
         screen.expect("name: Anna")
         screen.press(" Berg\n")
-        screen.expect("kept: Anna Berg: named")
+        screen.expect("saved: Anna Berg: named")
         answer(screen, "q")
         assert screen.end() == 0
 

@@ -44,7 +44,7 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
         "Unknown: 8 faces left, 1 cluster (1 new), 3 in none (37.5%); 1 question to review; "
     )
     assert "To see it, run `facesets people show unknown_cluster_1 --sheet cluster.png`" in largest
-    assert re.fullmatch(r"Step \d+: `facesets people undo` takes both back\.", step)
+    assert re.fullmatch(r"Undo both with `facesets people undo` \(change \d+\)\.", step)
     assert "unknown_cluster_1" in facesets("people", "show", "unknown_cluster_1").out
     facesets("people", "name", "unknown_cluster_1", "Ben")
     assert who_is(library, "ben-1-0") == who_is(library, "ben-1-4") != ""
@@ -132,10 +132,10 @@ def test_settings_are_for_several_ways_and_pass(facesets: Call) -> None:
 @pytest.mark.usefixtures("library")
 def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(facesets: Call) -> None:
     dry = facesets("cluster", "--dry-run").out
-    assert ("Step" in dry, "Nothing was stored." in dry) == (False, True)
+    assert ("Undo" in dry, "Nothing was stored." in dry) == (False, True)
     line = facesets("cluster").out.splitlines()[0]
     reported = re.search(
         r"8 in 2 new people, 0 unassigned\. Undo change (\d+) with `facesets people undo`", line
     )
     assert reported is not None, line
-    assert f"Taken back: step {reported[1]}" in facesets("people", "undo").out
+    assert f"Undid change {reported[1]}" in facesets("people", "undo").out

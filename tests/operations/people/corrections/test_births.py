@@ -88,7 +88,7 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
     summary = say(library, year=1962)
     assert (summary.did, age(library).born) == ("born 1962", 1962)
     assert age(library).birth_year == 1960
-    assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (1962 before)"
+    assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (previously 1962)"
     assert age(library).said == "1963-02-03"
     undo(library)
     assert age(library).said == "1962"
@@ -106,7 +106,7 @@ def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> Non
     )
     assert age(library).born == 1992
     assert say(library, day=date(1990, 6, 2)).did.startswith(
-        "born 1990-06-02 (1992 before); 1 face on photos"
+        "born 1990-06-02 (previously 1992); 1 face in photos"
     )
 
 
@@ -149,7 +149,7 @@ def test_births_are_carried_to_another_library_which_keeps_its_own(
     export_people(library.database, file)
     summary = import_people(other.database, read_people(file), file.name, by=BY)
     assert (age(other).said, age(other, "Ben").said) == ("1962-07-04", "1986")
-    assert "Ben: born 1985, which is 1986 here" in summary.skipped
+    assert "Ben: born 1985, but 1986 here" in summary.skipped
     again = import_people(other.database, read_people(file), file.name, by=BY)
     assert (again.statements, again.step) == (0, None)
     undo(other)

@@ -36,7 +36,9 @@ def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Libr
     call(library, "anna-0-0", "Anna Bo")
     call(library, "ben-0-0", "Anna Cy")
     before = state(library)
-    with pytest.raises(WrongUsage, match=r"may be .*Anna Bo .*Anna Cy|may be .*Anna Cy .*Anna Bo"):
+    with pytest.raises(
+        WrongUsage, match=r"several people: .*Anna Bo .*Anna Cy|several people: .*Anna Cy .*Anna Bo"
+    ):
         naming.rename(library.database, "anna", "Zoe", by=BY)
     for nobody in ("Zoe", "\udcff"):
         with pytest.raises(WrongUsage, match="Person not found"):
@@ -88,7 +90,7 @@ PERSIAN = "\u0632\u0648\u200c\u06cc\u0627"
 )
 def test_a_name_that_exists_joins_people_only_when_told_so(library: Library, name: str, same: str) -> None:
     assert call(library, "anna-0-0", name).name == name
-    with pytest.raises(NameTaken, match=r"say so: `people name .* into`") as refused:
+    with pytest.raises(NameTaken, match=r"same person, use `people name .* into`") as refused:
         call(library, "ben-0-0", same)
     assert not same.isascii() or f" {same} into`" in str(refused.value)
     with pytest.raises(NameTaken, match="is already taken"):
@@ -101,7 +103,7 @@ def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(lib
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     call(library, anna, "Anna")
     call(library, ben, "Ben")
-    with pytest.raises(WrongUsage, match="Both have a name"):
+    with pytest.raises(WrongUsage, match="Both people have a name"):
         correcting.same(library.database, "Anna", "Ben", faces=False, by=BY)
     # Who all are may be among those who are merged.
     merged = merge(library, "Ben", "Anna", into="Anna")
@@ -119,7 +121,7 @@ def test_what_contradicts_an_earlier_statement_is_refused_and_names_it(library: 
     apart(library, "Anna", "Ben")
     pair(library, "anna-0-0", "cleo-0-0", same=False)
     before = state(library)
-    with pytest.raises(WrongUsage, match=r"before: (Anna and Ben|Ben and Anna) are two people"):
+    with pytest.raises(WrongUsage, match=r"correction: (Anna and Ben|Ben and Anna) are two people"):
         merge(library, "Ben", into="Anna")
     first, second = face_of(library, "anna-0-0"), face_of(library, "cleo-0-0")
     with pytest.raises(WrongUsage, match=f"faces {first} and {second} show two people"):

@@ -359,7 +359,7 @@ def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(
     summary = forgotten(library)
     assert (summary.faces, summary.loose_faces) == (7, 2)
     assert face_of(library, "anne-0-1") == face
-    assert summary.proof.of_others == {"faces that were said to be another": 1}
+    assert summary.proof.of_others == {"faces confirmed as another person": 1}
     assert summary.proof.is_clean
 
 
@@ -385,7 +385,7 @@ def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Lib
     anne = who_is(library, "anne-0-0")
     merge(library, anne, into="ben-0-0")
     before = faces_by_person(library)
-    with pytest.raises(Changed, match="nobody was erased"):
+    with pytest.raises(Changed, match="Nothing was erased"):
         forget(library.database, anne, exactly=True, work=Work(by=BY))
     assert faces_by_person(library) == before
 

@@ -59,9 +59,10 @@ def test_a_face_of_nobody_is_explained_by_whom_it_is_most_like_and_what_it_lacks
     assert found.about
     assert found.about.name == "Anna"
     assert found.about.cosine_similarity == pytest.approx(0.3, abs=0.01)
-    assert found.verdict == "`assign` gives it to Anna from 0.37 on; it has 0.30."
+    assert found.verdict == "`assign` does not give it to Anna: similarity 0.30, at least 0.37 needed."
     assign(library, AssignOptions(threshold=0.45), work=Work())
-    assert why(library, "carl-0-0").verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
+    verdict = why(library, "carl-0-0").verdict
+    assert verdict == "`assign` does not give it to Anna: similarity 0.30, at least 0.45 needed."
     assert why(library, "carl-0-0", "Ben").about.name == "Ben"  # type: ignore[union-attr]
     # Were it too small, it would say so.
     by_sql(library, f"UPDATE face_detections SET face_short = 20 WHERE id = {found.face}")

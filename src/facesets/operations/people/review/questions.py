@@ -253,7 +253,7 @@ def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> It
 
 def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
     whose = printable(owner.name) if owner.name else "an unnamed person" if owner.person else "unassigned"
-    return f"named by {PROGRAMS.get(face.program or '', 'another program')}; here {whose}"
+    return f"{PROGRAMS.get(face.program or '', 'Another program')} has this name; here it is {whose}"
 
 
 def _ages(face: FaceCandidate) -> str:
