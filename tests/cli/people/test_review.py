@@ -73,7 +73,7 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
         answer(screen, "\n")
         answer(screen, "s")
         screen.expect(r"No suggestions left to review\. 2 answers saved, 1 skipped\.")
-        screen.expect(r"1 question was skipped: `facesets people review --skipped`")
+        screen.expect(r"To review 1 skipped suggestion, run `facesets people review --skipped`")
         assert screen.end() == 0
     assert not sheet.exists()
     assert who_is(library, "annie-0-0") == anna
@@ -102,7 +102,7 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     kept = facesets("people", "answer", same, "yes").out
     assert re.search(r"Saved: Are .* yes\. Undo change \d+ with `facesets people undo`", kept)
     assert who_is(library, "annie-0-0") == anna
-    assert "is open" in facesets("people", "answer", same, "no", status=2).err
+    assert "Suggestion not open" in facesets("people", "answer", same, "no", status=2).err
     for words in ((same,), (same, "yes", "--name", "Anna")):
         facesets("people", "answer", *words, status=2)
 
@@ -178,10 +178,10 @@ def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: 
             # Who presses Enter as well, as elsewhere, names nobody "s".
             answer(screen, "s" if number else "s\n")
             assert number == 2 or screen.expect("skipped")
-        screen.expect(r"0 answers kept, 3 skipped\. 3 questions were skipped")
+        screen.expect(r"0 answers saved, 3 skipped\. To review 3 skipped suggestions")
         assert screen.end() == 0
     with review() as screen:
-        screen.expect(r"No suggestions left to review\. 0 answers saved\. 3 skipped")
+        screen.expect(r"No suggestions left to review\. 0 answers saved\. To review 3 skipped")
         assert screen.end() == 0
     with review("--skipped") as screen:
         answer(screen, "s")

@@ -95,7 +95,8 @@ def _list(database: "Database", limit: int) -> None:
 
 def _again(skipped: int) -> str:
     """Return how to review skipped suggestions again."""
-    return f" {skipped} skipped; review with `facesets people review --skipped`." if skipped else ""
+    waiting = counted(skipped, "skipped suggestion")
+    return f" To review {waiting}, run `facesets people review --skipped`." if skipped else ""
 
 
 class _Review:

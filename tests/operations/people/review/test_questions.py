@@ -303,10 +303,10 @@ def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
     same, name = one(library, "same"), ask(library, "name")[0]
     for question, verdict, more, sentence in (
         (same.id, "yes", {"but": [2]}, "no number 2"),
-        (name.id, "yes", {}, "answered by a name"),
-        (name.id, "name", {"name": " "}, "Which name"),
-        ("same-1", "yes", {}, "No question same-1 is open"),
-        ("near-" + same.person.replace("-", "") + "-1.2", "yes", {}, "is open"),
+        (name.id, "yes", {}, "needs a name"),
+        (name.id, "name", {"name": " "}, "Missing name"),
+        ("same-1", "yes", {}, "Suggestion not open: same-1"),
+        ("near-" + same.person.replace("-", "") + "-1.2", "yes", {}, "not open"),
     ):
         with pytest.raises(WrongUsage, match=sentence):
             answer(library.database, question, verdict, by=BY, **more)  # type: ignore[arg-type]

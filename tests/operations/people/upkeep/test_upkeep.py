@@ -103,7 +103,7 @@ def test_named_people_are_never_merged_and_what_was_said_keeps_others_apart(libr
         call(library, who, name)
     done = upkeep(library, "associate")
     assert (done.step, done.figures["named_alike"]) == (None, 1)
-    assert "may be one" in done.lines[0]
+    assert "may be the same person" in done.lines[0]
 
 
 def test_people_on_one_photo_are_two_unless_it_is_a_mirror(library: Library) -> None:
