@@ -168,7 +168,7 @@ def test_without_a_terminal_a_line_stands_for_each_of_the_first_questions(facese
     assert head.split() == ["faces", "question", "id"]
     assert lines[0].split() == ["6", "Who", "is", anna[:8], "(6", "faces)?", f"name-{anna.replace('-', '')}"]
     assert len(lines) == 2
-    assert "2 of 3 questions." in listed.err
+    assert "2 of 3 suggestions." in listed.err
     assert "facesets serve --open" in listed.err
 
 
@@ -190,7 +190,7 @@ def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: 
         screen.expect(r"Who is .* \(6 faces\)")
         screen.press("q")
         assert screen.end() == 0
-    assert "3 of 3 questions" in facesets("people", "review").err
+    assert "3 of 3 suggestions" in facesets("people", "review").err
 
 
 def test_a_name_that_is_taken_asks_with_the_faces_of_both(

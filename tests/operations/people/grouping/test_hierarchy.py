@@ -102,7 +102,7 @@ def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left(li
     add_face(library, "odd", heart_of("anna") * 0.4 + stranger)
     summary = by_hierarchy(library)
     assert summary.reasons == [
-        "Kept hierarchy: 2 faces placed in the hierarchy, 0 by the nearest centroid, 2 not placed."
+        "Saved hierarchy: 2 faces placed in the hierarchy, 0 by the nearest centroid, 2 not placed."
     ]
     assert {who_is(library, f"anna-1-{i}") for i in range(2)} == {anna}
     assert {cluster_of(library, f"anna-1-{i}") for i in range(2)} == {of_anna}

@@ -90,7 +90,7 @@ class Placed:
         placed = f"{counted(self.predicted, 'face')} placed in the hierarchy"
         later = f"{placed}, {self.nearest} by the nearest centroid"
         if self.fresh is None:
-            return f"Kept hierarchy: {later}, {len(self.tried)} not placed."
+            return f"Saved hierarchy: {later}, {len(self.tried)} not placed."
         clusters, noise = len(self.fresh.cluster), int((self.fresh.labels < 0).sum())
         of = f"New hierarchy of {counted(len(self.of_run), 'face')}"
         made = f"{of}: {counted(clusters, 'cluster')}, {noise} unclustered."
