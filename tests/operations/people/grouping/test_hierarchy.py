@@ -324,7 +324,7 @@ def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(l
     by_sql(library, "DELETE FROM clusters")
     found = staleness(library)
     assert (found.exists, found.due) == (False, True)
-    assert "gone" in staleness_lines(found)[0]
+    assert "missing" in staleness_lines(found)[0]
 
 
 def test_a_damaged_hierarchy_is_reported_and_full_makes_another(library: Library) -> None:

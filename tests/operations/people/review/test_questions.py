@@ -122,7 +122,7 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
     assert one(library, "same").id == question.id
     redo(library)
     assert "same" not in {each.kind for each in next_questions(library.database)}
-    with pytest.raises(WrongUsage, match=r"No question .* is open"):
+    with pytest.raises(WrongUsage, match=r"Suggestion not open: "):
         say(library, question, "yes")
     # It outlives a reset of all people.
     by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
