@@ -16,16 +16,16 @@ FALSE_ACCEPTS = 1e-3
 _EXEMPLARS = 3
 _CUTS = 400
 _WRONG = 0.0005
-"""Of the faces that are given to somebody, so many may be wrong."""
+"""Maximum share of wrong assignments."""
 
 _LOST = 0.02
-"""Of people's own faces, so many may be below what is asked for out of caution."""
+"""Maximum share of people's own faces that a cautious threshold may lose."""
 
 _DOUBTFUL = 0.02
-"""Of strangers' faces, so many may be asked about."""
+"""Maximum share of strangers' faces that become suggestions."""
 
 _MARGIN_SHARE = 0.1
-"""Of how much more similar one's own person is than the nearest other; 0.05 for ArcFace."""
+"""Margin, as a share of the lead of the own person over the nearest other; 0.05 for ArcFace."""
 
 _STRICT_SHARE = 0.25
 _MOST = 0.99

@@ -13,7 +13,7 @@ from facesets.training.head import Layers
 
 FOLDS = 5
 _LEAST_HELD_OUT = 2
-"""People: with one there is nobody to tell apart."""
+"""Minimum people to hold out; one alone cannot be told apart from others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,10 @@ from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
 _SAMPLE = 16_000
-"""Faces that similarities are measured on."""
+"""Faces to calibrate similarities on."""
 
 _MANY_PAIRS = 200_000_000
-"""Of faces and people; comparing fewer takes no longer than to load what compares whole numbers."""
+"""Pairs of faces and people above which comparing by whole numbers pays off."""
 
 
 def assign(

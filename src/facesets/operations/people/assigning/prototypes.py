@@ -31,9 +31,9 @@ from facesets.store.postgres.people.statements import say_exemplar
 from facesets.store.postgres.people.steps import changing, making_step
 
 _SAME = 1e-5
-"""Cosine distance within which two centroids are the same but for rounding."""
+"""Cosine distance within which two centroids differ by rounding only."""
 _WARMED = 50_000
-"""Faces of those whose prototypes are made again before anybody asks: within a second or two."""
+"""Maximum faces for prototypes that are remade in advance, which takes a second or two."""
 
 
 def prototypes(
@@ -142,7 +142,7 @@ def centroids(database: Database) -> Result:
 
 
 _Own = tuple[tuple[int, ...], Float32]
-"""Somebody's exemplars, and all their vectors."""
+"""A person's reference faces, and all their embeddings."""
 
 
 def _by_person(found: Prototypes) -> dict[UUID, _Own]:

@@ -23,7 +23,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.images import load_images
 
 _LOOKED_AT = 3
-"""Faces of somebody in a folder of that name that a human is taken to have looked at: the best."""
+"""Number of best faces in a named folder that count as confirmed by the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from facesets.store.postgres.people.said_people import SaidBirth, said_births, s
 from facesets.store.postgres.people.steps import changing
 
 _EARLIEST = 1800
-"""Nobody born before was photographed."""
+"""Earliest plausible year of birth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ from facesets.store.postgres.people.statements import (
 from facesets.store.postgres.people.steps import Step, changing, making_step
 
 EXEMPLARS = 3
-"""Faces of who is named that a human is taken to have looked at; people are found again by them."""
+"""Number of best faces of a named person that count as confirmed; they identify the person later."""
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:

@@ -40,7 +40,7 @@ from facesets.store.postgres.people.statements import keep_person
 from facesets.store.postgres.people.steps import Step, changing
 
 _SHOWN = 6
-"""Faces of each of two people who may be one."""
+"""Faces shown of each of two people who may be the same."""
 
 
 class NameTaken(WrongUsage):

@@ -23,15 +23,15 @@ from facesets.store.postgres.people.persons import (
 from facesets.store.postgres.people.steps import Step
 
 SHORT = 8
-"""Characters of a person's number as it is printed."""
+"""Characters of a person's printed id."""
 LONGEST_NAME = 200
-"""Characters; longer ones fit neither tables nor the names of folders."""
+"""Maximum characters of a name, which has to fit tables and folder names."""
 RESERVED = frozenset({"new", "nobody"})
-"""What faces are moved to where it is no person; people who were called so before are found by number."""
+"""Targets of `people move` that are not a person, so no person can have these names."""
 _FEWEST = 4
 _MOST_MERGES = 100
 Finder = Callable[[Connection, str], "Meant"]
-"""How to find out whom somebody means: `find`, or `find_cluster`."""
+"""How to find the person that is meant: `find`, or `find_cluster`."""
 
 
 @dataclass(frozen=True, slots=True)

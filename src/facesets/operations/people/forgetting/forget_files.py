@@ -29,7 +29,7 @@ from facesets.store.postgres.photos.face_places import SAME_FACE_OVERLAP, FacePl
 from facesets.store.postgres.runs import noted_results
 
 NEAR = 0.3
-"""Cosine distance within which a vector is taken for one of the person's."""
+"""Cosine distance within which an embedding counts as the person's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
 STRICTER = 0.1
-"""By so much the threshold of known people is above that of `assign`, for nobody looks at each face."""
+"""Added to the threshold of `assign` for known people, because no face is reviewed."""
 
 
 @dataclass(frozen=True, slots=True)

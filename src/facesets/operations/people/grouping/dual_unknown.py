@@ -173,7 +173,7 @@ def _eps(method: Method, head: Head) -> float:
 
 
 _CLUSTERS_AT_ONCE = 1024
-"""Compared with everybody at once: with 20 000 prototypes that takes 80 MiB."""
+"""Clusters compared with all people at once: 80 MiB with 20 000 prototypes."""
 
 
 def cluster_questions(

@@ -37,10 +37,10 @@ from facesets.store.postgres.runs import last_options
 from facesets.work import Work
 
 _FEWEST_FOUNDERS = 2
-"""Faces that show enough, without which no run makes a person."""
+"""Minimum faces of sufficient quality for a new person."""
 
 JOINING = 0.65
-"""Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
+"""Default minimum mean similarity for a face to join a person of another cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _one_face_a_photo(faces: PeopledFaces, joined: Joined) -> Joined:
 
 
 MARGIN = 0.05
-"""Cosine similarity by which one person of a cluster has to be nearer than the next."""
+"""Minimum lead over the second-best person of a cluster."""
 _AT_ONCE = 16_384
 
 

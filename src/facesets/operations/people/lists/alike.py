@@ -14,7 +14,7 @@ from facesets.store.postgres.people.person_faces import nearest_people
 from facesets.store.postgres.people.prototypes import faces_per_person, kept_prototypes
 
 _COMPARED = 50
-"""Whom a projection head makes the most similar is among so many who are so without it."""
+"""The most similar person by a head is among this many without it."""
 
 
 def people_like_person(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:

@@ -39,7 +39,7 @@ from facesets.store.postgres.photos.tags import PhotoTags, of_image
 _NEAREST = 6
 _MOST_FACES = 1000
 _REFRESHED = 1000
-"""Faces of somebody whose prototypes are made again while one waits; those of larger ones wait for a run."""
+"""Maximum faces for prototypes that are remade while the page loads."""
 _MOST_STATEMENTS = 50
 
 

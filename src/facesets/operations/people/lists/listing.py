@@ -47,7 +47,7 @@ from facesets.store.postgres.photos.bodies import photos_suggested
 _MEASURED = 5000
 _NEAREST = 3
 _REFRESHED = 50_000
-"""Faces of those whose prototypes are made again for a list: within a second or two."""
+"""Maximum faces for prototypes that are remade for a list, which takes a second or two."""
 
 
 @dataclass(frozen=True, slots=True)

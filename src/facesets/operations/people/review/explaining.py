@@ -40,7 +40,7 @@ from facesets.store.postgres.runs import last_summary
 
 _NEAREST = 5
 _RIVALS = 4
-"""Those who are most similar: two of them are neither whose the face is nor who is asked about."""
+"""Most similar people to look up; at least two are neither the owner nor the person in question."""
 
 
 @dataclass(frozen=True, slots=True)

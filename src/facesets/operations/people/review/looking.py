@@ -53,10 +53,10 @@ from facesets.store.postgres.people.suggestions import (
 
 _MOST_OF_FACES = 20_000
 _SAME_SIZE = 0.1
-"""What similarities mean is measured again once so many more faces are there."""
+"""Growth of the library after which similarities are calibrated again."""
 
 _MOST_CHANGED = 500
-"""People; of more it is hardly slower to look at everybody."""
+"""Changed people above which searching all is as fast."""
 
 _UNDECIDED = 0.5
 _NO_MATCHES = PersonMatches.joined([])

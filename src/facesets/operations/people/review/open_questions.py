@@ -29,13 +29,13 @@ Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MOST_AT_ONCE = 9
-"""Asked about together: what one key each can be pressed for."""
+"""Maximum items of a suggestion: one key each."""
 
 LIKELY = 0.5
-"""From this on a question is not asked together with those that are less likely to change anything."""
+"""Uncertainty from which a suggestion is not combined with less uncertain ones."""
 
 _COVERED = 0.3
-"""From this on the question whether two are one stands for the question who the one without a name is."""
+"""Uncertainty from which a suggestion to merge an unnamed person replaces the question for its name."""
 
 _LEAST_UNNAMED = 2
 _MOST_UNNAMED = 500

@@ -34,14 +34,14 @@ DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "vi
 WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")
 
 _GIVING: frozenset[Task] = frozenset({"associate", "must-links"})
-"""Give faces to people."""
+"""Tasks that assign faces."""
 
 _SIMILAR_SHARE = 0.625
 """`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
 
 
 _Came = tuple[str, Mapping[str, Any], list[str]]
-"""What a task did: in a sentence, the same in numbers by name, and what a human should look at."""
+"""The result of a task: a sentence, figures by name, and lines that the user should look at."""
 
 
 class _DryRun(Exception):
@@ -273,7 +273,7 @@ _LOOKS: Mapping[str, _Look] = {
 
 
 _MANY_UNASSIGNED = 0.5
-"""Share of faces that nobody has, from which something is probably wrong."""
+"""Share of unassigned faces above which something is probably wrong."""
 
 
 def judged(health: ClusterHealth) -> tuple[str, list[str]]:

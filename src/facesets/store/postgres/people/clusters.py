@@ -176,7 +176,7 @@ class Centers:
 
 
 _VERSION = 1
-"""Another one makes all centres again: to be raised when they are made otherwise."""
+"""Increase it when the computation of centres changes; all are then recomputed."""
 _STALE: LiteralString = """
     WITH now AS (
         SELECT cluster AS id, count(*)::int AS faces,

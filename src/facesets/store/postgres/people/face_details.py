@@ -164,7 +164,7 @@ def sample_vectors(
 
 _SAMPLE_FACES = 8000
 _MORE = 1.1
-"""Limits are measured again once so many times as many faces have a norm."""
+"""Growth of faces with a norm after which limits are measured again."""
 
 
 def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:

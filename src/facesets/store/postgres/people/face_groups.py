@@ -13,7 +13,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.people_list import refresh_totals
 
 OF_PERSON = "person_"
-"""How the id of a person as a cluster begins."""
+"""Prefix of the id of a person as a cluster."""
 
 
 @dataclass(frozen=True, slots=True)

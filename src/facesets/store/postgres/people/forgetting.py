@@ -19,7 +19,7 @@ from facesets.store.postgres.photos.xmp_changes import drop_all_changes
 from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
 _FORGOTTEN = "about a person who was erased"
-"""What the log says of a step in place of what it was."""
+"""What the log shows instead of the original description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def erase_words(connection: Connection, pattern: str) -> int:
 
 
 Known = Literal["name", "number", ""]
-"""By what somebody is known; empty for nobody."""
+"""What identifies a person; empty for no person."""
 
 
 def note_unfinished(connection: Connection, names: Iterable[str], numbers: Iterable[str]) -> None:

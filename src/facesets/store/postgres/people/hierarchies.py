@@ -13,7 +13,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 
 _KEPT_RUNS = 2
-"""That in force, and the one before, which a step that is taken back brings back."""
+"""Hierarchies to keep: the current one, and the one before, which undo restores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,10 @@ def current_state(connection: Connection) -> State:
 
 
 _MANY = 1000
-"""People; of more it is hardly slower to look at everybody."""
+"""Changed people above which recomputing all is as fast."""
 
 _LOCK = 0x66616365_73746174
-"""Key of the advisory lock of who notes a state: `facestat` in ASCII."""
+"""Key of the advisory lock for noting a state: `facestat` in ASCII."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 
 _QUICK = 1000
-"""Faces of those whose prototypes are made again at once: within a tenth of a second or two."""
+"""Maximum faces for prototypes that are remade at once, which takes a tenth of a second or two."""
 
 
 def refresh_totals(connection: Connection, *, quick: int = _QUICK) -> None:

@@ -32,7 +32,7 @@ from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.people.kept_states import replacing_kept
 
 _FACES_AT_ONCE = 100_000
-"""So many faces are read at once when prototypes are made: 200 MiB of vectors."""
+"""Faces read at once to make prototypes: 200 MiB of embeddings."""
 
 _EPOCH = np.datetime64("2000-01-01", "D")
 

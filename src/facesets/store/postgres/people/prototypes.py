@@ -215,7 +215,7 @@ def _sources(
 
 
 _VERSION = 2
-"""Another one makes all prototypes again: to be raised when they are chosen otherwise."""
+"""Increase it when the choice of prototypes changes; all are then remade."""
 _SOURCES: LiteralString = """
     WITH ours AS (SELECT id FROM detectors WHERE model_id = %(model)s),
     counted AS (

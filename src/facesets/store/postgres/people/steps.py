@@ -63,7 +63,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOCK = 0x66616365_70656F70
-"""Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
+"""Key of the advisory lock that serializes changes: `facepeop` in ASCII."""
 
 
 TABLES = (

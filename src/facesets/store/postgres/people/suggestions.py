@@ -62,7 +62,7 @@ FaceKind = Literal["near", "far", "age", "import"]
 FACE_KINDS: tuple[FaceKind, ...] = get_args(FaceKind)
 PeopleKind = Literal["same", "split", "cluster"]
 _OF_IMPORTED = 0.6
-"""How likely an answer about a name of another program changes what stands: a human gave it."""
+"""Uncertainty of a suggestion from another program's name, which a user gave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 
 _ROWS = 4096
-"""Vectors that are handed out at once, whatever the pieces that the server sends."""
+"""Embeddings returned at once, whatever the server sends in one piece."""
 
 
 @dataclass(frozen=True, slots=True)

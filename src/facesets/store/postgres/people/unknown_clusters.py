@@ -14,7 +14,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 
 PREFIX = "unknown_cluster_"
-"""How their ids begin; a number follows that is never used twice."""
+"""Prefix of their ids; a number follows that is never reused."""
 
 
 @dataclass(frozen=True, slots=True)

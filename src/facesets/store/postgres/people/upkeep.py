@@ -15,7 +15,7 @@ from facesets.store.postgres.people.steps import Step
 
 _SHORTEST = 1e-6
 SINGLE = "single_"
-"""How the clusters of faces begin that were left over for long; the number of the face follows."""
+"""Prefix of clusters of left-over faces; the number of the face follows."""
 
 
 @dataclass(frozen=True, slots=True)
