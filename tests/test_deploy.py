@@ -149,9 +149,7 @@ def test_secrets_reach_neither_the_repository_nor_the_image() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_secrets_made_as_documented_are_their_owners_alone(tmp_path: Path) -> None:
-    [line] = re.findall(
-        r"^    (.*openssl.*)$", (REPOSITORY / "docs" / "deploy.md").read_text(), re.MULTILINE
-    )
+    [line] = re.findall(r"^    (.*openssl.*)$", (REPOSITORY / "docs" / "deploy.md").read_text(), re.MULTILINE)
     subprocess.run(["sh", "-ec", line], cwd=tmp_path, check=True)
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
         Path(secret["file"]).name: 0o600 for secret in _compose()["secrets"].values()
