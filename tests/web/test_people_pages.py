@@ -170,7 +170,7 @@ def test_what_is_on_its_way_is_undone_before_what_is_kept(page: Page) -> None:
         page.keyboard.press("n")
     page.keyboard.press("u")
     held[0].continue_()
-    message(page, "Taken back: 1 face said not to be")
+    message(page, "Taken back: 1 face removed from")
     expect(faces_on(page)).to_have_count(9)
     page.keyboard.press("u")
     message(page, "Taken back: face")
