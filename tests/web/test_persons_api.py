@@ -69,7 +69,7 @@ def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(w
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna"]
     for action in ("rename", "name"):
         refused = say(website, ben, 409, action=action, name="anna")
-        assert (refused["kind"], "one person?" in refused["question"]) == ("name-taken", True)
+        assert (refused["kind"], "the same person?" in refused["question"]) == ("name-taken", True)
     done = say(website, ben, action="name", name="Anna", into=True)
     assert (done["personId"], done["facesMoved"]) == (anna["id"], ben["faceCount"])
     assert website.get(f"/persons/{ben['id']}")["id"] == anna["id"]

@@ -111,7 +111,7 @@ def test_a_name_that_somebody_has_is_asked_about_or_chosen(asking: Website, page
     named(page, "Anna")
     progress(page, 1)
     named(page, "anna")
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     is_asked(page, "Are both anna?")
     expect(page.locator("#right img").first).to_be_visible()

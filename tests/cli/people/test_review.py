@@ -61,12 +61,12 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
         assert sheet.read_bytes().startswith(_PNG)
         answer(screen, "Anna\n")
         screen.expect("saved: Anna: named")
-        screen.expect(r"Are \w+ and Anna one person\?")
+        screen.expect(r"Are \w+ and Anna the same person\?")
         answer(screen, "n")
         screen.expect("saved: .* no")
         answer(screen, "u")
         screen.expect("undid: ")
-        screen.expect("one person")
+        screen.expect("the same person")
         answer(screen, "y")
         screen.expect("saved: .* yes")
         screen.expect("Who is ")
@@ -129,7 +129,7 @@ def test_a_question_that_was_answered_elsewhere_is_passed_over(
         facesets("people", "name", anna, "Anna")
         screen.press("Annabel\n")
         screen.expect("This was answered elsewhere in the meantime")
-        screen.expect("one person")
+        screen.expect("the same person")
         answer(screen, "q")
         assert screen.end() == 0
 
@@ -151,7 +151,7 @@ def test_a_kill_or_a_closed_terminal_leaves_no_picture_and_the_terminal_as_it_wa
             screen.expect("name: Ann")
         elif asked_for == "key":
             screen.press("Anna\n")
-            screen.expect("one person")
+            screen.expect("the same person")
             screen.expect(r"\[q\]uit")
         if is_closed:
             screen.close()

@@ -259,7 +259,7 @@ def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(librar
     layers = confusing_head(["anna", "ben", "carl"])
     use(library, layers, LIMITS)
     same, near = one(library, "same"), one(library, "near")
-    assert same.text.endswith("one person?")
+    assert same.text.endswith("the same person?")
     assert same.items[0].cosine_similarity > 0.5
     assert near.items[0].faces == [face_of(library, "carl-0-0")]
     theirs = rows(library, f"SELECT id FROM face_detections WHERE person_id = '{near.person}'")

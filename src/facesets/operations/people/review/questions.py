@@ -281,7 +281,9 @@ def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int)
         "import": f"Are these {number} faces {name}, as named by other programs?"
         if several
         else f"Is {one} {name}? {items[0].note if items else ''}.",
-        "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
+        "same": f"Are these {number} people all {name}?"
+        if several
+        else f"Are {one} and {name} the same person?",
         "split": f"Is {name} two people? {one} of {faces} may be another person.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
         "name": f"Who is {name} ({counted(faces, 'face')})?",
