@@ -104,7 +104,7 @@ def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None
     refused = say(onlooked, anna, 422, action="move", faceIds=theirs[:1], name="X")
     assert "is not" in refused["detail"]
     refused = say(onlooked, ben, 422, action="split", faceIds=theirs)
-    assert "These are all faces" in refused["detail"]
+    assert "These are all of" in refused["detail"]
     say(onlooked, anna, 404, action="move", faceIds=[999_999], name="X")
     say(onlooked, anna, 422, action="move", faceIds=[], name="X")
     say(onlooked, anna, 422, action="move", faceIds=theirs, name="X", toPersonId=ben["id"])
