@@ -112,7 +112,7 @@ def test_a_head_that_only_learnt_its_people_by_heart_is_refused(database: Databa
     assert triplet.on_faces.score > plain.on_faces.score + 0.1
     assert not any(line.wins for line in summary.comparison)
     assert summary.activated == ""
-    assert summary.verdict.startswith("Nothing is changed")
+    assert summary.verdict.startswith("No head is put to use")
     assert head_in_use(library) is None
     assert [line.active for line in heads(database)] == [False] * 3
 
