@@ -159,7 +159,7 @@ def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Databas
             AND n.person_id = f.person_id AND n.name = 'Person 3' AND f.id % 6 = 0""",
     )
     assert train(library, tmp_path, every).faces == 29
-    with pytest.raises(WrongUsage, match="Only 0 named people have at least 7 faces of quality"):
+    with pytest.raises(WrongUsage, match=r"with at least 7 faces of quality .* the library has 0\."):
         train(library, tmp_path, replace(every, min_faces=7))
     assert list(tmp_path.iterdir()) == []
     assert rows(database, "SELECT count(*) FROM projection_heads") == [(0,)]
