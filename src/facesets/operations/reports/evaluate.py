@@ -86,7 +86,8 @@ class WrongSplit:
 class Evaluation:
     """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
 
-    `truth` says where the people come from; `unknown` faces or photos were named by the truth, but have no face here.
+    `truth` says where the people come from; `unknown` faces or photos were named by it, but have no face
+    here.
     """
 
     faces: int
