@@ -63,7 +63,7 @@ def test_an_address_that_is_wrong_is_said_on_a_page(
         ("/faces/1/explain?who=nobody", {404}, "Nobody is called nobody"),
         ("/faces/0", {422}, ""),
         (f"/assets/{'0' * 64}", {404}, "There is no such photo"),
-        (f"/assets/{'0' * 64}/picture", {404}, "Photo not found"),
+        (f"/assets/{'0' * 64}/picture", {404}, "This photo is not"),
         (f"/assets/{'0' * 64}/picture?size=99999", {422}, "size: "),
         ("/assets/..%2f..%2fetc%2fpasswd", {404, 422}, ""),
         (f"/jobs/{'0' * 32}", {404}, ""),

@@ -370,7 +370,7 @@ def test_of_several_faces_of_another_age_each_says_its_own(website: Website, bro
     with website.site.library() as session:
         first, second = ask_about_ages(session, 2)
     with opened(browser, f"{website.address}/review") as page:
-        is_asked(page, "Are these 2 faces really Anna? Their estimated ages don't match.")
+        is_asked(page, "Are these 2 faces really Anna? Their estimated ages do not fit.")
         texts = page.locator(".choice-text")
         expect(texts).to_have_text([f"{n} looks about {5 + n}, about 40 is expected" for n in (1, 2)])
         page.locator(".choice").nth(1).click()

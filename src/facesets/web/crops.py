@@ -30,14 +30,14 @@ _CONTEXT = 1.6
 _QUALITY = 84
 _PRUNED_TO = 0.8
 _PRUNED_EACH = 0.1
-"""Of the limit, written since the last time: so far it may be exceeded meanwhile."""
+"""Share of the limit that may be written before the cache is pruned again."""
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _WRITTEN_WITHIN_S = 600
-"""What is unfinished for longer was left by a program that was killed."""
+"""Older temporary files were left by a program that was killed."""
 _AT_ONCE = max(1, min(2, os.cpu_count() or 1))
 """Pictures decoded side by side: looking at faces must leave a processor for answers."""
 LASTING = "private, max-age=31536000, immutable"
-"""For pictures whose address holds what they show."""
+"""The cache header for addresses that contain the photo's hash."""
 _FOR_NOW = "private, max-age=60"
 _NO_FACE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="#999" '
@@ -149,7 +149,7 @@ class CropStore:
 
 
 def _read(path: Path) -> bytes | None:
-    """What is kept; None where that is nothing, or only a part, as after a power failure."""
+    """Return a cached JPEG; None if it is missing or incomplete, as after a power failure."""
     try:
         content = path.read_bytes()
         os.utime(path)
@@ -168,7 +168,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _least_edge(what: str, picture: Picture, size: int) -> int | None:
-    """How large the whole picture has to be decoded for a part of it to have that size; None for in full."""
+    """Return the edge at which to decode a photo so that a part has that size; None for full size."""
     if what == "photo":
         return size
     if not picture.width:

@@ -68,8 +68,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound.close()
         if error.errno == errno.EADDRINUSE:
             raise AlreadyRunning(
-                f"Port {port} on {printable(host)} is in use, perhaps by another {Command('serve')}. To choose "
-                f"a different one, use {Field('port', 'PORT')}."
+                f"Port {port} on {printable(host)} is in use, perhaps by another {Command('serve')}. To "
+                f"choose a different one, use {Field('port', 'PORT')}."
             ) from error
         raise WrongUsage(
             f"Cannot listen on {printable(host)} port {port}: {error.strerror or error}. Choose another port."

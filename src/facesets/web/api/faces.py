@@ -202,5 +202,5 @@ def _photo_begun(site: Site, asset: str, size: int) -> "Future[bytes]":
     with site.library() as session:
         found = session.run(picture_of_image, asset)
     if found is None:
-        raise NotFound("Photo not found in the library.")
+        raise NotFound("This photo is not in the library.")
     return site.crops.photo(found, size)

@@ -254,7 +254,7 @@ async def photo(
         now = site.now()
         for folder, entry in now.of_image.get(sha256, ()):
             return site.crops.photo(picture_of(now, folder, entry), kept_size(size))
-        raise NotFound("Photo not found in this folder.")
+        raise NotFound("This photo is not in this folder.")
 
     return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)
 

@@ -138,7 +138,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
     now = site.now()
     here = now.of_image.get(sha256, ())
     if not here:
-        raise NotFound("Photo not found in this folder.")
+        raise NotFound("This photo is not in this folder.")
     picture = picture_of(now, *here[0])
     decoded = read_decoded(picture.paths, sha256, least_edge=_SMALL)
     faces = [

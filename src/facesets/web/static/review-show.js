@@ -58,8 +58,8 @@ function words(question) {
   return {
     near: number > 1 ? `Are these ${number} faces ${name}?` : `Is this ${name}?`,
     far: number > 1 ? `Are these ${number} faces really ${name}?` : `Is this really ${name}?`,
-    age: number > 1 ? `Are these ${number} faces really ${name}? Their estimated ages don't match.` : `Is this really ${name}? The face ${item?.note}.`,
-    import: number > 1 ? `Are these ${number} faces ${name}, as other programs report?` : `Is this ${name}? ${item?.note}.`,
+    age: number > 1 ? `Are these ${number} faces really ${name}? Their estimated ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
+    import: number > 1 ? `Are these ${number} faces ${name}, as named by other programs?` : `Is this ${name}? ${item?.note}.`,
     same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} the same person?` : "Are these the same person?",
     split: `Is ${question.personName ?? "this"} two people? The ${counted(item?.settles ?? 0, "face")} on the right may be another person.`,
     cluster: number > 1 ? `Are these ${number} clusters ${name}?` : `Is this cluster ${name}?`,

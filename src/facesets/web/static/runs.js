@@ -58,7 +58,7 @@ function show(panel, job) {
 
 function tell(job) {
   const words = [job.sentence, ...job.outcome].filter(Boolean).join(" ");
-  const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "over";
+  const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "ended";
   say(`${job.title}: ${how}. ${words}`, { isError: job.status === "failed" });
 }
 
@@ -125,7 +125,7 @@ document.addEventListener("click", async (event) => {
   button.disabled = true;
   try {
     await call("POST", `/jobs/${button.closest("[data-job]").dataset.job}/stop`);
-    button.textContent = "Stopping";
+    button.textContent = "Stopping…";
   } catch (problem) {
     button.disabled = false;
     complain(problem);
