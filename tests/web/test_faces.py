@@ -219,7 +219,7 @@ class LooksMeanwhile(SilentProgress):
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
         """Look."""
-        if what == "Forgetting in the library":
+        if what == "Erasing from the library":
             self._look()
 
 

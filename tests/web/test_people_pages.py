@@ -170,7 +170,7 @@ def test_what_is_on_its_way_is_undone_before_what_is_kept(page: Page) -> None:
         page.keyboard.press("n")
     page.keyboard.press("u")
     held[0].continue_()
-    message(page, "Undid: 1 face said not to be")
+    message(page, "Undid: 1 face removed from")
     expect(faces_on(page)).to_have_count(9)
     page.keyboard.press("u")
     message(page, "Undid: face")
@@ -344,7 +344,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, page: Page) -
     # It was pressed before anybody was offered: whom nobody has seen is not taken.
     page.locator("#ask-name").get_by_role("option", name="Ben").wait_for()
     page.keyboard.press("Enter")
-    question = page.get_by_role("dialog", name=re.compile(r"one person\?"))
+    question = page.get_by_role("dialog", name=re.compile(r"the same person\?"))
     question.wait_for()
     for side in ("first", "last"):
         expect(question.locator(f"figure:{side}-child img").first).to_be_visible()

@@ -69,7 +69,7 @@ def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(w
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna"]
     for action in ("rename", "name"):
         refused = say(website, ben, 409, action=action, name="anna")
-        assert (refused["kind"], "one person?" in refused["question"]) == ("name-taken", True)
+        assert (refused["kind"], "the same person?" in refused["question"]) == ("name-taken", True)
     done = say(website, ben, action="name", name="Anna", into=True)
     assert (done["personId"], done["facesMoved"]) == (anna["id"], ben["faceCount"])
     assert website.get(f"/persons/{ben['id']}")["id"] == anna["id"]
@@ -104,7 +104,7 @@ def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None
     refused = say(onlooked, anna, 422, action="move", faceIds=theirs[:1], name="X")
     assert "is not" in refused["detail"]
     refused = say(onlooked, ben, 422, action="split", faceIds=theirs)
-    assert "These are all faces" in refused["detail"]
+    assert "These are all of" in refused["detail"]
     say(onlooked, anna, 404, action="move", faceIds=[999_999], name="X")
     say(onlooked, anna, 422, action="move", faceIds=[], name="X")
     say(onlooked, anna, 422, action="move", faceIds=theirs, name="X", toPersonId=ben["id"])
@@ -250,6 +250,6 @@ def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_whe
     other = website.get(f"/faces/{unseen['faceId']}")
     assert (other["age"], other["sex"]) == (None, None)
     website.change(f"UPDATE face_detections SET age = 31 WHERE person_id = '{who}'")
-    assert '<div class="hint">about 30 by the faces</div>' in website.page(f"/photos/{photo}")
+    assert '<div class="hint">about 30 (estimated)</div>' in website.page(f"/photos/{photo}")
     website.post(f"/persons/{who}", {"action": "birth", "day": "1971-02-04"})
     assert '<div class="hint">29</div>' in website.page(f"/photos/{photo}")

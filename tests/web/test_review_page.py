@@ -111,7 +111,7 @@ def test_a_name_that_somebody_has_is_asked_about_or_chosen(asking: Website, page
     named(page, "Anna")
     progress(page, 1)
     named(page, "anna")
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     is_asked(page, "Are both anna?")
     expect(page.locator("#right img").first).to_be_visible()
@@ -350,7 +350,7 @@ def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, b
     with website.site.library() as session:
         (face,) = ask_about_ages(session, 1)
     with opened(browser, f"{website.address}/review") as page:
-        is_asked(page, "Is this really Anna? The face looks about 6, about 40 is expected.")
+        is_asked(page, "Is this really Anna? The face looks about 6, expected about 40.")
         expect(page.locator("#right .who")).to_have_text("similarity 0.55")
         assert not accessibility_findings(page)
         page.get_by_role("button", name="No").click()
@@ -372,7 +372,7 @@ def test_of_several_faces_of_another_age_each_says_its_own(website: Website, bro
     with opened(browser, f"{website.address}/review") as page:
         is_asked(page, "Are these 2 faces really Anna? Their estimated ages do not fit.")
         texts = page.locator(".choice-text")
-        expect(texts).to_have_text([f"{n} looks about {5 + n}, about 40 is expected" for n in (1, 2)])
+        expect(texts).to_have_text([f"{n} looks about {5 + n}, expected about 40" for n in (1, 2)])
         page.locator(".choice").nth(1).click()
         page.get_by_role("button", name="No, only 2").click()
         progress(page, 1)

@@ -59,7 +59,7 @@ def test_dates_and_pages_bound_what_is_found(onlooked: Website) -> None:
 
 def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
     cases: list[tuple[dict[str, str], int, str]] = [
-        ({"person": "Zoe"}, 404, "Nobody is called Zoe"),
+        ({"person": "Zoe"}, 404, "Person not found: Zoe"),
         ({"from": "soon"}, 422, "from"),
         ({"like": "../../etc/passwd"}, 422, "like"),
         ({"like": "00" * 32}, 404, "There is no such photo"),
@@ -110,7 +110,7 @@ def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
 
 def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(onlooked: Website) -> None:
     for address, said in (
-        ("person=Zoe&words=&from=", "Nobody is called Zoe. The People page shows who there is."),
+        ("person=Zoe&words=&from=", "Person not found: Zoe. The People page shows all people."),
         ("person=Zoe", "No photos found for “Zoe”<"),
         ("person=Zoe", 'name="person" maxlength="200" value="Zoe"'),
         ("from=yesterday", "Enter dates like 2024-05-31."),

@@ -70,7 +70,7 @@ def test_three_groups_are_named_by_keyboard_alone(website: Website, page: Page) 
 def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
         enter(page, "Anna", "anna")
-        question = page.get_by_role("group", name=re.compile("one person"))
+        question = page.get_by_role("group", name=re.compile("the same person"))
         question.wait_for()
         page.keyboard.press("ArrowUp")
         expect(question.get_by_role("button", name="Use another name")).to_be_focused()
@@ -112,7 +112,7 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
     page = anna_named
     with named_late(page, "Anna"):
         pass
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     page.keyboard.type("una")
     third = page.locator(".group").nth(2).get_by_role("combobox")
@@ -135,7 +135,7 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
 def test_the_first_letter_of_the_next_name_answers_no_question(website: Website, anna_named: Page) -> None:
     page = anna_named
     enter(page, "Anna")
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     enter(page, "nora")
     left(page, "2 unnamed people")
@@ -159,7 +159,7 @@ def test_a_question_that_just_came_is_answered_by_no_key_for_something_else(
                     event.target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
             }, { once: true })"""
         )
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     page.wait_for_timeout(400)
     page.keyboard.press("Escape")
@@ -278,7 +278,7 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
         page.get_by_text("Assigned 2 faces to Dora").wait_for()
-        expect(page.get_by_role("group", name=re.compile("one person"))).to_be_hidden()
+        expect(page.get_by_role("group", name=re.compile("the same person"))).to_be_hidden()
         expect(boxes.filter(visible=True)).to_have_count(2)
     assert names(website)["Dora"] == 2
 
@@ -291,7 +291,7 @@ def test_enter_takes_whoever_is_offered_and_never_merges_and_somebody_new_is_mad
     page.keyboard.type("Ann")
     page.wait_for_timeout(pause_ms)
     page.keyboard.press("Enter")
-    question = page.get_by_role("group", name=re.compile("Anna already exists|one person"))
+    question = page.get_by_role("group", name=re.compile("Anna already exists|the same person"))
     question.wait_for()
     assert names(website) == {"Anna": 9}
     page.wait_for_timeout(400)
