@@ -232,9 +232,9 @@ def test_what_cannot_be_started_is_said(
         expect(latest).to_contain_text("Cluster")
         found[0] = "the extra"
         train.click()
-        expect(page.locator(".message.error").last).to_contain_text("training needs 5 such people")
+        expect(page.locator(".message.error").last).to_contain_text("training needs 5.")
         expect(latest).to_contain_text("Failed")
-        expect(latest).to_contain_text("training needs 5 such people")
+        expect(latest).to_contain_text("training needs 5.")
 
 
 def test_older_runs_are_a_page_away(website: Website, album: Library) -> None:
