@@ -163,7 +163,8 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     kept = list((tmp_path / "crops").rglob("*.jpg"))
     assert kept
     assert (
-        say(website, anna, 422, action="forget", name="Ann")["detail"] == "Type Anna to erase them for good."
+        say(website, anna, 422, action="forget", name="Ann")["detail"]
+        == "To erase this person permanently, type Anna."
     )
     done = say(website, anna, action="forget", name="anna")
     assert website.site.jobs.find(done["jobId"]).what == "people forget"
@@ -183,7 +184,7 @@ def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Websit
     html = website.page(f"/people/{who}/about")
     assert "<dt>Born</dt><dd>about 1970 " in html
     # Of which sex somebody is taken to be is shown to whoever opens it.
-    assert "<dt>Sex</dt><dd><details><summary>A model's guess</summary>female " in html
+    assert "<dt>Sex</dt><dd><details><summary>Estimate</summary>female " in html
     with website.site.library() as session:
         set_birth(session, who, Birth(1971), by="anna@home", today=date(2024, 1, 1))
     assert "<dt>Born</dt><dd>1971</dd>" in website.page(f"/people/{who}/about")
@@ -211,8 +212,8 @@ def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, 
     who = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{who}") as page:
         page.get_by_text("More", exact=True).click()
-        page.get_by_role("button", name="Born…").click()
-        field = page.get_by_label("Year or day")
+        page.get_by_role("button", name="Date of birth…").click()
+        field = page.get_by_label("Year or date")
         field.fill("31.5.1985")
         field.press("Enter")
         expect(field).to_be_visible()
@@ -242,7 +243,7 @@ def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_whe
     page = website.page(f"/photos/{photo}")
     assert not re.search("looks|male|about 3", page)
     why = website.page(f"/photos/{photo}/why/{face}")
-    assert "<dt>Guessed</dt><dd>about 30, male " in why
+    assert "<dt>Estimated</dt><dd>about 30, male " in why
     found = website.get(f"/faces/{face}")
     assert (found["age"], found["sex"]) == (30.6, "M")
     unseen = next(each for each in website.people() if each["photoCount"] == 3)
