@@ -76,7 +76,8 @@ def immich_push_plan(plan: Result) -> list[str]:
     if plan.vanished:
         totals += f" {counted(plan.vanished, 'photo is', 'photos are')} no longer on the server."
     if plan.differing:
-        totals += f" {counted(plan.differing, 'photo is', 'photos are')} skipped because the server has an edited version."
+        photos = counted(plan.differing, "photo is", "photos are")
+        totals += f" {photos} skipped because the server has an edited version."
     if plan.of_others:
         belong = counted(plan.of_others, "photo belongs", "photos belong")
         totals += f" {belong} to other accounts and will not be changed."

@@ -187,7 +187,7 @@ def _models(connection: Connection) -> list[ModelStatistics]:
 
 
 _REASONS = 20
-"""Reasons that are named, the most frequent first."""
+"""Number of reasons to report, most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,8 +139,9 @@ def check_name(path: Path, code_page: str) -> None:
         str(path).encode(code_page)
     except UnicodeEncodeError as error:
         raise WrongUsage(
-            f"PostgreSQL cannot open {printable(path)}: the language of this system lacks "
-            f"{printable(str(path)[error.start : error.end])}. Choose another place with FACESETS_DATA."
+            f"PostgreSQL cannot open {printable(path)} because the language of this system lacks the "
+            f"characters {printable(str(path)[error.start : error.end])}. Set FACESETS_DATA to another "
+            "folder."
         ) from error
 
 

@@ -137,7 +137,7 @@ class EmbeddedServer:
             self._pinned.touch()
 
     def stop(self) -> bool:
-        """Stop the server now, even if it is in use. Returns whether it ran; see `ensure_running` for errors."""
+        """Stop the server now, even if in use. Returns whether it ran; see `ensure_running` for errors."""
         if not self.is_made:
             return False
         self._make_directory()
