@@ -15,7 +15,7 @@ from tests.fixtures.program import run
 def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path: Path) -> None:
     cache = tmp_path / "{nothing}.npz"
     done = run("cluster", cache, tmp_path / "out")
-    said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS '{cache}'`.\n"
+    said = f"facesets: Cache not found: {cache}. Create one with `facesets embed PHOTOS '{cache}'`.\n"
     assert (done.status, done.err) == (2, said)
 
 

@@ -115,7 +115,7 @@ def test_another_pack_is_not_fetched_for_a_cache_that_has_one(intake: Intake, ca
     before = cache.read_bytes()
     for command in (("embed", intake.photos, cache), ("enrich", cache)):
         absent = run(*command, "--pack", "open", env={"HOME": str(cache.parent)})
-        assert (absent.status, "is another, so it is not fetched" in absent.err) == (2, True)
+        assert (absent.status, "is not downloaded" in absent.err) == (2, True)
     assert cache.read_bytes() == before
 
 

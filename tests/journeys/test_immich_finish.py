@@ -73,7 +73,7 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     log = (staged / "immich/ana.log").read_text()
     assert log.count("embed: 6 photos to embed: facesets embed --queue ") == 1
     assert " embed: listed 6, unchanged 0, embedded 6" in log
-    assert log.count("discover: look for new people: facesets discover ") == 1
+    assert log.count("discover: find new people: facesets discover ") == 1
     assert " discover: faces " in log
     assert log.count("done after") == 2
     assert KEY not in log + done.err + done.out
@@ -148,7 +148,7 @@ def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> 
     (staged / "immich/ana").rename(staged / "immich/ben")
     second = run("immich-finish", "ben", "--pack", pack_dir, "--provider", "cpu", cwd=staged)
     assert second.status == 0
-    assert "Nobody new was found. The known face sets are in" in second.out
+    assert "No new people found. The known face sets are in" in second.out
     assert "a new one is started" not in second.err
 
 

@@ -100,7 +100,7 @@ def test_unsound_embeddings_are_mended_and_photos_found_by_words_likeness_dates_
         b"UPDATE image_embeddings SET embedding = '[1,2]' WHERE image_id = (SELECT min(id) FROM images)",
     )
     query(library_url, b"DELETE FROM image_embeddings WHERE image_id = (SELECT max(id) FROM images)")
-    assert "unsound embedding" in facesets("check", status=1).out
+    assert "invalid embedding" in facesets("check", status=1).out
     facesets("check", "--fix")
     assert embeddings(library_url) == before
 
@@ -165,12 +165,12 @@ def test_without_a_clip_pack_index_says_so_once_and_finds_faces_all_the_same(
     shutil.rmtree(root / "clip")
     line = ("index", "--target", copy_photos(lfw_photos[:3], tmp_path / "photos"))
     result = facesets(*line)
-    assert "3 new images" in result.out
+    assert "Added 3 photos" in result.out
     assert result.err.count("models pull ViT-B-32__openai") == 1
     assert facesets(*line, "--skip-clip").err == ""
     facesets(*line, "--skip-faces", status=2)
     facesets(*line, "--skip-faces", "--skip-clip", status=2)
-    assert "has an embedding yet" in facesets("search", "red", status=2).err
+    assert "is embedded yet" in facesets("search", "red", status=2).err
 
 
 def test_vectors_of_another_model_lie_beside_and_are_never_compared(

@@ -52,11 +52,11 @@ def test_tags_are_listed_changed_run_and_searched(
     assert "colour added; mood, setting" in tried.out
     assert "`facesets tags run`" not in tried.err
     assert "`facesets tags run`" in facesets("tags", "set", tmp_path / "tags.toml", "--only").err
-    assert "has an embedding yet" in facesets("tags", "run", status=2).err
+    assert "is embedded yet" in facesets("tags", "run", status=2).err
     part, elsewhere = root / "clip" / "ViT-B-32__openai" / "textual", tmp_path / "elsewhere"
     part.rename(elsewhere)
     facesets("index", "--target", photos, "--skip-faces")
-    assert "has no part for texts" in facesets("tags", "run", status=2).err
+    assert "has no text encoder" in facesets("tags", "run", status=2).err
     elsewhere.rename(part)
     assert "2 photos done" in facesets("tags", "run").out
     assert "red 1, green 1" in facesets("tags", "list").out

@@ -198,7 +198,7 @@ def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
         if is_known
         else f"DELETE FROM image_paths WHERE image_id = {image}"
     )
-    named = f"/gone.jpg: is not there, and was image {image}" if is_known else f"image {image}: no path leads"
+    named = f"/gone.jpg: is missing; it was photo {image}" if is_known else f"image {image}: no path leads"
     for fix in ([], ["--fix"], ["--fix"], []):
         found = facesets("check", *fix, status=1)
         assert named in found.err

@@ -86,16 +86,16 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
         "3 photos will leave this machine and go to http://[::ffff:127.0.0.1]",
         "model claude-haiku-5-5",
         "JPEG of at most 1568 pixels",
-        "with faces as they are",
+        "with faces visible",
         "Not sent: names of files and folders; names of the people on it",
         "Estimated cost: $0.00",
-        "Nothing was sent. Say --yes if you mean it.",
+        "Nothing was sent. To send without being asked, add --yes.",
     ):
         assert words in result.err, words
     dry = describe("--dry-run", "--no-batch", "--send-names", "--send-place", "--blur-faces").out
-    assert "every face that was found blurred" in dry
+    assert "every detected face blurred" in dry
     assert "Not sent: names of files and folders.\n" in dry
-    assert "3 photos without a description. Nothing was sent." in dry
+    assert "3 photos without a description in the library. Nothing was sent." in dry
     elsewhere = describe("--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
     assert "0 photos without a description" in elsewhere.out
     for place in ("/nowhere", "/no/photos"):
@@ -115,7 +115,10 @@ def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
 def test_photos_that_failed_are_not_passed_over_in_silence(describe: Call, llm: AnthropicServer) -> None:
     llm.answer = lambda _: "I will not."
     said = describe("--no-batch", "--yes", "-q", status=3).err
-    assert "`facesets stats --stages` shows why photos failed; --retry-failed sends them again." in said
+    assert (
+        "To see why photos failed, run `facesets stats --stages`. To send them again, add --retry-failed."
+        in said
+    )
 
 
 def test_photos_are_described_and_found_by_words(
@@ -147,7 +150,7 @@ def test_batches_wait_for_more_and_are_collected(
     library: Library, describe: Call, llm: AnthropicServer
 ) -> None:
     few = describe("--yes").out
-    assert "3 wait for more to make a batch; --no-batch describes them now." in few
+    assert "3 wait until there are enough for a batch; --no-batch describes them now." in few
     assert "3 wait for more to make a batch" in describe("--dry-run").out
     sent = json.loads(describe("--yes", "--json", MIN_BATCH_SIZE="2", BATCH_SIZE="2").out)
     assert (sent["under_way"], sent["held_back"]) == (2, 1)
@@ -161,12 +164,12 @@ def test_batches_wait_for_more_and_are_collected(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"LLM_PROVIDER": "clippy"}, "LLM_PROVIDER clippy is none"),
+        ({"LLM_PROVIDER": "clippy"}, "Unknown LLM_PROVIDER clippy"),
         ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
-        ({"ANTHROPIC_API_KEY": "sk-wrong"}, "does not accept the API key"),
+        ({"ANTHROPIC_API_KEY": "sk-wrong"}, "rejected the API key"),
         ({"BATCH_SIZE": "many"}, "BATCH_SIZE is no whole number"),
         ({"LLM_MODEL": "claude-nobody-knows"}, "does not know the model"),
-        ({"LLM_PROVIDER": "openai"}, "Where is the server?"),
+        ({"LLM_PROVIDER": "openai"}, "Missing server address"),
     ],
 )
 def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str], said: str) -> None:

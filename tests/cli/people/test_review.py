@@ -254,7 +254,7 @@ def test_there_is_no_viewer_beyond_a_desktop() -> None:
 @pytest.mark.usefixtures("library")
 def test_cron_reads_how_many_questions_wait(facesets: Call) -> None:
     done = facesets("cluster").out
-    assert "1 question waits: `facesets people review`." in done
+    assert "1 suggestion for review: `facesets people review`." in done
     assert len(done.splitlines()) == 1
 
 

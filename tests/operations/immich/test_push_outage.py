@@ -102,7 +102,7 @@ def refusal(scene: Scene, _: int) -> None:
     scene.server.gates.append(lambda r: error(400) if (r.method, r.path) == ("POST", "/api/faces") else None)
     summary = push(scene)
     assert summary.failed == 2
-    assert {reason for _, reason in summary.failures} == {"the server refuses the request (400)"}
+    assert {reason for _, reason in summary.failures} == {"the server rejected the request (400)"}
 
 
 def death(scene: Scene, number: int, *, before_effect: bool) -> None:

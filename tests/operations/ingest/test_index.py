@@ -97,7 +97,7 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
     with ml_service() as service:
         remote = MlService(service.url, ServiceModels(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
         embedder = ServiceEmbedder(remote)
-    with pytest.raises(Unreachable, match="does not answer any more"):
+    with pytest.raises(Unreachable, match="stopped responding"):
         Intake(database, embedder).take_in(photos, concurrency=2)
     remote.close()
     assert Library(database).files() == {}

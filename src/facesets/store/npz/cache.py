@@ -157,9 +157,9 @@ class Cache:
             self._settings = settings
         elif mine.recogniser_sha256 != settings.recogniser_sha256:
             raise RecogniserMismatch(
-                f"The cache {self.label} was made with the recognition model {mine.recogniser} of "
-                f"{mine.pack}, and embeddings of {settings.recogniser} of {settings.pack} cannot be "
-                f"added to it. Use {Field('pack', printable(mine.pack))}, or another cache."
+                f"The cache {self.label} has embeddings of {mine.recogniser} of {mine.pack}; those of "
+                f"{settings.recogniser} of {settings.pack} cannot be added to it. Use "
+                f"{Field('pack', printable(mine.pack))}, or another cache."
             )
         elif mine.detection != settings.detection:
             size, score = Field("det_size", str(mine.det_size)), f"{mine.min_det_score:g}"
@@ -293,9 +293,7 @@ class Cache:
                 continue
             if self._stamp() == before:
                 return parts
-        raise WrongUsage(
-            f"The cache {self.label} keeps changing. Wait until the run that writes it has ended."
-        )
+        raise WrongUsage(f"The cache {self.label} keeps changing. Wait until its writer has ended.")
 
     def _stamp(self) -> tuple[int, int] | None:
         try:

@@ -133,10 +133,10 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     ("text", "sentence"),
     [
         ("/nowhere.jpg", "/nowhere.jpg is not in the library"),
-        ("Anna", "Anna is neither the number of a face nor a photo. The numbers are printed by"),
-        ("12345678", "A number alone is always taken for that of a face: name a photo by its path."),
-        ("12345679", "If the photo is meant: `facesets explain ./12345679.jpg`."),
-        ("/etc/passwd", "is neither the number of a face nor a photo"),
+        ("Anna", "Anna is neither a face number nor a photo. The numbers are printed by"),
+        ("12345678", "A number always means a face. Give a photo by its path."),
+        ("12345679", "For the photo, run `facesets explain ./12345679.jpg`."),
+        ("/etc/passwd", "is neither a face number nor a photo"),
     ],
 )
 def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(

@@ -225,7 +225,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
 def test_a_head_that_is_not_better_can_be_used_and_is_said_to_be_none(with_heads: Library) -> None:
     database = with_heads.database
     reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
-    assert (reported.status, "differed from that of plain vectors by" in reported.err) == (0, True)
+    assert (reported.status, "differs from that of plain embeddings by" in reported.err) == (0, True)
     assert head_in_use(with_heads).name == "lda-1"
     assert deactivate(database).heads == ["lda-1"]
 
