@@ -293,6 +293,8 @@ def pull(
 
     with working() as work:
         pack = run(name, conf.model_roots, force=force, work=work)
+    if digests := would_pull(name, conf.model_roots, force=True).digests:
+        console.detail(f"Published checksums: {digests}.")
     console.show(pack, [f"{pack.name}: {pack.path}"])
     if pack.note:
         console.notice(pack.note)

@@ -65,7 +65,7 @@ def test_a_first_evening_with_people(
     assert f"Anna ({anna}): named; 4 faces in all. Step" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
-    assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
+    assert re.search(r"^people +1 \(1 named\)$", totals, re.MULTILINE)
     assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
     assert "Taken back: step" in say("undo")
     assert "Done again: step" in say("redo")

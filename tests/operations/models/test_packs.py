@@ -301,7 +301,7 @@ def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
     assert (planned.licence, planned.path, root.exists()) == ("A licence.", str(root / place), False)
     progress = RecordingProgress()
     pulled = pull(name, [root], work=Work(progress=progress))
-    assert progress.lines[-2:] == ["A licence.", f"Checksums verified: {planned.digests}."]
+    assert progress.lines[-2:] == ["A licence.", "Checksums verified."]
     assert pulled.path == planned.path
     assert [entry.name for entry in (root / place).parent.iterdir()] == [(root / place).name]
     assert find(name, [root]) == pulled

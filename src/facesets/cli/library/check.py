@@ -49,9 +49,9 @@ def stats(
 
 def _totals(totals: "LibraryStatistics") -> list[str]:
     people = sum(count for status, count in totals.persons.items() if status != "merged")
-    undecided = f"{counted(totals.candidates, 'face')} without a decision"
+    undecided = counted(totals.candidates, "undecided face")
     rows = [
-        ("images", totals.images),
+        ("photos", totals.images),
         (
             "paths",
             f"{totals.paths} ({counted(totals.aliases, 'copy', 'copies')}, {totals.unreadable} unreadable)",
@@ -62,21 +62,24 @@ def _totals(totals: "LibraryStatistics") -> list[str]:
         ("clustered", totals.clustered),
         ("people", f"{people} ({totals.named} named)"),
         *((f"  {status}", count) for status, count in totals.persons.items()),
-        ("prototypes", totals.prototypes),
+        ("reference faces", totals.prototypes),
         ("for review", f"{counted(totals.questions, 'suggestion')}, {undecided}"),
         *(
-            [("queue", ", ".join(f"{count} {state}" for state, count in totals.queue.items()))]
+            [("job queue", ", ".join(f"{count} {state}" for state, count in totals.queue.items()))]
             if totals.queue
             else []
         ),
         ("database", f"{totals.megabytes} MB"),
         *((f"last {command}", when) for command, when in totals.last_runs.items()),
         *(
-            ("found by", f"{model.pack} at {model.det_size}, minimum score {model.min_det_score:g}: {found}")
+            (
+                "face models",
+                f"{model.pack} at {model.det_size}, minimum score {model.min_det_score:g}: {found}",
+            )
             for model in totals.models
-            for found in [f"{counted(model.images, 'image')}, {counted(model.faces, 'face')}"]
+            for found in [f"{counted(model.images, 'photo')}, {counted(model.faces, 'face')}"]
         ),
-        *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
+        *((model.model, f"{counted(model.images, 'photo')} embedded") for model in totals.clip),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}} {value}" for name, value in rows]
@@ -89,7 +92,7 @@ def _totals(totals: "LibraryStatistics") -> list[str]:
 
 def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:
     names = ("pending", "processing", "completed", "failed")
-    lines = ["stage       " + "".join(f"{name:>12}" for name in names) + "  version"]
+    lines = ["step        " + "".join(f"{name:>12}" for name in names) + "  version"]
     for stage in stages:
         numbers = "".join(f"{getattr(stage, name):>12}" for name in names)
         lines.append(f"{stage.stage:<12}{numbers}  {stage.version[:40]}".rstrip())

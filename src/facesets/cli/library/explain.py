@@ -42,7 +42,7 @@ def show_of_library(database: str | None, text: str, *, guesses: bool) -> None:
 
 def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
     facts = [("path", printable(each.path), f"{each.size} bytes") for each in photo.paths]
-    facts += [("content", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
+    facts += [("sha256", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
     facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
     yield table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
@@ -57,7 +57,7 @@ def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
             yield table(("estimated by a model" if stage == "attributes" else stage, ""), rows)
     yield ""
     yield table(
-        ("stage", "state", "ended", "version", "reason"),
+        ("step", "state", "ended", "version", "reason"),
         [(s.stage, s.status, s.ended_at or "-", s.version or "-", printable(s.reason)) for s in photo.stages],
     )
     if photo.faces:
@@ -187,19 +187,19 @@ def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explana
 
 
 def _lines(found: "Explanation") -> list[str]:
-    whose = name_and_number(found.name, found.person) if found.person else "nobody"
+    person = name_and_number(found.name, found.person) if found.person else "unassigned"
     how = f", {found.assigned_by} {found.assigned_at}".rstrip() if found.assigned_by else ""
     step = found.step
     limits = ", ".join(f"{name} {value:.2f}" for name, value in found.thresholds.items())
     rows = [
         ("face", f"{found.face} in {printable(found.photo) or '-'}, quality {found.quality:.2f}"),
-        ("whose", f"{whose}{how}"),
+        ("person", f"{person}{how}"),
         ("since", "-" if step is None else f"change {step.id}, {step.what} ({step.who}, {step.made_at})"),
-        ("like", _like(found.about)),
+        ("best match", _like(found.about)),
         ("runner-up", _like(found.runner_up)),
         ("thresholds", limits),
         *([("head", f"{found.head}: similarities are measured after its projection")] if found.head else []),
-        *(("said", said) for said in found.statements),
+        *(("correction", said) for said in found.statements),
     ]
     return [*(f"{name:<10} {value}" for name, value in rows), found.verdict]
 

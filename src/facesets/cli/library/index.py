@@ -178,7 +178,7 @@ _NOT_WITH_ENRICH = (
 )
 
 
-_NO_TARGET = "Missing PHOTOS. Usage: facesets index PHOTOS"
+_NO_TARGET = "Missing PHOTOS. Usage: `facesets index PHOTOS`."
 _DELETE_IS_OF_STAGE = "--delete needs --stage, such as --stage attributes."
 _FORCE_IS_OF_STAGE = "--force needs --stage, such as --stage metadata."
 

@@ -38,7 +38,7 @@ _PAUSES = 20
 _LONGEST_PAUSE_S = 15.0
 _FILES_NAMED, _FILES_LISTED = 20, 1000
 _CLEAR = "\x1b[2J\x1b[H"
-_HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
+_HEADINGS = ("id", "command", "host", "state", "progress", "started", "took", "result")
 
 
 def jobs(
@@ -66,7 +66,7 @@ def jobs(
 
     require_extra("jobs")
     if (action is None) != (number is None):
-        raise WrongUsage("Missing N. Usage: facesets jobs show N. `facesets jobs` lists the numbers.")
+        raise WrongUsage("Missing N. Usage: `facesets jobs show N`; `facesets jobs` lists the numbers.")
     with open_queue(database, settings.load(), console) as session:
         if action is None or number is None:
             _list(session, limit, watch=watch)
@@ -166,9 +166,9 @@ def _show(session: "Database", number: int) -> None:
     if files := session.run(failed_files, number, limit=_FILES_LISTED):
         job = replace(job, result={**job.result, "failures": files})
     rows = [
-        ("what", _what(job)),
+        ("command", _what(job)),
         ("state", job.state),
-        ("where", printable(job.where) or "-"),
+        ("host", printable(job.where) or "-"),
         ("progress", _progress(job)),
         ("queued", _when(job.queued_at)),
         ("started", _when(job.started_at)),

@@ -24,7 +24,7 @@ from facesets.words import corrections as correction_words
 from facesets.words import library as words
 
 _NO_TARGET = (
-    'Missing PHOTOS. Usage: facesets pipeline PHOTOS; or set targets = ["PHOTOS"] under [pipeline] '
+    'Missing PHOTOS. Usage: `facesets pipeline PHOTOS`; or set targets = ["PHOTOS"] under [pipeline] '
     "in facesets.toml."
 )
 

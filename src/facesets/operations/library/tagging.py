@@ -33,7 +33,7 @@ from facesets.store.postgres.photos.tags import TagRows, replace_tags
 from facesets.work import Work
 
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]
-"""Texts to their vectors by a CLIP model."""
+"""Texts to their embeddings by a CLIP model."""
 
 _AT_ONCE = 2_000
 """Photos that are tagged in one transaction."""

@@ -26,7 +26,7 @@ _NO_PACKAGE = Sentence(
     f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
 )
 _NO_RIGHT = Sentence(
-    "This database user may not create the extension vector. Have a superuser run "
+    "This database user cannot create the extension vector. Ask a superuser to run "
     f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
 )
 _ENCODINGS = ("UTF8", "SQL_ASCII")
@@ -196,13 +196,13 @@ def vector_version(connection: Connection) -> str:
     version, schema, is_found = found
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_VECTOR:
         raise WrongUsage(
-            f"The database has pgvector {version}, and facesets needs 0.7 or later. Have it upgraded, run "
+            f"The database has pgvector {version}, but facesets needs 0.7 or later. Upgrade it, run "
             f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
         )
     if not is_found:
         raise WrongUsage(
-            f"The extension vector is in the schema {schema}, which is not in this user's search path. Have "
-            "its owner run `ALTER EXTENSION vector SET SCHEMA public;`."
+            f"The extension vector is in the schema {schema}, which is not in this user's search path. Ask "
+            "its owner to run `ALTER EXTENSION vector SET SCHEMA public;`."
         )
     return str(version)
 

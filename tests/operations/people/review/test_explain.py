@@ -126,7 +126,7 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert (of_photo.status, of_photo.out) == (0, shown.out)
     (reported,) = json.loads(run("explain", "--json", *where).out)["faces"]
     assert reported["face"] == face
-    assert "like       Ben" in run("explain", where[0], "Ben", *where[1:]).out
+    assert "best match Ben" in run("explain", where[0], "Ben", *where[1:]).out
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ _ROWS = {
         sql.SQL("f.id = e.face_id"),
     ),
 }
-"""Whose the embeddings of a table are, and by what they are found."""
+"""The owners of the embeddings of each table, and their keys."""
 
 # Planned as if all were wanted.
 _NUMBERS = sql.SQL(

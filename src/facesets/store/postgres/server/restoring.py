@@ -197,8 +197,8 @@ def _require_extension_in(connection: Connection, schema: str) -> None:
     if found in {None, schema}:
         return
     raise WrongUsage(
-        f"The backup expects the extension vector in the schema {printable(schema)}, and the database has it "
-        f"in {printable(found)}. Have its owner run `ALTER EXTENSION vector SET SCHEMA "
+        f"The backup expects the extension vector in the schema {printable(schema)}, but the database has it "
+        f"in {printable(found)}. Ask its owner to run `ALTER EXTENSION vector SET SCHEMA "
         f"{printable(schema)};`, then try again."
     )
 
