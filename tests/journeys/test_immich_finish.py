@@ -128,7 +128,7 @@ def test_steps_take_their_flags_from_the_settings(staged: Path, pack_dir: Path) 
     (staged / "immich/ana.npz").unlink()
     refused = finish(staged, pack_dir)
     assert (refused.status, states(refused)) == (2, ["failed"])
-    assert "names its photos one by one" in refused.err
+    assert "names each photo" in refused.err
 
 
 def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:

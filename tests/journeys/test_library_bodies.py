@@ -154,7 +154,7 @@ def test_doctor_and_models_list_tell_what_a_body_model_is_and_why_one_does_not_f
     assert f"ok  body model {model}: finds people in 512 x 512 pixels (YOLOv8's layout)" in good
     assert "body model yolox_s: missing; body detection is not available" in facesets("doctor").out
     listed = facesets("models", "list").out
-    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed
+    assert "models pull yolox_s`. YOLOX is under the Apache License 2.0" in listed
     folder = root / "models" / "body"
     cats = make_body_network(folder / "cats.onnx", Made(names=("cat",)))
     bad = facesets("doctor", status=1).out

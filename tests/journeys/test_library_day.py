@@ -85,7 +85,7 @@ def test_a_library_without_a_server_is_filled_looked_into_and_restored_elsewhere
     psql = str(EmbeddedServer(Path(data_home["FACESETS_DATA"]) / "postgres").programs().path("psql"))
     line = [psql, "-X", "-At", url, "-c", "SELECT count(*), count(person_id) > 0 FROM face_detections"]
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.endswith("|f\n")
-    assert "is stopped" in facesets("db", "stop").out
+    assert "Stopped the embedded server" in facesets("db", "stop").out
     assert subprocess.run(line, capture_output=True, check=False).returncode != 0
     assert json.loads(facesets("db", "stop", "--json").out) == {"stopped": False}
 
@@ -158,7 +158,7 @@ def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ("restore nosuch", 2, "There is no file"),
+        ("restore nosuch", 2, "File not found"),
         ("restore text --replace", 1, "is not a backup"),
         ("backup text --replace", 1, "is not a backup"),
         ("backup mnt/b.dump", 2, "Mount its disk"),

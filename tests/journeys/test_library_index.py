@@ -72,7 +72,7 @@ def test_photos_that_are_all_away_are_asked_about_and_forgotten_with_their_folde
         for words in ((photos,), (photos, other), (photos, "--prune")):
             result = intake.take(*words)
             assert result.status == 2
-            assert "where the library knows 2. Is it mounted? If it was moved" in result.err
+            assert "but the library has 2 there. Check that it is mounted. If it was moved" in result.err
             assert f"gone for good, `facesets relocate {photos} --forget`." in result.err
     assert len(intake.files()) == 3
     (photos / "notes.txt").write_text("moved away")
@@ -109,7 +109,7 @@ def test_a_mistyped_target_is_told_before_models_are_looked_for(intake: Intake) 
     never = intake.photos / "never"
     result = run("index", never, "--pack", "not_here", "--database", intake.place)
     assert result.status == 2
-    assert f"There is no folder {never} that one can see." in result.err
+    assert f"Folder not found: {never}. " in result.err
 
 
 def test_patterns_that_leave_out_everything_are_named_as_the_cause(intake: Intake) -> None:
@@ -122,7 +122,7 @@ def test_patterns_that_leave_out_everything_are_named_as_the_cause(intake: Intak
         assert intake.take().status == 0
     shutil.rmtree(intake.photos)
     intake.photos.mkdir()
-    assert "Is it mounted?" in intake.take("--exclude", "*").err
+    assert "Check that it is mounted." in intake.take("--exclude", "*").err
 
 
 def describe(folder: Path, title: str, **captions: str) -> Path:

@@ -231,4 +231,4 @@ def test_whoever_sits_at_the_terminal_is_asked(
     assert llm.bodies == []
     assert "3 photos described" in asked("y")
     assert len(llm.paid) == 3
-    assert describe("--yes", "--no-batch").out.endswith(": nothing to describe.\n")
+    assert describe("--yes", "--no-batch").out.endswith("Nothing to describe in the library.\n")

@@ -66,7 +66,7 @@ def test_a_first_evening_with_people(
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
     assert re.search(r"^people +1 \(1 named\)$", totals, re.MULTILINE)
-    assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
+    assert re.search(r"^for review +0 suggestions, 0 undecided faces$", totals, re.MULTILINE)
     assert "Taken back: step" in say("undo")
     assert "Done again: step" in say("redo")
     assert "Taken back: step" in say("undo")

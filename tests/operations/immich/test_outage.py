@@ -284,7 +284,7 @@ def test_twelve_errors_in_a_row_lead_to_a_probe_and_work_goes_on_if_it_is_answer
 def test_a_server_that_answers_its_version_and_nothing_else_is_given_up(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 60)]) as server:
         server.rules.append(wrong("/faces", FAULTS["an error of the server"]))
-        with pytest.raises(Unreachable, match="answers, but fails at all that it is asked for"):
+        with pytest.raises(Unreachable, match="responds, but every request fails"):
             stage(server, tmp_path)
         assert len(server.to("/faces")) <= 4 * 12 + 8
 

@@ -403,7 +403,7 @@ def test_a_run_is_undone_once(scene: Scene) -> None:
     undo(scene, "first")
     push(scene, when="second")
     after = scene.server.snapshot()
-    with pytest.raises(WrongUsage, match="taken back already"):
+    with pytest.raises(WrongUsage, match="already undone"):
         undo(scene, "first")
     assert scene.server.snapshot() == after
     undo(scene)

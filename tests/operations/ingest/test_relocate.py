@@ -105,7 +105,7 @@ def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
     for old, new, error, words in (
         ("old", "old", WrongUsage, "given twice"),
         ("never", "old", WrongUsage, "has no photos below"),
-        ("old", "never", SourceGone, "There is nothing at"),
+        ("old", "never", SourceGone, "Folder not found"),
     ):
         with pytest.raises(error, match=words):
             move(store, tmp_path / old, tmp_path / new)

@@ -412,7 +412,7 @@ def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
         (b"hello", "digikam", "no SQLite database"),
         (b"hello", "auto", "is not a known source of names"),
         (b'{"people": []}', "osxphotos", "osxphotos query --json"),
-        (b"hello", "picasa", "Give the folder"),
+        (b"hello", "picasa", "Give the photo folder"),
     ],
 )
 def test_a_source_that_is_none_gets_a_sentence(
@@ -422,12 +422,12 @@ def test_a_source_that_is_none_gets_a_sentence(
     (tmp_path / "source").write_bytes(content)
     with pytest.raises(WrongUsage, match=says):
         bring(library, tmp_path / "source", kind=kind)
-    with pytest.raises(SourceGone, match="There is nothing at"):
+    with pytest.raises(SourceGone, match="File or folder not found"):
         bring(library, tmp_path / "gone", kind=kind)
 
 
 def test_names_for_a_library_without_faces_are_refused(library: Library, tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="There are no faces"):
+    with pytest.raises(WrongUsage, match="holds no faces"):
         bring(library, tmp_path)
 
 

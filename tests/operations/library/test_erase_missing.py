@@ -94,7 +94,7 @@ def test_erasing_shows_what_it_takes_and_needs_a_yes(check: Callable[..., Result
     assert "Erased: 3 photos with 3 faces." in done.out
     assert "is Anna" in done.out
     assert left(library) == {"images": 4, "face_detections": 4, "said_faces": 3, "persons": 2}
-    assert "No photo is missing" in check("--erase-missing", "--yes").out
+    assert "No missing photo has" in check("--erase-missing", "--yes").out
     assert check("--yes").status == 2
 
 

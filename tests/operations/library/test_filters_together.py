@@ -400,7 +400,7 @@ def test_photos_like_one_come_nearest_first_without_itself(database: Database) -
         place = KNOWN[numbers([photo])[0]].place
         assert place is not None
         assert photo.distance_km == pytest.approx(km((near.latitude, near.longitude), place), abs=0.1)
-    with pytest.raises(NotFound, match="no such photo"):
+    with pytest.raises(NotFound, match="photo is not in the library"):
         photos_like(library, "00" * 32, PhotoFilter(), offset=0, limit=3)
     its_own = f"WHERE image_id = (SELECT id FROM images WHERE sha256 = '{digest}')"
     for some, said in ((its_own, "has no embedding"), ("", "is embedded yet")):

@@ -62,11 +62,11 @@ WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
         ([], {"near": MUNICH}, []),
         ([], {"near": POLE}, []),
         ([], {"dates": Y1999}, [WHEN]),
-        ([], {"camera": "canon", "near": POLE, "dates": Y2019}, ["No photo matches the place, "]),
-        ([], {"near": POLE, "dates": Y1999}, ["No photo matches the dates or the place, ", WHEN]),
-        (["Anna", "Ben"], {"near": MUNICH}, ["No photo matches all of the people, "]),
+        ([], {"camera": "canon", "near": POLE, "dates": Y2019}, ["No photo matches the place."]),
+        ([], {"near": POLE, "dates": Y1999}, ["No photo matches the dates or the place.", WHEN]),
+        (["Anna", "Ben"], {"near": MUNICH}, ["No photo matches all of the people."]),
         (["Anna"], {"ages": AgeRange(28, 30)}, []),
-        (["Anna"], {"ages": AgeRange(5, 8)}, ["No photo matches the age, "]),
+        (["Anna"], {"ages": AgeRange(5, 8)}, ["No photo matches the age."]),
         (
             ["Anna"],
             {"camera": "nikon"},
@@ -82,15 +82,14 @@ WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
             {"camera": "nikon", "near": SYDNEY, "dates": Y2019},
             ["Each condition alone has matches. Use fewer conditions."],
         ),
-        ([], {"words": "cake", "near": MUNICH}, ["No photo matches the words of the description, "]),
+        ([], {"words": "cake", "near": MUNICH}, ["No photo matches the words of the description."]),
     ],
 )
 def test_it_is_said_what_no_photo_fits_and_what_to_leave_out(
     library: Library, who: list[str], asked: dict[str, Any], said: list[str]
 ) -> None:
     found = why_nothing(library, filter_of(library, people_meant(library, who), **asked))
-    whatever = "whatever else is asked for."
-    assert found == [f"{each}{whatever}" if each.endswith(", ") else each for each in said]
+    assert found == said
 
 
 def test_nothing_is_to_blame_where_there_are_no_photos(library: Library) -> None:

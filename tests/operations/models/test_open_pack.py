@@ -184,7 +184,7 @@ def test_an_archive_with_another_member_makes_no_pack(
     changed = replace(archive, sha256=sha256(buffer.getvalue()).hexdigest())
     pack = ConvertedPack("open", "", "", {name: changed}, CONVERTED[OPEN_PACK].files)
     monkeypatch.setitem(catalog.CONVERTED, OPEN_PACK, pack)
-    with pytest.raises(DamagedFile, match=r"centerface\.onnx.*not what was published"):
+    with pytest.raises(DamagedFile, match=r"centerface\.onnx.*does not match the published checksum"):
         pull(OPEN_PACK, [tmp_path / "root"], work=Work())
     assert list((tmp_path / "root" / "models").iterdir()) == []
 

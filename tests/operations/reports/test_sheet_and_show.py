@@ -135,7 +135,7 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
     pristine: Library, library: Library
 ) -> None:
     healthy = run("show", pristine.cache).out
-    assert "how much" not in healthy
+    assert "a quality measure" not in healthy
     assert "without norm" not in healthy
     facts = json.loads(run("show", pristine.cache, "--json").out)["facts"]
     norm = pristine.store.load().faces.norm

@@ -193,7 +193,7 @@ def _read(path: Path) -> PushJournal:
     if heading.get("format") != FORMAT or not isinstance(heading.get("version"), int):
         raise _damaged(path)
     if heading["version"] > VERSION:
-        raise NewerFormat(f"{printable(path)} was written by a later facesets. Upgrade facesets.")
+        raise NewerFormat(f"{printable(path)} was written by a newer facesets. Upgrade facesets.")
     journal = PushJournal(path, heading)
     for record in records[1:]:
         _apply_record(journal, record)

@@ -163,7 +163,7 @@ class StageRecord:
             raise _damaged(path)
         if heading["version"] > VERSION:
             raise NewerFormat(
-                f"{printable(path)} was written by a later facesets (version {heading['version']}, this one "
+                f"{printable(path)} was written by a newer facesets (version {heading['version']}, this one "
                 f"reads up to {VERSION}). Upgrade facesets, or stage into another folder."
             )
         mine = self._heading["owner_id"]

@@ -151,7 +151,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         raise _damaged(path)
     if version > VERSION:
         raise NewerFormat(
-            f"{printable(path)} was written by a later facesets (cache version {version}, this one reads "
+            f"{printable(path)} was written by a newer facesets (cache version {version}, this one reads "
             f"up to {VERSION}). Upgrade facesets, or use another cache."
         )
     try:

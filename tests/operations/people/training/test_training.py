@@ -86,7 +86,7 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
         assert line.wins
         assert line.on_people.score > plain.on_people.score + 0.2
     assert summary.activated == "whitening-1"
-    assert "whitening-1 is in use from now on" in summary.verdict
+    assert "whitening-1 is now in use" in summary.verdict
     head = head_in_use(library)
     assert head.name == "whitening-1"
     # What is in use tells people apart that it has not seen, at the threshold made for it.
@@ -203,7 +203,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert reported.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
-    assert "whitening-1 is in use from now on" in reported.out
+    assert "whitening-1 is now in use" in reported.out
     kept = tmp_path / "data" / "models"
     assert (kept / "face_projection_epoch_10.safetensors").is_file()
     assert json.loads((kept / "face_projection_epoch_10.json").read_text())["epoch"] == 10
