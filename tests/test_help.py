@@ -1,5 +1,6 @@
 """The program's face: help, versions, and a start that loads nothing heavy."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,9 +54,10 @@ def test_embed_with_one_argument_shows_the_whole_line(given: str, line: str) -> 
 
 
 def test_what_is_missing_is_shown_by_an_example() -> None:
-    for words in (["embed"], ["people", "name", "Anna"], ["relocate"], ["run"]):
+    for words in (["embed"], ["people", "name", "Anna"], ["relocate"], ["run"], ["refine"], ["extend"]):
         result = run(*words)
         assert result.status == 2
+        assert "Missing argument '[" not in result.err
         assert "Missing argument" in result.err
         assert f"For example: `facesets {' '.join(words[:1])} " in result.err
 
@@ -64,6 +66,20 @@ def test_a_choice_that_does_not_exist_is_named_without_the_words_of_a_library() 
     result = run("cluster", "faces.npz", "out", "--method", "foo")
     assert result.status == 2
     assert "Invalid value for '--method': 'foo' is not one of 'auto', 'agglomerative'" in result.err
+
+
+def test_help_gives_each_command_one_line() -> None:
+    listed = re.findall(r"^  ([a-z][a-z-]+)  +(\S.*)$", run("--help").out, re.MULTILINE)
+    assert len(listed) > 40
+    assert [name for name, _ in listed[:2]] == ["run", "serve"]
+    assert {name: len(line) for name, line in listed if len(line) > 60} == {}
+
+
+def test_what_only_an_expert_sets_stands_apart() -> None:
+    usual, advanced = run("refine", "--help").out.split("Advanced options:")
+    assert "--min-faces" in usual
+    assert "--merge-threshold" in advanced
+    assert "Advanced" not in run("undo", "--help").out
 
 
 def test_the_default_method_is_told_once() -> None:

@@ -30,8 +30,6 @@ LEFT_OUT = "No such option: "
         ("pipeline pics --ml-uri http://here", "ml-uri = … below [index] in facesets.toml"),
         ("pipeline pics --min-size 3", "FACESETS_CLUSTER_MIN_SIZE=… in the environment"),
         ("index --target pics --top-n 3", "It is an option of `facesets export-swap`"),
-        ("index --target pics --workers 2", "`index` calls it --concurrency."),
-        ("embed pics faces.npz --concurrency 2", "`embed` calls it --workers."),
         ("stats --refine-out sets", "It is an option of `facesets extend`."),
     ],
 )

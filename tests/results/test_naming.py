@@ -361,3 +361,15 @@ def test_names_of_sorted_folders_are_given_to_people(drawn: DrawnStore, tmp_path
     sort(drawn, raw)
     assert name in sets_of(sets)
     assert name in people(raw)
+
+
+def test_an_undone_run_gives_no_earlier_name_back(store: MadeStore, tmp_path: Path) -> None:
+    raw, sets = make(store, tmp_path)
+    (raw / "person_001").rename(raw / "Anna")
+    grow(store, raw, sets)
+    (raw / "Anna").rename(raw / "Hanna")
+    undo(raw, grow(store, raw, sets).raw.run)
+    assert (raw / "Hanna").is_dir()
+    grow(store, raw, sets)
+    assert (raw / "Hanna").is_dir()
+    assert (sets / "Hanna").is_dir()

@@ -39,9 +39,6 @@ _NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
 _ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
 """What is done without the argument, where that is not plain."""
 
-_CALLED = {"workers": "--concurrency", "concurrency": "--workers"}
-"""What one command calls so and another otherwise."""
-
 _MOST_NAMED = 3
 _SLIP = 0.85
 """How alike two options are of which one is the other mistyped: a letter of seven differs."""
@@ -60,8 +57,6 @@ def where_it_belongs(context: "Context", option: str) -> str:
     if shown := _meant(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
         return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
-    if (here := _CALLED.get(name, "")) in _of(context.command):
-        return f"`{command}` calls it {here}."
     having = [path for path, options in _options(context.find_root()) if option in options]
     key = name.removeprefix("no-")
     standing = [

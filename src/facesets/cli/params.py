@@ -101,7 +101,12 @@ BodyModelOption = Annotated[
 ProviderOption = Annotated[str, Option("Where models run: auto, cuda, directml, coreml or cpu.")]
 WorkersOption = Annotated[
     int | None,
-    Option("Number of threads.", least=1, unset="as measured on this machine, else one per processor"),
+    Option(
+        "Number of threads.",
+        least=1,
+        flag="--workers --concurrency",
+        unset="as measured on this machine, else one per processor",
+    ),
 ]
 BatchSizeOption = Annotated[
     int | None,
@@ -198,13 +203,13 @@ CacheOrOutArgument = Annotated[
     Path,
     typer.Argument(
         metavar="[CACHE]",
-        help="The cache file. [default: the library]",
+        help="The cache file; the library if left out.",
         show_default=False,
     ),
 ]
 CacheOrResultArgument = Annotated[
     Path,
-    typer.Argument(metavar="[CACHE]", help="The cache file. [default: the library]", show_default=False),
+    typer.Argument(metavar="[CACHE]", help="The cache file; the library if left out.", show_default=False),
 ]
 """The same where another result comes second, and may be the first."""
 

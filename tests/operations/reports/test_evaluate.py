@@ -24,7 +24,7 @@ def people(*names: str, spread: float = 0.01) -> Truth:
     vectors = np.array([centre[name[0]] for name in names]) + rng.normal(0, spread, (len(names), 8))
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     rows = np.arange(len(names))
-    return Truth(unit, np.array(names), rows, rows)
+    return Truth(unit, np.array(names), rows, rows, "made up")
 
 
 def test_a_perfect_clustering_scores_one_and_has_no_errors() -> None:
@@ -39,7 +39,7 @@ def test_the_worst_merge_and_split_come_first() -> None:
     truth = people(*names)
     vectors = truth.embedding.copy()
     vectors[-1] = np.eye(8, dtype=np.float32)[7]
-    result = evaluate(Truth(vectors, truth.name, truth.image, truth.row), [ClusterOptions()])
+    result = evaluate(Truth(vectors, truth.name, truth.image, truth.row, truth.source), [ClusterOptions()])
     assert [merge.people for merge in result.merges] == [(("ann", 3), ("anna", 3)), (("bob", 2), ("bill", 1))]
     assert [merge.pairs for merge in result.merges] == [9, 2]
     (split,) = result.splits
@@ -107,7 +107,8 @@ def test_photos_in_folders_are_evaluated_by_the_real_command(
     result = run("evaluate", cache, "--json", "--sweep", "0.1:0.6:0.25", "--sheet", tmp_path / "errors.png")
     assert result.status == 0, result.err
     report = json.loads(result.out)
-    assert (report["faces"], report["people"]) == (18, 3)
+    assert (report["faces"], report["people"], report["truth"]) == (18, 3, "parent-folder")
+    assert "True people: the folder above each photo" in run("evaluate", cache).out
     assert report["trials"][0]["scores"]["pairwise_f1"] > 0.99
     assert [trial["threshold"] for trial in report["trials"]][-1] == 0.1
     with Image.open(tmp_path / "errors.png") as picture:

@@ -40,7 +40,7 @@ def immich_stage(
     access: ServerOptions,
     known: Annotated[
         tuple[Path, ...],
-        Option("Skip photos that this cache holds; repeat for several."),
+        Option("Skip photos that this cache holds, or any of several."),
     ] = (),
     known_library: Annotated[
         bool,

@@ -41,7 +41,7 @@ TargetOption = Annotated[
         "--under",
         "--target",
         metavar="DIR...",
-        help="The same as DIR.",
+        help="The same as DIR; all folders count.",
         show_default=False,
         envvar=["FACESETS_DESCRIBE_UNDER", "FACESETS_DESCRIBE_TARGET"],
     ),
@@ -174,7 +174,9 @@ def run(
     faces: Annotated[bool, Option("Tag faces, too: reads each photo with faces once.")] = False,
     force: Annotated[bool, Option("Tag all photos again, even if nothing changed.")] = False,
     retry_failed: Annotated[bool, Option("Also retry photos whose faces could not be tagged.")] = False,
-    max_images: Annotated[int | None, Option("Maximum number of photos to tag.", least=1)] = None,
+    max_images: Annotated[
+        int | None, Option("Maximum number of photos to tag.", least=1, flag="--max-images --limit")
+    ] = None,
     clip_pack: ClipPackOption = None,
     ml_uri: MlUriOption = None,
     provider: ProviderOption = "auto",

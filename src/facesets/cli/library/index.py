@@ -155,13 +155,16 @@ FoldersArgument = Annotated[
 ]
 TargetOption = Annotated[
     list[Path] | None,
-    typer.Option("--target", metavar="DIR...", help="The same as DIR.", show_default=False),
+    typer.Option(
+        "--target", metavar="DIR...", help="The same as DIR; all folders count.", show_default=False
+    ),
 ]
 ConcurrencyOption = Annotated[
     int | None,
     Option(
         "Number of files processed at a time.",
         least=1,
+        flag="--concurrency --workers",
         unset="as measured on this machine, else one per processor; with --ml-uri "
         f"{IndexOptions().concurrency}",
     ),

@@ -41,7 +41,7 @@ FromOption = Annotated[
 MapOption = Annotated[
     tuple[str, ...],
     Option(
-        "Where a folder of the other program is on this machine; repeat for several.",
+        "Where a folder of the other program is on this machine; all of several apply.",
         flag="--map",
         variable="FACESETS_IMPORT_NAMES_MAP",
         metavar="OLD=NEW",

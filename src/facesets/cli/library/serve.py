@@ -134,7 +134,7 @@ def serve(
         bool, Option("Allow every account of this machine to see and change everything without a token.")
     ] = False,
     name: Annotated[
-        tuple[str, ...], Option("Further host names under which it can be reached.", metavar="HOST...")
+        tuple[str, ...], Option("Further host names; it can be reached by any of them.", metavar="HOST...")
     ] = (),
     crop_cache: Annotated[
         int, Option("Maximum size of stored face crops, in MB.", least=1, advanced=True)

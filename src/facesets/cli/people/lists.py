@@ -78,7 +78,7 @@ def _row(line: "PersonLine") -> tuple[object, ...]:
 def show(
     who: WhoArgument,
     database: DatabaseOption = None,
-    faces: Annotated[int, Option("Number of the best faces to list.", least=0)] = 0,
+    faces: Annotated[int, Option("Number of the best faces to list.", least=0, flag="--faces --limit")] = 0,
     sheet: Annotated[Path | None, Option("Draw the best faces into a PNG.", metavar="FILE.png")] = None,
     guesses: Guesses = False,
 ) -> None:
@@ -181,10 +181,12 @@ def bodies(
 def prototypes(
     who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
     database: DatabaseOption = None,
-    pin: Annotated[tuple[int, ...], Option("Faces to pin as reference faces.", metavar="FACE...")] = (),
+    pin: Annotated[
+        tuple[int, ...], Option("Pin all these faces as reference faces.", metavar="FACE...")
+    ] = (),
     drop: Annotated[
         tuple[int, ...],
-        Option("Faces that are no longer reference faces.", metavar="FACE..."),
+        Option("Drop all these faces from the reference faces.", metavar="FACE..."),
     ] = (),
 ) -> None:
     """List, pin or drop a person's reference faces."""

@@ -71,12 +71,13 @@ def forget(
     database: DatabaseOption = None,
     yes: Annotated[bool, Option("Skip the question.")] = False,
     cache: Annotated[
-        tuple[Path, ...], Option("Also erase the person from this cache; repeat for several.", metavar="FILE")
+        tuple[Path, ...],
+        Option("Also erase the person from this cache, or from all of several.", metavar="FILE"),
     ] = (),
     results: Annotated[
         tuple[Path, ...],
         Option(
-            "A further result folder, beside those that the caches and the library know; repeat for several.",
+            "A further result folder, beside all that the caches and the library know.",
             metavar="DIR",
         ),
     ] = (),

@@ -318,7 +318,7 @@ def answer(
     database: DatabaseOption = None,
     but: Annotated[
         tuple[int, ...],
-        Option("Numbers of the items for which the opposite answer is true.", metavar="N..."),
+        Option("Numbers of all items for which the opposite answer is true.", metavar="N..."),
     ] = (),
     name: Annotated[str | None, Option("The name of the unnamed person.", metavar="NAME")] = None,
     into: Annotated[bool, Option("If the name exists, merge both into one person.")] = False,

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def _under(command: str) -> Option:
     """The folders below which photos count, of a command as names in the environment write it."""
     return Option(
-        "Only photos below this folder; repeat for several.",
+        "Only photos below any of these folders.",
         metavar="DIR",
         flag="--under --source-root",
         variable=f"FACESETS_{command}_UNDER FACESETS_{command}_SOURCE_ROOT",
@@ -177,19 +177,19 @@ def import_folders(
     folder: Annotated[
         tuple[str, ...],
         Option(
-            "A folder whose photos all show one person, named like the folder unless NAME is given; "
-            "repeat for several.",
+            "A folder of photos of one person, named like the folder unless NAME is given; all of "
+            "several are added.",
             metavar="[NAME=]DIR",
         ),
     ] = (),
     each_in: Annotated[
         tuple[Path, ...],
-        Option("A folder with one folder per person; repeat for several.", metavar="DIR"),
+        Option("A folder with one folder per person; all of several are added.", metavar="DIR"),
     ] = (),
     mixed: Annotated[
         tuple[Path, ...],
         Option(
-            "A folder of mixed photos: matching faces join these people; repeat for several.",
+            "A folder of mixed photos: matching faces join these people; all of several are read.",
             metavar="DIR",
         ),
     ] = (),

@@ -85,6 +85,7 @@ def sheet(
 
 
 _DEFAULT = ClusterOptions()
+_FOLDER_ABOVE = "the folder above each photo (use --truth FILE.csv for others)"
 
 
 def evaluate(
@@ -175,6 +176,8 @@ def _range(text: str) -> list[float]:
 
 
 def _lines(evaluation: "Evaluation") -> list[str]:
+    from facesets.operations.reports.evaluate import PARENT_FOLDER
+
     headings = ("method", "cut", "pairwise P", "R", "F1", "BCubed P", "R", "F1", "V", "clusters")
     rows = [
         (
@@ -199,7 +202,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
     lines = [
         f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
-        f"Truth: {evaluation.truth}. Give --truth FILE.csv for another source.",
+        f"True people: {_FOLDER_ABOVE if evaluation.truth == PARENT_FOLDER else evaluation.truth}.",
         table(headings, rows),
     ]
     for merge in evaluation.merges:

@@ -192,10 +192,10 @@ class CentroidDistance(Option):
     usual: float = 0.0
 
 
-def centroid_distance(text: str, *, usual: float) -> CentroidDistance:
+def centroid_distance(text: str, *, usual: float, flag: str = "") -> CentroidDistance:
     """Declare such an option by its help."""
     unset = f"{usual:.2f}, or 0.40 with the open pack"
-    return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual)
+    return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual, flag=flag)
 
 
 def for_recogniser(options: Options, recogniser: str) -> Options:

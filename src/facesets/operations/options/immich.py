@@ -57,7 +57,9 @@ class ServerOptions(Checked):
 class StageOptions(Checked):
     """What `immich-stage` takes from a server."""
 
-    workers: Annotated[int, Option("Photos worked on at a time.", least=1, most=64)] = 8
+    workers: Annotated[
+        int, Option("Photos worked on at a time.", least=1, most=64, flag="--workers --concurrency")
+    ] = 8
     min_face_short: Annotated[
         float,
         Option("Minimum short edge of a photo's largest face, in original pixels.", least=0, metavar="PX"),
@@ -106,25 +108,37 @@ class StageOptions(Checked):
     ] = False
     albums: Annotated[
         tuple[str, ...],
-        Option("Only photos of this album; repeat for several.", name="album", metavar="NAME"),
+        Option("Only photos of this album, or of any of several.", name="album", metavar="NAME"),
     ] = ()
     people: Annotated[
         tuple[str, ...],
         Option(
-            "Only photos of this person as Immich knows them; repeat for several.",
+            "Only photos of this person as Immich knows them, or of any of several.",
             name="person",
             metavar="NAME",
         ),
     ] = ()
     since: Annotated[
         datetime | None,
-        Option("Only photos taken on this day or later, such as 2024-05-01.", metavar="DATE", parse=moment),
+        Option(
+            "Only photos taken on this day or later, such as 2024-05-01.",
+            metavar="DATE",
+            parse=moment,
+            flag="--taken-after --since",
+        ),
     ] = None
     until: Annotated[
         datetime | None,
-        Option("Only photos taken on this day or earlier.", metavar="DATE", parse=_end_of_day),
+        Option(
+            "Only photos taken on this day or earlier.",
+            metavar="DATE",
+            parse=_end_of_day,
+            flag="--taken-before --until",
+        ),
     ] = None
-    recheck: Annotated[bool, Option("Check again photos that had no face in Immich.")] = False
+    recheck: Annotated[
+        bool, Option("Check again photos that had no face in Immich.", flag="--force --recheck")
+    ] = False
     dry_run: DryRun = False
 
 
@@ -164,5 +178,8 @@ class PushOptions(Checked):
             advanced=True,
         ),
     ] = 0.5
-    workers: Annotated[int, Option("Photos worked on at a time.", least=1, most=64, last=True)] = 8
+    workers: Annotated[
+        int,
+        Option("Photos worked on at a time.", least=1, most=64, last=True, flag="--workers --concurrency"),
+    ] = 8
     dry_run: DryRun = False

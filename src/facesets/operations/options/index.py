@@ -135,7 +135,9 @@ class IndexOptions(Checked):
     batch_size: int = 1
     flush_every: int = 50
     flush_every_s: float = 5.0
-    max_images: Annotated[int | None, Option("Maximum number of files to read.", least=1)] = None
+    max_images: Annotated[
+        int | None, Option("Maximum number of files to read.", least=1, flag="--max-images --limit")
+    ] = None
     max_minutes: Annotated[
         float | None, Option("Start no further file after this many minutes.", least=0)
     ] = None

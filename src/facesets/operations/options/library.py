@@ -88,14 +88,14 @@ class SearchOptions(Checked):
     ] = None
     person: Annotated[
         tuple[str, ...],
-        Option("Photos of this person; repeat for photos of several people together.", metavar="NAME"),
+        Option("Photos of this person; with several, photos of all of them together.", metavar="NAME"),
     ] = ()
     since: Annotated[
         date | None,
         Option(
             "Taken on this day or later.",
             metavar="DATE",
-            flag="--from",
+            flag="--from --taken-after",
             variable="FACESETS_SEARCH_FROM",
             parse=day,
         ),
@@ -105,7 +105,7 @@ class SearchOptions(Checked):
         Option(
             "Taken on this day or earlier.",
             metavar="DATE",
-            flag="--to",
+            flag="--to --taken-before",
             variable="FACESETS_SEARCH_TO",
             parse=day,
         ),
@@ -150,7 +150,9 @@ class SearchOptions(Checked):
 class DescribeOptions(Checked):
     """Which photos are described, what is sent of them, and what that may cost."""
 
-    max_images: Annotated[int | None, Option("Maximum number of photos to send.", least=1)] = None
+    max_images: Annotated[
+        int | None, Option("Maximum number of photos to send.", least=1, flag="--max-images --limit")
+    ] = None
     no_batch: Annotated[
         bool,
         Option(
@@ -184,7 +186,7 @@ class ExportXmpOptions(Checked):
     target: Annotated[
         tuple[Path, ...],
         Option(
-            "Only photos below this folder; repeat for several.",
+            "Only photos below any of these folders.",
             metavar="DIR",
             unset="the whole library",
             flag="--under --target",

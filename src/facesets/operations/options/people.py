@@ -213,10 +213,19 @@ class AssignOptions(Checked):
         ),
     ] = None
     since: Annotated[
-        date | None, Option("Only faces added on this day or later.", metavar="DATE", parse=day)
+        date | None,
+        Option(
+            "Only faces added on this day or later.", metavar="DATE", parse=day, flag="--added-after --since"
+        ),
     ] = None
     taken_since: Annotated[
-        date | None, Option("Only faces in photos taken on this day or later.", metavar="DATE", parse=day)
+        date | None,
+        Option(
+            "Only faces in photos taken on this day or later.",
+            metavar="DATE",
+            parse=day,
+            flag="--taken-after --taken-since",
+        ),
     ] = None
     max_faces: Annotated[
         int | None, Option("Maximum number of faces, best first.", least=1, advanced=True)

@@ -167,7 +167,11 @@ class ExtendOptions(Checked):
 
     threshold: Annotated[
         float | None,
-        centroid_distance("Maximum cosine distance of a new face from the person that it joins.", usual=0.55),
+        centroid_distance(
+            "Maximum cosine distance of a new face from the person that it joins.",
+            usual=0.55,
+            flag="--max-cosine-distance --threshold",
+        ),
     ] = None
     cluster_threshold: Annotated[
         float,

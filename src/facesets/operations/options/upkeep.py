@@ -88,6 +88,7 @@ class MaintainOptions(Checked):
         float | None,
         Option(
             "associate: maximum cosine distance between the centroids of one person's clusters.",
+            flag="--threshold --max-cosine-distance",
             least=0,
             most=2,
             unset="0.40, or 0.30 with the open pack",
@@ -177,6 +178,7 @@ class WorkerOptions(Checked):
             "Take only jobs of these commands, separated by commas, such as index,cluster; embed is "
             "the part of index that reads photos.",
             metavar="NAME,...",
+            flag="--jobs --only",
             unset="all that this host can do",
             parse=_names,
         ),
@@ -185,6 +187,7 @@ class WorkerOptions(Checked):
         int | None,
         Option(
             "Photos worked on at a time. To do several jobs at a time, start more workers.",
+            flag="--concurrency --workers",
             least=1,
             unset="as measured on this machine, else one per processor; with a service 4",
         ),

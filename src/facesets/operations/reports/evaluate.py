@@ -35,7 +35,7 @@ class Truth:
     row : int64 array of shape (n,)
         Where each face stands in the collection that it came from.
     source : str
-        Where the people come from, for whoever reads the scores.
+        Where the people come from: `PARENT_FOLDER`, or a file.
     unknown : int
         Faces or photos that were named, but have no face in the collection.
     recogniser : str, optional
@@ -86,7 +86,8 @@ class WrongSplit:
 class Evaluation:
     """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
 
-    `truth` says where the people come from; `unknown` faces or photos were named by the truth, but have no face here.
+    `truth` says where the people come from; `unknown` faces or photos were named by it, but have no face
+    here.
     """
 
     faces: int
@@ -159,7 +160,7 @@ def truth_of_folders(collection: Collection) -> Truth:
         np.array(names, str),
         image,
         rows,
-        "the folder above each photo",
+        PARENT_FOLDER,
         recogniser=used,
         shows=shown_in(collection)[rows],
     )

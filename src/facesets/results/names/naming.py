@@ -49,12 +49,15 @@ class SeenResult:
         Ids of the faces of each group.
     given : frozenset of str
         Names that its manifest does not know yet.
+    names_people : bool
+        Commands name its groups, too, as `import-folders` does.
     faces : frozenset of str
         Ids of the faces of all groups.
     """
 
     groups: Mapping[str, frozenset[str]]
     given: frozenset[str]
+    names_people: bool = False
     faces: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -229,7 +232,8 @@ def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) 
 
 def seen_in_export(export: EarlierExport) -> SeenResult:
     """The face sets of an export as its user left them; errors as `EarlierExport.people`."""
-    return SeenResult(export.people(), frozenset(new for _, new in export.edits.renamed))
+    renamed = frozenset(new for _, new in export.edits.renamed)
+    return SeenResult(export.people(), renamed, names_people=True)
 
 
 def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> SeenResult | None:
@@ -271,9 +275,13 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
             for person in people
         ]
         before = folders.get(folder)
+        new = named.keys() - set(before or ())
+        if before is None or not there.names_people:
+            # Other names are of the manifest alone, as after a run was undone.
+            new &= there.given
         held = _held(people, there.groups)
         for name, faces in named.items():
-            if name in (there.given if before is None else named.keys() - set(before)):
+            if name in new:
                 people = _with_name(people, folder, seen, name)
             elif before is None and all(person.name != name for person in held[name]):
                 people.append(NamedPerson(name, folder, faces))

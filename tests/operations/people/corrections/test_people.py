@@ -15,7 +15,9 @@ from facesets.operations.people.corrections.giving import Picked
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.browsing import about_person, seen_person
 from facesets.operations.people.lists.listing import people, person
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.steps import making_step
 
 template = template_by(grouped(anna=6, ben=4, cleo=3))
 
@@ -348,3 +350,27 @@ def test_the_face_that_shows_who_has_the_name_goes_on_showing_them_after_a_merge
     assert shown(cleo) == best
     undo(library)
     assert shown(anna) == best
+
+
+def test_two_people_who_are_one_become_one_and_the_name_stays(library: Library) -> None:
+    call(library, "ben-0-0", "Ben")
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    correcting.same(library.database, "Ben", anna, faces=False, by=BY)
+    assert who_is(library, "anna-0-0") == who_is(library, "ben-0-0") == ben
+    with pytest.raises(WrongUsage, match="Both are Ben"):
+        correcting.same(library.database, "Ben", anna, faces=False, by=BY)
+
+
+def _change_nothing(connection: Connection) -> None:
+    with making_step(connection, "name", BY, "nothing"):
+        pass
+
+
+def test_a_change_of_nothing_is_none_and_uses_up_no_number(library: Library) -> None:
+    call(library, "anna-0-0", "Anna")
+    before = [each.id for each in history.log(library.database)]
+    assert naming.rename(library.database, "Anna", "Anna", by=BY).step is None
+    library.database.run(_change_nothing)
+    assert [each.id for each in history.log(library.database)] == before
+    call(library, "ben-0-0", "Ben")
+    assert history.log(library.database)[0].id == before[0] + 1
