@@ -75,7 +75,7 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     broken = tmp_path / "models" / "broken"
     broken.mkdir(parents=True)
     (broken / "a.onnx").write_bytes(b"no model")
-    again = "Fetch the pack again: `facesets models pull broken --force`."
+    again = "Download the pack again with `facesets models pull broken --force`."
     surroundings = {"FACESETS_MODELS": str(tmp_path)}
     assert again in told("models", "list")
     assert again in json.loads(told("models", "list", "--json"))["packs"][0]["problem"]

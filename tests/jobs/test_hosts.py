@@ -126,7 +126,7 @@ def test_a_service_that_does_not_answer_is_waited_for(
     with ml_service() as ended:
         number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", ended.url)
     work(queue)
-    assert waits(queue, number).endswith("does not answer.")
+    assert waits(queue, number).endswith("is not responding.")
     work(queue, service.url)
     assert waits(queue, number) == "done"
 
@@ -180,7 +180,7 @@ def test_a_job_that_names_no_valid_address_ends_no_worker(
     # As another version may queue it.
     number = put(queue, Order("index", needs=Needs(service="host:3003")))
     work(queue)
-    assert "left it. here: it names no valid address" in waits(queue, number)
+    assert "could not take it: here: it has no valid address" in waits(queue, number)
 
 
 def test_what_is_found_out_for_a_job_that_names_a_service_is_said_of_no_other(
@@ -288,9 +288,9 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
     with worked_off_beside(queue, is_back) as here:
         # Nothing was indexed that could be kept tidy.
         assert waits(queue, other) == "failed"
-        assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
+        assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not respond.")
         # It is looked at once, however often that is asked.
-        assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not answer"
+        assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not respond"
     wait_for(lambda: here.drives.lacks_folder(str(hung)) == "")
 
 

@@ -285,7 +285,7 @@ def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Datab
     assert [queue.run(partial(note_death, job=number)) for _ in range(5)] == [1, 2, 3, 4, 5]
     changed(queue, "UPDATE procrastinate_jobs SET status = 'doing'")
     Worker(queue).until(lambda: count_jobs_in(queue) == {"failed": 1})
-    assert "died at this job 6 times" in the_job(queue).reason
+    assert "died 6 times" in the_job(queue).reason
 
 
 @pytest.mark.slow

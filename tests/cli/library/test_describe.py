@@ -87,7 +87,7 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
         "model claude-haiku-5-5",
         "JPEG of at most 1568 pixels",
         "with faces visible",
-        "Not sent: names of files and folders; names of the people on it",
+        "Not sent: names of files and folders; names of the people in it",
         "Estimated cost: $0.00",
         "Nothing was sent. To send without being asked, add --yes.",
     ):
@@ -133,7 +133,7 @@ def test_photos_are_described_and_found_by_words(
     )
     llm.answer = lambda _: as_text(next(said))
     result = describe("--no-batch", "--yes", "--max-images", "3", "-v")
-    assert "3 photos described, 0 failed; paid $0.00" in result.out
+    assert ", 0 failed; cost $0.00" in result.out
     prompt = Path.home() / ".config" / "facesets" / "describe-prompt.txt"
     assert prompt.read_text().startswith("Describe this photo")
     assert llm.paid[0].text.startswith("Describe this photo")
@@ -151,7 +151,7 @@ def test_batches_wait_for_more_and_are_collected(
 ) -> None:
     few = describe("--yes").out
     assert "3 wait until there are enough for a batch; --no-batch describes them now." in few
-    assert "3 wait for more to make a batch" in describe("--dry-run").out
+    assert "3 wait until there are enough for a batch" in describe("--dry-run").out
     sent = json.loads(describe("--yes", "--json", MIN_BATCH_SIZE="2", BATCH_SIZE="2").out)
     assert (sent["under_way"], sent["held_back"]) == (2, 1)
     assert "2 in batches" in describe("--check-batches").out
@@ -192,7 +192,7 @@ def test_a_model_on_this_machine_needs_no_yes(facesets: Call) -> None:
     with serving_openai() as llm:
         result = facesets("describe", "--llm-uri", f"{llm.url}/v1", LLM_MODEL="gemma3")
         assert "Nothing leaves it." in result.err
-        assert "3 photos described" in result.out
+        assert "Described 3 photos" in result.out
         assert llm.problems == []
 
 
@@ -229,6 +229,6 @@ def test_whoever_sits_at_the_terminal_is_asked(
 
     assert "Nothing was sent." in asked("n")
     assert llm.bodies == []
-    assert "3 photos described" in asked("y")
+    assert "Described 3 photos" in asked("y")
     assert len(llm.paid) == 3
     assert describe("--yes", "--no-batch").out.endswith("Nothing to describe in the library.\n")

@@ -29,7 +29,7 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     assert "1 photo with names: 1 person (1 new), 1 face named, 0 already known. Nothing was stored." in tried
     done = facesets("import-names", tmp_path, "--from", "picasa").out
     assert "`facesets people undo` takes it back." in done
-    assert "No name: Ben\\x1b[2J: " in done
+    assert "Invalid name: Ben\\x1b[2J: " in done
     assert "\x1b" not in done
     assert facesets("import-names", "--conflicts").out == "Nothing to list.\n"
 
@@ -67,8 +67,8 @@ def test_what_does_not_go_together_is_wrong_usage(facesets: Call) -> None:
     for line, says in (
         ("", "Missing source."),
         ("--unmatched --conflicts", "not both"),
-        ("/tmp --unmatched", "without a source and --dry-run"),
-        ("--conflicts --dry-run", "without a source and --dry-run"),
+        ("/tmp --unmatched", "Remove the source and --dry-run"),
+        ("--conflicts --dry-run", "Remove the source and --dry-run"),
         ("/tmp --map nowhere", "OLD=NEW"),
     ):
         assert says in facesets("import-names", *line.split(), status=2).err
@@ -86,7 +86,7 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
         result = facesets("export-xmp", *words, status=status)
         return result.out + result.err
 
-    assert "1 sidecar new, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
+    assert "1 new sidecar, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
     assert "The library has no photo below /empty." in say("--target", "/empty")
     assert not sidecar(photo).exists()
     said = say("anna", "--target", photo.parent)

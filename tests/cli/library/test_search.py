@@ -37,7 +37,7 @@ def test_search_lists_photos_of_a_place_with_their_distance(two: Call) -> None:
         "images": [{"path": "/0.jpg", "name": "", "taken": "2019-07-04 15:30:00", "distance_km": None}]
     }
     wrong = two("search", "--camera", "leica", status=2).err
-    assert ("Leica" in wrong, "by Canon EOS 80D, NIKON D90." in wrong) == (False, True)
+    assert ("Leica" in wrong, "Known cameras: Canon EOS 80D, NIKON D90." in wrong) == (False, True)
     assert "--near LAT,LON" in two("search", status=2).err
 
 
@@ -63,7 +63,7 @@ def test_show_prints_what_is_known_of_a_photo(two: Call) -> None:
     as_json = json.loads(two("show", made_image("photo 0").sha256[:12], "--json").out)
     assert as_json["found"]["metadata"]["iso"] == 400
     assert as_json["found"]["metadata"]["extra"]["Keywords"] == ["beach", "été"]
-    assert "/ is a folder. The cache is a file" in two("show", "/", status=2).err
+    assert "/ is a folder. A cache is a file" in two("show", "/", status=2).err
     assert "nowhere.jpg is not in the library" in two("show", "nowhere.jpg", status=2).err
 
 

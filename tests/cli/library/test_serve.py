@@ -105,7 +105,7 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
         ("--host 203.0.113.7", "203.0.113.7"),
         (f"--host {'a' * 300}", "aaa"),
         ("--host 1.2.3", "1.2.3"),
-        ("--token-file none", "File not found"),
+        ("--token-file none", "There is no file"),
         ("--token-file short", "is too short"),
         ("--token-file no-text", "it is no text"),
         ("--token-file good --no-token", "Give either --token-file or --no-token, not both."),

@@ -88,7 +88,7 @@ def test_nothing_of_a_fetched_archive_or_of_the_current_folder_is_run(
 
 def test_an_archive_that_is_another_than_the_published_is_refused(index: Path, tmp_path: Path) -> None:
     wanted = replace(release(index), sha256="0" * 64)
-    with pytest.raises(DamagedFile, match=r"some-models==0\.3\.0 is not what was published"):
+    with pytest.raises(DamagedFile, match=r"different file for some-models==0\.3\.0"):
         fetch_releases([wanted], tmp_path, work=Work())
 
 
