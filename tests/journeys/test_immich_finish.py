@@ -84,9 +84,9 @@ def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: 
     assert failed.status == 2
     assert states(failed) == ["failed"]
     assert "No model pack" in failed.err or "model pack" in failed.err
-    assert "embed failed: run the same command again" in json.loads(failed.out)["next"]
+    assert "embed failed. Run the same command again" in json.loads(failed.out)["next"]
     log = (staged / "immich/ana.log").read_text()
-    assert "name it by --export, or in facesets.toml" in log
+    assert "give --export, or set export under [immich] in facesets.toml" in log
     (reason,) = (line for line in log.splitlines() if " embed: facesets: " in line)
     assert reason.isprintable()
     assert states(finish(staged, pack_dir)) == ["done", "done"]

@@ -124,7 +124,7 @@ def asked(immich: PeopleServer, library_url: str, folder: Path) -> Iterator[Term
     words = ("immich-push", folder / "out/ana", "--database", library_url, "--url", immich.url)
     with Terminal(*words, env={"IMMICH_API_KEY": KEY}) as screen:
         screen.expect("Anna: name an unnamed person")
-        screen.expect(r"Change the server so\? \[y/N\]: ")
+        screen.expect(r"Apply these changes to the server\? \[y/N\]: ")
         yield screen
 
 

@@ -98,7 +98,7 @@ def test_photos_of_a_library_without_a_body_model_get_it_later(
 ) -> None:
     facesets("index", "--target", photos, "--skip-clip")
     assert counts(facesets)[0] == 0
-    assert "no model for the stage bodies" in facesets("index", "--stage", "bodies", status=2).err
+    assert "no model for the analysis step bodies" in facesets("index", "--stage", "bodies", status=2).err
     facesets("cluster", "--method", "components", "--min-size", "1")
     somebody = json.loads(facesets("people", "list", "--json").out)["people"][0]["id"]
     not_looked_for = "5 photos cannot be found by this yet: run `facesets index --stage bodies`"

@@ -208,7 +208,7 @@ def test_a_service_embeds_searches_and_mends_what_it_found_itself(
         for local in (("search", "red"), ("check", "--fix")):
             assert "--ml-uri" in facesets(*local, status=2).err
         facesets("check", "--fix", *named)
-    assert "does not answer" in facesets("search", "red", *named, status=2).err
+    assert "is not responding" in facesets("search", "red", *named, status=2).err
     assert json.loads(facesets("check", "--json").out)["problems"] == []
     assert query(library_url, b"SELECT count(*) FROM detectors") == [(1,)]
     assert {model for _, model in embeddings(library_url)} == {"ml-service/ViT-B-32__openai"}

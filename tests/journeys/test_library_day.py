@@ -163,7 +163,7 @@ def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
         ("backup text --replace", 1, "is not a backup"),
         ("backup mnt/b.dump", 2, "Mount its disk"),
         ("backup mnt/b.dump --dry-run", 2, "Mount its disk"),
-        ("restore half.dump --replace", 1, "half.dump is incomplete or damaged, and nothing was restored"),
+        ("restore half.dump --replace", 1, "half.dump is incomplete or damaged. Nothing was restored"),
         ("restore half.dump --replace", 1, "Copy the file again, or use another backup."),
     ],
 )

@@ -78,7 +78,7 @@ def test_tags_are_listed_changed_run_and_searched(
 
     (tmp_path / "tags.toml").write_text(COLOURS.replace('"scene"', '"scenery"'))
     assert facesets("tags", "set", tmp_path / "tags.toml", status=2).err.count("\n") == 1
-    assert "no category of tags about faces" in facesets("tags", "run", "--faces", status=2).err
+    assert "no tag category for faces" in facesets("tags", "run", "--faces", status=2).err
 
 
 def texts(service: Service) -> int:

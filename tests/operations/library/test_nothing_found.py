@@ -101,6 +101,8 @@ def test_nothing_is_to_blame_where_there_are_no_photos(library: Library) -> None
 def test_what_cannot_be_looked_for_is_refused(library: Library) -> None:
     with pytest.raises(WrongUsage, match=r"2021-12-31 is after 2019-01-01\. Give the earlier day first"):
         filter_of(library, dates=Dates(date(2021, 12, 31), date(2019, 1, 1)))
-    with pytest.raises(WrongUsage, match="not searched for the and: nearly every text contains it"):
+    with pytest.raises(
+        WrongUsage, match="cannot be searched for the and, because nearly every text contains it"
+    ):
         filter_of(library, words=" the and ")
     assert filter_of(library, words="-dog").words == "-dog"

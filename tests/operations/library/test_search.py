@@ -156,7 +156,7 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_libr
     assert faces_like(Which(box=(5, 5, 45, 55))).faces[0].path == path_of(7)
     both = faces_like(Which(every=True))
     assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
-    with pytest.raises(WrongUsage, match="no face in that box"):
+    with pytest.raises(WrongUsage, match="No face found in that box"):
         faces_like(Which(box=(500, 500, 510, 510)))
     other = Finding(faces, replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
     with pytest.raises(RecogniserMismatch, match="Search with pack made"):

@@ -141,7 +141,9 @@ def test_what_is_no_photo_of_the_library_is_said(library: Library, tmp_path: Pat
             " VALUES ('/broken.jpg', 0, 1, '', 'the file is empty')"
         )
     )
-    with pytest.raises(NotFound, match=r"broken.jpg is not in the library, for .*: the file is empty"):
+    with pytest.raises(
+        NotFound, match=r"broken.jpg is not in the library because it could not be read: .*the file is empty"
+    ):
         show_photo(library, "/broken.jpg")
     with pytest.raises(NotFound, match="cannot be read"):
         show_photo(library, str(tmp_path / "gone.jpg"))

@@ -133,7 +133,7 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     ("text", "sentence"),
     [
         ("/nowhere.jpg", "/nowhere.jpg is not in the library"),
-        ("Anna", "Anna is neither a face number nor a photo. The numbers are printed by"),
+        ("Anna", "Anna is neither a face number nor a photo. To list face numbers, run"),
         ("12345678", "A number always means a face. Give a photo by its path."),
         ("12345679", "For the photo, run `facesets explain ./12345679.jpg`."),
         ("/etc/passwd", "is neither a face number nor a photo"),

@@ -248,7 +248,7 @@ def said_by(user: int, work: Callable[[], object]) -> str:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_a_user_without_a_name_is_told_what_to_do() -> None:
     said = said_by(NAMELESS, lambda: server_account(Path("/nowhere")))
-    assert f"WrongUsage: The user {NAMELESS}has no name on this system" in said
+    assert f"WrongUsage: The user {NAMELESS} has no name on this system" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
@@ -301,7 +301,7 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -
     def refused(use: str) -> bool:
         script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(fresh)!r})).{use}()"
         done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
-        return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+        return "WrongUsage: Root lacks the capability (CAP_DAC_OVERRIDE)" in done.stderr
 
     assert refused("__enter__")
     with EmbeddedServer(fresh, durable=False):
