@@ -197,7 +197,7 @@ def test_no_backup_is_made_of_nothing_or_gives_way_to_an_empty_one(
     assert run("db", "backup", backup, "--database", library_url).status == 0
     kept = backup.read_bytes()
     for flags in (["--replace"], ["--replace", "--dry-run"]):
-        for url, said in ((empty_url, "holds no library"), (library_url, "holds no photos")):
+        for url, said in ((empty_url, "There is no library in"), (library_url, "There are no photos in")):
             refused = run("db", "backup", backup, "--database", url, *flags)
             assert (refused.status, said in refused.err) == (2, True)
     assert run("db", "backup", tmp_path / "new.dump", "--database", empty_url).status == 2

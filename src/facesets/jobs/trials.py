@@ -214,7 +214,7 @@ def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -
     """
     try:
         if not client.answers():
-            return f'the machine-learning service {client.label} is not responding'
+            return f"the machine-learning service {client.label} is not responding"
         if is_tried or foreign:
             return foreign
         client.embed([np.zeros((TRIED_WITH, TRIED_WITH, 3), np.uint8)])

@@ -451,7 +451,7 @@ def test_photos_of_an_album_a_person_or_a_time_alone_are_staged(tmp_path: Path) 
         assert stage(server, tmp_path / "a").staged == 3
         with pytest.raises(WrongUsage, match=r"Album not found on .*: Nowhere\. Albums: Other, Trip"):
             stage(server, tmp_path / "f", albums=("Nowhere",))
-        with pytest.raises(WrongUsage, match="Person not found on .*: Bea"):
+        with pytest.raises(WrongUsage, match=r"Person not found on .*: Bea"):
             stage(server, tmp_path / "f", people=("Bea",))
         server.permissions.remove("album.read")
         with pytest.raises(WrongUsage, match=r"lacks album\.read"):

@@ -104,7 +104,7 @@ def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
     before = fill(store, tmp_path / "old")
     for old, new, error, words in (
         ("old", "old", WrongUsage, "given twice"),
-        ("never", "old", WrongUsage, "has no photos below"),
+        ("never", "old", WrongUsage, "There are no photos below"),
         ("old", "never", SourceGone, "Folder not found"),
     ):
         with pytest.raises(error, match=words):

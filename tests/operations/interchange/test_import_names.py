@@ -427,7 +427,7 @@ def test_a_source_that_is_none_gets_a_sentence(
 
 
 def test_names_for_a_library_without_faces_are_refused(library: Library, tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="holds no faces"):
+    with pytest.raises(WrongUsage, match="There are no faces"):
         bring(library, tmp_path)
 
 

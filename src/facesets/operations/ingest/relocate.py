@@ -28,7 +28,7 @@ def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
         The store is empty.
     """
     if store.settings is None:
-        raise WrongUsage(f"{store.label} is empty. Check its name.")
+        raise WrongUsage(f"There are no photos in {store.label} yet. Check its name.")
     return nullcontext() if dry_run else store.writing(store.settings)
 
 
@@ -140,7 +140,7 @@ def _below(store: Store, known: Mapping[str, FileRecord], folder: str, separator
     below = folder.rstrip(separator) + separator
     paths = [path for path in known if path == folder or path.startswith(below)]
     if not paths:
-        raise WrongUsage(f"{store.label} has no photos below {printable(folder)}. Check the path.")
+        raise WrongUsage(f"There are no photos below {printable(folder)} in {store.label}. Check the path.")
     return paths
 
 

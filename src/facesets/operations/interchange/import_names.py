@@ -82,7 +82,7 @@ def import_names(
     database = library.database
     detector = database.run(library.detector)
     if detector is None:
-        raise WrongUsage(f"{library.label} holds no faces yet. Run {Command('index')}.")
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
     found = read_names(database, detector.id, photos, places or {}, work=work)
     rows, doubtful = database.run(place_whole_names, found)
 

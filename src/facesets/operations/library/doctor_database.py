@@ -99,7 +99,7 @@ def _schema(database: Database, *, migrates_itself: bool) -> DoctorFinding | str
     raise SchemaOutdated(
         f"{pending} of {len(states)} migrations pending. Run {Command('migrate')}."
         if pending < len(states)
-        else f"{database.label} holds no library. Create one with {Command('migrate')}."
+        else f"There is no library in {database.label}. Create one with {Command('migrate')}."
     )
 
 

@@ -89,8 +89,8 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
         there = database.run(tools.holds_library)
         if there and not replace:
             raise WrongUsage(
-                f"{database.label} already holds a library. To overwrite it, back it up first, then "
-                f"add {Field('replace')}."
+                f"There is already a library in {database.label}. To overwrite it, back it up first, "
+                f"then add {Field('replace')}."
             )
         if not dry_run:
             left_out = database.run_alone(

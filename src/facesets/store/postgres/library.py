@@ -152,7 +152,7 @@ class Library:
         """Like `detector`. Raises `WrongUsage` before its first search."""
         detector = self.detector(connection)
         if detector is None:
-            raise WrongUsage(f"{self.label} holds no faces yet. Run {Command('index', 'PHOTOS')}.")
+            raise WrongUsage(f"There are no faces in {self.label} yet. Run {Command('index', 'PHOTOS')}.")
         return detector
 
     def require(self, settings: CacheSettings) -> None:

@@ -137,10 +137,10 @@ def require_worth(database: Database, path: Path) -> None:
         There is no library in the database; or it holds no image, and a backup is there.
     """
     if not database.run(holds_library):
-        raise WrongUsage(f"{database.label} holds no library. {_NAME_ANOTHER}.")
+        raise WrongUsage(f"There is no library in {database.label}. {_NAME_ANOTHER}.")
     if not database.run(_holds_images) and path.exists():
         raise WrongUsage(
-            f"{database.label} holds no photos, so it does not replace the backup in "
+            f"There are no photos in {database.label}, so it does not replace the backup in "
             f"{printable(path)}. {_NAME_ANOTHER}, or choose another file."
         )
 
