@@ -184,7 +184,7 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     say(tmp_path, "Anna", "Anna", "Anna")
     found = bring(library, tmp_path)
     assert (found.named, found.asked) == (0, 3)
-    assert found.also_called == ["Anna: 3 faces of Ben here"]
+    assert found.also_called == ["Anna: 3 faces are Ben here"]
     assert {name_of(library, face) for face in faces} == {"Ben"}
     assert [(each.face, each.name, each.here) for each in library.database.run(conflicting_names)] == [
         (face, "Anna", "Ben") for face in faces
@@ -511,7 +511,7 @@ def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Lib
     for face in with_a_face(library, tmp_path, 3):
         naming.name(library.database, str(face), "Anna", into=True, face=True, by=BY)
     say(tmp_path, *["Anna Berg"] * 3)
-    assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces of Anna here"]
+    assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces are Anna here"]
     correcting.merge(library.database, ["Anna Berg"], "Anna", drop_names=False, by=BY)
     assert imports(library) == []
     found = bring(library, tmp_path)

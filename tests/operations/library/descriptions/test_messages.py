@@ -188,7 +188,7 @@ def test_a_limit_holds_to_the_cent_and_is_used_up(library: Library, llm: Anthrop
 
 
 def test_a_limit_needs_a_price(library: Library, llm: AnthropicServer) -> None:
-    with pytest.raises(WrongUsage, match=r"price of claude-of-tomorrow is not known.*facesets.toml"):
+    with pytest.raises(WrongUsage, match=r"price of claude-of-tomorrow is unknown.*facesets.toml"):
         run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), max_cost=1.0)
     assert run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), no_batch=True).described == 6
     assert rows(library.database, "SELECT DISTINCT cost_usd FROM descriptions") == [(None,)]
