@@ -1,4 +1,4 @@
-"""What scripts/try_image does: docs/containers.md, twice; as other accounts; and with mistakes.
+"""What scripts/try_image does: docs/deploy.md, twice; as other accounts; and with mistakes.
 
 scripts/try_image.py WORK (docker | root) [PHOTOS]
 """

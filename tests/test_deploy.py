@@ -77,7 +77,7 @@ def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> 
 
 def test_compose_starts_commands_that_the_program_understands() -> None:
     parse(_compose()["services"]["app"]["command"])
-    text = (REPOSITORY / "docs" / "containers.md").read_text() + (DEPLOY / "entrypoint").read_text()
+    text = (REPOSITORY / "docs" / "deploy.md").read_text() + (DEPLOY / "entrypoint").read_text()
     lines = re.findall(
         r"(?:compose run --rm (?:-\S+ )*(?:\w+=\S+ )?app|^.*\|\| facesets) (.+)$", text, re.MULTILINE
     )
@@ -149,9 +149,7 @@ def test_secrets_reach_neither_the_repository_nor_the_image() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_secrets_made_as_documented_are_their_owners_alone(tmp_path: Path) -> None:
-    [line] = re.findall(
-        r"^    (.*openssl.*)$", (REPOSITORY / "docs" / "containers.md").read_text(), re.MULTILINE
-    )
+    [line] = re.findall(r"^    (.*openssl.*)$", (REPOSITORY / "docs" / "deploy.md").read_text(), re.MULTILINE)
     subprocess.run(["sh", "-ec", line], cwd=tmp_path, check=True)
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
         Path(secret["file"]).name: 0o600 for secret in _compose()["secrets"].values()

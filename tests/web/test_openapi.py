@@ -67,7 +67,7 @@ def _ask(operation: Any, website: Website) -> int:
     return asked
 
 
-DOCUMENTS = sorted((REPOSITORY / "docs").glob("serve*.md"))
+DOCUMENTS = [REPOSITORY / "docs" / "api.md", *sorted((REPOSITORY / "docs").glob("serve*.md"))]
 _ADDRESS = "http://localhost:8765"
 
 

@@ -306,7 +306,9 @@ GUIDE = {
         UPKEEP, "facesets migrate --status", "facesets migrate", next_step=step.then("index", "PHOTOS")
     ),
     "db url": _entry(UPKEEP, "facesets db url"),
-    "db psql": _entry(UPKEEP, "facesets db psql", 'facesets db psql -c "SELECT count(*) FROM faces"'),
+    "db psql": _entry(
+        UPKEEP, "facesets db psql", 'facesets db psql -c "SELECT count(*) FROM face_detections"'
+    ),
     "db stop": _entry(UPKEEP, "facesets db stop"),
     "db backup": _entry(UPKEEP, "facesets db backup library.backup"),
     "db restore": _entry(UPKEEP, "facesets db restore library.backup", next_step=step.then("check")),

@@ -16,7 +16,7 @@ FastDecode = Annotated[
     bool,
     Option(
         "Decode large JPEGs at half size or less: faster, with slightly different embeddings (see "
-        "docs/throughput.md).",
+        "docs/large-libraries.md).",
         advanced=True,
     ),
 ]

@@ -21,7 +21,7 @@ from facesets.store.postgres.connection import Connection
 # times the time: what they add are strangers.
 CANDIDATES = 300
 
-# An index of bits is smaller and finds fewer in the same time (docs/scale.md).
+# An index of bits is smaller and finds fewer in the same time.
 # Faces that resemble no other are hard to reach in such a graph, and more candidates find hardly more of
 # them. More neighbours do: 0.990 of the ten best of 20 000 made-up vectors, against 0.986 with 24 and 200.
 _NEIGHBOURS = 32
