@@ -607,5 +607,5 @@ def test_a_library_without_faces_has_nothing_to_write(library: Library) -> None:
 def test_a_run_that_nobody_knows_cannot_be_taken_back(library: Library) -> None:
     run = export(library).run
     for said in ("0", "-1", f"{run + 1}", "x"):
-        with pytest.raises(FacesetsError, match=f"There are {run}"):
+        with pytest.raises(FacesetsError, match=f"Runs that can be undone: {run}"):
             undo(library, said)
