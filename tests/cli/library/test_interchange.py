@@ -90,7 +90,7 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
     assert "The library has no photo below /empty." in say("--target", "/empty")
     assert not sidecar(photo).exists()
     said = say("anna", "--target", photo.parent)
-    assert "1 person, 1 photo: 1 sidecar new" in said
+    assert "1 person, 1 photo: 1 new sidecar" in said
     assert names(sidecar(photo)) == ["Anna"]
     number = said.split("--undo ")[1].split()[0]
     done = json.loads(say("--json"))
@@ -104,7 +104,7 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
     assert say("-q") == ""
     photo.unlink()
     gone = say()
-    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in gone
+    assert "0 new sidecars, 0 changed, 1 removed, 0 unchanged." in gone
     assert "Changed or removed 1 sidecar because its photo is missing or no longer in the library." in gone
     assert not sidecar(photo).exists()
 
