@@ -102,7 +102,7 @@ def test_a_source_that_vanishes_mid_run_loses_nothing(intake: Intake, undisturbe
         away = intake.photos.rename(intake.photos.with_name("unmounted"))
         _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
-    assert "vanished" in err
+    assert "disappeared" in err
     assert "Traceback" not in err
     away.rename(intake.photos)
     assert intake.take().status == 0

@@ -73,7 +73,7 @@ def test_photos_that_are_all_away_are_asked_about_and_forgotten_with_their_folde
             result = intake.take(*words)
             assert result.status == 2
             assert "but the library has 2 there. Check that it is mounted. If it was moved" in result.err
-            assert f"gone for good, `facesets relocate {photos} --forget`." in result.err
+            assert f"gone for good, run `facesets relocate {photos} --forget`." in result.err
     assert len(intake.files()) == 3
     (photos / "notes.txt").write_text("moved away")
     assert intake.take().status == 2
@@ -118,7 +118,7 @@ def test_patterns_that_leave_out_everything_are_named_as_the_cause(intake: Intak
         for patterns in (["--exclude", "*"], ["--include", "*.xyz"]):
             result = intake.take(*patterns)
             assert result.status == 2
-            assert f"No photo below {intake.photos} fits --include and --exclude." in result.err
+            assert f"No photo below {intake.photos} matches --include and --exclude." in result.err
         assert intake.take().status == 0
     shutil.rmtree(intake.photos)
     intake.photos.mkdir()

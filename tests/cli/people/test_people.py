@@ -135,10 +135,10 @@ def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
 def test_statistics_stand_in_one_column(facesets: Call) -> None:
     facesets("export-xmp")
     lines = facesets("stats").out.splitlines()
-    widths = {len(found[0]) for line in lines if (found := re.match(r"(images|last export-xmp) +", line))}
+    widths = {len(found[0]) for line in lines if (found := re.match(r"(photos|last export-xmp) +", line))}
     assert len(widths) == 1, lines
-    [model] = [line for line in lines if line.startswith("found by ")]
-    assert re.search(r" at \d+, minimum score [\d.]+: 7 images, 7 faces$", model)
+    [model] = [line for line in lines if line.startswith("face models ")]
+    assert re.search(r" at \d+, minimum score [\d.]+: 7 photos, 7 faces$", model)
 
 
 def test_exemplars_are_listed_fixed_and_dropped(
@@ -211,7 +211,9 @@ def test_what_is_no_number_is_refused_in_plain_words(line: str, advice: str) -> 
 def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
     say("name", anna, "Anna")
-    assert re.search(r"people\.json: 1 person, 3 statements about 3 faces\.", say("export", file))
+    assert re.search(
+        r"Exported 1 person with 3 corrections for 3 faces to .*people\.json\.", say("export", file)
+    )
     assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
     assert "0 new corrections, 3 already known" in say("import", file)
     say("undo")

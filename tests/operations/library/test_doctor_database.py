@@ -51,7 +51,7 @@ def test_a_library_in_order_says_what_it_is_and_what_is_needed_at_least(library_
     assert re.match(r"PostgreSQL \d+\.\d+ \(15 or later is needed\), the database \w+ at ", found["database"])
     assert re.match(r"pgvector 0\.\d+\.\d+ \(0.7 or later is needed\)", found["extension vector"])
     assert (found["schema"], found["job queue"]) == (
-        f"up to date ({len(shipped_migrations())} steps)",
+        f"up to date ({len(shipped_migrations())} migrations)",
         "up to date",
     )
     assert "can use and migrate" in found["rights"]

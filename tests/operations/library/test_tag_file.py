@@ -75,7 +75,7 @@ def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
         ("[weather]", "[weather", "is not TOML"),
         (GOOD, "", "has no category"),
         ("[weather]", "[Weather]", r"\[Weather\] is not a valid category name"),
-        ("[weather]", 'colour = "red"\n[weather]', "colour stands outside"),
+        ("[weather]", 'colour = "red"\n[weather]', "colour is outside"),
         ('"scene"', '"face-crop"', r"target is face-crop\. Give scene or face"),
         ('target = "scene"', "", r"target is missing\. Give scene or face"),
         ('"single"', '"best"', r"mode is best\. Give single or multi"),
