@@ -130,7 +130,7 @@ def test_unsound_embeddings_are_mended_and_photos_found_by_words_likeness_dates_
     assert search("blue", "--person", "Anna")[0] == "blue"
     nowhen = ("--person", "Anna", "--to", "1900-01-01")
     none = facesets("search", "red", *nowhen)
-    assert (none.out, "No images" in none.err) == ("", True)
+    assert (none.out, "No matching photos" in none.err) == ("", True)
     assert search(*nowhen) == []
     assert "called Bob" in facesets("search", "red", "--person", "Bob", status=2).err
     for words in (["red", "--like", "x.jpg"], [" "], [], ["red", "--face", "x.jpg"], ["--like", "x.jpg"]):
@@ -180,7 +180,7 @@ def test_vectors_of_another_model_lie_beside_and_are_never_compared(
     facesets(*line)
     make_clip(root / "clip" / "other", seed=3, dimension=20)
     second = facesets(*line, "--clip-pack", "other")
-    assert "another CLIP model (ViT-B-32__openai)" in second.err
+    assert "another CLIP model so far (ViT-B-32__openai)" in second.err
     assert len(embeddings(library_url)) == 8
     assert {model for _, model in embeddings(library_url)} == {"ViT-B-32__openai", "other"}
     for name in ("ViT-B-32__openai", "other"):

@@ -95,7 +95,7 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     assert (first.status, first.err) == (0, "")
     (line,) = first.out.splitlines()
     assert "Added 6 photos" in line
-    assert "In all 6 images" in line
+    assert "In total 6 photos" in line
     found = people(library_url)
     assert found
     again = reported(pipeline(photos, "--json"))
@@ -155,7 +155,7 @@ def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Pa
     assert done.status == 3
     assert "torn.jpg: not a picture" in done.err
     assert "1 failed." in done.out
-    assert "In all 6 images" in done.out
+    assert "In total 6 photos" in done.out
     assert pipeline(photos).status == 0
     assert pipeline(photos, "--strict").status == 3
 

@@ -63,7 +63,7 @@ def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
         ({"from": "soon"}, 422, "from"),
         ({"like": "../../etc/passwd"}, 422, "like"),
         ({"like": "00" * 32}, 404, "This photo is not in the library"),
-        ({"words": "snow"}, 422, "The photos of"),
+        ({"words": "snow"}, 422, "No photo of"),
         ({"words": "snow", "like": "00" * 32}, 422, "not by both"),
         ({"pageSize": "101"}, 422, "pageSize"),
         ({"latitude": "91", "longitude": "0"}, 422, "latitude"),

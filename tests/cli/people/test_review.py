@@ -60,20 +60,20 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
         sheet = Path(screen.expect(r"/\S+question\.png"))
         assert sheet.read_bytes().startswith(_PNG)
         answer(screen, "Anna\n")
-        screen.expect("kept: Anna: named")
-        screen.expect(r"Are \w+ and Anna one person\?")
+        screen.expect("saved: Anna: named")
+        screen.expect(r"Are \w+ and Anna the same person\?")
         answer(screen, "n")
-        screen.expect("kept: .* no")
+        screen.expect("saved: .* no")
         answer(screen, "u")
-        screen.expect("taken back: ")
-        screen.expect("one person")
+        screen.expect("undid: ")
+        screen.expect("the same person")
         answer(screen, "y")
-        screen.expect("kept: .* yes")
+        screen.expect("saved: .* yes")
         screen.expect("Who is ")
         answer(screen, "\n")
         answer(screen, "s")
-        screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
-        screen.expect(r"1 question was skipped: `facesets people review --skipped`")
+        screen.expect(r"No suggestions left to review\. 2 answers saved, 1 skipped\.")
+        screen.expect(r"To review 1 skipped suggestion, run `facesets people review --skipped`")
         assert screen.end() == 0
     assert not sheet.exists()
     assert who_is(library, "annie-0-0") == anna
@@ -97,12 +97,12 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     asked = questions()
     assert [each["kind"] for each in asked] == ["name", "same", "name"]
     assert len(questions("--limit", 1)) == 1
-    assert "Kept: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
+    assert "Saved: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
     same = questions()[0]["id"]
     kept = facesets("people", "answer", same, "yes").out
-    assert re.search(r"Kept: Are .* yes\. Step \d+: `facesets people undo`", kept)
+    assert re.search(r"Saved: Are .* yes\. Undo change \d+ with `facesets people undo`", kept)
     assert who_is(library, "annie-0-0") == anna
-    assert "is open" in facesets("people", "answer", same, "no", status=2).err
+    assert "Suggestion not open" in facesets("people", "answer", same, "no", status=2).err
     for words in ((same,), (same, "yes", "--name", "Anna")):
         facesets("people", "answer", *words, status=2)
 
@@ -112,9 +112,9 @@ def test_a_name_that_begins_like_a_key_is_a_name(review: Review) -> None:
     with review() as screen:
         for name in ("hugo", "Susi", "qi", "明"):
             answer(screen, f"{name}\n")
-            screen.expect(f"kept: {name}: named")
+            screen.expect(f"saved: {name}: named")
             answer(screen, "u")
-            screen.expect("taken back: ")
+            screen.expect("undid: ")
         answer(screen, "q")
         assert screen.end() == 0
 
@@ -128,8 +128,8 @@ def test_a_question_that_was_answered_elsewhere_is_passed_over(
         screen.expect(r"\[q\]uit")
         facesets("people", "name", anna, "Anna")
         screen.press("Annabel\n")
-        screen.expect("That was answered elsewhere meanwhile")
-        screen.expect("one person")
+        screen.expect("This was answered elsewhere in the meantime")
+        screen.expect("the same person")
         answer(screen, "q")
         assert screen.end() == 0
 
@@ -151,7 +151,7 @@ def test_a_kill_or_a_closed_terminal_leaves_no_picture_and_the_terminal_as_it_wa
             screen.expect("name: Ann")
         elif asked_for == "key":
             screen.press("Anna\n")
-            screen.expect("one person")
+            screen.expect("the same person")
             screen.expect(r"\[q\]uit")
         if is_closed:
             screen.close()
@@ -168,7 +168,7 @@ def test_without_a_terminal_a_line_stands_for_each_of_the_first_questions(facese
     assert head.split() == ["faces", "question", "id"]
     assert lines[0].split() == ["6", "Who", "is", anna[:8], "(6", "faces)?", f"name-{anna.replace('-', '')}"]
     assert len(lines) == 2
-    assert "2 of 3 questions." in listed.err
+    assert "2 of 3 suggestions." in listed.err
     assert "facesets serve --open" in listed.err
 
 
@@ -178,10 +178,10 @@ def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: 
             # Who presses Enter as well, as elsewhere, names nobody "s".
             answer(screen, "s" if number else "s\n")
             assert number == 2 or screen.expect("skipped")
-        screen.expect(r"0 answers kept, 3 skipped\. 3 questions were skipped")
+        screen.expect(r"0 answers saved, 3 skipped\. To review 3 skipped suggestions")
         assert screen.end() == 0
     with review() as screen:
-        screen.expect(r"No question is open\. 0 answers kept\. 3 questions were skipped")
+        screen.expect(r"No suggestions left to review\. 0 answers saved\. To review 3 skipped")
         assert screen.end() == 0
     with review("--skipped") as screen:
         answer(screen, "s")
@@ -190,7 +190,7 @@ def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: 
         screen.expect(r"Who is .* \(6 faces\)")
         screen.press("q")
         assert screen.end() == 0
-    assert "3 of 3 questions" in facesets("people", "review").err
+    assert "3 of 3 suggestions" in facesets("people", "review").err
 
 
 def test_a_name_that_is_taken_asks_with_the_faces_of_both(
@@ -204,11 +204,11 @@ def test_a_name_that_is_taken_asks_with_the_faces_of_both(
             screen.press(key)
         screen.press("\n")
         screen.expect(r"faces: \S+question\.png")
-        screen.expect(r"Are they one person\?.*\[n\]o, another name")
+        screen.expect(r"Are they the same person\?.*\[n\]o, choose another name")
         screen.press("\n")
         screen.expect("name: Anna")
         screen.press(" Berg\n")
-        screen.expect("kept: Anna Berg: named")
+        screen.expect("saved: Anna Berg: named")
         answer(screen, "q")
         assert screen.end() == 0
 
@@ -223,7 +223,7 @@ def test_a_name_that_exists_is_asked_about_with_faces_and_enter_merges_nobody(
     for key, status in (("\n", 2), ("y\n", 0)):
         with Terminal("people", command, ben, "anna", "--database", library_url) as screen:
             assert Path(screen.expect(r"/\S+\.png")).read_bytes().startswith(_PNG)
-            screen.expect(r"Are they one person\? \[y/N\]: ")
+            screen.expect(r"Are they the same person\? \[y/N\]: ")
             assert who_is(library, "ben-0-0") == ben
             screen.press(key)
             assert screen.end() == status
@@ -254,7 +254,7 @@ def test_there_is_no_viewer_beyond_a_desktop() -> None:
 @pytest.mark.usefixtures("library")
 def test_cron_reads_how_many_questions_wait(facesets: Call) -> None:
     done = facesets("cluster").out
-    assert "1 suggestion for review: `facesets people review`." in done
+    assert "1 suggestion to review: `facesets people review`." in done
     assert len(done.splitlines()) == 1
 
 

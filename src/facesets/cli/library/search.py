@@ -254,4 +254,4 @@ def _show(name: str, hits: "Sequence[object]", text: str) -> None:
     if hits or console.session.json:
         console.show_list(name, hits, text)
     if not hits:
-        console.notice(f"No matching {name} in the library.")
+        console.notice(f"No matching {'photos' if name == 'images' else name} in the library.")
