@@ -195,7 +195,9 @@ def test_backup_and_restore_go_through_it_and_keep_its_password(base: Path, tmp_
 
 def test_a_folder_that_postgresql_cannot_name_is_told(tmp_path: Path) -> None:
     check_name(tmp_path / "Jörg", "cp1252")
-    with pytest.raises(WrongUsage, match=r"Михаил because .* lacks the characters Михаил\. Set FACESETS_DATA"):
+    with pytest.raises(
+        WrongUsage, match=r"Михаил because .* lacks the characters Михаил\. Set FACESETS_DATA"
+    ):
         check_name(tmp_path / "Михаил", "cp1252")
 
 
