@@ -5,7 +5,7 @@
 
 FACES.npz holds `embedding` (n, d) and `name` (n,): who each face really shows; PHOTOS has folders of photos
 by name, from which pictures are cut (of others, where somebody has none). A library is filled with them,
-grouped by `cluster` and served by the program itself. Chromium opens *Unknown*, and each group is named as it
+grouped by `cluster` and served by the program itself. Chromium opens *Unnamed*, and each group is named as it
 is called: letters take a key's time each, thinking none. Then *Review* is answered truthfully: a name, yes,
 no, or numbers for those of which the contrary is true. What is refused is skipped. It ends with the time that
 this took, how many keys, and how long the page lets one wait for the next field or question.

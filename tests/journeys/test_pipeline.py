@@ -133,7 +133,7 @@ def test_quiet_says_nothing_and_verbose_what_each_step_did(pipeline: Call, photo
     said = pipeline(photos, "-v").err
     places = [said.index(f"\n{name}: ") for name in USUAL]
     assert places == sorted(places)
-    assert "had a person" in said
+    assert "already assigned" in said
 
 
 def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp_path: Path) -> None:

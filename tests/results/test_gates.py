@@ -25,7 +25,7 @@ def test_a_gate_is_called_after_its_option_and_is_documented(gate: Gate) -> None
     with_option = [options for options in OPTIONS if gate.name in {field.name for field in fields(options)}]
     assert bool(with_option) == (gate.limit is not None)
     assert [gate.limit_of(each) for each in with_option] == [getattr(each, gate.name) for each in with_option]
-    docs = "".join((DOCS / name).read_text("utf-8") for name in ("manifests.md", "eras.md"))
+    docs = "".join((DOCS / name).read_text("utf-8") for name in ("manifests.md", "face-sets.md"))
     assert f"`{gate.name}`" in docs or f"`{gate.flag}`" in docs
 
 

@@ -80,7 +80,7 @@ def test_guessing_becomes_slow(album_url: str, tmp_path: Path) -> None:
         # From now on not even the right one counts, for a moment: else trying on would be as quick as before.
         late = httpx.post(login, data={"password": TOKEN})
         assert late.status_code == 429
-        assert "There were too many wrong passwords. Wait 1 second" in late.text
+        assert "Too many wrong passwords. Wait 1 second" in late.text
         refused = website.client.get(f"{BASE}/persons")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         time.sleep(1.1)
@@ -271,7 +271,7 @@ def test_a_damaged_token_is_made_anew_with_a_word(tmp_path: Path, content: bytes
     token = kept_token(path, said.append)
     assert len(token) >= 40
     assert len(said) == 1
-    assert "There is a new one now" in said[0]
+    assert "so it was replaced" in said[0]
     assert kept_token(path, said.append) == token
     assert len(said) == 1
     assert path.stat().st_mode & 0o777 == 0o600
@@ -358,7 +358,7 @@ def test_a_browser_is_refused_with_a_page_that_says_what_to_do(unchanged: Websit
             "Another site sent",
             asked(unchanged.address, "/people", ours, _BROWSER, *foreign, method="POST"),
         ),
-        (403, "Load the page again", asked(unchanged.address, "/people", ours, _BROWSER, method="POST")),
+        (403, "Reload the page", asked(unchanged.address, "/people", ours, _BROWSER, method="POST")),
         (
             401,
             "Log in",
@@ -366,7 +366,7 @@ def test_a_browser_is_refused_with_a_page_that_says_what_to_do(unchanged: Websit
         ),
         (
             413,
-            "at most",
+            "the limit is",
             asked(unchanged.address, "/login", ours, _BROWSER, "Content-Length: 9999999", method="POST"),
         ),
     ]
@@ -469,7 +469,7 @@ def test_not_even_the_right_token_helps_another_site(
         answer = client.post(_UNDO, json={}, headers=headers)
     assert (answer.status_code, answer.json()["detail"]) == (
         403,
-        "Another site sent this request, so nothing was done. Open the page here, and do it there.",
+        "Another site sent this request, so nothing was changed. Open the page here and try again.",
     )
 
 

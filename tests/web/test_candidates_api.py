@@ -52,7 +52,7 @@ def test_yes_makes_two_one_and_is_taken_back_and_no_is_not_asked_again(asking: W
     assert asking.get(f"/persons/{same['personId']}")["faceCount"] == 15
     # Answered twice: it is not open any more.
     again = asking.post(f"/candidates/{same['id']}/accept", status=404)
-    assert again["detail"].startswith("No question")
+    assert again["detail"].startswith("Suggestion not open")
     asking.post("/undo", {"step": answered["step"]})
     assert asking.get(f"/persons/{same['personId']}")["faceCount"] == 9
     assert same["id"] in {each["id"] for each in questions(asking)}
@@ -140,7 +140,7 @@ def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Webs
     (question,) = questions(website, "import")
     assert (question["personName"], question["text"]) == (
         "Berta",
-        f"Is face {face} Berta? Apple Photos says so, Anna here.",
+        f"Is face {face} Berta? Apple Photos has this name; here it is Anna.",
     )
     answered = website.post(f"/candidates/{question['id']}/accept", {"version": question["version"]})
     assert answered["step"] is not None

@@ -123,7 +123,7 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(website: Website, un
     anna = website.post(f"/clusters/{first}/label", {"name": "Anna"})
     refused = website.post(f"/clusters/{unknown}/label", {"name": "anna"}, status=409)
     assert (refused["kind"], refused["personId"]) == ("name-taken", anna["personId"])
-    assert refused["question"].endswith("Are they one person?")
+    assert refused["question"].endswith("Are they the same person?")
     merged = website.post(f"/clusters/{unknown}/label", {"name": "anna", "into": True})
     assert (merged["personId"], merged["facesLabeled"]) == (anna["personId"], 5)
     # It is nobody's any more, so that a second answer finds nothing to say.

@@ -181,8 +181,7 @@ def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_se
     assert photo.text != face.text
     assert said.status_code == 404
     assert said.json()["detail"] == (
-        "The photo cannot be shown: there is no file at its path. Connect the disk that holds it, or put its "
-        "file back."
+        "Cannot show the photo: there is no file at its path. Connect its drive, or restore the file."
     )
     assert str(path.parent) not in said.text
 
@@ -220,7 +219,7 @@ class LooksMeanwhile(SilentProgress):
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
         """Look."""
-        if what == "Forgetting in the library":
+        if what == "Erasing from the library":
             self._look()
 
 

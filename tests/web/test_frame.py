@@ -32,16 +32,16 @@ NOBODY = UUID(int=7)
 @pytest.mark.parametrize(
     ("path", "status", "heading", "sentence"),
     [
-        ("/nothing", 404, "Not found", "There is nothing at this address."),
-        ("/people/abc", 404, "Not found", "There is nothing at this address."),
-        ("/photos/..%2fetc", 404, "Not found", "There is nothing at this address."),
-        (f"/photos/{'0' * 64}", 404, "Not found", "There is no such photo in the library, or not any more."),
+        ("/nothing", 404, "Not found", "There is no page at this address."),
+        ("/people/abc", 404, "Not found", "There is no page at this address."),
+        ("/photos/..%2fetc", 404, "Not found", "There is no page at this address."),
+        (f"/photos/{'0' * 64}", 404, "Not found", "This photo is not in the library."),
         # It leads to another page, not to a terminal.
-        (f"/people/{NOBODY}", 404, "Not found", "The page People shows who there is."),
-        (f"/people/{NOBODY}/about", 404, "Not found", "The page People shows who there is."),
-        ("/people?after=x", 422, "That does not fit", "What the address gives as after does not fit."),
-        ("/people?find=%00", 400, "That cannot be read", "A request holds no zero character."),
-        ("/people/%00", 400, "That cannot be read", "A request holds no zero character."),
+        (f"/people/{NOBODY}", 404, "Not found", "The People page shows all people."),
+        (f"/people/{NOBODY}/about", 404, "Not found", "The People page shows all people."),
+        ("/people?after=x", 422, "Invalid request", "The value of after in the address is invalid."),
+        ("/people?find=%00", 400, "Bad request", "The request must not contain a null character."),
+        ("/people/%00", 400, "Bad request", "The request must not contain a null character."),
     ],
 )
 def test_an_address_that_is_wrong_is_said_on_a_page(
@@ -57,13 +57,13 @@ def test_an_address_that_is_wrong_is_said_on_a_page(
 @pytest.mark.parametrize(
     ("path", "statuses", "sentence"),
     [
-        ("/faces/999999", {404}, "There is no face 999999."),
-        ("/faces/999999/crop", {404}, "There is no face 999999."),
-        ("/faces/999999/explain", {404}, "There is no face 999999."),
-        ("/faces/1/explain?who=nobody", {404}, "Nobody is called nobody"),
+        ("/faces/999999", {404}, "Face not found: 999999."),
+        ("/faces/999999/crop", {404}, "Face not found: 999999."),
+        ("/faces/999999/explain", {404}, "Face not found: 999999."),
+        ("/faces/1/explain?who=nobody", {404}, "Person not found: nobody"),
         ("/faces/0", {422}, ""),
-        (f"/assets/{'0' * 64}", {404}, "There is no such photo"),
-        (f"/assets/{'0' * 64}/picture", {404}, "There is no such photo"),
+        (f"/assets/{'0' * 64}", {404}, "This photo is not"),
+        (f"/assets/{'0' * 64}/picture", {404}, "This photo is not"),
         (f"/assets/{'0' * 64}/picture?size=99999", {422}, "size: "),
         ("/assets/..%2f..%2fetc%2fpasswd", {404, 422}, ""),
         (f"/jobs/{'0' * 32}", {404}, ""),
@@ -88,7 +88,7 @@ def test_a_library_that_goes_away_is_told_with_a_way_to_try_again_and_comes_back
     close_to_all(server, album_url)
     for path in ("/people?find=a%22b", "/search"):
         gone = website.client.get(path, headers={"accept": "text/html"})
-        assert (gone.status_code, "<h1>The library does not answer</h1>" in gone.text) == (503, True)
+        assert (gone.status_code, "<h1>Library unavailable</h1>" in gone.text) == (503, True)
         assert f'href="{path}">Try again</a>' in gone.text
         assert "Traceback" not in gone.text
         assert website.client.get(path).headers["content-type"] == "application/problem+json"
@@ -116,14 +116,14 @@ def test_a_page_says_that_the_library_is_gone_until_it_is_back(
     expect(told).to_contain_text("the database", timeout=15_000)
     open_again(server, album_url)
     people.get_by_role("searchbox").fill("nobody at all")
-    people.get_by_text("Nobody is called “nobody at all”.").wait_for()
+    people.get_by_text("No people match “nobody at all”.").wait_for()
     expect(people.locator(".message.error")).to_have_count(0)
     # Looking again does not mean that it was done.
     person.get_by_label("Order").select_option("oldest")
     person.wait_for_load_state("networkidle")
     expect(told).to_have_count(1)
     person.keyboard.press("n")
-    person.get_by_text("1 face said not to be this person").wait_for()
+    person.get_by_text("Removed 1 face from this person").wait_for()
     expect(told).to_have_count(0)
     expect(faces).to_have_count(8)
     context.close()
@@ -158,8 +158,8 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked
     person = onlooked.people()[0]
     photo = onlooked.get("/faces/1")["assetId"]
     for path, title, back in (
-        (f"/people/{person['id']}/about", "About somebody without a name", f"/people/{person['id']}"),
-        (f"/photos/{photo}/why/1", "Why face 1 is whose it is", f"/photos/{photo}#face-1"),
+        (f"/people/{person['id']}/about", "About unnamed person", f"/people/{person['id']}"),
+        (f"/photos/{photo}/why/1", "Why face 1 was matched", f"/photos/{photo}#face-1"),
     ):
         page = onlooked.page(path)
         assert f"<title>{title} · facesets</title>" in page
@@ -174,7 +174,7 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked
     assert "<code>" in why
     assert "`" not in why
     # A run has a number, but nobody who said so.
-    assert re.search(r'<dt>Step</dt><dd>cluster <span class="muted">\(\d+\)</span>', why)
+    assert re.search(r'<dt>Change</dt><dd>cluster <span class="muted">\(\d+\)</span>', why)
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path
     with served(library_url, tmp_path / "crops") as empty:
         for path in ("/people", "/unknown", "/unknown/faces", "/search"):
             page = empty.page(path)
-            assert "There are no photos in the library yet." in page, path
+            assert "The library has no photos yet." in page, path
             assert "<code>facesets index PHOTOS</code>" in page, path
         with opened(browser, f"{empty.address}/review") as review:
             review.get_by_role("status").get_by_text("There are no faces in").wait_for()
@@ -191,7 +191,7 @@ def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path
 
 
 def test_missing_photos_are_shown_on_a_page_of_their_own_alone(website: Website) -> None:
-    assert "No photo is missing." in website.page("/missing")
+    assert "No missing photos." in website.page("/missing")
     assert "/missing" not in website.page("/people")
     first = website.get("/clusters")["items"][0]
     who = first["clusterId"].removeprefix("person_")

@@ -69,7 +69,7 @@ def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(w
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna"]
     for action in ("rename", "name"):
         refused = say(website, ben, 409, action=action, name="anna")
-        assert (refused["kind"], "one person?" in refused["question"]) == ("name-taken", True)
+        assert (refused["kind"], "the same person?" in refused["question"]) == ("name-taken", True)
     done = say(website, ben, action="name", name="Anna", into=True)
     assert (done["personId"], done["facesMoved"]) == (anna["id"], ben["faceCount"])
     assert website.get(f"/persons/{ben['id']}")["id"] == anna["id"]
@@ -104,7 +104,7 @@ def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None
     refused = say(onlooked, anna, 422, action="move", faceIds=theirs[:1], name="X")
     assert "is not" in refused["detail"]
     refused = say(onlooked, ben, 422, action="split", faceIds=theirs)
-    assert "These are all faces" in refused["detail"]
+    assert "These are all of" in refused["detail"]
     say(onlooked, anna, 404, action="move", faceIds=[999_999], name="X")
     say(onlooked, anna, 422, action="move", faceIds=[], name="X")
     say(onlooked, anna, 422, action="move", faceIds=theirs, name="X", toPersonId=ben["id"])
@@ -163,7 +163,8 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     kept = list((tmp_path / "crops").rglob("*.jpg"))
     assert kept
     assert (
-        say(website, anna, 422, action="forget", name="Ann")["detail"] == "Type Anna to erase them for good."
+        say(website, anna, 422, action="forget", name="Ann")["detail"]
+        == "To erase this person permanently, type Anna."
     )
     done = say(website, anna, action="forget", name="anna")
     assert website.site.jobs.find(done["jobId"]).what == "people forget"
@@ -183,7 +184,7 @@ def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Websit
     html = website.page(f"/people/{who}/about")
     assert "<dt>Born</dt><dd>about 1970 " in html
     # Of which sex somebody is taken to be is shown to whoever opens it.
-    assert "<dt>Sex</dt><dd><details><summary>A model's guess</summary>female " in html
+    assert "<dt>Sex</dt><dd><details><summary>Estimate</summary>female " in html
     with website.site.library() as session:
         set_birth(session, who, Birth(1971), by="anna@home", today=date(2024, 1, 1))
     assert "<dt>Born</dt><dd>1971</dd>" in website.page(f"/people/{who}/about")
@@ -211,8 +212,8 @@ def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, 
     who = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{who}") as page:
         page.get_by_text("More", exact=True).click()
-        page.get_by_role("button", name="Born…").click()
-        field = page.get_by_label("Year or day")
+        page.get_by_role("button", name="Date of birth…").click()
+        field = page.get_by_label("Year or date")
         field.fill("31.5.1985")
         field.press("Enter")
         expect(field).to_be_visible()
@@ -242,13 +243,13 @@ def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_whe
     page = website.page(f"/photos/{photo}")
     assert not re.search("looks|male|about 3", page)
     why = website.page(f"/photos/{photo}/why/{face}")
-    assert "<dt>Guessed</dt><dd>about 30, male " in why
+    assert "<dt>Estimated</dt><dd>about 30, male " in why
     found = website.get(f"/faces/{face}")
     assert (found["age"], found["sex"]) == (30.6, "M")
     unseen = next(each for each in website.people() if each["photoCount"] == 3)
     other = website.get(f"/faces/{unseen['faceId']}")
     assert (other["age"], other["sex"]) == (None, None)
     website.change(f"UPDATE face_detections SET age = 31 WHERE person_id = '{who}'")
-    assert '<div class="hint">about 30 by the faces</div>' in website.page(f"/photos/{photo}")
+    assert '<div class="hint">about 30 (estimated)</div>' in website.page(f"/photos/{photo}")
     website.post(f"/persons/{who}", {"action": "birth", "day": "1971-02-04"})
     assert '<div class="hint">29</div>' in website.page(f"/photos/{photo}")

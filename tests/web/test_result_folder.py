@@ -32,7 +32,7 @@ def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -
         assert name in page
         assert person["faceCount"] == len(groups(result_site.root)[name]) == len(result_site.faces(name))
     # Whether anybody is alone depends on the photos that there are.
-    assert ("single face" in page) == any((result_site.root / "_singletons").glob("*"))
+    assert ("unassigned face" in page) == any((result_site.root / "_singletons").glob("*"))
     assert result_site.client.get("/health").json()["status"] == "ok"
 
 
@@ -77,8 +77,8 @@ def test_faces_of_nobody_are_shown_some_at_a_time(
     assert [len(each) for each in shown] == [2, 1, 0]
     assert sorted(shown[0] + shown[1]) == sorted(face.partition("-")[0] for face in out)
     assert "Page 2 of 2" in result_site.page("/unassigned?page=2")
-    assert "<h1>Unassigned faces</h1>" in result_site.page("/unassigned")
-    assert "3 unassigned faces" in result_site.page("/people")
+    assert "<h1>Removed faces</h1>" in result_site.page("/unassigned")
+    assert "3 removed faces" in result_site.page("/people")
 
 
 def test_what_is_said_in_the_browser_holds_for_the_next_run(
@@ -126,7 +126,7 @@ def test_while_a_run_works_or_where_no_photos_lie_nothing_is_changed(
         refused = result_site.say("person_001", action="rename", name="Anna", status=409)
     assert "Another run is working" in refused["detail"]
     cluster(library.store, result_site.root, ClusterOptions(sheet=False, materialize="none"), work=Work())
-    assert "Nothing can be changed here" in result_site.page("/people")
+    assert "This folder can't be changed" in result_site.page("/people")
     refused = result_site.say("person_001", action="rename", name="Anna", status=422)
     assert "No photos lie in this folder" in refused["detail"]
 
@@ -214,9 +214,9 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         page.get_by_role("button", name="Undo: person_001 is called Anna").click()
         page.get_by_role("heading", name="person_001").wait_for()
         # The script of the page says this, and only then listens to the button.
-        page.locator(".message", has_text="Taken back: person_001 is called Anna").wait_for()
+        page.locator(".message", has_text="Undid: person_001 is called Anna").wait_for()
         page.get_by_role("button", name="Undo: 3 faces").click()
-        page.locator(".message", has_text="Taken back: 3 faces").wait_for()
+        page.locator(".message", has_text="Undid: 3 faces").wait_for()
     assert {name: person["faceCount"] for name, person in result_site.people().items()} == before
 
 
@@ -240,7 +240,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         page.get_by_role("heading", name="person_002").wait_for()
         page.locator(".message", has_text="show person_002").wait_for()
         press("u")
-        page.locator(".message", has_text="Taken back").wait_for()
+        page.locator(".message", has_text="Undid").wait_for()
         page.get_by_role("heading", name="person_001").wait_for()
         press("r")
         page.keyboard.type("person_003")

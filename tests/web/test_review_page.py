@@ -64,16 +64,16 @@ def test_ten_answers_by_keyboard_and_three_taken_back(asking: Website, page: Pag
     progress(page, 4)
     for number in range(4, 10):
         expect(page.locator("#question")).to_be_visible()
-        are_two = "one person" in page.locator("#asked").inner_text()
+        are_two = "the same person" in page.locator("#asked").inner_text()
         page.keyboard.press("n" if are_two else "y")
         progress(page, number + 1)
-    page.get_by_text("No question is open.").wait_for()
-    expect(page.locator("#progress")).to_contain_text("0 wait")
+    page.get_by_text("No suggestions to review.").wait_for()
+    expect(page.locator("#progress")).to_contain_text("0 left")
     assert not accessibility_findings(page)
     for number in (9, 8, 7):
         page.keyboard.press("u")
         progress(page, number)
-    page.get_by_text("Taken back").nth(2).wait_for()
+    page.get_by_text("Undid").nth(2).wait_for()
     expect(page.locator("#question")).to_be_visible()
     assert not accessibility_findings(page)
     assert corrections(asking) == 7
@@ -103,7 +103,7 @@ def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None
         assert box["width"] >= 130
         page.get_by_role("button", name="Undo").click()
         progress(page, 0)
-        page.get_by_text("Taken back").wait_for()
+        page.get_by_text("Undid").wait_for()
     assert corrections(asking) == 0
 
 
@@ -111,7 +111,7 @@ def test_a_name_that_somebody_has_is_asked_about_or_chosen(asking: Website, page
     named(page, "Anna")
     progress(page, 1)
     named(page, "anna")
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     is_asked(page, "Are both anna?")
     expect(page.locator("#right img").first).to_be_visible()
@@ -158,7 +158,7 @@ def test_a_key_that_is_held_down_or_goes_on_with_a_name_answers_nothing_more(
 
 
 def test_a_double_click_or_a_button_whose_key_is_held_down_answers_once(page: Page) -> None:
-    page.get_by_role("button", name="Does not matter").dblclick()
+    page.get_by_role("button", name="Hide").dblclick()
     progress(page, 1)
     # By keyboard the focus stays where it is of use.
     for _ in range(3):
@@ -187,7 +187,7 @@ def test_whoever_erases_a_name_undoes_nothing_by_one_key_too_many(page: Page) ->
     page.wait_for_timeout(750)
     page.keyboard.press("Backspace")
     progress(page, 0)
-    page.get_by_text("Taken back").wait_for()
+    page.get_by_text("Undid").wait_for()
 
 
 def test_what_is_skipped_is_not_asked_at_the_next_visit(asking: Website, page: Page) -> None:
@@ -196,16 +196,16 @@ def test_what_is_skipped_is_not_asked_at_the_next_visit(asking: Website, page: P
         with page.expect_response(f"**/{what}"):
             page.keyboard.press("Backspace" if what == "ask-again" else "Enter")
     page.reload()
-    expect(page.locator("#progress")).to_contain_text("10 wait · 1 skipped")
+    expect(page.locator("#progress")).to_contain_text("10 left · 1 skipped")
     assert asking.get("/candidates")["items"][0]["id"] == second["id"]
     for _ in range(10):
         expect(page.locator("#question")).to_be_visible()
         page.keyboard.press("Escape")
         with page.expect_response("**/skip"):
             page.keyboard.press("s")
-    page.get_by_role("button", name="Ask the skipped ones again").click()
+    page.get_by_role("button", name="Review skipped suggestions").click()
     is_asked(page, "Who is this?")
-    expect(page.locator("#progress")).to_contain_text("11 wait")
+    expect(page.locator("#progress")).to_contain_text("11 left")
     assert asking.get("/candidates")["items"][0]["id"] == first["id"]
 
 
@@ -219,7 +219,7 @@ def test_keys_work_beside_the_field_after_escape_and_take_back_one_answer_each(
     page.keyboard.press("Backspace")
     page.keyboard.press("Backspace")
     progress(page, 0)
-    page.get_by_text("Taken back").wait_for()
+    page.get_by_text("Undid").wait_for()
     for number, name in enumerate(("Anna", "Berta", "Carla")):
         progress(page, number)
         # A letter begins the name wherever one is.
@@ -230,7 +230,7 @@ def test_keys_work_beside_the_field_after_escape_and_take_back_one_answer_each(
     for number in (2, 1, 0):
         page.keyboard.press("u")
         progress(page, number)
-    page.get_by_text("Taken back").nth(2).wait_for()
+    page.get_by_text("Undid").nth(2).wait_for()
     page.keyboard.type("Emma")
     expect(page.get_by_placeholder("Type a name")).to_have_value("Emma")
     # The last of them may still be on its way.
@@ -241,7 +241,7 @@ def test_what_was_answered_or_changed_elsewhere_is_passed_over(asking: Website, 
     (first, *_) = asking.get("/candidates")["items"]
     asking.post(f"/candidates/{first['id']}/hide")
     named(page, "Anna")
-    page.get_by_text("Passed over, because it was answered elsewhere").wait_for()
+    page.get_by_text("Skipped because it was answered elsewhere").wait_for()
     progress(page, 0)
     is_asked(page, "Who is this?")
     assert corrections(asking) == 1
@@ -255,7 +255,7 @@ def test_what_was_answered_or_changed_elsewhere_is_passed_over(asking: Website, 
     asking.post(f"/persons/{asked['personId']}", {"action": "hide"})
     asking.post(f"/persons/{asked['personId']}", {"action": "unhide"})
     named(page, "Berta")
-    page.get_by_text("because somebody changed it meanwhile").wait_for()
+    page.get_by_text("Changed by another user").wait_for()
     assert asking.get("/persons", find="Berta")["total"] == 0
 
 
@@ -301,7 +301,7 @@ def test_the_last_answer_is_kept_and_other_questions_are_fetched_once_something_
     page.route("**/accept", hold)
     page.keyboard.press("y")
     resting = page.locator("#resting-text")
-    expect(resting).to_have_text("Keeping 1 answer: what is left may depend on it.")
+    expect(resting).to_have_text("Saving 1 answer…")
     text = resting.bounding_box()
     assert text is not None
     assert abs(text["x"] + text["width"] / 2 - page.evaluate("document.body.clientWidth") / 2) < 2
@@ -310,17 +310,17 @@ def test_the_last_answer_is_kept_and_other_questions_are_fetched_once_something_
         page.wait_for_timeout(10)
     with cut_off(page):
         held[0].abort("internetdisconnected")
-        expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        expect(page.get_by_role("alert")).to_contain_text("doesn't answer")
         expect(page.locator("#question")).to_be_visible()
     progress(page, 0)
     page.unroute("**/accept")
     with cut_off(page, "**/candidates?*"):
         page.keyboard.press("y")
-        page.get_by_text("The questions could not be fetched.").wait_for()
+        page.get_by_text("Suggestions can't be loaded.").wait_for()
         assert not accessibility_findings(page)
-    page.get_by_role("button", name="Look again").click()
-    page.get_by_text("No other question is open.").wait_for()
-    expect(page.get_by_role("button", name="Look again")).to_be_hidden()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("No more suggestions to review.").wait_for()
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
     progress(page, 1)
     assert corrections(asking) == 1
 
@@ -328,7 +328,7 @@ def test_the_last_answer_is_kept_and_other_questions_are_fetched_once_something_
 def test_what_was_typed_or_taken_back_while_nothing_answers_is_not_lost(asking: Website, page: Page) -> None:
     with cut_off(page):
         named(page, "Anna")
-        expect(page.get_by_role("alert")).to_contain_text("The name Anna is kept in the field.")
+        expect(page.get_by_role("alert")).to_contain_text("The name Anna is still in the field.")
         expect(page.get_by_placeholder("Type a name")).to_have_value("Anna")
         assert not accessibility_findings(page)
     page.keyboard.press("Enter")
@@ -337,11 +337,11 @@ def test_what_was_typed_or_taken_back_while_nothing_answers_is_not_lost(asking: 
     page.keyboard.press("Escape")
     with cut_off(page):
         page.keyboard.press("u")
-        page.get_by_role("status").get_by_text("does not answer").wait_for()
+        page.get_by_role("status").get_by_text("doesn't answer").wait_for()
         progress(page, 1)
     page.keyboard.press("Escape")
     page.keyboard.press("u")
-    page.get_by_text("Taken back").wait_for()
+    page.get_by_text("Undid").wait_for()
     progress(page, 0)
     assert corrections(asking) == 0
 
@@ -350,12 +350,12 @@ def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, b
     with website.site.library() as session:
         (face,) = ask_about_ages(session, 1)
     with opened(browser, f"{website.address}/review") as page:
-        is_asked(page, "Is this really Anna? The face looks about 6, about 40 is expected.")
+        is_asked(page, "Is this really Anna? The face looks about 6, expected about 40.")
         expect(page.locator("#right .who")).to_have_text("similarity 0.55")
         assert not accessibility_findings(page)
         page.get_by_role("button", name="No").click()
         progress(page, 1)
-        page.get_by_text("No question is open.").wait_for()
+        page.get_by_text("No suggestions to review.").wait_for()
         # While no question is open, nothing is asked for.
         page.wait_for_load_state("networkidle")
         asked: list[str] = []
@@ -370,13 +370,13 @@ def test_of_several_faces_of_another_age_each_says_its_own(website: Website, bro
     with website.site.library() as session:
         first, second = ask_about_ages(session, 2)
     with opened(browser, f"{website.address}/review") as page:
-        is_asked(page, "Are these 2 faces really Anna? Their guessed ages do not fit.")
+        is_asked(page, "Are these 2 faces really Anna? Their estimated ages do not fit.")
         texts = page.locator(".choice-text")
-        expect(texts).to_have_text([f"{n} looks about {5 + n}, about 40 is expected" for n in (1, 2)])
+        expect(texts).to_have_text([f"{n} looks about {5 + n}, expected about 40" for n in (1, 2)])
         page.locator(".choice").nth(1).click()
         page.get_by_role("button", name="No, only 2").click()
         progress(page, 1)
-        page.get_by_text("No question is open.").wait_for()
+        page.get_by_text("No suggestions to review.").wait_for()
     owned = website.rows("SELECT id FROM face_detections WHERE person_id IS NOT NULL")
     assert (second,) in owned
     assert (first,) not in owned

@@ -125,7 +125,7 @@ def test_centroids_are_made_and_assign_gives_faces_to_people_as_a_step_that_is_u
 def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whether its extra is installed or not: that is loaded once there are people.
     monkeypatch.setattr("facesets.installation.find_spec", lambda name: name)
-    assert "training needs 5 such people" in website.post("/train", status=422)["detail"]
+    assert "training needs 5." in website.post("/train", status=422)["detail"]
 
 
 def test_training_without_its_extra_says_what_to_install(
@@ -153,7 +153,7 @@ def test_work_in_the_background_is_followed_by_its_job(website: Website) -> None
 
 def test_one_piece_of_long_work_runs_at_a_time(website: Website, busy: str) -> None:
     for path in ("/cluster", "/cluster/dual", "/assign", "/centroids"):
-        assert website.post(path, status=409)["detail"].startswith("`index` is running.")
+        assert website.post(path, status=409)["detail"].startswith("`index` is still running.")
     job = website.get(f"/jobs/{busy}")
     assert (job["stage"], job["done"], job["total"], job["lines"]) == ("Waiting", 3, 10, ["It takes long."])
     assert job["canStop"]
@@ -174,7 +174,7 @@ def test_a_run_elsewhere_is_a_conflict_and_listed_as_running(website: Website, a
     number = website.get("/jobs")["items"][0]["jobId"]
     assert website.get(f"/jobs/{number}")["status"] == "done"
     refused = website.post(f"/jobs/{number}/stop", status=422)
-    assert refused["detail"] == "This run was not started here. Stop it where it was started."
+    assert refused["detail"] == "This run was started elsewhere. Stop it there."
     other.close()
 
 
@@ -372,9 +372,9 @@ def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library)
     assert website.get("/jobs")["queue"] == []
     put(album.database, Order("cluster"))
     page = website.page("/runs")
-    assert "In the queue" in page
+    assert "Job queue" in page
     assert 'aria-labelledby="queue-title" hidden' not in page
-    assert "Waits for a worker" in page
+    assert "Waiting for a worker" in page
 
 
 def test_what_is_open_comes_before_all_that_ended_since(
@@ -417,6 +417,6 @@ def test_a_queue_of_an_earlier_version_is_left_out_until_it_is_brought_up_to_dat
     put(album.database, Order("cluster"))
     assert website.get("/queue") == []
     assert website.get("/jobs")["queue"] == []
-    assert "In the queue" in website.page("/runs")
+    assert "Job queue" in website.page("/runs")
     install(album.database)
     assert len(website.get("/queue")) == 1

@@ -42,7 +42,7 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(website: Website, 
     with opened(browser, f"{website.address}/runs") as page:
         expect(page.get_by_text("Nothing is running.")).to_be_visible()
         form = page.get_by_role("form", name="Cluster")
-        form.get_by_label("Fewest faces of a new person").fill("3")
+        form.get_by_label("Minimum faces of a new person").fill("3")
         form.get_by_role("button", name="Cluster").press("Enter")
         message = page.locator("#messages").get_by_text(re.compile(r"^Cluster: done\. 24 faces: "))
         expect(message).to_be_visible(timeout=20_000)
@@ -50,7 +50,7 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(website: Website, 
         expect(latest).to_contain_text("Done")
         expect(latest).to_contain_text("became 4 new people")
         # What somebody filled in is still there, for the next time.
-        expect(form.get_by_label("Fewest faces of a new person")).to_have_value("3")
+        expect(form.get_by_label("Minimum faces of a new person")).to_have_value("3")
     assert website.rows("SELECT count(DISTINCT person_id) FROM face_detections") == [(4,)]
 
 
@@ -194,8 +194,8 @@ def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Libr
 
     album.database.run(work)
     page = website.page("/runs")
-    assert page.count("Waits for a worker") == 1
-    assert page.count("Not begun") == 1
+    assert page.count("Waiting for a worker") == 1
+    assert page.count("Not started") == 1
     assert "1\u202f200 of 50\u202f000" in page
 
 
@@ -232,9 +232,9 @@ def test_what_cannot_be_started_is_said(
         expect(latest).to_contain_text("Cluster")
         found[0] = "the extra"
         train.click()
-        expect(page.locator(".message.error").last).to_contain_text("training needs 5 such people")
+        expect(page.locator(".message.error").last).to_contain_text("training needs 5.")
         expect(latest).to_contain_text("Failed")
-        expect(latest).to_contain_text("training needs 5 such people")
+        expect(latest).to_contain_text("training needs 5.")
 
 
 def test_older_runs_are_a_page_away(website: Website, album: Library) -> None:

@@ -107,7 +107,10 @@ def test_ten_megabytes_that_are_sent_are_refused_by_a_sentence(onlooked: Website
         else (content[at : at + 65536] for at in range(0, len(content), 65536)),
         headers={"content-type": "application/json"},
     )
-    assert (answer.status_code, answer.json()["detail"]) == (413, "A request has at most 1000000 bytes.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        413,
+        "The request is too large: the limit is 1000000 bytes.",
+    )
 
 
 def test_half_a_request_is_none(onlooked: Website) -> None:
@@ -142,7 +145,19 @@ def test_a_body_that_is_wrong_is_told_so(onlooked: Website, body: bytes) -> None
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
-    assert body != b"{" or answer.json()["detail"] == "The body is not valid JSON."
+    assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"{", "The request body is not valid JSON."),
+        (b"\xff", "The request body cannot be read. Send JSON in UTF-8."),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_so(onlooked: Website, body: bytes, detail: str) -> None:
+    answer = onlooked.client.post(f"{BASE}/undo", content=body, headers={"content-type": "application/json"})
+    assert answer.json()["detail"] == detail
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
@@ -164,6 +179,7 @@ def test_other_methods_are_refused(onlooked: Website, method: str) -> None:
     answer = asked(onlooked.address, f"{BASE}/persons", _HOST, _TOKEN, method=method)
     assert answer.status == 405
     assert json.loads(answer.body)["title"] == "Method Not Allowed"
+    assert json.loads(answer.body)["detail"] == "This address does not support that method."
 
 
 def test_no_connection_becomes_another(onlooked: Website) -> None:
@@ -228,7 +244,7 @@ def test_what_nobody_expected_is_a_sentence_behind_the_same_guards(
     for accept in ("application/json", "text/html"):
         answer = onlooked.client.get("/people", headers={"accept": accept})
         assert answer.status_code == 500
-        assert "That failed for a reason the program did not expect." in answer.text
+        assert "An unexpected error occurred." in answer.text
         assert "no use" not in answer.text
         assert answer.headers["content-security-policy"] == _EVERYWHERE["content-security-policy"]
     assert "ZeroDivisionError" in caplog.text

@@ -59,7 +59,7 @@ def test_dates_and_pages_bound_what_is_found(onlooked: Website) -> None:
 
 def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
     cases: list[tuple[dict[str, str], int, str]] = [
-        ({"person": "Zoe"}, 404, "Nobody is called Zoe"),
+        ({"person": "Zoe"}, 404, "Person not found: Zoe"),
         ({"from": "soon"}, 422, "from"),
         ({"like": "../../etc/passwd"}, 422, "like"),
         ({"like": "00" * 32}, 404, "This photo is not in the library"),
@@ -67,10 +67,10 @@ def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
         ({"words": "snow", "like": "00" * 32}, 422, "not by both"),
         ({"pageSize": "101"}, 422, "pageSize"),
         ({"latitude": "91", "longitude": "0"}, 422, "latitude"),
-        ({"latitude": "48"}, 422, "give both"),
+        ({"latitude": "48"}, 422, "needs both"),
         ({"latitude": "nan", "longitude": "0"}, 422, "latitude"),
         ({"camera": "Leica"}, 404, "named Leica"),
-        ({"age": "5-8"}, 422, "say who is so old"),
+        ({"age": "5-8"}, 422, "needs a person"),
         ({"from": "2020-01-01", "until": "2019-01-01"}, 422, "Give the earlier day first"),
         ({"described": "the"}, 422, "nearly every text contains it"),
     ]
@@ -89,10 +89,10 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     # What is asked for stands above the button that asks.
     assert page.rindex('class="chip-choice"') < page.index(">Search</button>")
     assert 'href="/photos/' in page
-    assert "Added last" in website.page("/search")
+    assert "Recently added" in website.page("/search")
     early = website.page("/search?until=1900-01-01")
-    assert "No photos found for up to 1900-01-01<" in early
-    assert "Widen the dates." not in early  # It says which days there are instead.
+    assert "No photos found for dates up to 1900-01-01<" in early
+    assert "Widen the date range." not in early  # It says which days there are instead.
     nothing = website.page(f"/search?person={people['anna']}&until=1900-01-01")
     assert "No photo matches the dates." in nothing
 
@@ -110,19 +110,19 @@ def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
 
 def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(onlooked: Website) -> None:
     for address, said in (
-        ("person=Zoe&words=&from=", "Nobody is called Zoe. The page People shows who there is."),
+        ("person=Zoe&words=&from=", "Person not found: Zoe. The People page shows all people."),
         ("person=Zoe", "No photos found for “Zoe”<"),
         ("person=Zoe", 'name="person" maxlength="200" value="Zoe"'),
-        ("from=yesterday", "A day is written as 2024-05-31."),
+        ("from=yesterday", "Enter dates like 2024-05-31."),
         ("words=snow", "facesets models pull"),
-        ("latitude=48", "A place is a latitude and a longitude"),
+        ("latitude=48", "Enter a place as latitude and longitude"),
         ("latitude=48&longitude=11&km=0", "more than 0"),
         ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ):
         page = onlooked.page(f"/search?{address}")
         assert said in page, address
         assert "<script>alert" not in page
-        assert "Added last" not in page
+        assert "Recently added" not in page
 
 
 @pytest.fixture
@@ -149,15 +149,15 @@ def test_photos_are_found_by_place_and_camera_which_their_pages_say(website: Web
     photo = website.page(f"/photos/{placed}")
     for said in (
         "4 July 2019, 15:30",
-        "by DateTimeOriginal",
+        "from DateTimeOriginal",
         'href="geo:48.13700,11.57500"',
-        "520 m high",
+        "520 m altitude",
         ">Canon EOS 80D</a>, EF-S 18-135mm",
         "1/250 s, f/5.6, ISO 400, 35 mm",
         "&lt;b&gt;0&lt;/b&gt; is no number",
     ):
         assert said in photo
-    assert "http" not in photo.split("<h2>The file</h2>")[1]
+    assert "http" not in photo.split("<h2>File</h2>")[1]
 
 
 def test_photos_are_found_by_how_old_somebody_is_on_them(
@@ -182,7 +182,7 @@ _YEARS_OF = """SELECT DISTINCT extract(year FROM i.taken)::int FROM images i
 def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Library) -> None:
     empty = website.page("/search?described=cake")
     assert "No photos found for “cake”<" in empty
-    assert "Ask for fewer words." in empty
+    assert "Use fewer words." in empty
     assert "cannot be found by this yet: run <code>facesets describe</code>" in empty
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
     cake = an_answer(description="A birthday cake with five <b>candles</b>.")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def page(website: Website, browser: Browser) -> Iterator[Page]:
     """The page, with four groups."""
     with opened(browser, f"{website.address}/unknown") as found:
-        left(found, "4 groups")
+        left(found, "4 unnamed people")
         yield found
 
 
@@ -25,7 +25,7 @@ def page(website: Website, browser: Browser) -> Iterator[Page]:
 def anna_named(page: Page) -> Page:
     """The same, where the first group is Anna already."""
     enter(page, "Anna")
-    left(page, "3 groups")
+    left(page, "3 unnamed people")
     return page
 
 
@@ -36,7 +36,7 @@ def names(website: Website) -> dict[str, int]:
 
 
 def left(page: Page, text: str) -> None:
-    expect(page.locator("#total")).to_have_text(f"{text} without a name")
+    expect(page.locator("#total")).to_have_text(text)
 
 
 def enter(page: Page, *names: str) -> None:
@@ -49,7 +49,7 @@ def enter(page: Page, *names: str) -> None:
 def test_three_groups_are_named_by_keyboard_alone(website: Website, page: Page) -> None:
     assert not accessibility_findings(page)
     enter(page, "Anna", "Ben", "Carla")
-    left(page, "1 group")
+    left(page, "1 unnamed person")
     # The field of the last one has the focus; an empty one takes commands, but for what only erased.
     page.keyboard.type("D")
     page.keyboard.press("Home")
@@ -58,19 +58,19 @@ def test_three_groups_are_named_by_keyboard_alone(website: Website, page: Page) 
     expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
     page.wait_for_timeout(750)
     page.keyboard.press("Delete")
-    left(page, "0 groups")
+    left(page, "0 unnamed people")
     assert not accessibility_findings(page)
     page.keyboard.press("u")
-    left(page, "1 group")
+    left(page, "1 unnamed person")
     page.keyboard.press("Control+z")
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
 def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
         enter(page, "Anna", "anna")
-        question = page.get_by_role("group", name=re.compile("one person"))
+        question = page.get_by_role("group", name=re.compile("the same person"))
         question.wait_for()
         page.keyboard.press("ArrowUp")
         expect(question.get_by_role("button", name="Use another name")).to_be_focused()
@@ -78,12 +78,12 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         assert not accessibility_findings(page)
         page.keyboard.press("n")
         enter(page, "Ben")
-        left(page, "2 groups")
+        left(page, "2 unnamed people")
         enter(page, "ben")
         question.wait_for()
         page.keyboard.press("ArrowUp")
         page.keyboard.press("y")
-        left(page, "1 group")
+        left(page, "1 unnamed person")
     assert names(website) == {"Anna": 9, "Ben": 11}
 
 
@@ -112,7 +112,7 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
     page = anna_named
     with named_late(page, "Anna"):
         pass
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     page.keyboard.type("una")
     third = page.locator(".group").nth(2).get_by_role("combobox")
@@ -120,25 +120,25 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
     page.keyboard.press("Enter")
     # The question waits while somebody names one after the other.
     expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     page.keyboard.press("ArrowUp")
     expect(question.get_by_role("button", name="Use another name")).to_be_focused()
     page.keyboard.type("Benny")
     expect(question).to_be_visible()
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     page.wait_for_timeout(1600)
     page.keyboard.press("y")
-    left(page, "1 group")
+    left(page, "1 unnamed person")
     assert names(website) == {"Anna": 15, "una": 5}
 
 
 def test_the_first_letter_of_the_next_name_answers_no_question(website: Website, anna_named: Page) -> None:
     page = anna_named
     enter(page, "Anna")
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     enter(page, "nora")
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     page.keyboard.type("yvonne")
     expect(page.locator(".group").nth(3).get_by_role("combobox")).to_have_value("yvonne")
     expect(question).to_be_visible()
@@ -159,12 +159,12 @@ def test_a_question_that_just_came_is_answered_by_no_key_for_something_else(
                     event.target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
             }, { once: true })"""
         )
-    question = page.get_by_role("group", name=re.compile("one person"))
+    question = page.get_by_role("group", name=re.compile("the same person"))
     question.wait_for()
     page.wait_for_timeout(400)
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
-    left(page, "3 groups")
+    left(page, "3 unnamed people")
     assert names(website) == {"Anna": 9}
 
 
@@ -175,7 +175,7 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
     with cut_off(page):
         enter(page, "Anna", "Ben")
         for group, name in ((first, "Anna"), (second, "Ben")):
-            expect(group.get_by_role("alert")).to_contain_text("The name is kept in the field")
+            expect(group.get_by_role("alert")).to_contain_text("The name is still in the field")
             expect(group.get_by_role("combobox")).to_have_value(name)
         assert first.get_by_role("alert").locator("code").text_content() == "facesets serve"
         assert not accessibility_findings(page)
@@ -191,7 +191,7 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
     page.wait_for_timeout(300)
     for group in (first, second):
         group.get_by_role("combobox").press("Enter")
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     assert asked == ["beforeunload"]
     assert names(website) == {"Anna": 9, "Ben": 6}
 
@@ -202,8 +202,8 @@ def test_what_is_on_its_way_is_taken_back_first_and_what_is_typed_after_choosing
     page = anna_named
     with named_late(page, "Ben"):
         page.keyboard.press("Control+z")
-    page.get_by_text("Taken back").wait_for()
-    left(page, "3 groups")
+    page.get_by_text("Undid").wait_for()
+    left(page, "3 unnamed people")
     assert names(website) == {"Anna": 9}
     page.locator(".group").nth(1).get_by_role("combobox").fill("An")
     page.get_by_role("option", name="Anna").wait_for()
@@ -211,7 +211,7 @@ def test_what_is_on_its_way_is_taken_back_first_and_what_is_typed_after_choosing
     # The names that fit what is typed then do not come in time.
     page.route("**/persons?*", lambda _: None)
     enter(page, "ton")
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     assert names(website) == {"Anna": 9, "Anton": 6}
 
 
@@ -223,10 +223,10 @@ def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser
         first.get_by_role("combobox").fill("Anna")
         first.get_by_role("combobox").press("Enter")
         first.get_by_role("button", name="Undo: Anna").wait_for()
-        second.get_by_role("button", name="Does not matter").click()
-        left(page, "2 groups")
+        second.get_by_role("button", name="Hide").click()
+        left(page, "2 unnamed people")
         second.get_by_role("button", name="Undo").click()
-        left(page, "3 groups")
+        left(page, "3 unnamed people")
         second.get_by_role("button", name="All faces").click()
         dialog = page.get_by_role("dialog", name="All 6 faces")
         expect(dialog.get_by_role("img")).to_have_count(6)
@@ -238,21 +238,23 @@ def test_who_changed_meanwhile_is_shown_again(website: Website, page: Page) -> N
     first = website.get("/clusters")["items"][0]
     website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
     enter(page, "Anna")
-    page.locator(".group").first.get_by_role("alert").get_by_text("Somebody else changed this").wait_for()
+    page.locator(".group").first.get_by_role("alert").get_by_text(
+        "This was changed by another user"
+    ).wait_for()
     page.locator(".group").first.get_by_role("combobox").press("Enter")
-    left(page, "3 groups")
+    left(page, "3 unnamed people")
     assert names(website) == {"Anna": 8, "Eva": 1}
 
 
 def test_a_group_that_is_hidden_twice_is_counted_once(page: Page) -> None:
-    page.get_by_role("button", name="Does not matter").first.dblclick()
+    page.get_by_role("button", name="Hide").first.dblclick()
     page.get_by_role("button", name="Undo").wait_for()
     page.evaluate("import('/static/app.js').then((app) => app.answered())")
-    left(page, "3 groups")
+    left(page, "3 unnamed people")
     expect(page.locator(".did")).to_have_count(1)
-    page.get_by_role("button", name="Undo: Does not matter").dblclick()
-    left(page, "4 groups")
-    expect(page.get_by_text("Nothing was said yet.")).to_have_count(0)
+    page.get_by_role("button", name="Undo: Hidden").dblclick()
+    left(page, "4 unnamed people")
+    expect(page.get_by_text("There is no change to undo.")).to_have_count(0)
 
 
 def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Browser) -> None:
@@ -275,8 +277,8 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
         # Enter bounces: the second is said of faces that are hers by then.
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
-        page.get_by_text("2 faces are Dora").wait_for()
-        expect(page.get_by_role("group", name=re.compile("one person"))).to_be_hidden()
+        page.get_by_text("Assigned 2 faces to Dora").wait_for()
+        expect(page.get_by_role("group", name=re.compile("the same person"))).to_be_hidden()
         expect(boxes.filter(visible=True)).to_have_count(2)
     assert names(website)["Dora"] == 2
 
@@ -289,7 +291,7 @@ def test_enter_takes_whoever_is_offered_and_never_merges_and_somebody_new_is_mad
     page.keyboard.type("Ann")
     page.wait_for_timeout(pause_ms)
     page.keyboard.press("Enter")
-    question = page.get_by_role("group", name=re.compile("Anna is there already|one person"))
+    question = page.get_by_role("group", name=re.compile("Anna already exists|the same person"))
     question.wait_for()
     assert names(website) == {"Anna": 9}
     page.wait_for_timeout(400)
@@ -298,12 +300,12 @@ def test_enter_takes_whoever_is_offered_and_never_merges_and_somebody_new_is_mad
     page.wait_for_timeout(400)
     page.keyboard.press("Enter")
     expect(question).to_be_hidden()
-    left(page, "3 groups")
+    left(page, "3 unnamed people")
     assert names(website) == {"Anna": 9}
     page.locator(".group").nth(1).get_by_role("combobox").fill("Ann")
     page.get_by_role("option", name="Anna").wait_for()
     page.get_by_role("option", name="Create “Ann”").wait_for()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
-    left(page, "2 groups")
+    left(page, "2 unnamed people")
     assert names(website) == {"Anna": 9, "Ann": 6}

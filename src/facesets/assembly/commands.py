@@ -84,6 +84,8 @@ class Verb:
     words : function or None
         From what came of it to the lines that a terminal shows; None where it has to be
         told more.
+    details : function
+        From what came of it to the lines that -v adds.
     needs : function
         From what it is given to what a host must have.
     changes_people : bool
@@ -97,6 +99,7 @@ class Verb:
     needs: Callable[..., Needs] = lambda **_: Needs()
     changes_people: bool = False
     is_whole: bool = False
+    details: Callable[[Result], list[str]] = lambda _: []
 
     def kinds(self) -> dict[str, Any]:
         """The type of each argument, by name."""
@@ -239,10 +242,20 @@ def _stage(work: Work, what: str) -> Iterator[None]:
 
 VERBS: Mapping[str, Verb] = {
     "index": Verb(_index),
-    "cluster": Verb(_cluster, words.cluster, _cluster_needs, changes_people=True),
-    "cluster --dual": Verb(_cluster_dual, words.cluster_dual, changes_people=True),
+    "cluster": Verb(
+        _cluster, words.cluster, _cluster_needs, changes_people=True, details=words.cluster_details
+    ),
+    "cluster --dual": Verb(
+        _cluster_dual, words.cluster_dual, changes_people=True, details=words.dual_details
+    ),
     "assign": Verb(_assign, words.assign, changes_people=True),
-    "people centroids": Verb(_centroids, words.centroids, changes_people=True, is_whole=True),
+    "people centroids": Verb(
+        _centroids,
+        words.centroids,
+        changes_people=True,
+        is_whole=True,
+        details=words.centroids_details,
+    ),
     "enrich": Verb(
         _enrich, needs=lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True)
     ),

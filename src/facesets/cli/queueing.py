@@ -37,6 +37,8 @@ def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # 
     done = carry_out(name, database, **given)
     if done is not None:
         words = VERBS[name].words
+        for line in VERBS[name].details(done):
+            console.detail(line)
         console.show(done, [] if words is None else words(done), asked_for=done.get("dry_run", False))
     return done
 

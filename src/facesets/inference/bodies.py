@@ -1,6 +1,6 @@
 """Body detectors: images to boxes of people, and of faces if the network finds them.
 
-Any ONNX file in YOLO's layout will do; docs/photos-bodies.md says what that is.
+Any ONNX file in YOLO's layout will do; docs/photos.md says what that is.
 """
 
 import ast
@@ -249,5 +249,5 @@ def _why_not_onnx(path: Path) -> str | None:
 def _unfit(path: Path, reason: str) -> DamagedFile:
     return DamagedFile(
         f"{printable(path)} cannot be used as a body model: {printable(reason)}. For the "
-        f"requirements, see {page('photos-bodies.md')}."
+        f"requirements, see {page('photos.md')}."
     )

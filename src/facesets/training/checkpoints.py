@@ -1,4 +1,4 @@
-"""Training that outlives a kill: after every epoch weights, optimiser and losses are on the disk.
+"""Training that survives interruption: weights, optimiser and losses are saved after every epoch.
 
 Each checkpoint is two files, `face_projection_epoch_<n>.safetensors` with the arrays and, written after it,
 `face_projection_epoch_<n>.json` with the rest. Only the newest is kept.
@@ -25,7 +25,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one pass over all faces came to.
+    """The result of one pass over all faces.
 
     Attributes
     ----------
@@ -46,19 +46,19 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where training is: epochs done, and every array that the next one starts from, by name."""
+    """The state of training: epochs done, and all arrays that the next one starts from."""
 
     epochs: tuple[Epoch, ...]
     arrays: Mapping[str, Float32]
 
 
 def path_of(directory: Path, epoch: int) -> Path:
-    """Where the arrays of a checkpoint are."""
+    """Return the path of a checkpoint's arrays."""
     return directory / f"{_NAME.format(epoch)}.safetensors"
 
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint, training: str) -> None:
-    """Keep this checkpoint, and none before it.
+    """Save this checkpoint, and delete earlier ones.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, training: str) -> 
 
 
 def newest_checkpoint(directory: Path, training: str) -> Checkpoint | None:
-    """The checkpoint to go on from: of this very training; a damaged or foreign one is none."""
+    """Return the checkpoint to resume from; damaged or unrelated ones are ignored."""
     if not directory.is_dir():
         return None
     numbers = {int(match[1]) for path in directory.iterdir() if (match := _PATTERN.fullmatch(path.name))}

@@ -1,4 +1,4 @@
-"""How well vectors tell people apart: verification and assignment of faces whose people are known.
+"""How well embeddings separate people: verification and assignment of faces of known people.
 
 From the same faces follow the cosine similarities that decide in a head's space.
 """
@@ -16,16 +16,16 @@ FALSE_ACCEPTS = 1e-3
 _EXEMPLARS = 3
 _CUTS = 400
 _WRONG = 0.0005
-"""Of the faces that are given to somebody, so many may be wrong."""
+"""Maximum share of wrong assignments."""
 
 _LOST = 0.02
-"""Of people's own faces, so many may be below what is asked for out of caution."""
+"""Maximum share of people's own faces that a cautious threshold may lose."""
 
 _DOUBTFUL = 0.02
-"""Of strangers' faces, so many may be asked about."""
+"""Maximum share of strangers' faces that become suggestions."""
 
 _MARGIN_SHARE = 0.1
-"""Of how much more similar one's own person is than the nearest other; 0.05 for ArcFace."""
+"""Margin, as a share of the lead of the own person over the nearest other; 0.05 for ArcFace."""
 
 _STRICT_SHARE = 0.25
 _MOST = 0.99
@@ -33,7 +33,7 @@ _MOST = 0.99
 
 @dataclass(frozen=True, slots=True)
 class RecognitionTrial:
-    """Faces to tell apart: unit rows of shape (n, d), whose they are, and which are asked about.
+    """Faces to separate: unit rows of shape (n, d), their people, and which are queries.
 
     Those that are not asked about are how each person is known.
     """
@@ -44,14 +44,14 @@ class RecognitionTrial:
 
 
 def trial_of(embedding: Float32, person: Int64, asked: Bool) -> RecognitionTrial:
-    """A trial of those people who have both faces that are asked about and faces that are not."""
+    """Return a trial of the people who have both queries and other faces."""
     kept = np.isin(person, person[asked]) & np.isin(person, person[~asked])
     return RecognitionTrial(embedding[kept], person[kept], asked[kept])
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Pairs of a face that is asked about and one that is known.
+    """Pairs of a query and a known face.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """For each face asked about: how similar its own person's prototypes are, and the nearest other's."""
+    """For each query, the similarity to its own person's prototypes, and to the nearest other's."""
 
     own: Float32
     other: Float32
@@ -75,7 +75,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class NearestAssignment:
-    """Giving faces to the nearest person, at the cosine similarity where F1 is best.
+    """Faces assigned to the nearest person, at the cosine similarity where F1 is best.
 
     Every face is asked about twice: with its person among the known ones, and as a stranger.
     """
@@ -113,14 +113,14 @@ def verification(trial: RecognitionTrial, projected: Float32) -> Verification:
 
 
 def strangers(trial: RecognitionTrial, projected: Float32) -> Float32:
-    """The similarities of all pairs of two people, of which one face is asked about and one is known."""
+    """Return the similarities of all pairs of a query and a known face of different people."""
     similarity = _similarity(projected[trial.asked], projected[~trial.asked])
     two: Float32 = similarity[trial.person[trial.asked][:, None] != trial.person[~trial.asked][None, :]]
     return two
 
 
 def nearest_people(trial: RecognitionTrial, to_projected: Project) -> Nearest:
-    """How similar each face asked about is to the prototypes of its person, and of the nearest other.
+    """Return the similarity of each query to its person's prototypes, and to the nearest other's.
 
     Prototypes are those of `assign`: the unit mean of the faces as the recogniser made them, and some faces.
     """
@@ -145,7 +145,7 @@ def nearest_people(trial: RecognitionTrial, to_projected: Project) -> Nearest:
 
 
 def assignment(near: Nearest) -> NearestAssignment:
-    """Precision and recall at the best threshold."""
+    """Return precision and recall at the best threshold."""
     if not len(near.own):
         return NearestAssignment(0.0, 0.0, 0.0, 1.0)
     cuts = np.unique(np.quantile(near.own, np.linspace(0, 1, _CUTS)).astype(np.float32))[:, None]
@@ -162,7 +162,7 @@ def assignment(near: Nearest) -> NearestAssignment:
 
 @dataclass(frozen=True, slots=True)
 class ProjectedThresholds:
-    """Cosine similarities of projected vectors, and one cosine distance.
+    """Cosine similarities of projected embeddings, and one cosine distance.
 
     Attributes
     ----------
@@ -192,7 +192,7 @@ class ProjectedThresholds:
 def calibrated(
     near: Nearest, people: int, *, max_cosine_distance: float, strangers: tuple[float, float]
 ) -> ProjectedThresholds:
-    """Thresholds for a library of so many people.
+    """Return thresholds for a library of this many people.
 
     Parameters
     ----------

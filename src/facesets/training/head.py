@@ -1,4 +1,4 @@
-"""A projection head as plain arrays, its linear rivals, and how it is written as ONNX.
+"""A projection head as plain arrays, its linear alternatives, and its ONNX form.
 
 The rivals are within-class whitening, and discriminant analysis after it. Faces of one person differ more in
 some directions than in others. Whitening weighs each direction by how much it differs inside people; the
@@ -43,7 +43,7 @@ Layers: TypeAlias = tuple[Layer, ...]
 
 
 def project(layers: Layers, embeddings: Float32) -> Float32:
-    """Project rows of shape (n, inputs) to unit rows of shape (n, outputs); without layers, as they are."""
+    """Project rows of shape (n, inputs) to unit rows of shape (n, outputs); unchanged without layers."""
     rows = embeddings
     for place, layer in enumerate(layers):
         rows = np.maximum(rows, 0) if place else rows
@@ -56,14 +56,14 @@ def project(layers: Layers, embeddings: Float32) -> Float32:
 
 
 def whitening(embeddings: Float32, person: Int64) -> Layers:
-    """Within-class whitening of rows of shape (n, d), whose people are known; d outputs."""
+    """Return the within-class whitening of rows of shape (n, d) of known people; d outputs."""
     mean, within, _ = _spread(embeddings, person)
     vectors, scale = _whitening(within)
     return _centred(mean, (vectors * scale) @ vectors.T)
 
 
 def discriminants(embeddings: Float32, person: Int64) -> Layers:
-    """Linear discriminants of rows of shape (n, d), whose people are known; one less than people at most."""
+    """Return linear discriminants of rows of shape (n, d), at most one fewer than there are people."""
     mean, within, centres = _spread(embeddings, person)
     vectors, scale = _whitening(within)
     white = vectors * scale
@@ -99,7 +99,7 @@ def _centred(mean: Float64, weight: Float64) -> Layers:
 
 
 def onnx_model(layers: Layers) -> bytes:
-    """The model: `embedding` of shape (n, inputs) to `projected` of shape (n, outputs), rows of unit length.
+    """Return the model: `embedding` of shape (n, inputs) to `projected` of shape (n, outputs), unit rows.
 
     The same layers give the same bytes.
     """

@@ -1,4 +1,4 @@
-"""What a training takes and gives, without PyTorch, which takes seconds to load.
+"""Input and output of training, without PyTorch, which takes seconds to load.
 
 Some people and some faces are kept out of it, for trials.
 """
@@ -13,7 +13,7 @@ from facesets.training.head import Layers
 
 FOLDS = 5
 _LEAST_HELD_OUT = 2
-"""People: with one there is nobody to tell apart."""
+"""Minimum people to hold out; one alone cannot be told apart from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What to learn from: unit rows of shape (n, d), whose they are, and which are only for validation."""
+    """Training data: unit rows of shape (n, d), their people, and which are only for validation."""
 
     embedding: Float32
     person: Int64
@@ -38,14 +38,14 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class TrainedHead:
-    """A head, and how each epoch went; fewer epochs than planned if it was stopped."""
+    """A head, and the result of each epoch; fewer epochs than planned if it was stopped."""
 
     layers: Layers
     epochs: tuple[Epoch, ...]
 
 
 def held_out_people(people: int, seed: int) -> list[Int64]:
-    """The people that each of five folds holds out: a fifth, and two at least (then folds share some)."""
+    """Return the people that each of five folds holds out: a fifth, and at least two."""
     order = np.random.default_rng([seed, 1]).permutation(people)
     size = max(_LEAST_HELD_OUT, -(-people // FOLDS))
     starts = [fold * people // FOLDS for fold in range(FOLDS)]
@@ -53,14 +53,14 @@ def held_out_people(people: int, seed: int) -> list[Int64]:
 
 
 def held_out_faces(person: Int64, seed: int, *, one_in: int = 5) -> Bool:
-    """A fifth (or other part) of each person's faces, and one at least: a mask of shape (n,)."""
+    """Return a mask of a fifth (or another share) of each person's faces, at least one each."""
     place, size = _places(person, np.random.default_rng([seed, 2]))
     chosen: Bool = place < np.maximum(1, size // one_in)
     return chosen
 
 
 def capped(person: Int64, most: int, seed: int) -> Int64:
-    """At most so many rows, as many of each person as is fair, at random; in their order."""
+    """Return a limited number of rows, evenly per person, at random; in their order."""
     place, size = _places(person, np.random.default_rng([seed, 3]))
     fewest, too_many = 2, int(size.max(initial=0)) + 1
     # The largest share of each with which all fit.

@@ -1,4 +1,4 @@
-"""Training of a projection head by triplets, one epoch after the other.
+"""Training of a projection head by triplets, epoch by epoch.
 
 References
 ----------
@@ -33,7 +33,7 @@ _LEAST_SQUARE = 1e-8
 
 
 def batches(person: Int64, size: int, rng: np.random.Generator) -> Iterator[Int64]:
-    """Rows in random batches of at most `size`: each row once, up to four of a person beside each other.
+    """Return rows in random batches of at most `size`, with up to four of a person side by side.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def batches(person: Int64, size: int, rng: np.random.Generator) -> Iterator[Int6
 
 
 class BatchLoss(NamedTuple):
-    """The mean loss of all pairs of one person, how many there are, and how many violate the margin."""
+    """The mean loss of all pairs of one person, the number of pairs, and of margin violations."""
 
     mean: torch.Tensor
     pairs: int
@@ -61,7 +61,7 @@ class BatchLoss(NamedTuple):
 
 
 def triplet_loss(vectors: torch.Tensor, person: torch.Tensor, margin: float) -> BatchLoss | None:
-    """`max(0, margin + d(a, p) - d(a, n))` over all pairs a, p of one person in a batch.
+    """Return `max(0, margin + d(a, p) - d(a, n))` over all pairs a, p of one person in a batch.
 
     d is the Euclidean distance of unit vectors, n the nearest of those others that are farther than p
     (semi-hard), else the farthest other.
@@ -102,7 +102,7 @@ def train(
     on_epoch: Callable[[Epoch], None],
     stop: Stop,
 ) -> TrainedHead:
-    """Train a head, going on from the newest checkpoint of this very training if there is one.
+    """Train a head, resuming from the newest checkpoint of this training if there is one.
 
     The same lesson and plan give the same weights on one machine, however often it is interrupted.
 

@@ -1,7 +1,6 @@
-"""The secret that opens `serve`, in a file of the user's or made once and kept; and whom it lets in.
+"""The secret that protects `serve`, from a user's file or generated once, and what it gives access to.
 
-Sessions of browsers are signed with it, and programs send it. Whoever is wrong often waits before the next
-try counts.
+Browser sessions are signed with it, and programs send it. Repeated wrong attempts are delayed.
 """
 
 import base64
@@ -27,19 +26,19 @@ from facesets.files import FileLock, atomic_write, printable
 
 _SESSION_S = 30 * 86400
 _FREE = 5
-"""Wrong passwords that cost nothing: people mistype."""
+"""Wrong passwords without a delay: people mistype."""
 _LONGEST_S = 30.0
 _FORGOTTEN_AFTER_S = 900.0
 _MOST_CLIENTS = 1000
 _FEWEST_CHARACTERS = 12
 _MADE = re.compile(r"[\w-]{32,}", re.ASCII)
-"""What `_made` writes: too much to guess."""
+"""The format of generated tokens, which are too long to guess."""
 _MOUNTED = (Path("/run/credentials"), Path("/run/secrets"))
-"""Where systemd and containers put secrets of one service; the rights there say not who reaches them."""
+"""Where systemd and containers put secrets of one service; file modes there don't tell who can read them."""
 
 
 class TooManyTries(Exception):
-    """Wrong passwords came from there: none counts for so many seconds."""
+    """A client sent too many wrong passwords and has to wait."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(wait_s)
@@ -47,9 +46,9 @@ class TooManyTries(Exception):
 
     @property
     def sentence(self) -> str:
-        """What to say."""
+        """The message for the user."""
         unit = "second" if self.wait_s == 1 else "seconds"
-        return f"There were too many wrong passwords. Wait {self.wait_s} {unit}, then try again."
+        return f"Too many wrong passwords. Wait {self.wait_s} {unit}, then try again."
 
 
 @dataclass(slots=True)
@@ -60,20 +59,20 @@ class _Client:
 
 
 class Attempts:
-    """Wrong passwords by the address they came from. For one thread."""
+    """Count wrong passwords by client address. For one thread."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Remember nothing yet."""
+        """Start without any attempts."""
         self._now = now
         self._clients: OrderedDict[str, _Client] = OrderedDict()
 
     def wait_s(self, client: str) -> float:
-        """How long a client has to wait before its next try counts; 0 for not at all."""
+        """Return how long a client has to wait before its next attempt; 0 if it need not wait."""
         known = self._clients.get(client)
         return max(0.0, known.not_before - self._now()) if known is not None else 0.0
 
     def failed(self, client: str) -> None:
-        """Note a wrong password: each doubles the wait, to half a minute."""
+        """Note a wrong password: each doubles the wait, up to half a minute."""
         now = self._now()
         known = self._clients.setdefault(client, _Client())
         if now - known.last > _FORGOTTEN_AFTER_S:
@@ -87,12 +86,12 @@ class Attempts:
             self._clients.popitem(last=False)
 
     def succeeded(self, client: str) -> None:
-        """Forget what was wrong before."""
+        """Forget earlier wrong passwords."""
         self._clients.pop(client, None)
 
 
 def client_of(scope: Scope) -> str:
-    """Who asks, by address; behind a proxy on this machine, whom that names last, which nobody can forge."""
+    """Return the client's address; behind a local proxy, the last one that the proxy reports."""
     address = (scope.get("client") or ("",))[0]
     try:
         if ip_address(address).is_loopback:
@@ -100,27 +99,27 @@ def client_of(scope: Scope) -> str:
         found = ip_address(address)
     except ValueError:
         return str(address)[:64]
-    # Who has one address of the new kind has all 2^64 beside it.
+    # Whoever has one IPv6 address has the other 2^64 beside it.
     return str(IPv6Address(int(found) >> 64 << 64)) if found.version == 6 else str(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who is let in.
+    """Who may use the server.
 
     Attributes
     ----------
     secret : str
-        What opens the door, and what sessions are signed with.
+        The password or token; sessions are signed with it, too.
     must_log_in : bool
-        Whether looking needs it, too; else only changes by programs do.
+        Whether reading needs it, too; else only changes by programs do.
     hosts : frozenset of str
-        Names under which this may be addressed, besides addresses in numbers.
+        Host names under which the server may be addressed, besides IP addresses.
     is_made : bool
-        Whether the program made the secret: nobody guesses that, so it may be tried as often as one likes,
-        and a link may carry it.
+        Whether the program generated the secret: it can't be guessed, so attempts aren't delayed, and a
+        link may contain it.
     kept_in : str
-        The file that holds it, where everybody who is refused may hear of that; else empty.
+        The file that holds it, if refused clients may learn its path; else empty.
     """
 
     secret: str = field(repr=False)
@@ -131,10 +130,10 @@ class Access:
     attempts: Attempts = field(default_factory=Attempts, repr=False, compare=False)
 
     def opens(self, password: str, client: str) -> bool:
-        """Whether a client knows the secret. Raises `TooManyTries`."""
+        """Return whether a client knows the secret. Raises `TooManyTries`."""
         is_right = hmac.compare_digest(password.strip().encode(errors="replace"), self.secret.encode())
         if self.is_made:
-            # Nobody else on this machine is to shut out its owner by wrong ones.
+            # Other users of this machine must not lock out its owner by wrong ones.
             return is_right
         wait = self.attempts.wait_s(client)
         if wait:
@@ -146,19 +145,19 @@ class Access:
         return is_right
 
     def link(self, address: str) -> str:
-        """What to open at an address of this server, with the token where that is in links."""
+        """Return the link to open, with the token if links contain it."""
         return f"{address}/?token={self.secret}" if self.must_log_in and self.is_made else address
 
     @property
     def whereabouts(self) -> str:
-        """Where the token is, as a further sentence."""
+        """A sentence about where the token is; empty if that is not told."""
         return f" The token is in {self.kept_in}." if self.kept_in else ""
 
     def session_cookie(self, name: str, headers: Headers, *, logged_in: bool) -> str:
-        """The header that keeps a new session in a browser: no script reads it, no other site sends it.
+        """Return the header that stores a new session: no script reads it, no other site sends it.
 
-        Where a proxy says that the browser talks to it by TLS, it is sent by TLS only. Of a token that was
-        made it outlives the browser's end: nobody types that each time.
+        If a proxy reports TLS, the cookie is sent by TLS only. With a generated token it outlives the
+        browser, so that the token need not be entered each time.
         """
         lasting = f"; Max-Age={_SESSION_S}" if logged_in and self.is_made else ""
         secure = "; Secure" if headers.get("x-forwarded-proto", "").lower() == "https" else ""
@@ -166,12 +165,12 @@ class Access:
         return f"{name}={session}; Path=/; HttpOnly; SameSite=Strict{lasting}{secure}"
 
     def new_session(self, *, logged_in: bool) -> str:
-        """A session, as its cookie holds it."""
+        """Return a new session as its cookie holds it."""
         start = f"{secrets.token_urlsafe(18)}.{int(time.time())}.{int(logged_in)}"
         return f"{start}.{self._signed('session', start)}"
 
     def is_session(self, cookie: str) -> bool:
-        """Whether a cookie is one of ours, not too old, that lets look."""
+        """Return whether a cookie is a valid session that may read."""
         start, _, signature = cookie.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signed("session", start).encode()):
             return False
@@ -180,10 +179,10 @@ class Access:
 
     @property
     def csrf(self) -> str:
-        """The token that changes from pages need besides a session.
+        """The token that changes from pages need in addition to a session.
 
-        It is the same for all sessions: a link from elsewhere opens a page without the cookie, which gets
-        another session then, and pages that were open before must go on to work.
+        It is the same for all sessions: a link from another site opens a page without the cookie, which gets
+        a new session, and pages that were open before must keep working.
         """
         return self._signed("csrf", "")
 
@@ -193,36 +192,38 @@ class Access:
 
 
 def given_token(path: Path) -> str:
-    """The content of a file that the user named.
+    """Return the password in a user's file.
 
     Raises
     ------
     WrongUsage
-        There is no password in it.
+        It holds no usable password.
     """
     try:
         token = path.read_text().strip()
     except FileNotFoundError:
-        raise WrongUsage(f"There is no file {printable(path)}. Write a password into it.") from None
+        raise WrongUsage(
+            f"Token file not found: {printable(path)}. Create it with a password in it."
+        ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise WrongUsage(f"{printable(path)} cannot be read: {reason}. Write a password into it.") from None
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise WrongUsage(f"Cannot read {printable(path)}: {reason}. Write a password into it.") from None
     if len(token) < _FEWEST_CHARACTERS:
         raise WrongUsage(
-            f"The password in {printable(path)} is too short. Write at least {_FEWEST_CHARACTERS} characters."
+            f"The password in {printable(path)} is too short. Use at least {_FEWEST_CHARACTERS} characters."
         )
     return token
 
 
 def kept_token(path: Path, say: Callable[[str], None]) -> str:
-    """The token that was made here, made now where there is none; `say` hears of one that was replaced.
+    """Return the generated token, and generate it if there is none; `say` reports a replaced one.
 
-    Programs that start at once have the same.
+    Programs that start at the same time get the same token.
 
     Raises
     ------
     CannotWrite
-        It cannot be kept.
+        The token cannot be saved.
     """
     if token := _read(path):
         return token
@@ -231,8 +232,8 @@ def kept_token(path: Path, say: Callable[[str], None]) -> str:
             return token
         if os.path.lexists(path):
             say(
-                f"{printable(path)} did not hold a token that facesets made. There is a new one now: links "
-                "and programs with the old one no longer work."
+                f"{printable(path)} didn't contain a token made by facesets, so it was replaced. Links and "
+                "programs with the old token no longer work."
             )
         return _made(path)
 
@@ -258,7 +259,7 @@ def _made(path: Path) -> str:
 
 
 def exposed(path: Path) -> str:
-    """What to say of a file of a secret that other accounts of this machine can read; empty of others."""
+    """Return a warning if other accounts of this machine can read a secret's file; else an empty text."""
     status = path.stat()
     if not hasattr(os, "geteuid") or not stat.S_ISREG(status.st_mode):
         return ""
@@ -266,10 +267,10 @@ def exposed(path: Path) -> str:
         return ""
     if status.st_uid not in (0, os.geteuid()):
         return Sentence(
-            f"{printable(path)} belongs to another account, which can read and change it. Give "
-            f"{Field('token_file', 'FILE')} with a file of your own."
+            f"{printable(path)} belongs to another account, which can read and change it. Pass "
+            f"{Field('token_file', 'FILE')} with a file that you own."
         )
-    # A file of root's may be for whoever is in its group.
+    # A file of root's may be meant for its group.
     strangers, change = (0o077, "600") if status.st_uid == os.geteuid() else (0o007, "o=")
     if status.st_mode & strangers:
         return (

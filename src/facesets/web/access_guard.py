@@ -1,9 +1,9 @@
-"""The door: under which names this may be addressed, who may look and change, and where one logs in.
+"""Access control: valid host names, who may read and change, and the login page.
 
-A browser tab of another site can send requests here, but cannot read pages. So what changes something needs
-what only our own pages know (a token, together with the session's cookie), or an `Authorization` header with
-a bearer token, which no browser sends by itself. Names that lead here by a foreign DNS server are refused
-(DNS rebinding), and so is what browsers say that another site made them send.
+A browser tab of another site can send requests here, but cannot read pages. So a change needs what only our
+own pages know (a token, together with the session's cookie), or an `Authorization` header with a bearer
+token, which no browser sends by itself. Host names that a foreign DNS server points here are refused (DNS
+rebinding), and so are requests that browsers mark as made by another site.
 """
 
 import hmac
@@ -31,19 +31,19 @@ _OPEN_BELOW = "/static/"
 _MOST_FIELDS = 10
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
 _OURS = {"same-origin", "none"}
-"""What browsers say of requests that no other site made; `none` is the address field."""
+"""The `Sec-Fetch-Site` of requests that no other site made; `none` is the address bar."""
 
 router = APIRouter()
 
 
 def host_names(others: Iterable[str], *, of_machine: bool) -> frozenset[str]:
-    """Names by which this may be addressed.
+    """Return the host names under which the server may be addressed.
 
     Parameters
     ----------
     of_machine : bool
-        Whether by the machine's name, too: only where others reach it. A name is something that whoever
-        answers this network's DNS can point elsewhere.
+        Whether the machine's own name is valid, too: only if other machines reach the server. The network's
+        DNS can point a name elsewhere.
     """
     node = platform.node()
     names = ("localhost", *others, *((node, f"{node.partition('.')[0]}.local") if of_machine else ()))
@@ -51,9 +51,9 @@ def host_names(others: Iterable[str], *, of_machine: bool) -> frozenset[str]:
 
 
 def is_named(host: str, names: frozenset[str]) -> bool:
-    """Whether a `Host` header is one of these names, or an address in numbers.
+    """Return whether a `Host` header is one of these names or an IP address.
 
-    Those need no DNS, so nobody can make them lead here from a page of their own.
+    IP addresses need no DNS, so no other site can point them here.
     """
     found = _HOST.fullmatch(host.lower())
     if found is None:
@@ -74,9 +74,9 @@ def _is_address(text: str) -> bool:
 
 
 def is_foreign(headers: Headers, names: frozenset[str], *, changes: bool) -> bool:
-    """Whether a page of another site made a browser send this request.
+    """Return whether a page of another site made a browser send this request.
 
-    Following a link from there to a page of ours is no such thing. Programs say nothing, and are not meant.
+    Following a link from there to one of our pages is allowed. Programs send no such headers.
     """
     site = headers.get("sec-fetch-site")
     if site is not None and site not in _OURS:
@@ -90,12 +90,12 @@ def is_foreign(headers: Headers, names: frozenset[str], *, changes: bool) -> boo
         return True
     if parts.scheme not in {"http", "https"}:
         return True
-    # Where the browser does not say it better: a proxy may have another port than we do.
+    # For browsers without the better header: a proxy may use another port.
     return parts.netloc.lower() != headers.get("host", "").lower() and not is_named(parts.netloc, names)
 
 
 class AccessGuard:
-    """The middleware that asks `Access`, and gives new visitors a session."""
+    """Middleware that checks `Access` and gives new visitors a session."""
 
     def __init__(self, app: ASGIApp, access: Access, cookie: str) -> None:
         """Guard an application; `cookie` is the name of the session's cookie."""
@@ -104,7 +104,7 @@ class AccessGuard:
         self._cookie = cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -134,28 +134,28 @@ class AccessGuard:
         return next((value for value in found if self._access.is_session(value)), None)
 
     def _misaddressed(self, scope: Scope, headers: Headers) -> Response | None:
-        """An answer to what was never meant for this program, or only by another site."""
+        """Refuse requests for another host or from another site."""
         if not scope["path"].startswith("/"):
-            return _refused(scope, HTTPStatus.BAD_REQUEST, "A request names a path that begins with /.")
+            return _refused(scope, HTTPStatus.BAD_REQUEST, "The request's path must begin with /.")
         if not is_named(headers.get("host", ""), self._access.hosts):
             return _refused(
                 scope,
                 HTTPStatus.MISDIRECTED_REQUEST,
-                f"This program is not called by that name. Use its address in numbers, or start it by "
+                f"This server doesn't accept that host name. Use its IP address, or start it with "
                 f"{Command('serve', Field('name', 'NAME'))}.",
             )
         if is_foreign(headers, self._access.hosts, changes=scope["method"] not in _SAFE):
             return _refused(
                 scope,
                 HTTPStatus.FORBIDDEN,
-                "Another site sent this request, so nothing was done. Open the page here, and do it there.",
+                "Another site sent this request, so nothing was changed. Open the page here and try again.",
             )
         return None
 
     def _by_link(self, scope: Scope, headers: Headers) -> Response | None:
-        """The answer to a link with a token: the page without it, and a session for the right one.
+        """Answer a link with a token: redirect to the page without it, with a session if the token is right.
 
-        So the token is in no history, in no address that a page passes on, and in no message about it.
+        So the token stays out of the history, out of referrers and out of messages.
         """
         if not _opens_page(scope, headers):
             return None
@@ -177,7 +177,7 @@ class AccessGuard:
         if is_program:
             try:
                 if not self._access.opens(token, client_of(scope)):
-                    sentence = f"That is not the token.{self._access.whereabouts}"
+                    sentence = f"The token is wrong.{self._access.whereabouts}"
                     return _refused(scope, HTTPStatus.UNAUTHORIZED, sentence)
             except TooManyTries as error:
                 refusal = _refused(scope, HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
@@ -201,13 +201,13 @@ class AccessGuard:
         return _refused(
             scope,
             HTTPStatus.FORBIDDEN,
-            "A change needs a token. Load the page again; programs send `Authorization: Bearer TOKEN`."
+            "Changes need a token. Reload the page; programs send `Authorization: Bearer TOKEN`."
             f"{self._access.whereabouts}",
         )
 
 
 def _cookies(headers: Headers) -> Iterator[tuple[str, str]]:
-    """All cookies: other programs on this machine set theirs too, and not all of them are well formed."""
+    """Return all cookies: other programs on this machine set theirs too, some of them malformed."""
     for header in headers.getlist("cookie"):
         for part in header.split(";"):
             name, _, value = part.partition("=")
@@ -219,12 +219,12 @@ def _is_page(message: Message) -> bool:
 
 
 def _opens_page(scope: Scope, headers: Headers) -> bool:
-    """Whether somebody asks for a page, to look at it."""
+    """Return whether a browser asks for a page."""
     return scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", "")
 
 
 def own_address(address: str) -> str:
-    """An address of ours: others would lead whoever logs in to a foreign site."""
+    """Return an address of this server: others would redirect to a foreign site after the login."""
     is_own = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if is_own else "/people"
 
@@ -238,15 +238,16 @@ def _refused(scope: Scope, status: HTTPStatus, sentence: str) -> Response:
 
 @router.get("/")
 def start() -> Response:
-    """Begin with the people."""
+    """Redirect to the people."""
     return RedirectResponse("/people", status_code=303)
 
 
 @router.get("/login")
 def form(request: Request, to: str = "/people", *, again: bool = False) -> Response:
-    """Ask for the password, or the token; whoever is logged in goes on at once.
+    """Show the login form, or redirect if the browser is logged in.
 
-    A browser that another site led here sends no cookie: only a page of ours can lead it on so that it does.
+    A browser that follows a link from another site sends no cookie: only one of our pages can redirect it so
+    that it does.
     """
     if csrf_of(request):
         return RedirectResponse(own_address(to), status_code=303)
@@ -257,14 +258,14 @@ def form(request: Request, to: str = "/people", *, again: bool = False) -> Respo
 
 @router.post("/login")
 async def log_in(request: Request) -> Response:
-    """Give whoever knows the password a session."""
+    """Start a session if the password is right."""
     try:
         given = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=_MOST_FIELDS)
     except ValueError:
         given = {}
     to = "".join(given.get("to", ["/people"]))
     access: Access = request.app.state.access
-    wrong, status = f"That is not the {'token' if access.is_made else 'password'}.", 403
+    wrong, status = f"The {'token' if access.is_made else 'password'} is wrong.", 403
     try:
         is_right = access.opens("".join(given.get("password", [])), client_of(request.scope))
     except TooManyTries as error:

@@ -1,4 +1,4 @@
-"""The applications, of a library and of a result folder: pages and calls behind what every request passes."""
+"""The applications of a library and of a result folder: pages and API calls behind common middleware."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -48,7 +48,7 @@ _PAGES: tuple[APIRouter, ...] = (
 _NAVIGATION = (
     ("/people", "People"),
     ("/review", "Review"),
-    ("/unknown", "Unknown"),
+    ("/unknown", "Unnamed"),
     ("/search", "Search"),
     ("/runs", "Runs"),
 )
@@ -58,17 +58,19 @@ _health = APIRouter()
 
 
 class Health(Shape):
-    """How the program and its library are."""
+    """The state of the server and its library."""
 
     status: Literal["ok", "unavailable"]
     database: Literal["ok", "unavailable"]
-    schema_number: Annotated[int | None, Field(alias="schema", description="Of the latest migration.")]
-    faces: Annotated[int | None, Field(description="About how many there are.")]
+    schema_number: Annotated[
+        int | None, Field(alias="schema", description="The number of the latest migration.")
+    ]
+    faces: Annotated[int | None, Field(description="The estimated number of faces.")]
 
 
 @_health.get("/health", tags=["health"])
 def health(site: SiteDep, response: Response) -> Health:
-    """Tell whether the library answers; status 503 where it does not."""
+    """Check whether the library answers; status 503 if it doesn't."""
     try:
         with site.library() as session:
             schema, faces = session.run(_counted)
@@ -91,14 +93,14 @@ def _counted(connection: Connection) -> tuple[int, int]:
 
 
 def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
-    """Put together what serves the library; parameters as `_guarded`."""
+    """Return the application that serves a library; parameters as `_guarded`."""
     app = _guarded(_health, _CALLS, _PAGES, _NAVIGATION, access, cookie)
     app.state.site = site
     return app
 
 
 def create_results_app(site: ResultSite, access: Access, cookie: str = "facesets") -> FastAPI:
-    """Put together what serves a result folder; `cookie` as `_guarded` takes it."""
+    """Return the application that serves a result folder; `cookie` as in `_guarded`."""
     calls, pages = (result_folder.router,), (result_pages.router,)
     app = _guarded(result_folder.health, calls, pages, _RESULT_NAVIGATION, access, cookie)
     app.state.site = site
@@ -113,12 +115,12 @@ def _guarded(
     access: Access,
     cookie: str,
 ) -> FastAPI:
-    """Put calls and pages behind the guards that every request passes.
+    """Put API calls and pages behind the common middleware.
 
     Parameters
     ----------
     navigation : tuple of (str, str)
-        Addresses and titles of the pages that every page leads to.
+        Addresses and titles of the pages in the navigation.
     cookie : str
         Name of the session's cookie: another for each port, since browsers do not tell ports apart.
     """

@@ -1,4 +1,4 @@
-"""Long work that a browser starts: one piece at a time, beside the answers."""
+"""Long-running jobs started from the browser, one at a time."""
 
 import logging
 import threading
@@ -19,29 +19,29 @@ _log = logging.getLogger("facesets.web")
 
 Status = Literal["running", "done", "stopped", "failed"]
 _WHOLE = {"people forget", *(name for name, verb in VERBS.items() if verb.is_whole)}
-"""Commands that are done to their end once they began."""
+"""Commands that can't be stopped once started."""
 _KEPT = 100
 _KEPT_LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work.
+    """A background job.
 
     Attributes
     ----------
     what : str
-        The command that does the same.
+        The equivalent command.
     stage : str
-        What is being done, since `stage_at`; `done` of `total` steps or bytes of it, where that is known.
+        The current stage, since `stage_at`, with `done` of `total` items or bytes, if known.
     lines : tuple of str
-        What was said on the way.
+        Messages so far.
     summary : object or None
-        What came of it.
+        The result.
     sentence : str
-        Why it failed; `error` is the same for whoever waits for it.
+        Why it failed; `error` is the exception for callers who wait for it.
     runs : sequence of int
-        The numbers under which the library recorded it.
+        The run numbers under which the library recorded it.
     """
 
     id: str
@@ -62,16 +62,16 @@ class Job:
 
     @property
     def can_stop(self) -> bool:
-        """Whether it ends early where somebody asks."""
+        """Whether it can be stopped."""
         return self.status == "running" and self.what not in _WHOLE
 
 
 Work = Callable[["JobProgress", Stop], Any]
-"""Long work, which returns what came of it."""
+"""A long-running function that returns a result."""
 
 
 class Jobs:
-    """What runs in the background, and what ran since the program was started. Safe to use from threads."""
+    """Background jobs since the server started. Safe to use from threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -80,18 +80,18 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def start(self, what: str, work: Work) -> Job:
-        """Begin some work in the background.
+        """Start a job in the background.
 
         Raises
         ------
         AlreadyRunning
-            Other work is going on.
+            Another job is running.
         """
         with self._lock:
             running = next((job for job in self._jobs.values() if job.status == "running"), None)
             if running is not None:
                 raise AlreadyRunning(
-                    f"`{running.what}` is running. Wait until it is done, or stop it, then start this."
+                    f"`{running.what}` is still running. Wait until it ends, or stop it, then try again."
                 )
             job = Job(uuid4().hex, what)
             self._jobs[job.id] = job
@@ -105,16 +105,16 @@ class Jobs:
         return job
 
     def run(self, what: str, work: Work) -> Job:
-        """Do some work as `start` does, and wait for its end.
+        """Start a job as `start` does, and wait for its end.
 
         Raises
         ------
         AlreadyRunning
-            Other work is going on, here or elsewhere.
+            Another job is running, here or elsewhere.
         FacesetsError
-            As the work does.
+            As raised by the job.
         RuntimeError
-            It failed for a reason that nobody expected.
+            The job failed unexpectedly.
         """
         number = self.start(what, work).id
         with self._lock:
@@ -127,43 +127,43 @@ class Jobs:
         return job
 
     def all(self) -> list[Job]:
-        """All jobs, the latest first."""
+        """Return all jobs, latest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
 
     def find(self, number: str) -> Job:
-        """The job of an id. Raises `NotFound`."""
+        """Return the job of an id. Raises `NotFound`."""
         with self._lock:
             job = self._jobs.get(number)
         if job is None:
-            raise NotFound("There is no such job. The list of runs shows what there is.")
+            raise NotFound("Job not found. The Runs page lists all jobs.")
         return job
 
     def stop(self, number: str) -> Job:
-        """Ask a job to end cleanly; one that ended already stays as it is.
+        """Stop a job cleanly; a job that has ended stays as it is.
 
         Raises
         ------
         NotFound
             There is no such job.
         WrongUsage
-            It runs, and is only done as a whole.
+            It is running and can't be stopped.
         """
         job = self.find(number)
         if job.can_stop:
             self._stop.request()
         elif job.status == "running":
-            raise WrongUsage(f"`{job.what}` cannot be stopped: it is only done as a whole.")
+            raise WrongUsage(f"`{job.what}` can't be stopped. Wait until it ends.")
         return job
 
     def close(self, within_s: float) -> None:
-        """Ask what runs to end, and wait for it so long."""
+        """Stop the running job, and wait for it at most this long."""
         self._stop.request()
         if self._thread is not None:
             self._thread.join(within_s)
 
     def update(self, number: str, **changes: Any) -> None:
-        """Note how far a job is."""
+        """Update a job's state."""
         with self._lock:
             if number in self._jobs:
                 self._jobs[number] = replace(self._jobs[number], **changes)
@@ -176,12 +176,12 @@ class Jobs:
         except FacesetsError as error:
             sentence = worded(f"{error}")
             self.update(number, status="failed", sentence=sentence, error=error, ended_at=time.time())
-        except Exception:  # noqa: BLE001 - a thread has nobody else to tell
+        except Exception:  # noqa: BLE001 - nothing else catches errors of a thread
             _log.exception("a job failed")
             self.update(
                 number,
                 status="failed",
-                sentence="That failed for a reason the program did not expect. Its terminal says more.",
+                sentence="An unexpected error occurred. See the server's log for details.",
                 ended_at=time.time(),
             )
         else:
@@ -190,7 +190,7 @@ class Jobs:
 
 
 class JobProgress:
-    """Progress that a job keeps, for whoever looks at it."""
+    """Progress that is stored with a job."""
 
     def __init__(self, jobs: Jobs, number: str) -> None:
         self._jobs = jobs
@@ -199,7 +199,7 @@ class JobProgress:
         self._lock = threading.Lock()
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
-        """Open a stage."""
+        """Start a stage."""
         with self._lock:
             self._done = 0
         self._jobs.update(
@@ -207,28 +207,28 @@ class JobProgress:
         )
 
     def advance(self, count: int = 1) -> None:
-        """Count steps."""
+        """Add to the count of done items."""
         with self._lock:
             self._done += count
             done = self._done
         self._jobs.update(self._number, done=done)
 
     def of_session(self, session: Database) -> None:
-        """Say with which session the work is done: the runs that it records are this job."""
+        """Link the runs that a session records to this job."""
         self._jobs.update(self._number, runs=session.recorded)
 
     def say(self, line: str) -> None:
-        """Keep a line that a user should see."""
+        """Store a message for the user."""
         job = self._jobs.find(self._number)
         self._jobs.update(self._number, lines=(*job.lines, worded(line))[-_KEPT_LINES:])
 
     def end(self) -> None:
-        """Close the stage."""
+        """End the stage."""
         self._jobs.update(self._number, stage="", total=None)
 
 
 class LoggedNotices:
-    """Notices for nobody but the log."""
+    """Notices that go to the log only."""
 
     def notice(self, line: str) -> None:
         """Log a line."""
@@ -237,27 +237,27 @@ class LoggedNotices:
     remark = detail = notice
 
     def remark_once(self, line: str, *, unasked: bool = False) -> None:
-        """Log a line; one about a choice that nobody made is a notice."""
+        """Log a line; one about a default choice is a notice."""
         (self.notice if unasked else self.remark)(line)
 
     def says_again(self) -> bool:
-        """Once is enough: what was said before is in the log."""
+        """Return false: earlier messages are in the log."""
         return False
 
     def is_stopping(self) -> bool:
-        """Answers are not stopped."""
+        """Return false: requests can't be stopped."""
         return False
 
 
 class JobNotices(LoggedNotices):
-    """What is said while a job's parts are put together: what matters is kept with the job."""
+    """Notices of a job: important ones are stored with it."""
 
     def __init__(self, progress: JobProgress, stop: Stop) -> None:
         self._progress = progress
         self._stop = stop
 
     def notice(self, line: str) -> None:
-        """Keep a line."""
+        """Store a line with the job."""
         self._progress.say(line)
 
     def detail(self, line: str) -> None:
@@ -265,5 +265,5 @@ class JobNotices(LoggedNotices):
         _log.debug("%s", line)
 
     def is_stopping(self) -> bool:
-        """Whether somebody stopped the job."""
+        """Return whether the job was stopped."""
         return self._stop.requested

@@ -1,4 +1,4 @@
-"""Faces and photos as small JPEGs: made from the originals when somebody looks, kept, and answered."""
+"""Faces and photos as small JPEGs, made from the originals on demand and cached."""
 
 import asyncio
 import io
@@ -30,40 +30,40 @@ _CONTEXT = 1.6
 _QUALITY = 84
 _PRUNED_TO = 0.8
 _PRUNED_EACH = 0.1
-"""Of the limit, written since the last time: so far it may be exceeded meanwhile."""
+"""Share of the limit that may be written before the cache is pruned again."""
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _WRITTEN_WITHIN_S = 600
-"""What is unfinished for longer was left by a program that was killed."""
+"""Older temporary files were left by a program that was killed."""
 _AT_ONCE = max(1, min(2, os.cpu_count() or 1))
 """Pictures decoded side by side: looking at faces must leave a processor for answers."""
 LASTING = "private, max-age=31536000, immutable"
-"""For pictures whose address holds what they show."""
+"""The cache header for addresses that contain the photo's hash."""
 _FOR_NOW = "private, max-age=60"
 _NO_FACE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="#999" '
     b'fill-opacity=".25"/><path d="M32 14a11 11 0 1 0 0 22 11 11 0 0 0 0-22M12 56a20 18 0 0 1 40 0" '
     b'fill="#999" fill-opacity=".5"/></svg>'
 )
-"""What pages show where the photo cannot be read just now: no browser marks it as broken."""
+"""The placeholder for a face whose photo can't be read."""
 _NO_PHOTO = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 48" preserveAspectRatio="xMidYMid slice">'
     b'<rect x="-64" y="-64" width="192" height="176" fill="#999" fill-opacity=".25"/>'
     b'<g transform="translate(25 19)" fill="none" stroke="#999" stroke-opacity=".7" stroke-linejoin="round">'
     b'<rect x=".5" y=".5" width="13" height="9" rx="1.5"/><path d="m1 8 4-4 3 3 2-2 3.5 3.5"/></g></svg>'
 )
-"""The same of a whole photo: it fills the frame, and looks like nobody, as boxes of faces lie on it."""
+"""The placeholder of a whole photo: it fills the frame, below the boxes of faces."""
 
 
 def kept_size(size: int) -> int:
-    """The size to make where so many pixels are needed."""
+    """Return the stored size for a requested number of pixels."""
     return next((each for each in _SIZES if each >= size), _SIZES[-1])
 
 
 class CropStore:
-    """JPEGs by what they show, in a folder that may be deleted at any time. Safe for several threads."""
+    """A cache of JPEGs in a folder that may be deleted at any time. Safe for several threads."""
 
     def __init__(self, directory: Path, most_bytes: int) -> None:
-        """Keep JPEGs below a directory, of so many bytes in all."""
+        """Cache JPEGs below a directory, up to a total size."""
         self.directory = directory
         self._most_bytes = most_bytes
         self._makers = ThreadPoolExecutor(_AT_ONCE, "pictures")
@@ -74,14 +74,14 @@ class CropStore:
         """Bytes since it was pruned; as if many, so that what was left by an earlier run is counted."""
 
     def face(self, picture: Picture, size: int) -> "Future[bytes]":
-        """A square around a face, `size` pixels wide, once it is made; nobody waits for that here.
+        """Return a future for a square crop of a face, `size` pixels wide.
 
-        The future raises `UnreadableImage` where none of the photo's files can be read.
+        The future raises `UnreadableImage` if none of the photo's files can be read.
         """
         return self._kept("face", picture, size, _cut_face)
 
     def photo(self, picture: Picture, size: int) -> "Future[bytes]":
-        """A whole photo, its longer edge at most `size` pixels, likewise."""
+        """Return a future for a whole photo with a longer edge of at most `size` pixels."""
         return self._kept("photo", picture, size, _shrink)
 
     def _kept(
@@ -125,7 +125,7 @@ class CropStore:
             self.prune()
 
     def prune(self) -> None:
-        """Remove what was not looked at for longest, as far as all is larger than the limit."""
+        """Remove the least recently viewed files until the cache is below its limit."""
         if not self._pruning.acquire(blocking=False):
             return
         try:
@@ -149,7 +149,7 @@ class CropStore:
 
 
 def _read(path: Path) -> bytes | None:
-    """What is kept; None where that is nothing, or only a part, as after a power failure."""
+    """Return a cached JPEG; None if it is missing or incomplete, as after a power failure."""
     try:
         content = path.read_bytes()
         os.utime(path)
@@ -159,7 +159,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all. Nobody waits for the disk: it can be made again."""
+    """Write a file atomically, without waiting for the disk: it can be made again."""
     make_private_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with open(temporary, "wb", opener=private) as file:
@@ -168,7 +168,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _least_edge(what: str, picture: Picture, size: int) -> int | None:
-    """How large the whole picture has to be decoded for a part of it to have that size; None for in full."""
+    """Return the edge at which to decode a photo so that a part has that size; None for full size."""
     if what == "photo":
         return size
     if not picture.width:
@@ -214,13 +214,13 @@ def _jpeg(pixels: Pixels) -> bytes:
 async def picture_answer(
     making: "Future[bytes]", *, shows: str, sha256: str, is_photo: bool = False
 ) -> Response:
-    """Answer with a JPEG once it is made.
+    """Return a JPEG once it is made.
 
     Parameters
     ----------
     shows : str
-        The beginning of the photo's hash, in the address that pages use: then the answer may be kept, and a
-        placeholder stands in for a photo that is not there. Empty for programs.
+        The beginning of the photo's hash, in addresses used by pages: then the answer may be cached, and a
+        placeholder replaces a missing photo. Empty for programs.
     is_photo : bool
         Whether it is a whole photo, not a face.
 

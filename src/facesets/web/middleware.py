@@ -1,4 +1,4 @@
-"""What every request and answer passes: limits of size and time, safe headers, and what nobody expected."""
+"""Middleware for all requests: limits of size and time, security headers, and unexpected errors."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ _STATIC = "/static/"
 
 
 class BoundedRequests:
-    """The middleware that reads the whole body, within limits, before anything else happens."""
+    """Middleware that reads the whole body, within limits of size and time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,7 +62,7 @@ class BoundedRequests:
             async with asyncio.timeout(_BODY_WITHIN_S):
                 body = await _read(receive)
         except TimeoutError:
-            sentence = "The request did not arrive in time."
+            sentence = "The request timed out before it arrived completely. Send it again."
             late = answered(Request(scope), HTTPStatus.REQUEST_TIMEOUT, sentence)
             late.headers["connection"] = "close"
             await late(scope, receive, send)
@@ -110,17 +110,17 @@ async def _read(receive: Receive) -> bytes | None:
 
 def _with_zero(scope: Scope) -> Response:
     # Nothing that we know holds one, and the database takes it in no text.
-    return answered(Request(scope), HTTPStatus.BAD_REQUEST, "A request holds no zero character.")
+    return answered(Request(scope), HTTPStatus.BAD_REQUEST, "The request must not contain a null character.")
 
 
 def _too_large(scope: Scope) -> Response:
     # The connection stays for a moment: a client that still sends would not see the answer otherwise.
-    sentence = f"A request has at most {MOST_BODY_BYTES} bytes."
+    sentence = f"The request is too large: the limit is {MOST_BODY_BYTES} bytes."
     return answered(Request(scope), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 
 class HeadLikeGet:
-    """The middleware by which HEAD is answered wherever GET is; the server leaves out the body."""
+    """Middleware that answers HEAD like GET; the server drops the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,22 +133,19 @@ class HeadLikeGet:
 
 
 def safe_headers(path: str) -> Iterator[tuple[str, str]]:
-    """Names and values for the answer to a path. Scripts and styles are kept, but asked about each time."""
+    """Return header names and values for a path. Browsers revalidate cached scripts and styles each time."""
     yield from _HEADERS.items()
     yield "cache-control", "no-cache" if path.startswith(_STATIC) else "no-store"
 
 
 class SafeHeaders:
-    """The middleware that tells browsers: only our own scripts run, nobody frames us, nothing is kept.
-
-    What may be kept says so itself.
-    """
+    """Middleware that adds security headers: only our own scripts, no framing, no caching by default."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with these headers."""
+        """Add the headers to the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -164,13 +161,13 @@ class SafeHeaders:
 
 
 class Unexpected:
-    """The middleware that answers what nobody expected, inside of what every answer passes."""
+    """Middleware that answers unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a failure of ours by a sentence, and log it."""
+        """Answer an unexpected error with a sentence, and log it."""
         has_begun = False
 
         async def noted(message: Message) -> None:
@@ -184,6 +181,6 @@ class Unexpected:
             if scope["type"] != "http" or has_begun:
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            sentence = "That failed for a reason the program did not expect. Its terminal says more."
+            sentence = "An unexpected error occurred. See the server's log for details."
             answer = answered(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
             await answer(scope, receive, send)

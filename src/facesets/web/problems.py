@@ -1,4 +1,4 @@
-"""Errors as answers: `application/problem+json` for programs, a page for people (RFC 9457)."""
+"""Errors as answers: `application/problem+json` (RFC 9457) for programs, a page for browsers."""
 
 import logging
 from http import HTTPStatus
@@ -29,19 +29,22 @@ _SCHEMA = {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What is wrong and what to do, in a sentence."},
+        "detail": {"type": "string", "description": "What is wrong and what to do."},
         "kind": {"type": "string", "enum": ["name-taken", "changed"]},
-        "question": {"type": "string", "description": "Whose answer decides, as of two people of one name."},
-        "personId": {"type": "string", "description": "Who has the name."},
+        "question": {
+            "type": "string",
+            "description": "A question for the user, such as whether two people are one person.",
+        },
+        "personId": {"type": "string", "description": "The person who has the name."},
         "faceIds": {
             "type": "array",
             "items": {"type": "integer"},
-            "description": "Faces of who was to get the name.",
+            "description": "Faces of the person to be named.",
         },
         "otherFaceIds": {
             "type": "array",
             "items": {"type": "integer"},
-            "description": "Faces of who has it.",
+            "description": "Faces of the person who has the name.",
         },
     },
 }
@@ -50,13 +53,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, said in (
         (HTTPStatus.BAD_REQUEST, "The request is malformed."),
         (HTTPStatus.UNAUTHORIZED, "The token is missing or wrong."),
-        (HTTPStatus.NOT_FOUND, "It does not exist."),
-        (HTTPStatus.CONFLICT, "Somebody else changed it, or has that name; or other work is going on."),
-        (HTTPStatus.UNPROCESSABLE_ENTITY, "What is asked for does not fit."),
-        (HTTPStatus.SERVICE_UNAVAILABLE, "The library does not answer, or is busy."),
+        (HTTPStatus.NOT_FOUND, "Not found."),
+        (HTTPStatus.CONFLICT, "Another user changed it, the name is taken, or another job is running."),
+        (HTTPStatus.UNPROCESSABLE_ENTITY, "The request is well formed but invalid."),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "The library doesn't answer or is busy."),
     )
 }
-"""How calls answer that cannot do what they are asked, for the OpenAPI document."""
+"""The error answers, for the OpenAPI document."""
 
 _log = logging.getLogger("facesets.web")
 
@@ -71,25 +74,31 @@ _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
     (WrongUsage, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 _HEADINGS = {
-    HTTPStatus.BAD_REQUEST: "That cannot be read",
+    HTTPStatus.BAD_REQUEST: "Bad request",
     HTTPStatus.UNAUTHORIZED: "Log in first",
-    HTTPStatus.FORBIDDEN: "Refused",
+    HTTPStatus.FORBIDDEN: "Access denied",
     HTTPStatus.NOT_FOUND: "Not found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
-    HTTPStatus.CONFLICT: "Not now",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "That is too large",
-    HTTPStatus.MISDIRECTED_REQUEST: "Another address",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "That does not fit",
-    HTTPStatus.TOO_MANY_REQUESTS: "Wait a moment",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The library does not answer",
+    HTTPStatus.METHOD_NOT_ALLOWED: "Not supported",
+    HTTPStatus.CONFLICT: "Conflict",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request too large",
+    HTTPStatus.MISDIRECTED_REQUEST: "Wrong host name",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Invalid request",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Library unavailable",
 }
-"""What pages say in large letters; of other statuses, that something failed."""
-_NOTHING = "There is nothing at this address."
+"""The headings of error pages; other statuses have a common one."""
+_NOTHING = "There is no page at this address."
+_OF_FRAMEWORK = {
+    HTTPStatus.BAD_REQUEST: "The request body cannot be read. Send JSON in UTF-8.",
+    HTTPStatus.NOT_FOUND: _NOTHING,
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support that method.",
+}
+"""Sentences in place of those of the web framework."""
 API = "/api/"
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Answer every error by a sentence; what nobody expected is for `Unexpected`."""
+    """Answer every error with a sentence, except unexpected ones, which `Unexpected` handles."""
     app.add_exception_handler(FacesetsError, _of_ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)
@@ -118,7 +127,7 @@ def _of_ours(request: Request, error: Exception) -> Response:
     said = f"{error}"
     if isinstance(error, UnreadableImage):
         reason = said.removeprefix("cannot be read: ")
-        said = f"The photo cannot be shown: {reason}. Connect the disk that holds it, or put its file back."
+        said = f"Cannot show the photo: {reason}. Connect its drive, or restore the file."
     return answered(request, status, worded(said), **more)
 
 
@@ -130,34 +139,32 @@ def _invalid(request: Request, error: Exception) -> Response:
     if not request.scope["path"].startswith(API):
         if first["loc"][0] == "path":
             return answered(request, HTTPStatus.NOT_FOUND, _NOTHING)
-        sentence = f"What the address gives as {where} does not fit. Leave it out."
+        sentence = f"The value of {where} in the address is invalid. Remove or correct it."
         return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
     said = f"{where}: {first['msg']}." if where else f"{first['msg']}."
     if first["type"] == "json_invalid":
-        said = "The body is not valid JSON."
+        said = "The request body is not valid JSON."
     return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, said)
 
 
 def _of_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    detail = error.detail
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = _NOTHING
-    response = answered(request, HTTPStatus(error.status_code), detail)
+    status = HTTPStatus(error.status_code)
+    response = answered(request, status, _OF_FRAMEWORK.get(status, error.detail))
     response.headers.update(error.headers or {})
     return response
 
 
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:
-    """A sentence as an answer of a status: a page for people, `application/problem+json` for programs."""
+    """Return an error answer: a page for browsers, `application/problem+json` for programs."""
     is_call = request.scope["path"].startswith(API) and request.headers.get("sec-fetch-mode") != "navigate"
     if is_call or "text/html" not in request.headers.get("accept", ""):
         told = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence}
         return JSONResponse({**told, **more}, status_code=status, media_type="application/problem+json")
-    title = _HEADINGS.get(status, "That failed")
+    title = _HEADINGS.get(status, "Error")
     if status == HTTPStatus.MISDIRECTED_REQUEST:
-        # By that name there is no style sheet either, and no page to lead to.
+        # Style sheets and other pages are refused under that name, too.
         return render(request, "refused.html", status=status, title=title, sentence=sentence)
     passes = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
     again = request.url.path + f"?{request.url.query}".rstrip("?") if passes else ""

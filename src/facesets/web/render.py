@@ -1,4 +1,4 @@
-"""Templates to pages, and sentences as somebody reads them who has a page, not a terminal."""
+"""Render templates, and word sentences for a page instead of a terminal."""
 
 from functools import cache
 from pathlib import Path
@@ -17,21 +17,21 @@ from facesets.plurals import counted
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
-_PAGES = {"people list": "the page People"}
-"""Commands that a page does as well."""
+_PAGES = {"people list": "the People page"}
+"""Commands that a page replaces."""
 
 
-Part = Annotated[bool, Query(description="For the page that is there, not as a page of its own.")]
-"""The parameter by which scripts ask for what `render_part` gives."""
+Part = Annotated[bool, Query(description="Return only the part, not a page of its own.")]
+"""The parameter with which scripts request the part of `render_part`."""
 
 
 def csrf_of(request: Request) -> str:
-    """The token that pages send along with changes."""
+    """Return the token that pages send with changes."""
     return str(request.scope.get("state", {}).get("csrf", ""))
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page made of a template; everything in it is escaped."""
+    """Return a page from a template, with all values escaped."""
     text = (
         _environment()
         .get_template(template)
@@ -49,7 +49,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 def render_part(
     request: Request, template: str, *, is_part: bool, title: str, back: str, back_to: str, **values: Any
 ) -> HTMLResponse:
-    """Something for the page that is there, or a page of its own around it, which leads back to that."""
+    """Return a part for an existing page, or a page of its own around it with a link back."""
     if is_part:
         return render(request, template, is_part=True, **values)
     frame: dict[str, Any] = {"title": title, "back": back, "back_to": back_to, "part": template}
@@ -57,14 +57,14 @@ def render_part(
 
 
 def compile_templates() -> None:
-    """Read and compile all templates, so that no visitor waits for it."""
+    """Compile all templates, so that no visitor waits for it."""
     environment = _environment()
     for name in environment.list_templates():
         environment.get_template(name)
 
 
 def commands(sentence: str) -> list[tuple[str, bool]]:
-    """Return the parts of a sentence, each with whether it is a command, which stands between backticks."""
+    """Return the parts of a sentence, each with whether it is a command (between backticks)."""
     parts = sentence.split("`")
     if len(parts) % 2 == 0:
         return [(sentence, False)]
@@ -72,7 +72,7 @@ def commands(sentence: str) -> list[tuple[str, bool]]:
 
 
 def worded(sentence: str) -> str:
-    """Return a sentence in which options are fields, and commands are as they are typed."""
+    """Return a sentence with options named as fields and commands as they are typed."""
     said = ""
     for part in Sentence(sentence).parts:
         words = _worded(part)

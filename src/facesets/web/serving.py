@@ -1,8 +1,8 @@
-"""The server: one process, one socket, and an end as soon as somebody wants one.
+"""The server: one process, one socket, and a quick shutdown.
 
-No client's connection may stay for nothing: who is slow loses theirs, and nobody else does. Uvicorn limits
-how long a connection may rest between two requests, but not how long a request's head takes, nor how long
-somebody takes to read an answer or goes on sending what was refused.
+Slow clients lose their connections, so that they don't block others. Uvicorn limits how long a connection may
+idle between two requests, but not how long a request's head takes, how long a client takes to read an
+answer, nor how long it keeps sending a refused request.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _BACKLOG = 256
 _ANSWERS_END_WITHIN_S = 0.3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *HANGUP)
 MOST = 500
-"""Connections; the one that rests longest goes where a further one comes."""
+"""Maximum connections; a further one replaces the one that is idle longest."""
 HEAD_WITHIN_S = 15.0
 READ_WITHIN_S = 30.0
 _REFUSED_BODY_WITHIN_S = 3.0
@@ -40,14 +40,14 @@ _LEAVES_WITHIN_S = 5.0
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that nobody else has; port 0 takes any that is free.
+    """Return a socket that no other program has; port 0 takes any free port.
 
     Raises
     ------
     AlreadyRunning
-        Another program has the port.
+        Another program uses the port.
     WrongUsage
-        The address is none of this machine, or the port is not for this user.
+        The address is not of this machine, or this user may not use the port.
     """
     try:
         (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -55,21 +55,21 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, socket.IPPROTO_TCP)
     except (OSError, ValueError) as error:
         # A name with a part that is too long, say, is a ValueError.
-        reason = getattr(error, "strerror", None) or "it is no name of a machine"
-        raise WrongUsage(f"{printable(host)} is no address of this machine: {reason}.") from error
+        reason = getattr(error, "strerror", None) or "it is not a host name"
+        raise WrongUsage(f"{printable(host)} is not an address of this machine: {reason}.") from error
     try:
         # On Windows a second program could take the port of a socket that is reusable as elsewhere.
         alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
         bound.setsockopt(socket.SOL_SOCKET, alone, 1)
         bound.bind(address)
-        # At once: until somebody listens, the system lets a second program have the same port.
+        # At once: until a program listens, the system lets a second one bind the same port.
         bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
             raise AlreadyRunning(
-                f"Port {port} of {printable(host)} is in use, perhaps by another {Command('serve')}. Give "
-                f"{Field('port', 'PORT')}."
+                f"Port {port} on {printable(host)} is in use, perhaps by another {Command('serve')}. To "
+                f"choose a different one, use {Field('port', 'PORT')}."
             ) from error
         raise WrongUsage(
             f"Cannot listen on {printable(host)} port {port}: {error.strerror or error}. Choose another port."
@@ -78,12 +78,12 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(bound: socket.socket) -> bool:
-    """Whether nobody but this machine reaches a socket, whatever the name was that led to it."""
+    """Return whether only this machine can reach a socket."""
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def address_of(bound: socket.socket) -> str:
-    """What to type into a browser."""
+    """Return the address for a browser."""
     host, port = bound.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
         host = socket.gethostname()
@@ -91,7 +91,7 @@ def address_of(bound: socket.socket) -> str:
 
 
 class PatientConnection(H11Protocol):
-    """A connection with limits of time for everything that its client does."""
+    """A connection with time limits for everything that its client does."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -105,7 +105,7 @@ class PatientConnection(H11Protocol):
         return self.conn.our_state not in {h11.SEND_RESPONSE, h11.SEND_BODY}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; where there are too many, end the one that rests longest."""
+        """Start a connection; if there are too many, close the one that is idle longest."""
         if len(self.connections) >= MOST:
             resting = [
                 each for each in self.connections if isinstance(each, PatientConnection) and each._rests
@@ -119,19 +119,19 @@ class PatientConnection(H11Protocol):
         self._watch_sending()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the limits."""
+        """Cancel the time limits."""
         self._unwatch_sending()
         self._unwatch_reading()
         if self.flow is not None:
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes."""
+        """Receive data."""
         super().data_received(data)
         self._watch_sending()
 
     def on_response_complete(self) -> None:
-        """Rest from now on, or wait a moment for the rest of what was refused."""
+        """Become idle, or wait briefly for the rest of a refused request."""
         self._rests_since = self.loop.time()
         super().on_response_complete()
         self._watch_sending()
@@ -164,23 +164,23 @@ class PatientConnection(H11Protocol):
         self.loop.call_later(_LEAVES_WITHIN_S, transport.abort)
 
     def pause_writing(self) -> None:
-        """Note that the client does not read as fast as it is answered."""
+        """Start the time limit for a client that reads too slowly."""
         super().pause_writing()
         if self._reading is None:
             self._reading = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Note that it reads on."""
+        """End the time limit once the client reads again."""
         self._unwatch_reading()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End what rested too long."""
+        """Close an idle connection."""
         if not self.transport.is_closing():
             self._leave()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, with the same headers as everything else."""
+        """Answer invalid HTTP, with the same headers as other answers."""
         headers = [(name.encode(), value.encode()) for name, value in safe_headers("")]
         headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
         # Where something was being answered already, a second answer would be taken for a part of it.
@@ -196,12 +196,12 @@ class PatientConnection(H11Protocol):
 
 
 def server_of(app: ASGIApp) -> uvicorn.Server:
-    """The server that answers with an application, wherever it is run."""
+    """Return a server for an application."""
     return _Server(_config(app), lambda: None)
 
 
 def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None]) -> int:
-    """Answer until a signal ends it; returns its number.
+    """Serve until a signal ends it; returns the number of the signal.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and ends at once."""
+    """A server that reports when it is ready, and ends at once."""
 
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -239,13 +239,13 @@ class _Server(uvicorn.Server):
         self.ended_by = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen."""
+        """Start listening."""
         await super().startup(sockets)
         self._when_ready()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """End at a signal, and leave to others what follows."""
+        """Shut down at a signal, and restore the handlers afterwards."""
 
         def end(number: int, _frame: object) -> None:
             self.ended_by = number
@@ -263,7 +263,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no further connections, and end those that are there: what is being answered has a moment."""
+        """Close all connections, after a moment for pending answers."""
         for server in self.servers:
             server.close()
         for each in sockets or []:

@@ -1,4 +1,4 @@
-"""What pages and calls work with: the library, models, pictures, and what runs in the background."""
+"""What pages and API calls use: the library, models, crops and background jobs."""
 
 import threading
 import time
@@ -31,31 +31,31 @@ from facesets.web.render import compile_templates
 from facesets.work import Work
 
 _WARMS_AFTER_S = 1.0
-"""Whoever comes as soon as there is an address shares the processors with nobody."""
+"""A pause, so that the first visitor has the processors alone."""
 _LOOKS_WITHIN_S = 30
-"""For one statement of a page or a search: longer ones would keep a session from everybody else."""
+"""Time limit for one statement of a page or a search: longer ones would block a session."""
 
 
 class Models:
-    """The last face models and the last words' model that were asked for. Safe to use from threads.
+    """The face models and the text model used last. Safe to use from threads.
 
-    They are loaded when somebody first asks for them, and kept; loading takes a second.
+    They are loaded on first use and kept; loading takes a second.
     """
 
     def __init__(self) -> None:
         self.looking_again = ThreadPoolExecutor(1, "detection")
-        """Where photos are looked at again, one at a time: each keeps a session and a processor meanwhile."""
+        """Where photos are detected again, one at a time: each uses a session and a processor."""
         self._lock = threading.Lock()
         self._faces: tuple[object, Embedder] | None = None
         self._words: tuple[object, tuple[ClipRow, Callable[[str], Float32]]] | None = None
 
     def faces(self, library: Library, settings: Settings, min_det_score: float) -> Embedder:
-        """What finds faces as those of the library were found, from that score on.
+        """Return the library's face detection and recognition models with a minimum detector score.
 
         Raises
         ------
         MissingModelPack, DamagedFile, CannotInfer
-            The library's models are not on this machine, or cannot be used.
+            The library's models are not installed, or cannot be used.
         """
         key = library.settings, min_det_score
         with self._lock:
@@ -66,14 +66,14 @@ class Models:
             return self._faces[1]
 
     def words(self, library: Library, settings: Settings) -> Callable[[str], tuple[ClipRow, Float32]]:
-        """What turns words into vectors of the library's CLIP model, which is given along.
+        """Return a function that returns the library's CLIP model and a text's embedding.
 
         Raises
         ------
         WrongUsage
-            No image was embedded yet, or only by a service.
+            No photo has a CLIP embedding yet, or only from a service.
         MissingModelPack, RecogniserMismatch, CannotInfer, DamagedFile
-            The model is not on this machine, or cannot be used.
+            The model is not installed, or cannot be used.
         """
         key = tuple(library.clip_models())
         with self._lock:
@@ -90,16 +90,16 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that an answer may need.
+    """Everything that pages and API calls need.
 
     Attributes
     ----------
     by : str
-        Who changes what is changed here, for the log of steps.
+        The author of changes made here, for the log of changes.
     is_hurried : bool
-        Whether the library ends what takes too long: so it does while somebody only asks (GET).
+        Whether the library cancels slow statements: it does for reads (GET).
     is_counted : Event
-        Set once the first page takes no longer than any other.
+        Set once the counts for the first page are ready.
     """
 
     sessions: Sessions
@@ -113,7 +113,7 @@ class Site:
 
     @contextmanager
     def library(self) -> Iterator[Database]:
-        """A session with the library for the time of a block."""
+        """Lend a session with the library for a block."""
         with self.sessions.lent() as session:
             if self.is_hurried:
                 with session.requiring(_hurry):
@@ -122,7 +122,7 @@ class Site:
                 yield session
 
     def warm(self) -> None:
-        """Count what pages show, so that no visitor waits for it; most of it once the first was answered."""
+        """Prepare counts and caches, so that no visitor waits for them."""
         with self.sessions.own() as session:
             session.run(refresh_totals)
             compile_templates()
@@ -132,10 +132,10 @@ class Site:
 
     @contextmanager
     def changing(self, *seen: "Seen") -> Iterator[Database]:
-        """A session in which nothing is changed if what was seen changed since; then `Changed` is raised."""
+        """Lend a session for a change; raises `Changed` if what the user saw has changed."""
 
         def require(connection: Connection) -> None:
-            # Who looks at a version waits for whoever is changing it; for a long run nobody waits to its end.
+            # A reader of the version waits for a change in progress, but not until the end of a long run.
             connection.execute("SET LOCAL lock_timeout = '10s'")
             one_at_a_time(connection)
             for each in seen:
@@ -147,19 +147,19 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Whom somebody saw, a person or a cluster, and in which version; without a version, anything goes."""
+    """A person or cluster in the version that the user saw; without a version, any is accepted."""
 
     who: UUID | str
     version: int | None
 
     def require(self, connection: Connection) -> None:
-        """Make sure that they still are as they were seen. Raises `Changed`."""
+        """Check that the version is current. Raises `Changed`."""
         if self.version is None:
             return
         version: Callable[..., int] = version_of_person if isinstance(self.who, UUID) else version_of
         if version(connection, self.who) != self.version:
             raise Changed(
-                "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
+                "This was changed by another user, so nothing was saved. Review it, then try again."
             )
 
 
@@ -173,4 +173,4 @@ def _site(request: Request) -> Site:
 
 
 SiteDep = Annotated[Site, Depends(_site)]
-"""The parameter by which an endpoint gets the site."""
+"""The parameter with which an endpoint gets the site."""

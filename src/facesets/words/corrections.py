@@ -1,4 +1,4 @@
-"""What humans and upkeep changed about the library's people, in words."""
+"""Summaries of corrections and maintenance of the library's people."""
 
 from collections.abc import Iterable
 
@@ -7,33 +7,34 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.words.phrases import how_to_undo, name_and_number, table
 
-_WHY = {"burst": "stood there seconds apart", "colours": "same colours that day"}
+_WHY = {"burst": "same place seconds apart", "colours": "same colours that day"}
+_KIND = {"exemplar": "reference face"}
 
 
 def person(done: Result) -> list[str]:
-    """Words of `people name`, `rename`, `hide`, `unhide`, `merge` and `set`: how a person stands now."""
+    """Return the summary of `people name`, `rename`, `hide`, `unhide`, `merge` and `set`."""
     who = name_and_number(done.name, done.person)
-    return [f"{who}: {done.did}; {counted(done.faces, 'face')} in all.{how_to_undo(done.step)}"]
+    return [f"{who}: {done.did}; {counted(done.faces, 'face')} in total.{how_to_undo(done.step)}"]
 
 
 def move(done: Result) -> list[str]:
-    """Words of `people move`."""
-    where = name_and_number(done.name, done.person) if done.person else "nobody"
-    return [f"{counted(done.faces, 'face')} moved to {where}.{how_to_undo(done.step)}"]
+    """Return the summary of `people move`."""
+    where = f"moved to {name_and_number(done.name, done.person)}" if done.person else "unassigned"
+    return [f"{counted(done.faces, 'face')} {where}.{how_to_undo(done.step)}"]
 
 
 def said(done: Result) -> list[str]:
-    """Words of `people same` and `different`."""
-    return [f"Kept: {done.said}.{how_to_undo(done.step)}"]
+    """Return the summary of `people same` and `different`."""
+    return [f"Saved: {done.said}.{how_to_undo(done.step)}"]
 
 
 def answer(done: Result) -> list[str]:
-    """Words of `people answer`."""
-    return [f"Kept: {done.did}.{how_to_undo(done.step)}"]
+    """Return the summary of `people answer`."""
+    return [f"Saved: {done.did}.{how_to_undo(done.step)}"]
 
 
 def split(done: Result, *, parts: int | None, min_size: int, apply: bool) -> list[str]:
-    """Words of `people split`, which was asked for so many parts of at least a size."""
+    """Return the summary of `people split`, given its options."""
     if len(done.parts) < 2:
         return [_whole(done, parts, min_size)]
     numbers = [str(number) for number in range(1, len(done.parts) + 1)]
@@ -42,88 +43,89 @@ def split(done: Result, *, parts: int | None, min_size: int, apply: bool) -> lis
             number,
             len(part.faces),
             part.photos,
-            printable(part.name) or "somebody new",
+            printable(part.name) or "new person",
             *("-" if distance < 1e-6 else f"{distance:.2f}" for distance in part.distances),
         )
         for number, part in zip(numbers, done.parts, strict=True)
     ]
-    headings = ("part", "faces", "photos", "is", *(f"to {number}" for number in numbers))
+    headings = ("part", "faces", "photos", "name", *(f"to {number}" for number in numbers))
     return [
         table(headings, rows),
-        "The last columns are cosine distances between the parts' means.",
+        "The last columns show the cosine distance between the means of the parts.",
         f"Split into {counted(len(rows), 'part')}.{how_to_undo(done.step)}"
         if apply
-        else "Nothing was changed: --apply makes people of the parts.",
+        else "Nothing was changed. Add --apply to make a person of each part.",
     ]
 
 
 def _whole(done: Result, parts: int | None, min_size: int) -> str:
-    """That somebody falls into no parts."""
-    faces = f"{printable(done.name)}: {counted(done.faces, 'face')} that"
+    """Return the line for a person who cannot be split."""
     if parts is None or parts < 2:
-        return f"{faces} hold together. --parts N asks for so many all the same."
-    smaller = " A lower --min-size allows smaller ones." if min_size > 1 else ""
-    return f"{faces} do not fall into {parts} parts of {counted(min_size, 'face')} or more.{smaller}"
+        looks = counted(done.faces, "face looks", "faces look")
+        return f"{printable(done.name)}: {looks} like one person. Use --parts N to split anyway."
+    smaller = " A lower --min-size allows smaller parts." if min_size > 1 else ""
+    faces = f"{printable(done.name)}: {counted(done.faces, 'face')}"
+    return f"{faces} cannot be split into {parts} parts of at least {counted(min_size, 'face')}.{smaller}"
 
 
 def forget(done: Result, *, exports: bool) -> list[str]:
-    """Words of `people forget`, which removed the person from results with `exports` alone."""
-    reach = [f"Out of reach: {each}." for each in done.out_of_reach]
+    """Return the summary of `people forget`; only with `exports` were results changed."""
+    reach = [f"Not erased: {each}." for each in done.out_of_reach]
     if done.was_cut_off:
         before = (
-            "The person was erased before, and that was cut off: what was left of it is done now. Caches and "
-            "results that were named then came first, and no others were searched; nor were vectors, for "
-            "these are not known any more."
+            "An earlier run erased this person but was interrupted; the rest is done now. The caches and "
+            "results given to that run were done first. Other files were not searched, nor were embeddings, "
+            "which no longer exist."
         )
         by_name = _proof(done.proof, "tables", "name") if done.person else []
         return [before, *by_name, *reach]
-    loose = f" and {done.loose_faces} like them without a person" if done.loose_faces else ""
-    steps = f"{counted(done.steps, 'step')} cannot be taken back any more"
-    lines = [f"Erased: {counted(done.faces, 'face')}{loose}, with names and statements; {steps}."]
+    loose = f" and {counted(done.loose_faces, 'similar unassigned face')}" if done.loose_faces else ""
+    changes = f"{counted(done.steps, 'change')} can no longer be undone"
+    lines = [f"Erased: {counted(done.faces, 'face')}{loose}, with names and corrections; {changes}."]
     for cache in done.caches:
-        stay = f"; {cache.of_others} that resemble them are other people's" if cache.of_others else ""
+        stay = f"; {counted(cache.of_others, 'similar face')} of other people kept" if cache.of_others else ""
         lines.append(f"{printable(cache.file)}: {counted(cache.faces, 'face')} removed{stay}.")
     for result in done.results:
-        did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
+        did = f"{counted(result.files, 'file')} removed" if exports else "unchanged"
         lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
     holding = {result.folder for result in done.results}
-    lines += [f"{printable(each)}: nothing of them." for each in done.searched if each not in holding]
+    lines += [f"{printable(each)}: no faces of this person." for each in done.searched if each not in holding]
     places = ["tables"] + [
         counted(len(found), what)
         for found, what in ((done.caches, "cache"), (done.searched, "result folder"))
         if found
     ]
-    lines += _proof(done.proof, ", ".join(places), "vector and no name")
+    lines += _proof(done.proof, ", ".join(places), "embedding or name")
     if not done.searched:
         lines.append(
-            "Result folders were not searched, for none was named and the library knows of none: give each "
-            "with --results FOLDER, and what was made from a cache with --cache FILE."
+            "No result folders were searched: none were given, and the library knows none. Give each with "
+            "--results FOLDER, or the cache that they were made from with --cache FILE."
         )
     return lines + reach
 
 
 def _proof(proof: Result, searched: str, what: str) -> list[str]:
     if proof.is_clean:
-        lines = [f"Searched {searched}: no {what} of the person is left there."]
+        lines = [f"Searched {searched}: no {what} of this person found."]
     else:
-        left = f"Left: {counted(proof.vectors_left, 'vector')} near the person's."
+        left = f"Still there: {counted(proof.vectors_left, 'embedding')} similar to this person's."
         lines = [left] if proof.vectors_left else []
-        lines += [f"Left: the name, in {place}." for place in proof.names_left]
+        lines += [f"Still there: the name, in {place}." for place in proof.names_left]
     for who, count in proof.of_others.items():
-        lines.append(f"Similar, but not theirs: {counted(count, 'vector')} of {who}.")
+        lines.append(f"Similar, but not this person's: {counted(count, 'embedding')} of {who}.")
     if proof.names_of_others:
         places = ", ".join(proof.names_of_others)
-        lines.append(f"The name also stands where photos lie, or is part of another's: {places}.")
+        lines.append(f"The name also occurs in photo paths or in other names: {places}.")
     return lines
 
 
 def prototypes(done: Result) -> list[str]:
-    """Words of `people prototypes`."""
+    """Return the table of `people prototypes`."""
     headings = ("person", "kind", "face", "quality", "pinned", "faces", "from", "to")
     rows = [
         (
             line.person[:8],
-            line.kind,
+            _KIND.get(line.kind, line.kind),
             "-" if line.face is None else line.face,
             "-" if line.quality is None else f"{line.quality:.2f}",
             "yes" if line.pinned else "-",
@@ -133,17 +135,17 @@ def prototypes(done: Result) -> list[str]:
         )
         for line in done.prototypes
     ]
-    lines = [table(headings, rows) if rows else "There are none yet: nobody has a face."]
+    lines = [table(headings, rows) if rows else "No reference faces yet: no person has a face."]
     return lines + ([f"{done.did}.{how_to_undo(done.step)}"] if done.did else [])
 
 
 def bodies(done: Result) -> list[str]:
-    """Words of `people bodies`."""
+    """Return the table of `people bodies`."""
     heading = (
         f"{name_and_number(done.name, done.person)}: {counted(done.bodies, 'body', 'bodies')} with a face, "
-        f"{counted(len(done.suggested), 'photo')} on which they may be without one."
+        f"{counted(len(done.suggested), 'photo')} that may show them without a face."
     )
-    headings = ("taken", "why", "alike", "at", "photo", "like")
+    headings = ("taken", "reason", "similarity", "at", "photo", "similar to")
     rows = [
         (
             each.taken,
@@ -159,7 +161,7 @@ def bodies(done: Result) -> list[str]:
 
 
 def maintain(tasks: Iterable[Result], *, dry_run: bool, briefly: bool = False) -> list[str]:
-    """Words of `maintain`; briefly those of tasks that only report, or leave something to a human."""
+    """Return the summary of `maintain`; with `briefly`, only reports and what the user should look at."""
     lines = [
         line
         for done in tasks

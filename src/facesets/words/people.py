@@ -1,4 +1,4 @@
-"""What commands on the library's people did, in words."""
+"""Summaries of the commands that group and assign the library's faces."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,102 +9,120 @@ from facesets.words.phrases import how_to_undo, name_and_number, table
 
 
 def assign(done: Result) -> list[str]:
-    """Words of `assign`."""
+    """Return the summary of `assign`."""
     if not done.people and not done.stopped:
-        return ["There is nobody yet to give faces to. `facesets cluster` makes people of the faces."]
-    restored = f" {counted(done.restored, 'face')} given back to whom you said they are."
+        return ["The library has no people yet. Run `facesets cluster` first."]
     line = (
-        f"{counted(done.faces, 'face')} without a person: {done.assigned} given to "
-        f"{people(done.assigned_people)}, {done.review} to be asked about, "
-        f"{done.faces - done.assigned - done.review} like nobody of {people(done.people)}."
-        + (restored if done.restored else "")
+        f"{counted(done.faces, 'unassigned face')}: {done.assigned} assigned to "
+        f"{people(done.assigned_people)}, {done.review} for review, "
+        f"{done.faces - done.assigned - done.review} without a match among {people(done.people)}."
+        + _restored(done)
         + (" Nothing was stored." if done.dry_run or done.stopped else "")
     )
+    by_head = [f"Compared with the head {done.head} (`facesets train --list`)."] if done.head else []
+    # Only a threshold that the user asked to be measured has a reason.
     measured = [f"Threshold {done.threshold:.2f}: {done.reason}."] if done.reason else []
-    by_head = [f"Compared by the head {done.head} (`facesets train --list`)."] if done.head else []
     return [line + how_to_undo(done.step), *by_head, *measured]
 
 
 def cluster(done: Result) -> list[str]:
-    """Words of `cluster`, of the library's people."""
+    """Return the summary of `cluster` on the library; -v adds how faces were grouped (`cluster_details`)."""
     line = (
-        f"{counted(done.faces, 'face')}: {done.kept} had a person, "
-        f"{done.joined} joined a known one, "
-        f"{done.new_faces} became {counted(done.new_persons, 'new person', 'new people')}, "
-        f"{done.alone} stayed alone"
-        + (f", {len(done.review)} are similar to several people." if done.review else ".")
+        f"{counted(done.faces, 'face')}: {done.kept} already assigned, "
+        f"{done.joined} added to known people, "
+        f"{done.new_faces} in {counted(done.new_persons, 'new person', 'new people')}, "
+        f"{done.alone} unassigned"
+        + (f", {len(done.review)} similar to several people." if done.review else ".")
         + (
-            f" {counted(done.regrouped, 'face')} of unnamed people changed person, and "
-            f"{counted(done.dissolved, 'of these people is', 'of these people are')} gone."
+            f" {counted(done.regrouped, 'face')} of unnamed people regrouped; "
+            f"{counted(done.dissolved, 'unnamed person', 'unnamed people')} removed."
             if done.regrouped
             else ""
         )
+        + _restored(done)
         + (
-            f" {counted(done.restored, 'face')} given back to whom you said they are."
-            if done.restored
-            else ""
-        )
-        + (
-            f" {counted(done.questions, 'question waits', 'questions wait')}: `facesets people review`."
+            f" {counted(done.questions, 'suggestion')} to review: `facesets people review`."
             if done.questions
             else ""
         )
         + how_to_undo(done.step)
         + (" Nothing was stored." if done.dry_run or done.stopped else "")
     )
-    return [line, *done.reasons]
+    return [line]
+
+
+def cluster_details(done: Result) -> list[str]:
+    """Return what -v adds to the summary of `cluster`: how faces were grouped."""
+    return list(done.reasons)
+
+
+def _restored(done: Result) -> str:
+    faces = f" {counted(done.restored, 'face')} restored to the people that you confirmed."
+    return faces if done.restored else ""
 
 
 def cluster_dual(done: Result) -> list[str]:
-    """Words of `cluster --dual`: both phases."""
+    """Return the summary of `cluster --dual`: both phases."""
     known, unknown = done.known, done.unknown
     lines = []
     if known is not None:
         lines.append(
-            f"Known people: {counted(known.faces, 'face')} compared at {known.threshold:.2f}, "
-            f"{known.assigned} assigned ({known.share:.1%}) to {people(known.people)}; {known.seconds:.1f} s."
+            f"Known people: {known.assigned} of {counted(known.faces, 'face')} ({known.share:.1%}) assigned "
+            f"to {people(known.people)}."
         )
     if unknown is not None:
         lines.append(
-            f"Unknown: {counted(unknown.faces, 'face')} left, {counted(unknown.clusters, 'cluster')} "
-            f"({unknown.new} new), {unknown.noise} in none ({unknown.share_noise:.1%}); "
-            f"{counted(unknown.questions, 'question')} to review; {unknown.seconds:.1f} s."
+            f"Other faces: {counted(unknown.faces, 'face')} in {counted(unknown.clusters, 'cluster')} "
+            f"({unknown.new} new), {unknown.noise} of them unclustered ({unknown.share_noise:.1%}); "
+            f"{counted(unknown.questions, 'suggestion')} to review."
         )
         if unknown.largest:
-            show = f"`facesets people show {unknown.largest} --sheet who.png`"
-            lines.append(f"The largest cluster is {unknown.largest}: {show} draws it.")
+            show = f"`facesets people show {unknown.largest} --sheet cluster.png`"
+            lines.append(f"Largest cluster: {unknown.largest}. To see it, run {show}.")
     if done.step is not None:
-        lines.append(f"Step {done.step}: `facesets people undo` takes both back.")
+        lines.append(f"Undo both with `facesets people undo` (change {done.step}).")
     if done.dry_run or done.stopped:
         lines.append("Nothing was stored.")
+    return lines
+
+
+def dual_details(done: Result) -> list[str]:
+    """Return what -v adds to the summary of `cluster --dual`: threshold, times, how faces were grouped."""
+    known, unknown = done.known, done.unknown
+    lines = (
+        [] if known is None else [f"Known people: threshold {known.threshold:.2f}, {known.seconds:.1f} s."]
+    )
+    lines += [] if unknown is None else [f"Other faces: {unknown.seconds:.1f} s."]
     return [*lines, *done.reasons]
 
 
 def centroids(done: Result) -> list[str]:
-    """Words of `people centroids`."""
-    line = (
-        f"{counted(done.prototypes, 'prototype')} of {people(done.people)} made; {done.changed} "
-        f"had others before. The largest drift of a vector was {done.largest_drift:.4f}."
-    )
-    return [line]
+    """Return the summary of `people centroids`."""
+    made = f"{counted(done.prototypes, 'reference embedding')} of {people(done.people)}"
+    return [f"Recomputed {made}; those of {people(done.changed)} changed."]
+
+
+def centroids_details(done: Result) -> list[str]:
+    """Return what -v adds to the summary of `people centroids`."""
+    return [f"Largest drift of an embedding: {done.largest_drift:.4f} (cosine distance)."]
 
 
 def train(done: Result) -> list[str]:
-    """Words of `train`."""
+    """Return the summary of `train`."""
     known = f"{counted(done.faces, 'face')} of {people(done.people)}"
     if done.dry_run:
-        return [f"{known} would be learnt from."]
+        return [f"Would train on {known}."]
     if done.stopped:
-        return [f"{known}: stopped. The same command goes on where it was."]
+        return [f"Stopped while training on {known}. Run the same command again to resume."]
     return [
         (
-            f"{known}: {done.training_faces} learnt from, {done.validation_faces} and "
-            f"{people(done.held_out_people)} held out."
+            f"Trained on {done.training_faces} of {known}; held out {counted(done.validation_faces, 'face')} "
+            f"and {people(done.held_out_people)}."
         ),
         "",
-        _heads("people not seen, mean of five folds", done.comparison, on_people=True),
+        _heads("unseen people, mean of five folds", done.comparison, on_people=True),
         "",
-        _heads("other faces of people learnt from", done.comparison, on_people=False),
+        _heads("other faces of the training people", done.comparison, on_people=False),
         "",
         done.verdict,
     ]
@@ -116,8 +134,8 @@ def _heads(title: str, comparison: Sequence[Any], *, on_people: bool) -> str:
         "accuracy",
         "TAR at FAR 0.001",
         "clustering F1",
-        "assigned right",
-        "found",
+        "precision",
+        "recall",
         "score",
         *(("gain", "spread") if on_people else ()),
     )
@@ -145,21 +163,21 @@ def _heads(title: str, comparison: Sequence[Any], *, on_people: bool) -> str:
 
 
 def cluster_lines(found: Any) -> list[str]:  # noqa: ANN401 - a record of the core
-    """What is known of a cluster, in words."""
+    """Return the rows of `people show` about a cluster."""
     rows = [
         ("verified", found.verified or "-"),
         ("medoid", "-" if found.medoid is None else f"face {found.medoid}"),
     ]
     if found.epsilon is not None:
-        rows.append(("born", f"at a distance of {found.epsilon:.3f}; lambda {found.birth_density:.3f}"))
-        rows.append(("lives", f"for {found.persistence:.3f} of lambda; stability {found.stability:.3f}"))
+        rows.append(("birth", f"distance {found.epsilon:.3f}, lambda {found.birth_density:.3f}"))
+        rows.append(("lifetime", f"{found.persistence:.3f} of lambda, stability {found.stability:.3f}"))
     return [f"{name:<10} {value}" for name, value in rows] + near_lines(found.nearest)
 
 
 def near_lines(nearest: Sequence[Any]) -> list[str]:
-    """Whom a cluster or a person resembles, in words."""
+    """Return the rows of `people show` about similar people."""
     return [
-        f"{'near':<10} {name_and_number(each.name, each.person)}: cosine similarity "
+        f"{'similar':<10} {name_and_number(each.name, each.person)}: cosine similarity "
         f"{each.cosine_similarity:.2f}"
         for each in nearest
     ]

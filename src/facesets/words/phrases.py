@@ -18,8 +18,8 @@ def name_and_number(name: str, person: str) -> str:
 
 
 def how_to_undo(step: int | None) -> str:
-    """What takes a step back, as a further sentence."""
-    return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
+    """Return a further sentence on how to undo a change."""
+    return "" if step is None else f" Undo change {step} with `facesets people undo`."
 
 
 def by_gate(dropped: Mapping[str, int]) -> str:

@@ -83,7 +83,10 @@ def test_a_port_in_use_is_said_in_a_sentence(album_url: str) -> None:
         done = run("serve", "--database", album_url, "--port", port)
     # No restart by a supervisor repairs that.
     assert done.status == 75
-    said = f"Port {port} of 127.0.0.1 is in use, perhaps by another `facesets serve`. Give --port PORT."
+    said = (
+        f"Port {port} on 127.0.0.1 is in use, perhaps by another `facesets serve`. To choose a different "
+        "one, use --port PORT."
+    )
     assert done.err == f"facesets: {said}\n"
 
 
@@ -105,9 +108,9 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
         ("--host 203.0.113.7", "203.0.113.7"),
         (f"--host {'a' * 300}", "aaa"),
         ("--host 1.2.3", "1.2.3"),
-        ("--token-file none", "There is no file"),
+        ("--token-file none", "Token file not found"),
         ("--token-file short", "is too short"),
-        ("--token-file no-text", "it is no text"),
+        ("--token-file no-text", "it is not text"),
         ("--token-file good --no-token", "Give either --token-file or --no-token, not both."),
     ],
 )

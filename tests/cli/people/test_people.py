@@ -62,47 +62,47 @@ def test_a_first_evening_with_people(
     # What names a person is an id; numbers in tables are counts.
     assert say("list").split()[0] == say("show", anna).split()[0] == "id"
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
-    assert f"Anna ({anna}): named; 4 faces in all. Step" in say("name", anna, "Anna")
+    assert f"Anna ({anna}): named; 4 faces in total. Undo change" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
     assert re.search(r"^people +1 \(1 named\)$", totals, re.MULTILINE)
     assert re.search(r"^for review +0 suggestions, 0 undecided faces$", totals, re.MULTILINE)
-    assert "Taken back: step" in say("undo")
-    assert "Done again: step" in say("redo")
-    assert "Taken back: step" in say("undo")
+    assert "Undid change" in say("undo")
+    assert "Redid change" in say("redo")
+    assert "Undid change" in say("undo")
     face = face_of(library, "ben-0-0")
     assert "1 face moved to Anna" in say("move", face, "--to", "Anna")
-    assert "Kept: Anna and" in say("different", "Anna", ben)
+    assert "Saved: Anna and" in say("different", "Anna", ben)
     assert "Anna and" in say("undo")
     different = say("different", "Anna", ben)
-    assert re.search(r"two people\. Step \d+: `facesets people undo` takes it back", different)
+    assert re.search(r"two people\. Undo change \d+ with `facesets people undo`", different)
     shown = json.loads(say("show", "Anna", "--faces", 2, "--json"))
     assert (shown["person"]["names"], len(shown["shown"])) == (["Anna"], 2)
     assert f"face {face} is Anna" in shown["statements"]
     assert say("log", "--limit", 2).count("\n") == 3
     sheet = tmp_path / "anna.png"
     drawn = facesets("people", "show", "Anna", "--sheet", sheet)
-    assert f"Drawn into {sheet}." in drawn.out
+    assert f"Contact sheet: {sheet}" in drawn.out
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    assert "5 of 5 faces are empty: their photos cannot be read. Are they mounted?" in drawn.err
+    assert "5 of 5 faces are empty: their photos cannot be read. Check that the drive" in drawn.err
 
 
 def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
     facesets: Call, say: Say, anna: str
 ) -> None:
-    assert say("hide", anna).startswith(f"{anna}: hidden; 4 faces in all.")
+    assert say("hide", anna).startswith(f"{anna}: hidden; 4 faces in total.")
     say("undo")
     say("name", anna, "Anna")
     further = facesets("people", "label", anna, "Mother")
-    assert "They still go by Anna: `facesets people rename` replaces names." in further.err
-    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Step" in further.out
+    assert "Anna stays the main name. To replace all names, run `facesets people rename`." in further.err
+    assert f"Anna ({anna}): also named Mother; 4 faces in total. Undo change" in further.out
     log = say("log").splitlines()
-    assert log[0].split() == ["step", "when", "changed", "who", "what"]
-    assert say("undo").endswith(f"({log[1].split()[3]} faces changed).\n")
+    assert log[0].split() == ["change", "when", "faces", "who", "what"]
+    assert say("undo").endswith(f"({log[1].split()[3]} faces).\n")
     say("redo")
     assert say("list").splitlines()[1].split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
     renamed = say("rename", anna, "Annie")
-    assert f"Annie ({anna}): renamed, in place of Anna, Mother; 4 faces in all." in renamed
+    assert f"Annie ({anna}): renamed from Anna, Mother; 4 faces in total." in renamed
 
 
 def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
@@ -129,7 +129,7 @@ def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
     assert "somebody" not in facesets("search", "a beach", status=2).err
     # A variable of the environment holds the whole name of one person.
     unknown = facesets("search", status=2, FACESETS_SEARCH_PERSON="Anna Ben")
-    assert "Nobody is called Anna Ben." in unknown.err
+    assert "Person not found: Anna Ben." in unknown.err
 
 
 def test_statistics_stand_in_one_column(facesets: Call) -> None:
@@ -146,18 +146,21 @@ def test_exemplars_are_listed_fixed_and_dropped(
 ) -> None:
     say("name", anna, "Anna")
     listed = [line.split() for line in say("prototypes", "Anna").splitlines()[1:]]
-    assert [words[1] for words in listed] == ["exemplar"] * 3 + ["centroid"]
-    dropped = int(listed[0][2])
+    assert [words[1:-6] for words in listed] == [["reference", "face"]] * 3 + [["centroid"]]
+    dropped = int(listed[0][3])
     text = say("prototypes", "Anna", "--drop", dropped)
-    assert "1 face dropped from the exemplars of Anna. Step" in text
+    assert "1 reference face dropped for Anna. Undo change" in text
     found = json.loads(say("prototypes", "Anna", "--json"))
     assert dropped not in [line["face"] for line in found["prototypes"]]
     say("undo")
     assert [line.split() for line in say("prototypes", "Anna").splitlines()[1:]] == listed
-    assert "8 prototypes of 2 people made; 1 had others before." in say("centroids")
+    made = say("centroids")
+    assert "Recomputed 8 reference embeddings of 2 people; those of 1 person changed." in made
     assert [line.split()[4] for line in say("list").splitlines()[1:]] == ["4", "4"]
     of_ben = face_of(library, "ben-0-0")
-    assert "is not Anna" in facesets("people", "prototypes", "Anna", "--pin", of_ben, status=2).err
+    assert (
+        "does not belong to Anna" in facesets("people", "prototypes", "Anna", "--pin", of_ben, status=2).err
+    )
 
 
 def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Call, say: Say) -> None:
@@ -166,10 +169,9 @@ def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Ca
     assert json.loads(facesets("assign", "--dry-run", "--json").out)["assigned"] == 3
     done = facesets("assign").out
     assert (
-        "4 faces without a person: 3 given to 1 person, 0 to be asked about, 1 like nobody of 2 people."
-        in done
+        "4 unassigned faces: 3 assigned to 1 person, 0 for review, 1 without a match among 2 people." in done
     )
-    assert "`facesets people undo` takes it back" in done
+    assert "with `facesets people undo`" in done
     assert "3 faces assigned" in say("log")
     say("undo")
     measured = facesets("assign", "--threshold", "auto").out
@@ -219,27 +221,27 @@ def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_
     say("undo")
     assert "1 new name" in say("import", file, "--dry-run")
     assert "Anna" not in say("list")
-    assert re.search(r"3 new corrections.* Step \d+: `facesets people undo`", say("import", file))
+    assert re.search(r"3 new corrections.* Undo change \d+ with `facesets people undo`", say("import", file))
     assert "Anna" in say("list")
 
 
 def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path: Path) -> None:
-    assert "4 faces that hold together" in say("split", anna)
+    assert "4 faces look like one person" in say("split", anna)
     too_few = say("split", anna, "--parts", 2)
-    assert "do not fall into 2 parts of 3 faces or more. A lower --min-size" in too_few
+    assert "4 faces cannot be split into 2 parts of at least 3 faces. A lower --min-size" in too_few
     sheet = tmp_path / "parts.png"
     shown = say("split", anna, "--parts", 2, "--min-size", 1, "--sheet", sheet)
-    assert "Nothing was changed: --apply makes people" in shown
+    assert "Nothing was changed. Add --apply to make" in shown
     assert sheet.exists()
     assert len(say("list").splitlines()) == 3
-    assert "Split into 2 parts. Step" in say("split", anna, "--parts", 2, "--min-size", 1, "--apply")
+    assert "Split into 2 parts. Undo change" in say("split", anna, "--parts", 2, "--min-size", 1, "--apply")
     assert len(say("list").splitlines()) == 4
 
 
 def test_nobody_is_forgotten_without_being_asked_about(
     library: Library, library_url: str, facesets: Call, say: Say, anna: str
 ) -> None:
-    assert "4 faces for good. Say --yes" in facesets("people", "forget", anna, status=2).err
+    assert "4 faces for good. Add --yes" in facesets("people", "forget", anna, status=2).err
     for answer, status, left in (("n", 2, 2), ("y", 0, 1)):
         with Terminal("people", "forget", anna, "--database", library_url) as screen:
             screen.press(f"{answer}\n")
@@ -248,8 +250,8 @@ def test_nobody_is_forgotten_without_being_asked_about(
         assert len(rows(library.database, "SELECT FROM persons")) == left
     done = say("forget", who_is(library, "ben-0-0"), "--yes")
     assert "Erased: 3 faces" in done
-    assert "no vector and no name of the person is left" in done
-    assert "Out of reach: backups" in done
+    assert "no embedding or name of this person found" in done
+    assert "Not erased: backups" in done
 
 
 def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
@@ -262,8 +264,8 @@ def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
     reported = facesets("check", status=1).out
     assert "people whose deletion was interrupted before the tables were rewritten: 1" in reported
     done = say("forget", "anna")
-    assert "what was left of it is done now" in done
-    assert "Searched tables: no name of the person is left there." in done
+    assert "the rest is done now" in done
+    assert "Searched tables: no name of this person found." in done
     facesets("check")
 
 
@@ -272,10 +274,10 @@ def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
 ) -> None:
     look(library, "anna", 1960, male=0.95)
     look(library, "ben", 1960, [8, 30, 61])
-    assert re.search(r"^looks born uncertain, by 3 dated faces", say("show", ben), re.MULTILINE)
+    assert re.search(r"^looks born uncertain, from 3 dated faces", say("show", ben), re.MULTILINE)
     assert "male" not in say("show", anna)
     guesses = say("show", anna, "--guesses")
-    assert re.search(r"^sex +male, a model's guess by the faces$", guesses, re.MULTILINE)
+    assert re.search(r"^sex +male, estimated from the faces$", guesses, re.MULTILINE)
     photo = facesets("show", "/ben-0-0.jpg").out
     assert not re.search(r"about|male|sex", photo)
     guessed = facesets("show", "/ben-0-0.jpg", "--guesses").out.partition("estimated by a model")[2]

@@ -37,14 +37,15 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
     assert (threshold(), threshold(**either)) == (0.7, 0.8)
     assert threshold(**either, FACESETS_CLUSTER_PERSON_THRESHOLD="0.75") == 0.75
     environment = {"FACE_UNKNOWN_MIN_CLUSTER_SIZE": "4", "FACE_UNKNOWN_CLUSTERING_METHOD": "dbscan"}
-    said = facesets("cluster", "--dual", **environment)
+    said = facesets("cluster", "--dual", "-v", **environment)
     known, unknown, largest, step = said.out.splitlines()
-    assert known.startswith("Known people: 10 faces compared at 0.70, 2 assigned (20.0%) to 1 person; ")
-    assert unknown.startswith(
-        "Unknown: 8 faces left, 1 cluster (1 new), 3 in none (37.5%); 1 question to review; "
+    assert known == "Known people: 2 of 10 faces (20.0%) assigned to 1 person."
+    assert unknown == (
+        "Other faces: 8 faces in 1 cluster (1 new), 3 of them unclustered (37.5%); 1 suggestion to review."
     )
-    assert "`facesets people show unknown_cluster_1 --sheet who.png` draws it" in largest
-    assert re.fullmatch(r"Step \d+: `facesets people undo` takes both back\.", step)
+    assert "Known people: threshold 0.70, " in said.err
+    assert "To see it, run `facesets people show unknown_cluster_1 --sheet cluster.png`" in largest
+    assert re.fullmatch(r"Undo both with `facesets people undo` \(change \d+\)\.", step)
     assert "unknown_cluster_1" in facesets("people", "show", "unknown_cluster_1").out
     facesets("people", "name", "unknown_cluster_1", "Ben")
     assert who_is(library, "ben-1-0") == who_is(library, "ben-1-4") != ""
@@ -58,14 +59,14 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
         return [(each["min_cluster_size"], each["min_samples"]) for (each,) in made]
 
     assert "There is no stored hierarchy" in facesets("check", "--staleness").out
-    made = facesets("cluster", "--method", "hdbscan").out
-    assert "New hierarchy of 16 faces: 3 clusters, 0 in none." in made
+    made = facesets("cluster", "--method", "hdbscan", "-v").err
+    assert "New hierarchy of 16 faces: 3 clusters, 0 unclustered." in made
     assert sizes() == [(3, 2)]
     fits = facesets("check", "--staleness").out
     assert re.search(r"16 faces, built \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
     assert "It is up to date." in fits
     add_person(library, "dora", 4, spread=0.3)
-    assert "Kept hierarchy" in facesets("cluster", "--method", "hdbscan").out
+    assert "Saved hierarchy" in facesets("cluster", "--method", "hdbscan", "-v").err
     due = json.loads(facesets("check", "--staleness", "--json").out)
     assert (due["due"], due["added"], due["unassigned"]) == (True, 4, 4)
     facesets("cluster", "--method", "hdbscan", "--full", "--min-samples", "3")
@@ -132,10 +133,10 @@ def test_settings_are_for_several_ways_and_pass(facesets: Call) -> None:
 @pytest.mark.usefixtures("library")
 def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(facesets: Call) -> None:
     dry = facesets("cluster", "--dry-run").out
-    assert ("Step" in dry, "Nothing was stored." in dry) == (False, True)
+    assert ("Undo" in dry, "Nothing was stored." in dry) == (False, True)
     line = facesets("cluster").out.splitlines()[0]
     reported = re.search(
-        r"8 became 2 new people, 0 stayed alone\. Step (\d+): `facesets people undo` takes", line
+        r"8 in 2 new people, 0 unassigned\. Undo change (\d+) with `facesets people undo`", line
     )
     assert reported is not None, line
-    assert f"Taken back: step {reported[1]}" in facesets("people", "undo").out
+    assert f"Undid change {reported[1]}" in facesets("people", "undo").out

@@ -190,8 +190,8 @@ def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_documented_list_can_be_read(tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs" / "folders.md").read_text("utf-8")
-    lines = text.partition("--folders folders.toml\n")[2].partition("\nRelative")[0].splitlines()
+    text = (REPOSITORY / "docs" / "face-sets.md").read_text("utf-8")
+    lines = text.partition("--folders folders.toml\n")[2].partition("\n`[options]`")[0].splitlines()
     path = tmp_path / "folders.toml"
     path.write_text("\n".join(line.removeprefix("    ") for line in lines), "utf-8")
     folders, values = read_folder_list(path, KNOWN)

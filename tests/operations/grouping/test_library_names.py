@@ -134,7 +134,7 @@ def test_names_that_were_given_to_folders_come_into_the_library(
     names = [each.names for each in people(filled.database, status="active", unnamed=False, sort="faces")]
     assert sorted(name for each in names for name in each) == ["Ariel", "Hugo"]
     assert summary.names == 1
-    assert summary.skipped == ["The General: most of the faces are Ariel here"]
+    assert summary.skipped == ["The General: most of the faces belong to Ariel here"]
     again = import_people(filled.database, brought.file, "raw", by=BY, members=brought.members)
     assert (again.step, again.names) == (None, 0)
 

@@ -162,7 +162,7 @@ def test_who_was_asked_for_stays_up_to_date_and_others_stay_out(library: Library
 
 @pytest.mark.usefixtures("photo")
 def test_people_without_a_name_to_tell_are_refused(library: Library, photos: Path) -> None:
-    with pytest.raises(WrongUsage, match="Nobody is called Ben"):
+    with pytest.raises(WrongUsage, match="Person not found: Ben"):
         export(library, "Ben")
     naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
     with pytest.raises(WrongUsage, match="Anna is hidden"):
@@ -540,7 +540,7 @@ def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Libr
     photo = shown(library, photos / "a.jpg", "Änne Zwölfender", "Ben", beside=RATED)
     export(library)
     done = forget(library.database, "Änne Zwölfender", work=Work(by=BY))
-    assert any("1 XMP sidecar names them: run `export-xmp`" in each for each in done.out_of_reach)
+    assert any("1 XMP sidecar names the person; `export-xmp` removes" in each for each in done.out_of_reach)
     assert done.proof.is_clean
     assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
     done_again = export(library)

@@ -191,8 +191,8 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     ]
 
     (question,) = imports(library)
-    assert question.text == "Are these 3 faces Anna, as other programs say?"
-    assert [item.note for item in question.items] == ["XMP says so, Ben here"] * 3
+    assert question.text == "Are these 3 faces Anna, as named by other programs?"
+    assert [item.note for item in question.items] == ["XMP has this name; here it is Ben"] * 3
     kept = answer(library.database, question.id, "yes", by=BY, but=[2])
     assert [name_of(library, face) for face in faces] == ["Anna", "Ben", "Anna"]
     assert imports(library) == []
@@ -220,7 +220,7 @@ def test_a_name_is_replaced_by_its_own_program_alone(library: Library, tmp_path:
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Carla"}))
     found = bring(library, tmp_path)
     assert (found.known, found.asked, name_of(library, face)) == (1, 1, "Berta")
-    assert imports(library)[0].text == f"Is face {face} Carla? Picasa says so, Berta here."
+    assert imports(library)[0].text == f"Is face {face} Carla? Picasa has this name; here it is Berta."
     # That Picasa has said so before does not make the name its own.
     again = bring(library, tmp_path, kind="picasa")
     assert (again.step, again.asked, name_of(library, face)) == (None, 1, "Berta")
@@ -301,8 +301,8 @@ def test_a_name_of_a_whole_photo_is_the_face_that_is_like_its_others(
     assert (found.named, found.asked) == (3, 2)
     assert [name_of(library, face) for face in faces] == ["Anna", "Anna", "Anna", ""]
     assert {each.text for each in imports(library)} == {
-        f"Is face {faces[3]} Anna? Google Photos says so, nobody here.",
-        f"Is face {alone} Carla? Google Photos says so, nobody here.",
+        f"Is face {faces[3]} Anna? Google Photos has this name; here it is unassigned.",
+        f"Is face {alone} Carla? Google Photos has this name; here it is unassigned.",
     }
 
 

@@ -186,7 +186,7 @@ def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet
 def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:
     both(library, [photos / "a.jpg", photos / "b.jpg"])
     said = forget(library.database, "Anna", work=Work(by=BY)).out_of_reach
-    assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said)
+    assert any("3 XMP sidecars name the person; `export-xmp` removes" in each for each in said)
     done = export(library)
     assert (done.left_behind, done.run) == (2, 0)
     assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
@@ -199,7 +199,7 @@ def test_forgetting_that_was_cut_off_tells_of_them_again(library: Library, photo
         forget(library.database, "Anna", work=Work(by=BY))
     said = forget(library.database, "Anna", work=Work(by=BY))
     assert said.was_cut_off
-    assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said.out_of_reach)
+    assert any("3 XMP sidecars name the person; `export-xmp` removes" in each for each in said.out_of_reach)
     assert export(library).left_behind == 0
     assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
 

@@ -371,7 +371,7 @@ def test_pages_of_people_follow_each_other_and_tell_how_many_there_are(database:
     pages = [photos_of(library, asked, offset=offset, limit=5) for offset in range(0, len(right), 5)]
     assert [number for page in pages for number in numbers(page.photos)] == right
     assert {page.total for page in pages} == {len(right)}
-    with pytest.raises(NotFound, match="Nobody is called Zoe"):
+    with pytest.raises(NotFound, match="Person not found: Zoe"):
         people_meant(library, ["Zoe"])
 
 

@@ -1,4 +1,4 @@
-"""`facesets people …`: who is who in the library."""
+"""`facesets people …`: the people of the library."""
 
 import typer
 

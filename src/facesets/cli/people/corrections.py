@@ -1,4 +1,4 @@
-"""The commands of `facesets people` that say who somebody is, and take that back."""
+"""The commands of `facesets people` that make and undo corrections."""
 
 from datetime import date
 from pathlib import Path
@@ -49,8 +49,10 @@ def name(
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
     console.show(summary, words.person(summary))
-    if summary.did.startswith("also called"):
-        console.remark(f"They still go by {summary.name}: `facesets people rename` replaces names.")
+    if summary.did.startswith("also named"):
+        console.remark(
+            f"{summary.name} stays the main name. To replace all names, run `facesets people rename`."
+        )
 
 
 def rename(
@@ -168,7 +170,7 @@ def undo(
 
     with opened_session(database) as session:
         step = run(session, number, by=current_user())
-    _taken_back(step, "Taken back")
+    _report(step, "Undid")
 
 
 def redo(database: DatabaseOption = None) -> None:
@@ -177,11 +179,11 @@ def redo(database: DatabaseOption = None) -> None:
 
     with opened_session(database) as session:
         step = run(session, by=current_user())
-    _taken_back(step, "Done again")
+    _report(step, "Redid")
 
 
-def _taken_back(step: "StepRow", how: str) -> None:
-    console.show(step, [f"{how}: step {step.id}, {step.what} ({counted(step.faces, 'face')} changed)."])
+def _report(step: "StepRow", did: str) -> None:
+    console.show(step, [f"{did} change {step.id}: {step.what} ({counted(step.faces, 'face')})."])
 
 
 def set_(
@@ -222,5 +224,5 @@ def split(
         if sheet is not None:
             draw_split(work.session, summary, sheet, work=work)
     lines = words.split(summary, parts=options.parts, min_size=options.min_size, apply=apply)
-    lines += [f"Drawn into {printable(sheet)}."] if sheet else []
+    lines += [f"Contact sheet: {printable(sheet)}"] if sheet else []
     console.show(summary, lines, asked_for=True)

@@ -1,4 +1,4 @@
-"""`facesets people list | show | log | bodies | prototypes | centroids`: who is in the library."""
+"""`facesets people list | show | log | bodies | prototypes | centroids`: people and their faces, listed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,18 +27,18 @@ SEXES = {"M": "male", "F": "female", "U": "unknown"}
 
 
 def age_lines(age: "PersonAge | None", *, guesses: bool) -> list[tuple[str, str]]:
-    """When somebody was born, as far as that is known, as lines of a table; with `guesses` their sex, too."""
+    """Return rows on when a person was born; with `guesses` on their sex, too."""
     if age is None:
         return []
     lines = []
     if age.said:
-        lines.append(("born", f"{age.said} (said)"))
+        lines.append(("born", f"{age.said} (set by you)"))
     if age.birth_year is not None:
         faces = counted(age.dated_faces, "dated face")
         year = f"about {age.birth_year:.0f}" if age.faces_agree else "uncertain"
-        lines.append(("looks born", f"{year}, by {faces} that spread {age.spread:.1f} years"))
+        lines.append(("looks born", f"{year}, from {faces} with a spread of {age.spread:.1f} years"))
     if guesses and age.sex_probability is not None:
-        lines.append(("sex", f"{SEXES[age.sex]}, a model's guess by the faces"))
+        lines.append(("sex", f"{SEXES[age.sex]}, estimated from the faces"))
     return lines
 
 
@@ -61,9 +61,9 @@ def list_(
 
     with opened_session(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
-    nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
+    nobody = "The library has no people yet. Run `facesets cluster` first."
     if unnamed or status != "active":
-        nobody = "There is nobody like that. `facesets people list --status all` lists everybody."
+        nobody = "No person matches. To list all people, run `facesets people list --status all`."
     headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")
     text = table(headings, [_row(each) for each in found]) if found else nobody
     console.show_list("people", found, text)
@@ -93,8 +93,10 @@ def show(
             empty = draw_person(found, sheet, work=work)
     if empty:
         drawn = counted(min(len(found.shown), SHOWN), "face")
-        console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")
-    lines = _lines(found, faces, guesses=guesses) + ([f"Drawn into {printable(sheet)}."] if sheet else [])
+        console.notice(
+            f"{empty} of {drawn} are empty: their photos cannot be read. Check that the drive is mounted."
+        )
+    lines = _lines(found, faces, guesses=guesses) + ([f"Contact sheet: {printable(sheet)}"] if sheet else [])
     console.show(found, lines, asked_for=True)
 
 
@@ -107,14 +109,14 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
         ("faces", f"{line.faces} on {counted(line.photos, 'photo')}"),
         ("prototypes", line.prototypes),
         ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
-        ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to their mean"),
+        ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to the mean"),
     ]
     rows += age_lines(found.age, guesses=guesses)
     lines = [f"{name:<10} {value}" for name, value in rows]
-    lines += [f"{'said':<10} {said}" for said in found.statements]
+    lines += [f"{'correction':<10} {said}" for said in found.statements]
     lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
     if found.bodies:
-        lines.append(f"{'bodies':<10} {found.bodies}; `people bodies` lists photos without the face")
+        lines.append(f"{'bodies':<10} {found.bodies}; `people bodies` lists photos without a visible face")
     lines += near_lines(found.nearest)
     if found.cluster is not None:
         lines += cluster_lines(found.cluster)
@@ -140,22 +142,20 @@ def log(
 ) -> None:
     """List changes to people, the latest first.
 
-    A face counts where whose it is changed, or who says so.
+    The count includes faces that changed person, and faces that you confirmed.
     """
     from facesets.operations.people.corrections.history import log as run
 
     with opened_session(database) as session:
         steps = run(session, who, limit=limit)
-    text = log_table(steps, console.terminal_width()) if steps else "Nothing was changed yet."
+    text = log_table(steps, console.terminal_width()) if steps else "No changes yet."
     console.show_list("steps", steps, text)
 
 
 def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
-    """Steps as a table that is no wider than the terminal, where there is one."""
-    rows = [
-        (s.id, s.made_at, s.faces, s.who, f"{s.what}{' (taken back)' if s.undone else ''}") for s in steps
-    ]
-    return table(("step", "when", "changed", "who", "what"), rows, width=width)
+    """Return changes as a table that fits the terminal, if there is one."""
+    rows = [(s.id, s.made_at, s.faces, s.who, f"{s.what}{' (undone)' if s.undone else ''}") for s in steps]
+    return table(("change", "when", "faces", "who", "what"), rows, width=width)
 
 
 def bodies(
@@ -165,7 +165,7 @@ def bodies(
 ) -> None:
     """List photos that may show a person from behind.
 
-    It changes nothing.
+    This command changes nothing.
     """
     from facesets.operations.library.nothing_found import stages_to_do
     from facesets.operations.people.lists.listing import bodies_of_person as run

@@ -1,4 +1,4 @@
-"""`facesets people export | import | forget`: what is known of people, carried elsewhere or erased."""
+"""`facesets people export | import | forget`: names and corrections, moved or erased."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def export(
 ) -> None:
     """Export all names and corrections to a file.
 
-    Faces are kept by image and box.
+    The file identifies each face by the photo's content and the face's box.
     """
     from facesets.operations.people.carrying.export_people import export_people as run
 
@@ -49,7 +49,7 @@ def import_(
 ) -> None:
     """Import names and corrections from a file or folders.
 
-    What contradicts yours is skipped.
+    Entries that contradict your own corrections are skipped.
     """
     from facesets.operations.people.carrying.import_people import import_people as run
     from facesets.operations.people.carrying.people_file import read_people
@@ -82,12 +82,12 @@ def forget(
         ),
     ] = (),
     exports: Annotated[
-        bool, Option("Also remove the person from results and exports, which are listed otherwise.")
+        bool, Option("Also remove the person from results and exports; without it, only list them.")
     ] = False,
 ) -> None:
     """Erase a person for good.
 
-    Deletes faces, embeddings, names, and what the log says. This cannot be undone.
+    Deletes faces, embeddings, names and log entries. This cannot be undone.
     """
     from facesets.assembly.stores import open_cache
     from facesets.operations.people.forgetting.forget import forget as run
@@ -113,7 +113,7 @@ def forget(
         )
     console.show(summary, words.forget(summary, exports=exports))
     if not summary.proof.is_clean:
-        raise FacesetsError("Not everything of the person is gone: the lines above say what is left.")
+        raise FacesetsError("The person was not fully erased. The lines above list what is left.")
 
 
 def _ask(plan: Result) -> None:
@@ -121,10 +121,10 @@ def _ask(plan: Result) -> None:
         return
     what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
     if plan.loose_faces:
-        what += f" and {plan.loose_faces} like them without a person"
+        what += f" and {counted(plan.loose_faces, 'similar unassigned face')}"
     if not console.can_ask():
-        raise WrongUsage(f"This erases {what} for good. Say {Field('yes')} if you mean it.")
+        raise WrongUsage(f"This erases {what} for good. Add {Field('yes')} to confirm.")
     for result in plan.results:
-        console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of them.")
+        console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of this person.")
     if not console.agrees(f"Erase {what} for good? This cannot be undone."):
         raise WrongUsage("Nothing was erased.")

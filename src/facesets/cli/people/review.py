@@ -1,4 +1,4 @@
-"""`facesets people review | answer`: the questions that runs leave, one at a time."""
+"""`facesets people review | answer`: suggestions, reviewed one at a time."""
 
 import dataclasses
 import json
@@ -44,15 +44,15 @@ def review(
     database: DatabaseOption = None,
     limit: Annotated[
         int | None,
-        Option("Without a terminal: maximum number of questions.", least=1, unset="20, with --json 100"),
+        Option("Without a terminal: maximum number of suggestions.", least=1, unset="20, with --json 100"),
     ] = None,
-    skipped: Annotated[bool, Option("Also ask skipped questions.")] = False,
+    skipped: Annotated[bool, Option("Also show skipped suggestions.")] = False,
 ) -> None:
     """Review suggestions: one question at a time.
 
-    The most useful question comes first. One key answers, and each answer is kept at once, as one step.
-    What is skipped is not asked again unless its evidence changes. Without a terminal the questions are
-    listed, with --json as lines of JSON; `people answer` takes their answers.
+    The most useful suggestion comes first. One key answers it, and each answer is saved at once, as one
+    change. Skipped suggestions return only if their evidence changes. Without a terminal the suggestions are
+    listed, with --json as lines of JSON; answer them with `people answer`.
     """
     from facesets.cli.people.shown_faces import showing_faces
     from facesets.operations.people.review.answering import ask_again
@@ -82,21 +82,21 @@ def _list(database: "Database", limit: int) -> None:
     found = next_questions(database, limit)
     count = waiting(database)
     if not found:
-        console.out(worded(f"No question is open.{_again(count.skipped)}"))
+        console.out(worded(f"No suggestions to review.{_again(count.skipped)}"))
         return
     rows = [(each.settles, printable(each.text), each.id) for each in found]
     console.out(table(("faces", "question", "id"), rows))
-    waits = counted(count.questions + count.unnamed, "question")
+    waits = counted(count.questions + count.unnamed, "suggestion")
     console.notice(
-        f"{len(found)} of {waits}. On a terminal, or by `facesets serve --open`, you see faces and answer; "
-        "a script answers by `facesets people answer ID yes`, `no` or `--name NAME`."
+        f"{len(found)} of {waits}. To see the faces, use a terminal or `facesets serve --open`. In a script, "
+        "answer with `facesets people answer ID yes`, `no` or `--name NAME`."
     )
 
 
 def _again(skipped: int) -> str:
-    """What asks again those that were skipped."""
-    was = f"{counted(skipped, 'question')} {'was' if skipped == 1 else 'were'}"
-    return f" {was} skipped: `facesets people review --skipped` asks again." if skipped else ""
+    """Return how to review skipped suggestions again."""
+    waiting = counted(skipped, "skipped suggestion")
+    return f" To review {waiting}, run `facesets people review --skipped`." if skipped else ""
 
 
 class _Review:
@@ -111,7 +111,7 @@ class _Review:
         self._given = 0
 
     def run(self) -> None:
-        """Ask until there is nothing to ask, or nobody to answer."""
+        """Ask until no suggestion is left, or the user quits."""
         from facesets.operations.people.review.open_questions import waiting
         from facesets.operations.people.review.questions import next_questions, refresh_questions
         from facesets.store.postgres.library import Library
@@ -122,7 +122,7 @@ class _Review:
             found = next_questions(self._database, 1)
             if not found:
                 skipped = waiting(self._database).skipped
-                console.out(worded(f"No question is open. {self._count()}{_again(skipped)}"))
+                console.out(worded(f"No suggestions left to review. {self._count()}{_again(skipped)}"))
                 return
             self._show(found[0])
             if not self._take_answer(found[0]):
@@ -131,14 +131,14 @@ class _Review:
 
     def _count(self) -> str:
         skipped = f", {self._skipped} skipped" if self._skipped else ""
-        listed = " `facesets people log` lists them." if self._given else ""
-        return f"{counted(self._given, 'answer')} kept{skipped}.{listed}"
+        listed = " List them with `facesets people log`." if self._given else ""
+        return f"{counted(self._given, 'answer')} saved{skipped}.{listed}"
 
     def _show(self, question: "Question") -> None:
         from facesets.operations.people.review.question_sheet import draw_question
 
         self._faces.show(draw_question(self._database, question))
-        console.out(f"\n{question.text}   (settles {counted(question.settles, 'face')})")
+        console.out(f"\n{question.text}   (affects {counted(question.settles, 'face')})")
         if self._faces.where:
             console.out(self._faces.where)
         for item in question.items:
@@ -150,16 +150,16 @@ class _Review:
         """Which keys answer a question."""
         if question.kind == "name":
             keys = [
-                "Type the name ([n]: one with a small h, s, u, o or q first)",
-                "[h]ide: does not matter",
+                "Type the name ([n] first, if it begins with a small h, s, u, o or q)",
+                "[h]ide",
             ]
         elif len(question.items) > 1:
-            keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all but this one"]
+            keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all except this one"]
         else:
             keys = ["[y]es", "[n]o"]
         if question.nameless and question.kind != "name":
             who = "" if question.nameless == question.person else f" {question.items[0].name}"
-            keys += [f"[w]ho is{who}: then type a name", "[h]ide: does not matter"]
+            keys += [f"[w] name{who}", "[h]ide"]
         keys += ["[s]kip", "[o]pen faces"] if self._faces.can_open else ["[s]kip"]
         return "  ".join([*keys, "[u]ndo", "[q]uit"])
 
@@ -176,7 +176,7 @@ class _Review:
                 return False
             elif key in numbers:
                 but = sorted({int(key)} ^ set(but))
-                console.out(f"  all but {', '.join(map(str, but))}" if but else "  all alike")
+                console.out(f"  all except {', '.join(map(str, but))}" if but else "  all the same answer")
                 continue
             elif key in {"s", "u", "o"}:
                 is_done = self._put_off(question, key)
@@ -202,14 +202,16 @@ class _Review:
             answered = give()
         except FacesetsError as error:
             is_open = self._is_open(question)
-            console.out(f"  {worded(f'{error}')}" if is_open else "  That was answered elsewhere meanwhile.")
+            console.out(
+                f"  {worded(f'{error}')}" if is_open else "  This was answered elsewhere in the meantime."
+            )
             return not is_open
         if answered is None:
             return False
         self._given += 1
         if answered.step is not None:
             self._done.append(answered.step)
-        console.out(f"  kept: {answered.did}")
+        console.out(f"  saved: {answered.did}")
         return True
 
     def _is_open(self, question: "Question") -> bool:
@@ -252,7 +254,7 @@ class _Review:
                 self._faces.show(draw_two_people(self._database, taken))
                 if self._faces.where:
                     console.out(self._faces.where)
-                console.out(f"  {worded(taken.question)}  [y]es, merge them  [n]o, another name")
+                console.out(f"  {worded(taken.question)}  [y]es, merge them  [n]o, choose another name")
                 if self._is_yes():
                     return self._answer(question, "name", [], name, into=True)
                 # Two people of one name are told apart by what is added.
@@ -271,7 +273,7 @@ class _Review:
         try:
             skip(self._database, question.id)
         except WrongUsage:
-            console.out("  That was answered elsewhere meanwhile.")
+            console.out("  This was answered elsewhere in the meantime.")
             return True
         self._skipped += 1
         self._done.append(question.id)
@@ -283,7 +285,7 @@ class _Review:
         from facesets.operations.people.review.answering import ask_again
 
         if not self._done:
-            console.out("  Nothing was answered yet.")
+            console.out("  No answer to undo yet.")
             return False
         last = self._done.pop()
         if isinstance(last, str):
@@ -291,11 +293,11 @@ class _Review:
             # Answered elsewhere meanwhile, it is not asked again.
             with suppress(WrongUsage):
                 ask_again(self._database, last)
-            console.out("  skipped no more")
+            console.out("  undid: skip")
             return True
         step = undo(self._database, last, by=current_user())
         self._given -= 1
-        console.out(f"  taken back: {step.what}")
+        console.out(f"  undid: {step.what}")
         return True
 
 
@@ -323,11 +325,11 @@ def answer(
     name: Annotated[str | None, Option("The name of the unnamed person.", metavar="NAME")] = None,
     into: Annotated[bool, Option("If the name exists, merge both into one person.")] = False,
 ) -> None:
-    """Answer one question of `people review --json`."""
+    """Answer one suggestion of `people review --json`."""
     from facesets.operations.people.review.answering import answer as run
 
     if (verdict is None) == (name is None):
-        raise WrongUsage("Say yes, no or hide, or give --name NAME.")
+        raise WrongUsage("Missing answer. Give yes, no, hide or --name NAME.")
     with opened_session(database) as session:
         answered = run(
             session,

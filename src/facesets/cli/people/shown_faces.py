@@ -1,4 +1,4 @@
-"""Faces on the terminal: within it, else as a picture that a key opens, or that is looked at elsewhere."""
+"""Faces shown in the terminal, or as a picture that a key opens."""
 
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ShownFaces:
-    """A picture of faces that the terminal shows, or that lies in one file as long as somebody is asked."""
+    """A picture of faces, shown in the terminal or kept in a file while the user answers."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -25,35 +25,37 @@ class ShownFaces:
         self.can_open = not self._protocol and settings.shows_windows()
 
     def show(self, png: bytes) -> None:
-        """Show it; where that is not possible, say where it is."""
+        """Show the picture in the terminal, if it can; write it to the file in any case."""
         self._file.write_bytes(png)
         if shown := picture(png, self._protocol):
             console.out(f"\n{shown}")
 
     @property
     def where(self) -> str:
-        """How to look at it, as a line; empty where it is seen already."""
+        """A line on where to see the picture; empty if the terminal shows it."""
         if self._protocol:
             return ""
-        elsewhere = "o opens it" if self.can_open else "`facesets serve --open` shows faces in the browser"
+        elsewhere = (
+            "press o to open" if self.can_open else "to see faces in the browser, run `facesets serve --open`"
+        )
         return f"  faces: {printable(self._file)}  ({elsewhere})"
 
     def open(self) -> None:
-        """Open it in the desktop's viewer."""
+        """Open the picture in the desktop's viewer."""
         open_picture(self._file)
 
 
 @contextmanager
 def showing_faces() -> Iterator[ShownFaces]:
-    """A place for a picture; it is gone at the end, also of a kill."""
+    """Provide a place for a picture, which is removed at the end, even after a signal."""
     with ended_by_signals(), tempfile.TemporaryDirectory(prefix="facesets-") as folder:
         yield ShownFaces(Path(folder) / "question.png")
 
 
 def are_one(database: "Database", taken: "NameTaken") -> bool:
-    """Whether two people of one name are one, as whoever sits at the terminal says who sees both.
+    """Ask whether two people with the same name are one person, and show faces of both.
 
-    Without a terminal, and by Enter alone, they are not.
+    False without a terminal, and if only Enter is pressed.
     """
     from facesets.operations.people.review.question_sheet import draw_two_people
 

@@ -196,7 +196,7 @@ def import_folders(
     folders: Annotated[
         Path | None,
         Option(
-            "Read folders and thresholds from a file; flags win (see docs/folders.md).", metavar="FILE.toml"
+            "Read folders and thresholds from a file; flags win (see docs/face-sets.md).", metavar="FILE.toml"
         ),
     ] = None,
     database: DatabaseOption = None,

@@ -1,4 +1,4 @@
-"""Categories of tags as a TOML file: one table a category, as docs/photos-tags.md describes them."""
+"""Categories of tags as a TOML file: one table a category, as docs/photos.md describes them."""
 
 import json
 import re

@@ -45,7 +45,7 @@ Formats = Annotated[
     tuple[Format, ...],
     Option(
         f"Formats to write beside the crops, separated by commas: {', '.join(FORMATS)}; "
-        "see docs/face-models.md.",
+        "see docs/face-sets.md.",
         metavar="NAME,...",
         unset="fsz",
         parse=formats_named,

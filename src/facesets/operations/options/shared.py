@@ -85,7 +85,7 @@ MinNorm = Annotated[
 ]
 MinDetScore = Annotated[float, Option("Minimum detector score.", least=0, most=1)]
 
-MinAge = Annotated[float | None, Option("Minimum apparent age in years; see docs/photos-ages.md.", least=0)]
+MinAge = Annotated[float | None, Option("Minimum apparent age in years; see docs/photos.md.", least=0)]
 MaxAge = Annotated[float | None, Option("Maximum apparent age in years.", least=0)]
 
 MIN_SHORT, MIN_BLUR, MIN_DET_SCORE = 90, 40.0, 0.6

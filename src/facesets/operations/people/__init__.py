@@ -1,1 +1,1 @@
-"""Who is who in the library."""
+"""The people of the library: corrections, suggestions, grouping and erasing."""

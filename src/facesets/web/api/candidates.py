@@ -1,4 +1,4 @@
-"""`/candidates`: the questions of `people review`, and their answers."""
+"""`/candidates`: the suggestions of `people review`, and their answers."""
 
 import threading
 from collections.abc import Sequence
@@ -34,40 +34,42 @@ _looking = threading.Lock()
 
 
 class ShownFace(Shape):
-    """A face, and the content of its photo."""
+    """A face and the asset ID of its photo."""
 
     id: int
     asset_id: str
 
 
 class ItemShape(Shape):
-    """One of those that are asked about together; an answer names it by its number."""
+    """One item of a suggestion; answers refer to it by its number."""
 
     number: int
     name: str
     person_id: Annotated[UUID | None, Of(lambda item: item.person or None)]
     faces: list[ShownFace]
-    settles: Annotated[int, Field(description="Faces that an answer puts right or confirms.")]
+    settles: Annotated[int, Field(description="Number of faces that an answer corrects or confirms.")]
     cosine_similarity: float
     uncertainty: float
-    note: Annotated[str, Field(description="What speaks for the question in place of similarity.")]
+    note: Annotated[str, Field(description="The reason for the suggestion if it is not similarity.")]
 
 
 class CandidateShape(Shape):
-    """A question: accept means yes, of all items alike."""
+    """A suggestion; accepting it accepts all of its items."""
 
     id: str
     kind: Kind
     text: str
     person_id: Annotated[UUID, Of("person")]
     person_name: Annotated[str | None, Of(lambda question: question.name if question.has_name else None)]
-    called: Annotated[str, Of("name"), Field(description="The name, or the beginning of the id.")]
+    called: Annotated[
+        str, Of("name"), Field(description="The name, or the beginning of the ID for an unnamed person.")
+    ]
     face_count: Annotated[int, Of("of_person")]
-    faces: Annotated[list[ShownFace], Field(description="The person's best.")]
+    faces: Annotated[list[ShownFace], Field(description="The person's best faces.")]
     nameless_id: Annotated[
         UUID | None,
         Of(lambda question: question.nameless or None),
-        Field(description="Whom `name` and `hide` are about."),
+        Field(description="The unnamed person that `name` and `hide` apply to."),
     ]
     settles: int
     worth: float
@@ -76,13 +78,13 @@ class CandidateShape(Shape):
 
 
 class Candidates(Shape):
-    """The next questions, those first whose answers settle most."""
+    """The next suggestions, those that settle most faces first."""
 
     items: list[CandidateShape]
 
 
 class Waiting(Shape):
-    """How many questions wait, how many people without a name, and how many of both were skipped."""
+    """The number of open suggestions, of unnamed people, and of skipped ones of both."""
 
     questions: int
     unnamed: int
@@ -90,11 +92,11 @@ class Waiting(Shape):
 
 
 class AnswerRequest(Shape):
-    """An answer of yes or no."""
+    """A yes or no answer."""
 
     but: Annotated[
         Sequence[Annotated[int, Field(ge=1, le=100)]],
-        Field(max_length=100, description="Items, by number, of which the contrary is true."),
+        Field(max_length=100, description="Numbers of the items that get the opposite answer."),
     ] = ()
     version: Version = None
 
@@ -103,7 +105,7 @@ Answer = Annotated[AnswerRequest, Body(default_factory=AnswerRequest)]
 
 
 class NameRequest(Shape):
-    """Who the one without a name is."""
+    """The name of an unnamed person."""
 
     name: Name
     into: Into = False
@@ -111,13 +113,13 @@ class NameRequest(Shape):
 
 
 class HideRequest(Shape):
-    """That it does not matter who it is."""
+    """Hide an unnamed person."""
 
     version: Version = None
 
 
 class AnsweredShape(Shape):
-    """What was said, and what takes it back."""
+    """The answer, and the change that `/undo` accepts."""
 
     id: Annotated[str, Of("question")]
     did: str
@@ -125,7 +127,7 @@ class AnsweredShape(Shape):
 
 
 class SkippedShape(Shape):
-    """Whether a question is skipped now."""
+    """Whether a suggestion is skipped now."""
 
     id: str
     is_skipped: bool
@@ -135,9 +137,9 @@ class SkippedShape(Shape):
 def candidates(
     site: SiteDep,
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 20,
-    skip: Annotated[list[str] | None, Query(description="Questions to leave out.", max_length=200)] = None,
+    skip: Annotated[list[str] | None, Query(description="Suggestions to leave out.", max_length=200)] = None,
 ) -> Candidates:
-    """Tell the open questions, those first whose answers settle most."""
+    """List the open suggestions, those that settle most faces first."""
     with site.library() as session:
         questions = next_questions(session, limit, skip or ())
         faces = [face for each in questions for face in _faces_of(each)]
@@ -147,14 +149,14 @@ def candidates(
 
 @router.get("/waiting")
 def waiting(site: SiteDep) -> Waiting:
-    """Count what is open."""
+    """Count the open suggestions."""
     with site.library() as session:
         return Waiting.of(count_waiting(session))
 
 
 @router.get("/{question}")
 def candidate(question: QuestionId, site: SiteDep) -> CandidateShape:
-    """Tell an open question as it is now."""
+    """Get an open suggestion in its current state."""
 
     def work(connection: Connection) -> CandidateShape:
         [found] = in_words(connection, [find_question(connection, question)])
@@ -166,7 +168,7 @@ def candidate(question: QuestionId, site: SiteDep) -> CandidateShape:
 
 @router.post("/refresh")
 def refresh(site: SiteDep) -> Waiting:
-    """Look for questions again if anything changed; answers need not wait for it."""
+    """Look for new suggestions if anything changed; answers need not wait for it."""
     if _looking.acquire(blocking=False):
         try:
             with site.library() as session:
@@ -178,19 +180,19 @@ def refresh(site: SiteDep) -> Waiting:
 
 @router.post("/{question}/accept")
 def accept(question: QuestionId, site: SiteDep, asked: Answer) -> AnsweredShape:
-    """Say yes."""
+    """Accept a suggestion."""
     return _answered(site, question, "yes", asked.version, but=asked.but)
 
 
 @router.post("/{question}/reject")
 def reject(question: QuestionId, site: SiteDep, asked: Answer) -> AnsweredShape:
-    """Say no."""
+    """Reject a suggestion."""
     return _answered(site, question, "no", asked.version, but=asked.but)
 
 
 @router.post("/{question}/name")
 def name(question: QuestionId, site: SiteDep, asked: NameRequest) -> AnsweredShape:
-    """Say who the one without a name is."""
+    """Name the unnamed person of a suggestion."""
     return _answered(site, question, "name", asked.version, name=asked.name, into=asked.into)
 
 
@@ -198,29 +200,29 @@ def name(question: QuestionId, site: SiteDep, asked: NameRequest) -> AnsweredSha
 def hide(
     question: QuestionId, site: SiteDep, asked: Annotated[HideRequest, Body(default_factory=HideRequest)]
 ) -> AnsweredShape:
-    """Say that it does not matter who the one without a name is."""
+    """Hide the unnamed person of a suggestion."""
     return _answered(site, question, "hide", asked.version)
 
 
-@router.post("/{question}/skip")
+@router.post("/{question}/skip", summary="Skip")
 def skip_question(question: QuestionId, site: SiteDep) -> SkippedShape:
-    """Put it off, also for later visits, until its evidence is another or somebody asks for it."""
+    """Skip a suggestion, also for later visits, until its evidence changes or it is requested again."""
     with site.library() as session:
         skip(session, question)
     return SkippedShape(id=question, is_skipped=True)
 
 
-@router.post("/{question}/ask-again")
+@router.post("/{question}/ask-again", summary="Show Again")
 def ask_question_again(question: QuestionId, site: SiteDep) -> SkippedShape:
-    """Ask it again though it was skipped."""
+    """Show a skipped suggestion again."""
     with site.library() as session:
         ask_again(session, question)
     return SkippedShape(id=question, is_skipped=False)
 
 
-@router.post("/ask-again")
+@router.post("/ask-again", summary="Show All Again")
 def ask_all_again(site: SiteDep) -> Waiting:
-    """Ask every question again that was skipped."""
+    """Show all skipped suggestions again."""
     with site.library() as session:
         ask_again(session)
     return waiting(site)
@@ -237,7 +239,7 @@ def _answered(
     into: bool = False,
 ) -> AnsweredShape:
     def require(connection: Connection) -> None:
-        # Who looks at a version waits for whoever is changing it.
+        # A reader of the version waits for a change in progress.
         one_at_a_time(connection)
         require_unchanged(connection, question, version)
 

@@ -1,4 +1,4 @@
-"""`/clusters`: groups of faces that wait for a name, and what is said about them."""
+"""`/clusters`: unnamed clusters and people, and their corrections."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -34,7 +34,7 @@ ClusterId = Annotated[
 
 
 class ClusterShape(Shape):
-    """A group of faces."""
+    """A cluster or a person."""
 
     cluster_id: Annotated[str, Of("id")]
     face_count: Annotated[int, Of("faces")]
@@ -45,7 +45,7 @@ class ClusterShape(Shape):
 
 
 class ClusterFaces(Shape):
-    """A group closely: its faces, the best first, and the version to send with changes."""
+    """A cluster with its faces, best first, and the version to send with changes."""
 
     cluster_id: str
     faces: list[FaceShape]
@@ -55,7 +55,7 @@ class ClusterFaces(Shape):
 
 
 class LabelRequest(Shape):
-    """Who it is."""
+    """The name of a cluster."""
 
     name: Name
     into: Into = False
@@ -63,7 +63,7 @@ class LabelRequest(Shape):
 
 
 class LabelShape(Shape):
-    """Who it is now."""
+    """The person that a cluster became."""
 
     person_id: Annotated[UUID, Of("person")]
     person_name: Annotated[str, Of("name")]
@@ -73,14 +73,14 @@ class LabelShape(Shape):
 
 
 class SplitRequest(Shape):
-    """How to split."""
+    """Options for splitting a cluster."""
 
     min_cluster_size: Annotated[int, Field(ge=1, le=100_000)] = 3
     version: Version = None
 
 
 class SplitShape(Shape):
-    """What a cluster fell into; `unchanged` where its faces hold together."""
+    """The parts of a cluster; `unchanged` if its faces belong together."""
 
     original_cluster_id: str
     new_clusters: list[str]
@@ -89,13 +89,13 @@ class SplitShape(Shape):
 
 
 class HideRequest(Shape):
-    """What was seen."""
+    """The version that the client saw."""
 
     version: Version = None
 
 
 class HideShape(Shape):
-    """What takes it back."""
+    """The hidden cluster, and the change that `/undo` accepts."""
 
     cluster_id: str
     step: int | None
@@ -107,13 +107,13 @@ def clusters(
     paging: PagingDep,
     *,
     include_labeled: Annotated[
-        bool, Query(alias="includeLabeled", description="Also people who have a name.")
+        bool, Query(alias="includeLabeled", description="Include named people.")
     ] = False,
     include_labeled_snake: Annotated[
         bool | None, Query(alias="include_labeled", include_in_schema=False)
     ] = None,
 ) -> Page[ClusterShape]:
-    """List the groups of faces that wait for a name, the largest first."""
+    """List unnamed clusters and people, largest first."""
     labeled = include_labeled if include_labeled_snake is None else include_labeled_snake
     with site.library() as session:
         found = session.run(groups_page, limit=paging.page_size, offset=paging.offset, labeled=labeled)
@@ -127,7 +127,7 @@ def cluster(
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = MOST_FACES,
 ) -> ClusterFaces:
-    """Tell which faces a group has, the best first: at most so many at a time."""
+    """List the faces of a cluster, best first, up to `limit` at a time."""
 
     def work(connection: Connection) -> ClusterFaces:
         version = version_of(connection, cluster)
@@ -139,7 +139,7 @@ def cluster(
             return _closely(cluster, faces, state.id, name, version)
         ids = faces_in_cluster(connection, cluster, limit=limit, offset=offset)
         if not ids and not offset:
-            raise NotFound(f"There is no cluster {printable(cluster)}.")
+            raise NotFound(f"Cluster not found: {printable(cluster)}.")
         faces = facts_of_faces(connection, ids)
         owners = {(face.person, face.person_name) for face in faces}
         owner, name = owners.pop() if len(owners) == 1 else (None, None)
@@ -158,7 +158,7 @@ def _closely(
 
 @router.post("/{cluster}/label")
 def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
-    """Say who a group is."""
+    """Name a cluster."""
     with site.changing(Seen(cluster, asked.version)) as session:
         return LabelShape.of(label_cluster(session, cluster, asked.name, into=asked.into, by=site.by))
 
@@ -167,7 +167,7 @@ def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
 def split(
     cluster: ClusterId, site: SiteDep, asked: Annotated[SplitRequest, Body(default_factory=SplitRequest)]
 ) -> SplitShape:
-    """Make several groups of one, as far as its faces fall apart."""
+    """Split a cluster into its parts."""
     options = SplitOptions(min_size=asked.min_cluster_size)
     with site.changing(Seen(cluster, asked.version)) as session:
         done = apply_split(session, cluster, options, by=site.by, finder=find_cluster)
@@ -185,6 +185,6 @@ def split(
 def hide(
     cluster: ClusterId, site: SiteDep, asked: Annotated[HideRequest, Body(default_factory=HideRequest)]
 ) -> HideShape:
-    """Say that it does not matter who a group is."""
+    """Hide a cluster."""
     with site.changing(Seen(cluster, asked.version)) as session:
         return HideShape(cluster_id=cluster, step=hide_cluster(session, cluster, by=site.by))

@@ -1,4 +1,4 @@
-"""`/faces/{id}`: one face, how it looks and why it is whose it is; `/assets/{id}`: a photo, and its faces."""
+"""`/faces/{id}`: a face, its crop and why it was matched; `/assets/{id}`: a photo and its faces."""
 
 from concurrent.futures import Future
 from datetime import datetime
@@ -42,7 +42,7 @@ _PICTURE: dict[str, Any] = {
 
 
 class Box(Shape):
-    """A part of a photo, in pixels of the upright picture."""
+    """A box in a photo, in pixels of the upright photo."""
 
     x: float
     y: float
@@ -66,13 +66,13 @@ class FaceShape(Shape):
     cluster_id: Annotated[str | None, Of("cluster")]
     person_id: Annotated[UUID | None, Of("person")]
     person_name: Annotated[str | None, Of(lambda face: face.person_name or None)]
-    age: Annotated[float | None, Field(description="How old it looks, in years.")]
-    sex: Annotated[Sex | None, Field(description="U where a model is not sure.")]
+    age: Annotated[float | None, Field(description="Estimated age in years.")]
+    sex: Annotated[Sex | None, Field(description="Estimated sex; U if uncertain.")]
     created_at: datetime
 
 
 class NearFace(Shape):
-    """A face that is like another."""
+    """A similar face."""
 
     face_id: int
     cosine_similarity: float
@@ -83,7 +83,7 @@ def _nearest(found: Likeness) -> list[NearFace]:
 
 
 class LikenessShape(Shape):
-    """How like somebody a face is."""
+    """The similarity of a face to a person."""
 
     person: str
     name: str
@@ -92,7 +92,7 @@ class LikenessShape(Shape):
 
 
 class WhyShape(Shape):
-    """Why a face is whose it is."""
+    """Why a face was matched to a person."""
 
     face_id: Annotated[int, Of("face")]
     person: str
@@ -112,30 +112,33 @@ class WhyShape(Shape):
 
 
 def require_facts(site: Site, face: int) -> FaceFacts:
-    """A face of the library. Raises `NotFound`."""
+    """Return a face of the library. Raises `NotFound`."""
     with site.library() as session:
         found = session.run(facts_of_faces, [face])
     if not found:
-        raise NotFound(f"There is no face {face}.")
+        raise NotFound(f"Face not found: {face}.")
     return found[0]
 
 
 @router.get("/faces/{face}", tags=["faces"])
 def one_face(face: FaceId, site: SiteDep) -> FaceShape:
-    """Tell where a face is, and whose."""
+    """Get a face, its photo and its person."""
     return FaceShape.of(require_facts(site, face))
 
 
-@router.get("/faces/{face}/explain", tags=["faces"])
+@router.get("/faces/{face}/explain", tags=["faces"], summary="Explain")
 def why(
     face: FaceId,
     site: SiteDep,
     who: Annotated[
         str | None,
-        Query(max_length=200, description="About whom: a name or a number; by default whose it is."),
+        Query(
+            max_length=200,
+            description="The person to compare with, by name or ID; by default the face's person.",
+        ),
     ] = None,
 ) -> WhyShape:
-    """Explain why a face is whose it is, and what would have changed that."""
+    """Explain why a face was matched to a person, and what would have changed that."""
     with site.library() as session:
         return WhyShape.of(explain(session, face, who))
 
@@ -144,17 +147,17 @@ def why(
 async def crop(
     face: FaceId,
     site: SiteDep,
-    size: Annotated[int, Query(ge=32, le=640, description="Least edge in pixels.")] = 160,
+    size: Annotated[int, Query(ge=32, le=640, description="Minimum edge length in pixels.")] = 160,
     v: Annotated[
         str,
         Query(
             max_length=64,
-            description="The beginning of the photo's hash. With it the answer may be kept, and a "
-            "placeholder stands in for a photo that cannot be read.",
+            description="The beginning of the photo's hash. With it the answer may be cached, and a "
+            "placeholder replaces an unreadable photo.",
         ),
     ] = "",
 ) -> Response:
-    """A square around a face, as a JPEG."""
+    """Get a square crop of a face as a JPEG."""
     # No thread waits while a photo is decoded: pages with many faces would take all of them.
     picture, making = await run_in_threadpool(_begun, site, face, kept_size(size))
     return await picture_answer(making, shows=v, sha256=picture.sha256)
@@ -164,13 +167,13 @@ def _begun(site: Site, face: int, size: int) -> "tuple[Picture, Future[bytes]]":
     with site.library() as session:
         picture = session.run(pictures_of_faces, [face]).get(face)
     if picture is None:
-        raise NotFound(f"There is no face {face}.")
+        raise NotFound(f"Face not found: {face}.")
     return picture, site.crops.face(picture, size)
 
 
 @router.get("/assets/{assetId}", tags=["assets"])
 def faces_of_asset(asset: AssetId, site: SiteDep, paging: PagingDep) -> Page[FaceShape]:
-    """List the faces on a photo, from left to right."""
+    """List the faces in a photo, from left to right."""
 
     def work(connection: Connection) -> Page[FaceShape]:
         photo = require_photo(connection, asset)
@@ -185,10 +188,12 @@ def faces_of_asset(asset: AssetId, site: SiteDep, paging: PagingDep) -> Page[Fac
 async def picture(
     asset: AssetId,
     site: SiteDep,
-    size: Annotated[int, Query(ge=32, le=1600, description="Most pixels of the longer edge.")] = 320,
-    v: Annotated[str, Query(max_length=64, description="As for the crop of a face.")] = "",
+    size: Annotated[
+        int, Query(ge=32, le=1600, description="Maximum length of the longer edge in pixels.")
+    ] = 320,
+    v: Annotated[str, Query(max_length=64, description="As for a face's crop.")] = "",
 ) -> Response:
-    """Show a whole photo as a JPEG, upright and without metadata."""
+    """Get a whole photo as a JPEG, upright and without metadata."""
     making = await run_in_threadpool(_photo_begun, site, asset, kept_size(size))
     return await picture_answer(making, shows=v, sha256=asset, is_photo=True)
 
@@ -197,5 +202,5 @@ def _photo_begun(site: Site, asset: str, size: int) -> "Future[bytes]":
     with site.library() as session:
         found = session.run(picture_of_image, asset)
     if found is None:
-        raise NotFound("There is no such photo in the library.")
+        raise NotFound("This photo is not in the library.")
     return site.crops.photo(found, size)

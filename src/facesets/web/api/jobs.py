@@ -1,4 +1,4 @@
-"""`/jobs`: what runs and what ran, here and on other machines; `/queue`: what `--queue` left for workers."""
+"""`/jobs`: active and past runs, here and on other machines; `/queue`: the job queue."""
 
 import time
 from datetime import UTC, datetime
@@ -26,40 +26,40 @@ _QUEUED_MOST = 100
 _OF_DUAL = "cluster --dual"
 _TOLD_AFTER_S = 3
 """Before, a stage says little of how fast it goes on."""
-_WAITS = "Why it, or a part of it, is not begun, or nobody is at it; empty where that takes only time."
+_WAITS = "Why the job or a part of it isn't running; empty if it only needs time."
 
 JobId = Annotated[
     str,
     Path(
         pattern="^([0-9a-f]{32}|[1-9][0-9]{0,17})$",
-        description="The id of a job of this program, or the number of a run.",
+        description="The ID of a job of this server, or the number of a run.",
     ),
 ]
 
 
 class JobShape(Shape):
-    """A run."""
+    """A run or job."""
 
     id: Annotated[str, Field(alias="jobId")]
     command: str
     title: str
     status: Annotated[
         Literal["running", "done", "stopped", "failed", "unknown"],
-        Field(description="`unknown`: its end was not recorded."),
+        Field(description="`unknown`: the end was not recorded."),
     ]
     started_at: datetime
     ended_at: datetime | None
-    took: Annotated[str, Field(description="In words.")]
-    host: Annotated[str, Field(description="Empty for this program.")]
+    took: Annotated[str, Field(description="The duration in words.")]
+    host: Annotated[str, Field(description="The machine; empty for this server.")]
     can_stop: bool
     stage: str
-    done: Annotated[int, Field(description="Steps of the stage, of `total` where that is known.")]
+    done: Annotated[int, Field(description="Finished items of the stage, of `total` if known.")]
     total: int | None
-    pace: Annotated[str, Field(description="How far the stage is, how fast, and how long it takes.")]
+    pace: Annotated[str, Field(description="The progress, the rate and the time left, in words.")]
     lines: list[str]
-    outcome: Annotated[list[str], Field(description="What came of it, in words.")]
+    outcome: Annotated[list[str], Field(description="The result in words.")]
     sentence: Annotated[str, Field(description="Why it failed.")]
-    summary: Annotated[dict[str, Any] | None, Field(description="What came of it, as `--json` prints it.")]
+    summary: Annotated[dict[str, Any] | None, Field(description="The result, as `--json` prints it.")]
 
 
 def _outcome_of(job: JobLine) -> list[str]:
@@ -67,34 +67,34 @@ def _outcome_of(job: JobLine) -> list[str]:
 
 
 class QueuedJobShape(Shape):
-    """A job of the queue, together with its parts."""
+    """A queued job, including its parts."""
 
     id: int
     what: Annotated[str, Field(description="The command.")]
-    where: Annotated[str, Field(description="The host that runs it, or ran it last; empty for none yet.")]
+    where: Annotated[str, Field(description="The host that runs or last ran it; empty if it never ran.")]
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
     stage: str
-    done: Annotated[int, Field(description="Steps of the stage, or photos, of `total` where that is known.")]
+    done: Annotated[int, Field(description="Finished items of the stage, or photos, of `total` if known.")]
     total: int | None
     queued_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
-    outcome: Annotated[list[str], Of(_outcome_of), Field(description="What came of it, in words.")]
+    outcome: Annotated[list[str], Of(_outcome_of), Field(description="The result in words.")]
     reason: Annotated[str, Of(lambda job: worded(job.reason)), Field(description="Why it failed.")]
     waits: Annotated[str, Of(lambda job: worded(job.waits)), Field(description=_WAITS)]
-    result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
+    result: Annotated[dict[str, Any], Field(description="The result, as `--json` prints it.")]
 
 
 class JobsPage(Page[JobShape]):
-    """What runs and what ran, and what of the queue is not done yet."""
+    """Active and past runs, and unfinished jobs of the queue."""
 
     queue: Annotated[
-        list[QueuedJobShape], Field(description="What waits for workers, and what they are at; as `/queue`.")
+        list[QueuedJobShape], Field(description="Waiting and running jobs of the queue, as in `/queue`.")
     ]
 
 
 def view_of_job(job: Job) -> JobShape:
-    """A job of this process."""
+    """Return a job of this process as a shape."""
     kept = plain(job.summary)
     summary = kept if isinstance(kept, dict) else None
     command = "cluster" if job.what == _OF_DUAL else job.what
@@ -116,12 +116,12 @@ def view_of_job(job: Job) -> JobShape:
 
 
 def _took(began: datetime, ended: datetime | None) -> str:
-    """How long it took, in words; empty where its end is not known."""
+    """Return the duration in words; empty if the end is unknown."""
     return "" if ended is None else in_words((ended - began).total_seconds())
 
 
 def pace(job: Job, now: float) -> str:
-    """How far a stage is at a time, in words: `1,200 of 50,000, 35 a second, about 23 min left`."""
+    """Return the progress of a stage: `1,200 of 50,000, 35 a second, about 23 min left`."""
     if not job.stage or not (job.total or job.done):
         return ""
     done, of = _amount(job.done, job), "" if job.total is None else f" of {_amount(job.total, job)}"
@@ -148,7 +148,7 @@ def _speed(rate: float, job: Job) -> str:
 
 
 def view_of_run(connection: Connection, run: RunLine) -> JobShape:
-    """A run that the library recorded."""
+    """Return a run recorded in the library as a shape."""
     status = run.status
     if status == "started":
         status = "running" if is_running(connection, run.command) else "unknown"
@@ -171,16 +171,16 @@ def view_of_run(connection: Connection, run: RunLine) -> JobShape:
 
 
 def found_run(connection: Connection, number: int) -> JobShape:
-    """The run of a number. Raises `NotFound`."""
+    """Return the run of a number. Raises `NotFound`."""
     run = find_run(connection, number)
     if run is None:
-        raise NotFound("There is no such run. The list of runs shows what there is.")
+        raise NotFound("Run not found. The Runs page lists all runs.")
     return view_of_run(connection, run)
 
 
 @router.get("/jobs")
 def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
-    """List what runs and what ran, the latest first, and what workers are still to do."""
+    """List active and past runs, latest first, and unfinished jobs of the queue."""
     ours = site.jobs.all()
     recorded = [number for job in ours for number in job.runs]
     # However ours lie among the others, only these can be on the page.
@@ -206,7 +206,7 @@ def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
 
 @router.get("/jobs/{job}")
 def job(site: SiteDep, job: JobId) -> JobShape:
-    """How far a run is, or what came of it."""
+    """Get the progress or the result of a run."""
     if _is_ours(job):
         return view_of_job(site.jobs.find(job))
     with site.library() as session:
@@ -215,12 +215,12 @@ def job(site: SiteDep, job: JobId) -> JobShape:
 
 @router.post("/jobs/{job}/stop")
 def stop(site: SiteDep, job: JobId) -> JobShape:
-    """Ask a run to end cleanly: what it stored stays. It may take a moment."""
+    """Stop a run cleanly, which may take a moment. Stored results stay."""
     if _is_ours(job):
         return view_of_job(site.jobs.stop(job))
     with site.library() as session:
         session.run(found_run, int(job))
-    raise WrongUsage("This run was not started here. Stop it where it was started.")
+    raise WrongUsage("This run was started elsewhere. Stop it there.")
 
 
 def _is_ours(job: str) -> bool:
@@ -228,13 +228,13 @@ def _is_ours(job: str) -> bool:
 
 
 def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
-    """What is open first, then the latest; none where the library has no queue, or an earlier version's."""
+    """Return open jobs, then the latest; none if the library has no queue or one of an earlier version."""
     return list_jobs_open_first(connection, limit=limit) if has_our_notes(connection) else []
 
 
 @router.get("/queue")
 def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedJobShape]:
-    """List what workers do, then what waits for them, then what they did, each the latest first."""
+    """List running, then waiting, then finished jobs of the queue, each latest first."""
     with site.library() as session:
         jobs = session.run(latest_jobs, limit)
     return list(map(QueuedJobShape.of, jobs))

@@ -1,4 +1,4 @@
-"""What can be said about a person through `POST /persons/{id}`, by its `action`."""
+"""The corrections of `POST /persons/{id}`, by their `action`."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -34,33 +34,34 @@ from facesets.work import Stop, Work
 
 class _Said(Shape):
     version: Annotated[
-        int | None, Field(description="Of the person as they were seen; without it nothing is compared.")
+        int | None,
+        Field(description="The person's version that the client saw; without it, no check is made."),
     ] = None
 
 
 class Rename(_Said):
-    """Call a person otherwise; former names go."""
+    """Rename a person, replacing all names."""
 
     action: Literal["rename"]
     name: Name
 
 
 class AddName(_Said):
-    """Give a person a further name."""
+    """Add a name to a person."""
 
     action: Literal["name"]
     name: Name
-    into: Annotated[bool, Field(description="Where somebody else has it, they are one person.")] = False
+    into: Annotated[bool, Field(description="If the name is taken, merge the two people.")] = False
 
 
 class Hide(_Said):
-    """Hide a person, or show them again."""
+    """Hide or unhide a person."""
 
     action: Literal["hide", "unhide"]
 
 
 class Split(_Said):
-    """Make somebody new of these faces; without faces, of each part that the person falls into."""
+    """Make a new person from these faces; without faces, from each part of the person."""
 
     action: Literal["split"]
     face_ids: FaceNumbers | None = None
@@ -69,24 +70,24 @@ class Split(_Said):
 
 
 class Move(_Said):
-    """Give faces to a person, to whoever has a name, or without either to nobody: they are not the person."""
+    """Move faces to a person, by ID or name; with neither, the faces become unassigned."""
 
     action: Literal["move"]
     face_ids: FaceNumbers
     to_person_id: UUID | None = None
     name: Name | None = None
-    into: Annotated[bool, Field(description="Where somebody has that name, they are meant.")] = False
+    into: Annotated[bool, Field(description="If the name is taken, use that person.")] = False
 
 
 class BestFace(_Said):
-    """Let a face be the one that shows the person."""
+    """Set the best face of a person."""
 
     action: Literal["bestFace"]
     face_id: FaceNumber
 
 
 class SayBirth(_Said):
-    """Say in which year or on which day a person was born; with neither, take back what was said."""
+    """Set the year or date of birth; with neither, clear it."""
 
     action: Literal["birth"]
     year: int | None = None
@@ -94,10 +95,15 @@ class SayBirth(_Said):
 
 
 class Forget(_Said):
-    """Erase a person for good, in the background."""
+    """Permanently erase a person in the background."""
 
     action: Literal["forget"]
-    name: Annotated[str, Field(max_length=200, description="The person's name, or number without one.")]
+    name: Annotated[
+        str,
+        Field(
+            max_length=200, description="The person's name, or the beginning of the ID for an unnamed person."
+        ),
+    ]
 
 
 Change = Rename | AddName | Hide | Split | Move | BestFace | SayBirth
@@ -105,10 +111,10 @@ Action = Annotated[Change | Forget, Body(discriminator="action")]
 
 
 class Done(Shape):
-    """What was done.
+    """The result of a correction.
 
-    The person is whose the faces are now, or else the one it was about; null for nobody. The version is that
-    of the person in the address, or of whom they are one with now.
+    The person is the one who has the faces now, else the corrected one; null if the faces are unassigned. The
+    version is that of the person in the address, or of the person they were merged into.
     """
 
     person_id: UUID | None
@@ -121,7 +127,7 @@ class Done(Shape):
 
 
 def act(site: Site, person: UUID, asked: Action) -> Done:
-    """Do it; raises what the operations raise, and `Changed`."""
+    """Apply a correction; raises the errors of the operations, and `Changed`."""
     if isinstance(asked, Forget):
         return _forget(site, person, asked)
     with site.changing(Seen(person, asked.version)) as session:
@@ -133,7 +139,7 @@ def act(site: Site, person: UUID, asked: Action) -> Done:
 def done_about(
     database: Database, person: UUID | None, did: str, step: int | None, *, seen: UUID | None = None
 ) -> Done:
-    """What to answer after a change; the version is by default that of whose the faces are."""
+    """Return the answer after a change; the version is by default that of the person with the faces."""
 
     def work(connection: Connection) -> Done:
         now = None if person is None else require_person(connection, person)
@@ -180,7 +186,7 @@ def _given(session: Database, person: UUID, asked: Change, by: str) -> Result:
 
 def _move(session: Database, picked: Picked, asked: Move, by: str) -> Result:
     if asked.to_person_id is not None and asked.name is not None:
-        raise WrongUsage("Say to whom by toPersonId or by name, not by both.")
+        raise WrongUsage("Give either toPersonId or name, not both.")
     if asked.to_person_id is not None:
         return give_to(session, picked, asked.to_person_id, by=by)
     if asked.name is not None:
@@ -189,12 +195,12 @@ def _move(session: Database, picked: Picked, asked: Move, by: str) -> Result:
 
 
 def _forget(site: Site, person: UUID, asked: Forget) -> Done:
-    """Begin to erase a person, and the pictures that were made of their faces."""
+    """Start erasing a person and the crops of their faces."""
 
     def look(connection: Connection) -> tuple[UUID, str, int]:
         state = require_person(connection, person)
         if folded(asked.name) not in {folded(each) for each in (state.names or [short(state.id)])}:
-            raise WrongUsage(f"Type {called(state)} to erase them for good.")
+            raise WrongUsage(f"To erase this person permanently, type {called(state)}.")
         return state.id, called(state), state.faces
 
     with site.changing(Seen(person, asked.version)) as session:
@@ -214,7 +220,7 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
     return Done(
         person_id=who,
         person_name=name,
-        did=f"{name} is being erased",
+        did=f"Erasing {name}",
         faces_moved=faces,
         step=None,
         version=None,

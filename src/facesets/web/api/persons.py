@@ -1,4 +1,4 @@
-"""`/persons`: who there is, and what humans say about them; `/undo`: taking it back."""
+"""`/persons`: people and their corrections; `/undo`: undoing changes."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -32,56 +32,56 @@ class PersonShape(Shape):
     face_count: Annotated[int, Of("faces")]
     photo_count: Annotated[int, Of("photos")]
     prototype_count: Annotated[int, Of("prototypes")]
-    face_id: Annotated[int | None, Of("face"), Field(description="The face that shows them.")]
+    face_id: Annotated[int | None, Of("face"), Field(description="The best face.")]
     first_year: Annotated[
         int | None,
         Of(lambda card: card.first_year or None),
-        Field(description="Of their earliest dated photo."),
+        Field(description="The year of the earliest dated photo."),
     ]
     last_year: Annotated[
-        int | None, Of(lambda card: card.last_year or None), Field(description="Of their latest dated photo.")
+        int | None,
+        Of(lambda card: card.last_year or None),
+        Field(description="The year of the latest dated photo."),
     ]
     created_at: datetime
     updated_at: datetime
 
 
 class BirthShape(Shape):
-    """When a person was born, and of which sex."""
+    """A person's date of birth and sex."""
 
     said: Annotated[
         str | None,
         Of(lambda age: age.said or None),
-        Field(description="The day or the year that somebody said."),
+        Field(description="The date or year that a user entered."),
     ]
     by_faces: Annotated[
-        float | None, Of("birth_year"), Field(description="The year by how old the faces look.")
+        float | None, Of("birth_year"), Field(description="The year of birth estimated from the faces.")
     ]
-    spread: Annotated[float | None, Field(description="How far the faces' years lie apart, in years.")]
+    spread: Annotated[float | None, Field(description="The spread of the faces' estimates, in years.")]
     dated_faces: int
-    sex: Annotated[Sex, Field(description="By the faces; U where they are not sure.")]
+    sex: Annotated[Sex, Field(description="Estimated from the faces; U if uncertain.")]
     sex_probability: float | None
 
 
 class SeenPersonShape(PersonShape):
-    """A person, and the version to send with changes."""
+    """A person with the version to send with changes."""
 
     birth: BirthShape
     version: int
 
 
 class NewPerson(Shape):
-    """Faces of which a person is made."""
+    """Faces for a new or existing person."""
 
     name: Name
     face_ids: FaceNumbers
-    into: Annotated[bool, Field(description="Where somebody has that name, they are meant.")] = False
-    unassigned: Annotated[bool, Field(description="Refuse where somebody has one of the faces by now.")] = (
-        False
-    )
+    into: Annotated[bool, Field(description="If the name is taken, use that person.")] = False
+    unassigned: Annotated[bool, Field(description="Refuse if one of the faces has a person by now.")] = False
 
 
 class MergeRequest(Shape):
-    """Into whom."""
+    """The person to merge into."""
 
     into_person_id: UUID
     version: int | None = None
@@ -89,7 +89,7 @@ class MergeRequest(Shape):
 
 
 class Merged(Shape):
-    """Two people who are one now; the version is that of the one who stays."""
+    """Two merged people, with the version of the remaining one."""
 
     source_person_id: UUID
     target_person_id: UUID
@@ -105,10 +105,10 @@ def persons(
     status: Annotated[Literal["active", "hidden", "merged", "all"], Query()] = "active",
     find: Annotated[str, Query(max_length=200, description="Part of a name.")] = "",
     unnamed: Annotated[
-        bool | None, Query(description="Only people without a name, or only with one.")
+        bool | None, Query(description="True for unnamed people only, false for named ones only.")
     ] = None,
 ) -> Page[PersonShape]:
-    """List people: those with a name first, each by number of faces; or those whose name fits best."""
+    """List people, named ones first, by number of faces; with `find`, by the best matching name."""
     wanted = PeopleWanted(status, named=None if unnamed is None else not unnamed)
     with site.library() as session:
         found = people_page(session, wanted, find, limit=paging.page_size, offset=paging.offset)
@@ -117,7 +117,7 @@ def persons(
 
 @router.post("/persons")
 def new_person(site: SiteDep, asked: NewPerson) -> Done:
-    """Make a person of faces, or give the faces to whoever has that name."""
+    """Create a person from faces, or assign the faces to the person with that name."""
     picked = Picked(asked.face_ids, anybody=not asked.unassigned)
     with site.library() as session:
         given = give_to_name(session, picked, asked.name, into=asked.into, by=site.by)
@@ -126,7 +126,7 @@ def new_person(site: SiteDep, asked: NewPerson) -> Done:
 
 @router.get("/persons/{person}")
 def one_person(person: UUID, site: SiteDep) -> SeenPersonShape:
-    """Tell of a person as they are now; of whom they were merged into, if they were."""
+    """Get a person, or the person they were merged into."""
     with site.library() as session:
         seen = seen_person(session, person)
         birth = BirthShape.of(born_when(session, UUID(seen.card.id)))
@@ -135,13 +135,13 @@ def one_person(person: UUID, site: SiteDep) -> SeenPersonShape:
 
 @router.post("/persons/{person}")
 def change_person(person: UUID, site: SiteDep, asked: Action) -> Done:
-    """Say something about a person; with a version, only if nobody changed them since."""
+    """Correct a person; with a version, only if they are unchanged since then."""
     return act(site, person, asked)
 
 
 @router.post("/persons/{person}/merge")
 def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
-    """Make a person one with another, who stays."""
+    """Merge a person into another, who remains."""
     into = asked.into_person_id
     with site.library() as session:
         target = UUID(seen_person(session, into).card.id)
@@ -159,21 +159,21 @@ def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
 
 
 class UndoRequest(Shape):
-    """Which step to take back; by default the latest that stands."""
+    """The change to undo; by default the latest."""
 
     step: int | None = Field(default=None, ge=1, lt=2**63)
 
 
 class StepShape(Shape):
-    """A step that was taken back."""
+    """A change that was undone."""
 
     step: Annotated[int, Of("id")]
     what: str
     faces: int
 
 
-@steps.post("/undo")
+@steps.post("/undo", summary="Undo")
 def take_back(site: SiteDep, asked: Annotated[UndoRequest, Body(default_factory=UndoRequest)]) -> StepShape:
-    """Take a step back."""
+    """Undo a change."""
     with site.library() as session:
         return StepShape.of(undo(session, asked.step, by=site.by))

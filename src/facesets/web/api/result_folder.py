@@ -1,4 +1,4 @@
-"""A result folder instead of a library: as it is now, calls that correct it, and pictures of its faces."""
+"""API calls for a result folder: its people, corrections, and crops."""
 
 import hashlib
 import pathlib
@@ -35,7 +35,7 @@ _LONGEST_NAME = 200
 
 @dataclass(slots=True)
 class ResultSite:
-    """A result folder that is served. Safe for several threads."""
+    """A served result folder. Safe for several threads."""
 
     root: pathlib.Path
     crops: CropStore
@@ -46,13 +46,13 @@ class ResultSite:
         self._reader = ResultReader(self.root)
 
     def now(self) -> ResultNow:
-        """Who is who in the folder as it is now; errors as `read_result`."""
+        """Return the current state of the folder; errors as `read_result`."""
         with self._lock:
             return self._reader.read()
 
     @contextmanager
     def changing(self) -> Iterator[ResultNow]:
-        """The folder as it is now, for one change at a time from here."""
+        """Lend the current state of the folder for one change at a time."""
         with self._lock:
             try:
                 yield self._reader.read()
@@ -66,39 +66,39 @@ def _site(request: Request) -> ResultSite:
 
 
 ResultDep = Annotated[ResultSite, Depends(_site)]
-"""The parameter by which an endpoint gets the folder."""
+"""The parameter with which an endpoint gets the folder."""
 
 
 def id_of(folder: str) -> str:
-    """What a person's folder is called in addresses: names hold what addresses must not."""
+    """Return a folder's ID for addresses: names may contain invalid characters."""
     return hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def folder_called(now: ResultNow, number: str) -> str:
-    """The folder of that id. Raises `NotFound`."""
+    """Return the folder of an ID. Raises `NotFound`."""
     folders = (*now.groups, *([now.single_folder] if now.single else []))
     found = next((folder for folder in folders if id_of(folder) == number), None)
     if found is None:
-        raise NotFound("There is no such person here any more. The list of people shows who there is.")
+        raise NotFound("This person no longer exists. The People page lists all people.")
     return found
 
 
 def face_id(face: FaceEntry) -> str:
-    """What a face is called in addresses."""
+    """Return a face's ID for addresses."""
     return face.face.replace("#", "-")
 
 
 def find_face(now: ResultNow, number: str) -> tuple[str, FaceEntry]:
-    """The face of that id, and its folder. Raises `NotFound`."""
+    """Return the folder and the face of an ID. Raises `NotFound`."""
     image = number.partition("-")[0]
     for folder, face in now.of_image.get(image, ()):
         if face_id(face) == number:
             return folder, face
-    raise NotFound("There is no such face in this folder any more.")
+    raise NotFound("This face is no longer in this folder.")
 
 
 def picture_of(now: ResultNow, folder: str, face: FaceEntry) -> Picture:
-    """Where the photo of a face can be read: at its own paths, else where it lies in the result."""
+    """Return where to read a face's photo: its original paths, else its copies in the result."""
     copies = [str(now.root / place) for place in now.places(folder, face.image)]
     left, top, right, bottom = face.box
     return Picture(face.image, (*face.paths, *copies), 0, 0, (left, top, right, bottom))
@@ -115,11 +115,11 @@ class PersonShape(Shape):
 
 
 class CorrectionRequest(Shape):
-    """What is said about a person, or about some of the faces in the folder."""
+    """A correction of a person or of some faces in their folder."""
 
     action: Literal["rename", "move", "unassign"]
     name: str = Field(default="", max_length=_LONGEST_NAME)
-    into: bool = Field(default=False, description="Who has that name already is the same person.")
+    into: bool = Field(default=False, description="If the name is taken, merge the two people.")
     face_ids: list[Annotated[str, Field(pattern="^[0-9a-f]{64}-[0-9]{1,6}$")]] = Field(
         default_factory=list, max_length=10_000
     )
@@ -127,7 +127,7 @@ class CorrectionRequest(Shape):
 
 
 class MergeRequest(Shape):
-    """Whom a person is the same as."""
+    """The person to merge into."""
 
     into_person_id: str = Field(pattern="^[0-9a-f]{16}$")
     version: Version
@@ -135,13 +135,13 @@ class MergeRequest(Shape):
 
 
 class UndoRequest(Shape):
-    """Which change to take back; by default the latest."""
+    """The change to undo; by default the latest."""
 
     step: int | None = Field(default=None, ge=1, lt=2**63)
 
 
 class CorrectionShape(Shape):
-    """What was changed; `version` is that of the folder where the faces are now."""
+    """A change; `version` is that of the folder where the faces are now."""
 
     person_id: Annotated[str | None, Of(lambda done: id_of(done.folder) if done.folder else None)]
     person_name: Annotated[str | None, Of(lambda done: printable(done.folder) or None)]
@@ -152,7 +152,7 @@ class CorrectionShape(Shape):
 
 
 class UndoneShape(Shape):
-    """A change that was taken back; `person_id` is the folder where the faces are again."""
+    """A change that was undone; `personId` is the folder that has the faces again."""
 
     step: Annotated[int, Of("change")]
     what: Annotated[str, Of(lambda done: printable(done.what))]
@@ -173,7 +173,7 @@ def persons(
 
 
 def people_of(now: ResultNow, find: str = "") -> list[str]:
-    """Names of the people with this in their name, those with most faces first."""
+    """Return matching names, those with most faces first."""
     wanted = find.casefold().strip()
     found = [name for name in now.groups if wanted in printable(name).casefold()]
     return sorted(found, key=lambda name: (-len(now.groups[name]), name))
@@ -192,20 +192,20 @@ def _person(now: ResultNow, name: str) -> PersonShape:
 
 @router.post("/persons/{person}", tags=["persons"])
 def correct(site: ResultDep, person: PersonId, asked: CorrectionRequest) -> CorrectionShape:
-    """Name a person, or say whom faces show."""
+    """Rename a person, or move or unassign faces."""
     with site.changing() as now:
         root, seen = now.root, Seen(folder_called(now, person), asked.version)
         if asked.action == "rename":
             return CorrectionShape.of(rename(root, seen, asked.name, into=asked.into))
         if asked.action == "move" and not asked.name.strip():
-            raise WrongUsage("Say whom they show: give a name.")
+            raise WrongUsage("Missing name. Give the person to move the faces to.")
         faces = {number.replace("-", "#") for number in asked.face_ids}
         return CorrectionShape.of(move_faces(root, seen, faces, asked.name if asked.action == "move" else ""))
 
 
 @router.post("/persons/{person}/merge", tags=["persons"])
 def merge_into(site: ResultDep, person: PersonId, asked: MergeRequest) -> CorrectionShape:
-    """Say that two are one person."""
+    """Merge two people."""
     with site.changing() as now:
         seen = Seen(folder_called(now, person), asked.version)
         into = Seen(folder_called(now, asked.into_person_id), asked.into_version)
@@ -214,7 +214,7 @@ def merge_into(site: ResultDep, person: PersonId, asked: MergeRequest) -> Correc
 
 @router.post("/undo", tags=["steps"])
 def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
-    """Take the latest change back."""
+    """Undo the latest change."""
     with site.changing() as now:
         return UndoneShape.of(take_back(now.root, asked.step))
 
@@ -223,10 +223,15 @@ def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
 async def crop(
     site: ResultDep,
     face: FaceId,
-    size: Annotated[int, Query(ge=32, le=640, description="Least edge in pixels.")] = 160,
-    v: Annotated[str, Query(max_length=64, description="With it the answer may be kept.")] = "",
+    size: Annotated[int, Query(ge=32, le=640, description="Minimum edge length in pixels.")] = 160,
+    v: Annotated[
+        str,
+        Query(
+            max_length=64, description="The beginning of the photo's hash. With it the answer may be cached."
+        ),
+    ] = "",
 ) -> Response:
-    """A square around a face, as a JPEG."""
+    """Get a square crop of a face as a JPEG."""
 
     def begun() -> "tuple[str, Future[bytes]]":
         now = site.now()
@@ -241,21 +246,21 @@ async def crop(
 async def photo(
     site: ResultDep,
     sha256: Sha256,
-    size: Annotated[int, Query(ge=32, le=1600, description="Longer edge in pixels.")] = 1600,
+    size: Annotated[int, Query(ge=32, le=1600, description="Length of the longer edge in pixels.")] = 1600,
 ) -> Response:
-    """A photo, as a JPEG."""
+    """Get a photo as a JPEG."""
 
     def begun() -> "Future[bytes]":
         now = site.now()
         for folder, entry in now.of_image.get(sha256, ()):
             return site.crops.photo(picture_of(now, folder, entry), kept_size(size))
-        raise NotFound("There is no such photo in this folder.")
+        raise NotFound("This photo is not in this folder.")
 
     return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)
 
 
 class Health(Shape):
-    """How the program and the folder are."""
+    """The state of the server and the folder."""
 
     status: Literal["ok", "unavailable"]
     faces: int | None
@@ -263,7 +268,7 @@ class Health(Shape):
 
 @health.get("/health", tags=["health"])
 def healthy(site: ResultDep, response: Response) -> Health:
-    """Tell whether the folder can be read; status 503 where it cannot."""
+    """Check whether the folder is readable; status 503 if it isn't."""
     try:
         now = site.now()
     except FacesetsError:

@@ -1,4 +1,4 @@
-"""What calls that run something are asked, and what they answer."""
+"""The requests and answers of calls that start a run."""
 
 from typing import Annotated, Literal
 
@@ -17,88 +17,90 @@ Status = Literal["completed", "stopped"]
 
 
 class Answer(Shape):
-    """What came of a run, of its figures."""
+    """The result of a run."""
 
     status: Status
 
 
 class Queueable(Shape):
-    """Whether to wait for the end."""
+    """A run that can start in the background."""
 
-    queue: Annotated[bool, Field(description="Answer at once, with a job to look after.")] = False
+    queue: Annotated[
+        bool, Field(description="Answer at once with a job ID instead of waiting for the result.")
+    ] = False
 
 
 class Queued(Shape):
-    """The work was begun."""
+    """A started job."""
 
     status: Literal["queued"] = "queued"
     job_id: str
 
 
 class DetectRequest(Shape):
-    """How to look at a photo again."""
+    """Options for detecting faces in a photo again."""
 
-    min_confidence: Annotated[Share, Field(description="Least detector score of a face.")] = 0.5
+    min_confidence: Annotated[Share, Field(description="Minimum detector score of a face.")] = 0.5
     min_face_size: Annotated[
-        int, Field(ge=1, le=100_000, description="Fewest pixels of the short edge of a face's box.")
+        int, Field(ge=1, le=100_000, description="Minimum short edge of a face's box in pixels.")
     ] = 20
 
 
 class Detected(Shape):
-    """The faces that were found, known ones and new ones."""
+    """The detected faces, known and new."""
 
     asset_id: str
     faces_detected: Annotated[int, Of(lambda found: len(found.faces))]
     face_ids: Annotated[list[int], Of("faces")]
-    faces_added: Annotated[int, Of("added"), Field(description="How many were not known before.")]
+    faces_added: Annotated[int, Of("added"), Field(description="Number of new faces.")]
 
 
 class ClusterRequest(Queueable):
-    """How to group the library's faces."""
+    """Options for clustering the library's faces."""
 
     quality_threshold: Annotated[
-        Share, Field(description="Least quality of a face that takes part; who is somebody's stays so.")
+        Share, Field(description="Minimum quality of a face to be clustered; assigned faces stay assigned.")
     ] = 0.5
     max_faces: Annotated[
         Faces,
-        Field(description="So many faces make the hierarchy, the best ones; the others are placed in it."),
+        Field(description="Maximum faces that build the hierarchy, best first; the others are added to it."),
     ] = 50_000
     min_cluster_size: Annotated[
         int,
         Field(
             ge=2,
             le=_MOST_IN_CLUSTER,
-            description="Fewest faces of a new group. Where it is left out, 2 by methods other than hdbscan.",
+            description="Minimum faces of a new cluster. By default 2 for methods other than hdbscan.",
         ),
     ] = 5
-    method: Annotated[Method, Field(description="How to group; `maxFaces` is about hdbscan alone.")] = (
+    method: Annotated[Method, Field(description="Clustering method; `maxFaces` applies to hdbscan only.")] = (
         "hdbscan"
     )
 
 
 class Clustered(Answer):
-    """What came of it."""
+    """The result of clustering."""
 
     total_faces: Annotated[int, Of("faces")]
-    clusters_found: Annotated[int, Of("people"), Field(description="Groups that the faces are in now.")]
+    clusters_found: Annotated[int, Of("people"), Field(description="Clusters that the faces are in now.")]
     noise_count: Annotated[
-        int, Of(lambda done: done.alone + len(done.review)), Field(description="Faces in none.")
+        int, Of(lambda done: done.alone + len(done.review)), Field(description="Unassigned faces.")
     ]
-    new_clusters: Annotated[int, Of("new_persons"), Field(description="Groups that were not there before.")]
-    left_out: Annotated[int, Field(description="Faces that did not take part.")]
+    new_clusters: Annotated[int, Of("new_persons"), Field(description="New clusters.")]
+    left_out: Annotated[int, Field(description="Faces excluded by their quality or date.")]
 
 
 class DualRequest(Queueable):
-    """How to give faces to known people, and how to group the others."""
+    """Options for matching faces to known people and clustering the others."""
 
     person_threshold: Annotated[
         Share,
         Field(
-            description="Cosine similarity from which on a face is a person's. Where it is left out, as the "
-            "library's recogniser has it: 0.7 for most, 0.75 with the open pack."
+            description="Minimum cosine similarity to match a face to a person. By default the value of the "
+            "library's recognition model: usually 0.7; 0.75 with the open pack."
         ),
     ] = 0.7
-    unknown_method: Annotated[Method, Field(description="How the others are grouped.")] = "hdbscan"
+    unknown_method: Annotated[Method, Field(description="Clustering method for the other faces.")] = "hdbscan"
     unknown_min_cluster_size: Annotated[int, Field(ge=2, le=_MOST_IN_CLUSTER)] = 3
     unknown_eps: Annotated[
         float,
@@ -106,17 +108,17 @@ class DualRequest(Queueable):
             ge=0,
             le=2,
             allow_inf_nan=False,
-            description="Cosine distance up to which the others belong together; not of hdbscan and auto. "
-            "Where it is left out, as the library's recogniser has it: 0.5 for most.",
+            description="Maximum cosine distance within a cluster of the other faces; not for hdbscan and "
+            "auto. By default the value of the library's recognition model, usually 0.5.",
         ),
     ] = 0.5
     max_faces: Annotated[
-        Faces | None, Field(description="So many faces at most, the best first; by default all.")
+        Faces | None, Field(description="Maximum number of faces, best first; by default all.")
     ] = None
 
 
 class Supervised(Shape):
-    """Faces that were compared with known people."""
+    """Faces compared with known people."""
 
     faces_processed: Annotated[int, Of("faces")]
     assigned_to_persons: Annotated[int, Of("assigned")]
@@ -124,7 +126,7 @@ class Supervised(Shape):
 
 
 class Unsupervised(Shape):
-    """The others."""
+    """The other faces."""
 
     unlabeled_faces: Annotated[int, Of("faces")]
     clusters_found: Annotated[int, Of("clusters")]
@@ -135,7 +137,7 @@ _NOT_REACHED = Result(faces=0, clusters=0, noise=0, seconds=0.0)
 
 
 class DualClustered(Answer):
-    """What came of both phases."""
+    """The results of both phases."""
 
     supervised: Annotated[Supervised, Of(lambda done: Supervised.of(done.known))]
     unsupervised: Annotated[Unsupervised, Of(lambda done: Unsupervised.of(done.unknown or _NOT_REACHED))]
@@ -146,7 +148,7 @@ class DualClustered(Answer):
 
 
 class TrainRequest(Queueable):
-    """How to train a head."""
+    """Options for training a head."""
 
     epochs: Annotated[int, Field(ge=10, le=100)] = 20
     margin: Annotated[float, Field(ge=0.1, le=0.5, allow_inf_nan=False)] = 0.2
@@ -156,7 +158,7 @@ class TrainRequest(Queueable):
 
 
 class Trained(Answer):
-    """What came of it, and whether the head is in use from now on."""
+    """The result of training, and whether the new head is now in use."""
 
     persons_used: Annotated[int, Of("people")]
     total_faces: Annotated[int, Of("faces")]
@@ -167,40 +169,42 @@ class Trained(Answer):
     model_checkpoint: Annotated[str, Of("checkpoint")]
     training_time_seconds: Annotated[float, Of("seconds")]
     activated: Annotated[bool, Of(lambda done: bool(done.activated))]
-    reason: Annotated[str, Of("verdict"), Field(description="Why it was activated, or not.")]
+    reason: Annotated[str, Of("verdict"), Field(description="Why the head was activated or not.")]
 
 
 class AssignRequest(Queueable):
-    """How to give faces to people; what is left out goes by the recogniser, or by the head in use."""
+    """Options for matching faces; defaults depend on the recognition model or the active head."""
 
     threshold: Annotated[
         Share | Literal["auto"] | None,
-        Field(description="Cosine similarity from which on a face is a person's; `auto` measures it."),
+        Field(description="Minimum cosine similarity to match a face to a person; `auto` measures it."),
     ] = "auto"
-    margin: Annotated[Share | None, Field(description="By so much the next person is less similar.")] = None
+    margin: Annotated[Share | None, Field(description="Minimum lead over the second-best match.")] = None
     review_threshold: Annotated[
-        Share | None, Field(description="Cosine similarity from which on a face is asked about.")
+        Share | None, Field(description="Minimum cosine similarity of a suggestion.")
     ] = None
     max_faces: Annotated[int | None, Field(ge=1, le=_MOST_FACES)] = None
 
 
 class Assigned(Answer):
-    """What came of it."""
+    """The result of matching."""
 
     faces_processed: Annotated[int, Of("faces")]
     assigned_to_persons: Annotated[int, Of("assigned")]
     persons_matched: Annotated[int, Of("assigned_people")]
     to_review: Annotated[int, Of("review")]
     threshold: float
-    step: Annotated[int | None, Field(description="What takes it back; null where nothing changed.")]
+    step: Annotated[
+        int | None, Field(description="The change that `/undo` accepts; null if nothing changed.")
+    ]
 
 
 class CentroidsRequest(Queueable):
-    """Whether to wait."""
+    """Options for recomputing the reference faces."""
 
 
 class Centroids(Answer):
-    """What came of it."""
+    """The result of recomputing the reference faces."""
 
     persons: Annotated[int, Of("people")]
     prototypes: int
@@ -209,7 +213,7 @@ class Centroids(Answer):
 
 
 class FolderShape(Shape):
-    """A folder that was indexed before."""
+    """An indexed folder."""
 
     id: str
     path: str
@@ -217,16 +221,16 @@ class FolderShape(Shape):
 
 
 class IndexRequest(Queueable):
-    """Which of the folders that the library knows to index again."""
+    """The folders to index again."""
 
     folder_ids: Annotated[
         list[Annotated[str, Field(pattern="^[0-9a-f]{16}$")]], Field(min_length=1, max_length=1000)
     ]
-    assign: Annotated[bool, Field(description="Then give the new faces to known people.")] = False
+    assign: Annotated[bool, Field(description="Then match the new faces to known people.")] = False
 
 
 class Indexed(Answer):
-    """What came of it."""
+    """The result of indexing."""
 
     new_images: Annotated[int, Of("indexed")]
     new_faces: Annotated[int, Of("faces")]

@@ -1,4 +1,4 @@
-"""Calls that run something: detection in one photo, clustering, assigning, training, indexing."""
+"""Calls that start a run: detection in one photo, clustering, matching, training, indexing."""
 
 import asyncio
 import hashlib
@@ -32,13 +32,13 @@ from facesets.work import Stop
 
 router = APIRouter(tags=["runs"])
 
-_QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description": "It was begun."}}
+_QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description": "The job was started."}}
 
 
 def _answer(
     site: Site, asked: shapes.Queueable, what: str, kind: type[shapes.Answer], do: Work
 ) -> JSONResponse | shapes.Answer:
-    """Do some work and say what came of it; or begin it, and say how to look after it."""
+    """Run a job and return its result; or start it, and return its ID."""
     if asked.queue:
         begun = site.jobs.start(what, do)
         return JSONResponse(Queued(job_id=begun.id).model_dump(by_alias=True), HTTPStatus.ACCEPTED)
@@ -47,7 +47,7 @@ def _answer(
 
 
 def _library_work(site: Site, run: Callable[..., Any], **given: Any) -> Work:
-    """Something to do to the library, with a session that nobody else has, and with what it is given."""
+    """Wrap a function of the library as a job with its own session."""
 
     def work(progress: JobProgress, stop: Stop) -> Any:
         with site.sessions.own() as session:
@@ -68,14 +68,14 @@ def _library_work(site: Site, run: Callable[..., Any], **given: Any) -> Work:
 def _done(
     site: Site, asked: shapes.Queueable, name: str, kind: type[shapes.Answer], **given: Any
 ) -> JSONResponse | shapes.Answer:
-    """As `_answer`, by a command of the table. Raises `MissingExtra` at once where a part is missing."""
+    """Run a command of the table like `_answer`. Raises `MissingExtra` at once if a part is missing."""
     verb = VERBS[name]
     verb.needs(**given).require()
     return _answer(site, asked, name, kind, _library_work(site, verb.run, **given))
 
 
 def _given(asked: Shape, name: str) -> Any:
-    """A value that was given; None where it was left out, so that the library's models decide."""
+    """Return a given value, else None for the default of the library's models."""
     return getattr(asked, name) if name in asked.model_fields_set else None
 
 
@@ -85,7 +85,7 @@ async def detect(
     site: SiteDep,
     asked: Annotated[shapes.DetectRequest, Body(default_factory=shapes.DetectRequest)],
 ) -> shapes.Detected:
-    """Look at a photo again, and keep the faces that were not known. Known faces stay as they are."""
+    """Detect faces in a photo again and add new ones. Known faces stay as they are."""
 
     def work() -> Looked:
         with site.library() as session:
@@ -107,7 +107,7 @@ async def detect(
 def cluster(
     site: SiteDep, asked: Annotated[shapes.ClusterRequest, Body(default_factory=shapes.ClusterRequest)]
 ) -> Any:
-    """Group the faces that have no person yet. What a human said stays as it is."""
+    """Cluster the unassigned faces. Your corrections stay."""
     options = ClusterLibraryOptions(
         min_quality=asked.quality_threshold,
         max_faces=asked.max_faces,
@@ -123,7 +123,7 @@ def cluster(
 def cluster_dual(
     site: SiteDep, asked: Annotated[shapes.DualRequest, Body(default_factory=shapes.DualRequest)]
 ) -> Any:
-    """Give faces to the known people whom they are like, and group the others."""
+    """Match faces to known people, and cluster the others."""
     dual = DualOptions(
         dual=True,
         person_threshold=_given(asked, "person_threshold"),
@@ -141,7 +141,7 @@ def cluster_dual(
 def train(
     site: SiteDep, asked: Annotated[shapes.TrainRequest, Body(default_factory=shapes.TrainRequest)]
 ) -> Any:
-    """Learn from named people how to tell people apart; it is used if it helps with people unseen."""
+    """Train a head on named people. It is used if it improves matching on people it wasn't trained on."""
     options = TrainOptions(
         epochs=asked.epochs,
         margin=asked.margin,
@@ -156,7 +156,7 @@ def train(
 def assign(
     site: SiteDep, asked: Annotated[shapes.AssignRequest, Body(default_factory=shapes.AssignRequest)]
 ) -> Any:
-    """Give faces without a person to the people whom they are like."""
+    """Match unassigned faces to known people."""
     options = AssignOptions(
         threshold=asked.threshold,
         margin=asked.margin,
@@ -170,18 +170,18 @@ def assign(
 def centroids(
     site: SiteDep, asked: Annotated[shapes.CentroidsRequest, Body(default_factory=shapes.CentroidsRequest)]
 ) -> Any:
-    """Make the centroids and exemplars of everybody again, exactly."""
+    """Recompute all reference faces."""
     return _done(site, asked, "people centroids", shapes.Centroids)
 
 
 def folder_id(path: str) -> str:
-    """By what a folder is chosen: no path ever comes from a request."""
+    """Return the ID of a folder: requests never contain paths."""
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 @router.get("/folders")
 def folders(site: SiteDep) -> list[shapes.FolderShape]:
-    """List the folders that were indexed before."""
+    """List the indexed folders."""
     with site.library() as session:
         found = session.run(indexed_folders)
     return [
@@ -194,7 +194,7 @@ def folders(site: SiteDep) -> list[shapes.FolderShape]:
 
 @router.post("/index", response_model=shapes.Indexed, responses=_QUEUED)
 def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
-    """Look for new photos in folders that were indexed before."""
+    """Add new photos from indexed folders."""
     folders = _chosen(site, asked.folder_ids)
     do = _library_work(site, index_again, folders=folders, and_assign=asked.assign)
     return _answer(site, asked, "index", shapes.Indexed, do)
@@ -205,5 +205,5 @@ def _chosen(site: Site, ids: list[str]) -> list[IndexedFolder]:
         known = {folder_id(each.path): each for each in session.run(indexed_folders)}
     missing = [each for each in ids if each not in known]
     if missing:
-        raise NotFound(f"No folder that was indexed has the id {missing[0]}.")
+        raise NotFound(f"No indexed folder has the ID {missing[0]}.")
     return [known[each] for each in dict.fromkeys(ids)]

@@ -33,42 +33,52 @@ MOST_PEOPLE = 10
 LONGEST = 500
 MOST_KM = math.ceil(FARTHEST_KM)
 
-Words = Annotated[str, Query(max_length=LONGEST, description="What the photos show, in words.")]
+Words = Annotated[str, Query(max_length=LONGEST, description="A description of what the photos show.")]
 Who = Annotated[
     list[Annotated[str, Field(max_length=200)]],
-    Query(max_length=MOST_PEOPLE, description="A name or an id; with several, photos that show all of them."),
+    Query(max_length=MOST_PEOPLE, description="A name or an ID; with several, photos that show all of them."),
 ]
 Like = Annotated[
-    str, Query(pattern="^([0-9a-f]{64})?$", description="The asset id of a photo to which others are like.")
+    str, Query(pattern="^([0-9a-f]{64})?$", description="The asset ID of a photo to find similar ones.")
 ]
-From = Annotated[date | None, Query(alias="from", description="Taken on this day or later.")]
-Until = Annotated[date | None, Query(description="Taken on this day or earlier.")]
+From = Annotated[date | None, Query(alias="from", description="Taken on or after this date.")]
+Until = Annotated[date | None, Query(description="Taken on or before this date.")]
 Latitude = Annotated[
-    float | None, Query(ge=-90, le=90, description="Taken near this place: degrees, north positive.")
+    float | None,
+    Query(
+        ge=-90,
+        le=90,
+        description="Latitude of a place near which the photos were taken, in degrees, north positive.",
+    ),
 ]
-Longitude = Annotated[float | None, Query(ge=-180, le=180, description="Degrees, east positive.")]
-Kilometres = Annotated[float, Query(gt=0, le=MOST_KM, description="How far around that place.")]
+Longitude = Annotated[
+    float | None, Query(ge=-180, le=180, description="Longitude in degrees, east positive.")
+]
+Kilometres = Annotated[float, Query(gt=0, le=MOST_KM, description="Radius around that place in km.")]
 Camera = Annotated[
-    str, Query(max_length=LONGEST, description="Words of the make, the model or the lens that took them.")
+    str, Query(max_length=LONGEST, description="Words of the camera's make, the model or the lens.")
 ]
 Tag = Annotated[
     list[Annotated[str, Field(max_length=200)]],
-    Query(max_length=MOST_PEOPLE, description="A tag, also as emotion:happy; with several, all of them."),
+    Query(
+        max_length=MOST_PEOPLE,
+        description="A tag, such as beach or emotion:happy; with several, photos that have all of them.",
+    ),
 ]
 Described = Annotated[
     str,
     Query(
         max_length=LONGEST,
-        description='Words that the descriptions have: `"two words"` in that order, `or`, `-without`.',
+        description='Words in the description; supports `"exact phrase"`, `or` and `-without`.',
     ),
 ]
 Age = Annotated[
-    str, Query(max_length=20, description="How old one of the people is on them, such as 5-8 or 30.")
+    str, Query(max_length=20, description="Age of one of the people in the photo, such as 5-8 or 30.")
 ]
 
 
 class PhotoShape(Shape):
-    """A photo."""
+    """A photo found by a search."""
 
     asset_id: Annotated[str, Of("sha256")]
     width: int
@@ -76,14 +86,14 @@ class PhotoShape(Shape):
     taken: Annotated[
         str | None,
         Of(lambda photo: photo.taken and photo.taken.isoformat()),
-        Field(description="By the camera's clock, such as 2024-05-31T18:30:00."),
+        Field(description="Local time of the camera, such as 2024-05-31T18:30:00."),
     ]
     similarity: Annotated[
         float | None,
         Of("cosine_similarity"),
         Field(description="Cosine similarity to the words or the photo."),
     ]
-    distance_km: Annotated[float | None, Field(description="From the place that was asked for.")]
+    distance_km: Annotated[float | None, Field(description="Distance from the given place in km.")]
 
 
 @router.get("/search")
@@ -99,13 +109,13 @@ def search(
     longitude: Longitude = None,
     km: Kilometres = USUAL_KM,
     camera: Camera = "",
-    tag: Tag = [],  # noqa: B006 - likewise
+    tag: Tag = [],  # noqa: B006 - FastAPI copies it
     described: Described = "",
     age: Age = "",
 ) -> Page[PhotoShape]:
-    """Find photos; every condition that is given has to hold.
+    """Find photos that meet all given conditions.
 
-    The best come first with words or a photo (200 at most), else the latest (10 000 are counted).
+    With `words` or `like`, the best matches come first (at most 200), else the latest (up to 10 000 counted).
     """
     with site.library() as session:
         library = Library(session)
@@ -129,16 +139,16 @@ def _near(latitude: float | None, longitude: float | None, km: float) -> Near | 
     if latitude is None and longitude is None:
         return None
     if latitude is None or longitude is None:
-        raise WrongUsage("A place is a latitude and a longitude: give both.")
+        raise WrongUsage("A place needs both latitude and longitude.")
     return Near(latitude, longitude, km)
 
 
 def ages_meant(text: str, people: Sequence[PersonState]) -> AgeRange | None:
-    """How old one of these people is to be; None for any age. Raises `WrongUsage`."""
+    """Return the age range of one of these people; None for any age. Raises `WrongUsage`."""
     if not text.strip():
         return None
     if not people:
-        raise WrongUsage("An age goes with a person: say who is so old.")
+        raise WrongUsage("Searching by age needs a person. Give a name.")
     return age_range("The age", text)
 
 
@@ -153,15 +163,15 @@ def found_photos(
     limit: int,
     most: int = MOST_COUNTED,
 ) -> PhotoPage:
-    """The photos that a search asks for, of which so many are counted at most.
+    """Return the photos of a search, counting at most `most`.
 
     Raises
     ------
     WrongUsage, NotFound
-        It cannot be answered; the sentence says why.
+        The search is invalid, or something in it does not exist.
     """
     if words.strip() and like:
-        raise WrongUsage("Search by words or by a photo, not by both at once.")
+        raise WrongUsage("Search by text or by a photo, not by both.")
     if words.strip():
         encode = site.models.words(library, site.settings)
         return by_words(library, encode, words.strip(), asked, offset=offset, limit=limit)

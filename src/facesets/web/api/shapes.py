@@ -1,6 +1,6 @@
-"""How everything that the API takes and gives is written: in camelCase; snake_case is accepted, too.
+"""The base of the API's JSON objects: written in camelCase; snake_case is accepted, too.
 
-What it gives is made from a record of the core by `Shape.of`: a field names where it comes from, once.
+`Shape.of` makes an answer from a record of the core: each field names its source once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,22 +16,24 @@ from pydantic.alias_generators import to_camel
 T = TypeVar("T")
 
 _MOST = 100
-"""Items on a page."""
+"""Maximum items on a page."""
 _LAST = 1_000_000
 
 Version = Annotated[
     int | None,
-    Field(description="As it was seen; without it nothing is compared.", ge=-(2**53), le=2**53),
+    Field(
+        description="The version that the client saw; without it, no check is made.", ge=-(2**53), le=2**53
+    ),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Into = Annotated[bool, Field(description="Where somebody has that name, both are one person.")]
+Into = Annotated[bool, Field(description="If the name is taken, merge the two people.")]
 FaceNumber = Annotated[int, Field(ge=1, lt=2**63)]
 FaceNumbers = Annotated[list[FaceNumber], Field(min_length=1, max_length=5000)]
 
 
 @dataclass(frozen=True, slots=True)
 class Of:
-    """Which attribute of a record a field of a shape is, where it is not the one of its name."""
+    """The attribute of a record that a field comes from, if its name differs."""
 
     attribute: str | Callable[[Any], Any]
 
@@ -45,14 +47,14 @@ class Shape(BaseModel):
 
     @classmethod
     def of(cls, record: object, **others: Any) -> Self:
-        """What a record says, field by field; `others` are fields that it does not say."""
+        """Make a shape from a record; `others` are fields that the record lacks."""
         told = {name: told_by(record) for name, told_by in _sources(cls) if name not in others}
         return cls(**told, **others)
 
 
 @cache
 def _sources(kind: type[Shape]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """Of each field of a shape, what finds its value in a record."""
+    """Return each field of a shape with a function that gets its value from a record."""
     sources = []
     for name, field in kind.model_fields.items():
         source = next((each.attribute for each in field.metadata if isinstance(each, Of)), name)
@@ -61,7 +63,7 @@ def _sources(kind: type[Shape]) -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 class Paging:
-    """Which page was asked for."""
+    """The requested page."""
 
     def __init__(
         self,
@@ -76,11 +78,11 @@ class Paging:
 
     @property
     def offset(self) -> int:
-        """How many items come before the page."""
+        """The number of items before the page."""
         return (self.page - 1) * self.page_size
 
     def page_of(self, kind: type[T], items: Iterable[T], total: int) -> "Page[T]":
-        """The page, of so many items in all."""
+        """Return the page, of `total` items in all."""
         return Page[kind](items=list(items), total=total, page=self.page, page_size=self.page_size)  # type: ignore[valid-type]
 
 

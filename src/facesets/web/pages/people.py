@@ -1,4 +1,4 @@
-"""`/people`: everybody as a grid, those with names first; `/people/{id}`: one of them, and their faces."""
+"""`/people`: the grid of people, named ones first; `/people/{id}`: a person and their faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ router = APIRouter()
 
 _PEOPLE = 100
 _FACES = 100
-_UNNAMED = "Somebody without a name"
+_UNNAMED = "Unnamed person"
 
 Status = Annotated[Literal["active", "hidden"], Query()]
 Find = Annotated[str, Query(max_length=200)]
@@ -40,7 +40,7 @@ After = Annotated[str, Query(pattern=r"^(\d{1,5}_\d{1,9}_[0-9a-f]{32})?$")]
 def page(
     request: Request, site: SiteDep, status: Status = "active", find: Find = "", after: After = ""
 ) -> Response:
-    """Everybody as a grid."""
+    """Return the grid of people."""
     return _people(request, site, "people.html", status, find, after)
 
 
@@ -48,7 +48,7 @@ def page(
 def some(
     request: Request, site: SiteDep, status: Status = "active", find: Find = "", after: After = ""
 ) -> Response:
-    """Some people, for the grid that is there."""
+    """Return more people for the grid."""
     return _people(request, site, "people_list.html", status, find, after)
 
 
@@ -83,7 +83,7 @@ def _place(text: str) -> PeoplePlace:
 
 
 def _more(found: PeoplePage, status: str, find: str) -> str:
-    """The query of the next page; empty on the last one."""
+    """Return the query of the next page; empty on the last one."""
     if found.after is None:
         return ""
     place = f"{found.after.rank}_{found.after.faces}_{found.after.person.hex}"
@@ -106,7 +106,7 @@ class Group:
 def one(
     request: Request, site: SiteDep, person: UUID, sort: Sort = "newest", after: AfterFace = None
 ) -> Response:
-    """One person's faces."""
+    """Return a person's page."""
     with site.library() as session:
         seen = seen_person(session, person)
     if seen.card.id != str(person):
@@ -119,13 +119,13 @@ def one(
 def some_faces(
     request: Request, site: SiteDep, person: UUID, sort: Sort = "newest", after: AfterFace = None
 ) -> Response:
-    """Some faces, for the page that is there."""
+    """Return more faces for a person's page."""
     return _faces_of(request, site, "person_faces.html", person, sort, after)
 
 
 @router.get("/people/{person}/about")
 def about(request: Request, site: SiteDep, person: UUID, part: Part = False) -> Response:
-    """Facts about a person, and whom they resemble."""
+    """Return facts about a person, and similar people."""
     with site.library() as session:
         found = about_person(session, person)
     name = found.card.name or _UNNAMED
@@ -159,21 +159,21 @@ def _faces_of(
 
 
 def _groups(faces: Sequence[ShownFace], sort: Sort, eras: Sequence[Era]) -> list[Group]:
-    """Faces below headings: years, eras, or how far they are from the others."""
+    """Group faces under headings: years, eras, or similarity."""
 
     def title(face: ShownFace) -> str:
         if sort == "far":
             return _far(face.distance)
         if sort == "eras":
             return _era(face.taken, eras)
-        return f"{face.taken:%Y}" if face.taken else "Without a date"
+        return f"{face.taken:%Y}" if face.taken else "Undated"
 
     return [Group(name, list(some)) for name, some in groupby(faces, title)]
 
 
 def _era(taken: datetime | None, eras: Sequence[Era]) -> str:
     if taken is None:
-        return "Without a date"
+        return "Undated"
     for era in eras:
         if era.first <= taken.year <= era.last:
             return f"{era.first}" if era.first == era.last else f"{era.first} to {era.last}"
@@ -182,6 +182,6 @@ def _era(taken: datetime | None, eras: Sequence[Era]) -> str:
 
 def _far(distance: float | None) -> str:
     if distance is None:
-        return "Cannot be compared"
-    low = int(distance * 10) / 10
-    return f"Distance {low:.1f} to {low + 0.1:.1f}"
+        return "No similarity"
+    tenths = 10 - int(distance * 10)
+    return f"Similarity {(tenths - 1) / 10:.1f} to {tenths / 10:.1f}"

@@ -1,4 +1,4 @@
-"""`/photos/{sha256}`: one photo, who is on it, and why; `/missing`: those of which no file is left."""
+"""`/photos/{sha256}`: a photo, its people, and why they match; `/missing`: photos without a file."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,9 +27,9 @@ def page(
     site: SiteDep,
     photo: PhotoId,
     person: UUID | None = None,
-    face: Annotated[int | None, Query(ge=1, lt=2**63, description="To be marked.")] = None,
+    face: Annotated[int | None, Query(ge=1, lt=2**63, description="The face to mark.")] = None,
 ) -> Response:
-    """One photo with the faces on it."""
+    """Return a photo with its faces."""
     with site.library() as session:
         found = photo_page(session, photo, person)
         came_from = None if person is None else seen_person(session, person).card
@@ -52,16 +52,18 @@ def page(
 def missing(
     request: Request,
     site: SiteDep,
-    after: Annotated[int, Query(ge=0, lt=2**63, description="The number of the last photo before.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, lt=2**63, description="Number of the last photo on the previous page.")
+    ] = 0,
 ) -> Response:
-    """Some photos of which no file is left."""
+    """Return photos whose files are missing."""
     with site.library() as session:
         found = session.run(lambda connection: missing_photos(connection, after=after, limit=_LISTED + 1))
         total = session.run(count_missing)
     return render(
         request,
         "missing.html",
-        title="Missing",
+        title="Missing photos",
         photos=[photo for _, photo in found[:_LISTED]],
         total=total,
         is_first=not after,
@@ -71,7 +73,7 @@ def missing(
 
 @router.get("/photos/{photo}/why/{face}")
 def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Part = False) -> Response:
-    """Why a face on a photo is whose it is."""
+    """Explain why a face was matched to a person."""
     with site.library() as session:
         found = explain(session, face)
         facts = session.run(facts_of_faces, [face])
@@ -79,9 +81,9 @@ def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Par
         request,
         "photo_why.html",
         is_part=part,
-        title=f"Why face {face} is whose it is",
+        title=f"Why face {face} was matched",
         back=f"/photos/{photo}#face-{face}",
-        back_to="The photo",
+        back_to="Photo",
         why=found,
         guessed=facts[0] if facts else None,
         face={"id": face, "sha256": photo},

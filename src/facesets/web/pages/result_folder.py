@@ -1,4 +1,4 @@
-"""The pages about a result folder: its people, one of them, a photo."""
+"""The pages of a result folder: its people, one person, a photo."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -45,7 +45,7 @@ def _best(faces: Sequence[FaceEntry]) -> list[FaceEntry]:
 
 
 def _about(site: ResultSite, now: ResultNow) -> dict[str, Any]:
-    """What all pages say of the folder."""
+    """Return the values about the folder that all pages show."""
     last = latest_change(site.root, now)
     return {
         "folder": printable(site.root),
@@ -61,7 +61,7 @@ def people(
     find: Annotated[str, Query(max_length=200)] = "",
     page: PageNumber = 1,
 ) -> Response:
-    """Everybody in the folder, those with most faces first."""
+    """Return the people in the folder, those with most faces first."""
     now = site.now()
     found = people_of(now, find)
     cards = [
@@ -93,14 +93,14 @@ def people(
 
 @router.get("/people/{person}")
 def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber = 1) -> Response:
-    """The faces of one folder, the best first."""
+    """Return a person's faces, best first."""
     now = site.now()
     folder = folder_called(now, person)
     faces = _best(now.faces_in(folder))
     return render(
         request,
         "results_person.html",
-        title="Single faces" if folder == now.single_folder else printable(folder),
+        title="Unassigned faces" if folder == now.single_folder else printable(folder),
         person=person,
         name=printable(folder),
         is_person=folder != now.single_folder,
@@ -118,12 +118,12 @@ def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber
 
 @router.get("/unassigned")
 def unassigned(request: Request, site: ResultDep, page: PageNumber = 1) -> Response:
-    """The faces that somebody took out of a folder, the best first."""
+    """Return the faces removed from a person's folder, best first."""
     now = site.now()
     return render(
         request,
         "results_unassigned.html",
-        title="Unassigned faces",
+        title="Removed faces",
         faces=[_face(face) for face in _best(now.unassigned)[(page - 1) * _FACES : page * _FACES]],
         total=len(now.unassigned),
         page=page,
@@ -134,11 +134,11 @@ def unassigned(request: Request, site: ResultDep, page: PageNumber = 1) -> Respo
 
 @router.get("/photos/{sha256}")
 def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
-    """A photo with its faces."""
+    """Return a photo with its faces."""
     now = site.now()
     here = now.of_image.get(sha256, ())
     if not here:
-        raise NotFound("There is no such photo in this folder.")
+        raise NotFound("This photo is not in this folder.")
     picture = picture_of(now, *here[0])
     decoded = read_decoded(picture.paths, sha256, least_edge=_SMALL)
     faces = [
@@ -146,7 +146,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
             **_face(face),
             "box": [round(value, 1) for value in face.box],
             "text": round(max(decoded.width, decoded.height) / 30, 1),
-            "name": printable(folder) if folder in now.groups else "Single" if folder else "Nobody",
+            "name": printable(folder) if folder in now.groups else "Unassigned",
             "person": id_of(folder) if folder else "",
         }
         for folder, face in sorted(here, key=lambda each: each[1].box[0])

@@ -1,6 +1,6 @@
-"""`/review`: one question at a time; `/unknown`: groups of faces that wait for a name, and faces in none.
+"""`/review`: one suggestion at a time; `/unknown`: unnamed people, and unassigned faces.
 
-What is asked comes by calls, so that the next is there at once.
+Scripts load the suggestions ahead, so that the next is shown at once.
 """
 
 from typing import Annotated
@@ -20,7 +20,7 @@ _FACES = 120
 
 @router.get("/review")
 def page(request: Request) -> Response:
-    """The frame that questions are shown in."""
+    """Return the review page."""
     return render(request, "review.html", title="Review")
 
 
@@ -28,10 +28,13 @@ def page(request: Request) -> Response:
 def groups(
     request: Request,
     site: SiteDep,
-    faces: Annotated[int | None, Query(ge=0, lt=2**31, description="Of the last group before these.")] = None,
-    after: Annotated[str, Query(max_length=300, description="The id of that group.")] = "",
+    faces: Annotated[
+        int | None,
+        Query(ge=0, lt=2**31, description="Number of faces of the last group on the previous page."),
+    ] = None,
+    after: Annotated[str, Query(max_length=300, description="The ID of that group.")] = "",
 ) -> Response:
-    """Some groups, the largest first."""
+    """Return unnamed people, largest first."""
     with site.library() as session:
         since = None if faces is None else (faces, after)
         found = session.run(groups_page, limit=_GROUPS, after=since)
@@ -39,7 +42,7 @@ def groups(
     return render(
         request,
         "unknown.html",
-        title="Unknown",
+        title="Unnamed people",
         found=found,
         is_empty=is_empty,
         is_first=faces is None,
@@ -50,10 +53,12 @@ def groups(
 def faces(
     request: Request,
     site: SiteDep,
-    quality: Annotated[float | None, Query(ge=0, le=1, description="Of the last face before these.")] = None,
+    quality: Annotated[
+        float | None, Query(ge=0, le=1, description="Quality of the last face on the previous page.")
+    ] = None,
     after: Annotated[int, Query(ge=0, lt=2**63, description="The number of that face.")] = 0,
 ) -> Response:
-    """Some faces of nobody that are in no group, the best first."""
+    """Return unassigned faces, best first."""
     since = None if quality is None else (quality, after)
     with site.library() as session:
         found = session.run(loose_faces, limit=_FACES + 1, after=since)
@@ -62,7 +67,7 @@ def faces(
     return render(
         request,
         "unknown_faces.html",
-        title="Faces in no group",
+        title="Unassigned faces",
         faces=shown,
         is_empty=is_empty,
         last=shown[-1] if len(found) > _FACES else None,

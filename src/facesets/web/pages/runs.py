@@ -1,4 +1,4 @@
-"""`/runs`: what runs, what ran, and a start of more."""
+"""`/runs`: active and past runs, and forms that start one."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ def page(
     site: SiteDep,
     before: Annotated[int | None, Query(ge=1, lt=2**63, description="Runs before this one.")] = None,
 ) -> Response:
-    """What runs now, what ran, and forms that start something."""
+    """Return active and past runs, and forms that start one."""
     jobs = site.jobs.all()
 
     def work(connection: Connection) -> tuple[list[JobShape], bool, list[IndexedFolder], list[JobLine]]:
@@ -51,7 +51,7 @@ def page(
 
 
 def _together(recorded: list[JobShape], jobs: list[Job], *, first: bool) -> list[JobShape]:
-    """Recorded runs, in place of some of which the jobs of this process stand, which know more."""
+    """Merge recorded runs with the jobs of this process, which have more details."""
     ours = {str(number): job for job in jobs for number in job.runs}
     shown = {job.id for view in recorded if (job := ours.get(view.id)) is not None}
     others = [view for view in recorded if view.id not in ours]

@@ -1,4 +1,4 @@
-"""`/search`: photos by all that is known of them; the address says all of it."""
+"""`/search`: find photos; the address holds the whole search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ router = APIRouter()
 _ON_PAGE = 60
 _LAST_PAGE = 10_000
 _MOST_TOLD = 1000
-"""Photos; of more it is only said that there are, for to count them takes longer than to find a page."""
+"""Photos to count: counting more takes longer than finding a page."""
 
 Day = Annotated[str, Query(max_length=20)]
 Number = Annotated[str, Query(max_length=30)]
@@ -45,7 +45,7 @@ Number = Annotated[str, Query(max_length=30)]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a visitor asks for, as it stands in the address."""
+    """A search, as it stands in the address."""
 
     words: str
     people: Sequence[PersonState]
@@ -63,42 +63,48 @@ class Search:
 
     @property
     def open(self) -> bool:
-        """Whether nothing is asked for."""
+        """Whether the search has no conditions."""
         return not self.summary
 
     @property
     def summary(self) -> str:
-        """What is asked for, in a few words."""
+        """The conditions in a few words."""
+        first, until = self.first and f" from {self.first}", self.until and f" up to {self.until}"
         names = [each.names[0] if each.names else f"unnamed person {each.id.hex[:8]}" for each in self.people]
         parts = [f"“{each}”" for each in (self.words, *self.unknown) if each]
-        parts += [*names, *self.tags, "photos like one" if self.like else "", self.age and f"aged {self.age}"]
-        parts += [self.first and f"since {self.first}", self.until and f"up to {self.until}"]
+        parts += [
+            *names,
+            *self.tags,
+            "photos similar to one" if self.like else "",
+            self.age and f"aged {self.age}",
+        ]
+        parts += [f"dates{first}{until}" if first or until else ""]
         parts += [f"the place {self.latitude}, {self.longitude}" if self.latitude or self.longitude else ""]
         parts += [self.camera, f"“{self.described}”" if self.described else ""]
         return ", ".join(filter(None, parts))
 
     @property
     def advice(self) -> str:
-        """What to change in the form where nothing is found, as far as that may help."""
+        """Advice on what to change if nothing is found."""
         ways = [
-            "leave out a person" if len(self.people) > 1 else "",
-            "leave out a tag" if self.tags else "",
-            "widen the dates" if self.first or self.until else "",
-            "widen the place" if self.latitude or self.longitude else "",
-            "widen the age" if self.age else "",
-            "write less of the camera's name" if self.camera else "",
-            "ask for fewer words" if self.described else "",
+            "remove a person" if len(self.people) > 1 else "",
+            "remove a tag" if self.tags else "",
+            "widen the date range" if self.first or self.until else "",
+            "increase the radius" if self.latitude or self.longitude else "",
+            "widen the age range" if self.age else "",
+            "shorten the camera name" if self.camera else "",
+            "use fewer words" if self.described else "",
         ]
         said = ", or ".join(filter(None, ways))
         return f"{said.capitalize()}." if said else ""
 
     @property
     def says_more(self) -> bool:
-        """Whether something is asked for that the form shows only then."""
+        """Whether the search uses fields that the form hides by default."""
         return bool(self.latitude or self.longitude or self.camera or self.tags or self.described or self.age)
 
     def address(self, page: int) -> str:
-        """The address of a page of its results."""
+        """Return the address of a page of its results."""
         parts = [("words", self.words), *(("person", str(each.id)) for each in self.people)]
         parts += [("person", each) for each in self.unknown]
         parts += [("like", self.like), ("from", self.first), ("until", self.until)]
@@ -111,16 +117,16 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a search finds, or why it finds nothing.
+    """The results of a search, or why there are none.
 
     Attributes
     ----------
     sentence : str
-        Why it cannot be answered; empty where it can.
+        Why the search failed; else empty.
     why_nothing : list of str
-        Which conditions no photo fits, where none was found.
+        Conditions that no photo meets, if none was found.
     not_looked_at : list of str
-        Of which photos it is not known whether they fit, then.
+        Photos that lack the data for the search.
     """
 
     found: PhotoPage = field(default_factory=lambda: PhotoPage([], 0))
@@ -142,12 +148,12 @@ def page(
     longitude: Number = "",
     km: Number = "",
     camera: Camera = "",
-    tag: Tag = [],  # noqa: B006 - likewise
+    tag: Tag = [],  # noqa: B006 - FastAPI copies it
     described: Described = "",
     age: Age = "",
     page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
 ) -> Response:
-    """The form, and what it finds."""
+    """Return the search form and its results."""
     with site.library() as session:
         library = Library(session)
         knows_looks = bool(library.clip_models())
@@ -188,7 +194,7 @@ def page(
 
 
 def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], list[str], str]:
-    """Who is meant; where somebody is not known, what was typed, and a sentence."""
+    """Return the people searched for, the unknown names, and a sentence about those."""
     known: list[PersonState] = []
     unknown: list[str] = []
     sentence = ""
@@ -241,22 +247,22 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
 
 
 def _day(text: str) -> date | None:
-    """A day as date fields send it. Raises `WrongUsage`."""
+    """Parse a date field. Raises `WrongUsage`."""
     if not text:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise WrongUsage("A day is written as 2024-05-31.") from None
+        raise WrongUsage("Enter dates like 2024-05-31.") from None
 
 
 def _place(latitude: str, longitude: str, km: str) -> Near | None:
-    """A place as its fields send it. Raises `WrongUsage`."""
+    """Parse the place fields. Raises `WrongUsage`."""
     if not (latitude or longitude):
         return None
     try:
         return near("The place", float(latitude), float(longitude), float(km or USUAL_KM))
     except ValueError:
         raise WrongUsage(
-            "A place is a latitude and a longitude in degrees, such as 48.137 and 11.575."
+            "Enter a place as latitude and longitude in degrees, such as 48.137 and 11.575."
         ) from None

@@ -1,4 +1,4 @@
-// What every page uses: calls of the API, messages with a way back, keys and their help.
+// Shared by every page: API calls, messages with an Undo button, keyboard shortcuts and their help.
 
 import { goesOn, takesLetters } from "./typing.js";
 
@@ -7,12 +7,12 @@ const SHOWN_MS = 8000;
 const UNAUTHORIZED = 401;
 const UNAVAILABLE = 503;
 
-const LOGGED_OUT = "You are no longer logged in. Log in again, then repeat what you did last.";
+const LOGGED_OUT = "You are no longer logged in. Log in again, then repeat your last action.";
 
-/** An answer that says what is wrong, as a sentence; `kind` and `question` where it can be answered. */
+/** An error answer: a sentence, with `kind` and `question` if the user can resolve it. */
 export class Problem extends Error {
   constructor(answer, status, method = "GET") {
-    super(answer.detail || "The program does not answer as expected.");
+    super(answer.detail || "The server sent an unexpected answer.");
     this.kind = answer.kind;
     this.question = answer.question;
     this.personId = answer.personId;
@@ -36,14 +36,14 @@ export function call(method, path, body) {
   return answer;
 }
 
-/** Wait until every change that was sent is answered, and whoever waited for that has noted it. */
+/** Wait until every change that was sent is answered and its handlers ran. */
 export async function answered() {
   while (changing.size) await Promise.allSettled(changing);
   await new Promise((resolve) => { setTimeout(resolve); });
 }
 
 async function send(method, path, body) {
-  // What was said is sent even if the page is left.
+  // Changes are sent even if the page is left.
   const options = { method, headers: { accept: "application/json" }, keepalive: method !== "GET" };
   if (method !== "GET") options.headers["x-csrf-token"] = document.querySelector("meta[name=csrf-token]").content;
   if (body !== undefined) {
@@ -54,7 +54,7 @@ async function send(method, path, body) {
   try {
     answer = await fetch(BASE + path, options);
   } catch {
-    throw new Problem({ detail: "The program does not answer. Start `facesets serve` again, then repeat what you did last." }, 0, method);
+    throw new Problem({ detail: "The server doesn't answer. Restart `facesets serve`, then repeat your last action." }, 0, method);
   }
   const content = await answer.json().catch(() => ({}));
   if (answer.status === UNAUTHORIZED) content.detail = LOGGED_OUT;
@@ -63,25 +63,25 @@ async function send(method, path, body) {
   return content;
 }
 
-/** A page of ours, or a part of one, as text. Throws a `Problem`, also where the page to log in comes instead. */
+/** Return a page of this server, or a part of one, as text. Throws a `Problem`, also if the login page comes instead. */
 export async function fetchPage(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
   if (answer?.redirected && new URL(answer.url).pathname === "/login") throw new Problem({ detail: LOGGED_OUT }, UNAUTHORIZED);
-  if (!answer) throw new Problem({ detail: "The list could not be loaded. Is the program still running?" }, 0);
+  if (!answer) throw new Problem({ detail: "The list can't be loaded because the server doesn't answer. Restart `facesets serve`." }, 0);
   const text = await answer.text();
-  if (!answer.ok) throw new Problem({ detail: sentenceOf(text) || "The list could not be loaded. Load the page again." }, answer.status);
+  if (!answer.ok) throw new Problem({ detail: sentenceOf(text) || "The list can't be loaded. Reload the page." }, answer.status);
   isReached();
   return text;
 }
 
-/** What a page says is wrong, its commands between backticks. */
+/** Return the error sentence of a page, with its commands between backticks. */
 function sentenceOf(page) {
   const found = new DOMParser().parseFromString(page, "text/html").getElementById("problem");
   found?.querySelectorAll("code").forEach((each) => each.replaceWith(`\`${each.textContent}\``));
   return found?.textContent;
 }
 
-/** What said that nothing answers is over; of a change that was not made, only once another one is. */
+/** Remove messages about an unreachable server; those about a failed change only after a change succeeds. */
 function isReached(method = "GET") {
   const over = method === "GET" ? "[data-unread]" : "[data-unread], [data-undone]";
   document.querySelector("#messages").querySelectorAll(over).forEach((each) => each.remove());
@@ -92,29 +92,29 @@ export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${count === 1 ? one : many}`;
 }
 
-/** A sentence to be put into an element: a command, between backticks, as code. */
+/** Return a sentence as nodes, with commands between backticks as code. */
 export function worded(text) {
   const parts = text.split("`");
   if (parts.length % 2 === 0) return [text];
   return parts.map((part, place) => (place % 2 ? whole(Object.assign(document.createElement("code"), { textContent: part })) : part));
 }
 
-/** Let lines of a command end between its words: a browser breaks --flag behind its hyphens, too. */
+/** Wrap a command only between its words: browsers also break after the hyphens of --flag. */
 function whole(code) {
   const words = code.textContent.split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
   code.replaceChildren(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
   return code;
 }
 
-/** Do so with all commands within an element. */
+/** Do this for all commands in an element. */
 export function keepWhole(root) {
   root.querySelectorAll("code").forEach(whole);
 }
 keepWhole(document);
 
 /**
- * Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`; with
- * `act`, a button of these words does something else. `until` marks what `isReached` takes away.
+ * Show a message. `undo`, the number of a change, adds a button that undoes it and then calls `undone`; `act` adds
+ * a button with its own label and action. `until` marks messages that `isReached` removes.
  */
 export function say(text, { undo, undone, act, isError = false, until } = {}) {
   const messages = document.getElementById("messages");
@@ -155,21 +155,21 @@ export function say(text, { undo, undone, act, isError = false, until } = {}) {
   messages.append(message);
 }
 
-/** Say what went wrong. */
+/** Show an error. */
 export function complain(problem) {
   const logIn = () => location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
   const until = ![0, UNAVAILABLE].includes(problem.status) ? "" : problem.method === "GET" ? "data-unread" : "data-undone";
   say(problem.message, { isError: true, until, act: problem.status === UNAUTHORIZED ? ["Log in", logIn] : undefined });
 }
 
-/** Take a step back; true if it was. */
+/** Undo a change; return whether that worked. */
 export async function takeBack(step, undone) {
   let taken;
   try {
     taken = await call("POST", "/undo", { step });
-    // What was said of it is no longer so, and cannot be taken back again.
+    // Its message is out of date, and it can't be undone twice.
     document.querySelectorAll(`#messages [data-step="${step}"]`).forEach((each) => each.remove());
-    say(`Taken back: ${taken.what}`);
+    say(`Undid: ${taken.what}`);
   } catch (problem) {
     complain(problem);
     return false;
@@ -181,8 +181,8 @@ export async function takeBack(step, undone) {
 
 const keys = new Map();
 
-/** Let keys do things: `{ y: ["Yes", run], … }`; the help shows those that have words, and without `run` that is all:
- * Enter goes on pressing buttons. They rest while somebody types or a dialog is open. */
+/** Register keyboard shortcuts: `{ y: ["Yes", run], … }`. The help lists those with a label; an entry without `run`
+ * is only listed, so Enter still presses buttons. Shortcuts are off while the user types or a dialog is open. */
 export function onKeys(table) {
   for (const [key, [words, run]] of Object.entries(table)) keys.set(key, { words, run });
 }
@@ -214,7 +214,7 @@ function showHelp() {
 }
 
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
-onKeys({ "?": ["Show these keys", showHelp] });
+onKeys({ "?": ["Show keyboard shortcuts", showHelp] });
 document.querySelectorAll(".top nav a").forEach((link, number) => {
   onKeys({ [number + 1]: [link.textContent, () => location.assign(link.href)] });
 });

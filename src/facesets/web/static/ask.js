@@ -1,20 +1,20 @@
-// A question that y or n answers, in its place on the page: nothing covers what it is about.
+// An inline question that y or n answers, so that it covers nothing on the page.
 
 import { worded } from "./app.js";
 import { both } from "./both.js";
 import { goesOn, note } from "./typing.js";
 
-/** Nobody reads a question in less: a key that comes sooner was meant for something else. */
+/** Too short to read a question: an earlier key was meant for something else. */
 const UNREAD_MS = 350;
 
-/** Ask whether two people of one name are one, with faces of both; nothing is changed by Enter alone. */
+/** Ask whether two people with the same name are one person, with faces of both. Enter alone changes nothing. */
 export function askWhetherOne(container, problem, name, options = {}) {
   return ask(container, problem.question, { yes: "Merge", no: "Use another name", beside: both(problem, name), ...options });
 }
 
 /**
- * Ask in a container; resolves to true or to false, which changes nothing and has the focus. Whoever is in a field
- * elsewhere stays there: letters of a name answer nothing. `reach` says how they come here.
+ * Ask in a container; resolves to true or false. False changes nothing and has the focus. If another field has the
+ * focus, it keeps it, so typed letters don't answer. `reach` tells how to get here from that field.
  */
 export function ask(container, question, { yes, no, reach = "", beside = "" }) {
   return new Promise((resolve) => {
@@ -57,7 +57,7 @@ export function ask(container, question, { yes, no, reach = "", beside = "" }) {
       const isRead = event.timeStamp - (presses ? Math.max(come, entered) : come) >= UNREAD_MS;
       const isMeant = isRead && !event.repeat && !goesOn(event);
       if (!presses && value === undefined) note(event);
-      // Of the page's keys it is none.
+      // Keep the page's shortcuts from seeing it.
       event.stopPropagation();
       if (presses && isMeant) return;
       event.preventDefault();

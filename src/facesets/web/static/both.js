@@ -1,9 +1,9 @@
-// Two people side by side, for who is asked whether they are one.
+// Two people side by side, for the question whether they are one person.
 
 const SHOWN = 4;
 const SIZE = 160;
 
-/** Some faces and whose they are. */
+/** Some faces with a caption. */
 function side(faces, words) {
   const figure = document.createElement("figure");
   const caption = Object.assign(document.createElement("figcaption"), { textContent: words });
@@ -14,11 +14,11 @@ function side(faces, words) {
   return figure;
 }
 
-/** Who was to get a name, and who has it, by the answer that says so. */
+/** Show the person to be named beside the person who has the name, from a `name-taken` answer. */
 export function both(problem, name) {
   const pair = Object.assign(document.createElement("div"), { className: "both" });
-  pair.append(side(problem.faces, "This person"), side(problem.otherFaces, `${name} already`));
+  pair.append(side(problem.faces, "This person"), side(problem.otherFaces, `Existing ${name}`));
   return pair;
 }
 
-export const APART = "Two people of one name are told apart by an addition, such as a surname.";
+export const APART = "If they are different people, add something to the name, such as a surname.";

@@ -1,9 +1,9 @@
-// Names beside the boxes of faces on a photo.
+// Names beside the face boxes in a photo.
 
 const NAME_PX = 14;
 const LEAST = 5;
 
-/** As much of a name as has room, so that those beside it can be read, too; an ellipsis stands for the rest. */
+/** Shorten a name with an ellipsis so that it doesn't overlap its neighbours. */
 function shorten(text, most) {
   const whole = text.dataset.name ??= text.textContent;
   text.textContent = whole;
@@ -14,11 +14,11 @@ function shorten(text, most) {
   }
 }
 
-/** Keep names as large as other words, however large the picture is shown, and inside of it. */
+/** Keep names at text size and inside the photo at any zoom. */
 export function fitNames(picture) {
   const { width, height } = picture.viewBox.baseVal;
   new ResizeObserver(() => {
-    // Nobody sees it, as in a window that closes.
+    // Not visible, as in a window that closes.
     if (!picture.clientWidth || !picture.clientHeight) return;
     const size = NAME_PX / Math.min(picture.clientWidth / width, picture.clientHeight / height);
     const faces = [...picture.querySelectorAll("[data-box]")].map((box) => {

@@ -1,4 +1,4 @@
-// What was changed in this tab: messages with a way back, also across pages, and the key that undoes the last.
+// Changes made in this tab: messages with an Undo button, also across pages, and the key that undoes the last one.
 
 import { answered, onKeys, say, takeBack } from "./app.js";
 
@@ -9,13 +9,13 @@ const KEPT = 50;
 const steps = () => JSON.parse(sessionStorage.getItem(STEPS) ?? "[]");
 const keep = (list) => sessionStorage.setItem(STEPS, JSON.stringify(list.slice(-KEPT)));
 
-/** Report what was done by an answer of the API; `undone` is called once it was taken back. */
+/** Report a change; `undone` is called after it is undone. */
 export function report(text, step, undone) {
   if (step) keep([...steps(), step]);
   say(text, { undo: step, undone: () => forgetStep(step, undone) });
 }
 
-/** Report it on the page that is opened next. */
+/** Report a change on the next page. */
 export function reportLater(text, step) {
   if (step) keep([...steps(), step]);
   sessionStorage.setItem(SAID, JSON.stringify({ text, step }));
@@ -29,15 +29,15 @@ function forgetStep(step, undone) {
 
 let undoing = Promise.resolve();
 
-/** What is on its way is later than all that is kept. */
+/** Undo the latest change, after pending ones are answered. */
 async function undoLast(undone) {
   await answered();
   const last = steps().at(-1);
   if (last) await takeBack(last, () => forgetStep(last, undone));
-  else say("Nothing was changed in this tab.");
+  else say("There is no change to undo in this tab.");
 }
 
-/** Let `u` undo the last change of this tab, and report what the page before left to be reported. */
+/** Let `u` undo the last change of this tab, and show the report that the previous page left. */
 export function undoByKey(undone) {
   onKeys({
     u: ["Undo the last change", () => { undoing = undoing.then(() => undoLast(undone)); }],

@@ -1,4 +1,4 @@
-// A field for a name that offers people as one types, and says so where somebody new is made (ARIA combobox).
+// A name field that suggests people while typing and offers to create a new person (ARIA combobox).
 
 import { call } from "./app.js";
 
@@ -13,16 +13,16 @@ const begins = (person, text) => namesOf(person).some((name) => ` ${plain(name)}
 const isCalled = (person, text) => namesOf(person).some((name) => written(name) === written(text));
 
 /**
- * Let a field complete names of people. Enter takes what is marked: whoever's name begins so, else somebody new.
+ * Complete people's names in a field. Enter takes the marked entry: a person with a matching name, else a new one.
  *
- * `chosen(name, person, how)` is called by Enter or a click; `person` is the one that was taken from the list, else
- * null. `how.isMeant` says that they were chosen by arrow or click, not by Enter alone.
+ * `chosen(name, person, how)` is called on Enter or a click; `person` is the one taken from the list, else null.
+ * `how.isMeant` is true if they were chosen by arrow key or click, not by Enter alone.
  *
- * `fresh()` is what making somebody of a new name is called, empty where only people who are there can be meant;
- * without it Enter takes what was typed. `without()` is a person who is not offered. `goesOn` is for who types one
- * name after the other: Enter waits for no list; `how.unseen` is who would have been offered, once that is known.
+ * `fresh()` returns the label for creating a person with a new name, empty if only existing people are allowed;
+ * without it Enter takes the text as typed. `without()` returns a person who is not offered. With `goesOn` Enter
+ * doesn't wait for the list; `how.unseen` then resolves to the person who would have been offered.
  *
- * Returns what Enter does, for a button.
+ * Returns the action of Enter, for a button.
  */
 export function completeNames(input, chosen, { fresh, without = () => null, goesOn = false } = {}) {
   const list = document.createElement("ul");
@@ -38,7 +38,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
   let isMoved = false;
   let timer = 0;
   let asked = 0;
-  /** Whether it is not known yet who fits what is typed. */
+  /** Whether matches for the current text are still loading. */
   let isPending = false;
 
   function close() {
@@ -114,7 +114,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
   async function enter() {
     const text = input.value.trim();
     if (!isPending || people[at] || isMoved || !fresh || !text) return take(at);
-    // Nobody waits long for what nothing answers.
+    // Don't wait long for a server that doesn't answer.
     const late = new Promise((resolve) => { setTimeout(resolve, MOST_MS, []); });
     const items = Promise.race([found(text), late]);
     const unseen = items.then((some) => {
@@ -127,7 +127,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
     input.readOnly = false;
     if (input.value.trim() !== text) return undefined;
     if (!like) return take(-1);
-    // Whom nobody has seen is not taken: the list shows them now.
+    // Don't take a person the user hasn't seen: show the list instead.
     clearTimeout(timer);
     asked += 1;
     isPending = false;
@@ -138,7 +138,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
     clearTimeout(timer);
     asked += 1;
     isPending = true;
-    // Those that still fit are there at once.
+    // Show entries that still match at once.
     show(people);
     timer = setTimeout(look, people.length ? WAIT_MS : 0);
   });
@@ -160,7 +160,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
     else return;
     event.preventDefault();
   });
-  // What is pressed stays where it is until then, and a button does what Enter does.
+  // Keep the list open until the press ends, so that a button acts like Enter.
   input.addEventListener("blur", () => {
     if (isPressed) document.addEventListener("pointerup", () => setTimeout(close), { once: true });
     else close();

@@ -1,10 +1,10 @@
-// Dialogs that ask for a name or a few words, or whether something is meant. They answer by a promise.
+// Dialogs for a name, a short text or a confirmation. Each returns a promise.
 
 import { worded } from "./app.js";
 import { APART, both } from "./both.js";
 import { completeNames } from "./complete.js";
 
-/** A dialog of the page whose answer is awaited; whoever leaves it answers null, or by its button `cancelled`. */
+/** Wrap a dialog of the page. Closing it resolves to null, its Cancel button to `cancelled`. */
 function asking(id, cancelled = null) {
   const dialog = document.getElementById(id);
   let settle = () => {};
@@ -39,8 +39,9 @@ name.dialog.querySelector("form").addEventListener("submit", (event) => {
 });
 
 /**
- * Ask for a name: `{name, person, isMeant}`, where `person` is the one taken from the list, by more than Enter if
- * `isMeant`; null for none. `makes` is what a new name does, and `of` who is named, and not offered.
+ * Ask for a name; resolves to `{name, person, isMeant}`, or null if cancelled. `person` is the one taken from the
+ * list; `isMeant` is true if they were chosen by arrow key or click. `makes` labels a new name; `of` is the person to
+ * be named, who is not offered.
  */
 export function askName({ title, hint = "", button, value = "", makes = "Create", of = null }) {
   fresh = makes;
@@ -62,7 +63,7 @@ text.dialog.querySelector("form").addEventListener("submit", (event) => {
   text.answer(textField.value.trim());
 });
 
-/** Ask for a few words, none of which is an answer too; `pattern` is how they are written. */
+/** Ask for a short text that may be empty; `pattern` is its format. */
 export function askText({ title, hint, label, button, pattern, value = "" }) {
   document.getElementById("ask-text-title").replaceChildren(...worded(title));
   document.getElementById("ask-text-hint").replaceChildren(...worded(hint));
@@ -83,13 +84,13 @@ yes.dialog.querySelector("form").addEventListener("submit", (event) => {
   yes.answer(yesField.value.trim() || true);
 });
 const likeTyped = (text) => text.normalize().toLowerCase();
-// That something else was typed is said beside the field, where one goes on typing.
+// Report a mismatch beside the field, where the user is typing.
 yesSubmit.addEventListener("click", () => {
   const { typed } = yesField.dataset;
   yesField.setCustomValidity(!typed || likeTyped(yesField.value.trim()) === likeTyped(typed) ? "" : `Type ${typed}`);
 });
 
-/** Ask whether two people of one name are one, with faces of both; false to use another name, null to leave it. */
+/** Ask whether two people with the same name are one person, with faces of both; false for another name, null to cancel. */
 export function askWhetherOne(problem, name) {
   return askYes({
     title: problem.question, hint: APART, button: "Merge", cancel: "Use another name", more: both(problem, name), isSafe: true,
@@ -97,8 +98,8 @@ export function askWhetherOne(problem, name) {
 }
 
 /**
- * Ask whether something is meant; with `typed`, that has to be typed as proof, and is the answer. With `isSafe`
- * Enter does nothing.
+ * Ask for confirmation. With `typed`, the user must type that text, which is the answer. With `isSafe` Enter does
+ * nothing.
  */
 export function askYes({ title, hint = "", button, typed = "", danger = false, cancel = "Cancel", more = "", isSafe = false }) {
   const leave = yes.dialog.querySelector("[data-cancel]");

@@ -1,8 +1,8 @@
-// Lists that go on: the next page is fetched and its items are added to this one's.
+// Growing lists: fetch the next page and append its items.
 
 import { complain, fetchPage } from "./app.js";
 
-/** Let the link `#more` add what follows to a list; returns a function that does, and tells the new items. */
+/** Let the link `#more` append the next page to a list; returns a function that does so and returns the new items. */
 export function growing(list, added) {
   let isBusy = false;
 

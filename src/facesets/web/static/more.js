@@ -1,8 +1,8 @@
-// Long lists: the next part is fetched when the end comes into view. Without this its link is a page.
+// Long lists: fetch the next part when the end comes into view. Without scripts its link is a page.
 
 import { complain, fetchPage, keepWhole } from "./app.js";
 
-/** Elements of a part of a page of ours. */
+/** Return the elements of a part of a page. */
 export async function fetched(address) {
   const part = document.createElement("template");
   part.innerHTML = await fetchPage(address);

@@ -1,4 +1,4 @@
-// The grid of people: find as one types, more as one scrolls.
+// The grid of people: search while typing, load more while scrolling.
 
 import { complain, onKeys } from "./app.js";
 import { undoByKey } from "./changes.js";
@@ -67,9 +67,9 @@ function columns() {
 
 onKeys({
   "/": ["Find by name", () => { field.focus(); field.select(); }],
-  ArrowRight: ["The next person", () => step(1)],
-  ArrowLeft: ["The person before", () => step(-1)],
-  ArrowDown: ["The row below", () => step(Math.min(columns(), 1000))],
-  ArrowUp: ["The row above", () => step(-Math.min(columns(), 1000))],
+  ArrowRight: ["Next person", () => step(1)],
+  ArrowLeft: ["Previous person", () => step(-1)],
+  ArrowDown: ["Row below", () => step(Math.min(columns(), 1000))],
+  ArrowUp: ["Row above", () => step(-Math.min(columns(), 1000))],
 });
 undoByKey();

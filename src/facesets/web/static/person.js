@@ -1,4 +1,4 @@
-// One person: which faces are theirs, what they are called, and who else they may be.
+// One person: their faces, their names, and similar people.
 
 import { call, complain, counted, onKeys, say } from "./app.js";
 import { report, reportLater, undoByKey } from "./changes.js";
@@ -18,7 +18,7 @@ const select = selectable(faces, { changed: showSelection, open: (option) => loc
 takeMore(faces);
 const watch = follow(holder, append);
 
-/** The link to more is no face: it stands behind the list box. */
+/** Move the link to more faces behind the list box, which holds only faces. */
 function takeMore(part) {
   holder.replaceChildren(...part.querySelectorAll(".more"));
 }
@@ -36,7 +36,7 @@ function append(part) {
 }
 
 function showSelection(count) {
-  // What was pressed goes away with the selection: the keyboard goes on among the faces.
+  // The pressed button disappears with the selection, so move the focus to the faces.
   const isLeft = count === 0 && document.getElementById("face-actions").contains(document.activeElement);
   document.getElementById("selected").textContent = count ? `${count} selected` : "Select faces to correct them";
   document.getElementById("face-actions").hidden = count === 0;
@@ -44,11 +44,11 @@ function showSelection(count) {
   if (isLeft) select.focus();
 }
 
-/** How often everything was asked for, and which of these answers came: an earlier one is out of date. */
+/** Number of reloads requested, and the latest one answered: earlier answers are out of date. */
 let asked = 0;
 let answered = 0;
 
-/** Load everything that is shown again; what was selected stays. */
+/** Reload the page's content and keep the selection. */
 async function refresh() {
   const shown = faces.querySelectorAll("[role=option]").length;
   const number = ++asked;
@@ -78,7 +78,7 @@ async function refresh() {
 function showHead(person) {
   Object.assign(root.dataset, { name: person.name ?? "", status: person.status });
   const heading = root.querySelector("h1");
-  heading.textContent = person.name ?? "Somebody without a name";
+  heading.textContent = person.name ?? "Unnamed person";
   heading.classList.toggle("muted", !person.name);
   document.title = `${heading.textContent} · facesets`;
   const hidden = person.status === "hidden";
@@ -92,17 +92,17 @@ function showHead(person) {
   document.getElementById("no-faces").hidden = person.faceCount > 0;
 }
 
-/** Nobody's change is overwritten: look again, with everything selected that still is here. */
+/** Show why a change was refused; after a conflict offer to reload, which keeps the selection. */
 function refused(problem) {
-  if (problem.kind === "changed") say(problem.message, { isError: true, act: ["Load again", refresh] });
+  if (problem.kind === "changed") say(problem.message, { isError: true, act: ["Reload", refresh] });
   else complain(problem);
 }
 
 let changing = Promise.resolve();
 
 /**
- * Change the person as they were seen, after what is on its way; answers undefined where that was refused, and null
- * where another name is wanted.
+ * Change the person in the version shown, after pending changes. Returns undefined if that was refused, and null if
+ * the user wants another name.
  */
 function change(body) {
   const answer = changing.then(() => send(body));
@@ -114,7 +114,7 @@ async function send(body) {
   try {
     const answer = await call("POST", path, { ...body, version: Number(root.dataset.version) });
     root.dataset.version = answer.version;
-    // What is on its way may be from before the change; who is erased cannot be asked for again.
+    // Pending answers may predate the change; a forgotten person can't be loaded again.
     if (answered < asked && body.action !== "forget") refresh();
     return answer;
   } catch (problem) {
@@ -127,7 +127,7 @@ async function send(body) {
 async function afterwards(answer, words) {
   if (!answer) return;
   if (answer.personId && answer.personId !== root.dataset.id && words === "merged") {
-    reportLater(`Merged into ${answer.personName ?? "the other"}`, answer.step);
+    reportLater(`Merged into ${answer.personName ?? "the other person"}`, answer.step);
     return location.assign(`/people/${answer.personId}`);
   }
   report(words === "merged" ? answer.did : words, answer.step, refresh);
@@ -136,7 +136,7 @@ async function afterwards(answer, words) {
 
 let isGiving = false;
 
-/** Give the selected faces away, once: they are selected until that is answered. */
+/** Move the selected faces once: they stay selected until that is answered. */
 async function give(body, words) {
   const ids = select.ids();
   if (!ids.length) return say("Select faces first.");
@@ -158,11 +158,11 @@ async function moveTo() {
   const count = select.ids().length;
   if (!count) return say("Select faces first.");
   const chosen = await askName({
-    title: `Move ${faceCount(count)} to…`, hint: "Somebody who is there, or a new name.", button: "Move",
+    title: `Move ${faceCount(count)} to…`, hint: "Choose a person or type a new name.", button: "Move",
   });
   if (!chosen) return;
   const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
-  await give({ action: "move", ...to }, (answer) => `${faceCount(answer.facesMoved)} moved to ${answer.personName ?? chosen.name}`);
+  await give({ action: "move", ...to }, (answer) => `Moved ${faceCount(answer.facesMoved)} to ${answer.personName ?? chosen.name}`);
   select.focus();
 }
 
@@ -175,33 +175,33 @@ async function best() {
   const shown = faces.querySelector(`[data-face="${face}"] img`);
   const portrait = root.querySelector(".portrait img");
   if (portrait && shown) portrait.src = shown.src;
-  report(`This face shows ${called()} now`, answer.step, () => location.reload());
+  report(`Changed the best face of ${called()}`, answer.step, () => location.reload());
 }
 
 async function rename(value = root.dataset.name) {
   const [title, button, makes] = root.dataset.name ? [`Rename ${called()}`, "Rename", "Rename to"] : ["Who is this?", "Name", "Create"];
   const chosen = await askName({ title, button, makes, value, of: root.dataset.id });
   if (!chosen || chosen.name === root.dataset.name) return;
-  // Somebody without a name loses none: whoever is chosen from the list is the same person.
+  // An unnamed person loses no name: a person chosen from the list is the same person.
   const answer = await change({ action: "rename", name: chosen.name });
   if (answer === null) return rename(chosen.name);
-  await afterwards(answer, answer?.personId === root.dataset.id ? `The name is ${answer.personName} now` : "merged");
+  await afterwards(answer, answer?.personId === root.dataset.id ? `Renamed to ${answer.personName}` : "merged");
 }
 
 async function addName(value = "") {
-  const chosen = await askName({ title: `A further name of ${called()}`, button: "Add", makes: "Add", value, of: root.dataset.id });
+  const chosen = await askName({ title: `Add a name for ${called()}`, button: "Add", makes: "Add", value, of: root.dataset.id });
   if (!chosen) return;
   const answer = await change({ action: "name", name: chosen.name });
   if (answer === null) return addName(chosen.name);
-  await afterwards(answer, answer?.personId === root.dataset.id ? `Also called ${chosen.name} now` : "merged");
+  await afterwards(answer, answer?.personId === root.dataset.id ? `Added the name ${chosen.name}` : "merged");
 }
 
 async function born() {
   try {
     const { birth } = await call("GET", path);
     const said = await askText({
-      title: `When was ${called()} born?`, label: "Year or day", button: "Keep",
-      hint: "Such as 1985 or 1985-07-04. Empty: the faces say it.",
+      title: `Date of birth of ${called()}`, label: "Year or date", button: "Save",
+      hint: "For example 1985 or 1985-07-04. Leave it empty to estimate it from the faces.",
       pattern: "\\d{4}(-\\d{2}-\\d{2})?", value: birth.said ?? "",
     });
     if (said === null || said === (birth.said ?? "")) return;
@@ -217,7 +217,7 @@ async function born() {
 
 async function hide(action) {
   const answer = await change({ action });
-  await afterwards(answer, action === "hide" ? `${called()} is hidden now` : `${called()} is shown again`);
+  await afterwards(answer, action === "hide" ? `Hid ${called()}` : `Unhid ${called()}`);
 }
 
 async function somebodyCalled(name) {
@@ -227,36 +227,36 @@ async function somebodyCalled(name) {
 }
 
 async function mergeInto() {
-  const chosen = await askName({ title: `Who is ${called()} really?`, hint: "All faces go to them.", button: "Merge", makes: "", of: root.dataset.id });
+  const chosen = await askName({ title: `Merge ${called()} into…`, hint: "All faces move to the person you choose.", button: "Merge", makes: "", of: root.dataset.id });
   if (!chosen) return;
   try {
     const other = chosen.person ?? await somebodyCalled(chosen.name);
-    if (!other) return say(`Nobody is called ${chosen.name}.`, { isError: true });
+    if (!other) return say(`No person is named ${chosen.name}.`, { isError: true });
     await leaveFor(other.id, other.name);
   } catch (problem) {
     refused(problem);
   }
 }
 
-/** Everything of this person goes to another, whose page is opened. */
+/** Merge this person into another and open that person's page. */
 async function leaveFor(id, name) {
   const answer = await call("POST", `${path}/merge`, { intoPersonId: id, version: Number(root.dataset.version) });
-  reportLater(`Merged into ${name || "the other"}`, answer.step);
+  reportLater(`Merged into ${name || "the other person"}`, answer.step);
   location.assign(`/people/${answer.targetPersonId}`);
 }
 
 async function same(button) {
   const { person: id, name } = button.closest("[data-person]").dataset;
   const title = root.dataset.name || name
-    ? `Are ${root.dataset.name || "this"} and ${name || "the other"} one person?` : "Are these two one person?";
-  if (!await askYes({ title, button: "One person" })) return;
+    ? `Are ${root.dataset.name || "this person"} and ${name || "the other person"} the same person?` : "Are these the same person?";
+  if (!await askYes({ title, button: "Merge" })) return;
   try {
     if (name && !root.dataset.name) return await leaveFor(id, name);
     const answer = await call("POST", `/persons/${id}/merge`, {
       intoPersonId: root.dataset.id, intoVersion: Number(root.dataset.version),
     });
     root.dataset.version = answer.version;
-    report(`${faceCount(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
+    report(`Merged ${name || "the other person"}: added ${faceCount(answer.facesMoved)}`, answer.step, refresh);
     await refresh();
   } catch (problem) {
     refused(problem);
@@ -266,10 +266,10 @@ async function same(button) {
 async function forget() {
   const name = root.dataset.name || root.dataset.number;
   const typed = await askYes({
-    title: `Erase ${called()} for good?`,
-    hint: "Faces, vectors and names go, and cannot come back. Caches and exports stay as they are: the command `facesets people forget` erases there, too.",
+    title: `Forget ${called()}?`,
+    hint: "This permanently erases the person's faces, embeddings and names. It leaves caches and exports as they are; `facesets people forget` can erase those, too.",
     typed: name,
-    button: "Erase for good",
+    button: "Forget",
     danger: true,
   });
   if (!typed) return;
@@ -286,9 +286,9 @@ const deeds = {
   merge: mergeInto,
   forget,
   same,
-  not: () => give({ action: "move" }, (answer) => `${faceCount(answer.facesMoved)} said not to be ${called()}`),
+  not: () => give({ action: "move" }, (answer) => `Removed ${faceCount(answer.facesMoved)} from ${called()}`),
   move: moveTo,
-  split: () => give({ action: "split" }, (answer) => `${faceCount(answer.facesMoved)} split off as somebody new`),
+  split: () => give({ action: "split" }, (answer) => `Split off ${faceCount(answer.facesMoved)} as a new person`),
   best,
   open: () => location.assign(select.first().dataset.href),
   none: () => select.none(),
@@ -300,7 +300,7 @@ root.addEventListener("click", (event) => {
   if (menu.contains(button)) closeMenu();
   deeds[button.dataset.do](button);
 });
-/** Close the menu; whoever is in it goes to where it opens, and dialogs lead back there. */
+/** Close the menu. If the focus is in it, move it to the menu's button, where dialogs return to. */
 function closeMenu() {
   if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
   menu.open = false;
@@ -336,13 +336,13 @@ async function loadAbout() {
 loadAbout();
 
 onKeys({
-  "←↑↓→": ["Move among the faces; with Shift, select on the way", null],
-  Space: ["Select the face, or not", null],
-  Enter: ["Open its photo", null],
+  "←↑↓→": ["Move between faces; with Shift, also select", null],
+  Space: ["Toggle selection", null],
+  Enter: ["Open the photo", null],
   ArrowRight: ["", () => select.focus()],
   ArrowDown: ["", () => select.focus()],
-  a: ["Select all that are shown", () => select.all()],
-  Escape: ["Select none", () => select.none()],
+  a: ["Select all shown faces", () => select.all()],
+  Escape: ["Clear selection", () => select.none()],
   n: ["Not this person", deeds.not],
   m: ["Move to…", moveTo],
   t: ["Split off", deeds.split],

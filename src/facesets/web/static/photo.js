@@ -1,4 +1,4 @@
-// One photo: who is on it, and the photos beside it.
+// One photo: the people in it, and the previous and next photo.
 
 import { call, complain, onKeys, say, worded } from "./app.js";
 import { fitNames } from "./boxes.js";
@@ -18,11 +18,11 @@ function mark(row) {
   }
 }
 
-/** Say why the photo cannot be seen, where a placeholder stands in for it. */
+/** Show why the photo can't be displayed if a placeholder stands in for it. */
 async function tellWhy() {
   const address = page.querySelector("image").getAttribute("href");
   const shown = await fetch(address, { cache: "force-cache" }).catch(() => null);
-  // Of the picture itself nothing is read here.
+  // The content itself isn't needed.
   shown?.body?.cancel();
   if (!shown?.headers.get("content-type").startsWith("image/svg")) return;
   const why = await fetch(address.replace(/&v=.*/, "")).then((answer) => answer.json()).catch(() => null);
@@ -47,13 +47,13 @@ page.addEventListener("pointerover", (event) => {
   if (row && !page.contains(document.activeElement)) mark(row);
 });
 
-/** Look again, at the same face. */
+/** Reload the page at the same face. */
 function again(row) {
   history.replaceState(null, "", `#face-${row.dataset.face}`);
   location.reload();
 }
 
-/** Change the person that a face has, or with `path` something else; `ask` asks for another name. */
+/** Change the person of a face, or with `path` something else; `ask` asks for another name. */
 async function change(row, words, body, { path = `/persons/${row.dataset.person}`, ask } = {}) {
   const version = row.dataset.version && path !== "/persons" ? { version: Number(row.dataset.version) } : {};
   try {
@@ -66,7 +66,7 @@ async function change(row, words, body, { path = `/persons/${row.dataset.person}
       if (areOne) await change(row, words, { ...body, ...(body.action === "rename" ? { action: "name" } : {}), into: true }, { path });
       else if (areOne === false) await ask(row, body.name);
     } else if (problem.kind === "changed") {
-      say(problem.message, { isError: true, act: ["Load again", () => again(row)] });
+      say(problem.message, { isError: true, act: ["Reload", () => again(row)] });
     } else {
       complain(problem);
     }
@@ -75,9 +75,9 @@ async function change(row, words, body, { path = `/persons/${row.dataset.person}
 
 async function move(row, value = "") {
   const owner = row.dataset.person;
-  const chosen = await askName({ title: owner ? "Move this face to…" : "Who is this?", hint: "Somebody who is there, or a new name.", button: owner ? "Move" : "Name", value, of: owner || null });
+  const chosen = await askName({ title: owner ? "Move this face to…" : "Who is this?", hint: "Choose a person or type a new name.", button: owner ? "Move" : "Name", value, of: owner || null });
   if (!chosen) return undefined;
-  const words = (answer) => `The face is ${answer.personName ?? chosen.name} now`;
+  const words = (answer) => `Assigned the face to ${answer.personName ?? chosen.name}`;
   const ids = { faceIds: [Number(row.dataset.face)] };
   if (!owner) return change(row, words, { name: chosen.name, ...ids, into: chosen.isMeant, unassigned: true }, { path: "/persons", ask: move });
   const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
@@ -89,18 +89,18 @@ async function rename(row, value = row.dataset.name) {
   const [title, button, makes] = row.dataset.name ? [`Rename ${row.dataset.name}`, "Rename", "Rename to"] : ["Who is this?", "Name", "Create"];
   const chosen = await askName({ title, button, makes, value, of: row.dataset.person });
   if (!chosen || chosen.name === row.dataset.name) return undefined;
-  return change(row, (answer) => `The name is ${answer.personName} now`, { action: "rename", name: chosen.name }, { ask: rename });
+  return change(row, (answer) => `Renamed to ${answer.personName}`, { action: "rename", name: chosen.name }, { ask: rename });
 }
 
 function refuse(row) {
-  if (!row.dataset.person) return say("Nobody has this face.");
-  const words = () => `The face is said not to be ${row.dataset.name || "that person"}`;
+  if (!row.dataset.person) return say("This face is unassigned.");
+  const words = () => `Removed the face from ${row.dataset.name || "this person"}`;
   return change(row, words, { action: "move", faceIds: [Number(row.dataset.face)] });
 }
 
 function best(row) {
-  if (!row.dataset.person) return say("Nobody has this face.");
-  const words = () => `This face shows ${row.dataset.name || "the person"} now`;
+  if (!row.dataset.person) return say("This face is unassigned.");
+  const words = () => `Changed the best face of ${row.dataset.name || "this person"}`;
   return change(row, words, { action: "bestFace", faceId: Number(row.dataset.face) });
 }
 
@@ -123,16 +123,16 @@ async function explain(details) {
   }
 }
 page.addEventListener("toggle", (event) => explain(event.target), true);
-// Those that somebody opened while this was loaded.
+// Those that were opened while this script loaded.
 page.querySelectorAll("details").forEach(explain);
 
 fitNames(page.querySelector("svg"));
 
-const of = (deed) => () => (current ? deed(current) : say("Choose a face first: by Tab, or by pointing at it."));
+const of = (deed) => () => (current ? deed(current) : say("Select a face first with Tab or the mouse."));
 const follow = (rel) => () => document.querySelector(`a[rel=${rel}]`)?.click();
 onKeys({
-  ArrowLeft: ["The newer photo of the person", follow("prev")],
-  ArrowRight: ["The older photo of the person", follow("next")],
+  ArrowLeft: ["Newer photo of the person", follow("prev")],
+  ArrowRight: ["Older photo of the person", follow("next")],
   p: ["Back to the person", () => document.getElementById("back")?.click()],
   m: ["Move the face to…", of(move)],
   r: ["Rename the person", of(rename)],
@@ -141,7 +141,7 @@ onKeys({
 });
 undoByKey();
 
-// The face that one came for. Where its row is below the photo and not beside it, the photo is seen first.
+// The face that the link names. If its row is below the photo, keep the photo in view.
 const wanted = document.getElementById(location.hash.startsWith("#face-") ? location.hash.slice(1) : `face-${page.dataset.face}`);
 wanted?.focus({ preventScroll: true });
 if (!location.hash && getComputedStyle(page.querySelector(".photo")).position === "sticky") wanted?.scrollIntoView({ block: "nearest" });

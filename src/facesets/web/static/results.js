@@ -1,4 +1,4 @@
-// Pages of a result folder: choose faces, say whom they show, name and merge people, take it back.
+// Pages of a result folder: select faces, move them, name and merge people, undo.
 
 import { call, complain, fetchPage, onKeys, say, takeBack } from "./app.js";
 import { both } from "./both.js";
@@ -10,7 +10,7 @@ const person = document.getElementById("person");
 const boxes = [...document.querySelectorAll(".result-face input")];
 const byId = (name) => document.getElementById(name);
 
-/** Go to a page that says what was done, with a way back. */
+/** Open a page that reports what was done, with an Undo button. */
 function goOn(address, text, step) {
   sessionStorage.setItem(KEPT, JSON.stringify({ text, step }));
   if (address === location.pathname) location.reload();
@@ -21,7 +21,7 @@ function addressOf(id) {
   return id ? `/people/${id}` : "/people";
 }
 
-const undone = (taken) => goOn(addressOf(taken.personId), `Taken back: ${taken.what}`);
+const undone = (taken) => goOn(addressOf(taken.personId), `Undid: ${taken.what}`);
 
 const kept = sessionStorage.getItem(KEPT);
 if (kept) {
@@ -37,7 +37,7 @@ onKeys({ u: ["Undo the last change", back] });
 
 const chosen = () => boxes.filter((box) => box.checked);
 
-/** Say something about this person; where a name is somebody's already, ask whether they are one. */
+/** Correct this person; if the name is taken, ask whether both are one person. */
 async function correct(body) {
   const path = `/persons/${person.dataset.person}`;
   const asked = { ...body, version: person.dataset.version };
@@ -49,18 +49,18 @@ async function correct(body) {
   }
 }
 
-/** The person of a name, as the folder has it. */
+/** Return the person in the folder with a name. */
 async function called(name) {
   const found = await call("GET", `/persons?pageSize=100&find=${encodeURIComponent(name)}`);
   return found.items.find((each) => each.name.toLowerCase() === name.toLowerCase());
 }
 
-/** Pictures of the first faces on somebody's page. */
+/** Return the first faces of a person's page. */
 function facesIn(page) {
   return [...page.querySelectorAll(".result-face img")].slice(0, 4).map((image) => image.src.split("/").at(-2));
 }
 
-/** Ask whether two people of one name are one, with faces of both; Enter alone changes nothing. */
+/** Ask whether two people with the same name are one person, with faces of both. Enter alone changes nothing. */
 async function areOne(question, name) {
   const other = await called(name).catch(() => null);
   const page = other ? await fetchPage(addressOf(other.id)).catch(() => "") : "";
@@ -75,7 +75,7 @@ async function areOne(question, name) {
   });
 }
 
-/** Do something, one thing at a time, and go where its faces are or were. */
+/** Make one change at a time, then open the page where its faces are or were. */
 let isBusy = false;
 async function change(run, stays) {
   if (isBusy) return;
@@ -94,7 +94,7 @@ const leavesSome = () => chosen().length < boxes.length || document.querySelecto
 
 function move(name) {
   const faceIds = chosen().map((box) => box.value);
-  if (!faceIds.length) say("Choose faces first.");
+  if (!faceIds.length) say("Select faces first.");
   else change(() => correct({ action: "move", name, faceIds }), leavesSome());
 }
 
@@ -105,7 +105,7 @@ function unassign() {
 
 async function mergeInto(name) {
   const other = await called(name);
-  if (!other) throw new Error(`Nobody here is called ${name}.`);
+  if (!other) throw new Error(`No person in this folder is named ${name}.`);
   return call("POST", `/persons/${person.dataset.person}/merge`, {
     intoPersonId: other.id, version: person.dataset.version, intoVersion: other.version,
   });
@@ -125,15 +125,15 @@ function field(form, run, options) {
   });
 }
 
-/** How many are chosen, and what can be done with them. */
+/** Show how many faces are selected, and enable the matching actions. */
 function count() {
   const number = chosen().length;
-  byId("count").textContent = number ? `${number} of ${boxes.length} chosen` : "Choose faces";
+  byId("count").textContent = number ? `${number} of ${boxes.length} selected` : "Select faces";
   byId("move").querySelector("button").disabled = number === 0;
   if (byId("not")) byId("not").disabled = number === 0;
 }
 
-/** Shift chooses everything from the last one on. */
+/** Shift extends the selection from the last face. */
 let last = Math.max(0, boxes.findIndex((box) => box.checked));
 function choose(box, event) {
   const at = boxes.indexOf(box);
@@ -144,10 +144,10 @@ function choose(box, event) {
   count();
 }
 
-/** What arrows lead through: faces, or people. */
+/** The items that arrow keys move between: faces, or people. */
 const items = boxes.length ? boxes : [...document.querySelectorAll("a.card")];
 
-/** Go some items on; with Shift, faces on the way are chosen. */
+/** Move by some items; with Shift, select the faces on the way. */
 function step(by, event) {
   const at = items.indexOf(document.activeElement);
   const place = at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + by));
@@ -173,26 +173,26 @@ if (person && person.dataset.sealed === undefined) {
   for (const box of boxes) box.addEventListener("click", (event) => choose(box, event));
   count();
   onKeys({
-    Space: ["Choose the face, or not", null],
-    p: ["Open its photo", () => document.activeElement.closest(".result-face")?.querySelector("a").click()],
-    a: ["Choose all", () => { for (const box of boxes) box.checked = true; count(); }],
-    Escape: ["Choose none", () => { for (const box of boxes) box.checked = false; count(); }],
+    Space: ["Toggle selection", null],
+    p: ["Open the photo", () => document.activeElement.closest(".result-face")?.querySelector("a").click()],
+    a: ["Select all", () => { for (const box of boxes) box.checked = true; count(); }],
+    Escape: ["Clear selection", () => { for (const box of boxes) box.checked = false; count(); }],
     m: ["Move to…", focusOn("to")],
   });
   if (byId("not")) {
     onKeys({
       n: ["Not this person", unassign],
       r: ["Rename", focusOn("name")],
-      g: ["The same person as…", focusOn("same")],
+      g: ["Same person as…", focusOn("same")],
     });
   }
 }
 if (items.length) {
   onKeys({
-    ArrowRight: ["The next one; with Shift, choose on the way", (event) => step(1, event)],
-    ArrowLeft: ["The one before", (event) => step(-1, event)],
-    ArrowDown: ["The one below", (event) => step(perRow(), event)],
-    ArrowUp: ["The one above", (event) => step(-perRow(), event)],
+    ArrowRight: ["Next; with Shift, also select", (event) => step(1, event)],
+    ArrowLeft: ["Previous", (event) => step(-1, event)],
+    ArrowDown: ["Row below", (event) => step(perRow(), event)],
+    ArrowUp: ["Row above", (event) => step(-perRow(), event)],
   });
 }
 const picture = document.querySelector(".photo-frame");

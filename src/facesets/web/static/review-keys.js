@@ -1,15 +1,15 @@
-// Keys and buttons of the review page: beside the field, and in it.
+// Keys and buttons of the review page, inside and outside the field.
 
 import { onKeys } from "./app.js";
 import { completeNames } from "./complete.js";
 import { isTooMany } from "./typing.js";
 
-/** The button that was pressed by keyboard last, where it is not seen any more. */
+/** The button last pressed by keyboard, if it is no longer visible. */
 let left = null;
 
 /**
- * After an answer by mouse, keys are those of the page. By keyboard the focus stays, or goes to the first button there
- * is, unless a field has it.
+ * After a click, give the focus back to the page. After a key, keep the focus, or move it to the first visible button
+ * unless a field has it.
  */
 function stay(button, isByMouse) {
   const active = document.activeElement;
@@ -22,7 +22,7 @@ function stay(button, isByMouse) {
   }
 }
 
-/** Where the question that had the focus was gone meanwhile, give it to the one that is shown. */
+/** If the focused button is gone, move the focus to the suggestion that is shown. */
 export function refocus() {
   if (!left || ![left, document.body].includes(document.activeElement)) return;
   const buttons = [left, ...document.querySelectorAll("#buttons button, #resting .row > *")];
@@ -32,7 +32,7 @@ export function refocus() {
   left = null;
 }
 
-/** Let keys and buttons do what `does` names, and the field keep names. */
+/** Connect keys and buttons to the actions in `does`, and the field to `keepName`. */
 export function listen(field, { does, keepName, toggle, asksName, hasCommands, leaveField }) {
   // Before the list of names hears of it.
   field.addEventListener("keydown", (event) => {
@@ -54,12 +54,12 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
   document.querySelectorAll("[data-does]").forEach((button) => {
     button.addEventListener("click", (event) => {
       const { does: what } = button.dataset;
-      // The second of a double click comes before anybody has read the next question.
+      // The second click of a double click comes before the next suggestion is read.
       if (event.detail > 1 && !["skip", "undo"].includes(what)) return;
       does[what]();
       stay(button, event.detail > 0);
     });
-    // Held down, Enter would press the button for each question that comes.
+    // Held down, Enter would answer every following suggestion.
     button.addEventListener("keydown", (event) => { if (event.repeat) event.preventDefault(); });
   });
 
@@ -74,15 +74,15 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
   }, true);
 
   onKeys({
-    y: ["Yes, of all alike", does.yes],
-    n: ["No, of none", does.no],
+    y: ["Yes, all", does.yes],
+    n: ["No, none", does.no],
     s: ["Skip", does.skip],
-    u: ["Undo the last answer, and the one before", does.undo],
-    h: ["It does not matter who it is", does.hide],
-    w: ["Who is the one without a name?", does.who],
+    u: ["Undo the last answer; again for earlier ones", does.undo],
+    h: ["Hide the unnamed person", does.hide],
+    w: ["Name the unnamed person", does.who],
     ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
-    "1–9": ["All but this one", null],
-    "Enter": ["Keep the name; skip without one", null],
-    "Esc": ["Leave the field: then s, u and h are keys again", null],
+    "1–9": ["Exclude this item", null],
+    "Enter": ["Save the name; skip without one", null],
+    "Esc": ["Leave the field, to use s, u and h", null],
   });
 }

@@ -1,4 +1,4 @@
-// How a question looks: on the left whom it is about, on the right what is asked.
+// How a suggestion looks: the person on the left, the suggested match on the right.
 
 import { counted, worded } from "./app.js";
 
@@ -7,12 +7,12 @@ const LARGE = 320;
 const SMALL = 160;
 const seen = new Set();
 
-/** Whom a question is about. */
+/** Return the people of a suggestion. */
 export function touched(question) {
   return new Set([question.personId, ...question.items.map((item) => item.personId)].filter(Boolean));
 }
 
-/** What of a question is seen, and an answer is about. */
+/** Return the visible part of a suggestion, which an answer refers to. */
 export function shape(question) {
   const items = question.items.map((item) => [item.number, item.personId, item.faces.map((face) => face.id)]);
   return JSON.stringify([question.personId, question.personName, question.faceCount, items]);
@@ -22,14 +22,14 @@ function address(face, size) {
   return `/api/v1/faces/faces/${face.id}/crop?size=${size}&v=${face.assetId.slice(0, 16)}`;
 }
 
-/** Which pictures a question shows. */
+/** Return the addresses of a suggestion's crops. */
 function pictures(question) {
   const sides = question.kind === "name" ? [question.faces] : [question.faces, ...question.items.map((item) => item.faces)];
   const isMany = question.items.length > 1;
   return sides.flatMap((faces, side) => faces.slice(0, isMany && side ? 3 : 6).map((face, place) => address(face, place ? SMALL : LARGE)));
 }
 
-/** Fetch the pictures of a question that is shown soon. */
+/** Load the crops of a suggestion that is shown soon. */
 export function preload(question) {
   for (const each of pictures(question)) {
     if (seen.has(each)) continue;
@@ -38,17 +38,17 @@ export function preload(question) {
   }
 }
 
-const WITHOUT = "Without a name";
+const WITHOUT = "Unnamed person";
 
-/** What to call somebody: people without a name are called by the beginning of their id elsewhere. */
+/** Return a person's display name: elsewhere unnamed people have the beginning of their id as name. */
 function calling(name, person) {
   return person && person.startsWith(name) ? WITHOUT : name;
 }
 
-/** Whether a window is as narrow as a phone, as in style.css: of many, whom they are about is above them there. */
+/** Whether a window is as narrow as a phone, as in style.css: there the person is above the items. */
 const isNarrow = matchMedia("(max-width: 40rem)");
 
-/** The question in words that fit to the pictures beside it. */
+/** Return the question that fits the crops beside it. */
 function words(question) {
   const name = question.personName ?? (isNarrow.matches && question.items.length > 1 ? "the person above" : "the person on the left");
   const number = question.items.length;
@@ -58,11 +58,11 @@ function words(question) {
   return {
     near: number > 1 ? `Are these ${number} faces ${name}?` : `Is this ${name}?`,
     far: number > 1 ? `Are these ${number} faces really ${name}?` : `Is this really ${name}?`,
-    age: number > 1 ? `Are these ${number} faces really ${name}? Their guessed ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
-    import: number > 1 ? `Are these ${number} faces ${name}, as other programs say?` : `Is this ${name}? ${item?.note}.`,
-    same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} one person?` : "Are these one person?",
-    split: `Is ${question.personName ?? "this"} two people? The ${counted(item?.settles ?? 0, "face")} on the right may be somebody else.`,
-    cluster: number > 1 ? `Are these ${number} groups ${name}?` : `Is this group ${name}?`,
+    age: number > 1 ? `Are these ${number} faces really ${name}? Their estimated ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
+    import: number > 1 ? `Are these ${number} faces ${name}, as named by other programs?` : `Is this ${name}? ${item?.note}.`,
+    same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} the same person?` : "Are these the same person?",
+    split: `Is ${question.personName ?? "this"} two people? The ${counted(item?.settles ?? 0, "face")} on the right may be another person.`,
+    cluster: number > 1 ? `Are these ${number} clusters ${name}?` : `Is this cluster ${name}?`,
     name: "Who is this?",
   }[question.kind];
 }
@@ -79,12 +79,12 @@ function picture(face, size, alt) {
 
 /** One large face, and smaller ones beside it. */
 function faces(list, alt, most = 6) {
-  if (!list.length) return element("p", { className: "muted", textContent: "No face can be shown." });
+  if (!list.length) return element("p", { className: "muted", textContent: "No faces to show." });
   const some = list.slice(0, most);
   return element("div", { className: some.length > 1 ? "mosaic" : "mosaic one" }, ...some.map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : alt)));
 }
 
-/** What speaks for it in numbers; what the question says of one face already is not said again. */
+/** Return the number of faces and the similarity, unless the question already has a note on one face. */
 function alike(item) {
   const facts = item.settles && !item.note ? [counted(item.settles, "face")] : [];
   if (item.cosineSimilarity !== null) facts.push(`similarity ${item.cosineSimilarity.toFixed(2)}`);
@@ -95,7 +95,7 @@ function label(name, facts) {
   return element("p", { className: "who" }, ...(name ? [element("strong", { textContent: name }), " "] : []), element("span", { className: "muted", textContent: facts }));
 }
 
-/** One of several that are asked about: a button that says the contrary of it. */
+/** One of several items: a button that excludes it from the answer. */
 function choice(item, isOut, toggle) {
   const isFace = !item.personId && item.faces.length === 1;
   const button = element("button", { type: "button", className: "choice" },
@@ -108,7 +108,7 @@ function choice(item, isOut, toggle) {
   return button;
 }
 
-/** Show a question; `but` holds the items of which the contrary is said. */
+/** Show a suggestion; `but` holds the excluded items. */
 export function show(question, but, toggle) {
   const isName = question.kind === "name";
   const isMany = question.items.length > 1;
@@ -124,7 +124,7 @@ export function show(question, but, toggle) {
   } else if (!isName) {
     const [item] = question.items;
     const right = question.kind === "same" ? calling(item.name, item.personId) : item.personId ? item.name : "";
-    byId("right").replaceChildren(label(right, alike(item)), faces(item.faces, right || "What is asked about"));
+    byId("right").replaceChildren(label(right, alike(item)), faces(item.faces, right || "Suggested match"));
   }
   buttons(question, but, isMany);
 }
@@ -139,9 +139,9 @@ function buttons(question, but, isMany) {
   const isName = question.kind === "name";
   offer("yes", isName ? null : !isMany ? "Yes" : out ? `Yes, but not ${out}` : "Yes, all");
   offer("no", isName ? null : !isMany ? "No" : out ? `No, only ${out}` : "No, none");
-  offer("who", question.namelessId && !isName ? "Who is it?" : null);
-  offer("hide", question.namelessId ? "Does not matter" : null);
+  offer("who", question.namelessId && !isName ? "Name…" : null);
+  offer("hide", question.namelessId ? "Hide" : null);
   byId("hint").textContent = isMany
-    ? "A number says the contrary of that one, then answer the others."
-    : isName ? "Enter keeps the name, without one it skips. Esc leaves the field: then h, s and u are keys." : "";
+    ? "Press a number to exclude an item, then y or n."
+    : isName ? "Press Enter to save the name, or to skip without one. Press Esc to leave the field and use h, s and u." : "";
 }

@@ -1,4 +1,4 @@
-// One question at a time. Answers are sent in their order while the next question is there already.
+// One suggestion at a time. Answers are sent in order while the next suggestion is already shown.
 
 import { call, complain, counted, say, worded } from "./app.js";
 import { ask } from "./ask.js";
@@ -19,23 +19,23 @@ let waiting = null;
 let isLooking = true;
 let isAsking = false;
 let isCutOff = false;
-/** Why there can be no question. */
+/** Why there can be no suggestions. */
 let nothing = "";
 let commands = false;
 const skipped = new Set();
-/** Answers of this sitting, and what was skipped, the latest last. */
+/** Answers of this session, including skips, latest last. */
 const given = [];
-/** Answers after which the questions were not fetched again: what they are about is not asked meanwhile. */
+/** Answers after which the suggestions were not fetched again: their people are not suggested meanwhile. */
 const unsettled = new Set();
 let outbox = Promise.resolve();
 let sinceRefresh = 0;
 
-// What is asked.
+// Suggestions.
 
 let fetching = null;
 let fetchAgain = false;
 
-/** Fetch the next questions; once more if somebody wants that meanwhile. */
+/** Fetch the next suggestions; once more if that is requested meanwhile. */
 function fetchQuestions() {
   if (fetching) {
     fetchAgain = true;
@@ -50,7 +50,7 @@ function fetchQuestions() {
   return fetching;
 }
 
-/** Say why there are no questions; who looks at one is not disturbed. */
+/** Show why there are no suggestions, unless one is on screen. */
 function cutOff(problem) {
   isCutOff = true;
   complain(problem);
@@ -71,7 +71,7 @@ async function fetchOnce() {
   if (!current) next();
 }
 
-/** Show the next question that no answer on its way can change. */
+/** Show the next suggestion that no pending answer can change. */
 function next() {
   const busy = new Set([...unsettled].flatMap((answer) => [...answer.people]));
   const place = queue.findIndex((each) => ![...touched(each)].some((person) => busy.has(person)));
@@ -86,7 +86,7 @@ function next() {
   else if (current && queue.length < AHEAD / 2) fetchQuestions();
 }
 
-/** Look how a question that is asked again stands now: what is seen is what an answer is about. */
+/** Reload a suggestion that is shown again: an answer must match what the user sees. */
 function renew(question) {
   const seen = shape(question);
   outbox = outbox.then(async () => {
@@ -107,7 +107,7 @@ function renew(question) {
 }
 
 function passOver(question) {
-  say(`Passed over, because it was answered elsewhere meanwhile: ${question.text}`);
+  say(`Skipped because it was answered elsewhere: ${question.text}`);
   if (current === question) next();
 }
 
@@ -134,12 +134,12 @@ function render() {
   progress();
 }
 
-/** Say why nothing is asked. */
+/** Show why there is no suggestion. */
 function rest(isDone) {
   const unsent = [...unsettled].filter((each) => !each.isSent).length;
-  const text = isCutOff ? "The questions could not be fetched."
-    : isDone ? nothing || (skips() || skipped.size ? "No other question is open." : "No question is open.")
-      : unsent ? `Keeping ${counted(unsent, "answer")}: what is left may depend on ${unsent === 1 ? "it" : "them"}.` : "Looking for questions…";
+  const text = isCutOff ? "Suggestions can't be loaded."
+    : isDone ? nothing || (skips() || skipped.size ? "No more suggestions to review." : "No suggestions to review.")
+      : unsent ? `Saving ${counted(unsent, "answer")}…` : "Looking for suggestions…";
   byId("resting-text").replaceChildren(...worded(text));
 }
 
@@ -150,13 +150,13 @@ function progress() {
   if (waiting) {
     const counted = waiting.questions + waiting.unnamed - given.length + waiting.at;
     const open = current || unsettled.size ? Math.max(1, counted) : 0;
-    parts.push(`${open} ${open === 1 ? "waits" : "wait"}`);
+    parts.push(`${open} left`);
   }
   if (skips()) parts.push(`${skips()} skipped`);
   byId("progress").textContent = parts.join(" · ");
 }
 
-/** Look for questions again, beside the answers. */
+/** Look for suggestions again while answers are sent. */
 async function refresh() {
   sinceRefresh = 0;
   try {
@@ -165,7 +165,7 @@ async function refresh() {
     waiting = { ...found, at: kept.length, skips: kept.filter((each) => each.isSkipped).length };
     nothing = "";
   } catch (problem) {
-    // A library in which there is nothing to ask about is none that fails.
+    // A library without anything to suggest is not an error.
     if (problem.status === 422) nothing = problem.message;
     else complain(problem);
   }
@@ -177,7 +177,7 @@ async function refresh() {
 
 // Answers.
 
-/** Keep an answer: it is sent after those before it, and the next question is there at once. */
+/** Queue an answer: it is sent after earlier ones, and the next suggestion is shown at once. */
 function answer(call_, body) {
   const kept = { question: current, people: touched(current), call: call_, body, isSent: false, step: null };
   given.push(kept);
@@ -206,7 +206,7 @@ function settle(kept) {
   progress();
 }
 
-/** Deal with an answer that was not kept; true if its question is asked again at once. */
+/** Handle an answer that was not saved; true if its suggestion is shown again at once. */
 function comeBack(kept, problem) {
   const place = given.indexOf(kept);
   if (place >= 0) given.splice(place, 1);
@@ -217,11 +217,11 @@ function comeBack(kept, problem) {
     return false;
   }
   if (problem.kind === "changed") {
-    say(`Asked again later, because somebody changed it meanwhile: ${kept.question.text}`);
+    say(`Changed by another user, so it will be shown again: ${kept.question.text}`);
     return false;
   }
   const name = kept.call === "name" ? kept.body.name : "";
-  kept.question.trouble = name ? `${problem.message} The name ${name} is kept in the field.` : problem.message;
+  kept.question.trouble = name ? `${problem.message} The name ${name} is still in the field.` : problem.message;
   kept.question.typed = name;
   kept.question.isOld = true;
   if (current?.id === kept.question.id) show(current, but, toggle);
@@ -231,7 +231,7 @@ function comeBack(kept, problem) {
   return true;
 }
 
-/** How many questions were skipped, in this sitting and before it. */
+/** Return how many suggestions were skipped, in this session and before. */
 function skips() {
   return given.filter((each) => each.isSkipped).length + (waiting ? waiting.skipped - waiting.skips : 0);
 }
@@ -244,7 +244,7 @@ function skip() {
   next();
 }
 
-/** Keep that a question is skipped, or not any more: other visits know it, too. */
+/** Save that a suggestion is skipped, or no longer skipped, also for later visits. */
 async function sendSkip(kept, what) {
   try {
     await call("POST", `/candidates/${kept.question.id}/${what}`);
@@ -254,10 +254,10 @@ async function sendSkip(kept, what) {
   }
 }
 
-/** Take the latest answer back, and ask its question again. */
+/** Undo the latest answer, and show its suggestion again. */
 function undo() {
   const last = given.pop();
-  if (!last) return say("Nothing was answered yet.");
+  if (!last) return say("There is no answer to undo.");
   if (current) {
     current.isBack = true;
     queue.unshift(current);
@@ -269,7 +269,7 @@ function undo() {
   const wasInField = document.activeElement === field;
   commands = true;
   render();
-  // Beside the field, the next key may take back the one before.
+  // Outside the field, the next key may undo the previous answer.
   if (!wasInField) field.blur();
   if (last.isSkipped) outbox = outbox.then(() => sendSkip(last, "ask-again"));
   else {
@@ -281,17 +281,17 @@ function undo() {
   return undefined;
 }
 
-/** Send that an answer is taken back; where that fails it stands, and can be taken back later. */
+/** Send the undo of an answer; if that fails, the answer stands and can be undone later. */
 async function sendUndo(last, place) {
   try {
     if (last.step !== null && !last.hasFailed) {
-      say(`Taken back: ${(await call("POST", "/undo", { step: last.step })).what}`);
+      say(`Undid: ${(await call("POST", "/undo", { step: last.step })).what}`);
     }
     last.question.isOld = true;
     if (current === last.question) renew(current);
   } catch (problem) {
     complain(problem);
-    // What cannot be taken back would only stand in the way of those before it.
+    // An answer that can't be undone must not block the ones before it.
     if (problem.status !== 422) given.splice(place, 0, last);
     if (current === last.question) next();
     else queue = queue.filter((each) => each !== last.question);
@@ -334,7 +334,7 @@ async function keepName(name, person, { isMeant }) {
     field.value = "";
     const does = { s: "skip", u: "undo", h: "hide" }[name];
     if (does) DO[does]();
-    else say("A name has two letters or more. Alone, s skips, u undoes, h hides.");
+    else say("A name needs at least two letters. Press s to skip, u to undo, h to hide.");
     return;
   }
   if (isMeant) {
@@ -344,7 +344,7 @@ async function keepName(name, person, { isMeant }) {
   await keepNewName(name);
 }
 
-/** Keep a name that may be somebody's: whether it is shows when it is sent. */
+/** Save a name that may be taken: the server's answer tells. */
 async function keepNewName(name) {
   const question = current;
   isAsking = true;
@@ -423,7 +423,7 @@ byId("skipped-again").addEventListener("click", async () => {
   return refresh();
 });
 
-// Whoever leaves before all answers are sent is asked to wait.
+// Warn users who leave before all answers are sent.
 window.addEventListener("beforeunload", (event) => {
   if ([...unsettled].some((each) => !each.isSent) || field.value.trim()) event.preventDefault();
 });

@@ -1,4 +1,4 @@
-// Runs: starting, watching and stopping them. Asks for news only while something runs and somebody looks.
+// Start, watch and stop runs. Polls only while something runs and the page is visible.
 
 import { call, complain, fetchPage, onKeys, say } from "./app.js";
 
@@ -20,7 +20,7 @@ function watch(after = EVERY_MS) {
   else if (isQueued()) timer = setTimeout(() => refresh(QUEUE_EVERY_MS), Math.max(after, QUEUE_EVERY_MS));
 }
 
-/** Whether asking again is of no use, as when the session has ended. */
+/** Whether polling is pointless, as after the session has ended. */
 const isRefusal = (problem) => problem.status >= 400 && problem.status < 500;
 
 async function look() {
@@ -58,13 +58,13 @@ function show(panel, job) {
 
 function tell(job) {
   const words = [job.sentence, ...job.outcome].filter(Boolean).join(" ");
-  const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "over";
+  const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "ended";
   say(`${job.title}: ${how}. ${words}`, { isError: job.status === "failed" });
 }
 
 /**
- * Put what runs and what ran in place of what is shown; fields that somebody fills in stay as they are. False where
- * asking was refused, and news are not asked for any more.
+ * Reload the active and past runs and keep the forms as they are. Returns false if the server refused, so that
+ * polling ends.
  */
 async function refresh(after = FIRST_MS) {
   let text = "";
@@ -101,7 +101,7 @@ for (const form of document.querySelectorAll("[data-start]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const body = asked(form);
-    if (body.folderIds && body.folderIds.length === 0) return say("Choose a folder first.", { isError: true });
+    if (body.folderIds && body.folderIds.length === 0) return say("Select a folder first.", { isError: true });
     // Pressed twice, it begins once.
     if (isStarting) return undefined;
     isStarting = true;
@@ -125,7 +125,7 @@ document.addEventListener("click", async (event) => {
   button.disabled = true;
   try {
     await call("POST", `/jobs/${button.closest("[data-job]").dataset.job}/stop`);
-    button.textContent = "Stopping";
+    button.textContent = "Stopping…";
   } catch (problem) {
     button.disabled = false;
     complain(problem);
@@ -136,5 +136,5 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
   else clearTimeout(timer);
 });
-onKeys({ r: ["Look again", () => refresh()] });
+onKeys({ r: ["Refresh", () => refresh()] });
 watch(FIRST_MS);

@@ -1,11 +1,11 @@
-// The search form: names complete, and what is taken out of a search searches again.
+// The search form: names complete, and removing a condition searches again.
 
 import { onKeys } from "./app.js";
 import { completeNames } from "./complete.js";
 
 const form = document.getElementById("search-form");
 
-/** Empty fields say nothing, and need not stand in the address. */
+/** Leave empty fields out of the address. */
 function submit() {
   for (const input of form.querySelectorAll("input:not([type=checkbox])")) input.disabled = !input.value.trim();
   form.submit();
@@ -21,7 +21,7 @@ addEventListener("pageshow", () => {
 });
 for (const choice of form.querySelectorAll(".chip-choice input")) {
   choice.addEventListener("change", submit);
-  // Somebody was quicker than this script.
+  // It was changed before this script loaded.
   if (!choice.checked) submit();
 }
 
@@ -31,4 +31,4 @@ completeNames(person, (name, chosen) => {
   submit();
 });
 
-onKeys({ "/": ["Search by words", () => document.getElementById("words").focus()] });
+onKeys({ "/": ["Search by text", () => document.getElementById("words").focus()] });

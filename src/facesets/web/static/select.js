@@ -1,10 +1,10 @@
-// A grid of faces as a list box: chosen by click, shift, drag and keyboard.
+// A grid of faces as a list box: select by click, Shift, drag and keyboard.
 
 const DRAG_PX = 6;
 
 /**
- * Let the faces in `root` be selected. `changed(count)` is called when others are, `open(option)` by Enter or a
- * double click. Returns what can be done with the selection.
+ * Make the faces in `root` selectable. `changed(count)` is called when the selection changes, `open(option)` on Enter
+ * or a double click. Returns the actions on the selection.
  */
 export function selectable(root, { changed, open }) {
   const chosen = new Set();

@@ -1,5 +1,5 @@
-// What somebody is in the middle of: keys that go on with a word or with erasing one mean nothing else, wherever the
-// focus goes meanwhile.
+// What the user is in the middle of: keys that continue a word or its deletion mean nothing else, wherever the focus
+// goes meanwhile.
 
 const PAUSE_MS = 1500;
 const ERASES_MS = 700;
@@ -13,12 +13,12 @@ export function takesLetters(target) {
 
 const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
 
-/** Note a letter as one of a word, though no field takes it. */
+/** Note a letter as part of a word, even if no field takes it. */
 export function note(event) {
   typed = event.timeStamp;
 }
 
-/** Whether a key goes on with the word that was typed just before: it is part of that, then. */
+/** Whether a key continues the word that was typed just before. */
 export function goesOn(event) {
   if (!isPlain(event) || event.key.length !== 1 || event.timeStamp - typed >= PAUSE_MS) return false;
   note(event);

@@ -1,6 +1,6 @@
-// Faces in no group: some are selected and named.
+// Unassigned faces: select some and name them.
 
-import { call, complain, onKeys, say } from "./app.js";
+import { call, complain, counted, onKeys, say } from "./app.js";
 import { askWhetherOne } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
@@ -38,7 +38,7 @@ function prepare(item) {
 }
 
 async function keep(name, _person, { isMeant } = {}) {
-  // Enter again, before the first is answered, says nothing more.
+  // Ignore Enter again before the first is answered.
   if (isSending) return;
   const chosen = selected();
   const body = { name, faceIds: chosen.map((box) => Number(box.value)), unassigned: true };
@@ -65,13 +65,13 @@ async function send(chosen, body) {
   byId("name").value = "";
   update();
   boxes().find((box) => !box.closest("li").hidden)?.focus();
-  say(`${items.length} ${items.length === 1 ? "face is" : "faces are"} ${answer.personName ?? body.name}`, {
+  say(`Assigned ${counted(items.length, "face")} to ${answer.personName ?? body.name}`, {
     undo: answer.step,
     undone: () => items.forEach((item) => { item.hidden = false; }),
   });
 }
 
-/** Go from one face to another by an arrow. */
+/** Move from one face to another by an arrow key. */
 function move(event, by) {
   const shown = boxes().filter((box) => !box.closest("li").hidden);
   const place = shown.indexOf(document.activeElement);
@@ -89,13 +89,13 @@ if (list) {
   });
   byId("clear").addEventListener("click", clear);
   onKeys({
-    Space: ["Select the face, or not", null],
-    ArrowRight: ["The next face", (event) => move(event, () => 1)],
-    ArrowLeft: ["The face before", (event) => move(event, () => -1)],
-    ArrowDown: ["The face below", (event) => move(event, (columns) => columns)],
-    ArrowUp: ["The face above", (event) => move(event, (columns) => -columns)],
+    Space: ["Toggle selection", null],
+    ArrowRight: ["Next face", (event) => move(event, () => 1)],
+    ArrowLeft: ["Previous face", (event) => move(event, () => -1)],
+    ArrowDown: ["Face below", (event) => move(event, (columns) => columns)],
+    ArrowUp: ["Face above", (event) => move(event, (columns) => -columns)],
     n: ["Name the selected faces", () => byId("name").focus()],
-    Escape: ["Select none", clear],
+    Escape: ["Clear selection", clear],
   });
   update();
 }

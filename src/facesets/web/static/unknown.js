@@ -1,4 +1,4 @@
-// Groups without a name: one field each; Enter keeps the name and goes on to the next.
+// Unnamed people: one field each; Enter saves the name and moves to the next.
 
 import { call, complain, counted, onKeys, say, takeBack, worded } from "./app.js";
 import { ask, askWhetherOne } from "./ask.js";
@@ -10,7 +10,7 @@ const NEAR_END = 8;
 const list = document.getElementById("groups");
 const total = document.getElementById("total");
 const hasKeyboard = matchMedia("(pointer: fine)").matches;
-/** Steps of this sitting, the latest last, with the groups that they were about. */
+/** Changes of this session, latest last, with their groups. */
 const steps = [];
 let grow = async () => [];
 let outbox = Promise.resolve();
@@ -21,14 +21,14 @@ const open = () => [...list.querySelectorAll(".group:not(.done, .busy)")];
 function count(change) {
   total.dataset.total = Number(total.dataset.total) + change;
   const left = Number(total.dataset.total);
-  total.textContent = `${counted(left, "group")} without a name`;
+  total.textContent = counted(left, "unnamed person", "unnamed people");
 }
 
 const isAsking = (group) => group.querySelector(".asking:not([hidden])") !== null;
 
 /**
- * Go to the field after a group's, or before it; by an arrow also to a question. Enter passes questions over as
- * long as there is a field: whoever types names one after the other does not answer by their letters.
+ * Move to the field after a group's, or before it; by an arrow key also to a question. Enter skips questions while
+ * there is a field, so that typing names one after the other doesn't answer any.
  */
 async function goOn(group, { by = 1, isArrow = false } = {}) {
   const groups = [...list.querySelectorAll(".group")];
@@ -53,7 +53,7 @@ function address(group, what) {
   return `/clusters/${encodeURIComponent(group.dataset.cluster)}${what}`;
 }
 
-/** Keep what was said of a group: it is sent after what was said before, if it still holds then. */
+/** Queue a correction of a group: it is sent after earlier ones, if it still holds then. */
 function tell(group, what, body, done, holds = () => true) {
   // A second click comes before the first is answered.
   if (group.matches(".busy, .done")) return;
@@ -63,7 +63,7 @@ function tell(group, what, body, done, holds = () => true) {
   outbox = outbox.then(() => (holds() ? send(group, what, body, done) : undefined));
 }
 
-/** Send it, and show what became of the group. */
+/** Send a correction, and show its result. */
 async function send(group, what, body, done) {
   try {
     const answer = await call("POST", address(group, what), { ...body, ...seenAs(group) });
@@ -78,17 +78,17 @@ async function send(group, what, body, done) {
     else {
       const isName = what === "/label";
       group.classList.toggle("unkept", isName);
-      trouble(group, isName ? `${problem.message} The name is kept in the field: press Enter in it.` : problem.message);
+      trouble(group, isName ? `${problem.message} The name is still in the field. To save it, press Enter there.` : problem.message);
     }
   }
 }
 
-// Whoever leaves before all of it is sent, or with names that could not be, is asked to wait.
+// Warn users who leave before all names are saved.
 window.addEventListener("beforeunload", (event) => {
   if (document.querySelector(".group.busy, .group.unkept")) event.preventDefault();
 });
 
-/** Somebody changed the group: show it as it is now. */
+/** Another user changed the group: show it as it is now. */
 async function lookAgain(group, problem) {
   const now = await call("GET", address(group, "?limit=5")).catch(() => null);
   if (now && !now.personName && now.faces.length) {
@@ -97,10 +97,10 @@ async function lookAgain(group, problem) {
     trouble(group, problem.message);
     return;
   }
-  finish(group, "Answered elsewhere meanwhile", null);
+  finish(group, "Changed elsewhere", null);
 }
 
-/** Name a group, unless there is somebody whom the name may mean, and who was not offered in time. */
+/** Name a group, unless the name matches a person who was not offered in time. */
 function nameGroup(group, name, isMeant, unseen) {
   const before = outbox;
   let isNew = true;
@@ -109,16 +109,16 @@ function nameGroup(group, name, isMeant, unseen) {
       if (!like) return;
       isNew = false;
       group.classList.remove("busy");
-      const question = (place, options) => ask(place, `${like.name} is there already. Make somebody new of the name ${name}?`, { yes: `Create “${name}”`, no: "Use another name", ...options });
+      const question = (place, options) => ask(place, `${like.name} already exists. Create a new person named ${name}?`, { yes: `Create “${name}”`, no: "Use another name", ...options });
       askOfName(group, name, question, {});
     });
   }
   tell(group, "/label", isMeant ? { name, into: true } : { name }, named, () => isNew);
 }
 
-/** Ask something about a name in the group's place; yes keeps it. */
+/** Ask about a name inside the group; yes saves it. */
 async function askOfName(group, name, question, more) {
-  if (await question(group.querySelector(".asking"), { reach: "↑ and ↓ go here" })) {
+  if (await question(group.querySelector(".asking"), { reach: "Press ↑ or ↓ to get here" })) {
     tell(group, "/label", { name, ...more }, named);
     goOn(group);
   } else {
@@ -147,7 +147,7 @@ function finish(group, words, step) {
   count(-1);
 }
 
-/** Take a step back, by default the latest, once what was said before is kept. */
+/** Undo a change, by default the latest, after earlier ones are saved. */
 function undo(step) {
   outbox = outbox.then(() => undoStep(step));
 }
@@ -155,8 +155,8 @@ function undo(step) {
 async function undoStep(step) {
   const place = step ? steps.findIndex((each) => each.step === step) : steps.length - 1;
   if (place < 0) {
-    // A button that was pressed twice has done what it says.
-    if (!step) say("Nothing was said yet.");
+    // The second press of an Undo button does nothing.
+    if (!step) say("There is no change to undo.");
     return;
   }
   const [{ step: number, group }] = steps.splice(place, 1);
@@ -180,7 +180,7 @@ function trouble(group, text) {
 }
 
 function hide(group) {
-  tell(group, "/hide", {}, () => "Does not matter");
+  tell(group, "/hide", {}, () => "Hidden");
   goOn(group);
 }
 
@@ -198,7 +198,7 @@ async function showAll(group) {
   try {
     const all = await call("GET", address(group, "?limit=500"));
     document.getElementById("all-title").textContent = all.faces.length < Number(group.dataset.faces)
-      ? `The best ${all.faces.length} of ${group.dataset.faces} faces` : `All ${all.faces.length} faces`;
+      ? `Best ${all.faces.length} of ${group.dataset.faces} faces` : `All ${all.faces.length} faces`;
     pictures(document.getElementById("all-grid"), all.faces, 160);
     const dialog = document.getElementById("all-faces");
     dialog.showModal();
@@ -245,11 +245,11 @@ if (list) {
   grow = growing(list, prepare);
   list.querySelectorAll(".group").forEach(prepare);
   onKeys({
-    u: ["Undo the last one, and the one before (Ctrl+Z in an empty field)", () => undo()],
-    n: ["Name the first that has no name", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
-    "Enter": ["Keep the name and go on; without a name only go on", null],
-    "↑ ↓": ["In an empty field: another group, or a question that waits", null],
-    "Del": ["In an empty field: it does not matter who it is", null],
+    u: ["Undo the last change; again for earlier ones (Ctrl+Z in an empty field)", () => undo()],
+    n: ["Name the first unnamed person", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
+    "Enter": ["Save the name and move to the next person; without a name only move", null],
+    "↑ ↓": ["In an empty field: move to another person or question", null],
+    "Del": ["In an empty field: hide the person", null],
   });
   const [group] = open();
   if (group && hasKeyboard) fieldOf(group).focus({ preventScroll: true });

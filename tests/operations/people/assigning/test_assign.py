@@ -295,7 +295,7 @@ def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> 
     assert first[0] not in now
     assert [line.pinned for line in found.prototypes] == [True, False, False, False]
     assert (found.did, found.step) == (
-        f"1 face fixed as exemplar and 1 face dropped from the exemplars of {anna[:8]}",
+        f"1 reference face pinned and 1 reference face dropped for {anna[:8]}",
         history.log(database)[0].id,
     )
 
@@ -317,13 +317,13 @@ def test_what_makes_no_sense_is_refused(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     of_ben = face_of(library, "ben-0-0")
     add_face(library, "nobody", heart_of("cleo"))
-    with pytest.raises(WrongUsage, match=f"Face {of_ben} is not {anna[:8]}"):
+    with pytest.raises(WrongUsage, match=f"Face {of_ben} does not belong to {anna[:8]}"):
         prototypes(database, anna, pin=[of_ben], by=BY)
-    with pytest.raises(WrongUsage, match="cannot be an exemplar and none"):
+    with pytest.raises(WrongUsage, match="is both pinned and dropped"):
         prototypes(database, pin=[of_ben], drop=[of_ben], by=BY)
-    with pytest.raises(WrongUsage, match="has no person"):
+    with pytest.raises(WrongUsage, match="is unassigned"):
         prototypes(database, pin=[face_of(library, "nobody")], by=BY)
-    with pytest.raises(WrongUsage, match="no face 999999"):
+    with pytest.raises(WrongUsage, match="Face not found: 999999"):
         prototypes(database, drop=[999999], by=BY)
     assert rows(database, "SELECT count(*) FROM said_exemplars") == [(0,)]
 

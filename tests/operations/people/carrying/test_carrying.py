@@ -251,19 +251,19 @@ def test_exported_people_that_were_changed_for_the_worse_are_not_read(
         (b"\xff\xd8\xff\xe0" + bytes(60), "a picture. Give"),
         (b"SQLite format 3\0" + bytes(60), "an SQLite database. Give"),
         (b"", "an empty file. Give"),
-        (b"[1, 2]", "JSON of something else. Give"),
+        (b"[1, 2]", "JSON of another kind. Give"),
         (b"<?xml version='1.0'?>", "XML or HTML. Give"),
     ],
 )
 def test_a_file_of_something_else_is_called_what_it_seems(file: Path, content: bytes, seems: str) -> None:
     file.write_bytes(content)
-    with pytest.raises(WrongUsage, match=rf"holds no exported people: it seems to be {seems}"):
+    with pytest.raises(WrongUsage, match=rf"contains no exported people: it seems to be {seems}"):
         read_people(file)
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"format": "facesets/people", "version": 1, "peo'])
 def test_exported_people_that_were_cut_off_are_damaged(file: Path, content: bytes) -> None:
-    with pytest.raises(WrongUsage, match="There is no file"):
+    with pytest.raises(WrongUsage, match="File not found"):
         read_people(file)
     file.write_bytes(content)
     with pytest.raises(DamagedFile, match="is damaged"):
@@ -274,5 +274,5 @@ def test_exported_people_that_were_cut_off_are_damaged(file: Path, content: byte
 def test_a_cache_is_named_with_the_command_that_takes_it(tmp_path: Path, begins: bytes) -> None:
     cache = tmp_path / "my faces.npz"
     cache.write_bytes(begins + bytes(60))
-    with pytest.raises(WrongUsage, match=f"`import-cache '{cache}'` brings it into the library"):
+    with pytest.raises(WrongUsage, match=f"import it with `import-cache '{cache}'`"):
         read_people(cache)

@@ -88,11 +88,11 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
     summary = say(library, year=1962)
     assert (summary.did, age(library).born) == ("born 1962", 1962)
     assert age(library).birth_year == 1960
-    assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (1962 before)"
+    assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (previously 1962)"
     assert age(library).said == "1963-02-03"
     undo(library)
     assert age(library).said == "1962"
-    assert say(library, unknown=True).did == "nothing is said of the birth (1962 before)"
+    assert say(library, unknown=True).did == "birth removed (previously 1962)"
     assert age(library).said == ""
     undo(library)
     undo(library)
@@ -102,11 +102,11 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
 
 def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> None:
     assert say(library, year=1992).did == (
-        "born 1992; 2 faces on photos dated earlier; by 7 faces it would be about 1960"
+        "born 1992; 2 faces in photos dated earlier; 7 faces suggest about 1960"
     )
     assert age(library).born == 1992
     assert say(library, day=date(1990, 6, 2)).did.startswith(
-        "born 1990-06-02 (1992 before); 1 face on photos"
+        "born 1990-06-02 (previously 1992); 1 face in photos"
     )
 
 
@@ -122,7 +122,7 @@ def test_of_two_who_are_merged_the_birth_of_the_one_who_is_kept_stays(library: L
     say(library, "Anna", year=1962)
     say(library, "Ben", year=1985)
     summary = merge(library, "Ben", into="Anna")
-    assert summary.did == "7 faces merged; born 1962 is kept, said was also: Ben 1985"
+    assert summary.did == "7 faces merged; birth 1962 kept, discarded: Ben 1985"
     assert age(library).said == "1962"
     undo(library)
     assert (age(library).said, age(library, "Ben").said) == ("1962", "1985")
@@ -149,7 +149,7 @@ def test_births_are_carried_to_another_library_which_keeps_its_own(
     export_people(library.database, file)
     summary = import_people(other.database, read_people(file), file.name, by=BY)
     assert (age(other).said, age(other, "Ben").said) == ("1962-07-04", "1986")
-    assert "Ben: born 1985, which is 1986 here" in summary.skipped
+    assert "Ben: born 1985, but 1986 here" in summary.skipped
     again = import_people(other.database, read_people(file), file.name, by=BY)
     assert (again.statements, again.step) == (0, None)
     undo(other)

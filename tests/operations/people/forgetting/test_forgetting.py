@@ -286,7 +286,7 @@ def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, wa
     assert faces_by_person(library) == before
     assert (summary.proof.is_clean, summary.proof.vectors_left, summary.proof.names_left) == (True, 0, [])
     assert rows(library, WAYS[way].query) == list(WAYS[way].kept)
-    with pytest.raises(WrongUsage, match="Nobody is called"):
+    with pytest.raises(WrongUsage, match="Person not found"):
         person(library.database, NAME, faces=0)
     # The others can be changed, and that taken back.
     naming.rename(library.database, "Ben", "Benno", by=BY)
@@ -359,7 +359,7 @@ def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(
     summary = forgotten(library)
     assert (summary.faces, summary.loose_faces) == (7, 2)
     assert face_of(library, "anne-0-1") == face
-    assert summary.proof.of_others == {"faces that were said to be another": 1}
+    assert summary.proof.of_others == {"faces confirmed as another person": 1}
     assert summary.proof.is_clean
 
 
@@ -385,7 +385,7 @@ def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Lib
     anne = who_is(library, "anne-0-0")
     merge(library, anne, into="ben-0-0")
     before = faces_by_person(library)
-    with pytest.raises(Changed, match="nobody was erased"):
+    with pytest.raises(Changed, match="Nothing was erased"):
         forget(library.database, anne, exactly=True, work=Work(by=BY))
     assert faces_by_person(library) == before
 
@@ -398,7 +398,7 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
     log = {step.id: step for step in history.log(library.database)}
     assert not any("nne" in step.what for step in log.values())
     for number in about:
-        with pytest.raises(WrongUsage, match="about somebody who was forgotten, and what it would"):
+        with pytest.raises(WrongUsage, match="about a person who was erased, and the data it would"):
             undo(library, number)
     assert undo(library).what == ben[max(ben)]
     assert "Ben" in faces_by_person(library)
@@ -663,7 +663,7 @@ def test_a_full_disk_leaves_the_rest_to_the_same_command_or_to_check(
         assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
     assert rows(library, "SELECT pg_relation_filenode('face_embeddings')") != file
     assert check(library, fix=False).problems == []
-    with pytest.raises(WrongUsage, match="Nobody is called"):
+    with pytest.raises(WrongUsage, match="Person not found"):
         forgotten(library)
 
 

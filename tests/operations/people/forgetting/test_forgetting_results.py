@@ -253,7 +253,7 @@ def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_sa
     assert {Path(result.folder).name for result in summary.results} == folders
     assert not any(result.removed for result in summary.results)
     assert shown(made.root) == before
-    assert any("not touched without exports" in line for line in summary.out_of_reach)
+    assert any("unchanged without exports" in line for line in summary.out_of_reach)
     make_results(made.photos, made.root)
     now = read_manifest(raw, ClusterManifest)
     (still,) = [each for each in now.statements if each.kind == "is"]

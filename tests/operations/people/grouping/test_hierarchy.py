@@ -102,7 +102,7 @@ def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left(li
     add_face(library, "odd", heart_of("anna") * 0.4 + stranger)
     summary = by_hierarchy(library)
     assert summary.reasons == [
-        "Kept hierarchy: 2 faces placed in the hierarchy, 0 by the nearest centroid, 2 nowhere."
+        "Saved hierarchy: 2 faces placed in the hierarchy, 0 by the nearest centroid, 2 not placed."
     ]
     assert {who_is(library, f"anna-1-{i}") for i in range(2)} == {anna}
     assert {cluster_of(library, f"anna-1-{i}") for i in range(2)} == {of_anna}
@@ -311,7 +311,7 @@ def test_faces_that_found_no_place_make_it_due(library: Library, monkeypatch: py
     by_hierarchy(library)
     add_person(library, "emil", 3, spread=0.5)
     by_hierarchy(library)
-    assert staleness(library).reasons == ["3 of 3 added faces found no place"]
+    assert staleness(library).reasons == ["3 of 3 added faces could not be placed"]
 
 
 def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(library: Library) -> None:
@@ -320,11 +320,11 @@ def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(l
     assert not staleness(library).due
     undo(library)
     found = staleness(library)
-    assert (found.changed, found.due) == (["min-samples: 2 then, 4 now"], True)
+    assert (found.changed, found.due) == (["min-samples: 2 before, 4 now"], True)
     by_sql(library, "DELETE FROM clusters")
     found = staleness(library)
     assert (found.exists, found.due) == (False, True)
-    assert "gone" in staleness_lines(found)[0]
+    assert "missing" in staleness_lines(found)[0]
 
 
 def test_a_damaged_hierarchy_is_reported_and_full_makes_another(library: Library) -> None:

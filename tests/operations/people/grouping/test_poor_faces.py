@@ -81,7 +81,8 @@ def test_smudges_make_nobody_and_are_given_to_nobody_and_nobody_is_asked_about_t
     assert everybody(library) == before
     assert next_questions(library.database) == []
     verdict = explain(library.database, face_of(library, "anna-1-0")).verdict
-    assert verdict.startswith("It shows too little to tell who it is (norm 13.9, needs 14)")
+    too_low = "Its quality is too low to recognise the person (norm 13.9, at least 14 needed)"
+    assert verdict.startswith(too_low)
 
 
 def test_a_face_that_shows_a_little_joins_but_makes_nobody(library: Library) -> None:

@@ -49,9 +49,9 @@ def test_a_child_among_the_faces_of_an_adult_is_asked_about_in_words(library: Li
     face = make_a_child(library)
     (question,) = questions(library)
     assert FIRST_YEAR + 7 - BORN == 47
-    assert question.text == f"Is face {face} really Anna? The face looks about 6, about 47 is expected."
+    assert question.text == f"Is face {face} really Anna? The face looks about 6, expected about 47."
     (item,) = question.items
-    assert (item.note, item.faces, item.settles) == ("looks about 6, about 47 is expected", [face], 1)
+    assert (item.note, item.faces, item.settles) == ("looks about 6, expected about 47", [face], 1)
     assert item.cosine_similarity > 0.5
     assert draw_question(library.database, question).startswith(b"\x89PNG")
 
@@ -82,7 +82,7 @@ def test_yes_keeps_the_face_and_it_is_not_asked_about_again(library: Library) ->
 def test_several_are_asked_about_together_and_one_of_them_may_be_right(library: Library) -> None:
     wrong, right = make_a_child(library, 6), make_a_child(library, 7)
     (question,) = questions(library)
-    assert question.text == "Are these 2 faces really Anna? Their guessed ages do not fit."
+    assert question.text == "Are these 2 faces really Anna? Their estimated ages do not fit."
     (number,) = [item.number for item in question.items if item.faces == [right]]
     answer(library.database, question.id, "no", by=BY, but=[number])
     assert (who_is(library, "anna-0-6"), who_is(library, "anna-0-7")) == ("", who_is(library, "anna-0-0"))
@@ -95,7 +95,7 @@ def test_what_a_human_says_of_the_birth_decides_which_faces_are_asked_about(libr
     assert questions(library) == []
     make_a_child(library, 3)
     set_birth(library.database, "Anna", Birth(1951), by=BY, today=date(2024, 1, 1))
-    assert [each.items[0].note for each in questions(library)] == ["looks about 6, about 42 is expected"]
+    assert [each.items[0].note for each in questions(library)] == ["looks about 6, expected about 42"]
 
 
 def test_few_faces_and_photos_without_dates_are_not_asked_about(library: Library) -> None:

@@ -59,13 +59,14 @@ def test_a_face_of_nobody_is_explained_by_whom_it_is_most_like_and_what_it_lacks
     assert found.about
     assert found.about.name == "Anna"
     assert found.about.cosine_similarity == pytest.approx(0.3, abs=0.01)
-    assert found.verdict == "`assign` gives it to Anna from 0.37 on; it has 0.30."
+    assert found.verdict == "`assign` does not give it to Anna: similarity 0.30, at least 0.37 needed."
     assign(library, AssignOptions(threshold=0.45), work=Work())
-    assert why(library, "carl-0-0").verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
+    verdict = why(library, "carl-0-0").verdict
+    assert verdict == "`assign` does not give it to Anna: similarity 0.30, at least 0.45 needed."
     assert why(library, "carl-0-0", "Ben").about.name == "Ben"  # type: ignore[union-attr]
     # Were it too small, it would say so.
     by_sql(library, f"UPDATE face_detections SET face_short = 20 WHERE id = {found.face}")
-    assert "too little for a new person (by its pixels)" in why(library, "carl-0-0").verdict
+    assert "too low for `cluster` to make a new person of it (its pixels)" in why(library, "carl-0-0").verdict
 
 
 def test_a_rival_raises_what_is_needed(library: Library) -> None:
@@ -81,10 +82,10 @@ def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> No
     assert f"face {found.face} is Ben" in found.statements
     assert found.step
     assert found.step.what == "1 face moved to Ben"
-    assert found.verdict == "A human said so: no similarity changes that."
+    assert found.verdict == "You confirmed it; no similarity changes that."
     move(library, "anna-0-2", to="nobody")
     verdict = why(library, "anna-0-2").verdict
-    assert verdict == "A human said that it is not Anna: no run gives it to them."
+    assert verdict == "You denied that this is Anna; no command assigns it to them."
 
 
 def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
@@ -149,5 +150,5 @@ def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(
 
 def test_a_face_that_does_not_exist_is_refused(library: Library) -> None:
     for number in (0, 10**30, 99999):
-        with pytest.raises(WrongUsage, match="There is no face"):
+        with pytest.raises(WrongUsage, match="Face not found"):
             explain(library.database, number)

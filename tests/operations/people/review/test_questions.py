@@ -122,7 +122,7 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
     assert one(library, "same").id == question.id
     redo(library)
     assert "same" not in {each.kind for each in next_questions(library.database)}
-    with pytest.raises(WrongUsage, match=r"No question .* is open"):
+    with pytest.raises(WrongUsage, match=r"Suggestion not open: "):
         say(library, question, "yes")
     # It outlives a reset of all people.
     by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
@@ -195,7 +195,7 @@ def person_of_two(library: Library) -> str:
 def test_a_person_who_may_be_two_is_split_by_yes_and_never_asked_about_again(library: Library) -> None:
     anna = person_of_two(library)
     question = one(library, "split")
-    assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be somebody else."
+    assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be another person."
     step = say(library, question, "no")
     group(library)
     assert ask(library, "split") == []
@@ -259,7 +259,7 @@ def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(librar
     layers = confusing_head(["anna", "ben", "carl"])
     use(library, layers, LIMITS)
     same, near = one(library, "same"), one(library, "near")
-    assert same.text.endswith("one person?")
+    assert same.text.endswith("the same person?")
     assert same.items[0].cosine_similarity > 0.5
     assert near.items[0].faces == [face_of(library, "carl-0-0")]
     theirs = rows(library, f"SELECT id FROM face_detections WHERE person_id = '{near.person}'")
@@ -303,10 +303,10 @@ def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
     same, name = one(library, "same"), ask(library, "name")[0]
     for question, verdict, more, sentence in (
         (same.id, "yes", {"but": [2]}, "no number 2"),
-        (name.id, "yes", {}, "answered by a name"),
-        (name.id, "name", {"name": " "}, "Which name"),
-        ("same-1", "yes", {}, "No question same-1 is open"),
-        ("near-" + same.person.replace("-", "") + "-1.2", "yes", {}, "is open"),
+        (name.id, "yes", {}, "needs a name"),
+        (name.id, "name", {"name": " "}, "Missing name"),
+        ("same-1", "yes", {}, "Suggestion not open: same-1"),
+        ("near-" + same.person.replace("-", "") + "-1.2", "yes", {}, "not open"),
     ):
         with pytest.raises(WrongUsage, match=sentence):
             answer(library.database, question, verdict, by=BY, **more)  # type: ignore[arg-type]

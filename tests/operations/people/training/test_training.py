@@ -159,7 +159,7 @@ def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Databas
             AND n.person_id = f.person_id AND n.name = 'Person 3' AND f.id % 6 = 0""",
     )
     assert train(library, tmp_path, every).faces == 29
-    with pytest.raises(WrongUsage, match="0 people with a name have 7 faces of quality"):
+    with pytest.raises(WrongUsage, match="Only 0 named people have at least 7 faces of quality"):
         train(library, tmp_path, replace(every, min_faces=7))
     assert list(tmp_path.iterdir()) == []
     assert rows(database, "SELECT count(*) FROM projection_heads") == [(0,)]
@@ -200,7 +200,8 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
     reported = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
     assert reported.status == 0, reported.err
-    assert reported.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
+    trained = "Trained on 112 of 160 faces of 20 people; held out 16 faces and 4 people.\n"
+    assert reported.out.startswith(trained)
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
     assert "whitening-1 is now in use" in reported.out
@@ -218,7 +219,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     listed = json.loads(run("train", "--list", "--json", env=variables).out)["heads"]
     assert [head["name"] for head in listed if head["active"]] == ["triplet-1"]
     wrong = run("train", "--activate", "triplet-9", env=variables)
-    assert (wrong.status, "`facesets train --list` shows which there are" in wrong.err) == (2, True)
+    assert (wrong.status, "To list heads, run `facesets train --list`" in wrong.err) == (2, True)
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 

@@ -103,7 +103,7 @@ def test_named_people_are_never_merged_and_what_was_said_keeps_others_apart(libr
         call(library, who, name)
     done = upkeep(library, "associate")
     assert (done.step, done.figures["named_alike"]) == (None, 1)
-    assert "may be one" in done.lines[0]
+    assert "may be the same person" in done.lines[0]
 
 
 def test_people_on_one_photo_are_two_unless_it_is_a_mirror(library: Library) -> None:
@@ -150,7 +150,7 @@ def test_faces_said_to_show_one_person_go_to_one_also_through_others(library: Li
     assert who_is(library, "farther") == who_is(library, "anna-0-0")
     by = rows(library, f"SELECT assigned_by FROM face_detections WHERE id = {far}")
     assert by == [("constrained",)]
-    assert upkeep(library, "violations").did == "All that was said is so."
+    assert upkeep(library, "violations").did == "No conflicts with your corrections."
     assert taken_back(library, before)
 
 
@@ -186,7 +186,7 @@ def test_what_is_empty_goes_but_nothing_of_which_something_was_said(library: Lib
 def test_health_counts_and_says_what_helps(library: Library) -> None:
     sick = upkeep(library, "health")
     assert sick.figures["total_faces"] == sick.figures["unassigned_pool_size"] == 10
-    assert "No face has a person yet" in sick.lines[0]
+    assert "No face is assigned yet" in sick.lines[0]
     cluster(library)
     by_sql(library, "INSERT INTO clusters (id, model_id) SELECT 'void', id FROM models")
     done = upkeep(library, "health")

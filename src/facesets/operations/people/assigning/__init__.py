@@ -1,1 +1,1 @@
-"""`assign`: faces to the people who are known, by what stands for these."""
+"""`assign`: unassigned faces matched to known people."""

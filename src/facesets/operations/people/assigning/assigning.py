@@ -1,4 +1,4 @@
-"""`assign`: faces without a person go to the known people whom they are like."""
+"""`assign`: match unassigned faces to known people."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -45,16 +45,16 @@ from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
 _SAMPLE = 16_000
-"""Faces that similarities are measured on."""
+"""Faces to calibrate similarities on."""
 
 _MANY_PAIRS = 200_000_000
-"""Of faces and people; comparing fewer takes no longer than to load what compares whole numbers."""
+"""Pairs of faces and people above which comparing by whole numbers pays off."""
 
 
 def assign(
     library: Library, options: AssignOptions, *, work: Work, found_since: datetime | None = None
 ) -> Result:
-    """Give faces without a person to the people whom they are like, as one step.
+    """Match unassigned faces to known people, as one change.
 
     What humans said is obeyed. Faces that are not similar enough, or similar to several people, are kept with
     whom they may be.
@@ -90,7 +90,7 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
     if assignment is None:
         return summary
     decided = time.monotonic()
-    work.progress.begin("Deciding whose faces they are")
+    work.progress.begin("Assigning faces")
     done = (
         database.run(assignment.decide).counts()
         if options.dry_run
@@ -104,7 +104,7 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
 def compare_with_people(
     library: Library, options: AssignOptions, some: Some, work: Work, run_id: int
 ) -> tuple[Result, Assignment | None]:
-    """Compare faces without a person with everybody; whom a reset removed is brought back first.
+    """Compare unassigned faces with all people, after restoring people that a reset removed.
 
     Returns the result of `assign` so far, and what is left to do; None where it was stopped.
     Raises `WrongUsage` where nothing was indexed yet.

@@ -1,4 +1,4 @@
-"""Who gets which face, once all are compared: what humans said and what a photo shows rule people out."""
+"""Which person gets which face, once all are compared, given corrections and faces of the same photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from facesets.store.postgres.people.unassigned_faces import (
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPlan:
-    """Who gets which face, and what is to be asked.
+    """Which faces get which person, and which become suggestions.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class AssignmentPlan:
     review: PersonMatches
 
     def counts(self) -> Result:
-        """How many faces get a person, how many people get any, and how many faces are to be asked about."""
+        """Return the numbers of assigned faces, of people who get any, and of suggestions."""
         return Result(
             assigned=len(self.face),
             assigned_people=len(np.unique(self.person)),
@@ -61,7 +61,7 @@ class AssignmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What is left to do once faces are compared.
+    """Compared faces, ready to be assigned.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Assignment:
     least_norm: float | None = None
 
     def store(self, connection: Connection, by: str, run_id: int) -> Result:
-        """Give the faces away as one step, and keep what is to be asked; returns how many, and the step."""
+        """Assign the faces as one change and store suggestions; return the counts and the change."""
         decided = self.decide(connection)
         what = f"{counted(len(decided.face), 'face')} assigned"
         with making_step(connection, "assign", by, what, run_id=run_id) as step:
@@ -92,7 +92,7 @@ class Assignment:
         return Result(assigned, step=kept_step(connection, step))
 
     def give(self, step: Step, decided: AssignmentPlan) -> Result:
-        """Give the faces away as part of a step, and keep what is to be asked; counts as those of a plan."""
+        """Assign the faces as part of a change and store suggestions; return counts as those of a plan."""
         connection, review = step.connection, decided.review
         given = 0
         for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
@@ -108,7 +108,7 @@ class Assignment:
         return Result(decided.counts(), assigned=given, review=asked)
 
     def decide(self, connection: Connection) -> AssignmentPlan:
-        """Decide by who is where at this moment."""
+        """Decide by the current owners of the faces."""
         said = load_statements(connection)
         faces, now = _with_persons(
             load_peopled_faces(connection, self.detector, vectors=False),

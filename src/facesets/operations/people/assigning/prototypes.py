@@ -1,4 +1,4 @@
-"""`people prototypes | centroids`: what stands for people where faces are compared with them."""
+"""`people prototypes | centroids`: the reference faces that unassigned faces are compared with."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -31,9 +31,9 @@ from facesets.store.postgres.people.statements import say_exemplar
 from facesets.store.postgres.people.steps import changing, making_step
 
 _SAME = 1e-5
-"""Cosine distance within which two centroids are the same but for rounding."""
+"""Cosine distance within which two centroids differ by rounding only."""
 _WARMED = 50_000
-"""Faces of those whose prototypes are made again before anybody asks: within a second or two."""
+"""Maximum faces for prototypes that are remade in advance, which takes a second or two."""
 
 
 def prototypes(
@@ -44,7 +44,7 @@ def prototypes(
     drop: Sequence[int] = (),
     by: str = "",
 ) -> Result:
-    """The prototypes of everybody or of one, after faces were fixed as exemplars or dropped from them.
+    """Return the prototypes of one person or all, after pinning and dropping reference faces.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def prototypes(
     both = sorted(set(pin) & set(drop))
     if both:
         raise WrongUsage(
-            f"Face {both[0]} cannot be an exemplar and none. Give it to {Field('pin')} or {Field('drop')}."
+            f"Face {both[0]} is both pinned and dropped. Give it to either {Field('pin')} or {Field('drop')}."
         )
     if pin or drop:
         return changing(database, lambda connection: _say(connection, who, pin, drop, by))
@@ -84,7 +84,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
     for face, owner in owners.items():
         if owner is None:
             move = Command("people move", str(face), Field("to", "WHO"))
-            raise WrongUsage(f"Face {face} has no person. Say whose it is first: {move}.")
+            raise WrongUsage(f"Face {face} is unassigned. Assign it first: {move}.")
     persons = sorted({owner for owner in owners.values() if owner is not None})
     if who is not None:
         person = find_person(connection, who)
@@ -92,15 +92,15 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
         if others:
             move = Command("people move", str(others[0]), Field("to", called(person)))
             raise WrongUsage(
-                f"Face {others[0]} is not {called(person)}. If it should be, say so first: {move}."
+                f"Face {others[0]} does not belong to {called(person)}. If it should, move it first: {move}."
             )
     parts = [
-        f"{counted(len(faces), 'face')} {how}"
-        for faces, how in ((set(pin), "fixed as exemplar"), (set(drop), "dropped from the exemplars"))
+        f"{counted(len(faces), 'reference face')} {how}"
+        for faces, how in ((set(pin), "pinned"), (set(drop), "dropped"))
         if faces
     ]
     names = ", ".join(called(require_person(connection, person)) for person in persons)
-    did = f"{' and '.join(parts)} of {names}"
+    did = f"{' and '.join(parts)} for {names}"
     with making_step(connection, "prototypes", by, did) as step:
         for faces, pinned in ((pin, True), (drop, False)):
             for face in sorted(set(faces)):
@@ -112,7 +112,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
 
 
 def centroids(database: Database) -> Result:
-    """Make everybody's prototypes exactly, and tell how far those that were kept had drifted.
+    """Recompute all prototypes exactly, and return how far the stored ones had drifted.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def centroids(database: Database) -> Result:
     def work(connection: Connection) -> Result:
         detector = usual_detector(connection)
         if detector is None:
-            raise WrongUsage(f"There are no faces in the library yet. Run {Command('index', 'PHOTOS')}.")
+            raise WrongUsage(f"The library has no faces yet. Run {Command('index', 'PHOTOS')} first.")
         before = _by_person(kept_prototypes(connection, detector))
         remake_prototypes(connection, detector)
         made = kept_prototypes(connection, detector)
@@ -142,7 +142,7 @@ def centroids(database: Database) -> Result:
 
 
 _Own = tuple[tuple[int, ...], Float32]
-"""Somebody's exemplars, and all their vectors."""
+"""A person's reference faces, and all their embeddings."""
 
 
 def _by_person(found: Prototypes) -> dict[UUID, _Own]:
@@ -161,7 +161,7 @@ def _drift(before: _Own | None, after: _Own | None) -> float | None:
 
 
 def warm_prototypes(database: Database) -> None:
-    """Make what the first who asks would wait for, only if few are stale: steps wait for them."""
+    """Recompute stale prototypes in advance, if there are few, because changes wait for them."""
     every = {each.model_id: each for each in database.run(detectors)}.values()
     if sum(database.run(stale_faces, detector) for detector in every) <= _WARMED:
         for detector in every:

@@ -1,1 +1,1 @@
-"""`people export | import`: names and statements to another library and back."""
+"""`people export | import`: names and corrections moved between libraries."""

@@ -1,4 +1,4 @@
-"""`people export`: everything that humans said about people, into one file."""
+"""`people export`: all names and corrections, in one file."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -32,7 +32,7 @@ from facesets.store.postgres.photos.face_places import places_of
 
 
 def export_people(database: Database, path: Path) -> Result:
-    """Write names and statements, with faces by image and box.
+    """Write names and corrections; faces are identified by image and box.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`people import`: what humans said elsewhere comes into the library, as one step."""
+"""`people import`: names and corrections from elsewhere, imported as one change."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ def import_people(
     members: Mapping[int, Sequence[int]] | None = None,
     dry_run: bool = False,
 ) -> Result:
-    """Bring names and statements into the library. What contradicts what was said here is left out.
+    """Import names and corrections; skip those that contradict corrections in this library.
 
     A person of the file is the one here of the same number, else of the same name, else, where most of their
     faces are somebody's who has no name, that one, else somebody new.
@@ -113,7 +113,7 @@ def _import(
 ) -> Result:
     places = [FacePlace(f.image, f.width, f.height, tuple(f.box), f.found_by) for f in file.faces]  # type: ignore[arg-type]
     found = faces_at(connection, places)
-    with making_step(connection, "import", by, f"people of {printable(source)} imported") as step:
+    with making_step(connection, "import", by, f"people imported from {printable(source)}") as step:
         said = load_statements(connection)
         homes = {each.face for each in said.faces if each.is_person}
         work = _Import(step, file, found, members, homes, [None] * len(file.people))
@@ -200,7 +200,7 @@ def _owner(
             if not state.names and state.id not in work.target:
                 return state.id
             if state.names and (work.members or work.homes.issuperset(faces)):
-                whose = f"most of the faces are {printable(state.names[0])} here"
+                whose = f"most of the faces belong to {printable(state.names[0])} here"
                 work.skipped.append(f"{_called(work.file.people[number])}: {whose}")
                 return None
     identity = work.file.people[number].id
@@ -277,7 +277,7 @@ def _name_people(work: _Import) -> None:
                 by_name[folded(text)] = target
                 work.names += 1
             elif owner != target:
-                work.skipped.append(f"the name {printable(text)} is somebody else's here")
+                work.skipped.append(f"the name {printable(text)} belongs to another person here")
         state = person_state(step.connection, target)
         if (
             state is not None

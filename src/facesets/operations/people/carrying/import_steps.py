@@ -1,4 +1,4 @@
-"""People and corrections from elsewhere: who they are here, their births, what was said of faces."""
+"""Imported people and corrections: matching people, births, and corrections of faces."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +35,7 @@ _MOST_ROUNDS = 10
 
 
 def say_all(step: Step, statements: Sequence[Statement]) -> None:
-    """Keep statements, those about one person at once."""
+    """Store corrections, those about one person together."""
     of_person: dict[tuple[UUID, bool], list[int]] = {}
     for each in statements:
         if isinstance(each, FaceStatement):
@@ -49,7 +49,7 @@ def say_all(step: Step, statements: Sequence[Statement]) -> None:
 
 
 def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
-    """Let faces be whose they were said to be, or unassigned where that alone agrees; returns how many."""
+    """Assign faces according to corrections, or unassign them if nothing else agrees; return how many."""
     connection = step.connection
     said_home = {each.face: each.person for each in load_statements(connection).faces if each.is_person}
     faces = {each.face for each in kept if isinstance(each, FaceStatement)}
@@ -112,7 +112,7 @@ def _sound(person: FilePerson) -> list[str]:
 
 
 def of_name(connection: Connection, person: FilePerson, by_name: Mapping[str, UUID]) -> PersonState | None:
-    """Who has one of somebody's names here."""
+    """Return the person who has one of these names."""
     for name in _sound(person):
         owner = by_name.get(folded(name)) or person_of_name(connection, name)
         state = None if owner is None else standing(connection, owner)
@@ -122,14 +122,14 @@ def of_name(connection: Connection, person: FilePerson, by_name: Mapping[str, UU
 
 
 def going_to_be_called(by_name: dict[str, UUID], person: FilePerson, target: UUID | None) -> None:
-    """Keep who is going to have somebody's names."""
+    """Note the person who is going to have these names."""
     if target is not None:
         for name in _sound(person):
             by_name.setdefault(folded(name), target)
 
 
 class SaidBirths(NamedTuple):
-    """How many births hold now and did not before, and how many held already."""
+    """How many births were added, and how many were known."""
 
     new: int
     known: int
@@ -138,7 +138,7 @@ class SaidBirths(NamedTuple):
 def say_births(
     step: Step, people: Sequence[FilePerson], target: Sequence[UUID | None], skipped: list[str]
 ) -> SaidBirths:
-    """Say when people were born; what was said otherwise here stays, and is reported in `skipped`."""
+    """Store births; those that differ from this library are reported in `skipped`."""
     here = said_births(step.connection)
     new = known = 0
     for person, whom in zip(people, target, strict=True):
@@ -154,7 +154,7 @@ def say_births(
             known += 1
         else:
             name = printable(person.names[0]) if person.names else short(person.id)
-            skipped.append(f"{name}: born {said}, which is {before} here")
+            skipped.append(f"{name}: born {said}, but {before} here")
     return SaidBirths(new, known)
 
 

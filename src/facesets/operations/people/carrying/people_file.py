@@ -1,4 +1,4 @@
-"""The file that carries what humans said about people from one library to another.
+"""The file that carries names and corrections from one library to another.
 
 Faces are named by the sha256 of their image and their box in it, so that a library with other numbers, other
 models or other detection settings finds them again.
@@ -30,7 +30,7 @@ Box = Annotated[tuple[Coordinate, ...], msgspec.Meta(min_length=4, max_length=4)
 
 @dataclass(frozen=True, slots=True)
 class FilePerson:
-    """Somebody. The first name is the one that the person goes by."""
+    """A person. The first name is the main one."""
 
     id: UUID
     names: tuple[Text, ...]
@@ -41,7 +41,7 @@ class FilePerson:
 
 @dataclass(frozen=True, slots=True)
 class FileFace:
-    """A face: where it is, in pixels of an image of a size, and in which way it was found."""
+    """A face: its box in pixels of an image, and how it was detected."""
 
     image: Sha256
     width: Pixels
@@ -52,7 +52,7 @@ class FileFace:
 
 @dataclass(frozen=True, slots=True)
 class SaidOfFace:
-    """A face is a person, or is not."""
+    """A face shows a person, or does not."""
 
     face: Place
     person: Place
@@ -61,7 +61,7 @@ class SaidOfFace:
 
 @dataclass(frozen=True, slots=True)
 class SaidOfTwoFaces:
-    """Two faces show one person, or two."""
+    """Two faces show the same person, or different people."""
 
     face: Place
     other: Place
@@ -70,7 +70,7 @@ class SaidOfTwoFaces:
 
 @dataclass(frozen=True, slots=True)
 class SaidOfTwoPeople:
-    """Two people are not one."""
+    """Two people are different."""
 
     person: Place
     other: Place
@@ -78,7 +78,7 @@ class SaidOfTwoPeople:
 
 @dataclass(frozen=True, slots=True)
 class SaidExemplar:
-    """A face is to stand for a person, or is not to."""
+    """A face is pinned as a reference face of a person, or dropped."""
 
     face: Place
     person: Place
@@ -87,7 +87,7 @@ class SaidExemplar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleFile:
-    """What the file says.
+    """The content of the file.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class PeopleFile:
     exemplars: tuple[SaidExemplar, ...] = ()
 
     def is_whole(self) -> bool:
-        """Whether everything that is spoken of is in the lists."""
+        """Whether all references point into the lists."""
         faces = [end for two in self.of_two_faces for end in (two.face, two.other)]
         faces += [said.face for said in self.of_faces] + [said.face for said in self.exemplars]
         people = [end for two in self.of_two_people for end in (two.person, two.other)]
@@ -117,7 +117,7 @@ class PeopleFile:
 
 
 def write_people(path: Path, people: PeopleFile) -> None:
-    """Write the file, whole or not at all. Raises `CannotWrite`."""
+    """Write the file atomically. Raises `CannotWrite`."""
     record = msgspec.to_builtins(people)
     with atomic_write(path) as file:
         file.write(json_bytes({"format": people.FORMAT, "version": people.VERSION, **record}))
@@ -138,12 +138,12 @@ def read_people(path: Path) -> PeopleFile:
     raw = _load(path)
     if raw.get("format") != PeopleFile.FORMAT:
         export = Command("people export")
-        raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that {export} wrote.")
+        raise WrongUsage(f"{printable(path)} contains no exported people. Give a file from {export}.")
     version = raw.get("version")
     if type(version) is not int or version < 1:
         raise _damaged(path)
     if version > PeopleFile.VERSION:
-        raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+        raise NewerFormat(f"{printable(path)} was written by a newer version of facesets. Upgrade facesets.")
     try:
         people = msgspec.convert(raw, PeopleFile)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
@@ -157,7 +157,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(read_regular_file(path, max_bytes=_LARGEST_BYTES))
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no file {printable(path)}. Check the path.") from error
+        raise WrongUsage(f"File not found: {printable(path)}.") from error
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
@@ -166,19 +166,19 @@ def _load(path: Path) -> dict[str, Any]:
             kind = "a cache"
         raise (_damaged(path) if kind in ("", "JSON") else _foreign(path, kind)) from error
     if not isinstance(raw, dict):
-        raise _foreign(path, "JSON of something else")
+        raise _foreign(path, "JSON of another kind")
     return raw
 
 
 def _foreign(path: Path, kind: str) -> WrongUsage:
     cache = Command("import-cache", printable(path))
     may_be = kind.startswith("an archive") or path.suffix.lower() == ".npz"
-    brings = f" If it is a cache, {cache} brings it into the library." if may_be else ""
+    brings = f" If it is a cache, import it with {cache}." if may_be else ""
     return WrongUsage(
-        f"{printable(path)} holds no exported people: it seems to be {kind}. Give a JSON file that "
-        f"{Command('people export')} wrote, or a folder of results whose people have names.{brings}"
+        f"{printable(path)} contains no exported people: it seems to be {kind}. Give a JSON file from "
+        f"{Command('people export')}, or a result folder with named people.{brings}"
     )
 
 
 def _damaged(path: Path) -> DamagedFile:
-    return DamagedFile(f"{printable(path)} is damaged. Make it again with {Command('people export')}.")
+    return DamagedFile(f"{printable(path)} is damaged. Create it again with {Command('people export')}.")

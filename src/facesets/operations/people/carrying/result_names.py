@@ -1,4 +1,4 @@
-"""Names that people have in a result folder, as what `people import` takes."""
+"""Names in a result folder, in the form that `people import` takes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.images import load_images
 
 _LOOKED_AT = 3
-"""Faces of somebody in a folder of that name that a human is taken to have looked at: the best."""
+"""Number of best faces in a named folder that count as confirmed by the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderFaces:
-    """Somebody's faces, by the word of whoever named their folder.
+    """The faces of a named folder.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class FolderFaces:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """People as a file would hold them, and by their places in it the faces that their folders show."""
+    """People in the form of a file, and the faces that their folders show, by position."""
 
     file: PeopleFile
     members: dict[int, list[int]]
 
 
 def people_of_result(library: Library, folder: Path) -> Brought:
-    """The people in a folder of `cluster`, `refine` or an export who have a name, as the user left it.
+    """Return the named people in a result folder of `cluster` or `refine`, or in an export.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
         ]
     else:
         raise WrongUsage(
-            f"{printable(folder)} holds no people. Give a folder that a command sorted by person."
+            f"{printable(folder)} contains no people. Give a result folder that is sorted by person."
         )
     return brought(images, found)
 
@@ -104,7 +104,7 @@ def _said(statements: Iterable[Statement], group: str) -> dict[str, bool]:
 
 
 def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
-    """People of folders in the form of a file; those who have only a number are left out."""
+    """Return people of folders in the form of a file, without those who have only a number."""
     size = {
         sha256.decode(): (int(width), int(height))
         for sha256, width, height in zip(images.sha256.tolist(), images.width, images.height, strict=True)

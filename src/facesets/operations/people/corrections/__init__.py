@@ -1,1 +1,1 @@
-"""What humans say about who is who, and what a run may not overrule; every change as a step."""
+"""Corrections, which no later run overrules; each is one change."""

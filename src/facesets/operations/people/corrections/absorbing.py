@@ -1,4 +1,4 @@
-"""What goes with every merge: the portrait stays; and how a run merges people without names."""
+"""What every merge keeps: the portrait; and how runs merge unnamed people."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from facesets.store.postgres.people.steps import Step
 
 @contextmanager
 def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonState] = ()) -> Iterator[None]:
-    """Let the face that shows whoever the name belongs to go on showing them, of those who become one."""
+    """Keep the portrait of the named person when people are merged."""
     whose = next((state for state in (person, *others) if state.names), person)
     face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
     yield
@@ -27,7 +27,7 @@ def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonSta
 
 
 def absorb(step: Step, person: UUID, target: UUID) -> bool:
-    """Merge somebody without a name into another; returns whether what was said allows it.
+    """Merge an unnamed person into another, unless corrections forbid it; return whether that was done.
 
     Faces keep who assigned them: no human looked at them.
     """

@@ -1,4 +1,4 @@
-"""`people set`: when somebody was born, as a human says it."""
+"""`people set`: a person's date or year of birth, as set by the user."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -16,12 +16,12 @@ from facesets.store.postgres.people.said_people import SaidBirth, said_births, s
 from facesets.store.postgres.people.steps import changing
 
 _EARLIEST = 1800
-"""Nobody born before was photographed."""
+"""Earliest plausible year of birth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What is to be said: a year, a day, or, of neither, that nothing is said any more."""
+    """A birth to set: a year, a day, or neither to remove it."""
 
     year: int | None = None
     day: date | None = None
@@ -29,7 +29,7 @@ class Birth:
 
 
 def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> Result:
-    """Say when somebody was born, in place of what was said before.
+    """Set when a person was born, replacing an earlier value.
 
     What does not go with it is reported, and kept all the same: photos may have wrong dates.
 
@@ -48,8 +48,8 @@ def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: dat
             if said != known:
                 say_birth(step, person.id, said)
                 keep_known(step, person.id)
-        did = "nothing is said of the birth" if said is None else f"born {said}"
-        did += f" ({known} before)" if known not in (None, said) else ""
+        did = "birth removed" if said is None else f"born {said}"
+        did += f" (previously {known})" if known not in (None, said) else ""
         against = [] if said is None else _against(connection, person.id, said)
         return result_of(connection, person.id, "; ".join([did, *against]), step)
 
@@ -60,13 +60,13 @@ def _said(birth: Birth, today: date) -> SaidBirth | None:
     given = sum((birth.year is not None, birth.day is not None, birth.unknown))
     if given != 1:
         ways = f"{Field('birth_year', 'Y')}, {Field('birth_date', 'D')} or {Field('birth_unknown')}"
-        raise WrongUsage(f"When was this person born? Give one of {ways}.")
+        raise WrongUsage(f"Give one birth: {ways}.")
     if birth.unknown:
         return None
     year = birth.year if birth.day is None else birth.day.year
     if year is None or not _EARLIEST <= year <= today.year or (birth.day is not None and birth.day > today):
         when = birth.year if birth.day is None else birth.day
-        raise WrongUsage(f"Nobody on a photo was born {when}. Give a time from {_EARLIEST} to today.")
+        raise WrongUsage(f"{when} is not a plausible birth. Give a date from {_EARLIEST} to today.")
     return SaidBirth(year, birth.day)
 
 
@@ -77,7 +77,7 @@ def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]
             WHERE f.person_id = %s AND i.taken < make_date(%s, %s, %s)""",
         (person, said.year, *((1, 1) if said.day is None else (said.day.month, said.day.day))),
     )
-    found = [f"{counted(early, 'face')} on photos dated earlier"] if early else []
+    found = [f"{counted(early, 'face')} in photos dated earlier"] if early else []
     return found + _estimated_otherwise(ages_of(connection, [person])[person], said)
 
 
@@ -86,4 +86,4 @@ def _estimated_otherwise(age: PersonAge, said: SaidBirth) -> list[str]:
         return []
     if abs(age.birth_year - said.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):
         return []
-    return [f"by {counted(age.dated_faces, 'face')} it would be about {age.birth_year:.0f}"]
+    return [f"{counted(age.dated_faces, 'face suggests', 'faces suggest')} about {age.birth_year:.0f}"]

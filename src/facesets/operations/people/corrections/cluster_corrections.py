@@ -1,4 +1,4 @@
-"""Clusters named, hidden, merged and kept apart by their ids, as people are."""
+"""Clusters named, hidden, merged and kept apart by their ids, like people."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -42,7 +42,7 @@ from facesets.store.postgres.people.steps import changing, making_step
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
-    """Make several people, or clusters that are none yet, one person; errors as `correcting.merge`.
+    """Merge people and clusters into one person; errors as `correcting.merge`.
 
     Clusters come first, in a step of their own.
     """
@@ -60,7 +60,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
-    """Say that two faces, two people, or a cluster and a person are not one; errors as there."""
+    """Confirm that two faces, two people, or a cluster and a person are different; errors as there."""
     said = None if faces else changing(database, _cluster_is_not, first, second, by)
     return said or correcting.different(database, first, second, faces=faces, by=by)
 
@@ -91,7 +91,9 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
             every = find(connection, cluster).faces
             faces = [face for face in every if face not in refused]
             if not faces:
-                raise WrongUsage(f"You said that {printable(cluster)} is not {called(target)}.")
+                raise WrongUsage(
+                    f"You confirmed that {printable(cluster)} is not {called(target)}. Undo that first."
+                )
             with keeping_portrait(step, target):
                 give_faces(step, faces, target.id, "auto")
             verify(step, cluster.strip(), by)
@@ -104,7 +106,9 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
     """Say that the faces of a cluster are not somebody."""
     other = find(connection, who)
     if other.person is None:
-        raise WrongUsage(f"{printable(cluster)} and {printable(who)} are clusters. Name one of them first.")
+        raise WrongUsage(
+            f"{printable(cluster)} and {printable(who)} are unnamed clusters. Name one of them first."
+        )
     person = require_person(connection, other.person)
     faces = find(connection, cluster).faces
     new = [FaceStatement(face, person.id, is_person=False) for face in faces]
@@ -117,7 +121,7 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
 
 
 def version_of(connection: Connection, cluster: str) -> int:
-    """How a cluster stands: the version of the person that it is, else of its faces of nobody."""
+    """Return the version of a cluster: that of its person, else of its unassigned faces."""
     state = cluster_as_person(connection, cluster)
     return (
         version_of_cluster(connection, cluster) if state is None else version_of_person(connection, state.id)
@@ -125,7 +129,7 @@ def version_of(connection: Connection, cluster: str) -> int:
 
 
 def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by: str) -> Result:
-    """Say who a cluster is; returns whose its faces are now, and how many prototypes they have.
+    """Name a cluster; return its person, and the number of prototypes.
 
     Parameters
     ----------
@@ -167,7 +171,7 @@ def _whose(connection: Connection, faces: Sequence[int], person: UUID | None) ->
         return require_person(connection, person).id
     owners = {owner for owner in persons_of_faces(connection, faces).values() if owner is not None}
     if len(owners) != 1:
-        raise Changed("The faces of that cluster went to several people meanwhile. Look at it again.")
+        raise Changed("The faces of this cluster were assigned to several people in the meantime. Reload it.")
     return owners.pop()
 
 
@@ -180,7 +184,7 @@ def _prototypes(connection: Connection, person: UUID) -> int:
 
 
 def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
-    """Say that it does not matter who a cluster is; returns the step, None where nothing changed.
+    """Hide a cluster; return the change, or None if nothing changed.
 
     Raises
     ------
@@ -201,7 +205,7 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
 
 
 def clusters_of_parts(database: Database, split: Result) -> list[str]:
-    """The new clusters that one fell into, by their ids."""
+    """Return the ids of the new clusters that a split made."""
     new = [part for part in split.parts if not part.stays] if split.step is not None else []
 
     def work(connection: Connection) -> list[str]:

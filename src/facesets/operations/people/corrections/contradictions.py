@@ -1,4 +1,4 @@
-"""Whether something that is to be said contradicts what was said before.
+"""Whether a new correction contradicts earlier ones.
 
 Statements tie faces and people together or keep them apart, also through others: a face is Anna, another
 shows the same person, so it is Anna.
@@ -44,7 +44,7 @@ class _Ties:
 
 
 class Settled:
-    """What statements say about any two faces or people, also through others."""
+    """What corrections imply about any two faces or people, also through others."""
 
     def __init__(self, said: Statements) -> None:
         everything: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
@@ -56,7 +56,7 @@ class Settled:
         self._apart = {frozenset(map(self._ties.root, ends)) for ends in apart}
 
     def is_settled(self, one: "int | UUID", other: "int | UUID") -> bool:
-        """Whether it follows that these are one person, or that they are two."""
+        """Whether corrections imply that these are the same person, or different people."""
         roots = frozenset((self._ties.root(one), self._ties.root(other)))
         return len(roots) == 1 or roots in self._apart
 
@@ -64,7 +64,7 @@ class Settled:
 def require_consistent(
     said: Statements, new: Sequence[Statement], describe: Callable[[Statement], str]
 ) -> None:
-    """Make sure that new statements contradict neither one another nor what was said before.
+    """Make sure that new corrections contradict neither one another nor earlier ones.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class _Standing:
 def without_contradictions(
     said: Statements, new: Iterable[Statement]
 ) -> tuple[list[Statement], list[Statement]]:
-    """Of new statements those that can be kept, one after another, and those that contradict what stands.
+    """Divide new corrections into those that can be kept and those that contradict others.
 
     Parameters
     ----------
@@ -155,11 +155,11 @@ def without_contradictions(
 
 
 def contradiction(against: Sequence[Statement], describe: Callable[[Statement], str]) -> WrongUsage:
-    """The sentence that names statements which something contradicts."""
+    """Return an error that names the contradicted corrections."""
     listed = "; ".join(describe(each) for each in against[:3])
     return WrongUsage(
-        f"That contradicts what was said before: {listed}. Take that back first: {Command('people log')} "
-        f"shows its number, {Command('people undo', 'NUMBER')} takes it back."
+        f"This contradicts an earlier correction: {listed}. Undo that change first: find its number with "
+        f"{Command('people log')}, then run {Command('people undo', 'NUMBER')}."
     )
 
 
@@ -216,7 +216,7 @@ def _broken(everything: Sequence[Statement], ties: _Ties) -> list[Statement]:
 
 
 def describing(connection: Connection) -> Callable[[Statement], str]:
-    """What puts a statement into words; it looks everybody's name up once."""
+    """Return a function that words a correction and looks up each name once."""
     names: dict[UUID, str] = {}
 
     def name_of(person: UUID) -> str:

@@ -1,4 +1,4 @@
-"""`people merge | move | same | different`: what a human says about who is who."""
+"""`people merge | move | same | different`: corrections of people and faces."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,11 +55,11 @@ from facesets.store.postgres.people.statements import (
 from facesets.store.postgres.people.steps import Step, changing, making_step
 
 EXEMPLARS = 3
-"""Faces of who is named that a human is taken to have looked at; people are found again by them."""
+"""Number of best faces of a named person that count as confirmed; they identify the person later."""
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
-    """Make several people one.
+    """Merge several people into one.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
         meant = {state.id: state for state in (find_person(connection, each) for each in who)}
         others = [state for person, state in meant.items() if person != target.id]
         if not others:
-            other = f"Name somebody else before {Field('into')}."
+            other = f"Give another person before {Field('into')}."
             raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
         return merge_into(connection, others, target, drop_names=drop_names, by=by)
 
@@ -86,7 +86,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
 @contextmanager
 def correcting_step(connection: Connection, kind: str, by: str, what: str) -> Iterator[Step]:
-    """Make one step of a correction. Raises `WrongUsage` if it goes against what was said."""
+    """Make one change for a correction. Raises `WrongUsage` if it contradicts an earlier one."""
     with making_step(connection, kind, by, what) as step:
         yield step
         against = broken_by(step)
@@ -95,13 +95,13 @@ def correcting_step(connection: Connection, kind: str, by: str, what: str) -> It
 
 
 def keep_known(step: Step, person: UUID) -> None:
-    """Keep what somebody is called, and by which faces they are known: their best."""
+    """Keep a person's names, and confirm their best faces."""
     keep_person(step, person)
     say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
 
 
 def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
-    """Say that faces are somebody. Raises `WrongUsage` if that contradicts what was said."""
+    """Confirm that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
     _require_new_of_faces(step.connection, [FaceStatement(face, person, is_person=True) for face in faces])
     say_of_faces(step, faces, person, is_person=True)
     give_faces(step, faces, person, "manual")
@@ -110,7 +110,7 @@ def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
 def merge_into(
     connection: Connection, others: Sequence[PersonState], target: PersonState, *, drop_names: bool, by: str
 ) -> Result:
-    """Make some people one with another; errors as `merge`."""
+    """Merge people into another; errors as `merge`."""
     names = ", ".join(called(state) for state in others)
     born = said_births(connection, [target.id, *(state.id for state in others)])
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
@@ -118,12 +118,12 @@ def merge_into(
     did = [f"{counted(moved, 'face')} merged"]
     kept = said_births(connection, [target.id]).get(target.id)
     lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
-    did += [f"born {kept} is kept, said was also: {', '.join(lost)}"] if lost else []
+    did += [f"birth {kept} kept, discarded: {', '.join(lost)}"] if lost else []
     return result_of(connection, target.id, "; ".join(did), step)
 
 
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
-    """Make some people one with another; returns how many faces moved; errors as `merge`."""
+    """Merge people into another; return how many faces moved; errors as `merge`."""
     connection = step.connection
     said = load_statements(connection)
     together = _as_one(said, {state.id for state in others}, target.id)
@@ -174,7 +174,7 @@ def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], 
 
 
 def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Result:
-    """Give single faces to a person, to somebody `new`, or to `nobody`.
+    """Move faces to a person, to a `new` person, or to `nobody`.
 
     Faces that are said to show the same person go with them.
 
@@ -187,14 +187,14 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Resul
     def work(connection: Connection) -> Result:
         ids = sorted(set(faces))
         require_faces(connection, ids)
-        what = f"{counted(len(ids), 'face')} moved to"
+        what = counted(len(ids), "face")
         if to == "nobody":
-            with correcting_step(connection, "move", by, f"{what} nobody") as step:
+            with correcting_step(connection, "move", by, f"{what} unassigned") as step:
                 moved = to_nobody(step, ids)
             return Result(faces=moved, person="", name="", step=kept_step(connection, step))
         known = None if to == "new" else find_person(connection, to)
-        name = "somebody new" if known is None else called(known)
-        with correcting_step(connection, "move", by, f"{what} {name}") as step:
+        name = "a new person" if known is None else called(known)
+        with correcting_step(connection, "move", by, f"{what} moved to {name}") as step:
             person = make_person(step) if known is None else known.id
             moved = move_faces(step, ids, person)
             keep_person(step, person)
@@ -206,7 +206,7 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Resul
 
 
 def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
-    """Say that faces are somebody, and give them to them; returns how many. Raises `WrongUsage` as `move`."""
+    """Confirm that faces show a person, and move them; return how many. Raises `WrongUsage` as `move`."""
     connection = step.connection
     require_faces(connection, list(faces))
     say_known(step, faces, person)
@@ -216,7 +216,7 @@ def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
 
 
 def to_nobody(step: Step, faces: Sequence[int]) -> int:
-    """Take faces from whom they are, and say that they are not them; returns how many; errors as `move`."""
+    """Unassign faces, and deny that they show their person; return how many; errors as `move`."""
     connection = step.connection
     moved = tied_faces(connection, faces)
     by_person: dict[UUID, list[int]] = {}
@@ -230,7 +230,7 @@ def to_nobody(step: Step, faces: Sequence[int]) -> int:
 
 
 def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
-    """Say that faces are not somebody. Raises `WrongUsage` if that contradicts what was said."""
+    """Deny that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
     new = [FaceStatement(face, person, is_person=False) for face in faces]
     _require_new_of_faces(step.connection, new)
     say_of_faces(step, faces, person, is_person=False)
@@ -249,7 +249,7 @@ def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) 
 
 
 def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
-    """Say that two faces show one person, or that two people are one, who are merged then.
+    """Confirm that two faces show the same person, or merge two people.
 
     Raises
     ------
@@ -268,8 +268,8 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
         if len(owners) > 1:
             names = " and ".join(called(require_person(connection, owner)) for owner in owners)
             raise WrongUsage(
-                f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
-                f"merge the two ({Command('people merge')})."
+                f"The faces belong to different people: {names}. Move one of the faces "
+                f"({Command('people move')}), or merge the people ({Command('people merge')})."
             )
         what = f"faces {one} and {other} show one person"
         with correcting_step(connection, "same", by, what) as step:
@@ -284,10 +284,10 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
 
 def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> Result:
     if one.id == other.id:
-        raise WrongUsage(f"Both are {called(one)}.")
+        raise WrongUsage(f"Both are the same person, {called(one)}.")
     if one.names and other.names:
         merge = Command("people merge", short(one.id), Field("into", short(other.id)))
-        raise WrongUsage(f"Both have a name. Say whose stays first: {merge}.")
+        raise WrongUsage(f"Both people have a name. Merge them into the one to keep: {merge}.")
     if one.names or (not other.names and one.faces > other.faces):
         one, other = other, one
     merged = merge_into(connection, [one], other, drop_names=False, by=by)
@@ -295,7 +295,7 @@ def _same_people(connection: Connection, one: PersonState, other: PersonState, b
 
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
-    """Say that two faces, or two people, are not one.
+    """Confirm that two faces, or two people, are different.
 
     Raises
     ------
@@ -310,8 +310,8 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             person = persons[one]
             if person is not None and person == persons[other]:
                 raise WrongUsage(
-                    f"Both are {called(require_person(connection, person))} now. Move the wrong one first: "
-                    f"{Command('people move', 'FACE', Field('to', 'nobody'))}."
+                    f"Both faces belong to {called(require_person(connection, person))}. Move the wrong one "
+                    f"first: {Command('people move', 'FACE', Field('to', 'nobody'))}."
                 )
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
@@ -319,7 +319,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             return Result(said=what, step=kept_step(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
-            raise WrongUsage(f"Both are {called(a)}.")
+            raise WrongUsage(f"Both are the same person, {called(a)}.")
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
             keep_apart(step, a.id, b.id)
@@ -329,7 +329,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
 
 
 def keep_apart(step: Step, one: UUID, other: UUID) -> None:
-    """Say that two people are not one. Raises `WrongUsage` if that contradicts what was said."""
+    """Confirm that two people are different. Raises `WrongUsage` if that contradicts a correction."""
     _require_new(step.connection, PersonPair(*sorted((one, other))))
     say_different(step, one, other)
     keep_known(step, one)
@@ -337,7 +337,7 @@ def keep_apart(step: Step, one: UUID, other: UUID) -> None:
 
 
 def say_of_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
-    """Say that two faces show one person, or two. Raises `WrongUsage` if that contradicts what was said."""
+    """Confirm that two faces show the same person, or not. Raises `WrongUsage` on contradiction."""
     _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
     say_of_pair(step, one, other, same=same)
 

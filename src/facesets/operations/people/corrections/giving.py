@@ -1,4 +1,4 @@
-"""Some of a person's faces given to somebody else: each a single step, for whoever sees and picks them.
+"""Some faces of a person moved elsewhere, one change each, as selected on a page.
 
 Each returns whose the faces are now (None: nobody's), what was done in words, and the step.
 """
@@ -34,7 +34,7 @@ from facesets.store.postgres.people.steps import changing, making_step
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Faces, and whose they are taken for.
+    """Selected faces, and the person they are expected to have.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Picked:
 
 
 def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Result:
-    """Say that faces are a person, and give them to them. Raises `WrongUsage` as `correcting.move`."""
+    """Confirm that faces show a person, and move them there. Raises `WrongUsage` as `correcting.move`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
@@ -61,7 +61,7 @@ def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Res
 
 
 def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, by: str) -> Result:
-    """Give faces to a person of a name, who is made if nobody has it.
+    """Move faces to the person of a name, who is created if the name is new.
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
 
 
 def split_off(database: Database, picked: Picked, *, by: str) -> Result:
-    """Make somebody new of some of a person's faces, who is said to be another. Raises `WrongUsage`."""
+    """Make a new person of some faces, confirmed as different from the old one. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         owner = None if picked.owner is None else require_person(connection, picked.owner)
         if owner is not None and owner.faces <= len(faces):
             raise WrongUsage(
-                f"These are all faces of {called(owner)}. Leave some, or give {called(owner)} another name."
+                f"These are all of {called(owner)}'s faces. Select fewer, or rename {called(owner)}."
             )
         return _given(
             connection, faces, None, "split off", by, apart_from=None if owner is None else owner.id
@@ -108,12 +108,12 @@ def split_off(database: Database, picked: Picked, *, by: str) -> Result:
 
 
 def take_away(database: Database, picked: Picked, *, by: str) -> Result:
-    """Say that faces are not whose they are, who loses them. Raises `WrongUsage` as `correcting.move`."""
+    """Deny that faces show their person, and unassign them. Raises `WrongUsage` as `correcting.move`."""
 
     def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         owner = None if picked.owner is None else called(require_person(connection, picked.owner))
-        did = f"{counted(len(faces), 'face')} said not to be {owner}" if owner else "taken from their people"
+        did = f"{counted(len(faces), 'face')} {f'removed from {owner}' if owner else 'unassigned'}"
         with correcting_step(connection, "move", by, did) as step:
             to_nobody(step, faces)
         return Result(person=None, did=did, step=kept_step(connection, step))
@@ -122,12 +122,12 @@ def take_away(database: Database, picked: Picked, *, by: str) -> Result:
 
 
 def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Result:
-    """Let a face be the one that shows a person, and an exemplar of them. Raises `WrongUsage`."""
+    """Make a face the portrait and a reference face of a person. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> Result:
         _require_owned(connection, Picked([face], person))
         owner = require_person(connection, person)
-        did = f"face {face} shows {called(owner)}"
+        did = f"face {face} made the portrait of {called(owner)}"
         with making_step(connection, "prototypes", by, did) as step:
             say_best(step, face, owner.id)
         return Result(person=owner.id, did=did, step=kept_step(connection, step))
@@ -168,5 +168,7 @@ def _require_owned(connection: Connection, picked: Picked) -> list[int]:
     others = [face for face, person in found.items() if person != (None if owner is None else owner.id)]
     if others:
         name = "unassigned" if owner is None else f"{called(owner)}'s"
-        raise WrongUsage(f"Face {others[0]} is not {name}. Look at it again, then decide.")
+        raise WrongUsage(
+            f"Face {others[0]} is not {name}: it was changed in the meantime. Reload and try again."
+        )
     return faces

@@ -1,4 +1,4 @@
-"""`people log | undo | redo`: changes as steps, how they are undone; people brought back without rows."""
+"""`people log | undo | redo`: the list of changes, undo and redo; people restored after a reset."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from facesets.store.postgres.people.undoing import StepRow, find_step, latest_st
 
 
 def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[StepRow]:
-    """The latest steps, or those about a person, the latest first. Raises `WrongUsage`."""
+    """Return the latest changes, or those of a person, newest first. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[StepRow]:
         person = None if who is None else find_person(connection, who).id
@@ -28,7 +28,7 @@ def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[
 
 
 def undo(database: Database, number: int | None = None, *, by: str) -> StepRow:
-    """Take back a step, by default the latest that stands; returns what it was.
+    """Undo a change, by default the latest; return it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def undo(database: Database, number: int | None = None, *, by: str) -> StepRow:
 
 
 def redo(database: Database, *, by: str) -> StepRow:
-    """Make the step that was taken back last stand again; returns what it was.
+    """Redo the change that was undone last; return it.
 
     Raises
     ------
@@ -54,16 +54,16 @@ def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -
     # Looked up before: done twice because the connection broke, it must not take back two.
     step = number if number is not None else database.run(latest_step, undo=not undo)
     if step is None:
-        raise WrongUsage("There is nothing to take back." if undo else "There is nothing to do again.")
+        raise WrongUsage("There is nothing to undo." if undo else "There is nothing to redo.")
     return database.run(take_back, step, by)
 
 
 def restore_people(connection: Connection, command: str, by: str, run_id: int) -> int:
-    """Bring back whom a human named or hid, as a step of a run.
+    """Restore people whom a user named or hid, as a change of a run.
 
     Returns how many faces went to whom a human had said they are.
     """
-    with making_step(connection, command, by, "people brought back", run_id=run_id) as step:
+    with making_step(connection, command, by, "people restored", run_id=run_id) as step:
         return _restore_people(step)
 
 

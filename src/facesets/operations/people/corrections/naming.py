@@ -1,4 +1,4 @@
-"""`people name | rename | hide | unhide`: what people are called."""
+"""`people name | rename | hide | unhide`: names of people."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -40,11 +40,11 @@ from facesets.store.postgres.people.statements import keep_person
 from facesets.store.postgres.people.steps import Step, changing
 
 _SHOWN = 6
-"""Faces of each of two people who may be one."""
+"""Faces shown of each of two people who may be the same."""
 
 
 class NameTaken(WrongUsage):
-    """Somebody else has that name, and it was not said that they are one.
+    """Another person has that name, and the user did not confirm that they are the same person.
 
     Attributes
     ----------
@@ -64,14 +64,14 @@ class NameTaken(WrongUsage):
         another: Command | None = None,
     ) -> None:
         facts = f"{short(other.id)}, {counted(other.faces, 'face')}"
-        somebody = f"Somebody is called {printable(name)} already ({facts})."
-        self.question = f"{somebody} Are they one person?"
+        taken = f"The name {printable(name)} is already taken ({facts})."
+        self.question = f"{taken} Are they the same person?"
         self.name = name
         self.other = other.id
         self.faces = faces
         self.other_faces = other_faces
-        otherwise = f" If not, give another name: {another}." if another else ""
-        super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.{otherwise}")
+        otherwise = f" If not, choose another name: {another}." if another else ""
+        super().__init__(f"{taken} If they are the same person, use {merge or Field('into')}.{otherwise}")
 
 
 def name_taken(
@@ -82,7 +82,7 @@ def name_taken(
     merge: Command | None = None,
     another: Command | None = None,
 ) -> NameTaken:
-    """That somebody has a name, with faces of both."""
+    """Return the error that a name is taken, with faces of both people."""
     theirs = exemplars(connection, other.id, _SHOWN)
     return NameTaken(name, other, list(faces[:_SHOWN]), theirs, merge, another)
 
@@ -96,7 +96,7 @@ def _taken(
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> Result:
-    """Give a person or a cluster a name; or a single face, which becomes somebody of its own.
+    """Name a person or a cluster; or a single face, which becomes a person.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def name_now(
     by: str,
     finder: Finder = find,
 ) -> Result:
-    """Do as `name` in a transaction in which nobody else makes a step."""
+    """Do as `name`, in a transaction without other changes."""
     text = chosen_name(new_name)
     taken = has_name(connection, text)
     if face:
@@ -139,7 +139,9 @@ def name_now(
             raise _taken(connection, text, other, faces, who)
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
-        with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
+        with correcting_step(
+            connection, "name", by, f"cluster {printable(who)} added to {called(other)}"
+        ) as step:
             with keeping_portrait(step, other):
                 give_faces(step, meant.faces, other.id, "auto")
             verify(step, who.strip(), by)
@@ -147,7 +149,7 @@ def name_now(
         return result_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
     if state is None:
         with correcting_step(
-            connection, "name", by, f"cluster {printable(who)} is {printable(text)}"
+            connection, "name", by, f"cluster {printable(who)} named {printable(text)}"
         ) as step:
             person = make_person(step)
             give_faces(step, meant.faces, person, "auto")
@@ -155,10 +157,11 @@ def name_now(
             _call(step, person, text)
         return result_of(connection, person, "named", step)
     if taken == state.id:
-        return result_of(connection, state.id, "has that name already")
-    with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
+        return result_of(connection, state.id, "already has this name")
+    named = f"{'also named' if state.names else 'named'} {printable(text)}"
+    with correcting_step(connection, "name", by, f"{called(state)} {named}") as step:
         _call(step, state.id, text)
-    did = f"also called {printable(text)}, a further name" if state.names else "named"
+    did = named if state.names else "named"
     return result_of(connection, state.id, did, step)
 
 
@@ -167,11 +170,11 @@ def _name_face(
 ) -> Result:
     if not who.strip().isdecimal():
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
+        raise WrongUsage(f"{printable(who)} is not a face number. To list face numbers, run {show}.")
     if taken is not None and not into:
         other = require_person(connection, taken)
         raise _taken(connection, text, other, [int(who)], who, Field("face"))
-    with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
+    with correcting_step(connection, "name", by, f"face {int(who)} named {printable(text)}") as step:
         person = make_person(step) if taken is None else require_person(connection, taken).id
         move_faces(step, [int(who)], person)
         if taken is None:
@@ -207,31 +210,31 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
             another = Command("people rename", short(state.id), printable(f"{text} 2"))
             raise name_taken(connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another)
         if state.names == [text]:
-            return result_of(connection, state.id, "has that name already")
+            return result_of(connection, state.id, "already has this name")
         with correcting_step(
-            connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
+            connection, "rename", by, f"{called(state)} renamed to {printable(text)}"
         ) as step:
             drop_names(step, state.id)
             _call(step, state.id, text)
         former = ", ".join(printable(each) for each in state.names)
-        did = f"renamed, in place of {former}" if former else "named"
+        did = f"renamed from {former}" if former else "named"
         return result_of(connection, state.id, did, step)
 
     return changing(database, work)
 
 
 def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> Result:
-    """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
+    """Hide a person, or show them again. Raises `WrongUsage`."""
     return changing(database, set_hidden_now, who, hidden=hidden, by=by)
 
 
 def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> Result:
-    """Do as `set_hidden` in a transaction in which nobody else makes a step."""
+    """Do as `set_hidden`, in a transaction without other changes."""
     state = find_person(connection, who)
     did = "hidden" if hidden else "shown again"
     wanted = "hidden" if hidden else "active"
     if state.status == wanted:
-        return result_of(connection, state.id, f"is {wanted} already")
+        return result_of(connection, state.id, f"already {wanted}")
     with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
         set_status(step, state.id, wanted)
         keep_known(step, state.id)

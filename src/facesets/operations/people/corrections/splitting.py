@@ -1,4 +1,4 @@
-"""`people split`: a person, or a cluster, who may be several people."""
+"""`people split`: a person or cluster that may be several people."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _SHORT_HASH = 6
 
 @dataclass(frozen=True, slots=True)
 class SplitPart:
-    """Faces that are rather one person than several.
+    """Faces that probably show one person.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class _Whole:
 
 
 def propose_split(database: Database, who: str, options: SplitOptions) -> Result:
-    """What somebody may fall into; nothing is changed. Raises `WrongUsage` where nobody is meant."""
+    """Return the parts that a person could be split into. Raises `WrongUsage` if there is no person."""
     return database.run(lambda connection: _propose(connection, _whole(connection, who), options))
 
 
@@ -86,7 +86,7 @@ def draw_split(database: Database, proposal: Result, path: Path, *, work: Work) 
 def apply_split(
     database: Database, who: str, options: SplitOptions, *, by: str, finder: Finder = find
 ) -> Result:
-    """Make several people of one, as one step.
+    """Split a person into several, as one change.
 
     The part with the faces that were said to be the person stays, else the largest; the others become people
     without a name, who are said not to be one with that person. Parts of a cluster become clusters.

@@ -1,4 +1,4 @@
-"""Whom a user means: by a name, a number, a cluster or a face."""
+"""The person that a user means: by name, id, cluster or face."""
 
 import unicodedata
 from collections.abc import Callable
@@ -23,49 +23,49 @@ from facesets.store.postgres.people.persons import (
 from facesets.store.postgres.people.steps import Step
 
 SHORT = 8
-"""Characters of a person's number as it is printed."""
+"""Characters of a person's printed id."""
 LONGEST_NAME = 200
-"""Characters; longer ones fit neither tables nor the names of folders."""
+"""Maximum characters of a name, which has to fit tables and folder names."""
 RESERVED = frozenset({"new", "nobody"})
-"""What faces are moved to where it is no person; people who were called so before are found by number."""
+"""Targets of `people move` that are not a person, so no person can have these names."""
 _FEWEST = 4
 _MOST_MERGES = 100
 Finder = Callable[[Connection, str], "Meant"]
-"""How to find out whom somebody means: `find`, or `find_cluster`."""
+"""How to find the person that is meant: `find`, or `find_cluster`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """A person; or faces that are no person yet, of a cluster."""
+    """A person; or the faces of a cluster that is not a person yet."""
 
     person: UUID | None
     faces: tuple[int, ...] = ()
 
 
 def short(person: UUID) -> str:
-    """A person's number as it is printed."""
+    """Return a person's id in its short form."""
     return person.hex[:SHORT]
 
 
 def called(state: PersonState) -> str:
-    """What to call a person in messages."""
+    """Return what to call a person in messages."""
     return printable(state.names[0]) if state.names else short(state.id)
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: however it is written, in whatever case, and without what nobody sees."""
+    """Return a name in the form in which names are compared."""
     return unicodedata.normalize("NFC", without_invisible(name).strip()).casefold()
 
 
 def without_accents(name: str) -> str:
-    """A folded name as it is looked for: letters with marks count as those without."""
+    """Return a folded name without accents, for searching."""
     if name.isascii():
         return name
     return "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
 
 
 def cleaned(name: str) -> str:
-    """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters.
+    """Return a name as it is stored. Raises `WrongUsage` if it is empty, too long or has control characters.
 
     Joiners are part of names in many scripts, and of emoji.
     """
@@ -73,25 +73,25 @@ def cleaned(name: str) -> str:
     if not any(each.isprintable() and not each.isspace() for each in text) or any(
         unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} or each in OVERRIDES for each in text
     ):
-        raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
+        raise WrongUsage("A name must contain at least one letter or digit, and no control characters.")
     if len(text) > LONGEST_NAME:
-        raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
+        raise WrongUsage(f"A name can have at most {LONGEST_NAME} characters; this one has {len(text)}.")
     return text
 
 
 def chosen_name(name: str) -> str:
-    """A name that a human gives, as it is kept. Raises `WrongUsage` as `cleaned`, and for a reserved word."""
+    """Return a user's name for a person as it is stored. Raises `WrongUsage` as `cleaned`, or if reserved."""
     text = cleaned(name)
     if folded(text) in RESERVED:
         raise WrongUsage(
-            f"Nobody can be called {printable(text)}: {Command('people move')} says so where a face goes to "
-            "no person, or to somebody new. Choose another name."
+            f"A person cannot be named {printable(text)}, a keyword of {Command('people move')}. Choose "
+            "another name."
         )
     return text
 
 
 def find_person(connection: Connection, who: str) -> PersonState:
-    """The person that is meant; somebody who was merged is whom they were merged into.
+    """Return the person that is meant; for a merged one, the person it was merged into.
 
     Raises
     ------
@@ -101,14 +101,14 @@ def find_person(connection: Connection, who: str) -> PersonState:
     meant = find(connection, who)
     if meant.person is None:
         raise WrongUsage(
-            f"{printable(who)} is a cluster and no person yet. Make it one: "
+            f"{printable(who)} is a cluster, not yet a person. Name it first: "
             f"{Command('people name', printable(who), 'NAME')}."
         )
     return require_person(connection, meant.person)
 
 
 def standing(connection: Connection, person: UUID) -> PersonState | None:
-    """Somebody, or whom they were merged into; None where there is nobody."""
+    """Return a person, or the one it was merged into; None if there is none."""
     for _ in range(_MOST_MERGES):
         state = person_state(connection, person)
         if state is None or state.status != "merged":
@@ -120,15 +120,15 @@ def standing(connection: Connection, person: UUID) -> PersonState | None:
 
 
 def require_person(connection: Connection, person: UUID) -> PersonState:
-    """As `standing`. Raises `NotFound` where there is nobody."""
+    """Return as `standing`. Raises `NotFound` if there is no person."""
     state = standing(connection, person)
     if state is None:
-        raise NotFound(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+        raise NotFound(f"Person not found: {short(person)}. {Command('people list')} shows all people.")
     return state
 
 
 def find(connection: Connection, who: str) -> Meant:
-    """What is meant by a name, a unique beginning of one, a number or its beginning, or a cluster.
+    """Find a person or cluster by a name, the beginning of one, an id or its beginning.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def find(connection: Connection, who: str) -> Meant:
     """
     text = folded(who)
     if not text:
-        raise WrongUsage(f"Who? Give a name, or an id as {Command('people list')} prints it.")
+        raise WrongUsage(f"Missing person. Give a name, or an id from {Command('people list')}.")
     names = all_names(connection)
     exact = {person for name, person in names if folded(name) == text}
     if len(exact) == 1:
@@ -154,8 +154,8 @@ def find(connection: Connection, who: str) -> Meant:
         return Meant(next(iter(begun)))
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
-        raise WrongUsage(f"{printable(who)} may be {listed}. Say which, by the number in brackets.")
-    raise NotFound(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
+        raise WrongUsage(f"{printable(who)} matches several people: {listed}. Use the id in brackets.")
+    raise NotFound(f"Person not found: {printable(who)}. {Command('people list')} shows all people.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
@@ -165,12 +165,12 @@ def _by_number(connection: Connection, text: str) -> UUID | None:
     found = persons_by_prefix(connection, digits)
     if len(found) > 1:
         listed = ", ".join(str(person) for person in found)
-        raise WrongUsage(f"{text} is the beginning of several numbers: {listed}. Give more of it.")
+        raise WrongUsage(f"Several ids begin with {text}: {listed}. Give more characters.")
     return found[0] if found else None
 
 
 def find_cluster(connection: Connection, cluster: str) -> Meant:
-    """What the id of a cluster means: a person for `person_<uuid>`, else the faces of nobody in it.
+    """Return what a cluster id means: a person for `person_<uuid>`, else its unassigned faces.
 
     Raises
     ------
@@ -183,12 +183,12 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
     # Foreign bytes are no text to the server.
     faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
     if not faces:
-        raise NotFound(f"There is no cluster {printable(cluster)} that waits for a name.")
+        raise NotFound(f"Unnamed cluster not found: {printable(cluster)}.")
     return Meant(None, tuple(faces))
 
 
 def cluster_as_person(connection: Connection, cluster: str) -> PersonState | None:
-    """The person that a cluster called `person_<uuid>` is; none where they are gone or were merged."""
+    """Return the person that `person_<uuid>` stands for; None if it is gone or was merged."""
     try:
         person = UUID(cluster.removeprefix(OF_PERSON))
     except ValueError:
@@ -198,33 +198,33 @@ def cluster_as_person(connection: Connection, cluster: str) -> PersonState | Non
 
 
 def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | None]:
-    """Whose some faces are. Raises `WrongUsage` where one does not exist."""
+    """Return the persons of some faces. Raises `NotFound` if a face does not exist."""
     found = persons_of_faces(connection, faces)
     missing = [face for face in faces if face not in found]
     if missing:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise NotFound(f"There is no face {missing[0]}. {show} prints their numbers.")
+        raise NotFound(f"Face not found: {missing[0]}. To list face numbers, run {show}.")
     return found
 
 
 def has_name(connection: Connection, name: str) -> UUID | None:
-    """Who has a name already, however it is written, here or to the server."""
+    """Return the person who has a name already, however it is written."""
     text = folded(name)
     known = (person for other, person in all_names(connection) if folded(other) == text)
     return next(known, None) or person_of_name(connection, name)
 
 
 def two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
-    """Two faces by their numbers. Raises `WrongUsage` if one does not exist, or they are one."""
+    """Return two different face numbers. Raises `WrongUsage` if one does not exist."""
     if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
+        raise WrongUsage(f"Give two different face numbers. To list them, run {show}.")
     require_faces(connection, [int(first), int(second)])
     return int(first), int(second)
 
 
 def result_of(connection: Connection, person: UUID, did: str, step: Step | None = None) -> Result:
-    """Somebody as they are after a step, or where nothing changed, and what was done in words."""
+    """Return a person after a change, and what was done in words."""
     state = require_person(connection, person)
     return Result(
         person=short(state.id),
@@ -236,6 +236,6 @@ def result_of(connection: Connection, person: UUID, did: str, step: Step | None 
 
 
 def kept_step(connection: Connection, step: Step) -> int | None:
-    """The number of a step; None if it changed nothing."""
+    """Return the number of a change; None if it changed nothing."""
     found = connection.scalar("SELECT EXISTS (SELECT FROM steps WHERE id = %s)", (step.id,))
     return step.id if found else None

@@ -1,1 +1,1 @@
-"""`people forget`: somebody erased for good."""
+"""`people forget`: a person erased for good."""

@@ -1,4 +1,4 @@
-"""What comes after the erasing: the server's old pages and logs; and the same after that was cut off.
+"""The end of erasing: the server's old pages and logs; and how it resumes after an interruption.
 
 While it is not done the library keeps by hashes whom it is about, for their names are gone.
 """
@@ -23,7 +23,7 @@ from facesets.store.postgres.people.traces import remove_old_log, rewrite_tables
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """What became of the server's old pages and logs.
+    """The outcome for the server's old pages and logs.
 
     Attributes
     ----------
@@ -41,29 +41,30 @@ class Scrubbed:
 
 
 def scrub(database: Database) -> Scrubbed:
-    """Rewrite the tables and remove the old log; what could not be is reported."""
+    """Rewrite the tables and remove the old log; report what could not be done."""
     try:
         refused = database.run_alone(rewrite_tables)
     except CannotWrite:
         reported = (
-            "the tables' old pages, for the disk is full. Free as much space as the library takes, and run "
+            "old pages of the tables, because the disk is full. Free as much space as the library uses, and "
+            "run the same command again"
         )
-        return Scrubbed([reported + "the same command again"], log_removed=False, is_complete=False)
-    reach = [f"{table}, which this user of the server may not rewrite" for table in refused]
+        return Scrubbed([reported], log_removed=False, is_complete=False)
+    reach = [f"{table}, which this database user is not allowed to rewrite" for table in refused]
     log_removed = database.run_alone(remove_old_log)
     if not log_removed:
-        reach.append("the server's write-ahead log and its archives: only its superuser can remove these")
+        reach.append("the server's write-ahead log and its archives, which only a superuser can remove")
     return Scrubbed(reach, log_removed)
 
 
 def note_erased(connection: Connection, who: str, persons: Sequence[UUID], names: Sequence[str]) -> None:
-    """Keep that somebody is erased of whom old pages tell, so that the same command is known again."""
+    """Note an erased person whom old pages may still hold, so that the same command is recognised."""
     numbers = {number for person in persons for number in (person.hex, short(person))}
     note_unfinished(connection, map(folded, names), {*_words(who), *numbers})
 
 
 def erased_before(connection: Connection, who: str) -> Known:
-    """Whether who is meant is erased, and old pages may tell of them still; and how they are named here."""
+    """Whether this person is erased but may remain on old pages, and by what the user names them."""
     return unfinished_by(connection, _words(who))
 
 
@@ -72,13 +73,13 @@ def _words(who: str) -> list[str]:
 
 
 def finish(database: Database, scrubbed: Scrubbed) -> None:
-    """Keep nothing any more of whom this was about, if it is complete."""
+    """Remove the note about an erased person once erasing is complete."""
     if scrubbed.is_complete:
         database.run_alone(note_finished)
 
 
 def finish_what_was_cut_off(database: Database) -> list[str]:
-    """Do what is left of forgetting that was cut off, if any was; returns what stays out of reach.
+    """Finish erasing that was interrupted, if any; return what could not be erased.
 
     Raises
     ------

@@ -61,7 +61,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to forget, and all by which they can be found.
+    """The person to erase, and everything that identifies them.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Person:
 
 
 def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> Result:
-    """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant.
+    """Return what erasing a person would remove. Raises `WrongUsage` if there is no such person.
 
     Somebody whose erasing was cut off is erased already: there is nothing to be asked about.
     """
@@ -117,7 +117,7 @@ def forget(
     exactly: bool = False,
     work: Work,
 ) -> Result:
-    """Erase a person from the library, and from caches and results; it cannot be undone.
+    """Erase a person from the library, caches and results; it cannot be undone.
 
     Files are first: where one of them cannot be written nothing is lost, and the same can be done again; as
     it can when it is cut off later.
@@ -149,18 +149,18 @@ def forget(
             return _rest(database, who if known == "name" else "", work.progress)
         person = database.run(lambda connection: _person(database, connection, who))
         if exactly and f"{person.id}" != who:
-            raise Changed(f"They are {person.name} by now, and nobody was erased. Look again, then decide.")
+            raise Changed(f"This person was merged into {person.name} in the meantime. Nothing was erased.")
         traces = _traces(database, person)
         files = _in_files(person, traces, caches, _folders(database, folders), work.progress, exports=exports)
         _remove_pictures(person, pictures)
         sidecars = database.run(count_sidecars, person.persons)
-        work.progress.begin("Forgetting in the library")
+        work.progress.begin("Erasing from the library")
         erased = changing(database, _erase, who, person, work.by, traces.forms)
         # Somebody may have looked meanwhile; from now on the library shows no such face.
         _remove_pictures(person, pictures)
         work.progress.begin("Rewriting tables")
         scrubbed = scrub(database)
-        work.progress.begin("Searching for what is left")
+        work.progress.begin("Searching for remaining data")
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
     work.progress.end()
@@ -176,7 +176,7 @@ def _rest(database: Database, name: str, progress: Progress) -> Result:
     """Do what is left once somebody is erased; search for the name, if it is known."""
     progress.begin("Rewriting tables")
     scrubbed = scrub(database)
-    progress.begin("Searching for what is left")
+    progress.begin("Searching for remaining data")
     proof = prove(database, [], set(), written_forms([name] if name else []), [], [])
     finish(database, scrubbed)
     sidecars = database.run(count_naming_forgotten)
@@ -247,7 +247,7 @@ def _in_files(
         files.failures.extend(failures)
 
     for cache in caches:
-        progress.begin(f"Forgetting in {cache.label}")
+        progress.begin(f"Erasing from {cache.label}")
         results = results_of([cache])
         files.caches.append(forget_in_cache(cache, traces, partial(in_results, results)))
     in_results(folders, person.renumbered)

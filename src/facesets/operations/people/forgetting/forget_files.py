@@ -1,4 +1,4 @@
-"""A person forgotten in files: in caches, and in the results that were made of them."""
+"""A person erased from files: from caches, and from results made of them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ from facesets.store.postgres.photos.face_places import SAME_FACE_OVERLAP, FacePl
 from facesets.store.postgres.runs import noted_results
 
 NEAR = 0.3
-"""Cosine distance within which a vector is taken for one of the person's."""
+"""Cosine distance within which an embedding counts as the person's."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheForgotten:
-    """What went from a cache.
+    """What was removed from a cache.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class CacheForgotten:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """By what the person is known in files.
+    """What identifies the person in files.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Traces:
 
 
 def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], None]) -> CacheForgotten:
-    """Remove a person's faces from a cache, by place and by vector, and their names beside it.
+    """Remove a person's faces from a cache, by place and embedding, and their names beside it.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _at_places(part: Part, places: Sequence[FacePlace]) -> Bool:
 
 
 def boxes_by_image(places: Iterable[FacePlace]) -> dict[str, Float32]:
-    """Boxes of each image."""
+    """Return the boxes of each image."""
     boxes: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for place in places:
         boxes[place.sha256].append(place.box)
@@ -189,7 +189,7 @@ def _renumbered(faces: Iterable[str], renumbered: Mapping[str, str]) -> frozense
 
 
 def results_of(caches: Sequence[Cache]) -> list[Path]:
-    """The results that were made of caches, as the files beside these tell."""
+    """Return the results made of caches, as noted beside these."""
     found: dict[Path, None] = {}
     for cache in caches:
         if cache.names_file.exists():
@@ -199,7 +199,7 @@ def results_of(caches: Sequence[Cache]) -> list[Path]:
 
 
 def results_of_library(database: Database) -> list[Path]:
-    """The results that commands made of the library and that are of it still."""
+    """Return the existing results that commands made from the library."""
     identity = Library(database).identity
     return [folder for folder in database.run(noted_results) if _is_of(folder, identity)]
 
@@ -221,7 +221,7 @@ def _is_of(folder: Path, identity: str) -> bool:
 def forget_in_results(
     folders: Sequence[Path], traces: Traces, renumbered: Renumbered, *, apply: bool
 ) -> tuple[list[ResultForgotten], list[str]]:
-    """Take a person out of results, or tell what is there of them.
+    """Remove a person from results, or list what is there.
 
     Returns
     -------

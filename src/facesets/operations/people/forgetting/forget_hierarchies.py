@@ -1,4 +1,4 @@
-"""Faces forgotten in kept hierarchies: these hold numbers of faces, and how densely each lies, but no vector.
+"""A person erased from saved hierarchies, which hold face numbers and densities but no embeddings.
 
 A hierarchy does without faces that were deleted. So it stays for the others, and no number leads to who was
 forgotten.
@@ -18,7 +18,7 @@ NO_FACE = 0
 
 
 def forget_in_hierarchies(connection: Connection, faces: Sequence[int]) -> None:
-    """Take the numbers of faces out of the hierarchies that are kept; one that cannot be read goes whole."""
+    """Remove face numbers from saved hierarchies; delete one that cannot be read."""
     for run in runs_with(connection, faces):
         try:
             result, face_id = unpacked(arrays_of(connection, run))

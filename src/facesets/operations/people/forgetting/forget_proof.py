@@ -1,4 +1,4 @@
-"""The proof of forgetting: a search for what is left of a person, in the library and in files."""
+"""The proof of erasing: a search for what remains of a person, in the library and in files."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def prove(
     caches: Sequence[CacheForgotten],
     folders: Sequence[Path],
 ) -> Result:
-    """Search for what is left of somebody: vectors near theirs, and their names.
+    """Search for what remains of a person: similar embeddings, and their names.
 
     A name is not theirs where photos lie, in what their owner wrote about them, and in names of other people,
     cameras, tags and models: `names_of_others`.
@@ -70,7 +70,7 @@ def prove(
     left, of_others = database.run(_vectors_left, vectors, refused)
     left += sum(cache.vectors_left for cache in caches)
     for folder in folders:
-        of_others |= {f"the set {printable(each)}": 1 for each in near_sets(folder, vectors)}
+        of_others |= {f"the face set {printable(each)}": 1 for each in near_sets(folder, vectors)}
     names: list[str] = []
     elsewhere: list[str] = []
     if forms:
@@ -104,7 +104,7 @@ def _vectors_left(
     of_others: Counter[str] = Counter()
     for theirs in vectors:
         near = searching.near_faces(connection, theirs, NEAR)
-        of_others["faces that were said to be another"] += len(refused & set(near))
+        of_others["faces confirmed as another person"] += len(refused & set(near))
         near = [face for face in near if face not in refused]
         for owner in searching.owners(connection, near).values():
             if owner.person:
@@ -118,7 +118,7 @@ def _vectors_left(
 
 
 def near_sets(folder: Path, vectors: Sequence[FaceVectors]) -> list[str]:
-    """Sets of an export whose mean is near somebody's faces: once their own are gone, somebody else's."""
+    """Return face sets of an export whose mean is similar to a person's faces."""
     manifest = read_any_manifest(folder)
     if not isinstance(manifest, ExportManifest):
         return []
@@ -136,7 +136,7 @@ def near_sets(folder: Path, vectors: Sequence[FaceVectors]) -> list[str]:
 
 
 def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tuple[list[str], list[str]]:
-    """Where a result folder holds a name: in names of folders, and in manifests. No link is followed.
+    """Return where a result folder holds a name: in folder names and manifests. No link is followed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A name in whatever form it may have been written."""
+"""A name in every form in which it may have been written."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _NO_WORD_BEFORE, _NO_WORD_AFTER = rb"(?<![A-Za-z0-9\x80-\xff])", rb"(?![A-Za-z0-
 
 
 def written_forms(names: Iterable[str]) -> list[str]:
-    """Names composed and decomposed, percent-encoded, escaped as in JSON, and as folders are called."""
+    """Return names composed, decomposed, percent-encoded, JSON-escaped, and as folder names."""
     forms: dict[str, None] = {}
     for name in names:
         for text in (unicodedata.normalize(form, name) for form in ("NFC", "NFD")):
@@ -25,13 +25,13 @@ def written_forms(names: Iterable[str]) -> list[str]:
 
 
 def sql_pattern(forms: Sequence[str]) -> str:
-    """A regular expression of PostgreSQL for any of some texts as whole words, in whatever case."""
+    """Return a PostgreSQL regular expression for any of some texts as whole words, ignoring case."""
     escaped = "|".join(re.sub(r"([^\w\s])", r"\\\1", form) for form in forms)
     return rf"(^|[^[:alnum:]])({escaped})($|[^[:alnum:]])"
 
 
 def holds_name(content: bytes, forms: Sequence[str]) -> bool:
-    """Whether some bytes hold any of some texts as whole words: in UTF-8, or UTF-16 of either order."""
+    """Whether bytes contain any of some texts as whole words, in UTF-8 or UTF-16."""
     for form in {
         variant for each in forms for variant in (each, each.lower(), each.upper(), each.casefold())
     }:

@@ -1,4 +1,4 @@
-"""Where somebody who was erased may still be found."""
+"""Where an erased person may still be found."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from facesets.results.forgetting import ResultForgotten
 def out_of_reach(
     scrubbed: Scrubbed, results: Sequence[ResultForgotten], *, exports: bool, sidecars: int = 0
 ) -> list[str]:
-    """What may still hold a person who was erased, in words.
+    """Return what may still hold an erased person, in words.
 
     Parameters
     ----------
@@ -21,18 +21,18 @@ def out_of_reach(
     sidecars : int
         How many XMP sidecars name them.
     """
-    reported = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
+    reported = [*scrubbed.out_of_reach, "backups and copies of the library, caches and results"]
     if results and not exports:
         folders = ", ".join(printable(result.folder) for result in results)
         reported.append(
             Sentence(
-                f"{folders}: not touched without {Field('exports')}. Remove these folders and make them again"
+                f"{folders}: unchanged without {Field('exports')}. Delete these folders and create them again"
             )
         )
     reported += [
         f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
     ]
     if sidecars:
-        name = counted(sidecars, "XMP sidecar names them", "XMP sidecars name them")
-        reported.append(Sentence(f"{name}: run {Command('export-xmp')}, which takes them out"))
+        name = counted(sidecars, "XMP sidecar names the person", "XMP sidecars name the person")
+        reported.append(Sentence(f"{name}; {Command('export-xmp')} removes the name"))
     return reported

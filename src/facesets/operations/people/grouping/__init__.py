@@ -1,1 +1,1 @@
-"""`cluster` on the library: by which method faces become people or clusters."""
+"""`cluster` on the library: the methods that group faces into people or clusters."""

@@ -1,4 +1,4 @@
-"""`cluster` on the library: faces without a person join known people or become new ones."""
+"""`cluster` on the library: unassigned faces join known people or become new ones."""
 
 import time
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def cluster_library(
     new_id: Callable[[], UUID] = uuid4,
     engine: Engine = IN_PROCESS,
 ) -> Result:
-    """Group all faces that have no person yet; what a human vouches for is kept.
+    """Group all unassigned faces; confirmed assignments are kept.
 
     By `auto` unnamed people near new faces are grouped again with these. By other methods all existing
     assignments are kept. What humans said is obeyed, and whom they named comes back if a reset removed them.
@@ -112,7 +112,7 @@ def _cluster(
         stored = time.monotonic()
         seconds["storing"] = stored - decided
         if not work.stop.requested:
-            work.progress.begin("Looking for questions")
+            work.progress.begin("Finding suggestions")
             questions = _look(library, loaded, decision, joined)
             work.progress.end()
         seconds["looking for questions"] = time.monotonic() - stored
@@ -150,7 +150,7 @@ def _decide(
     if not dissolved:
         return decision, None
     who = counted(dissolved, "unnamed person was", "unnamed people were")
-    sentence = f"{who} dissolved: their faces show too little to tell who they are."
+    sentence = f"{who} dissolved: their faces are too low quality to group."
     return replace(decision, reasons=(sentence, *decision.reasons)), None
 
 
@@ -165,7 +165,7 @@ def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joi
 
 
 def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
-    """The result of a run of which only so much is known."""
+    """Return a result of `cluster` with only these figures."""
     nothing = Result(
         faces=0,
         kept=0,  # had a person before
@@ -195,7 +195,7 @@ def result_of(
     options: ClusterLibraryOptions,
     seconds: dict[str, float],
 ) -> Result:
-    """What came of a decision about these faces, as it was written."""
+    """Return the result of a decision as it was stored."""
     joined, rows = decision.joined, decision.free
     before, after = faces.person[rows], joined.owners(len(faces.persons))
     was_free, moved = before < 0, (before >= 0) & (after != before)
@@ -247,7 +247,7 @@ def store_decision(
     run_id: int,
     new_id: Callable[[], UUID],
 ) -> tuple[Joined, int | None]:
-    """Write a decision; returns it as it was written, and the step, None where nothing changed.
+    """Store a decision; return it as stored, and the change, or None if nothing changed.
 
     What humans said and whom they named or merged while it was made is obeyed too.
     """

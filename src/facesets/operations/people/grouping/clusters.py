@@ -1,4 +1,4 @@
-"""Clusters of the library: which faces a run groups, by which id, apart from whose they are."""
+"""Clusters of the library: faces that a run grouped, regardless of their people."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from facesets.store.postgres.people.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """Which clusters faces are to be in.
+    """The clusters that faces are going to be in.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class ClusterPlan:
 
 
 def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
-    """Put faces into their clusters, as part of a step; returns how many changed."""
+    """Put faces into their clusters, as part of a change; return how many changed."""
     used = [plan.ids[number] for number in np.unique(plan.number[plan.number >= 0]).tolist()]
     keep_clusters(step, model_id, {each: plan.births.get(each) for each in used})
     changed = put_into(step, plan.face_id, plan.number, plan.ids)
@@ -51,7 +51,7 @@ def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
 def plan_of_groups(
     faces: PeopledFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
 ) -> ClusterPlan:
-    """The clusters of new people are their own; who joins somebody goes where most faces of theirs are.
+    """Plan clusters: new people get their own; a face that joins a person gets that person's largest.
 
     Of the faces without a person those that are `leaving` somebody, bool array of shape (n,), leave the
     cluster as well.
@@ -70,7 +70,7 @@ def plan_of_groups(
 
 
 def largest_in(person: Int64, cluster: Int64, people: int) -> Int64:
-    """For each person, or other group of faces, the cluster that most of them are in; -1 for none."""
+    """Return for each group of faces the cluster with most of them; -1 for none."""
     both = (person >= 0) & (cluster >= 0)
     pairs, count = np.unique(np.stack([person[both], cluster[both]], axis=1), axis=0, return_counts=True)
     largest = np.full(people, NONE, np.int64)
@@ -80,14 +80,14 @@ def largest_in(person: Int64, cluster: Int64, people: int) -> Int64:
 
 
 def named_by(new_id: Callable[[], UUID]) -> Callable[[int], list[str]]:
-    """Makes ids of clusters as plain runs call them."""
+    """Return a function that makes ids of clusters, numbered like those of plain runs."""
     return lambda count: [f"clu_{new_id().hex[:12]}" for _ in range(count)]
 
 
 def matched_ids(
     label: Int64, before: Int64, ids: list[str], new_ids: Callable[[int], list[str]]
 ) -> list[str]:
-    """Ids for clusters 0 … k-1: that of an earlier cluster most of whose faces are in it, else a new one.
+    """Return ids for clusters: that of the earlier cluster with most of its faces, else a new one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`cluster --dual`: faces go to known people, and the others into clusters that are nobody yet."""
+"""`cluster --dual`: faces assigned to known people, and the others grouped into unnamed clusters."""
 
 import time
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
 STRICTER = 0.1
-"""By so much the threshold of known people is above that of `assign`, for nobody looks at each face."""
+"""Added to the threshold of `assign` for known people, because no face is reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Asked:
 def cluster_dual(
     library: Library, options: ClusterLibraryOptions, dual: DualOptions, *, work: Work
 ) -> Result:
-    """Give faces to the people to one of whose prototypes they are similar, and group the others.
+    """Assign faces that are similar to a prototype of a known person, and group the others.
 
     Clusters of the others become nobody; each that holds most of an earlier one keeps its id. A second run
     with nothing new changes nothing. Both phases are one step.

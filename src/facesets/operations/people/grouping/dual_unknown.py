@@ -1,4 +1,4 @@
-"""The second phase of `cluster --dual`: unassigned faces into clusters, and who these may be."""
+"""The second phase of `cluster --dual`: clusters of unassigned faces, and suggestions for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The faces that are unassigned yet, and what is known of them.
+    """The faces that are still unassigned, and what is known of them.
 
     `given` are the numbers of faces that get a person in the same step.
     """
@@ -57,14 +57,14 @@ class Others:
 
     @property
     def rows(self) -> Int64:
-        """Their rows among the faces; the best ones, where only so many are wanted."""
+        """Return their rows among all faces; only the best ones if the number is limited."""
         faces, most = self.loaded.faces, self.dual.dual_max_faces
         free = (faces.person < 0) & (self.loaded.shows > Shows.NOTHING)
         rows = np.flatnonzero(free & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
     def group(self, work: Work, recogniser: str | None) -> Grouping:
-        """Group them by the chosen method; clusters that are too small are noise."""
+        """Group them by the chosen method; clusters that are too small become noise."""
         rows, dual = self.rows, self.dual
         faces, method = self.loaded.faces, METHODS[dual.unknown_method]
         embedding = faces.embedding[rows]
@@ -98,7 +98,7 @@ class Others:
         return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
 
     def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> Result:
-        """What `store` would return, without the largest cluster, which has no id yet; nothing is changed."""
+        """Return what `store` would return, without the largest cluster; nothing is changed."""
         loaded, made = self.loaded, 0
         before = _unknown_only(loaded.clusters, self.rows)
 
@@ -114,7 +114,7 @@ class Others:
         return Result(new=made, questions=len(asked), largest="")
 
     def store(self, step: Step, detector: DetectorRow, labels: Int64) -> Result:
-        """Put the faces into their clusters, as part of a step, and keep what is to be asked.
+        """Put the faces into their clusters, as part of a change, and store suggestions.
 
         Returns how many clusters are new, how many questions there are, and which cluster is the largest.
         """
@@ -173,7 +173,7 @@ def _eps(method: Method, head: Head) -> float:
 
 
 _CLUSTERS_AT_ONCE = 1024
-"""Compared with everybody at once: with 20 000 prototypes that takes 80 MiB."""
+"""Clusters compared with all people at once: 80 MiB with 20 000 prototypes."""
 
 
 def cluster_questions(
@@ -182,7 +182,7 @@ def cluster_questions(
     centers: Centers,
     head: Head | None,
 ) -> list[ClusterQuestion]:
-    """For each of these clusters the person it is nearest to, of those it may be.
+    """Return for each cluster the most similar person, among those it may be.
 
     With a head in use they are compared by what it makes of their vectors.
     """

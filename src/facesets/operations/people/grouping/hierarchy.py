@@ -1,4 +1,4 @@
-"""`cluster --method hdbscan` on the library: a hierarchy that is kept, and new faces placed in it."""
+"""`cluster --method hdbscan` on the library: a saved hierarchy, and new faces placed in it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ MOST_LEAVING = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """A kept run.
+    """A saved run of HDBSCAN.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Hierarchy:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where the faces of a library belong in a hierarchy.
+    """The places of a library's faces in a hierarchy.
 
     Attributes
     ----------
@@ -86,20 +86,20 @@ class Placed:
     nearest: int
 
     def sentence(self) -> str:
-        """What was done."""
+        """Return what was done, in words."""
         placed = f"{counted(self.predicted, 'face')} placed in the hierarchy"
         later = f"{placed}, {self.nearest} by the nearest centroid"
         if self.fresh is None:
-            return f"Kept hierarchy: {later}, {len(self.tried)} nowhere."
+            return f"Saved hierarchy: {later}, {len(self.tried)} not placed."
         clusters, noise = len(self.fresh.cluster), int((self.fresh.labels < 0).sum())
         of = f"New hierarchy of {counted(len(self.of_run), 'face')}"
-        made = f"{of}: {counted(clusters, 'cluster')}, {noise} in none."
+        made = f"{of}: {counted(clusters, 'cluster')}, {noise} unclustered."
         left = self.predicted + self.nearest + len(self.tried)
-        return f"{made} Of the others {later}, {len(self.tried)} nowhere." if left else made
+        return f"{made} Other faces: {later}, {len(self.tried)} not placed." if left else made
 
 
 def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
-    """What a kept hierarchy has to have been made with to go on with it."""
+    """Return the parameters that a saved hierarchy must have been made with to be reused."""
     return {
         "min_cluster_size": options.min_cluster_size,
         "min_samples": options.min_samples,
@@ -113,7 +113,7 @@ def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
 def load_hierarchy(
     connection: Connection, model_id: int, parameters: Mapping[str, Any] | None
 ) -> Hierarchy | None:
-    """The hierarchy in force, if it was made with these parameters, or with any for None.
+    """Load the current hierarchy, if it was made with these parameters, or with any for None.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def place(
     *,
     recogniser: str | None,
 ) -> Placed:
-    """Place the faces that are new to a hierarchy; without one, make it first.
+    """Place the faces that are new to a hierarchy; make it first if there is none.
 
     The hierarchy's own prediction comes first, then the nearest centroid within the cluster's epsilon;
     neither places a face farther from the centroid than a person's faces usually are. Of two faces in one
@@ -242,21 +242,21 @@ def _placed(
 
 
 def epsilon_of(result: HdbscanResult) -> Float64:
-    """The epsilon of each cluster; NaN for those that statements alone made."""
+    """Return the epsilon of each cluster; NaN for those that only corrections made."""
     epsilon = np.full(int(result.labels.max(initial=-1)) + 1, np.nan)
     epsilon[: len(result.epsilon)] = result.epsilon[: len(epsilon)]
     return epsilon
 
 
 def best(quality: Float32, rows: Int64, most: int) -> Int64:
-    """The best faces of these rows, in order; all of them where there are no more than `most`."""
+    """Return the best faces of these rows, in order, at most `most`."""
     if len(rows) <= most:
         return rows
     return np.sort(rows[np.lexsort((rows, -quality[rows]))[:most]])
 
 
 def rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:
-    """The rows of those of the wanted faces that exist, and the places of these among the wanted."""
+    """Return the rows of those wanted faces that exist, and their positions among the wanted."""
     row = np.minimum(np.searchsorted(face_id, wanted), max(len(face_id) - 1, 0))
     there = np.flatnonzero(face_id[row] == wanted) if len(face_id) else np.empty(0, np.int64)
     return row[there], there
@@ -271,7 +271,7 @@ def keep(
     options: ClusterLibraryOptions,
     run_id: int | None,
 ) -> ClusterPlan:
-    """Keep a new hierarchy, or what was tried in the one in force; returns the clusters of the faces."""
+    """Store a new hierarchy, or new attempts in the current one; return the clusters of the faces."""
     connection, births = step.connection, {}
     if placed.fresh is None:
         number = 0 if hierarchy is None else hierarchy.run.id

@@ -1,4 +1,4 @@
-"""The faces of a library as runs that group them see them, and whose the faces of clusters are."""
+"""The faces of a library as grouping sees them, and the people of clusters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,15 +37,15 @@ from facesets.store.postgres.runs import last_options
 from facesets.work import Work
 
 _FEWEST_FOUNDERS = 2
-"""Faces that show enough, without which no run makes a person."""
+"""Minimum faces of sufficient quality for a new person."""
 
 JOINING = 0.65
-"""Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
+"""Default minimum mean similarity for a face to join a person of another cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFaces:
-    """The faces that a run is about, and those of known people, with what is known of their clusters.
+    """The faces that a run groups, those of known people, and their clusters.
 
     `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about;
     `shows` is how much each face shows of who it is.
@@ -62,7 +62,7 @@ class LoadedFaces:
 
 
 def load_faces(connection: Connection, library: Library, options: ClusterLibraryOptions) -> LoadedFaces:
-    """Read the faces that a run is about, as of one moment.
+    """Load the faces that a run groups, as of one moment.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
 
 
 def without_smudges(loaded: LoadedFaces) -> tuple[PeopledFaces, int]:
-    """The faces as if those people were nobody who would not be made today; and how many these are.
+    """Return the faces without unnamed people of low quality, and how many of these there are.
 
     They are people for whom no human vouches, with hardly a face that shows enough to make somebody.
     """
@@ -131,7 +131,7 @@ def by_hierarchy(
     new_id: Callable[[], UUID],
     recogniser: str | None,
 ) -> tuple[Decision, Placed]:
-    """What becomes of the faces without a person by the kept hierarchy, and where each face is in it."""
+    """Decide about unassigned faces by the saved hierarchy, and return the place of each face in it."""
     reported = Steps(work, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
     placed = place(
         loaded.faces,
@@ -168,7 +168,7 @@ def _one_face_a_photo(faces: PeopledFaces, joined: Joined) -> Joined:
 
 
 MARGIN = 0.05
-"""Cosine similarity by which one person of a cluster has to be nearer than the next."""
+"""Minimum lead over the second-best person of a cluster."""
 _AT_ONCE = 16_384
 
 
@@ -180,7 +180,7 @@ def join_by_clusters(
     least_in_cluster: float,
     min_size: int,
 ) -> Joined:
-    """Decide about the faces without a person by the clusters that all faces are in.
+    """Decide about unassigned faces by the clusters that all faces are in.
 
     A face joins the person of its cluster; of several the one to whose faces there it is nearest, if by a
     margin, else it is left for review. It stays alone if it is like none of them. The faces of other clusters

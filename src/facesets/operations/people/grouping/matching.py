@@ -1,4 +1,4 @@
-"""Which new faces of a library join a known person, which become somebody new, and which stay alone."""
+"""Which new faces join a known person, become a new person, or stay unassigned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,12 +20,12 @@ from facesets.work import Work
 
 
 class StoppedEarly(Exception):
-    """The run was asked to end before anything was decided."""
+    """The run was stopped before anything was decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of the faces without a person, and of others that a method may take from unnamed people.
+    """What becomes of unassigned faces, and of faces that a method may take from unnamed people.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Decision:
     used: Mapping[str, Any] = field(default_factory=dict)
 
     def freed(self, faces: PeopledFaces) -> PeopledFaces:
-        """The library as if none of the free faces had a person."""
+        """Return the library as if none of the free faces had a person."""
         person = faces.person.copy()
         person[self.free] = NOBODY
         return replace(faces, person=person)
@@ -59,7 +59,7 @@ def decide(
     recogniser: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
-    """Compare the faces without a person with known people, and group the rest.
+    """Compare unassigned faces with known people, and group the rest.
 
     `recogniser` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
     `StoppedEarly`.
@@ -135,7 +135,7 @@ def _threshold(
     """The similarity from which a face joins a person, and what was measured among all faces if needed."""
     if options.threshold is not None:
         return options.threshold, None
-    progress.begin("Measuring what similarities mean")
+    progress.begin("Calibrating similarities")
     images = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
     progress.end()
@@ -143,7 +143,7 @@ def _threshold(
 
 
 class Steps:
-    """Passes counts of steps done on as the progress of one stage after another."""
+    """Reports counts of steps as the progress of consecutive stages."""
 
     def __init__(self, work: Work, what: str) -> None:
         self._work = work
@@ -151,7 +151,7 @@ class Steps:
         self._done: int | None = None
 
     def begin(self, what: str) -> None:
-        """Name the next stage; it opens with its first step."""
+        """Name the next stage, which opens with its first step."""
         self.end()
         self._what = what
 
@@ -202,7 +202,7 @@ def _one_face_a_photo(
 
 
 def means_of_people(embedding: Float32, person: Int64, people_count: int) -> tuple[Float32, Int64]:
-    """The mean vector of each person: its product with a face is their mean cosine similarity."""
+    """Return the mean embedding of each person."""
     sums = np.zeros((people_count, embedding.shape[1]), np.float64)
     mine = np.flatnonzero(person >= 0)
     for start in range(0, len(mine), 4096):

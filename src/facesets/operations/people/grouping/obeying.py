@@ -1,4 +1,4 @@
-"""What humans said is obeyed by every method: whatever it decided is brought into line here."""
+"""Corrections applied to the decision of any method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from facesets.store.postgres.people.statements import FacePair, Statements
 
 
 def constraints_of(said: Statements, face_ids: Int64) -> Constraints:
-    """What was said about pairs of faces, by the rows of a library's faces."""
+    """Return corrections about pairs of faces, as rows of a library's faces."""
     if not said.face_pairs:
         return Constraints()
     row = {int(face): i for i, face in enumerate(face_ids.tolist())}
@@ -32,7 +32,7 @@ def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
 
 
 def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> tuple[Joined, Bool]:
-    """Bring a decision about the faces without a person into line with what was said.
+    """Apply corrections to a decision about unassigned faces.
 
     Faces that are said to be one person follow the one of them that has a person, else the largest of their
     new groups. A face that is said not to be somebody, or not to be the person of another face, stays alone.

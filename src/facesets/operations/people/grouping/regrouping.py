@@ -1,4 +1,4 @@
-"""`cluster` of the library by `auto`: new faces and what is near them are grouped again, by arrays."""
+"""`cluster` on the library by `auto`: new faces and similar ones are grouped again, by arrays."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,7 +27,7 @@ _DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", 
 
 @dataclass(frozen=True, slots=True)
 class FacesBefore:
-    """What was done with the faces before.
+    """What earlier runs did with the faces.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def decide_again(
     recogniser: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
-    """Group the faces that no run has seen, and what is near them; nothing where there are none.
+    """Group faces that are new, and faces similar to them; nothing if there are none.
 
     `shows` is how much each face shows of who it is; `recogniser` is the file name of the network that made
     the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
@@ -68,7 +68,7 @@ def decide_again(
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
         return _decision(faces, Regrouped.nothing(faces.person), {})
-    work.progress.begin("Measuring what similarities mean")
+    work.progress.begin("Calibrating similarities")
     image = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=image, recogniser=recogniser)
     work.progress.end()

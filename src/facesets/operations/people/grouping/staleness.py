@@ -1,4 +1,4 @@
-"""Whether the kept hierarchy is due to be made again."""
+"""Whether the saved hierarchy is out of date."""
 
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +27,7 @@ MOST_DRIFT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """How old the kept hierarchy is by what happened since.
+    """How much has changed since the saved hierarchy was made.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Staleness:
 
 
 def staleness(library: Library) -> Staleness:
-    """Compare the kept hierarchy with the library as it is.
+    """Compare the saved hierarchy with the library as it is.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _measure(connection: Connection, library: Library) -> Staleness:
     added = int(new.sum())
     latest = latest_parameters(connection, list(asked)) or asked
     changed = [
-        f"{name.replace('_', '-')}: {_worded(asked[name])} then, {_worded(latest[name])} now"
+        f"{name.replace('_', '-')}: {_worded(asked[name])} before, {_worded(latest[name])} now"
         for name in asked
         if latest.get(name, asked[name]) != asked[name]
     ]
@@ -120,7 +120,7 @@ def _without(connection: Connection, detector: DetectorRow | None) -> Staleness:
     """What to say where no hierarchy is in force: it is due if one was made of another model's faces."""
     if detector is None or latest_parameters(connection, []) is None:
         return Staleness()
-    return Staleness(due=True, reasons=["the hierarchy was made of another model's faces, or is gone"])
+    return Staleness(due=True, reasons=["the hierarchy was made with another model, or is missing"])
 
 
 def _reasons(figures: Staleness) -> list[str]:
@@ -128,11 +128,11 @@ def _reasons(figures: Staleness) -> list[str]:
     if figures.share_added >= MOST_ADDED:
         reasons.append(f"{counted(figures.added, 'face')} added to {figures.faces}")
     if figures.unassigned >= LEAST_UNASSIGNED and figures.share_unassigned >= MOST_UNASSIGNED:
-        reasons.append(f"{figures.unassigned} of {figures.added} added faces found no place")
+        reasons.append(f"{figures.unassigned} of {figures.added} added faces could not be placed")
     if figures.drift >= MOST_DRIFT:
         reasons.append(f"a tenth of the centroids moved by {figures.drift:.2f} or more")
     if figures.changed:
-        reasons.append("other parameters are asked for")
+        reasons.append("the parameters have changed")
     return reasons
 
 

@@ -1,1 +1,1 @@
-"""`people list | show`: who there is."""
+"""`people list | show`: lists of people."""

@@ -1,4 +1,4 @@
-"""The people whom somebody resembles, as far as the resemblance means anything in this library."""
+"""Similar people, as far as the similarity exceeds that of strangers in this library."""
 
 from uuid import UUID
 
@@ -14,11 +14,11 @@ from facesets.store.postgres.people.person_faces import nearest_people
 from facesets.store.postgres.people.prototypes import faces_per_person, kept_prototypes
 
 _COMPARED = 50
-"""Whom a projection head makes the most similar is among so many who are so without it."""
+"""The most similar person by a head is among this many without it."""
 
 
 def people_like_person(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:
-    """As `people_like`, of the others for a person, by the centroids that are kept."""
+    """Return people similar to a person, by the stored centroids; see `people_like`."""
     detector = usual_detector(connection)
     if detector is None:
         return []
@@ -36,7 +36,7 @@ def people_like(
     *,
     but: UUID | None = None,
 ) -> list[tuple[UUID, float]]:
-    """The active people most similar to some faces, of those who are more similar than strangers are.
+    """Return the active people most similar to some faces, if more similar than strangers are.
 
     Parameters
     ----------

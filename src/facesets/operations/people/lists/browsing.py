@@ -1,4 +1,4 @@
-"""People, the faces of one and the faces on a photo, some at a time, as whoever browses sees them."""
+"""People, faces of a person and faces of a photo, in pages, as the browser shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,13 +39,13 @@ from facesets.store.postgres.photos.tags import PhotoTags, of_image
 _NEAREST = 6
 _MOST_FACES = 1000
 _REFRESHED = 1000
-"""Faces of somebody whose prototypes are made again while one waits; those of larger ones wait for a run."""
+"""Maximum faces for prototypes that are remade while the page loads."""
 _MOST_STATEMENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """Some people, and how many there are in all.
+    """Some people, and how many there are in total.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def people_page(
     after: PeoplePlace | None = None,
     offset: int = 0,
 ) -> PeoplePage:
-    """People with a name first, then those without, each by number of faces; or those whose name fits.
+    """Return named people first, then unnamed ones, by number of faces; or those whose name matches.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ def _found(connection: Connection, find: str) -> dict[UUID, int]:
 
 @dataclass(frozen=True, slots=True)
 class SeenPerson:
-    """Somebody as they are now, and the version to say with changes."""
+    """A person as shown, and the version to send with changes."""
 
     card: PersonCard
     version: int
 
 
 def seen_person(database: Database, person: UUID) -> SeenPerson:
-    """A person as they are now; somebody who was merged is whom they were merged into. Raises `NotFound`."""
+    """Return a person, or the one it was merged into. Raises `NotFound`."""
 
     def work(connection: Connection) -> SeenPerson:
         found = require_person(connection, person).id
@@ -154,7 +154,7 @@ class FacesPage:
 def faces_page(
     database: Database, person: UUID, order: Order, *, limit: int, after: int | None = None
 ) -> FacesPage:
-    """Some faces of a person in an order. A face that exists no more ends the list."""
+    """Return some faces of a person in an order; the list ends at a face that is gone."""
 
     def work(connection: Connection) -> FacesPage:
         faces = shown_faces(connection, person, order, limit=limit + 1, after=after)
@@ -166,7 +166,7 @@ def faces_page(
 
 @dataclass(frozen=True, slots=True)
 class AboutPerson:
-    """What else is known of a person.
+    """Further details of a person.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ class AboutPerson:
 
 
 def about_person(database: Database, person: UUID) -> AboutPerson:
-    """What else is known of a person. Raises `NotFound`."""
+    """Return further details of a person. Raises `NotFound`."""
 
     def work(connection: Connection) -> AboutPerson:
         found = require_person(connection, person).id
@@ -212,7 +212,7 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
 
 
 def born_when(database: Database, person: UUID) -> PersonAge:
-    """When a person was born, as far as that is known. Raises `NotFound`."""
+    """Return when a person was born, if known. Raises `NotFound`."""
 
     def work(connection: Connection) -> PersonAge:
         found = require_person(connection, person).id
@@ -223,7 +223,7 @@ def born_when(database: Database, person: UUID) -> PersonAge:
 
 @dataclass(frozen=True, slots=True)
 class BrowsedPhoto:
-    """A photo, the faces on it, and the photos beside it.
+    """A photo, its faces, and the photos next to it.
 
     Attributes
     ----------
@@ -245,7 +245,7 @@ class BrowsedPhoto:
 
 
 def photo_page(database: Database, sha256: str, person: UUID | None = None) -> BrowsedPhoto:
-    """A photo of the library. Raises `NotFound`."""
+    """Return a photo of the library. Raises `NotFound`."""
 
     def work(connection: Connection) -> BrowsedPhoto:
         photo = require_photo(connection, sha256)
@@ -260,8 +260,8 @@ def photo_page(database: Database, sha256: str, person: UUID | None = None) -> B
 
 
 def require_photo(connection: Connection, sha256: str) -> LibraryPhoto:
-    """The photo of that content. Raises `NotFound`."""
+    """Return the photo with that content. Raises `NotFound`."""
     photo = find_photo(connection, sha256)
     if photo is None:
-        raise NotFound("There is no such photo in the library, or not any more.")
+        raise NotFound("This photo is not in the library.")
     return photo

@@ -1,4 +1,4 @@
-"""`people list | show`: who there is, and one of them closely."""
+"""`people list | show`: all people, and one in detail."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -47,12 +47,12 @@ from facesets.store.postgres.photos.bodies import photos_suggested
 _MEASURED = 5000
 _NEAREST = 3
 _REFRESHED = 50_000
-"""Faces of those whose prototypes are made again for a list: within a second or two."""
+"""Maximum faces for prototypes that are remade for a list, which takes a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearPerson:
-    """Somebody a person or a cluster is like, by the cosine similarity of the nearest two centroids."""
+    """A person similar to another person or cluster, by the nearest two centroids."""
 
     person: str
     name: str
@@ -61,7 +61,7 @@ class NearPerson:
 
 @dataclass(frozen=True, slots=True)
 class ClusterDetails:
-    """What is known of a cluster.
+    """Details of a cluster.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class ClusterDetails:
 
 @dataclass(frozen=True, slots=True)
 class PersonDetails:
-    """One person closely.
+    """One person in detail.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class PersonDetails:
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
-    """Everybody of a status, with totals.
+    """Return all people of a status, with totals.
 
     Prototypes that a run of many faces made stale are counted as they were: to make them again may take long.
     """
@@ -131,7 +131,7 @@ def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> 
 
 
 def person(database: Database, who: str, *, faces: int) -> PersonDetails:
-    """One person, or a cluster that is none yet, with the best `faces`.
+    """Return one person or unnamed cluster, with the best `faces`.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
 
 
 def said_about(connection: Connection, person: UUID) -> "list[Statement]":
-    """What humans said of a person's faces, and of whom they are one with or not."""
+    """Return the corrections about a person's faces, and about the person."""
     said = load_statements(connection)
     return [
         *(each for each in said.faces if each.person == person),
@@ -183,7 +183,7 @@ def _spread(connection: Connection, person_id: UUID) -> float | None:
 
 
 def near_people(connection: Connection, found: Sequence[tuple[UUID, float]]) -> list[NearPerson]:
-    """People as `people_like` finds them, with what to call them."""
+    """Return people found by `people_like`, with their names."""
     return [
         NearPerson(short(other), called(require_person(connection, other)), similarity)
         for other, similarity in found
@@ -191,7 +191,7 @@ def near_people(connection: Connection, found: Sequence[tuple[UUID, float]]) -> 
 
 
 def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) -> ClusterDetails:
-    """What is known of a cluster with these faces."""
+    """Return details of a cluster with these faces."""
     detector = detector_of_face(connection, faces[0])
     centers = fresh_centers(connection, detector, [cluster])
     row = find_cluster(connection, cluster)
@@ -207,7 +207,7 @@ def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) 
 
 
 def bodies_of_person(database: Database, who: str, *, limit: int) -> Result:
-    """The bodies of somebody, and at most `limit` photos on which they may be.
+    """Return the bodies of a person, and at most `limit` photos that may show them.
 
     Raises
     ------

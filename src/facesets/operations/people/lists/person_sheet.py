@@ -1,4 +1,4 @@
-"""A person's best faces as a picture."""
+"""A contact sheet of a person's best faces."""
 
 import os
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def draw_person(details: PersonDetails, path: Path, *, work: Work) -> int:
 def draw_parts(
     title: str, parts: Sequence[tuple[str, Sequence[FaceLine]]], path: Path, *, work: Work
 ) -> None:
-    """Draw some faces of each of several parts, a row a part. Raises `CannotWrite`."""
+    """Draw some faces of each part, one row per part. Raises `CannotWrite`."""
     rows = [
         replace(_row(faces[:MAX_CROPS], number * MAX_CROPS), title=name, facts=())
         for number, (name, faces) in enumerate(parts)
@@ -79,7 +79,7 @@ def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:
 
 
 def face_entry(face: FaceLine, number: int) -> FaceEntry:
-    """The face as sheets take it; its ordinal only tells it from others of its photo."""
+    """Return a face in the form that contact sheets take."""
     short = min(face.box[2] - face.box[0], face.box[3] - face.box[1])
     return FaceEntry(
         face=f"{face.sha256}#{number}",

@@ -1,1 +1,1 @@
-"""`people review`, `explain`: what no run could decide, and why a face is whose it is."""
+"""`people review`, `explain`: suggestions, and why a face was matched to a person."""

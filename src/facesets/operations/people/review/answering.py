@@ -1,4 +1,4 @@
-"""Answers to questions: each is what a human says about who is who, kept at once as one step."""
+"""Answers to suggestions: each is a correction, saved at once as one change."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -58,7 +58,7 @@ def answer(
     name: str = "",
     into: bool = False,
 ) -> Result:
-    """Answer an open question; returns its id, what was said in words, and the step.
+    """Answer an open suggestion; return its id, the answer in words, and the change.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def answer(
     def work(connection: Connection) -> Result:
         asked = find_question(connection, question)
         if asked.kind == "name":
-            raise WrongUsage("That question is answered by a name, or by hide.")
+            raise WrongUsage("This suggestion needs a name, or hide.")
         (worded,) = in_words(connection, [asked])
         _require_items(worded, but)
         chosen = {item.number for item in worded.items if (verdict == "yes") != (item.number in but)}
@@ -102,7 +102,7 @@ def answer(
 
 
 def skip(database: Database, question: str) -> None:
-    """Put a question off until its evidence is another, or somebody asks for it. Raises `NotFound`."""
+    """Skip a suggestion until its evidence changes or the user asks for it. Raises `NotFound`."""
 
     def work(connection: Connection) -> None:
         faces, ids, persons = _rows_of(connection, question)
@@ -112,7 +112,7 @@ def skip(database: Database, question: str) -> None:
 
 
 def ask_again(database: Database, question: str = "") -> None:
-    """Let a question count as not skipped, by default every one. Raises `NotFound`."""
+    """Mark a suggestion, by default all, as not skipped. Raises `NotFound`."""
 
     def work(connection: Connection) -> None:
         if question:
@@ -139,11 +139,11 @@ def _say_who(
     asked = find_question(connection, question)
     (worded,) = in_words(connection, [asked])
     if not worded.nameless:
-        raise WrongUsage("Everybody in that question has a name. It is answered by yes or no.")
+        raise WrongUsage("All people in this suggestion are named. Answer yes or no.")
     if verdict == "hide":
         summary = set_hidden_now(connection, worded.nameless, hidden=True, by=by)
     elif not name.strip():
-        raise WrongUsage(f"Which name? Give {Field('name', 'NAME')}.")
+        raise WrongUsage(f"Missing name. Give {Field('name', 'NAME')}.")
     else:
         summary = name_now(connection, worded.nameless, name, into=into, face=False, by=by)
         if asked.kind == "same" and summary.step is not None:
@@ -156,7 +156,7 @@ def _say_who(
 def _require_items(worded: Question, but: Sequence[int]) -> None:
     wrong = sorted(set(but) - {item.number for item in worded.items})
     if wrong:
-        raise WrongUsage(f"The question has {len(worded.items)} items, and no number {wrong[0]}.")
+        raise WrongUsage(f"This suggestion has {len(worded.items)} items; there is no number {wrong[0]}.")
 
 
 def _said(worded: Question, chosen: set[int]) -> str:

@@ -1,4 +1,4 @@
-"""`explain`: why a face is whose it is, and what would have changed that."""
+"""`explain`: why a face was matched to a person, and what would have changed that."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -40,12 +40,12 @@ from facesets.store.postgres.runs import last_summary
 
 _NEAREST = 5
 _RIVALS = 4
-"""Those who are most similar: two of them are neither whose the face is nor who is asked about."""
+"""Most similar people to look up; at least two are neither the owner nor the person in question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a face is whose it is.
+    """Why a face was matched to a person.
 
     Attributes
     ----------
@@ -90,11 +90,11 @@ class Explanation:
 
 
 class NoSuchFace(NotFound):
-    """No face has that number."""
+    """There is no face with that number."""
 
 
 def explain(database: Database, face: int, who: str | None = None) -> Explanation:
-    """Explain one face, by default about whose it is, else about whom it is most similar to.
+    """Explain one face, by default for its person, else for the most similar one.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise NoSuchFace(f"There is no face {number}. {show} prints their numbers.")
+        raise NoSuchFace(f"Face not found: {number}. To list face numbers, run {show}.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
     head = active_head(connection, detector.model_id)
@@ -275,4 +275,4 @@ def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
     of_it = (each for each in load_statements(connection).faces if each.face in tied and not each.is_person)
     if about is None or about.person not in {short(each.person) for each in of_it}:
         return ""
-    return f"A human said that it is not {about.name}: no run gives it to them."
+    return f"You denied that this is {about.name}; no command assigns it to them."

@@ -1,4 +1,4 @@
-"""Looking for questions: what runs could not decide about faces and people, kept for `people review`.
+"""The search for suggestions: uncertain matches of faces and people, stored for `people review`.
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
 Questions about people who may be one need only what stands for people, those about ages no vectors at all:
@@ -53,10 +53,10 @@ from facesets.store.postgres.people.suggestions import (
 
 _MOST_OF_FACES = 20_000
 _SAME_SIZE = 0.1
-"""What similarities mean is measured again once so many more faces are there."""
+"""Growth of the library after which similarities are calibrated again."""
 
 _MOST_CHANGED = 500
-"""People; of more it is hardly slower to look at everybody."""
+"""Changed people above which searching all is as fast."""
 
 _UNDECIDED = 0.5
 _NO_MATCHES = PersonMatches.joined([])
@@ -69,7 +69,7 @@ def look_at_everything(
     undecided: PersonMatches = _NO_MATCHES,
     undecided_persons: list[UUID] | None = None,
 ) -> None:
-    """Look for all questions.
+    """Search for all suggestions.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _looked_by_the_head_in_use(
 
 
 def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:
-    """Look for people who may be one, and clusters that may be somebody, if anything changed since.
+    """Search for people and clusters that may be the same person, if anything changed.
 
     Whoever answers meanwhile does not wait for it.
 
@@ -202,7 +202,7 @@ def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | N
 
 
 def calibration_of(connection: Connection, detector: DetectorRow, head: Head | None) -> Calibration:
-    """What similarities meant when questions were last looked for; else what is known beforehand."""
+    """Return the calibration of the last search for suggestions, else the published one."""
     return _kept(last_looked_for(connection, detector.model_id), detector, head)
 
 
@@ -212,7 +212,7 @@ def _looked(due: _Due, measured: Calibration) -> LookedFor:
 
 def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> Calibration:
     if known is not None:
-        return Calibration(known.typical, known.middle, known.spread, known.faces, "measured before")
+        return Calibration(known.typical, known.middle, known.spread, known.faces, "measured earlier")
     if head is not None:
         return _of_head(head, 0)
     usual = recogniser_named(detector.settings.recogniser)

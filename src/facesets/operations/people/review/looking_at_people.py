@@ -1,4 +1,4 @@
-"""Suggestions found and kept: people who may be one, clusters, and faces of an unlikely age."""
+"""Suggestions found and stored: people who may be the same, clusters, and faces of an unlikely age."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +48,7 @@ def keep_questions_about_people(
     head: Head | None,
     changed: ChangedPeople | None = None,
 ) -> None:
-    """Keep who may be whom, of people and of clusters that are nobody yet, by the prototypes that are kept.
+    """Store suggestions about people and unnamed clusters, by the stored prototypes.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def keep_questions_about_ages(
     active: set[UUID],
     persons: Sequence[UUID] | None = None,
 ) -> None:
-    """Keep which faces' ages contradict when their people were born, by what was said or by all their faces.
+    """Store suggestions about faces whose age contradicts their person's birth.
 
     Parameters
     ----------

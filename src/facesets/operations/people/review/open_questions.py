@@ -1,4 +1,4 @@
-"""The questions that are open: which of those that were found stand, and which go together."""
+"""The open suggestions, and which of them are shown together."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,13 +29,13 @@ Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MOST_AT_ONCE = 9
-"""Asked about together: what one key each can be pressed for."""
+"""Maximum items of a suggestion: one key each."""
 
 LIKELY = 0.5
-"""From this on a question is not asked together with those that are less likely to change anything."""
+"""Uncertainty from which a suggestion is not combined with less uncertain ones."""
 
 _COVERED = 0.3
-"""From this on the question whether two are one stands for the question who the one without a name is."""
+"""Uncertainty from which a suggestion to merge an unnamed person replaces the question for its name."""
 
 _LEAST_UNNAMED = 2
 _MOST_UNNAMED = 500
@@ -43,7 +43,7 @@ _MOST_UNNAMED = 500
 
 @dataclass(frozen=True, slots=True)
 class UnwordedQuestion:
-    """A question before it is put into words: a person, and what was found about them."""
+    """A suggestion before it is put into words."""
 
     kind: Kind
     person: UUID
@@ -56,20 +56,20 @@ class UnwordedQuestion:
 
     @property
     def worth(self) -> float:
-        """Faces that an answer is expected to put right."""
+        """Return the expected number of faces that an answer corrects."""
         people = sum(each.faces * each.uncertainty for each, _ in self.of_people)
         return people + sum(each.uncertainty for each in self.of_faces) + self.unnamed_faces
 
     @property
     def id(self) -> str:
-        """By which it is answered."""
+        """Return the id by which it is answered."""
         parts = [each.face for each in self.of_faces] or [each.id for each, _ in self.of_people]
         return "-".join([self.kind, self.person.hex, *([".".join(map(str, parts))] if parts else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingCounts:
-    """How many questions wait, and besides how many people for a name; and how many of both were skipped."""
+    """How many suggestions and unnamed people are open, and how many of both were skipped."""
 
     questions: int
     unnamed: int
@@ -77,7 +77,7 @@ class WaitingCounts:
 
 
 def waiting(database: Database) -> WaitingCounts:
-    """Count what is open."""
+    """Count the open suggestions."""
     every = database.run(_every_question)
     asked = [each for each in every if not each.is_skipped]
     unnamed = sum(each.kind == "name" for each in asked)
@@ -85,7 +85,7 @@ def waiting(database: Database) -> WaitingCounts:
 
 
 def open_questions(connection: Connection, *, most: int | None = None) -> list[UnwordedQuestion]:
-    """The questions that are open but for those that were skipped, those first whose answers settle most.
+    """Return open suggestions that were not skipped, the most useful first.
 
     Parameters
     ----------
@@ -198,14 +198,16 @@ def _still_two(
 
 
 def find_question(connection: Connection, number: str) -> UnwordedQuestion:
-    """The open question of an id, with all its items.
+    """Return the open suggestion of an id, with all its items.
 
     Raises
     ------
     WrongUsage
         There is none, or it is not open any more.
     """
-    gone = NotFound(f"No question {printable(number)} is open. {Command('people review')} asks the others.")
+    gone = NotFound(
+        f"Suggestion not open: {printable(number)}. To list open suggestions, run {Command('people review')}."
+    )
     kind, _, rest = number.partition("-")
     person, _, parts = rest.partition("-")
     try:

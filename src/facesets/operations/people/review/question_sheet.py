@@ -1,4 +1,4 @@
-"""A question as a picture: the person's best faces, and below them what is asked about."""
+"""A suggestion as a picture: the person's best faces, and below them the items."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from facesets.work import SilentProgress
 
 
 def draw_question(database: Database, question: Question) -> bytes:
-    """A PNG; faces whose photos cannot be read are empty tiles."""
+    """Return a PNG of a suggestion; faces of unreadable photos are empty tiles."""
     wanted = [*question.faces, *(face for item in question.items for face in item.faces)]
     lines = database.run(face_lines, wanted)
     known = {line.id: line for line in lines}
@@ -34,12 +34,12 @@ def draw_question(database: Database, question: Question) -> bytes:
 
 
 def draw_two_people(database: Database, taken: NameTaken) -> bytes:
-    """A PNG of two people who are to have one name: who is to get it, and below who has it."""
+    """Return a PNG of two people who would have the same name, the new one first."""
     lines = database.run(face_lines, [*taken.faces, *taken.other_faces])
     known = {line.id: line for line in lines}
     rows = [
-        _row("to get the name", "", taken.faces, known),
-        _row(f"{printable(taken.name)} already", "", taken.other_faces, known),
+        _row("to be named", "", taken.faces, known),
+        _row(f"already named {printable(taken.name)}", "", taken.other_faces, known),
     ]
     progress = SilentProgress()
     return png_bytes(draw_sheet(taken.question, "", [finished_row(row, progress) for row in rows]))
@@ -65,4 +65,4 @@ def _row_of_faces(items: Sequence[Item], known: dict[int, FaceLine]) -> PlannedR
         PlannedTile(face_entry(face, item.number), f"{item.number}: {item.note or _rounded(item)}")
         for item, face in there
     ]
-    return PlannedRow("asked about", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)
+    return PlannedRow("to review", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)

@@ -1,4 +1,4 @@
-"""What `people review` asks: the open questions, those first whose answers settle most.
+"""The suggestions of `people review`, worded, the most useful first.
 
 What was found undecided is kept a pair at a time; what goes with one person is asked together. A person
 without a name is a question too, which is not kept: it follows.
@@ -41,7 +41,7 @@ _LOOKED_AT = 300
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One of those that are asked about together.
+    """One item of a suggestion.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that yes or no answers, for all items alike or for each; or, of kind `name`, a name.
+    """A suggestion, answered by yes or no for all items or each; of kind `name`, by a name.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Question:
 
 
 def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
-    """Look for questions as far as that is due: all of them in a library where nobody ever did.
+    """Search for suggestions as far as needed: for all if the library was never searched.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
 
 
 def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] = ()) -> list[Question]:
-    """The open questions, those first whose answers settle most.
+    """Return the open suggestions, the most useful first.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
 
 
 def in_words(connection: Connection, asked: Sequence[UnwordedQuestion]) -> list[Question]:
-    """Questions as they are shown."""
+    """Return suggestions as they are shown."""
     persons = list({person for each in asked for person in _people(each)})
     known = _Known(
         person_states(connection, persons),
@@ -206,7 +206,7 @@ def _in_words(connection: Connection, asked: UnwordedQuestion, known: _Known) ->
 
 
 def require_unchanged(connection: Connection, question: str, version: int | None) -> None:
-    """Make sure that nobody in an open question changed since it was seen.
+    """Make sure that no person in an open suggestion changed since it was seen.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def require_unchanged(connection: Connection, question: str, version: int | None
     """
     asked = find_question(connection, question)
     if version is not None and max(versions_of_people(connection, _people(asked)).values()) != version:
-        raise Changed("Somebody in this question was changed meanwhile. Look at it again, then answer.")
+        raise Changed("A person in this suggestion was changed in the meantime. Reload it, then answer.")
 
 
 def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Iterator[Item]:
@@ -252,17 +252,17 @@ def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> It
 
 
 def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
-    whose = printable(owner.name) if owner.name else "somebody without a name" if owner.person else "nobody"
-    return f"{PROGRAMS.get(face.program or '', 'another program')} says so, {whose} here"
+    whose = printable(owner.name) if owner.name else "an unnamed person" if owner.person else "unassigned"
+    return f"{PROGRAMS.get(face.program or '', 'Another program')} has this name; here it is {whose}"
 
 
 def _ages(face: FaceCandidate) -> str:
     if face.age is None or face.expected is None:
         return ""
     then = (
-        f"about {face.expected:.0f} is expected"
+        f"expected about {face.expected:.0f}"
         if face.expected >= 0
-        else "the photo is from before the birth"
+        else "but the photo was taken before the birth"
     )
     return f"looks {about(face.age)}, {then}"
 
@@ -275,14 +275,16 @@ def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int)
     texts: dict[Kind, str] = {
         "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
         "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
-        "age": f"Are these {number} faces really {name}? Their guessed ages do not fit."
+        "age": f"Are these {number} faces really {name}? Their estimated ages do not fit."
         if several
         else f"Is {one} really {name}? The face {items[0].note if items else ''}.",
-        "import": f"Are these {number} faces {name}, as other programs say?"
+        "import": f"Are these {number} faces {name}, as named by other programs?"
         if several
         else f"Is {one} {name}? {items[0].note if items else ''}.",
-        "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
-        "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
+        "same": f"Are these {number} people all {name}?"
+        if several
+        else f"Are {one} and {name} the same person?",
+        "split": f"Is {name} two people? {one} of {faces} may be another person.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
         "name": f"Who is {name} ({counted(faces, 'face')})?",
     }

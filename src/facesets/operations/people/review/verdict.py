@@ -1,4 +1,4 @@
-"""What `explain` concludes about a face, in a sentence: what decided, and what would change the answer."""
+"""The conclusion of `explain`: what decided about a face, and what would change it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from facesets.store.postgres.people.face_details import FaceRow, how_much_they_s
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How like somebody a face is.
+    """How similar a face is to a person.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Likeness:
 def turning_point(
     about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
 ) -> float | None:
-    """The least similarity with the person at which `assign` gives the face to them."""
+    """Return the minimum similarity at which `assign` gives the face to the person."""
     if about is None:
         return None
     least = thresholds["assign"]
@@ -51,36 +51,40 @@ def verdict_of(
     *,
     bound: bool,
 ) -> str:
-    """What would have changed the answer, in a sentence."""
+    """Return what would change the match, in a sentence."""
     if about is None or turning is None:
-        return "It cannot be compared: it has no vector, or there is nobody to compare it with."
+        return "It cannot be compared: it has no embedding, or there are no people to compare it with."
     if bound and face.assigned_by in {"manual", "constrained"}:
-        return "A human said so: no similarity changes that."
+        return "You confirmed it; no similarity changes that."
     rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning, margin) else ""
     if about.cosine_similarity >= turning:
         return (
-            f"`assign` gives it to {about.name} at {about.cosine_similarity:.2f}, and would not below "
-            f"{turning:.2f}{rival}."
+            f"`assign` gives it to {about.name}: similarity {about.cosine_similarity:.2f}, at least "
+            f"{turning:.2f} needed{rival}."
         )
     return (
-        f"`assign` gives it to {about.name} from {turning:.2f} on{rival}; it has "
-        f"{about.cosine_similarity:.2f}."
+        f"`assign` does not give it to {about.name}: similarity {about.cosine_similarity:.2f}, at least "
+        f"{turning:.2f} needed{rival}."
     )
 
 
 def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
-    """The verdict about an unassigned face, with what it shows of who it is where that is too little."""
+    """Return the verdict about an unassigned face, with its quality if that is too low."""
     limits = library_norm_limits(connection, detector)
     shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
     measured = limits is not None and np.isfinite(face.norm)
     if shows == Shows.NOTHING and limits is not None:
         return (
-            f"It shows too little to tell who it is (norm {face.norm:.1f}, needs {limits.joining:g}): no run "
-            "assigns it, and it is in no suggestion."
+            f"Its quality is too low to recognise the person (norm {face.norm:.1f}, at least "
+            f"{limits.joining:g} needed): it is not assigned and not suggested."
         )
     if shows == Shows.LITTLE:
-        why = f"norm {face.norm:.1f}, needs {limits.founding:g}" if measured and limits else "by its pixels"
-        return f"{verdict} It shows too little for a new person ({why}): `cluster` makes none of such faces."
+        why = (
+            f"norm {face.norm:.1f}, at least {limits.founding:g} needed"
+            if measured and limits
+            else "its pixels"
+        )
+        return f"{verdict} Its quality is too low for `cluster` to make a new person of it ({why})."
     return verdict
 
 

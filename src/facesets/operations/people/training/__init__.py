@@ -1,1 +1,1 @@
-"""`train`: a projection learnt from names, compared, and used where it helps."""
+"""`train`: a projection learned from named people, compared, and used if it helps."""

@@ -1,4 +1,4 @@
-"""Whether a projection tells people apart better than the recogniser does, by five folds."""
+"""Whether a projection separates people better than the recognition model, by five folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -36,7 +36,7 @@ _FACES_TRIED = 1500
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How well people are told apart, each figure at the threshold that is best for it; 1 is best.
+    """How well people are separated, each figure at its best threshold; 1 is best.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Figures:
 
     @property
     def score(self) -> float:
-        """Mean of accuracy, true accepts, clustering F1 and assignment F1: what decides."""
+        """The mean of accuracy, true accepts, clustering F1 and assignment F1, which decides."""
         return (self.accuracy + self.true_accepts + self.clustering_f1 + self.assignment_f1) / 4
 
 
@@ -89,18 +89,18 @@ class HeadComparison:
 
     @property
     def wins(self) -> bool:
-        """Whether it is better by more than the folds differ: so it is in each of them."""
+        """Whether it is better by more than the folds differ."""
         return self.gain > self.spread and self.gain > 0
 
 
 def trial_of_people(embedding: Float32, person: Int64, seed: int) -> RecognitionTrial:
-    """Faces of people, half of each asked about."""
+    """Return a trial of these people, with half of their faces as queries."""
     rows = capped(person, _FACES_TRIED, seed)
     return trial_of(embedding[rows], person[rows], held_out_faces(person[rows], seed, one_in=2))
 
 
 def figures(trial: RecognitionTrial, layers: Layers) -> Figures:
-    """Measure how well projected vectors tell the people of a trial apart."""
+    """Measure how well projected embeddings separate the people of a trial."""
     projected = project(layers, trial.embedding)
     verified = verification(trial, projected)
     assigned = assignment(nearest_people(trial, lambda rows: project(layers, rows)))
@@ -113,7 +113,7 @@ def figures(trial: RecognitionTrial, layers: Layers) -> Figures:
 def compared(
     kind: str, folds: Sequence[Mapping[str, Figures]], on_faces: Mapping[str, Figures]
 ) -> HeadComparison:
-    """What the figures of five folds, with unseen people each, say of one way."""
+    """Return the comparison of one way over five folds of unseen people."""
     gains = [fold[kind].score - fold[PLAIN].score for fold in folds]
     each = [asdict(fold[kind]) for fold in folds]
     mean = Figures(**{name: float(np.mean([values[name] for values in each])) for name in each[0]})
@@ -121,7 +121,7 @@ def compared(
 
 
 def thresholds(trial: RecognitionTrial, layers: Layers, people: int) -> ProjectedThresholds:
-    """Thresholds in a projection's space for a library of so many people, by people that it has not seen."""
+    """Return thresholds in a projection's space for a library of this many people."""
     near = nearest_people(trial, lambda rows: project(layers, rows))
     projected = project(layers, trial.embedding)
     distance, _ = best_cut(projected, trial.person)
@@ -141,20 +141,20 @@ _FACES_FITTED = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """Faces to learn from: unit rows, and whose they are, people numbered from 0."""
+    """Training faces: unit rows, and their people, numbered from 0."""
 
     embedding: Float32
     person: Int64
 
     @property
     def people(self) -> int:
-        """How many they show."""
+        """The number of people."""
         return int(self.person.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What was learnt without some people, and how well it does.
+    """What was learned without some people, and its results.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ def run_folds(
     on_epoch: "Callable[[int, Epoch], None]",
     stop: Stop,
 ) -> list[Fold]:
-    """Train and measure five times; fewer folds where it was stopped.
+    """Train and measure five times; fewer if stopped.
 
     Only the first fold's head can come into use; the others say how much figures differ by chance. What was
     done before an interruption is taken from checkpoints.
@@ -251,11 +251,11 @@ def _run_fold(
 
 
 def comparison(folds: list[Fold]) -> list[HeadComparison]:
-    """How each way of comparing faces did, plain vectors first."""
+    """Return the results of each way of comparing faces, plain embeddings first."""
     on_people = [fold.on_people for fold in folds]
     return [compared(kind, on_people, folds[0].on_faces) for kind in folds[0].layers]
 
 
 def winner(lines: list[HeadComparison]) -> HeadComparison | None:
-    """The best of those that beat plain vectors by more than folds differ; None where none does."""
+    """Return the best way that beats plain embeddings by more than the folds differ, or None."""
     return max((line for line in lines if line.wins), key=lambda line: line.gain, default=None)

@@ -1,4 +1,4 @@
-"""Projection heads of the library: which are there, which one is in use, and using it."""
+"""Projection heads of the library: list, use and deactivate them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class Head:
     _projection: "Projection"
 
     def project(self, embeddings: Float32) -> Float32:
-        """Project the recogniser's vectors, shape (n, d), to unit rows that are compared in their place."""
+        """Project embeddings of shape (n, d) to unit rows, which are compared instead."""
         return self._projection(embeddings)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadLine:
-    """A head as it is listed; `gain` and `spread` are those of its score with unseen people."""
+    """A head as listed; `gain` and `spread` are those of its score on unseen people."""
 
     name: str
     kind: str
@@ -50,7 +50,7 @@ class HeadLine:
 
 
 def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> Head | None:
-    """The head that is in use for the vectors of a model, loaded; None where they are compared as they are.
+    """Load the head in use for a model's embeddings; None if there is none.
 
     Raises
     ------
@@ -67,24 +67,24 @@ def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> H
 
 
 def is_in_use(connection: Connection, model_id: int, head: Head | None) -> bool:
-    """Whether a head is the one in use still; with None, whether there is none."""
+    """Whether a head is still in use; with None, whether none is."""
     found = active_row(connection, model_id)
     return (None if found is None else found[0].name) == (None if head is None else head.name)
 
 
 def heads(database: Database) -> list[HeadLine]:
-    """Every head, in the order in which they were made."""
+    """Return all heads, in the order in which they were made."""
     return [_line(row) for row in database.run(list_heads)]
 
 
 def activate(database: Database, name: str) -> HeadLine:
-    """Use a head from now on, whatever its figures are. Raises `WrongUsage` where there is no such head."""
+    """Use a head, whatever its figures. Raises `WrongUsage` if there is no such head."""
 
     def work(connection: Connection) -> HeadLine:
         known = list_heads(connection)
         row = next((each for each in known if each.name == name), None)
         if row is None:
-            raise WrongUsage(f"There is no head {printable(name)}. {_listed(known)}")
+            raise WrongUsage(f"Head not found: {printable(name)}. {_listed(known)}")
         use_head(connection, row.model_id, row.id)
         return next(_line(each) for each in list_heads(connection) if each.id == row.id)
 
@@ -92,7 +92,7 @@ def activate(database: Database, name: str) -> HeadLine:
 
 
 def deactivate(database: Database) -> Result:
-    """Compare vectors as they are from now on."""
+    """Stop using a head."""
 
     def work(connection: Connection) -> Result:
         used = [row for row in list_heads(connection) if row.active]
@@ -105,8 +105,8 @@ def deactivate(database: Database) -> Result:
 
 def _listed(known: Sequence[HeadRow]) -> str:
     if not known:
-        return f"There is none yet: run {Command('train')}."
-    return f"{Command('train', Field('list'))} shows which there are."
+        return f"There are no heads yet; run {Command('train')}."
+    return f"To list heads, run {Command('train', Field('list'))}."
 
 
 def _line(row: HeadRow) -> HeadLine:

@@ -1,4 +1,4 @@
-"""`train`: learn a projection from named people, and use it where it helps with people it has not seen."""
+"""`train`: learn a projection from named people, and use it if it helps with unseen people."""
 
 import time
 from dataclasses import asdict
@@ -20,7 +20,6 @@ from facesets.operations.people.training.head_evaluation import (
     thresholds,
     winner,
 )
-from facesets.plurals import people as people_in_words
 from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -50,7 +49,7 @@ def train_heads(
     work: Work,
     on_epoch: "Callable[[Epoch], None]",
 ) -> Result:
-    """Train a head on named people, compare it, and let it be used if it helps with people unseen.
+    """Train a head on named people, compare it, and use it if it helps with unseen people.
 
     Parameters
     ----------
@@ -141,9 +140,9 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
     people = int(faces.person.max(initial=-1)) + 1
     if people < _LEAST_PEOPLE:
         raise WrongUsage(
-            f"{people_in_words(people)} with a name {'has' if people == 1 else 'have'} {options.min_faces} "
-            f"faces of quality {options.min_quality:g} or more; training needs {_LEAST_PEOPLE} such people. "
-            f"Name more by {Command('people name', 'WHO', 'NAME')}."
+            f"Only {people} named {'person has' if people == 1 else 'people have'} at least "
+            f"{options.min_faces} faces of quality {options.min_quality:g} or higher; training needs "
+            f"{_LEAST_PEOPLE}. Name more with {Command('people name', 'WHO', 'NAME')}."
         )
     faces, vectors = load_vectors(connection, detector, faces)
     return detector, Taught(vectors, faces.person)
@@ -185,12 +184,12 @@ def _keep(connection: Connection, detector: DetectorRow, counts: Result, folds: 
 def _verdict(lines: list[HeadComparison], best: HeadComparison | None, activated: str) -> str:
     if best is not None:
         return (
-            f"{activated} is in use from now on: with people that it has not seen its score is "
-            f"{best.gain:.4f} above that of plain vectors, and the folds differ by only {best.spread:.4f}."
+            f"{activated} is now in use: on unseen people it scores {best.gain:.4f} above the plain "
+            f"embeddings, and the folds differ by only {best.spread:.4f}."
         )
     nearest = max((line for line in lines if line.kind != PLAIN), key=lambda line: line.gain - line.spread)
     return (
-        "Nothing is changed: with people that it has not seen no head is better than plain vectors by more "
-        f"than the folds differ. The nearest to it is {nearest.kind}: {nearest.gain:+.4f}, and the folds "
-        f"differ by {nearest.spread:.4f}."
+        "No head is put to use: on unseen people none beats the plain embeddings by more than the folds "
+        f"differ. The closest is {nearest.kind}: {nearest.gain:+.4f}, and the folds differ by "
+        f"{nearest.spread:.4f}."
     )

@@ -1,1 +1,1 @@
-"""`maintain`: what keeps a library tidy between two runs."""
+"""`maintain`: maintenance of the library between runs."""

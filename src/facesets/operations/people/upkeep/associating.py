@@ -1,4 +1,4 @@
-"""`maintain associate | merge-similar | must-links | violations`: clusters that are, or must be, one."""
+"""`maintain associate | merge-similar | must-links | violations`: clusters merged, corrections applied."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -143,7 +143,7 @@ def _near_owners(centroid: Float32, owner: Int64, max_cosine_distance: float) ->
 def merge_similar_clusters(
     step: Step, detector: DetectorRow, *, max_cosine_distance: float, same_image_ok: bool
 ) -> int:
-    """Make clusters one whose centroids are near, the larger taking the smaller in; returns how many went.
+    """Merge clusters with similar centroids into the larger one; return how many were merged.
 
     Verified clusters, and those of different people, stay apart.
     """
@@ -189,7 +189,7 @@ def _by_size(nodes: Sequence[Node]) -> list[str]:
 
 
 def close_must_links(step: Step) -> Result:
-    """Give faces that are said to show one person to one, also through others, and merge whom that joins.
+    """Assign faces that corrections tie together to one person, and merge unnamed people of them.
 
     Two people who both have a name stay two: that is a violation for a human to see to. Returns how many
     faces got a person, and how many people without names became another.
@@ -206,7 +206,7 @@ def close_must_links(step: Step) -> Result:
 
 
 def tied_components(said: Statements) -> list[list[int]]:
-    """Faces that are said to show one person, also through others."""
+    """Return groups of faces that corrections tie together, also through others."""
     pairs = [(pair.first, pair.second) for pair in said.face_pairs if pair.same]
     if not pairs:
         return []
@@ -255,6 +255,6 @@ def _whom(connection: Connection, people: Counter[UUID], meant: set[UUID]) -> UU
 
 
 def violations(connection: Connection) -> list[str]:
-    """Everything that was said and is not so, in words."""
+    """Return all corrections that are not followed, in words."""
     describe = describing(connection)
     return [describe(each) for each in broken_statements(connection)]

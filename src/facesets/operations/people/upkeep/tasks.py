@@ -1,4 +1,4 @@
-"""`maintain`: the tasks of upkeep, one step each, or as `daily` and `weekly`; how clustering stands."""
+"""`maintain`: the maintenance tasks, one change each, or as `daily` and `weekly`; cluster health."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,14 +34,14 @@ DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "vi
 WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")
 
 _GIVING: frozenset[Task] = frozenset({"associate", "must-links"})
-"""Give faces to people."""
+"""Tasks that assign faces."""
 
 _SIMILAR_SHARE = 0.625
 """`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
 
 
 _Came = tuple[str, Mapping[str, Any], list[str]]
-"""What a task did: in a sentence, the same in numbers by name, and what a human should look at."""
+"""The result of a task: a sentence, figures by name, and lines that the user should look at."""
 
 
 class _DryRun(Exception):
@@ -70,7 +70,7 @@ _Look = Callable[[_Around], _Came]
 
 
 def named_in(tasks: Sequence[Task]) -> list[Task]:
-    """Each task that is to be done, once and in order: `daily` and `weekly` stand for several."""
+    """Return each requested task once and in order; `daily` and `weekly` stand for several."""
     every = [each for task in tasks for each in {"daily": DAILY, "weekly": WEEKLY}.get(task, (task,))]
     return list(dict.fromkeys(every))
 
@@ -78,7 +78,7 @@ def named_in(tasks: Sequence[Task]) -> list[Task]:
 def maintain(
     library: Library, tasks: Sequence[Task], options: MaintainOptions, *, work: Work
 ) -> list[Result]:
-    """Do tasks of upkeep in their order; each that changes something is one step. Returns what each did.
+    """Run maintenance tasks in order, each as one change; return what each did.
 
     A stop is heeded between two tasks.
 
@@ -105,7 +105,7 @@ def maintain(
             if work.stop.requested:
                 run.stopped = True
                 break
-            work.progress.begin(f"Upkeep: {task}")
+            work.progress.begin(f"Maintenance: {task}")
             done.append(_done(task, around, work.by, run.id))
             work.progress.end()
         run.summary = {each.task: dict(each.figures) for each in done}
@@ -143,14 +143,14 @@ def _associate(step: Step, around: _Around) -> _Came:
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
     did = (
-        f"{counted(found.joined, 'cluster')} {around.would('joined', 'join')} a person, "
-        f"{people(found.made)} {around.would('made', 'be made')}, "
+        f"{counted(found.joined, 'cluster')} {around.would('assigned to people', 'be assigned to people')}, "
+        f"{people(found.made)} {around.would('created', 'be created')}, "
         f"{found.merged} {around.would('merged', 'be merged')}."
     )
     lines: list[str] = []
     if found.named_alike:
         pairs = counted(found.named_alike, "pair")
-        lines.append(Sentence(f"{pairs} of known people may be one: {Command('people review')}."))
+        lines.append(Sentence(f"{pairs} of known people may be the same person: {Command('people review')}."))
     return did, {"max_cosine_distance": limit, **found}, lines
 
 
@@ -161,7 +161,7 @@ def _merge_similar(step: Step, around: _Around) -> _Came:
     gone = merge_similar_clusters(
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
-    did = f"{counted(gone, 'cluster')} {around.would('became', 'become')} part of another."
+    did = f"{counted(gone, 'cluster')} {around.would('merged', 'be merged')} into a similar one."
     return did, {"max_centroid_distance": limit, "merged": gone}, []
 
 
@@ -170,8 +170,8 @@ def _unassigned(step: Step, around: _Around) -> _Came:
     faces = upkeep.left_over(step.connection, days)
     if faces:
         upkeep.make_singles(step, faces)
-    left = f"{counted(len(faces), 'face')} left over for {counted(days, 'day')}"
-    did = f"{left} {around.would('became', 'become')} clusters of their own."
+    left = f"{counted(len(faces), 'face')} unassigned for {counted(days, 'day')}"
+    did = f"{left} {around.would('put', 'be put')} into clusters of their own."
     return did, {"older_than": days, "singles": len(faces)}, []
 
 
@@ -188,7 +188,7 @@ def _empty(step: Step, around: _Around) -> _Came:
 def _must_links(step: Step, around: _Around) -> _Came:
     tied = close_must_links(step)
     did = (
-        f"{counted(tied.faces, 'face')} {around.would('given', 'be given')} to whom statements say they are, "
+        f"{counted(tied.faces, 'face')} {around.would('assigned', 'be assigned')} according to corrections, "
         f"{people(tied.merged)} {around.would('merged', 'be merged')}."
     )
     return did, tied, []
@@ -196,31 +196,35 @@ def _must_links(step: Step, around: _Around) -> _Came:
 
 def _violations(around: _Around) -> _Came:
     found = around.library.database.run(violations)
-    did = f"{counted(len(found), 'statement')} that are not so." if found else "All that was said is so."
+    did = (
+        f"{counted(len(found), 'correction')} not followed."
+        if found
+        else "No conflicts with your corrections."
+    )
     return did, {"violations": len(found)}, found
 
 
 def _statistics(around: _Around) -> _Came:
     if around.options.dry_run:
-        return "The statistics of all tables would be renewed.", {}, []
+        return "Would update the statistics of all tables.", {}, []
     health = around.library.database.run_alone(upkeep.analyze)
-    did = f"Statistics of {counted(health.rows, 'row')} renewed."
+    did = f"Updated statistics of {counted(health.rows, 'row')}."
     lines: list[str] = []
     if health.broken_indexes:
         count = counted(health.broken_indexes, "index", "indexes")
-        lines.append(Sentence(f"{count} broken: {Command('check')} says more."))
+        lines.append(Sentence(f"{count} broken. For details, run {Command('check')}."))
     return did, plain(health), lines
 
 
 def _centroids(around: _Around) -> _Came:
     database, detector = around.library.database, around.detector
     if around.options.dry_run:
-        return "All prototypes and centroids would be made again.", {}, []
+        return "Would recompute all reference faces and centroids.", {}, []
     made = centroids(database)
     clusters = database.run(refresh_centers, detector)
     did = (
-        f"Prototypes of {people(made.people)} made, {made.changed} changed; "
-        f"centroids of {counted(clusters, 'cluster')} made."
+        f"Recomputed reference faces of {people(made.people)} ({made.changed} changed) and centroids of "
+        f"{counted(clusters, 'cluster')}."
     )
     return did, {**plain(made), "clusters": clusters}, []
 
@@ -228,20 +232,20 @@ def _centroids(around: _Around) -> _Came:
 def _medoids(around: _Around) -> _Came:
     detector = around.detector
     if around.options.dry_run:
-        return "Medoids of clusters that changed would be found again.", {}, []
+        return "Would recompute the medoids of changed clusters.", {}, []
     clusters = around.library.database.run(refresh_centers, detector)
-    return f"Medoids of {counted(clusters, 'cluster')} found again.", {"clusters": clusters}, []
+    return f"Recomputed medoids of {counted(clusters, 'cluster')}.", {"clusters": clusters}, []
 
 
 def _staleness(around: _Around) -> _Came:
     found = staleness(around.library)
     if not found.exists and not found.due:
-        did = "No hierarchy is kept."
+        did = "There is no saved hierarchy."
     elif found.due:
         again = Command("cluster", Field("method", "hdbscan"), Field("full"))
-        did = Sentence(f"A new hierarchy is due: {again}.")
+        did = Sentence(f"The saved hierarchy is out of date: {again}.")
     else:
-        did = "The kept hierarchy still fits."
+        did = "The saved hierarchy is up to date."
     return did, plain(found), list(found.reasons)
 
 
@@ -269,30 +273,30 @@ _LOOKS: Mapping[str, _Look] = {
 
 
 _MANY_UNASSIGNED = 0.5
-"""Share of faces that nobody has, from which something is probably wrong."""
+"""Share of unassigned faces above which something is probably wrong."""
 
 
 def judged(health: ClusterHealth) -> tuple[str, list[str]]:
-    """A verdict on these counts, and a sentence for everything that can be done."""
+    """Return a verdict on these counts, and a sentence for each recommended action."""
     if not health.total_faces:
-        return "There are no faces.", []
+        return "The library has no faces.", []
     advice: list[str] = []
     if health.empty_clusters:
         empty = counted(health.empty_clusters, "cluster is", "clusters are")
-        advice.append(Sentence(f"{empty} empty: {Command('maintain', 'empty')}."))
+        advice.append(Sentence(f"{empty} empty. Run {Command('maintain', 'empty')}."))
     if health.clusters_without_centroids:
         advice.append(_without("centroid", health.clusters_without_centroids))
     if health.clusters_without_medoids:
         advice.append(_without("medoid", health.clusters_without_medoids))
     if not health.total_clusters:
-        advice.append(Sentence(f"No face has a person yet: {Command('cluster')}."))
+        advice.append(Sentence(f"No face is assigned yet. Run {Command('cluster')}."))
     elif health.unassigned_pool_size > _MANY_UNASSIGNED * health.total_faces:
         share = health.unassigned_pool_size / health.total_faces
         way = f"{Command('cluster')}, then {Command('people review')}"
-        advice.append(Sentence(f"{share:.0%} of the faces are unassigned: {way}."))
-    return ("Something can be done." if advice else "All is well."), advice
+        advice.append(Sentence(f"{share:.0%} of the faces are unassigned. Run {way}."))
+    return ("Action recommended." if advice else "No problems found."), advice
 
 
 def _without(what: str, count: int) -> str:
     clusters = counted(count, "cluster has", "clusters have")
-    return Sentence(f"{clusters} no {what}: {Command('maintain', f'{what}s')}.")
+    return Sentence(f"{clusters} no {what}. Run {Command('maintain', f'{what}s')}.")

@@ -1,1 +1,1 @@
-"""Who is who: tables of people, of what was said about them, and of the steps that changed it."""
+"""People: tables of people, corrections, and the changes that made them."""

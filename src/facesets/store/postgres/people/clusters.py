@@ -1,4 +1,4 @@
-"""What algorithms grouped: rows of `clusters`, the faces that name them, and their centres."""
+"""Clusters made by algorithms: rows of `clusters`, their faces, and their centres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class FaceClusters:
-    """Which cluster each of some faces is in: `number` (n,) indexes `ids`; -1 for none."""
+    """The cluster of each of some faces: `number` (n,) indexes `ids`; -1 for none."""
 
     number: Int64
     ids: list[str]
@@ -25,7 +25,7 @@ class FaceClusters:
 
 @dataclass(frozen=True, slots=True)
 class ClusterBirth:
-    """How a cluster came out of a kept run of HDBSCAN: that run, lambda at birth, and how long it lives."""
+    """How a cluster emerged from a saved run of HDBSCAN: the run, lambda at birth, and lifetime."""
 
     run: int
     density: float
@@ -34,7 +34,7 @@ class ClusterBirth:
 
 
 def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) -> FaceClusters:
-    """The clusters of these faces (ascending numbers)."""
+    """Return the clusters of these faces (ascending numbers)."""
     ids = connection.scalars(
         """SELECT DISTINCT cluster FROM face_detections
             WHERE detector_id = %s AND cluster IS NOT NULL ORDER BY cluster""",
@@ -58,7 +58,7 @@ def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) 
 
 
 def keep_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth | None]) -> None:
-    """Make these clusters, or keep again how those that exist came about; who vouched for them stays."""
+    """Create these clusters, or update how existing ones emerged; verification stays."""
     ids = list(births)
     known = [births[each] for each in ids]
     step.connection.execute(
@@ -82,7 +82,7 @@ def keep_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth |
 
 
 def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> int:
-    """Let faces be in clusters, those with the number -1 in none; returns how many changed."""
+    """Put faces into clusters, or out of them for the number -1; return how many changed."""
     if not len(face_ids):
         return 0
     connection = step.connection
@@ -106,7 +106,7 @@ def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> 
 
 
 def drop_empty(step: Step, model_id: int) -> int:
-    """Remove the clusters that no face is in; returns how many."""
+    """Remove clusters without faces; return how many."""
     return step.connection.execute(
         """DELETE FROM clusters c WHERE c.model_id = %s
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)""",
@@ -115,7 +115,7 @@ def drop_empty(step: Step, model_id: int) -> int:
 
 
 def verify(step: Step, cluster: str, by: str) -> None:
-    """Keep that a human vouched for a cluster, if it is one of those that have a row."""
+    """Mark a cluster as verified by a user, if it has a row."""
     step.connection.execute(
         """UPDATE clusters SET verified_at = now(), verified_by = %s
             WHERE id = %s AND verified_at IS NULL""",
@@ -124,7 +124,7 @@ def verify(step: Step, cluster: str, by: str) -> None:
 
 
 def hide(step: Step, cluster: str) -> None:
-    """Keep that it does not matter who the faces of a cluster are; one that has no row gets one."""
+    """Hide a cluster, and create its row if it has none."""
     step.connection.execute(
         """INSERT INTO clusters (id, model_id, hidden)
             SELECT %(cluster)s, d.model_id, true
@@ -137,7 +137,7 @@ def hide(step: Step, cluster: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """A cluster as it is kept; its medoid is that of its centre as it was made last."""
+    """A stored cluster; its medoid is the one computed last."""
 
     birth_lambda: float | None
     persistence: float | None
@@ -148,7 +148,7 @@ class ClusterRow:
 
 
 def find_cluster(connection: Connection, cluster: str) -> ClusterRow | None:
-    """The row of a cluster, if it has one."""
+    """Return the row of a cluster, if it has one."""
     row = connection.execute(
         """SELECT c.birth_lambda, c.persistence, c.stability, c.epsilon, k.medoid,
                 coalesce(to_char(c.verified_at, 'YYYY-MM-DD') || ' by ' || coalesce(c.verified_by, ''), '')
@@ -160,7 +160,7 @@ def find_cluster(connection: Connection, cluster: str) -> ClusterRow | None:
 
 @dataclass(frozen=True, slots=True)
 class Centers:
-    """What stands for clusters.
+    """The centroids of clusters.
 
     Attributes
     ----------
@@ -176,7 +176,7 @@ class Centers:
 
 
 _VERSION = 1
-"""Another one makes all centres again: to be raised when they are made otherwise."""
+"""Increase it when the computation of centres changes; all are then recomputed."""
 _STALE: LiteralString = """
     WITH now AS (
         SELECT cluster AS id, count(*)::int AS faces,
@@ -194,7 +194,7 @@ _STALE: LiteralString = """
 
 
 def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> Centers:
-    """The centres of clusters as their faces are now; those that are stale are made again first.
+    """Return the centres of clusters, after recomputing stale ones.
 
     `ids` are those wanted, by default all of this recogniser. A cluster without faces has none.
     """
@@ -216,7 +216,7 @@ def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[s
 
 
 def refresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> int:
-    """Make the centres again that are stale; returns how many."""
+    """Recompute stale centres; return how many."""
     wanted = {
         "model": detector.model_id,
         "version": _VERSION,

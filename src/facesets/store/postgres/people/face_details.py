@@ -1,4 +1,4 @@
-"""Some faces closely: their vectors, how they became whose they are, and how much they show of them."""
+"""Faces in detail: embeddings, how they were assigned, and their quality."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from facesets.store.postgres.models import DetectorRow
 
 @dataclass(frozen=True, slots=True)
 class FaceVectors:
-    """Faces of one model.
+    """Faces of one model, with embeddings.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class FaceVectors:
 
 
 def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceVectors]:
-    """The vectors of some faces, of each model apart: the one with most faces comes first."""
+    """Return the embeddings of some faces by model; the model with most faces comes first."""
     rows = connection.execute(
         """SELECT e.model_id, m.name, m.sha256, f.id, f.image_id, e.embedding
             FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
@@ -86,7 +86,7 @@ class FaceRow:
 
 
 def find_face(connection: Connection, face: int) -> FaceRow | None:
-    """The face of a number."""
+    """Return the face with a number."""
     row = connection.execute(
         """SELECT f.id, f.detector_id, f.person_id,
                 CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END,
@@ -105,7 +105,7 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
 
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:
-    """The latest step that changed whose a face is; None if none did."""
+    """Return the latest change that assigned a face; None if there is none."""
     # By the primary key, a step at a time: the other way round the whole table would be read.
     found: int | None = connection.scalar(
         """SELECT s.id FROM steps s CROSS JOIN LATERAL (
@@ -118,7 +118,7 @@ def last_step_of_face(connection: Connection, face: int) -> int | None:
 
 
 def nearest_of_person(connection: Connection, face: int, person: UUID, limit: int) -> list[tuple[int, float]]:
-    """The faces of a person that are most similar to a face, but itself, and how similar."""
+    """Return the faces of a person that are most similar to a face, other than itself."""
     rows = connection.execute(
         """SELECT f.id, (1 - (e.embedding <=> own.embedding))::real AS similarity
             FROM face_embeddings own JOIN face_embeddings e ON e.model_id = own.model_id
@@ -131,7 +131,7 @@ def nearest_of_person(connection: Connection, face: int, person: UUID, limit: in
 
 
 def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | None:
-    """The mean of a person's faces but one, of the same model; None where there is no other."""
+    """Return the mean of a person's faces without one face, of the same model; None without others."""
     found = connection.scalar(
         """SELECT avg(e.embedding) FROM face_embeddings own
                 JOIN face_embeddings e ON e.model_id = own.model_id
@@ -145,7 +145,7 @@ def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | N
 def sample_vectors(
     connection: Connection, detector: DetectorRow, count: int
 ) -> tuple[Int64, Float32, Float32]:
-    """Images, norms and vectors of about so many faces, with a person or without, spread evenly."""
+    """Return images, norms and embeddings of a spread sample of faces."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
@@ -164,11 +164,11 @@ def sample_vectors(
 
 _SAMPLE_FACES = 8000
 _MORE = 1.1
-"""Limits are measured again once so many times as many faces have a norm."""
+"""Growth of faces with a norm after which limits are measured again."""
 
 
 def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
-    """From which norms on faces of this detector show enough, as known or kept; see `norm_limits`."""
+    """Return the norm limits of the quality filter for this detector, as known or stored."""
     known = recogniser_named(detector.settings.recogniser)
     if known.norm_limits is not None or not known.norm_tells:
         return known.norm_limits
@@ -177,7 +177,7 @@ def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLi
 
 
 def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
-    """Measure and keep the limits of a recogniser that nobody measured, unless what is kept is current."""
+    """Measure and store the norm limits of a model without published ones, unless they are current."""
     name = detector.settings.recogniser
     known = recogniser_named(name)
     if known.norm_limits is not None or not known.norm_tells:
@@ -206,7 +206,7 @@ def _kept_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ..
 def how_much_they_show(
     connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
 ) -> HowMuch:
-    """How much each of these faces shows (`Shows`): nothing where it is gone by now. Shape (n,).
+    """Return how much each face shows (`Shows`); nothing if it is gone. Shape (n,).
 
     `limits` are those of the library where they are known already.
     """
@@ -246,7 +246,7 @@ def how_much_they_show(
 
 
 def people_shown_by_nothing(connection: Connection, detector: DetectorRow) -> list[UUID]:
-    """People all of whose faces show nothing of who they are: they draw no new faces."""
+    """Return people whose faces are all of too low quality; no new faces join them."""
     limits = library_norm_limits(connection, detector)
     if limits is None:
         return []

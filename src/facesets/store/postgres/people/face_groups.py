@@ -1,4 +1,4 @@
-"""Groups of faces that wait for a name: people without one, and clusters that are nobody yet.
+"""Groups of faces that wait for a name: unnamed people, and clusters that are not a person yet.
 
 Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters the faces were in before they
 became one. The others are loose faces of nobody: in no cluster, or in one called after somebody they are not.
@@ -13,7 +13,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.people_list import refresh_totals
 
 OF_PERSON = "person_"
-"""How the id of a person as a cluster begins."""
+"""Prefix of the id of a person as a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class FaceGroup:
 
 @dataclass(frozen=True, slots=True)
 class LooseFace:
-    """A face of nobody, and what is in its photo's file."""
+    """An unassigned face, and its photo's content."""
 
     id: int
     sha256: str
@@ -52,7 +52,7 @@ class LooseFace:
 
 @dataclass(frozen=True, slots=True)
 class GroupsPage:
-    """Some groups, the largest first, and how many there are in all.
+    """Some groups, the largest first, and how many there are in total.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def groups_page(
     offset: int = 0,
     labeled: bool = False,
 ) -> GroupsPage:
-    """Some of the groups that are not hidden; with `labeled` also people who have a name."""
+    """Return some groups that are not hidden; with `labeled` also named people."""
     refresh_totals(connection)
     faces, group = after or (2**31, "")
     rows = connection.execute(
@@ -148,7 +148,7 @@ _OF_CLUSTERS: LiteralString = """
 
 
 def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset: int = 0) -> list[int]:
-    """The faces that were grouped so, the best first: those of nobody, or all where everybody has one."""
+    """Return the unassigned faces of a cluster, best first; all faces if none is unassigned."""
     return connection.scalars(
         """SELECT id FROM present_faces WHERE cluster = %(cluster)s AND (person_id IS NULL OR NOT EXISTS (
                 SELECT FROM present_faces WHERE cluster = %(cluster)s AND person_id IS NULL))
@@ -160,7 +160,7 @@ def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset
 def loose_faces(
     connection: Connection, *, limit: int, after: tuple[float, int] | None = None
 ) -> list[LooseFace]:
-    """Faces of nobody that are in no group, the best first.
+    """Return unassigned faces in no group, best first.
 
     Parameters
     ----------

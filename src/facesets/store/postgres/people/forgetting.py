@@ -1,4 +1,4 @@
-"""A person erased: faces and all that was made of them, names, and what the journal holds of both."""
+"""A person erased: faces and all derived data, names, and log entries about both."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,20 +18,20 @@ from facesets.store.postgres.photos.metadata import erase_said_by_files
 from facesets.store.postgres.photos.xmp_changes import drop_all_changes
 from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
-_FORGOTTEN = "about somebody who was forgotten"
-"""What the log says of a step in place of what it was."""
+_FORGOTTEN = "about a person who was erased"
+"""What the log shows instead of the original description."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much went."""
+    """How much was erased."""
 
     faces: int
     steps: int
 
 
 def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
-    """Every name that some people have or had, as far as the journal knows."""
+    """Return every name that some people have or had, as far as the log knows."""
     return connection.scalars(
         """SELECT name FROM person_names WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT unnest(names) FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])
@@ -46,7 +46,7 @@ def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
 
 
 def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[int]:
-    """Faces that are some people's, or that a human said are."""
+    """Return faces that some people have, or that a user confirmed for them."""
     return connection.scalars(
         """SELECT id FROM face_detections WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT face_id FROM said_faces WHERE is_person AND person_id = ANY(%(persons)s::uuid[])
@@ -56,7 +56,7 @@ def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[in
 
 
 def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> Renumbered:
-    """What changes about the ids by which results of the library know faces, once some are gone."""
+    """Return the face ids in the library's results that change once some faces are gone."""
     rows = connection.execute(
         """SELECT i.sha256, f.id = ANY(%(gone)s::bigint[]), f.x1, f.y1, f.x2, f.y2 FROM face_detections f
             JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id
@@ -81,7 +81,7 @@ def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]
 def erase(
     connection: Connection, persons: Sequence[UUID], faces: Sequence[int], pattern: str | None, who: str
 ) -> Erased:
-    """Erase people and faces, in this transaction; the faces never come back. Nothing of it can be undone.
+    """Erase people and faces, in this transaction; this cannot be undone.
 
     What the journal holds of others goes, too, where it holds a name that fits `pattern` and is nobody
     else's by now: of a merge that was undone, say.
@@ -183,7 +183,7 @@ _PEOPLE: tuple[LiteralString, ...] = (
 
 
 def erase_words(connection: Connection, pattern: str) -> int:
-    """Empty the options and summaries of runs where a pattern fits; returns how many runs that were.
+    """Empty options and summaries of runs that match a pattern; return how many runs.
 
     Descriptions of photos that fit go, too, and so does what files of photos say, their keywords and titles,
     and what other programs call people.
@@ -201,11 +201,11 @@ def erase_words(connection: Connection, pattern: str) -> int:
 
 
 Known = Literal["name", "number", ""]
-"""By what somebody is known; empty for nobody."""
+"""What identifies a person; empty for no person."""
 
 
 def note_unfinished(connection: Connection, names: Iterable[str], numbers: Iterable[str]) -> None:
-    """Keep that somebody was erased, known by names and otherwise; after `erase`, which makes the key."""
+    """Note an erased person of whom data may remain; after `erase`, which makes the key."""
     connection.execute(
         "INSERT INTO unfinished_forgetting (names, numbers) VALUES (%s::bytea[], %s::bytea[])",
         (hashed_words(connection, names), hashed_words(connection, numbers)),
@@ -213,7 +213,7 @@ def note_unfinished(connection: Connection, names: Iterable[str], numbers: Itera
 
 
 def unfinished_by(connection: Connection, words: Iterable[str]) -> Known:
-    """What words are of somebody who was erased and of whom something may be left."""
+    """Return which words identify an erased person of whom data may remain."""
     is_name = connection.scalar(
         """SELECT names && %(words)s::bytea[] FROM unfinished_forgetting
             WHERE (names || numbers) && %(words)s::bytea[] ORDER BY 1 DESC LIMIT 1""",
@@ -223,10 +223,10 @@ def unfinished_by(connection: Connection, words: Iterable[str]) -> Known:
 
 
 def count_unfinished(connection: Connection) -> int:
-    """How many people there are of whom something may be left."""
+    """Count the erased people of whom data may remain."""
     return int(connection.scalar("SELECT count(*) FROM unfinished_forgetting"))
 
 
 def note_finished(connection: Connection) -> None:
-    """Keep nothing of them any more, not even on old pages; in no transaction."""
+    """Remove the notes about erased people, even from old pages; in no transaction."""
     connection.execute("TRUNCATE unfinished_forgetting")

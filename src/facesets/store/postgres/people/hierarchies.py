@@ -1,4 +1,4 @@
-"""Kept runs of HDBSCAN, how densely faces lie in them, and the faces that no run could place."""
+"""Saved runs of HDBSCAN, densities of faces, and faces that no run could place."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 
 _KEPT_RUNS = 2
-"""That in force, and the one before, which a step that is taken back brings back."""
+"""Hierarchies to keep: the current one, and the one before, which undo restores."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRun:
-    """A run whose hierarchy is kept.
+    """A run with a saved hierarchy.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ def keep_run(
     counts: tuple[int, int, int],
     arrays: bytes,
 ) -> int:
-    """Keep a run, with the numbers of its faces, clusters and faces in none; returns its number.
+    """Save a run, with the numbers of its faces, clusters and noise; return its number.
 
     It is in force once clusters name it; those before the last two go.
     """
@@ -65,7 +65,7 @@ def keep_run(
 def keep_densities(
     connection: Connection, run: int, face_ids: Int64, density: Float32, outlier_score: Float32
 ) -> None:
-    """Keep how densely faces lie in a run."""
+    """Save the densities of faces in a run."""
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS lying
             (face_id bigint, lambda real, outlier_score real) ON COMMIT DROP"""
@@ -87,7 +87,7 @@ def keep_densities(
 
 
 def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
-    """The kept run that clusters of a recogniser come from; None where there is none."""
+    """Return the saved run that a model's clusters come from; None if there is none."""
     row = connection.execute(
         """SELECT id, parameters, faces, clusters, noise, made_at FROM hdbscan_runs
             WHERE id = (SELECT max(hdbscan_run_id) FROM clusters WHERE model_id = %s)""",
@@ -97,7 +97,7 @@ def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
 
 
 def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str, Any] | None:
-    """What the latest run of HDBSCAN on the library was asked for; None where there was none."""
+    """Return the parameters of the latest HDBSCAN run on the library; None if there was none."""
     options = connection.scalar(
         """SELECT options FROM runs WHERE command = 'cluster' AND options ->> 'method' = 'hdbscan'
                 AND status = 'done' ORDER BY id DESC LIMIT 1"""
@@ -106,12 +106,12 @@ def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str,
 
 
 def arrays_of(connection: Connection, run: int) -> bytes:
-    """The hierarchy of a kept run, as it was stored."""
+    """Return the hierarchy of a saved run, as stored."""
     return bytes(connection.scalar("SELECT arrays FROM hdbscan_runs WHERE id = %s", (run,)))
 
 
 def runs_with(connection: Connection, faces: Sequence[int]) -> list[int]:
-    """The kept runs that some of these faces took part in, or were tried in since."""
+    """Return the saved runs that some of these faces took part in or were tried in."""
     return connection.scalars(
         "SELECT DISTINCT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%s::bigint[]) ORDER BY 1",
         (list(faces),),
@@ -119,17 +119,17 @@ def runs_with(connection: Connection, faces: Sequence[int]) -> list[int]:
 
 
 def replace_arrays(connection: Connection, run: int, arrays: bytes) -> None:
-    """Let this be the hierarchy of a kept run."""
+    """Replace the hierarchy of a saved run."""
     connection.execute("UPDATE hdbscan_runs SET arrays = %s WHERE id = %s", (arrays, run))
 
 
 def drop_run(connection: Connection, run: int) -> None:
-    """Keep a run no longer."""
+    """Delete a saved run."""
     connection.execute("DELETE FROM hdbscan_runs WHERE id = %s", (run,))
 
 
 def faces_met(connection: Connection, run: int) -> Int64:
-    """The faces, ascending, that took part in a run, or were tried since then and placed nowhere."""
+    """Return the faces, ascending, that took part in a run or were tried and not placed."""
     blocks = copy_out(
         connection,
         """COPY (SELECT face_id FROM hdbscan_faces WHERE hdbscan_run_id = %(run)s ORDER BY face_id)
@@ -141,7 +141,7 @@ def faces_met(connection: Connection, run: int) -> Int64:
 
 
 def faces_found_since(connection: Connection, detector_id: int, moment: datetime) -> Int64:
-    """The faces, ascending, that were found later, by the server's clock."""
+    """Return the faces, ascending, that were found later, by the server's clock."""
     blocks = copy_out(
         connection,
         """COPY (SELECT id FROM face_detections WHERE detector_id = %(detector)s AND created_at > %(moment)s

@@ -1,4 +1,4 @@
-"""Names that other programs gave: which photos and faces they are about, and what they said before."""
+"""Names from other programs: the photos and faces they refer to, and earlier imports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ BOX_DIGITS = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportedName:
-    """What a program says, and what it means here.
+    """A name from another program, and what it refers to here.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class ImportedName:
 
     @property
     def said(self) -> tuple[object, ...]:
-        """All but the number of the row."""
+        """Return everything but the row number."""
         return self.image, self.program, self.name, self.box, self.face, self.person
 
 
 @dataclass(frozen=True, slots=True)
 class FaceState:
-    """Whose a face is, and who said so; where it is in pixels of the upright photo, and the photo's size."""
+    """The person of a face and who assigned it; its box in pixels of the upright photo."""
 
     image: int
     person: UUID | None
@@ -75,7 +75,7 @@ class PlacedFaces:
 
 
 def images_at(connection: Connection, paths: Sequence[str]) -> dict[str, int]:
-    """The numbers of the images that lie at some paths."""
+    """Return the numbers of the images at some paths."""
     rows = connection.execute(
         "SELECT path, image_id FROM image_paths WHERE path = ANY(%s) AND image_id IS NOT NULL",
         ([to_text(path) for path in paths],),
@@ -84,7 +84,7 @@ def images_at(connection: Connection, paths: Sequence[str]) -> dict[str, int]:
 
 
 def images_of_files(connection: Connection, files: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """The images of which files have these names and sizes in bytes, where no two images have."""
+    """Return the images of files with these names and sizes in bytes, if unambiguous."""
     rows = connection.execute(
         """SELECT w.name, w.size, min(p.image_id) FROM image_paths p
             JOIN unnest(%s::text[], %s::bigint[]) AS w (name, size)
@@ -99,7 +99,7 @@ def images_of_files(connection: Connection, files: Sequence[tuple[str, int]]) ->
 def faces_of_images(
     connection: Connection, images: Sequence[int], detector_id: int
 ) -> dict[int, PlacedFaces]:
-    """The faces of some images that were found in one way; images without any are left out."""
+    """Return the faces of some images that one detector found; images without any are omitted."""
     rows = connection.execute(
         """SELECT f.image_id, f.id, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width, f.y2 / i.height
             FROM face_detections f JOIN images i ON i.id = f.image_id
@@ -119,7 +119,7 @@ def faces_of_images(
 
 
 def states_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, FaceState]:
-    """Whose some faces are; those that do not exist are left out."""
+    """Return the people of some faces; faces that do not exist are omitted."""
     rows = connection.execute(
         """SELECT f.id, f.image_id, f.person_id, coalesce(f.assigned_by, ''), f.x1, f.y1, f.x2, f.y2,
                 i.width, i.height
@@ -133,7 +133,7 @@ def states_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, F
 
 
 def imported_of_images(connection: Connection, images: Sequence[int]) -> list[ImportedName]:
-    """What programs said of some images before."""
+    """Return earlier imported names of some images."""
     rows = connection.execute(
         """SELECT id, image_id, program, name, box, face_id, person_id FROM imported_names
             WHERE image_id = ANY(%s::bigint[]) ORDER BY id""",
@@ -146,7 +146,7 @@ def imported_of_images(connection: Connection, images: Sequence[int]) -> list[Im
 
 
 def named_by_programs(connection: Connection, images: Sequence[int]) -> set[tuple[int, str]]:
-    """Faces on some images, and the programs that said who they are, as far as nobody said it here since."""
+    """Return faces of some images that programs named, unless a user confirmed a person here."""
     rows = connection.execute(
         """SELECT n.face_id, n.program FROM imported_names n JOIN face_detections f ON f.id = n.face_id
             LEFT JOIN persons p ON p.id = n.person_id
@@ -165,7 +165,7 @@ def _box(stored: Sequence[float] | None) -> Box | None:
 
 
 def keep_imported(step: Step, new: Sequence[ImportedName], gone: Sequence[ImportedName]) -> None:
-    """Keep what programs say in place of what they said before."""
+    """Store imported names in place of earlier ones."""
     connection = step.connection
     connection.execute(
         "DELETE FROM imported_names WHERE id = ANY(%s::bigint[])", ([each.id for each in gone],)
@@ -186,7 +186,7 @@ def _stored(each: ImportedName) -> tuple[object, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ListedName:
-    """What a program says, as it is listed.
+    """An imported name, as listed.
 
     Attributes
     ----------
@@ -205,12 +205,12 @@ class ListedName:
 
 
 def unmatched_names(connection: Connection) -> list[ListedName]:
-    """What programs say of places without a face, and of photos as a whole, by path."""
+    """Return imported names without a face, or of whole photos, by path."""
     return _listed(connection, "n.face_id IS NULL")
 
 
 def conflicting_names(connection: Connection) -> list[ListedName]:
-    """What programs say of faces that are somebody else's here, or unassigned, by path."""
+    """Return imported names whose face is unassigned or has another person here, by path."""
     return _listed(
         connection,
         """EXISTS (SELECT FROM face_detections f LEFT JOIN persons p ON p.id = n.person_id
@@ -236,7 +236,7 @@ def _listed(connection: Connection, condition: LiteralString) -> list[ListedName
 
 
 def erase_imported(connection: Connection, pattern: str) -> None:
-    """Erase names where a pattern fits, with what the journal holds of them."""
+    """Erase imported names that match a pattern, and log entries about them."""
     connection.execute("DELETE FROM imported_names WHERE name ~* %s", (pattern,))
     connection.execute(
         """DELETE FROM step_rows WHERE in_table = 'imported_names'

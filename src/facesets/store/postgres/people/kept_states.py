@@ -1,4 +1,4 @@
-"""Of which moment what is kept of everybody is, so that only who changed since is looked at again.
+"""The state that cached data about people is from, so that only what changed is recomputed.
 
 Whoever looks at everybody's faces notes it; whoever wants the same next asks who changed since then. Of a
 million faces it takes 0.2 s of a processor to compare all with the totals that are kept, and 0.3 s with the
@@ -15,7 +15,7 @@ from facesets.store.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Who is who at a moment, as far as what is kept in memory goes by it.
+    """The state of people at a moment, for data cached in memory.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class State:
 
 
 def current_state(connection: Connection) -> State:
-    """The state that all later statements see at least: to be read before what is kept."""
+    """Return a state that all later statements see at least; read it before cached data."""
     row = connection.one(
         """SELECT (SELECT coalesce(max(id), 0) FROM steps),
             (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
@@ -39,15 +39,15 @@ def current_state(connection: Connection) -> State:
 
 
 _MANY = 1000
-"""People; of more it is hardly slower to look at everybody."""
+"""Changed people above which recomputing all is as fast."""
 
 _LOCK = 0x66616365_73746174
-"""Key of the advisory lock of who notes a state: `facestat` in ASCII."""
+"""Key of the advisory lock for noting a state: `facestat` in ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Whom to look at again.
+    """The people to recompute.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Due:
 
 
 def due_since_kept(connection: Connection, what: str) -> Due:
-    """Whose faces may be others than when something was noted; to be asked before they are looked at."""
+    """Return the people whose faces may have changed since a state was noted; call it first."""
     if _makes_step(connection):
         return Due(None, None)
     now = current_state(connection)
@@ -76,7 +76,7 @@ def due_since_kept(connection: Connection, what: str) -> Due:
 
 
 def note_kept(connection: Connection, what: str, due: Due) -> None:
-    """Note that it was looked at; not where the server only reads, nor while somebody else notes anything."""
+    """Note that data is current, unless the server is read-only or another session notes something."""
     if due.state is None or due.persons == []:
         return
     # Nobody waits here: who did while others wait for them in a step would never end.
@@ -94,7 +94,7 @@ def note_kept(connection: Connection, what: str, due: Due) -> None:
 
 @contextmanager
 def replacing_kept(connection: Connection) -> Iterator[None]:
-    """Let what is deleted in the block be no change that others have to follow: it is made again at once."""
+    """Delete cached data in the block without marking it as changed, because it is remade at once."""
     before = "yes" if _makes_step(connection) else ""
     connection.execute("SELECT set_config('facesets.makes_step', 'yes', true)")
     yield

@@ -1,4 +1,4 @@
-"""Suggestions that are open as far as their rows say, whom they are about, and how they were answered."""
+"""Suggestions that are open according to their rows, the people they are about, and answers."""
 
 from collections.abc import Sequence
 from typing import Literal, LiteralString
@@ -55,7 +55,7 @@ _OPEN_OF_PEOPLE: LiteralString = """
 def open_face_candidates(
     connection: Connection, faces: Sequence[int] | None = None, *, most: int | None = None
 ) -> list[FaceCandidate]:
-    """The likeliest questions about faces, or about these, that are open as far as the faces' people say.
+    """Return the likeliest open suggestions about faces, or about these faces.
 
     Whom they are about may have been merged since, see `merged_into`.
     """
@@ -66,7 +66,7 @@ def open_face_candidates(
 def open_people_candidates(
     connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None
 ) -> list[PeopleCandidate]:
-    """The most useful questions about people that are open as far as their rows say, or these.
+    """Return the most useful open suggestions about people, or those of these ids.
 
     Nobody may be two by a face that is gone since.
     """
@@ -75,7 +75,7 @@ def open_people_candidates(
 
 
 def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int, bool]]:
-    """People without a name, those with most faces first: how many as of their prototypes, and if skipped."""
+    """Return unnamed people by number of faces, with those counts, and whether they are skipped."""
     rows = connection.execute(
         """SELECT p.id, p.faces, EXISTS (SELECT FROM person_candidates c
                 WHERE c.kind = 'same' AND c.person_id = p.id AND c.other_id = p.id
@@ -96,7 +96,7 @@ def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple
 def note_skipped(
     connection: Connection, faces: Sequence[int], persons: Sequence[UUID], ids: Sequence[int]
 ) -> None:
-    """Keep beside questions about faces and these people, and about people, that somebody skipped them.
+    """Mark suggestions about these faces and people as skipped.
 
     What is kept is the similarity, or how many faces it is about: what has changed since is asked again.
     """
@@ -116,7 +116,7 @@ def note_skipped(
 def note_asked_again(
     connection: Connection, faces: Sequence[int] | None = None, ids: Sequence[int] | None = None
 ) -> None:
-    """Let questions count as not skipped: those about these faces, and these about people, or all."""
+    """Mark suggestions as not skipped: those of these faces and ids, or all."""
     for table, column, wanted in (("face_candidates", "face_id", faces), ("person_candidates", "id", ids)):
         connection.execute(
             sql.SQL(
@@ -128,7 +128,7 @@ def note_asked_again(
 
 
 def row_of_unnamed(connection: Connection, person: UUID, faces: int) -> int:
-    """The row in which it is kept that somebody skipped who a person is: it pairs them with themselves."""
+    """Return the row that marks an unnamed person as skipped; it pairs the person with itself."""
     found: int = connection.scalar(
         """INSERT INTO person_candidates (kind, person_id, other_id, cosine_similarity, faces, uncertainty)
             VALUES ('same', %s, %s, 1, %s, 0)
@@ -142,7 +142,7 @@ def row_of_unnamed(connection: Connection, person: UUID, faces: int) -> int:
 def note_answered_faces(
     connection: Connection, faces: Sequence[int], persons: Sequence[UUID], outcome: Outcome, step: int | None
 ) -> None:
-    """Keep how questions about faces and these people were answered, and in which step."""
+    """Store how suggestions about faces were answered, and in which change."""
     connection.execute(
         """UPDATE face_candidates SET status = %s, answered_at = now(), answered_in = %s
             WHERE face_id = ANY(%s::bigint[]) AND person_id = ANY(%s::uuid[])""",
@@ -151,7 +151,7 @@ def note_answered_faces(
 
 
 def note_answered_people(connection: Connection, ids: Sequence[int], outcome: Outcome, step: int) -> None:
-    """Keep how questions about people were answered, and in which step."""
+    """Store how suggestions about people were answered, and in which change."""
     connection.execute(
         """UPDATE person_candidates SET status = %s, answered_at = now(), answered_in = %s
             WHERE id = ANY(%s::bigint[])""",

@@ -1,4 +1,4 @@
-"""People as lists and grids show them, with totals that are counted once, and again where faces changed.
+"""People as lists and grids show them, with totals that are cached until faces change.
 
 Of a million faces, it takes 0.6 s of a processor to count the photos of the hundred people of a page and to
 find their dates, 0.8 s for all people, and 0.2 s to compare the faces' numbers with those that were counted.
@@ -20,11 +20,11 @@ from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 
 _QUICK = 1000
-"""Faces of those whose prototypes are made again at once: within a tenth of a second or two."""
+"""Maximum faces for prototypes that are remade at once, which takes a tenth of a second or two."""
 
 
 def refresh_totals(connection: Connection, *, quick: int = _QUICK) -> None:
-    """Count the faces and photos of everybody whose faces changed since they were counted.
+    """Recount faces and photos of all people whose faces changed.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def refresh_totals(connection: Connection, *, quick: int = _QUICK) -> None:
 
 
 def refresh_totals_of(connection: Connection, persons: Sequence[UUID] | None) -> dict[UUID, int]:
-    """The same for some people, or for everybody whether or not anything changed.
+    """Recount faces and photos of some people, or of all regardless of changes.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def list_people(
     sort: Sort = "faces",
     person: UUID | None = None,
 ) -> list[PersonLine]:
-    """People with their totals as counted last (`refresh_totals`); only those without a name, or one."""
+    """Return people with cached totals (`refresh_totals`); only unnamed ones, or one person."""
     statement = sql.SQL("""SELECT p.id::text, names, p.status, coalesce(t.faces, 0) AS faces,
             coalesce(t.photos, 0), coalesce(q.prototypes, 0),
             coalesce(to_char(t.taken_from, 'YYYY-MM-DD'), ''),
@@ -138,7 +138,7 @@ def list_people(
 
 
 def cluster_line(connection: Connection, cluster: str) -> PersonLine:
-    """The totals of a cluster that is no person yet: its faces that nobody has."""
+    """Return the totals of the unassigned faces of a cluster."""
     row = connection.one(
         """SELECT count(*), count(DISTINCT f.image_id), coalesce(to_char(min(i.taken), 'YYYY-MM-DD'), ''),
                 coalesce(to_char(max(i.taken), 'YYYY-MM-DD'), '')
@@ -169,23 +169,23 @@ class PersonCard(PersonLine):
 
     @property
     def name(self) -> str:
-        """What the person goes by; empty without a name."""
+        """The main name; empty without one."""
         return self.names[0] if self.names else ""
 
     @property
     def first_year(self) -> str:
-        """Of the first photo; empty where no photo says."""
+        """The year of the first photo; empty if no photo is dated."""
         return self.first[:4]
 
     @property
     def last_year(self) -> str:
-        """Of the last photo."""
+        """The year of the last photo."""
         return self.last[:4]
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleWanted:
-    """Which people.
+    """Which people to show.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ class PeopleWanted:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePlace:
-    """After whom a page begins: rank, number of faces and id of the last person of the page before."""
+    """The position after which a page begins: rank, number of faces and id of the last person."""
 
     rank: int
     faces: int
@@ -220,7 +220,7 @@ def people_cards(
     after: PeoplePlace | None = None,
     offset: int = 0,
 ) -> list[PersonCard]:
-    """People by rank, those with most faces first, with totals as counted last."""
+    """Return people by rank and number of faces, with cached totals."""
     statement = sql.SQL(_CARDS).format(
         some=_some(wanted),
         after=sql.SQL("(rank, -faces, id) > (%(rank)s, -%(faces)s, %(person)s)" if after else "true"),
@@ -232,13 +232,13 @@ def people_cards(
 
 
 def cards_of(connection: Connection, persons: Sequence[UUID]) -> list[PersonCard]:
-    """These people in this order, whatever their status; those that do not exist are left out."""
+    """Return these people in this order, whatever their status; missing ones are omitted."""
     wanted = PeopleWanted("all", found={person: place for place, person in enumerate(persons)})
     return people_cards(connection, wanted, limit=len(persons))
 
 
 def count_people(connection: Connection, wanted: PeopleWanted) -> tuple[int, int]:
-    """How many people there are, and how many of them have no name."""
+    """Return how many people there are, and how many of them are unnamed."""
     statement = sql.SQL("SELECT count(*), count(*) FILTER (WHERE NOT named) FROM ({}) AS every").format(
         _some(wanted)
     )

@@ -1,4 +1,4 @@
-"""Who the faces are: reading and giving away whole columns of faces at once."""
+"""The people of faces, read and assigned in bulk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class PeopledFaces:
     embedding: Float32
 
     def take(self, which: Bool) -> "PeopledFaces":
-        """Some of the faces; people stay known though they may have none of these."""
+        """Return some of the faces; all people stay listed."""
         if which.all():
             return self
         return replace(
@@ -56,7 +56,7 @@ class PeopledFaces:
 def load_peopled_faces(
     connection: Connection, detector: DetectorRow, *, vectors: bool = True
 ) -> PeopledFaces:
-    """Read the faces of images that have a vector, with their people and vectors, as of one moment.
+    """Read faces that have an embedding, with people and embeddings, as of one moment.
 
     Without `vectors` all faces are read, and the array of vectors has no columns.
     """
@@ -93,7 +93,7 @@ def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
 
 
 def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
-    """The same faces with whom they have by now, and without those that are gone."""
+    """Return the same faces with their current people, without those that are gone."""
     blocks = copy_out(
         connection,
         """COPY (SELECT id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
@@ -126,7 +126,7 @@ def assign(
     persons: Sequence[UUID],
     how: str,
 ) -> int:
-    """Give faces to people, or to nobody; not those that changed meanwhile, nor to people that are gone.
+    """Assign or unassign faces, except faces that changed and people that are gone.
 
     Parameters
     ----------
@@ -171,25 +171,25 @@ def assign(
 
 @dataclass(frozen=True, slots=True)
 class FaceScope:
-    """Of n faces the quality, from 0 to 1, and whether each was taken in the month that is asked for."""
+    """The quality of n faces, from 0 to 1, and whether each was taken in the month in question."""
 
     quality: Float32
     in_month: Bool
 
     def of(self, min_quality: float) -> Bool:
-        """The faces that are meant. Shape (n,)."""
+        """Return which faces are in scope. Shape (n,)."""
         meant: Bool = self.in_month & (self.quality >= min_quality)
         return meant
 
     def take(self, which: Bool) -> "FaceScope":
-        """The same of some of the faces."""
+        """Return the scope of some of the faces."""
         return FaceScope(self.quality[which], self.in_month[which])
 
 
 def face_scope(
     connection: Connection, detector: DetectorRow, face_ids: Int64, month: str | None
 ) -> FaceScope:
-    """What is known of these faces (ascending numbers); `month` is YYYY-MM, or None for any time."""
+    """Return quality and month of these faces (ascending numbers); `month` is YYYY-MM, or None for any."""
     blocks = copy_out(
         connection,
         """COPY (SELECT f.id, f.quality,

@@ -1,4 +1,4 @@
-"""When people were born and of which sex they are: by their faces, and by what a human said."""
+"""Birth and sex of people, estimated from faces or set by the user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PersonAge:
-    """What is known of when somebody was born, and of their sex.
+    """A person's birth and sex, as far as known.
 
     Attributes
     ----------
@@ -55,13 +55,13 @@ class PersonAge:
 
     @property
     def faces_agree(self) -> bool:
-        """Whether enough faces say when the person was born, and say nearly the same."""
+        """Whether enough faces suggest a birth year, and agree on it."""
         from facesets.clustering.people.ages import LEAST_FACES, MOST_SPREAD_YEARS
 
         return self.dated_faces >= LEAST_FACES and (self.spread or 0.0) <= MOST_SPREAD_YEARS
 
     def at(self, taken: datetime | None) -> str:
-        """How old the person was then, in words, and if that is a guess; empty where nothing says it."""
+        """Return the person's age then, in words, marked if estimated; empty if unknown."""
         if taken is None:
             return ""
         if self.said:
@@ -70,12 +70,12 @@ class PersonAge:
             return f"{years}" if years >= 0 else ""
         if self.birth_year is None or not self.faces_agree or taken.year < self.birth_year:
             return ""
-        return f"{about(taken.year - self.birth_year)} by the faces"
+        return f"{about(taken.year - self.birth_year)} (estimated)"
 
 
 @dataclass(frozen=True, slots=True)
 class AgedFaces:
-    """The faces of people that have an age.
+    """Faces of people that have an age.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class AgedFaces:
 
 
 def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonAge]:
-    """What is known of some people."""
+    """Return birth and sex of some people."""
     from facesets.clustering.people.ages import likely_men
 
     aged = aged_faces(connection, persons)
@@ -126,7 +126,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
 
 
 def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, float]:
-    """The birth year of those of some people of whom enough faces say it."""
+    """Return birth years of people for whom enough faces suggest one."""
     from facesets.clustering.people.ages import LEAST_FACES
 
     aged = aged_faces(connection, persons)
@@ -162,7 +162,7 @@ def aged_faces(
     *,
     least_norm: float | None = None,
 ) -> AgedFaces:
-    """The faces that have an age, of some people or of everybody; those of one detector, if it is given.
+    """Return the faces that have an age, of some people or all; of one detector, if given.
 
     With `least_norm` without those whose norm is known to be lower.
     """

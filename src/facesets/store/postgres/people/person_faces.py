@@ -1,4 +1,4 @@
-"""The faces of one person or cluster as they are shown, and whom a person resembles."""
+"""The faces of one person or cluster, as shown, and similar people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class ShownFace:
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """Years in which a person looks alike: first and last."""
+    """Years in which a person looks similar: first and last."""
 
     first: int
     last: int
@@ -46,7 +46,7 @@ class Era:
 def shown_faces(
     connection: Connection, person: UUID, order: Order, *, limit: int, after: int | None = None
 ) -> list[ShownFace]:
-    """Faces of a person in an order, from the one that comes after a face.
+    """Return faces of a person in an order, after a given face.
 
     A face without a date comes last, whatever the direction; so does one that cannot be compared.
     """
@@ -105,7 +105,7 @@ _ORDERS: dict[Order, LiteralString] = {
 
 
 def eras_of(connection: Connection, person: UUID) -> list[Era]:
-    """The eras that a person's prototypes tell apart; none for somebody whose photos span few years."""
+    """Return the eras of a person's prototypes; none if the photos span few years."""
     rows = connection.execute(
         """SELECT DISTINCT extract(year FROM taken_from)::int, extract(year FROM taken_until)::int
             FROM person_prototypes WHERE person_id = %s AND kind = 'centroid' AND taken_from IS NOT NULL
@@ -116,7 +116,7 @@ def eras_of(connection: Connection, person: UUID) -> list[Era]:
 
 
 def spread_of(connection: Connection, person: UUID) -> float | None:
-    """Mean cosine distance of a person's best faces to their mean; None without vectors."""
+    """Return the mean cosine distance of a person's best faces to their mean; None without embeddings."""
     spread = connection.scalar(
         """SELECT 1 - vector_norm(avg(e.embedding)) FROM (
                 SELECT f.id FROM present_faces f
@@ -129,7 +129,7 @@ def spread_of(connection: Connection, person: UUID) -> float | None:
 
 
 def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:
-    """The faces of a cluster that show best who it is, of those without a person."""
+    """Return the best unassigned faces of a cluster."""
     return connection.scalars(
         """SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL
             ORDER BY quality DESC, id LIMIT %s""",
@@ -138,7 +138,7 @@ def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> l
 
 
 def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: int = 0) -> list[int]:
-    """The faces of a person, the best first."""
+    """Return the faces of a person, best first."""
     return connection.scalars(
         """SELECT id FROM present_faces WHERE person_id = %s ORDER BY quality DESC, id
             LIMIT %s OFFSET %s""",
@@ -148,7 +148,7 @@ def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: 
 
 @dataclass(frozen=True, slots=True)
 class FaceLine:
-    """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is.
+    """One face: its box in pixels of the upright photo, its photo, and who assigned it.
 
     `taken` is when the photo was taken, by the camera's clock; empty where that is not known.
     """
@@ -165,14 +165,14 @@ class FaceLine:
 
 
 def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
-    """The best faces of a person, or of a cluster that is no person yet, with the paths of each photo."""
+    """Return the best faces of a person or unnamed cluster, with the paths of each photo."""
     if isinstance(whose, UUID):
         return face_lines(connection, best_of_person(connection, whose, limit=limit))
     return face_lines(connection, best_faces_of_cluster(connection, whose, limit))
 
 
 def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
-    """Faces in this order, with the paths of each photo; those that do not exist are left out."""
+    """Return faces in this order, with the paths of each photo; missing ones are omitted."""
     rows = connection.execute(
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
@@ -200,7 +200,7 @@ def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
 
 
 def vectors_of(connection: Connection, person: UUID, limit: int) -> dict[int, Float32]:
-    """The vectors of a person's best faces, by the model that made them."""
+    """Return the embeddings of a person's best faces, by model."""
     rows = connection.execute(
         """SELECT e.model_id, e.embedding
             FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
@@ -223,7 +223,7 @@ class OwnCluster:
 def nearest_people(
     connection: Connection, detector: DetectorRow, vectors: Float32, limit: int, but: UUID | None = None
 ) -> list[UUID]:
-    """The active people whose kept centroids are nearest to any of some vectors; `but` is none of them.
+    """Return the active people with the stored centroids nearest to any embedding, except `but`.
 
     Without those all of whose photos are missing.
     """
@@ -244,7 +244,7 @@ def nearest_people(
 
 
 def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:
-    """The clusters that a person's faces are in, the largest share first."""
+    """Return the clusters of a person's faces, the largest share first."""
     rows = connection.execute(
         """SELECT cluster, count(*) FROM present_faces WHERE person_id = %s AND cluster IS NOT NULL
             GROUP BY cluster ORDER BY count(*) DESC, cluster""",

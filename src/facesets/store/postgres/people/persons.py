@@ -1,4 +1,4 @@
-"""Persons, their names and their faces: as they stand, and changed as part of a step.
+"""People, their names and their faces: read, and changed as part of a change.
 
 A version tells how somebody stood when they were seen: two who change them at once notice each other.
 """
@@ -17,7 +17,7 @@ _DIGITS = 32
 
 @dataclass(frozen=True, slots=True)
 class PersonState:
-    """A person as it stands.
+    """A person as it is now.
 
     Attributes
     ----------
@@ -33,12 +33,12 @@ class PersonState:
 
 
 def person_state(connection: Connection, person: UUID) -> PersonState | None:
-    """A person, whatever its status; None where there is none of that id."""
+    """Return a person, whatever its status; None if there is none."""
     return person_states(connection, [person]).get(person)
 
 
 def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonState]:
-    """People by their ids; those that do not exist are left out."""
+    """Return people by their ids; missing ones are omitted."""
     rows = connection.execute(
         """SELECT p.id, p.status, p.merged_into_id,
                 array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
@@ -50,17 +50,17 @@ def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID,
 
 
 def all_names(connection: Connection) -> list[tuple[str, UUID]]:
-    """Every name, and whose it is."""
+    """Return every name, and its person."""
     return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
 
 
 def named_people(connection: Connection) -> set[UUID]:
-    """Everybody who has a name."""
+    """Return all named people."""
     return set(connection.scalars("SELECT DISTINCT person_id FROM person_names"))
 
 
 def person_of_name(connection: Connection, name: str) -> UUID | None:
-    """Who has a name as the server compares them: no other person may have it."""
+    """Return the person with a name as the server compares names, which are unique."""
     found: UUID | None = connection.scalar(
         "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
     )
@@ -68,7 +68,7 @@ def person_of_name(connection: Connection, name: str) -> UUID | None:
 
 
 def people_called(connection: Connection, names: Sequence[str]) -> dict[str, UUID]:
-    """Who has each of some names as the server compares them; names that nobody has are left out."""
+    """Return the people of some names as the server compares them; unknown names are omitted."""
     rows = connection.execute(
         """SELECT n.name, p.person_id FROM unnest(%s::text[]) AS n (name)
             JOIN person_names p ON lower(p.name) = lower(n.name)""",
@@ -78,13 +78,13 @@ def people_called(connection: Connection, names: Sequence[str]) -> dict[str, UUI
 
 
 def lowered(connection: Connection, names: Sequence[str]) -> dict[str, str]:
-    """Names as the server compares them: no two people may have the same."""
+    """Return names as the server compares them."""
     rows = connection.execute("SELECT n, lower(n) FROM unnest(%s::text[]) AS n", (list(names),))
     return dict(rows.fetchall())
 
 
 def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
-    """People whose number begins so, in hexadecimal digits."""
+    """Return people whose id begins with these hexadecimal digits."""
     digits = prefix.replace("-", "").lower()
     if len(digits) > _DIGITS:
         return []
@@ -95,19 +95,19 @@ def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
 
 
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
-    """The faces of a cluster that is no person."""
+    """Return the unassigned faces of a cluster."""
     return connection.scalars(
         "SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
     )
 
 
 def faces_of_person(connection: Connection, person: UUID) -> list[int]:
-    """All faces of a person."""
+    """Return all faces of a person."""
     return connection.scalars("SELECT id FROM face_detections WHERE person_id = %s ORDER BY id", (person,))
 
 
 def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, UUID | None]:
-    """Whose these faces are; faces that do not exist are left out."""
+    """Return the people of these faces; faces that do not exist are omitted."""
     rows = connection.execute(
         "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
         ([face for face in faces if 0 < face <= LARGEST],),
@@ -116,14 +116,14 @@ def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, 
 
 
 def make_person(step: Step, person: UUID | None = None) -> UUID:
-    """Make a person without a name."""
+    """Create an unnamed person."""
     person = person or uuid4()
     make_people(step, [person])
     return person
 
 
 def make_people(step: Step, persons: Sequence[UUID]) -> None:
-    """Make people without names."""
+    """Create unnamed people."""
     step.connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(persons),))
 
 
@@ -150,7 +150,7 @@ def add_names(step: Step, names: Mapping[UUID, str]) -> None:
 
 
 def drop_names(step: Step, person: UUID) -> list[str]:
-    """Take a person's names away; returns them."""
+    """Remove a person's names; return them."""
     rows = step.connection.execute(
         "SELECT id, name FROM person_names WHERE person_id = %s ORDER BY id", (person,)
     ).fetchall()
@@ -160,12 +160,12 @@ def drop_names(step: Step, person: UUID) -> list[str]:
 
 
 def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") -> None:
-    """Give faces to a person; `how` is what `assigned_by` says, which stays as it is if empty."""
+    """Assign faces to a person; `how` goes into `assigned_by`, which stays if empty."""
     _give(step, faces, person, how)
 
 
 def give_each(step: Step, faces: Sequence[int], persons: Sequence[UUID], how: str) -> None:
-    """Give each face to the person in its place: many faces to many people at once; see `give_faces`."""
+    """Assign each face to the person at its position; see `give_faces`."""
     step.connection.execute(
         """UPDATE face_detections f SET person_id = n.person, assigned_at = now(), assigned_by = %(how)s
             FROM unnest(%(faces)s::bigint[], %(persons)s::uuid[]) AS n (face, person)
@@ -176,7 +176,7 @@ def give_each(step: Step, faces: Sequence[int], persons: Sequence[UUID], how: st
 
 
 def take_faces(step: Step, faces: Sequence[int]) -> None:
-    """Let faces be unassigned."""
+    """Unassign faces."""
     _give(step, faces, None, None)
 
 
@@ -191,12 +191,12 @@ def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None
 
 
 def exemplars(connection: Connection, person: UUID, count: int) -> list[int]:
-    """Faces that show somebody best, by the quality that is stored; at most one an image."""
+    """Return a person's best faces by stored quality, at most one per image."""
     return exemplars_of_people(connection, [person], count)[person]
 
 
 def exemplars_of_people(connection: Connection, persons: Sequence[UUID], count: int) -> dict[UUID, list[int]]:
-    """As `exemplars`, of each of these people."""
+    """Return the same as `exemplars`, for each of these people."""
     rows = connection.execute(
         """SELECT p.id, array(SELECT id FROM (
                 SELECT DISTINCT ON (image_id) id, quality FROM present_faces
@@ -209,17 +209,17 @@ def exemplars_of_people(connection: Connection, persons: Sequence[UUID], count: 
 
 
 def active_people(connection: Connection) -> set[UUID]:
-    """Everybody who is neither hidden nor merged."""
+    """Return all people who are neither hidden nor merged."""
     return set(connection.scalars("SELECT id FROM persons WHERE status = 'active'"))
 
 
 def any_person(connection: Connection) -> bool:
-    """Whether there is one."""
+    """Whether there is a person."""
     return bool(connection.scalar("SELECT EXISTS (SELECT FROM persons)"))
 
 
 def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
-    """Whom these people are now: somebody who was merged is whom they were merged into."""
+    """Return these people, with merged ones replaced by those they were merged into."""
     rows = connection.execute(
         """WITH RECURSIVE now AS (
                 SELECT id, id AS person FROM persons WHERE id = ANY(%s::uuid[]) AND status = 'merged'
@@ -234,12 +234,12 @@ def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
 
 
 def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
-    """Make people without names."""
+    """Create unnamed people with these ids."""
     connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))
 
 
 def fixed_persons(connection: Connection) -> set[UUID]:
-    """People whom a human named, hid or merged, or about whom or whose faces one said something."""
+    """Return people whom a user named, hid or merged, or about whom there are corrections."""
     people = connection.scalars(
         """SELECT id FROM persons WHERE status <> 'active'
             UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
@@ -260,7 +260,7 @@ def fixed_persons(connection: Connection) -> set[UUID]:
 
 
 def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
-    """Remove those of these people that got no face after all."""
+    """Remove those of these people that have no face."""
     return connection.execute(
         """DELETE FROM persons p WHERE p.id = ANY(%s::uuid[])
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)""",
@@ -269,7 +269,7 @@ def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
 
 
 def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
-    """A person, and all who were merged into them."""
+    """Return a person, and all who were merged into it."""
     return connection.scalars(
         """WITH RECURSIVE they AS (SELECT %s::uuid AS id
                 UNION SELECT p.id FROM persons p JOIN they ON p.merged_into_id = they.id)
@@ -279,12 +279,12 @@ def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
 
 
 def version_of_person(connection: Connection, person: UUID) -> int:
-    """The number of the latest step about a person; 0 before the first."""
+    """Return the number of the latest change about a person; 0 before the first."""
     return versions_of_people(connection, [person])[person]
 
 
 def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, int]:
-    """The number of the latest step about each of these people; 0 before the first."""
+    """Return the number of the latest change about each person; 0 before the first."""
     rows = connection.execute(
         """SELECT p.id, coalesce((SELECT max(s.step_id) FROM step_persons s WHERE s.person_id = p.id), 0)
             FROM unnest(%s::uuid[]) AS p (id)""",
@@ -294,7 +294,7 @@ def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[
 
 
 def version_of_cluster(connection: Connection, cluster: str) -> int:
-    """A number that changes when faces of nobody come into a cluster or leave it."""
+    """Return a number that changes when unassigned faces enter or leave a cluster."""
     found: int = connection.scalar(
         """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM present_faces
             WHERE cluster = %s AND person_id IS NULL""",

@@ -1,4 +1,4 @@
-"""A person's faces read, and the prototypes that are made of them stored."""
+"""Prototypes made from a person's faces, and stored."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +32,14 @@ from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.people.kept_states import replacing_kept
 
 _FACES_AT_ONCE = 100_000
-"""So many faces are read at once when prototypes are made: 200 MiB of vectors."""
+"""Faces read at once to make prototypes: 200 MiB of embeddings."""
 
 _EPOCH = np.datetime64("2000-01-01", "D")
 
 
 @dataclass(frozen=True, slots=True)
 class PrototypeSource:
-    """Somebody, how many faces their prototypes are to be made of, and the fingerprint of these."""
+    """A person, the number of faces to make prototypes of, and their fingerprint."""
 
     person: UUID
     faces: int
@@ -49,7 +49,7 @@ class PrototypeSource:
 def make_prototypes(
     connection: Connection, detector: DetectorRow, sources: Sequence[PrototypeSource]
 ) -> None:
-    """Make these people's prototypes, in place of what they had. Others must be kept from doing it too."""
+    """Replace these people's prototypes. The caller must hold the lock."""
     start = total = 0
     for place, each in enumerate(sources):
         if total and total + each.faces > _FACES_AT_ONCE:

@@ -1,4 +1,4 @@
-"""What stands for people where faces are compared with them: kept, and made again when their faces changed.
+"""The prototypes that stand for people in comparisons, stored and remade when faces change.
 
 Every person's prototypes carry a fingerprint of what they were made of. So whatever changes a person's faces,
 SQL too, makes them stale; whoever reads them makes the stale ones again first.
@@ -24,7 +24,7 @@ from facesets.store.postgres.people.steps import one_at_a_time
 
 @dataclass(frozen=True, slots=True)
 class Prototypes:
-    """Vectors that stand for people.
+    """Embeddings that stand for people in comparisons.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Prototypes:
         return exemplar
 
     def without(self, persons: Collection[UUID]) -> "Prototypes":
-        """Those of everybody else."""
+        """Return the prototypes of all other people."""
         if not persons:
             return self
         stays = np.array([person not in persons for person in self.persons], bool)
@@ -66,7 +66,7 @@ class Prototypes:
 def fresh_prototypes(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
 ) -> Prototypes:
-    """The prototypes of people as their faces are now; those that are stale are made again first.
+    """Return prototypes of people, after remaking stale ones.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def fresh_prototypes(
 def refresh_prototypes(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
 ) -> int:
-    """Make the prototypes again that are stale; returns of how many people they were."""
+    """Remake stale prototypes; return of how many people."""
     if persons is not None:
         return _remake_stale(connection, detector, persons)
     what = _kept_as(connection, detector)
@@ -103,13 +103,13 @@ def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequen
 
 
 def stale_faces(connection: Connection, detector: DetectorRow) -> int:
-    """How many faces those have whose prototypes are stale."""
+    """Return how many faces the people with stale prototypes have."""
     due = due_since_kept(connection, _kept_as(connection, detector))
     return sum(each.faces for each in _stale(connection, detector, due.persons))
 
 
 def count_prototypes(connection: Connection, detector: DetectorRow) -> int:
-    """How many stand for people, as they are kept."""
+    """Return how many prototypes are stored."""
     found: int = connection.scalar(
         "SELECT count(*) FROM person_prototypes WHERE model_id = %s", (detector.model_id,)
     )
@@ -129,7 +129,7 @@ def _version(connection: Connection, detector: DetectorRow) -> int:
 def similar_people(
     connection: Connection, detector: DetectorRow, face: int, persons: Sequence[UUID], *, most: int
 ) -> dict[UUID, float]:
-    """The people whose nearest prototype as kept is most similar to a face, and how similar it is.
+    """Return the people most similar to a face by stored prototypes, and the similarities.
 
     For whose face it is, only their other faces count; -2 where there are none.
 
@@ -149,7 +149,7 @@ def similar_people(
 def similarity_to_centroids(
     connection: Connection, detector: DetectorRow, faces: Sequence[int]
 ) -> dict[int, float]:
-    """Cosine similarity of some faces to the nearest centroid of whose they are, by what is kept."""
+    """Return the similarity of faces to the nearest stored centroid of their person."""
     rows = connection.execute(
         """SELECT f.id, max(-(q.embedding <#> e.embedding)) FROM face_detections f
                 JOIN face_embeddings e ON e.face_id = f.id
@@ -192,7 +192,7 @@ def _stale(
 
 
 def remake_prototypes(connection: Connection, detector: DetectorRow) -> int:
-    """Make everybody's prototypes, stale or not; returns of how many people they were."""
+    """Remake all prototypes, stale or not; return of how many people."""
     one_at_a_time(connection)
     everybody = _sources(connection, detector, None, changed=False)
     make_prototypes(connection, detector, everybody)
@@ -215,7 +215,7 @@ def _sources(
 
 
 _VERSION = 2
-"""Another one makes all prototypes again: to be raised when they are chosen otherwise."""
+"""Increase it when the choice of prototypes changes; all are then remade."""
 _SOURCES: LiteralString = """
     WITH ours AS (SELECT id FROM detectors WHERE model_id = %(model)s),
     counted AS (
@@ -255,7 +255,7 @@ def kept_prototypes(
     *,
     exemplars: bool = True,
 ) -> Prototypes:
-    """The prototypes as they were made last, stale or not; or the centroids alone."""
+    """Return the stored prototypes, stale or not; or only the centroids."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
@@ -284,7 +284,7 @@ def kept_prototypes(
 
 
 def faces_per_person(connection: Connection, detector: DetectorRow, persons: Sequence[UUID]) -> Int64:
-    """How many faces each had when their prototypes were made."""
+    """Return how many faces each person had when its prototypes were made."""
     counted: dict[UUID, int] = dict(
         connection.execute(
             """SELECT person_id, faces FROM prototype_sources
@@ -297,7 +297,7 @@ def faces_per_person(connection: Connection, detector: DetectorRow, persons: Seq
 
 @dataclass(frozen=True, slots=True)
 class PrototypeLine:
-    """A vector that stands for a person.
+    """A prototype, as listed.
 
     Attributes
     ----------
@@ -326,7 +326,7 @@ class PrototypeLine:
 
 
 def list_prototypes(connection: Connection, model: int, person: UUID | None = None) -> list[PrototypeLine]:
-    """The prototypes that are kept of everybody who is not merged, or of one, by one recogniser's vectors."""
+    """Return the stored prototypes of one person, or of all who are not merged, for one model."""
     rows = connection.execute(
         """SELECT q.person_id::text, q.kind, q.face_id, round(f.quality::numeric, 4)::float8,
                 coalesce(s.pinned, false), q.faces, coalesce(to_char(q.taken_from, 'YYYY-MM-DD'), ''),

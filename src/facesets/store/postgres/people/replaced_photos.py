@@ -1,4 +1,4 @@
-"""Photos whose files were rewritten or cropped: names and corrections pass to the same faces as they are now.
+"""Rewritten or cropped photos: names and corrections pass to the same faces in the new file.
 
 A face is the same where it lies at the same place of the picture and its embedding is nearly the same, or
 anywhere if the embedding is the same but for what a crop does to it. What finds no such face stays with the
@@ -47,7 +47,7 @@ class _Seen:
 
 
 def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
-    """Let the contents that lie at some paths now have the names and corrections of those that lay there.
+    """Pass names and corrections to the new contents at some paths from the earlier ones.
 
     That is one step. Contents that were not searched for faces yet get them once they are.
     """
@@ -65,7 +65,7 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
     same = _same_faces(connection, replaced)
     if not same:
         return
-    what = f"names and corrections passed to {counted(len(same), 'face')} of photos whose files were changed"
+    what = f"names and corrections passed to {counted(len(same), 'face')} of changed photos"
     with making_step(connection, "replace", "index", what) as step:
         _pass_faces(step, same)
         _pass_rows(step, same)

@@ -1,4 +1,4 @@
-"""What humans said of people as such: names, births, reference faces; and whom they spoke of."""
+"""Names, births and reference faces that users set, and the people these are about."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from facesets.store.postgres.people.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class SaidBirth:
-    """When a human said that somebody was born: in a year, or on a day of it."""
+    """A birth that a user set: a year, or a day."""
 
     year: int
     day: date | None = None
@@ -24,7 +24,7 @@ class SaidBirth:
 
 
 def said_births(connection: Connection, persons: Sequence[UUID] | None = None) -> dict[UUID, SaidBirth]:
-    """What was said of some people, by default of all of whom it was."""
+    """Return the births that users set, of some people or all."""
     rows = connection.execute(
         """SELECT person_id, year, born_on FROM said_births
             WHERE %(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]) ORDER BY 1""",
@@ -34,7 +34,7 @@ def said_births(connection: Connection, persons: Sequence[UUID] | None = None) -
 
 
 def say_birth(step: Step, person: UUID, birth: SaidBirth | None) -> None:
-    """Keep when somebody was born; None takes back what was said."""
+    """Store a birth; None removes it."""
     if birth is None:
         step.connection.execute("DELETE FROM said_births WHERE person_id = %s", (person,))
     else:
@@ -50,7 +50,7 @@ def say_birth(step: Step, person: UUID, birth: SaidBirth | None) -> None:
 
 
 def hand_over_birth(step: Step, old: UUID, new: UUID) -> None:
-    """Let what was said of one person's birth be said of another, of whom nothing was said."""
+    """Pass the birth of one person to another, who has none."""
     said = said_births(step.connection, [old, new])
     if old in said:
         say_birth(step, old, None)
@@ -60,7 +60,7 @@ def hand_over_birth(step: Step, old: UUID, new: UUID) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SaidPerson:
-    """Somebody whom a human named or hid."""
+    """A person whom a user named or hid."""
 
     person: UUID
     names: list[str]
@@ -68,7 +68,7 @@ class SaidPerson:
 
 
 def lost_people(connection: Connection) -> list[SaidPerson]:
-    """Those whom a human named or hid, and who are no persons any more, since a reset, say."""
+    """Return people whom a user named or hid and who are gone, such as after a reset."""
     rows = connection.execute(
         """SELECT s.person_id, s.names, s.status FROM said_people s
             WHERE NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_id) ORDER BY s.person_id"""
@@ -77,7 +77,7 @@ def lost_people(connection: Connection) -> list[SaidPerson]:
 
 
 def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
-    """Faces that a human gave to somebody who has them no more, and to whom."""
+    """Return faces that are no longer with the person a user assigned them to, and that person."""
     rows = connection.execute(
         """SELECT s.face_id, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
             WHERE s.is_person AND f.person_id IS DISTINCT FROM s.person_id ORDER BY s.face_id"""
@@ -87,7 +87,7 @@ def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
 
 @dataclass(frozen=True, slots=True)
 class SaidExemplarRow:
-    """A face that a human fixed as an exemplar of somebody, or dropped from them."""
+    """A reference face that a user pinned or dropped."""
 
     face: int
     person: UUID
@@ -95,13 +95,13 @@ class SaidExemplarRow:
 
 
 def said_exemplars(connection: Connection) -> list[SaidExemplarRow]:
-    """All of them."""
+    """Return all pinned and dropped reference faces."""
     rows = connection.execute("SELECT face_id, person_id, pinned FROM said_exemplars ORDER BY 1, 2")
     return [SaidExemplarRow(int(face), person, pinned) for face, person, pinned in rows]
 
 
 def named_or_said(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, tuple[list[str], str]]:
-    """Names and status of everybody whom a human named or hid, and of these persons besides."""
+    """Return names and status of all people whom a user named or hid, and of these."""
     rows = connection.execute(
         """SELECT w.id, coalesce(nullif(array(SELECT n.name FROM person_names n
                     WHERE n.person_id = w.id ORDER BY n.id), '{}'), s.names, '{}'),
@@ -116,7 +116,7 @@ def named_or_said(connection: Connection, persons: Sequence[UUID]) -> dict[UUID,
 
 
 def said_people(connection: Connection, detector: DetectorRow | None) -> list[KnownPerson]:
-    """Everybody whom a human named, hid or spoke of, and the ids of their faces."""
+    """Return all people whom a user named, hid or corrected, and the ids of their faces."""
     if detector is None:
         return []
     rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What humans said about who is who: kept by face, apart from the people that runs make."""
+"""Corrections of faces and people, stored by face, apart from the people that runs make."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from facesets.store.postgres.people.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class FaceStatement:
-    """A face is a person, or is not."""
+    """A face shows a person, or does not."""
 
     face: int
     person: UUID
@@ -20,7 +20,7 @@ class FaceStatement:
 
 @dataclass(frozen=True, slots=True)
 class FacePair:
-    """Two faces show one person, or two."""
+    """Two faces show the same person, or different people."""
 
     first: int
     second: int
@@ -29,7 +29,7 @@ class FacePair:
 
 @dataclass(frozen=True, slots=True)
 class PersonPair:
-    """Two people are not one."""
+    """Two people are different."""
 
     first: UUID
     second: UUID
@@ -37,7 +37,7 @@ class PersonPair:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """All of them."""
+    """All corrections."""
 
     faces: list[FaceStatement] = field(default_factory=list)
     face_pairs: list[FacePair] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Statements:
 
 
 def load_statements(connection: Connection) -> Statements:
-    """Everything that was said."""
+    """Return all corrections."""
     return Statements(
         [
             FaceStatement(*row)
@@ -57,7 +57,7 @@ def load_statements(connection: Connection) -> Statements:
 
 
 def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
-    """Keep that faces are, or are not, a person; a face is one person at most."""
+    """Store that faces show a person, or do not; a face shows at most one person."""
     ids = sorted(set(faces))
     if is_person:
         step.connection.execute(
@@ -76,7 +76,7 @@ def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: b
 
 
 def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
-    """Keep of each face, in its place, who it is: many faces of many people at once; see `say_of_faces`."""
+    """Store the person of each face, in bulk; see `say_of_faces`."""
     ids, given = list(faces), list(persons)
     connection = step.connection
     connection.execute(
@@ -95,7 +95,7 @@ def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
 
 
 def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
-    """Keep that two faces show one person, or two."""
+    """Store that two faces show the same person, or different people."""
     low, high = sorted((first, second))
     step.connection.execute(
         """INSERT INTO said_of_faces (face_a, face_b, same) VALUES (%s, %s, %s)
@@ -106,7 +106,7 @@ def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
 
 
 def say_different(step: Step, first: UUID, second: UUID) -> None:
-    """Keep that two people are not one."""
+    """Store that two people are different."""
     low, high = sorted((first, second))
     step.connection.execute(
         "INSERT INTO said_of_people (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING", (low, high)
@@ -115,7 +115,7 @@ def say_different(step: Step, first: UUID, second: UUID) -> None:
 
 
 def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
-    """Keep that a face is to be an exemplar of a person, or is not to be one."""
+    """Store that a face is pinned as a reference face of a person, or dropped."""
     step.connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
             ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, said_at = now()
@@ -126,7 +126,7 @@ def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
 
 
 def say_best(step: Step, face: int, person: UUID) -> None:
-    """Keep that a face is an exemplar of a person, and the one that shows them: what was said last counts."""
+    """Store that a face is a person's reference face and portrait; the latest counts."""
     step.connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, true)
             ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = true, said_at = now()""",
@@ -136,12 +136,12 @@ def say_best(step: Step, face: int, person: UUID) -> None:
 
 
 def keep_person(step: Step, person: UUID) -> None:
-    """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
+    """Store a person's names and status beside the row, which a reset may remove."""
     keep_people(step, [person])
 
 
 def keep_people(step: Step, persons: Sequence[UUID]) -> None:
-    """As `keep_person`, of many at once."""
+    """Do as `keep_person`, for many people."""
     step.connection.execute(
         """INSERT INTO said_people (person_id, names, status)
             SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
@@ -156,7 +156,7 @@ def keep_people(step: Step, persons: Sequence[UUID]) -> None:
 
 
 def hand_over(step: Step, old: UUID, new: UUID) -> bool:
-    """Let everything that was said about one person be said about another; returns whether a human did."""
+    """Pass all corrections of one person to another; return whether there were any by a user."""
     connection = step.connection
     connection.execute(
         """DELETE FROM said_faces s USING said_faces known
@@ -181,7 +181,7 @@ def hand_over(step: Step, old: UUID, new: UUID) -> bool:
 
 
 def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
-    """Faces, and those that are said to show the same people, also through others."""
+    """Return faces, and those that corrections tie to them, also through others."""
     return connection.scalars(
         """WITH RECURSIVE tied AS (
                 SELECT unnest(%s::bigint[]) AS face
@@ -193,7 +193,7 @@ def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
 
 
 def broken_by(step: Step) -> list[FaceStatement | FacePair]:
-    """What was said and does not hold any more because of the faces that a step gave away so far."""
+    """Return the corrections that a change no longer follows, by the faces it has assigned so far."""
     connection = step.connection
     faces = connection.execute(
         """SELECT s.face_id, s.person_id, s.is_person FROM step_faces c
@@ -214,7 +214,7 @@ def broken_by(step: Step) -> list[FaceStatement | FacePair]:
 
 
 def broken_statements(connection: Connection) -> list[FaceStatement | FacePair | PersonPair]:
-    """Everything that was said and is not so."""
+    """Return all corrections that are not followed."""
     faces = connection.execute(
         """SELECT s.face_id, s.person_id, s.is_person FROM said_faces s
             JOIN face_detections f ON f.id = s.face_id
@@ -239,7 +239,7 @@ def broken_statements(connection: Connection) -> list[FaceStatement | FacePair |
 
 
 def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
-    """Whether something that was said keeps two people from being one."""
+    """Whether corrections keep two people apart."""
     found: bool = connection.scalar(
         """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
                 AND person_b = greatest(%(a)s, %(b)s))

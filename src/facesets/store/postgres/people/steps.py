@@ -1,4 +1,4 @@
-"""Every change of who is who as one step that can be taken back exactly.
+"""Every change of people as one step that can be undone exactly.
 
 Triggers note what changes while it is made, each row as it was first and is last. A step can be taken back
 while everything that it changed still is as it left it.
@@ -17,7 +17,7 @@ from facesets.store.postgres.connection import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class KeptTable:
-    """A small table whose rows steps keep whole: its columns, those of its primary key first."""
+    """A small table whose rows changes keep whole: its columns, those of its primary key first."""
 
     name: str
     key: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class KeptTable:
     """Columns that refer to faces, which may be gone when the rows come back."""
 
     def query(self, text: LiteralString) -> sql.Composed:
-        """A statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
+        """Return a statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
         names = [name for name, _ in self.key]
         parts = [
             sql.SQL("t.{} = {}::{}").format(
@@ -63,7 +63,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOCK = 0x66616365_70656F70
-"""Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
+"""Key of the advisory lock that serializes changes: `facepeop` in ASCII."""
 
 
 TABLES = (
@@ -117,14 +117,14 @@ TABLES = (
 
 @dataclass
 class Step:
-    """A step that is being made, within one transaction."""
+    """A change that is being made, within one transaction."""
 
     connection: Connection
     id: int
     persons: set[UUID]
 
     def about(self, *persons: UUID) -> None:
-        """Say whom the step is about, besides those whose faces change."""
+        """Note people that the change is about, besides those whose faces change."""
         self.persons.update(persons)
 
 
@@ -138,7 +138,7 @@ def making_step(
     run_id: int | None = None,
     undoes: int | None = None,
 ) -> Iterator[Step]:
-    """Make one step of all that the block changes; one that changes nothing leaves no trace.
+    """Make one change of everything in the block; one that changes nothing leaves no trace.
 
     But for one that takes another back, say of photos that are gone: it is what can be taken back next.
     """
@@ -198,14 +198,14 @@ _IS_EMPTY: LiteralString = """SELECT NOT EXISTS (SELECT FROM step_faces WHERE st
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Wait until no other step is being made, and let none be made until this transaction ends."""
+    """Wait until no other change is being made, and block others until this transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
 def changing(
     database: Database, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """As `Database.run`, in a transaction in which nobody else makes a step: what it reads stays true."""
+    """Run as `Database.run`, in a transaction without other changes."""
 
     def alone(connection: Connection) -> T:
         one_at_a_time(connection)

@@ -1,4 +1,4 @@
-"""Suggestions as they are made: what no run could decide about a face, or about people.
+"""Suggestions as they are stored: uncertain matches of faces, or of people.
 
 Whether one is still open follows from its row and from what stands: an answer that was taken back opens it
 again.
@@ -15,7 +15,7 @@ from facesets.store.postgres.copying import copy_rows
 
 @dataclass(frozen=True, slots=True)
 class ChangedPeople:
-    """People, and clusters, that are not as they were."""
+    """People and clusters that changed."""
 
     persons: frozenset[UUID]
     clusters: frozenset[str]
@@ -45,7 +45,7 @@ _CLUSTERS: LiteralString = """
 
 
 def changed_since(connection: Connection, model_id: int, step: int, *, most: int) -> ChangedPeople | None:
-    """Whom steps after one are about, and who lacks what is made of a model's vectors; None for too many."""
+    """Return the people changed since a change, or without data of a model; None for too many."""
     parameters = {"model": model_id, "step": step, "most": most + 1}
     persons = connection.execute(_PAIRED + _PERSONS, parameters).fetchall()
     if len(persons) > most:
@@ -62,12 +62,12 @@ FaceKind = Literal["near", "far", "age", "import"]
 FACE_KINDS: tuple[FaceKind, ...] = get_args(FaceKind)
 PeopleKind = Literal["same", "split", "cluster"]
 _OF_IMPORTED = 0.6
-"""How likely an answer about a name of another program changes what stands: a human gave it."""
+"""Uncertainty of a suggestion from another program's name, which a user gave."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCandidate:
-    """A face near a person that it has not; or far from the one that it has, or of another age.
+    """A face that may belong to a person, or may not belong to its own, by similarity or age.
 
     Or a face that another program calls by the name of a person that it has not.
 
@@ -96,7 +96,7 @@ class FaceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PeopleCandidate:
-    """Two people who may be one, somebody who may be two, or a cluster that may be somebody.
+    """Two people who may be the same, a person who may be two, or a cluster that may be a person.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class PeopleCandidate:
 
 @dataclass(frozen=True, slots=True)
 class LookedFor:
-    """When questions were last looked for, and what similarities meant then (see `Calibration`)."""
+    """When suggestions were last searched for, and the calibration then (see `Calibration`)."""
 
     step: int
     typical: float
@@ -137,7 +137,7 @@ class LookedFor:
 
 
 def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
-    """When questions about a model's faces were last looked for; None for never."""
+    """Return when suggestions of a model were last searched for; None for never."""
     row = connection.execute(
         "SELECT step_id, typical, middle, spread, faces FROM question_runs WHERE model_id = %s", (model_id,)
     ).fetchone()
@@ -145,7 +145,7 @@ def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
 
 
 def note_looked_for(connection: Connection, model_id: int, looked: LookedFor) -> None:
-    """Keep that questions were looked for now."""
+    """Store that suggestions were searched for now."""
     connection.execute(
         """INSERT INTO question_runs (model_id, step_id, typical, middle, spread, faces)
             VALUES (%s, %s, %s, %s, %s, %s)
@@ -157,7 +157,7 @@ def note_looked_for(connection: Connection, model_id: int, looked: LookedFor) ->
 
 
 def newest_step(connection: Connection) -> int:
-    """The number of the latest step of any kind; 0 for none."""
+    """Return the number of the latest change of any kind; 0 for none."""
     return int(connection.scalar("SELECT coalesce(max(id), 0) FROM steps"))
 
 
@@ -168,7 +168,7 @@ def replace_face_candidates(
     kinds: Sequence[FaceKind],
     persons: Sequence[UUID] | None = None,
 ) -> None:
-    """Let these be a model's open questions of some kinds about faces; what was answered stays.
+    """Replace a model's open suggestions of some kinds about faces; answered ones stay.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def replace_face_candidates(
 
 
 def ask_about_imported(connection: Connection, found: Sequence[tuple[int, UUID, str]]) -> None:
-    """Ask whether faces are the people by whose names programs call them, unless that is asked already.
+    """Suggest imported names for faces, unless that is already suggested.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def replace_people_candidates(
     kinds: Sequence[PeopleKind],
     about: ChangedPeople | None = None,
 ) -> None:
-    """Let these be the open questions of some kinds, or those about some people; what was answered stays."""
+    """Replace open suggestions about people, of some kinds or people; answered ones stay."""
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_people (kind text, person_id uuid, other_id uuid,
             cluster_id text, similarity real, faces int, uncertainty real, evidence jsonb) ON COMMIT DROP"""

@@ -1,4 +1,4 @@
-"""What a server still holds of somebody: vectors and names, pages and logs; found, and scrubbed."""
+"""What a server still holds of a person: embeddings and names, pages and logs; found and removed."""
 
 import time
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ _BYTES_COMPARED = 64
 
 @dataclass(frozen=True, slots=True)
 class FaceOwner:
-    """Whose a face is; no name for an unassigned one, no person for one of no person at all."""
+    """The person of a face; without a name if unnamed, without a person if unassigned."""
 
     person: str
     name: str
 
 
 def near_faces(connection: Connection, theirs: FaceVectors, max_cosine_distance: float) -> list[int]:
-    """Faces whose vectors are within a cosine distance of one of some vectors, themselves included."""
+    """Return faces whose embeddings are within a cosine distance of any of some embeddings."""
     if not len(theirs.face_id):
         return []
     dimension = theirs.embedding.shape[1]
@@ -50,7 +50,7 @@ def near_faces(connection: Connection, theirs: FaceVectors, max_cosine_distance:
 
 
 def is_near(vectors: Float32, theirs: Float32, max_cosine_distance: float) -> Bool:
-    """Which vectors are within a cosine distance of one of `theirs`; all of unit length."""
+    """Return which embeddings are within a cosine distance of any of `theirs`; all of unit length."""
     near = np.zeros(len(vectors), bool)
     for start in range(0, len(theirs), _AT_ONCE):
         near |= (vectors @ theirs[start : start + _AT_ONCE].T).max(axis=1) >= 1 - max_cosine_distance
@@ -58,7 +58,7 @@ def is_near(vectors: Float32, theirs: Float32, max_cosine_distance: float) -> Bo
 
 
 def owners(connection: Connection, faces: Sequence[int]) -> dict[int, FaceOwner]:
-    """Whose some faces are."""
+    """Return the people of some faces."""
     rows = connection.execute(
         """SELECT f.id, coalesce(f.person_id::text, ''), coalesce((SELECT n.name FROM person_names n
                 WHERE n.person_id = f.person_id ORDER BY n.id LIMIT 1), '')
@@ -71,7 +71,7 @@ def owners(connection: Connection, faces: Sequence[int]) -> dict[int, FaceOwner]
 def near_averages(
     connection: Connection, theirs: FaceVectors, max_cosine_distance: float
 ) -> list[tuple[str, str]]:
-    """Vectors of people and clusters near some vectors: what it is, and the person or cluster."""
+    """Return embeddings of people and clusters near some embeddings: the kind, and the owner."""
     rows = connection.execute(
         """SELECT 'person', person_id::text, embedding FROM person_prototypes
                 WHERE model_id = %(model)s
@@ -87,7 +87,7 @@ def near_averages(
 
 
 def raw_vectors(connection: Connection, theirs: Float32) -> int:
-    """How many of some vectors lie, as raw numbers, in what is kept as bytes."""
+    """Return how many of some embeddings occur, as raw numbers, in binary columns."""
     found = 0
     wanted = [each.tobytes()[:_BYTES_COMPARED] for each in theirs]
     for query in ("SELECT arrays FROM hdbscan_runs", "SELECT onnx FROM projection_heads"):
@@ -97,7 +97,7 @@ def raw_vectors(connection: Connection, theirs: Float32) -> int:
 
 
 def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
-    """Rows in which some text fits a pattern: table and column, and how many."""
+    """Return where text matches a pattern: table and column, and how many rows."""
     columns = connection.execute(
         """SELECT c.table_name, c.column_name, c.data_type LIKE 'json%%' FROM information_schema.columns c
             JOIN information_schema.tables t USING (table_schema, table_name)
@@ -136,7 +136,7 @@ _MOST_SEGMENTS = 1024
 
 
 def rewrite_tables(connection: Connection) -> list[str]:
-    """Write every table again that may have held something of people, with its indexes; in no transaction.
+    """Rewrite every table that may have held personal data, with its indexes; in no transaction.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier
 
 
 def remove_old_log(connection: Connection) -> bool:
-    """Let the server remove the write-ahead log so far, in no transaction; whether it could be done.
+    """Remove the write-ahead log so far, in no transaction; return whether that was possible.
 
     A server keeps segments of it under new names to write over them later: they are left behind one by one,
     which fills them with zeros, and are not kept any more.

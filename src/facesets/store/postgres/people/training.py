@@ -1,4 +1,4 @@
-"""What is learnt from named faces: the faces, and projections, of which one a model may be in use."""
+"""Named faces for training, and projection heads, of which a model uses at most one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from facesets.store.postgres.photos.faces import load_embeddings
 
 @dataclass(frozen=True, slots=True)
 class NamedFaces:
-    """Faces by their numbers, ascending, and whose they are: people are numbered by their first face."""
+    """Faces by number, ascending, and their people, numbered by their first face."""
 
     face_id: Int64
     person: Int64
 
     def take(self, rows: Int64) -> "NamedFaces":
-        """Some of them, and only the people that these show."""
+        """Return some of the faces, and only the people they show."""
         return NamedFaces(self.face_id[rows], _by_first_face(self.person[rows]))
 
 
 def load_named_faces(connection: Connection, detector: DetectorRow, min_quality: float) -> NamedFaces:
-    """Faces of that quality whose people have a name and are not hidden, whoever assigned them."""
+    """Return faces of at least that quality, of named people who are not hidden."""
     blocks = copy_out(
         connection,
         """COPY (SELECT f.id, f.person_id FROM face_detections f
@@ -47,7 +47,7 @@ def load_named_faces(connection: Connection, detector: DetectorRow, min_quality:
 def load_vectors(
     connection: Connection, detector: DetectorRow, faces: NamedFaces
 ) -> tuple[NamedFaces, Float32]:
-    """Those of these faces that have a vector, and their vectors."""
+    """Return those of these faces that have an embedding, and the embeddings."""
     vectors, found = load_embeddings(connection, detector, faces.face_id)
     if found.all():
         return faces, vectors
@@ -64,7 +64,7 @@ def _by_first_face(person: "np.ndarray") -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class HeadRow:
-    """A head as the library knows it, without its network."""
+    """A head as stored, without its network."""
 
     id: int
     model_id: int
@@ -77,7 +77,7 @@ class HeadRow:
 
 
 def list_heads(connection: Connection) -> list[HeadRow]:
-    """Every head, in the order in which they were made."""
+    """Return all heads, in the order in which they were made."""
     rows = connection.execute(
         """SELECT id, model_id, name, dimension, metrics, calibration, active, made_at
             FROM projection_heads ORDER BY id"""
@@ -86,7 +86,7 @@ def list_heads(connection: Connection) -> list[HeadRow]:
 
 
 def active_row(connection: Connection, model_id: int) -> tuple[HeadRow, bytes] | None:
-    """The head in use for the vectors of a model, with its network; None where there is none."""
+    """Return the head in use for a model, with its network; None if there is none."""
     row = connection.execute(
         """SELECT id, model_id, name, dimension, metrics, calibration, active, made_at, onnx
             FROM projection_heads WHERE model_id = %s AND active""",
@@ -104,7 +104,7 @@ def keep_head(
     metrics: Mapping[str, Any],
     calibration: Mapping[str, Any],
 ) -> HeadRow:
-    """Store a head as KIND-1, KIND-2 and so on; the same network again is the same head, with new figures."""
+    """Store a head as KIND-1, KIND-2 and so on; the same network gets its new figures."""
     found = connection.execute(
         """UPDATE projection_heads SET metrics = %s, calibration = %s WHERE model_id = %s AND onnx = %s
             RETURNING id, model_id, name, dimension, metrics, calibration, active, made_at""",
@@ -127,7 +127,7 @@ def keep_head(
 
 
 def use_head(connection: Connection, model_id: int, head: int | None) -> None:
-    """Let this head be the one in use for the vectors of a model; None for the vectors themselves.
+    """Use this head for a model's embeddings; None for none.
 
     Questions that were found by another one are looked for again.
     """

@@ -1,4 +1,4 @@
-"""Faces without a person: their vectors, what is kept of whom they may be, and those that runs left over."""
+"""Unassigned faces: embeddings, possible people, and faces that runs left over."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 
 _ROWS = 4096
-"""Vectors that are handed out at once, whatever the pieces that the server sends."""
+"""Embeddings returned at once, whatever the server sends in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """Which faces without a person are meant; all where nothing is said.
+    """Which unassigned faces to take; all by default.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ _VECTORS: LiteralString = """
 
 
 def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) -> int:
-    """How many faces without a person are meant."""
+    """Count these unassigned faces."""
     count: int = connection.scalar(_COUNT, _parameters(detector, some))
     return count if some.most is None else min(count, some.most)
 
@@ -74,7 +74,7 @@ def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) 
 def unassigned_vectors(
     connection: Connection, detector: DetectorRow, some: Some
 ) -> Iterator[tuple[Int64, Float32]]:
-    """Faces without a person and their vectors, some thousand at a time."""
+    """Return unassigned faces and their embeddings, a few thousand at a time."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
@@ -99,7 +99,7 @@ def _parameters(detector: DetectorRow, some: Some) -> dict[str, object]:
 
 
 def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
-    """Faces and people about whom a human answered that they are not them."""
+    """Return pairs of faces and people that a user denied."""
     rows = connection.execute(
         """SELECT c.face_id, c.person_id FROM face_candidates c LEFT JOIN steps s ON s.id = c.answered_in
             WHERE c.kind = 'near' AND c.status = 'rejected' AND s.undone IS NOT TRUE"""
@@ -108,12 +108,12 @@ def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
 
 
 def hidden_people(connection: Connection) -> set[UUID]:
-    """People of whom nobody wants to be asked."""
+    """Return hidden people, about whom there are no suggestions."""
     return set(connection.scalars("SELECT id FROM persons WHERE status = 'hidden'"))
 
 
 def ask_no_more(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
-    """Drop open questions about whose faces of a lower norm are: those of earlier runs, that knew no norm."""
+    """Delete open suggestions about faces with a lower norm, from runs that knew no norm."""
     connection.execute(
         """DELETE FROM face_candidates c USING face_detections f
             WHERE f.id = c.face_id AND f.detector_id = %s AND f.norm < %s::real
@@ -130,7 +130,7 @@ def propose(
     similarity: Float32,
     persons: Sequence[UUID],
 ) -> int:
-    """Keep whom faces may be as questions, in place of those proposed before of all faces that were compared.
+    """Store suggestions for faces, in place of earlier ones about all compared faces.
 
     What was answered stays as it was answered. So do questions whose likelihood was measured, as
     `cluster` does, which may be about less similar people, as long as the face has no person.
@@ -182,7 +182,7 @@ def propose(
 
 
 def left_unassigned(connection: Connection, detector_id: int) -> Int64:
-    """Numbers of a detector's faces that a run left without a person, and that have none still."""
+    """Return the faces of a detector that a run left unassigned and that still are."""
     faces = connection.scalars(
         """SELECT f.id FROM unassigned_faces u JOIN face_detections f ON f.id = u.face_id
             WHERE f.detector_id = %s AND f.person_id IS NULL""",
@@ -192,7 +192,7 @@ def left_unassigned(connection: Connection, detector_id: int) -> Int64:
 
 
 def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:
-    """Keep since when faces are without a person and a cluster: of those that a run considered."""
+    """Note since when the considered faces are unassigned and in no cluster."""
     connection.execute(
         """DELETE FROM unassigned_faces u USING face_detections f
             WHERE f.id = u.face_id AND f.detector_id = %s

@@ -1,4 +1,4 @@
-"""Steps as they are listed, and taken back: rows and faces get what they had, if nothing builds on it."""
+"""The list of changes, and undo: rows and faces return to the earlier state if nothing builds on it."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -14,7 +14,7 @@ from facesets.store.postgres.people.steps import TABLES, Step, making_step, one_
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step as `people log` shows it."""
+    """A change as `people log` shows it."""
 
     id: int
     made_at: str
@@ -34,7 +34,7 @@ _STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'),
 
 
 def list_steps(connection: Connection, *, person: UUID | None = None, limit: int = 20) -> list[StepRow]:
-    """The latest steps, or those about a person, the latest first."""
+    """Return the latest changes, or those about a person, newest first."""
     rows = connection.execute(
         _STEP
         + """WHERE %(person)s::uuid IS NULL OR EXISTS (
@@ -46,13 +46,13 @@ def list_steps(connection: Connection, *, person: UUID | None = None, limit: int
 
 
 def find_step(connection: Connection, number: int) -> StepRow | None:
-    """The step of a number."""
+    """Return the change with a number."""
     row = connection.execute(_STEP + "WHERE s.id = %s", (number,)).fetchone()
     return None if row is None else StepRow(*row)
 
 
 def latest_step(connection: Connection, *, undo: bool) -> int | None:
-    """The latest step that stands: of those that took one back, or of all that did not."""
+    """Return the latest change in effect: of undos, or of all others."""
     latest: int | None = connection.scalar(
         """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
             AND kind <> 'redo' AND (kind = 'undo') = %s""",
@@ -62,7 +62,7 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
 
 
 def faces_moved(connection: Connection, number: int | None) -> int:
-    """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
+    """Return how many faces a change moved or unassigned; 0 for no change."""
     found: int = connection.scalar(
         """SELECT count(*) FROM step_faces
             WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
@@ -72,7 +72,7 @@ def faces_moved(connection: Connection, number: int | None) -> int:
 
 
 def take_back(connection: Connection, number: int, who: str) -> StepRow:
-    """Take one step back, as a step of its own; returns what was taken back.
+    """Undo one change, as a change of its own; return the one that was undone.
 
     Taking back a step that took back another one does that again.
 
@@ -84,19 +84,21 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     one_at_a_time(connection)
     step = find_step(connection, number)
     if step is None:
-        raise WrongUsage(f"There is no step {number}. {Command('people log')} lists them.")
+        raise WrongUsage(f"Change not found: {number}. To list changes, run {Command('people log')}.")
     if step.forgotten:
         raise WrongUsage(
-            f"Step {number} cannot be taken back: it is about somebody who was forgotten, and what it would "
+            f"Change {number} cannot be undone: it is about a person who was erased, and the data it would "
             "restore is gone for good."
         )
     if step.kind == "redo":
-        raise WrongUsage(f"Step {number} made an earlier one stand again. Take that one back.")
+        raise WrongUsage(f"Change {number} only redid an earlier one. Undo that one instead.")
     if step.undone:
-        raise WrongUsage(f"Step {number} ({step.what}) is taken back already.")
+        raise WrongUsage(f"Change {number} ({step.what}) is already undone.")
     _require_unchanged(connection, step)
     kind = "redo" if step.kind == "undo" else "undo"
-    with making_step(connection, kind, who, f"{kind} of step {step.undoes or number}", undoes=number) as undo:
+    with making_step(
+        connection, kind, who, f"{kind} of change {step.undoes or number}", undoes=number
+    ) as undo:
         _put_back(undo, number)
         undo.about(*_persons_of(connection, number))
         _require_obeyed(undo, step)
@@ -149,8 +151,9 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     parameters = {"step": step.id}
     if step.kind == "replace" and connection.execute(_FACES_GONE, parameters).rowcount:
         raise WrongUsage(
-            f"Step {step.id} ({step.what}) cannot be undone: the photos that had the names before were "
-            f"erased. {Command('people log')} lists all steps; {Command('people undo', 'NUMBER')} undoes one."
+            f"Change {step.id} ({step.what}) cannot be undone: the photos that had the names before were "
+            f"erased. To list all changes, run {Command('people log')}; to undo one, "
+            f"{Command('people undo', 'NUMBER')}."
         )
     statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
     statements += [table.query(_BY_ROWS) for table in TABLES]
@@ -181,14 +184,14 @@ def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
     """The sentence that says which later step, or 0 for none, builds on one."""
     if not last:
         return WrongUsage(
-            f"Step {step.id} ({step.what}) cannot be taken back: what it changed was changed since by other "
-            f"means, such as SQL. Another, from {Command('people log')}, can be: "
+            f"Change {step.id} ({step.what}) cannot be undone: its data was changed later by other means, "
+            f"such as SQL. To undo another change from {Command('people log')}, run "
             f"{Command('people undo', 'NUMBER')}."
         )
     what = connection.scalar("SELECT what FROM steps WHERE id = %s", (last,))
     return WrongUsage(
-        f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({what}) stands, which "
-        f"builds on it. Take that back first: {Command('people undo', str(last))}."
+        f"Change {step.id} ({step.what}) cannot be undone because change {last} ({what}) builds on it. Undo "
+        f"that first: {Command('people undo', str(last))}."
     )
 
 

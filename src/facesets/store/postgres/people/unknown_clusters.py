@@ -1,4 +1,4 @@
-"""Clusters that are nobody yet: their ids, their means, and the questions whether they are somebody."""
+"""Unnamed clusters: ids, means, and suggestions for them."""
 
 import json
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 
 PREFIX = "unknown_cluster_"
-"""How their ids begin; a number follows that is never used twice."""
+"""Prefix of their ids; a number follows that is never reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterQuestion:
-    """Whether a cluster is a person.
+    """A suggestion that a cluster shows a person.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ClusterQuestion:
 
 
 def new_numbers(connection: Connection, count: int) -> list[str]:
-    """So many new ids, ascending."""
+    """Return new ids, ascending."""
     rows = connection.execute(
         "SELECT nextval('unknown_cluster_numbers') FROM generate_series(1, %s)", (count,)
     ).fetchall()
@@ -45,7 +45,7 @@ def new_numbers(connection: Connection, count: int) -> list[str]:
 
 
 def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
-    """Let faces of people who have no other cluster be in the one that is called after their person.
+    """Put the faces of people without another cluster into one called after their person.
 
     So are the faces that this step touched already, whatever cluster they were in. Returns how many changed.
     """
@@ -73,7 +73,7 @@ def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
 
 
 def replace_questions(connection: Connection, model_id: int, questions: Sequence[ClusterQuestion]) -> int:
-    """Keep these questions in place of those of unknown clusters that nobody answered; returns how many.
+    """Replace open suggestions about unnamed clusters; return how many there are.
 
     What was answered stays as it was answered, and is not asked again.
     """
@@ -105,7 +105,7 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
 
 
 def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
-    """Clusters and people about whom a human answered that they are not them."""
+    """Return pairs of clusters and people that a user denied."""
     rows = connection.execute(
         """SELECT q.cluster_id, q.person_id FROM person_candidates q LEFT JOIN steps x ON x.id = q.answered_in
             WHERE q.kind = 'cluster' AND q.status = 'rejected' AND x.undone IS NOT TRUE
@@ -118,7 +118,7 @@ def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
 
 @dataclass(frozen=True, slots=True)
 class ClusterMeans:
-    """Clusters whose faces have no person.
+    """Clusters of unassigned faces.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class ClusterMeans:
 def means_of_clusters(
     connection: Connection, detector: DetectorRow, least_norm: float | None = None
 ) -> ClusterMeans:
-    """The mean face of each cluster that is nobody yet and is not hidden.
+    """Return the mean embedding of each unnamed cluster that is not hidden.
 
     With `least_norm` without faces whose norm is known to be lower.
     """
@@ -162,7 +162,7 @@ def means_of_clusters(
 
 
 def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> set[int]:
-    """Which of these pairs of people are on one photo, by their places."""
+    """Return which of these pairs of people appear in the same photo, by position."""
     numbers = connection.scalars(
         """SELECT n FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS pair (a, b, n)
             WHERE EXISTS (SELECT FROM face_detections f JOIN face_detections g

@@ -1,4 +1,4 @@
-"""What upkeep asks of the library: clusters with their means, and what is empty, left over, or counted."""
+"""Queries for maintenance: clusters with means, empty and left-over ones, and counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from facesets.store.postgres.people.steps import Step
 
 _SHORTEST = 1e-6
 SINGLE = "single_"
-"""How the clusters of faces begin that were left over for long; the number of the face follows."""
+"""Prefix of clusters of left-over faces; the number of the face follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Clusters that people may be made of, and pairs of them that must not be one person.
+    """Clusters that people may be made of, and pairs of them that must stay apart.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ _KEY: LiteralString = "coalesce(f.cluster, '') || ' ' || coalesce(f.person_id::t
 
 
 def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: bool = False) -> Nodes:
-    """Read the visible clusters of a way of finding faces, with the means of their vectors.
+    """Read the visible clusters of a detector, with the means of their embeddings.
 
     Faces of a person that are in no cluster count as one. Two are apart if that was said of them or of
     their people, or if one image shows both.
@@ -140,14 +140,14 @@ _IN_ONE_IMAGE: LiteralString = """
 
 
 def faces_of_nodes(connection: Connection, numbers: Sequence[int]) -> list[int]:
-    """The faces of some of the nodes that were read in this transaction."""
+    """Return the faces of some of the nodes read in this transaction."""
     return connection.scalars(
         "SELECT id FROM node_faces WHERE number = ANY(%s::bigint[]) ORDER BY id", (list(numbers),)
     )
 
 
 def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, int]:
-    """In which of the nodes that were read in this transaction faces are, of those that are in one."""
+    """Return the nodes, read in this transaction, of faces that are in one."""
     rows = connection.execute(
         "SELECT id, number FROM node_faces WHERE id = ANY(%s::bigint[])", (list(faces),)
     )
@@ -155,7 +155,7 @@ def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, in
 
 
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
-    """All faces of a cluster, whosoever they are."""
+    """Return all faces of a cluster, assigned or not."""
     return connection.scalars("SELECT id FROM face_detections WHERE cluster = %s ORDER BY id", (cluster,))
 
 
@@ -167,7 +167,7 @@ def set_cluster(step: Step, faces: Sequence[int], cluster: str) -> None:
 
 
 def empty_clusters(connection: Connection) -> list[str]:
-    """Clusters without a face."""
+    """Return clusters without a face."""
     return connection.scalars(
         """SELECT id FROM clusters c WHERE NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)
             ORDER BY id"""
@@ -175,7 +175,7 @@ def empty_clusters(connection: Connection) -> list[str]:
 
 
 def empty_persons(connection: Connection) -> list[UUID]:
-    """People without a name or a face, of whom nothing was said and into whom nobody was merged."""
+    """Return unnamed people without faces, corrections, or people merged into them."""
     return connection.scalars(
         """SELECT id FROM persons p WHERE p.status <> 'merged'
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)
@@ -191,17 +191,17 @@ def empty_persons(connection: Connection) -> list[UUID]:
 
 
 def delete_clusters(step: Step, names: Sequence[str]) -> None:
-    """Remove clusters; their faces, if any, keep their names."""
+    """Delete clusters; their faces, if any, keep their people."""
     step.connection.execute("DELETE FROM clusters WHERE id = ANY(%s)", (list(names),))
 
 
 def delete_persons(step: Step, persons: Sequence[UUID]) -> None:
-    """Remove people that have neither a name nor a face."""
+    """Delete people without names and faces."""
     step.connection.execute("DELETE FROM persons WHERE id = ANY(%s::uuid[])", (list(persons),))
 
 
 def left_over(connection: Connection, days: int) -> list[tuple[int, int]]:
-    """Faces that are unassigned and in no cluster for so many days, each with the number of its model."""
+    """Return faces that are unassigned and unclustered for at least some days, with their models."""
     rows = connection.execute(
         """SELECT f.id, d.model_id FROM present_faces f JOIN detectors d ON d.id = f.detector_id
             LEFT JOIN unassigned_faces u ON u.face_id = f.id
@@ -229,7 +229,7 @@ def make_singles(step: Step, faces: Sequence[tuple[int, int]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClusterHealth:
-    """Counts that tell how clustering stands."""
+    """Counts that describe the state of clustering."""
 
     total_clusters: int
     empty_clusters: int
@@ -247,7 +247,7 @@ class ClusterHealth:
 
 
 def library_health(connection: Connection) -> ClusterHealth:
-    """Count; a person's faces that are in no cluster count as one."""
+    """Return these counts; a person's unclustered faces count as one cluster."""
     clusters = connection.one(
         """WITH sizes AS (SELECT coalesce(cluster, 'person_' || person_id) AS id, count(*) AS faces
                     FROM face_detections WHERE cluster IS NOT NULL OR person_id IS NOT NULL GROUP BY 1),
@@ -281,7 +281,7 @@ def library_health(connection: Connection) -> ClusterHealth:
 
 @dataclass(frozen=True, slots=True)
 class TableHealth:
-    """Rows of a table as the planner takes them, rows that were deleted, and indexes that are broken."""
+    """Estimated rows of a table, deleted rows, and broken indexes."""
 
     rows: int
     dead_rows: int
@@ -289,7 +289,7 @@ class TableHealth:
 
 
 def analyze(connection: Connection) -> TableHealth:
-    """Count the values of all tables again for the planner; outside of a transaction."""
+    """Update the planner's statistics of all tables; outside of a transaction."""
     connection.execute("ANALYZE")
     return TableHealth(
         *connection.one(
