@@ -246,7 +246,7 @@ def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
     os.chown("faces.npz", 1000, 1001)
     for mode, sentence in (
         (0o666, "faces.npz belongs to .+, who alone may write it"),
-        (0o600, "Cannot read faces.npz .*: it is its owner's alone"),
+        (0o600, "Cannot read faces.npz .*: only its owner may read it"),
     ):
         Path("faces.npz").chmod(mode)
         os.seteuid(65534)

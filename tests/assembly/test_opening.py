@@ -80,7 +80,7 @@ def test_who_describes_is_what_was_named(environment: dict[str, str], uri: str |
 
 def test_two_that_are_configured_need_a_word() -> None:
     both = load_llm({"ANTHROPIC_API_KEY": "k", "BEDROCK_MODEL_ID": "m"})
-    with pytest.raises(WrongUsage, match="Say which one by LLM_PROVIDER"):
+    with pytest.raises(WrongUsage, match="Set LLM_PROVIDER to choose one"):
         chosen_provider(both, None)
 
 
@@ -101,9 +101,9 @@ def test_what_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"AWS_REGION": ""}, "Which region"),
+        ({"AWS_REGION": ""}, "Missing region"),
         ({"BEDROCK_BATCH_S3_BUCKET": "b"}, "BEDROCK_BATCH_ROLE_ARN"),
-        ({"BEDROCK_MODEL_ID": "amazon.nova-lite-v1:0"}, "no model of Anthropic's"),
+        ({"BEDROCK_MODEL_ID": "amazon.nova-lite-v1:0"}, "not a model of Anthropic"),
         ({"BEDROCK_MODEL_ID": ""}, "BEDROCK_MODEL_ID"),
         ({"AWS_PROFILE": "nobody-has-this"}, "nobody-has-this"),
     ],
@@ -177,7 +177,7 @@ def test_a_server_with_too_few_connections_is_said_and_not_asked_for_more(
         with pytest.raises(Unreachable, match="busy"):
             stack.enter_context(sessions.lent())
     (said,) = notices.notices
-    assert "has room for 2 more of 20 connections, and this would use 500" in said
+    assert "has only 2 of 20 connections free, but this command would use 500" in said
     assert "Raise max_connections" in said
 
 

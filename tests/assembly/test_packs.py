@@ -76,7 +76,7 @@ def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
     cache.require(models)
     with cache.writing(models):
         cache.commit([], [])
-    with pytest.raises(RecogniserMismatch, match="the two never mix"):
+    with pytest.raises(RecogniserMismatch, match="cannot be added to it"):
         cache.require(models_of(other))
 
 
@@ -84,7 +84,9 @@ def test_a_pack_that_would_be_refused_is_not_fetched(
     small_pack: Path, open_pack: Path, settings: Settings
 ) -> None:
     models = models_of(small_pack)
-    with pytest.raises(RecogniserMismatch, match=r"The faces of a cache come from the pack .* not fetched"):
+    with pytest.raises(
+        RecogniserMismatch, match=r"The faces of a cache come from the pack .* not downloaded"
+    ):
         refuse_to_fetch_another("open", models, settings, "a cache")
     for name in (models.pack, None, "unheard-of"):
         refuse_to_fetch_another(name, models, settings, "a cache")
@@ -195,7 +197,9 @@ def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_it
         return found.name
 
     assert begun(None) == "open"
-    assert any("Going on with the open pack: buffalo_l cannot be fetched" in each for each in notices.notices)
+    assert any(
+        "Using the open pack because buffalo_l cannot be downloaded" in each for each in notices.notices
+    )
     assert any("0.992" in each for each in notices.remarks)
     for known, pack, agrees in ((models, None, True), (None, "buffalo_l", True), (None, None, False)):
         with pytest.raises(MissingModelPack):

@@ -100,11 +100,11 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
     with (tmp_path / "screen").open("wb") as screen, console.stoppable() as stop:
         raw = _Interrupted(signal.SIGTERM, screen.fileno())
         monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw)))
-        console.notice("Change the server so?")
+        console.notice("Apply these changes to the server?")
         assert stop.requested
     said = (tmp_path / "screen").read_text()
     assert "Stopping cleanly" in said
-    assert "Change the server so?" in said
+    assert "Apply these changes to the server?" in said
 
 
 def test_what_is_said_once_is_kept_in_mind_for_a_while_only(

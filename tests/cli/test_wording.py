@@ -15,7 +15,7 @@ from tests.fixtures.program import run
 def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path: Path) -> None:
     cache = tmp_path / "{nothing}.npz"
     done = run("cluster", cache, tmp_path / "out")
-    said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS '{cache}'`.\n"
+    said = f"facesets: Cache not found: {cache}. Create one with `facesets embed PHOTOS '{cache}'`.\n"
     assert (done.status, done.err) == (2, said)
 
 
@@ -75,7 +75,7 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     broken = tmp_path / "models" / "broken"
     broken.mkdir(parents=True)
     (broken / "a.onnx").write_bytes(b"no model")
-    again = "Fetch the pack again: `facesets models pull broken --force`."
+    again = "Download the pack again with `facesets models pull broken --force`."
     surroundings = {"FACESETS_MODELS": str(tmp_path)}
     assert again in told("models", "list")
     assert again in json.loads(told("models", "list", "--json"))["packs"][0]["problem"]

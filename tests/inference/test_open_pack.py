@@ -112,9 +112,9 @@ def test_how_much_a_face_shows_is_not_known_as_its_vectors_come_at_unit_length(f
 def test_a_file_cut_short_or_changed_is_no_network(dlibs_file: bytes) -> None:
     rng = np.random.default_rng(0)
     for end in [0, 1, 16, 300, 5000, len(dlibs_file) - 1]:
-        with pytest.raises(ValueError, match=r"ends too early|not what it should be"):
+        with pytest.raises(ValueError, match=r"is truncated|is invalid"):
             read_network(dlibs_file[:end])
-    with pytest.raises(ValueError, match="goes on"):
+    with pytest.raises(ValueError, match="data after its network"):
         read_network(dlibs_file + b"1")
     for place in rng.integers(0, 19_000, 30):
         damaged = bytearray(dlibs_file)

@@ -95,14 +95,14 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
             "the library's faces come: load it there, or start the worker with --ml-uri URL of a service "
             "that has it"
         )
-        assert f"Jobs that need the library's models are left to others: {why}." in said
-        assert f"Left to others: index, for {why}." in said
-        assert waits(queue, number) == f"No worker runs. The last one left it. here: {why}."
+        assert f"Jobs that need the library's models are left to other workers: {why}." in said
+        assert f"Left to other workers: index, because {why}." in said
+        assert waits(queue, number) == f"No worker is running. The last one could not take it: here: {why}."
         assert why in run("jobs", "--database", library_url).out.replace("\n", " ")
         assert json.loads(run("jobs", "show", number, "--json", "--database", library_url).out)["waits"]
     service.models = ("buffalo_l", "ViT-B-32__openai")
     said = heard(work(queue, service.url))
-    assert "The library's models are at the service that --ml-uri names." in said
+    assert "The library's models run at the service of --ml-uri." in said
     assert waits(queue, number) == "done"
     assert len(stored(queue)) == 5
 
@@ -116,7 +116,7 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
     assert known is not None
     said = " ".join(heard(work(queue, service.url)))
     assert f"come from the model pack {known.pack}, not from the machine-learning service" in said
-    assert "start the worker without --ml-uri, where that pack is." in waits(queue, number)
+    assert "start the worker without --ml-uri, on a host with that pack." in waits(queue, number)
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_a_service_that_does_not_answer_is_waited_for(
     with ml_service() as ended:
         number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", ended.url)
     work(queue)
-    assert waits(queue, number).endswith("does not answer.")
+    assert waits(queue, number).endswith("is not responding.")
     work(queue, service.url)
     assert waits(queue, number) == "done"
 
@@ -144,8 +144,8 @@ def test_photos_that_failed_with_a_service_are_done_by_the_same_worker_when_it_i
     worker.work_off()
     job = the_job(queue, number)
     assert (job.state, len(stored(queue))) == ("failed", 0)
-    assert f"{service.url} answers, but fails at all that it is asked for" in job.reason
-    assert "Does it have the model buffalo_l?" in job.reason
+    assert f"{service.url} responds, but every request fails" in job.reason
+    assert "Check that it has the model buffalo_l." in job.reason
     others.clear()
     service.models = ()
     retry(queue, number)
@@ -161,8 +161,8 @@ def test_the_service_that_a_job_names_is_tried_with_the_model_that_is_needed(
     faces = queue_index(queue, first, "--ml-uri", service.url)
     scenes = queue_index(queue, second, "--ml-uri", service.url, "--skip-faces")
     work(queue)
-    why = f"{service.url} does not work with the model buffalo_l, which is used where none is named"
-    assert f"{why}: load it there, or name another service when it is queued." in waits(queue, faces)
+    why = f"{service.url} does not work with the model buffalo_l, the default"
+    assert f"{why}: load it there, or name another service when queueing the job." in waits(queue, faces)
     assert waits(queue, scenes) == "done"
     service.models = ()
     work(queue)
@@ -180,7 +180,7 @@ def test_a_job_that_names_no_valid_address_ends_no_worker(
     # As another version may queue it.
     number = put(queue, Order("index", needs=Needs(service="host:3003")))
     work(queue)
-    assert "left it. here: it names no valid address" in waits(queue, number)
+    assert "could not take it: here: it has no valid address" in waits(queue, number)
 
 
 def test_what_is_found_out_for_a_job_that_names_a_service_is_said_of_no_other(
@@ -204,13 +204,13 @@ def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
 ) -> None:
     number = int(run("enrich", "--queue", "--database", library_url).out)
     work(queue, service.url)
-    assert waits(queue, number).endswith("is not here.")
+    assert waits(queue, number).endswith("is not installed.")
 
 
 def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str) -> None:
     first, second = put(queue, Order("cluster")), put(queue, Order("assign"))
-    assert waits(queue, first) == "No worker runs."
-    assert waits(queue, second) == f"It waits for job {first}."
+    assert waits(queue, first) == "No worker is running."
+    assert waits(queue, second) == f"Waiting for job {first}."
     train = Order("train", needs=Needs(extra="none-such"))
     third = put(queue, train)
     why = "there", "it rains"
@@ -218,14 +218,18 @@ def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str)
     with opened(Database(library_url)) as alive:
         assert Claims(alive, WORKER_CLAIM).take(["a worker"])
         queue.run(lambda connection: note_taker(connection, train.queue, "a worker", *why))
-        assert waits(queue, third) == "No worker takes it. there: it rains."
+        assert waits(queue, third) == "No worker can take it. there: it rains."
     # The server ends a session that was closed a moment later.
-    wait_for(lambda: waits(queue, third) == "No worker runs. The last one left it. there: it rains.")
+    wait_for(
+        lambda: (
+            waits(queue, third) == "No worker is running. The last one could not take it: there: it rains."
+        )
+    )
     work(queue)
-    last = "here: the optional part none-such is not installed."
-    assert waits(queue, third) == f"No worker runs. The last one left it. {last}"
+    last = "here: the optional dependency none-such is not installed."
+    assert waits(queue, third) == f"No worker is running. The last one could not take it: {last}"
     changed(queue, "UPDATE takers SET noted_at = now() - interval '2 days'")
-    assert waits(queue, third) == "No worker runs."
+    assert waits(queue, third) == "No worker is running."
 
 
 def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
@@ -238,9 +242,9 @@ def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
     Worker(queue, host(notices, ml_uri=service.url)).until(lambda: waits(queue, other) == "failed")
     # Nothing was indexed that could be kept tidy; the service has not answered yet.
     assert service.asked == []
-    tried = f"the machine-learning service {service.url} is being tried"
-    assert waits(queue, indexing) == f"No worker runs. The last one left it. here: {tried}."
-    assert f"Jobs that need the library's models wait for a moment: {tried}." in notices.remarks
+    tried = f"the machine-learning service {service.url} is being checked"
+    assert waits(queue, indexing) == f"No worker is running. The last one could not take it: here: {tried}."
+    assert f"Jobs that need the library's models wait for now: {tried}." in notices.remarks
 
 
 def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_takes_its_time(
@@ -250,7 +254,7 @@ def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_
     number = queue_index(queue, make_pictures(tmp_path / "photos", 1), "--skip-clip")
     said = work(queue, service.url).remarks
     assert waits(queue, number) == "done"
-    assert not any(line.startswith("Left to others") for line in said)
+    assert not any(line.startswith("Left to other workers") for line in said)
 
 
 def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
@@ -260,7 +264,7 @@ def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     worker = ("worker", "--until-empty", "--database", library_url, "--jobs")
     assert run(*worker, "embed").status == 0
     # Its folders are for others to list.
-    left_out = ": `facesets worker --jobs` leaves it out."
+    left_out = ": `facesets worker --jobs` excludes it."
     assert waits(queue, number).endswith(left_out)
     shown = run("jobs", "show", number, "--json", "--database", library_url).out
     assert json.loads(shown)["waits"].endswith(left_out)
@@ -284,9 +288,9 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
     with worked_off_beside(queue, is_back) as here:
         # Nothing was indexed that could be kept tidy.
         assert waits(queue, other) == "failed"
-        assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
+        assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not respond.")
         # It is looked at once, however often that is asked.
-        assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not answer"
+        assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not respond"
     wait_for(lambda: here.drives.lacks_folder(str(hung)) == "")
 
 
@@ -305,7 +309,7 @@ def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_o
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
     with worked_off_beside(queue, is_back) as here:
         assert waits(queue, other) == "failed"
-        assert waits(queue, needing).endswith("here: the drive of the models' folder does not answer.")
+        assert waits(queue, needing).endswith("here: the drive of the folder of models does not respond.")
         # Nobody is sent after the first who hangs there.
         assert len(looks) == 1
     wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")
@@ -407,7 +411,7 @@ def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
     done = worker_with_gpu("--pack", "open")
     answered.set()
     assert done.status == 1
-    assert "No GPU works here: trying it has not ended in 0 seconds. Leave out --gpu" in done.err
+    assert "No working GPU found: the test did not finish in 0 seconds. Remove --gpu" in done.err
 
 
 def test_a_gpu_is_tried_with_a_pack_that_is_said_to_be_chosen_only_where_none_is_named(

@@ -103,7 +103,7 @@ def test_a_worker_with_other_paths_keeps_those_of_the_library(
     there.symlink_to(here)
     facesets(library_url, "index", "--target", there, "--ml-uri", service.url, "--queue")
     there.unlink()
-    assert "Left to others" in "".join(work(queue).remarks)
+    assert "Left to other workers" in "".join(work(queue).remarks)
     assert stored(queue) == []
     work(queue, paths=PathMap.of({str(there): str(here)}))
     assert [path for path, _, _ in stored(queue)] == sorted(
@@ -174,7 +174,7 @@ def test_watching_jobs_ends_at_once_when_it_is_told_to(
 
 def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> None:
     first = put(queue, Order("cluster"))
-    with pytest.raises(AlreadyRunning, match="waits in the queue"):
+    with pytest.raises(AlreadyRunning, match="is already waiting"):
         put(queue, Order("cluster --dual"))
     assert run("cluster", "--queue", "--database", library_url).status == 75
     cancel(queue, first)
@@ -185,7 +185,7 @@ def test_a_gpu_is_tried_with_the_pack_of_the_library(queue: Database, library_ur
     add_person(Library(queue), "anna", 1)
     done = run("worker", "--gpu", "--until-empty", "--database", library_url)
     assert done.status == 2
-    assert "The model pack made is not on this machine" in done.err
+    assert "The model pack made is not installed" in done.err
 
 
 def test_a_queued_clustering_has_the_engine_that_was_asked_for(
@@ -198,7 +198,7 @@ def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     assert jobs(library_url)[0]["options"]["workers"] == workers
     monkeypatch.setitem(sys.modules, "distributed", None)
     remarks = work(queue).remarks
-    assert any("the optional part scale is not installed" in line for line in remarks), remarks
+    assert any("the optional dependency scale is not installed" in line for line in remarks), remarks
 
 
 def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
@@ -285,7 +285,7 @@ def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Datab
     assert [queue.run(partial(note_death, job=number)) for _ in range(5)] == [1, 2, 3, 4, 5]
     changed(queue, "UPDATE procrastinate_jobs SET status = 'doing'")
     Worker(queue).until(lambda: count_jobs_in(queue) == {"failed": 1})
-    assert "died at this job 6 times" in the_job(queue).reason
+    assert "died 6 times" in the_job(queue).reason
 
 
 @pytest.mark.slow

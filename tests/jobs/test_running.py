@@ -389,7 +389,7 @@ def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(
     changed(queue, TAKEN)
     assert the_job(queue).waits == ""
     changed(queue, "UPDATE procrastinate_events SET at = at - interval '6 seconds'")
-    assert the_job(queue).waits == "No worker is at it right now; one that can do it goes on."
+    assert the_job(queue).waits == "No worker is processing it now; the next suitable worker resumes it."
     with opened(Database(library_url)) as other:
         Claims(other, JOB_CLAIM).take([str(clustering)])
         assert the_job(queue).waits == ""
@@ -438,10 +438,10 @@ def test_what_a_later_version_queues_is_left_to_it(queue: Database) -> None:
         WHERE task_name = 'train'"""
     changed(queue, of_later)
     said = work(queue).remarks
-    assert "Left to others: paint, for this version of facesets does not know it." in said
+    assert "Left to other workers: paint, because this version of facesets does not know it." in said
     assert the_job(queue, number).state == "waiting"
     assert "this version of facesets does not know it" in the_job(queue, number).waits
-    assert "this version of facesets does not know what it needs" in the_job(queue, other).waits
+    assert "this version of facesets does not know its needs" in the_job(queue, other).waits
 
 
 def test_a_worker_that_runs_for_long_deletes_what_ended_weeks_ago(

@@ -37,7 +37,7 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(intake: Intake) -> N
     intake.put(6)
     done = intake.take("--skip-clip")
     assert (done.status, done.err) == (0, "")
-    assert "6 new images" in done.out
+    assert "Added 6 photos" in done.out
     assert len(done.out.splitlines()) == 1
     grouped = run("cluster", "--database", intake.place)
     assert (grouped.status, grouped.err) == (0, "")
@@ -54,7 +54,7 @@ def test_who_looks_on_sees_the_summary(intake: Intake, tmp_path: Path) -> None:
         assert Forked(program(*intake.line("--skip-clip")), streams).wait(PATIENCE_S) == 0
     os.close(follower)
     os.close(leader)
-    assert "6 new images" in (tmp_path / "out").read_text()
+    assert "Added 6 photos" in (tmp_path / "out").read_text()
 
 
 def test_what_is_passed_over_is_counted(intake: Intake, tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_what_is_passed_over_is_counted(intake: Intake, tmp_path: Path) -> None:
     (intake.photos / "linked").symlink_to(tmp_path)
     done = intake.take("--skip-clip", "--exclude", "private")
     assert done.status == 0
-    assert "Passed over: 2 RAW files, 1 video, 1 linked folder." in done.out
+    assert "Skipped: 2 RAW files, 1 video, 1 linked folder." in done.out
     assert intake.summary("--skip-clip")["passed_over"] == {"raw": 2, "videos": 2, "linked_folders": 1}
 
 
 def test_a_missing_clip_pack_is_said_once(intake: Intake) -> None:
     intake.put(1)
-    said = ["There is no CLIP pack" in intake.take(*flags).err for flags in ((), (), ("-v",), ("-q",))]
+    said = ["No CLIP pack is installed" in intake.take(*flags).err for flags in ((), (), ("-v",), ("-q",))]
     assert said == [True, False, True, False]

@@ -102,7 +102,7 @@ def test_a_source_that_vanishes_mid_run_loses_nothing(intake: Intake, undisturbe
         away = intake.photos.rename(intake.photos.with_name("unmounted"))
         _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
-    assert "vanished" in err
+    assert "disappeared" in err
     assert "Traceback" not in err
     away.rename(intake.photos)
     assert intake.take().status == 0
@@ -115,7 +115,7 @@ def test_another_pack_is_not_fetched_for_a_cache_that_has_one(intake: Intake, ca
     before = cache.read_bytes()
     for command in (("embed", intake.photos, cache), ("enrich", cache)):
         absent = run(*command, "--pack", "open", env={"HOME": str(cache.parent)})
-        assert (absent.status, "is another, so it is not fetched" in absent.err) == (2, True)
+        assert (absent.status, "is not downloaded" in absent.err) == (2, True)
     assert cache.read_bytes() == before
 
 
@@ -199,7 +199,7 @@ def test_an_unmounted_source_forgets_nothing(intake: Intake, cache: Path) -> Non
     for photo in photos:
         photo.unlink()
     result = intake.take()
-    assert (result.status, "Is it mounted?" in result.err) == (2, True)
+    assert (result.status, "Check that it is mounted." in result.err) == (2, True)
     assert len(loaded(cache).images) == 2
 
 

@@ -108,9 +108,9 @@ def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> 
     ("fault", "status", "said"),
     [
         ("none", 0, ""),
-        ("refused key", 2, "does not accept the API key"),
+        ("refused key", 2, "rejected the API key"),
         ("outage", 2, "run the same command again"),
-        ("broken download", 3, "IMG_00001.jpg: the server answers 500"),
+        ("broken download", 3, "IMG_00001.jpg: the server returned 500"),
     ],
 )
 def test_a_fault_is_said_with_its_status_and_the_key_shows_nowhere(

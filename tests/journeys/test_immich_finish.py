@@ -73,7 +73,7 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     log = (staged / "immich/ana.log").read_text()
     assert log.count("embed: 6 photos to embed: facesets embed --queue ") == 1
     assert " embed: listed 6, unchanged 0, embedded 6" in log
-    assert log.count("discover: look for new people: facesets discover ") == 1
+    assert log.count("discover: find new people: facesets discover ") == 1
     assert " discover: faces " in log
     assert log.count("done after") == 2
     assert KEY not in log + done.err + done.out
@@ -84,9 +84,9 @@ def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: 
     assert failed.status == 2
     assert states(failed) == ["failed"]
     assert "No model pack" in failed.err or "model pack" in failed.err
-    assert "embed failed: run the same command again" in json.loads(failed.out)["next"]
+    assert "embed failed. Run the same command again" in json.loads(failed.out)["next"]
     log = (staged / "immich/ana.log").read_text()
-    assert "name it by --export, or in facesets.toml" in log
+    assert "give --export, or set export under [immich] in facesets.toml" in log
     (reason,) = (line for line in log.splitlines() if " embed: facesets: " in line)
     assert reason.isprintable()
     assert states(finish(staged, pack_dir)) == ["done", "done"]
@@ -128,7 +128,7 @@ def test_steps_take_their_flags_from_the_settings(staged: Path, pack_dir: Path) 
     (staged / "immich/ana.npz").unlink()
     refused = finish(staged, pack_dir)
     assert (refused.status, states(refused)) == (2, ["failed"])
-    assert "names its photos one by one" in refused.err
+    assert "names each photo" in refused.err
 
 
 def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> 
     (staged / "immich/ana").rename(staged / "immich/ben")
     second = run("immich-finish", "ben", "--pack", pack_dir, "--provider", "cpu", cwd=staged)
     assert second.status == 0
-    assert "Nobody new was found. The known face sets are in" in second.out
+    assert "No new people found. The known face sets are in" in second.out
     assert "a new one is started" not in second.err
 
 

@@ -80,19 +80,19 @@ def test_the_plan_is_shown_then_carried_out_then_taken_back(
 ) -> None:
     shown = push(immich, library_url, tmp_path)
     assert (shown.status, names(immich)) == (0, [""])
-    assert "Anna: name a nameless person; 4 faces in place" in shown.out
-    assert "Nothing was changed: add --apply" in shown.out
+    assert "Anna: name an unnamed person; 4 faces in place" in shown.out
+    assert "Nothing was changed. Add --apply" in shown.out
 
     done = push(immich, library_url, tmp_path, "--apply", "--json")
     assert (done.status, names(immich)) == (0, ["Anna"]), done.err
     run_name = json.loads(done.out)["run"]
 
     again = push(immich, library_url, tmp_path, "--apply")
-    assert "There is nothing to change." in again.out
+    assert "Nothing to change." in again.out
 
     back = push(immich, library_url, tmp_path, "--undo", run_name, "--apply")
     assert (back.status, names(immich)) == (0, [""])
-    assert "Taken back: 1 person named." in back.out
+    assert "Undone: 1 person named." in back.out
     assert KEY not in "".join([*(r.out + r.err for r in (shown, done, again, back))])
     assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
 
@@ -113,7 +113,7 @@ def test_who_ends_it_at_the_question_agrees_to_nothing(
     for number in (signal.SIGTERM, signal.SIGINT):
         with asked(immich, library_url, tmp_path) as screen:
             screen.send(number)
-            screen.expect("Nothing was changed: it was ended at the question")
+            screen.expect("Nothing was changed: the run was stopped at the question")
             assert screen.end() == 128 + number
         assert names(immich) == [""]
 
@@ -123,8 +123,8 @@ def asked(immich: PeopleServer, library_url: str, folder: Path) -> Iterator[Term
     """A push on a terminal that asks whether to go on."""
     words = ("immich-push", folder / "out/ana", "--database", library_url, "--url", immich.url)
     with Terminal(*words, env={"IMMICH_API_KEY": KEY}) as screen:
-        screen.expect("Anna: name a nameless person")
-        screen.expect(r"Change the server so\? \[y/N\]: ")
+        screen.expect("Anna: name an unnamed person")
+        screen.expect(r"Apply these changes to the server\? \[y/N\]: ")
         yield screen
 
 
@@ -133,7 +133,7 @@ def test_a_name_with_control_characters_goes_nowhere_and_is_said(
 ) -> None:
     database.run(lambda c: c.execute("UPDATE person_names SET name = E'An\\x1bna' WHERE name = 'Anna'"))
     result = push(immich, library_url, tmp_path, "--apply")
-    assert "No names for a server: An\\x1bna." in result.out
+    assert "Names that the server cannot store: An\\x1bna." in result.out
     assert names(immich) == [""]
 
 
@@ -159,7 +159,7 @@ def test_a_folder_that_was_given_a_name_names_its_person_on_the_server(
         assert names(server) == ["Zoë Müller"]
         assert json.loads(pushed.out)["made"]["give_face"] == len(first["faces"])
         again = push(server, "", tmp_path, "--people", raw, "--cache", cache, "--apply")
-        assert "There is nothing to change." in again.out
+        assert "Nothing to change." in again.out
         assert push(server, "", tmp_path, "--people", raw).status == 2
 
 

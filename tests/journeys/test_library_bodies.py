@@ -98,10 +98,10 @@ def test_photos_of_a_library_without_a_body_model_get_it_later(
 ) -> None:
     facesets("index", "--target", photos, "--skip-clip")
     assert counts(facesets)[0] == 0
-    assert "no model for the stage bodies" in facesets("index", "--stage", "bodies", status=2).err
+    assert "no model for the analysis step bodies" in facesets("index", "--stage", "bodies", status=2).err
     facesets("cluster", "--method", "components", "--min-size", "1")
     somebody = json.loads(facesets("people", "list", "--json").out)["people"][0]["id"]
-    not_looked_for = "5 photos cannot be found by this yet: `facesets index --stage bodies`"
+    not_looked_for = "5 photos cannot be found by this yet: run `facesets index --stage bodies`"
     assert not_looked_for in facesets("people", "bodies", somebody).err
     pack = root / "models" / "buffalo_l"
     (pack / "body").mkdir()
@@ -123,13 +123,13 @@ def test_a_file_that_is_no_body_model_ends_index_before_it_begins(
     facesets: Call, photos: Path, root: Path
 ) -> None:
     file = root / "notes.onnx"
-    file.write_text("no network")
+    file.write_text("not a network")
     error = facesets("index", "--target", photos, "--skip-clip", "--body-model", file, status=1).err
     assert "cannot be used as a body model: it is not an ONNX model" in error
-    assert "no body model" in facesets("index", "--target", photos, "--body-model", "nowhere", status=2).err
+    assert "not found" in facesets("index", "--target", photos, "--body-model", "nowhere", status=2).err
     # One that nobody named does not keep photos from being taken in.
     shutil.copytree(root, root / "models" / "body", ignore=shutil.ignore_patterns("models"))
-    assert "No bodies are looked for" in facesets("index", "--target", photos, "--skip-clip").err
+    assert "Body detection is skipped" in facesets("index", "--target", photos, "--skip-clip").err
     assert counts(facesets) == (0, 5)
 
 
@@ -152,9 +152,9 @@ def test_doctor_and_models_list_tell_what_a_body_model_is_and_why_one_does_not_f
 ) -> None:
     good = facesets("doctor", "--body-model", model).out
     assert f"ok  body model {model}: finds people in 512 x 512 pixels (YOLOv8's layout)" in good
-    assert "body model yolox_s: missing: no bodies are found on photos" in facesets("doctor").out
+    assert "body model yolox_s: missing; body detection is not available" in facesets("doctor").out
     listed = facesets("models", "list").out
-    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed
+    assert "models pull yolox_s`. YOLOX is under the Apache License 2.0" in listed
     folder = root / "models" / "body"
     cats = make_body_network(folder / "cats.onnx", Made(names=("cat",)))
     bad = facesets("doctor", status=1).out
@@ -162,7 +162,7 @@ def test_doctor_and_models_list_tell_what_a_body_model_is_and_why_one_does_not_f
     assert "none of its classes is called person: cat" in bad
     cats.unlink()
     shutil.copy(model, folder / "yellow.onnx")
-    (folder / "broken.onnx").write_text("no network")
+    (folder / "broken.onnx").write_text("not a network")
     packs = {pack["name"]: pack for pack in json.loads(facesets("models", "list", "--json").out)["packs"]}
     assert packs.keys() == {"buffalo_l", "yellow", "broken"}
     assert packs["yellow"]["tasks"] == ["bodies"]

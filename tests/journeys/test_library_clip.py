@@ -100,7 +100,7 @@ def test_unsound_embeddings_are_mended_and_photos_found_by_words_likeness_dates_
         b"UPDATE image_embeddings SET embedding = '[1,2]' WHERE image_id = (SELECT min(id) FROM images)",
     )
     query(library_url, b"DELETE FROM image_embeddings WHERE image_id = (SELECT max(id) FROM images)")
-    assert "unsound embedding" in facesets("check", status=1).out
+    assert "invalid embedding" in facesets("check", status=1).out
     facesets("check", "--fix")
     assert embeddings(library_url) == before
 
@@ -130,7 +130,7 @@ def test_unsound_embeddings_are_mended_and_photos_found_by_words_likeness_dates_
     assert search("blue", "--person", "Anna")[0] == "blue"
     nowhen = ("--person", "Anna", "--to", "1900-01-01")
     none = facesets("search", "red", *nowhen)
-    assert (none.out, "No images" in none.err) == ("", True)
+    assert (none.out, "No matching photos" in none.err) == ("", True)
     assert search(*nowhen) == []
     assert "called Bob" in facesets("search", "red", "--person", "Bob", status=2).err
     for words in (["red", "--like", "x.jpg"], [" "], [], ["red", "--face", "x.jpg"], ["--like", "x.jpg"]):
@@ -165,12 +165,12 @@ def test_without_a_clip_pack_index_says_so_once_and_finds_faces_all_the_same(
     shutil.rmtree(root / "clip")
     line = ("index", "--target", copy_photos(lfw_photos[:3], tmp_path / "photos"))
     result = facesets(*line)
-    assert "3 new images" in result.out
+    assert "Added 3 photos" in result.out
     assert result.err.count("models pull ViT-B-32__openai") == 1
     assert facesets(*line, "--skip-clip").err == ""
     facesets(*line, "--skip-faces", status=2)
     facesets(*line, "--skip-faces", "--skip-clip", status=2)
-    assert "has an embedding yet" in facesets("search", "red", status=2).err
+    assert "is embedded yet" in facesets("search", "red", status=2).err
 
 
 def test_vectors_of_another_model_lie_beside_and_are_never_compared(
@@ -180,7 +180,7 @@ def test_vectors_of_another_model_lie_beside_and_are_never_compared(
     facesets(*line)
     make_clip(root / "clip" / "other", seed=3, dimension=20)
     second = facesets(*line, "--clip-pack", "other")
-    assert "another CLIP model (ViT-B-32__openai)" in second.err
+    assert "another CLIP model so far (ViT-B-32__openai)" in second.err
     assert len(embeddings(library_url)) == 8
     assert {model for _, model in embeddings(library_url)} == {"ViT-B-32__openai", "other"}
     for name in ("ViT-B-32__openai", "other"):
@@ -208,7 +208,7 @@ def test_a_service_embeds_searches_and_mends_what_it_found_itself(
         for local in (("search", "red"), ("check", "--fix")):
             assert "--ml-uri" in facesets(*local, status=2).err
         facesets("check", "--fix", *named)
-    assert "does not answer" in facesets("search", "red", *named, status=2).err
+    assert "is not responding" in facesets("search", "red", *named, status=2).err
     assert json.loads(facesets("check", "--json").out)["problems"] == []
     assert query(library_url, b"SELECT count(*) FROM detectors") == [(1,)]
     assert {model for _, model in embeddings(library_url)} == {"ml-service/ViT-B-32__openai"}

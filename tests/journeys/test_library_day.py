@@ -85,7 +85,7 @@ def test_a_library_without_a_server_is_filled_looked_into_and_restored_elsewhere
     psql = str(EmbeddedServer(Path(data_home["FACESETS_DATA"]) / "postgres").programs().path("psql"))
     line = [psql, "-X", "-At", url, "-c", "SELECT count(*), count(person_id) > 0 FROM face_detections"]
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.endswith("|f\n")
-    assert "is stopped" in facesets("db", "stop").out
+    assert "Stopped the embedded server" in facesets("db", "stop").out
     assert subprocess.run(line, capture_output=True, check=False).returncode != 0
     assert json.loads(facesets("db", "stop", "--json").out) == {"stopped": False}
 
@@ -105,7 +105,7 @@ def test_index_assign_gives_new_photos_to_the_people_on_them(
         return done
 
     named = {"DATABASE_URL": library_url}
-    assert "0 given to people, 0 to be asked about." in indexed(of_two(lfw_dir, slice(5)), "first").out
+    assert "0 faces matched to people, 0 for review." in indexed(of_two(lfw_dir, slice(5)), "first").out
     assert run("cluster", "--threshold", "0.4", env=named).status == 0
     summary = json.loads(indexed(of_two(lfw_dir, slice(5, 8))[:3], "later", "--json").out)
     assert (summary["indexed"], summary["assigned"] + summary["to_review"]) == (3, 3)
@@ -158,13 +158,13 @@ def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ("restore nosuch", 2, "There is no file"),
-        ("restore text --replace", 1, "is no backup"),
-        ("backup text --replace", 1, "is no backup"),
-        ("backup mnt/b.dump", 2, "Is its disk mounted?"),
-        ("backup mnt/b.dump --dry-run", 2, "Is its disk mounted?"),
-        ("restore half.dump --replace", 1, "half.dump is incomplete or damaged, and nothing was restored"),
-        ("restore half.dump --replace", 1, "Copy it again from where it was made, or choose another backup."),
+        ("restore nosuch", 2, "File not found"),
+        ("restore text --replace", 1, "is not a backup"),
+        ("backup text --replace", 1, "is not a backup"),
+        ("backup mnt/b.dump", 2, "Mount its disk"),
+        ("backup mnt/b.dump --dry-run", 2, "Mount its disk"),
+        ("restore half.dump --replace", 1, "half.dump is incomplete or damaged. Nothing was restored"),
+        ("restore half.dump --replace", 1, "Copy the file again, or use another backup."),
     ],
 )
 def test_what_is_wrong_with_a_backup_is_said_and_nothing_is_changed(
@@ -186,7 +186,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: P
     for line in (("stats",), ("db", "backup", tmp_path / "b.dump")):
         result = run(*line, "--database", "postgresql://me:s3cr3t@127.0.0.1:1/photos")
         assert result.status == 2
-        assert result.err.startswith("facesets: Cannot reach the database photos at 127.0.0.1:1")
+        assert result.err.startswith("facesets: Cannot connect to the database photos at 127.0.0.1:1")
         assert "s3cr3t" not in result.err + result.out
 
 
@@ -197,7 +197,7 @@ def test_no_backup_is_made_of_nothing_or_gives_way_to_an_empty_one(
     assert run("db", "backup", backup, "--database", library_url).status == 0
     kept = backup.read_bytes()
     for flags in (["--replace"], ["--replace", "--dry-run"]):
-        for url, said in ((empty_url, "There is no library in"), (library_url, "holds no images")):
+        for url, said in ((empty_url, "There is no library in"), (library_url, "There are no photos in")):
             refused = run("db", "backup", backup, "--database", url, *flags)
             assert (refused.status, said in refused.err) == (2, True)
     assert run("db", "backup", tmp_path / "new.dump", "--database", empty_url).status == 2

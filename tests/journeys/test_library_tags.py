@@ -52,13 +52,13 @@ def test_tags_are_listed_changed_run_and_searched(
     assert "colour added; mood, setting" in tried.out
     assert "`facesets tags run`" not in tried.err
     assert "`facesets tags run`" in facesets("tags", "set", tmp_path / "tags.toml", "--only").err
-    assert "has an embedding yet" in facesets("tags", "run", status=2).err
+    assert "is embedded yet" in facesets("tags", "run", status=2).err
     part, elsewhere = root / "clip" / "ViT-B-32__openai" / "textual", tmp_path / "elsewhere"
     part.rename(elsewhere)
     facesets("index", "--target", photos, "--skip-faces")
-    assert "has no part for texts" in facesets("tags", "run", status=2).err
+    assert "has no text encoder" in facesets("tags", "run", status=2).err
     elsewhere.rename(part)
-    assert "2 photos done" in facesets("tags", "run").out
+    assert "on 2 photos" in facesets("tags", "run").out
     assert "red 1, green 1" in facesets("tags", "list").out
     assert facesets("search", "--tag", "red").out.strip() == str(photos / "red.png")
     assert re.search(r"colour +red 1\.00", facesets("show", photos / "red.png").out)
@@ -72,13 +72,13 @@ def test_tags_are_listed_changed_run_and_searched(
     assert facesets("tags", "set", tmp_path / "tags.toml").out.startswith("Categories: colour changed.")
     stages = json.loads(facesets("stats", "--stages", "--json").out)["stages"]
     assert [each["pending"] for each in stages if each["stage"] == "scene"] == [2]
-    assert "2 photos done" in facesets("tags", "run").out
-    assert "0 photos done" in facesets("index", "--stage", "scene").out
+    assert "on 2 photos" in facesets("tags", "run").out
+    assert "on 0 photos" in facesets("index", "--stage", "scene").out
     assert json.loads(facesets("tags", "run", "--force", "--json").out)["stages"][0]["completed"] == 2
 
     (tmp_path / "tags.toml").write_text(COLOURS.replace('"scene"', '"scenery"'))
     assert facesets("tags", "set", tmp_path / "tags.toml", status=2).err.count("\n") == 1
-    assert "no category of tags about faces" in facesets("tags", "run", "--faces", status=2).err
+    assert "no tag category for faces" in facesets("tags", "run", "--faces", status=2).err
 
 
 def texts(service: Service) -> int:
@@ -118,7 +118,7 @@ def test_a_service_tags_too(facesets: Call, photos: Path, tmp_path: Path) -> Non
     with ml_service() as service:
         facesets("index", "--target", photos, "--ml-uri", service.url, "--skip-faces")
         assert texts(service) == 3
-        assert "0 photos done" in facesets("tags", "run", "--ml-uri", service.url).out
+        assert "on 0 photos" in facesets("tags", "run", "--ml-uri", service.url).out
         again = facesets("tags", "run", "--ml-uri", service.url, "--force")
-        assert "2 photos done" in again.out
+        assert "on 2 photos" in again.out
         assert texts(service) == 3

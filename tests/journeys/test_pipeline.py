@@ -94,8 +94,8 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     first = pipeline(photos)
     assert (first.status, first.err) == (0, "")
     (line,) = first.out.splitlines()
-    assert "6 new images" in line
-    assert "In all 6 images" in line
+    assert "Added 6 photos" in line
+    assert "In total 6 photos" in line
     found = people(library_url)
     assert found
     again = reported(pipeline(photos, "--json"))
@@ -117,7 +117,7 @@ def test_photos_whose_files_are_gone_count_nowhere_until_they_are_back(
         path.rename(tmp_path / path.name)
     done = pipeline(photos)
     assert (done.status, done.err) == (0, "")
-    assert "3 photos are missing: `facesets check`. In all 3 images" in done.out
+    assert "3 photos are missing: `facesets check` lists them. In total 3 photos" in done.out
     again = reported(pipeline(photos, "--json"))
     assert (again["missing"], again["library"]["images"], again["library"]["missing"]) == (3, 3, 3)
     for path in gone:
@@ -139,7 +139,7 @@ def test_quiet_says_nothing_and_verbose_what_each_step_did(pipeline: Call, photo
 def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp_path: Path) -> None:
     nowhere = pipeline()
     assert nowhere.status == 2
-    assert 'below [pipeline]: targets = ["PHOTOS"]' in nowhere.err
+    assert 'targets = ["PHOTOS"] under [pipeline]' in nowhere.err
     one, other = (str(each) for each in sorted(photos.iterdir())[:2])
     settings = tmp_path / "facesets.toml"
     settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n")
@@ -155,7 +155,7 @@ def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Pa
     assert done.status == 3
     assert "torn.jpg: not a picture" in done.err
     assert "1 failed." in done.out
-    assert "In all 6 images" in done.out
+    assert "In total 6 photos" in done.out
     assert pipeline(photos).status == 0
     assert pipeline(photos, "--strict").status == 3
 

@@ -198,7 +198,7 @@ def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
         if is_known
         else f"DELETE FROM image_paths WHERE image_id = {image}"
     )
-    named = f"/gone.jpg: is not there, and was image {image}" if is_known else f"image {image}: no path leads"
+    named = f"/gone.jpg: is missing; it was photo {image}" if is_known else f"photo {image}: no file"
     for fix in ([], ["--fix"], ["--fix"], []):
         found = facesets("check", *fix, status=1)
         assert named in found.err
@@ -219,7 +219,7 @@ def test_a_path_that_lost_its_image_is_forgotten_where_its_file_is_gone(
         f"""INSERT INTO image_paths (path, size, mtime_ns, sha256)
             VALUES ('{photos}/gone.jpg', 1, 1, '{"0" * 64}')"""
     )
-    assert "gone.jpg: is not there, and its image" in facesets("check", "--fix", status=1).err
+    assert "gone.jpg: is missing, and its photo" in facesets("check", "--fix", status=1).err
     facesets("index", photos, "--prune")
     facesets("check")
 

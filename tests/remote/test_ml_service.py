@@ -120,7 +120,7 @@ def test_a_service_that_starts_anew_is_asked_again_after_5_10_and_20_seconds(
     assert len(service.embed([PICTURE])[0]) == 1
     assert waited == [5.0, 10.0, 20.0]
     server.failures = [500] * 4
-    with pytest.raises(Unreachable, match="answers 500"):
+    with pytest.raises(Unreachable, match="returned 500"):
         service.embed([PICTURE])
 
 

@@ -316,7 +316,7 @@ def test_a_face_that_is_missing_is_found_again_by_the_librarys_own_pack(site: We
     assert set(found["faceIds"]) <= set(faces(site))
     assert site.post(f"/detect/{asset}", {"minFaceSize": 5000})["faceIds"] == []
     missing = site.post(f"/detect/{'00' * 32}", status=404)
-    assert missing["detail"] == "There is no such photo in the library."
+    assert missing["detail"] == "This photo is not in the library."
 
 
 def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(

@@ -279,7 +279,9 @@ def test_a_question_that_takes_too_long_is_ended(onlooked: Website, monkeypatch:
     )
     answer = onlooked.client.get("/people")
     assert answer.status_code == 503
-    assert answer.json()["detail"].endswith("too long. Ask for less, or try again when it has less to do.")
+    assert answer.json()["detail"].endswith(
+        "too long to answer. Request less, or try again when it is less busy."
+    )
 
 
 _HEAD = f"{_HOST}\r\n{_TOKEN}\r\n"

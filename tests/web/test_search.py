@@ -62,17 +62,17 @@ def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
         ({"person": "Zoe"}, 404, "Person not found: Zoe"),
         ({"from": "soon"}, 422, "from"),
         ({"like": "../../etc/passwd"}, 422, "like"),
-        ({"like": "00" * 32}, 404, "There is no such photo"),
-        ({"words": "snow"}, 422, "No image of"),
+        ({"like": "00" * 32}, 404, "This photo is not in the library"),
+        ({"words": "snow"}, 422, "No photo of"),
         ({"words": "snow", "like": "00" * 32}, 422, "not by both"),
         ({"pageSize": "101"}, 422, "pageSize"),
         ({"latitude": "91", "longitude": "0"}, 422, "latitude"),
         ({"latitude": "48"}, 422, "needs both"),
         ({"latitude": "nan", "longitude": "0"}, 422, "latitude"),
-        ({"camera": "Leica"}, 404, "called Leica"),
+        ({"camera": "Leica"}, 404, "named Leica"),
         ({"age": "5-8"}, 422, "needs a person"),
         ({"from": "2020-01-01", "until": "2019-01-01"}, 422, "Give the earlier day first"),
-        ({"described": "the"}, 422, "every text has such words"),
+        ({"described": "the"}, 422, "nearly every text contains it"),
     ]
     for asked, status, said in cases:
         answer = onlooked.client.get(f"{BASE}/search", params=asked)
@@ -94,7 +94,7 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert "No photos found for dates up to 1900-01-01<" in early
     assert "Widen the date range." not in early  # It says which days there are instead.
     nothing = website.page(f"/search?person={people['anna']}&until=1900-01-01")
-    assert "No photo fits the dates, whatever else is asked for." in nothing
+    assert "No photo matches the dates." in nothing
 
 
 def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
@@ -183,7 +183,7 @@ def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Libr
     empty = website.page("/search?described=cake")
     assert "No photos found for “cake”<" in empty
     assert "Use fewer words." in empty
-    assert "cannot be found by this yet: <code>facesets describe</code>" in empty
+    assert "cannot be found by this yet: run <code>facesets describe</code>" in empty
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
     cake = an_answer(description="A birthday cake with five <b>candles</b>.")
     source = AnswerSource("anthropic", "claude", "", Usage(), None, None)

@@ -1,1 +1,1 @@
-"""From settings to the parts that operations take, for whoever runs them: a terminal, a browser, a worker."""
+"""From settings to the parts that operations need, for terminal, browser and worker."""

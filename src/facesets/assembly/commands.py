@@ -1,4 +1,4 @@
-"""The commands that work on a library for long, in one table: what they are given and need, what does them.
+"""The table of long-running library commands: their arguments, needs and functions.
 
 The command line, the queue, `pipeline` and the browser all begin them here. A further one is one entry.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a host must have for a command.
+    """What a host needs for a command.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Needs:
     language_model: bool = False
 
     def require(self) -> None:
-        """Make sure that the optional part is installed. Raises `MissingExtra`."""
+        """Check that the optional dependency is installed. Raises `MissingExtra`."""
         if self.extra:
             require_extra(self.extra)
 
@@ -102,7 +102,7 @@ class Verb:
     details: Callable[[Result], list[str]] = lambda _: []
 
     def kinds(self) -> dict[str, Any]:
-        """The type of each thing that the command is given, by its name."""
+        """The type of each argument, by name."""
         hints = get_type_hints(self.run)
         return {name: hints[name] for name in list(signature(self.run).parameters)[1:]}
 
@@ -132,7 +132,7 @@ def _cluster(work: LibraryWork, options: ClusterLibraryOptions, workers: EngineO
 
 @contextmanager
 def open_engine(options: EngineOptions, settings: Settings) -> "Iterator[Engine]":
-    """Who compares faces during the block: this process, or workers.
+    """Yield the engine that compares faces during the block: this process, or workers.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _assign(work: LibraryWork, options: AssignOptions) -> Result:
 def _centroids(work: LibraryWork) -> Result:
     from facesets.operations.people.assigning.prototypes import centroids
 
-    with _stage(work, "Making centroids"):
+    with _stage(work, "Computing centroids"):
         return centroids(work.session)
 
 
@@ -265,4 +265,4 @@ VERBS: Mapping[str, Verb] = {
     ),
     "maintain": Verb(_maintain, changes_people=True),
 }
-"""By what one types. The queue takes all; of `index` it makes many jobs (`facesets.jobs.indexing`)."""
+"""By command name. The queue takes all; of `index` it makes many jobs (`facesets.jobs.indexing`)."""

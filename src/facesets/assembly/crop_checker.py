@@ -1,4 +1,4 @@
-"""What finds faces in crops, and makes face models, loaded only if there are crops to check."""
+"""Find faces in crops and make face models, loading models only if needed."""
 
 from dataclasses import replace
 from functools import cache
@@ -32,7 +32,7 @@ class EmbedderOnDemand:
     def __init__(
         self, find: "Callable[[], tuple[ModelPack, ProviderChoice]]", det_size: int, min_det_score: float
     ) -> None:
-        """Name what finds a pack and where it runs, and the detection settings."""
+        """Name the function that finds pack and provider, and the detection settings."""
         self._found = cache(find)
         self._detection = det_size, min_det_score
         self._load = cache(self._embedder)
@@ -68,7 +68,7 @@ class EmbedderOnDemand:
 
     @property
     def lead_columns(self) -> frozenset[str]:
-        """Which columns of faces the other models of the pack tell; errors as finding it."""
+        """Return the columns of faces that other models of the pack add; errors as finding it."""
         from facesets.inference.attributes import attribute_model
         from facesets.inference.model_files import LANDMARK_2D_106, LANDMARK_3D_68
 
@@ -78,7 +78,7 @@ class EmbedderOnDemand:
         return frozenset(columns | ({"age", "male"} if attribute_model(pack) else set()))
 
     def with_lead_columns(self, pixels: "Pixels", faces: "Faces") -> "Faces":
-        """The faces of a picture with `lead_columns`; errors as loading the models."""
+        """Add `lead_columns` to the faces of an image; errors as loading the models."""
         landmarks, attributes = self._lead_models()
         faces = landmarks.add(pixels, faces)
         if attributes is None:
@@ -97,7 +97,7 @@ def crop_checker(
     *,
     fetch: bool,
 ) -> EmbedderOnDemand:
-    """What finds faces in crops as the bundles' consumer does, by default with the store's own pack.
+    """Make what finds faces in crops like the consumer of bundles, by default with the store's pack.
 
     `MissingModelPack` is raised when it is first used, so that a typo in a name is reported before any
     download.

@@ -1,4 +1,4 @@
-"""From what is asked for to what describes pictures: faces, CLIP, or both, here or at a service."""
+"""Make describers of images: faces, CLIP, or both, here or at a service."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user says of inference.
+    """The user's options for inference.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Asked:
 
     @property
     def local_pack(self) -> str | None:
-        """The model pack of this machine that is named, where the name is not one of a service's models."""
+        """Return the named local model pack, if the name is not one of a service's models."""
         return None if self.ml_uri else self.detection[0]
 
 
@@ -74,7 +74,7 @@ def describer(
     *,
     stopwatch: Stopwatch | None = None,
 ) -> "tuple[Describer, IndexOptions]":
-    """What describes pictures for `index`, and the options that fit it.
+    """Make the describer for `index`, and matching options.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def describer(
     """
     if asked.skip_faces and asked.skip_clip:
         both = f"{Field('skip_faces')} and {Field('skip_clip')}"
-        raise WrongUsage(f"With {both} there is nothing to look for. Leave one out.")
+        raise WrongUsage(f"With {both} nothing is left to do. Remove one of them.")
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 
@@ -97,7 +97,7 @@ def describer(
 
 
 def _clip_name(library: "Library", asked: Asked) -> str | None:
-    """What a service calls the CLIP model to use; None for its usual one."""
+    """Return a service's name of the CLIP model; None for its default."""
     from facesets.remote.service_embedder import service_clip
 
     known = [name for row in library.clip_models() if (name := service_clip(row.model))]
@@ -161,7 +161,7 @@ def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notice
 def face_embedder(
     library: "Library", conf: Settings, asked: Asked, notices: Notices, work: "Work", *, fetch: bool = True
 ) -> "Embedder":
-    """What finds the faces on a picture as those of the library were found; errors as `describer`.
+    """Make the face embedder that matches the library's models; errors as `describer`.
 
     With `fetch` off, models that are not on this machine are not fetched.
     """
@@ -185,7 +185,7 @@ def _local_embedder(
     *,
     stopwatch: Stopwatch | None = None,
 ) -> "tuple[Embedder, Tuning]":
-    """What finds faces here, and how the work is divided.
+    """Make the local face embedder, and its tuning.
 
     Where more readers are asked for than models work on at a time, these are as many as without them.
     """
@@ -211,7 +211,7 @@ def _local_embedder(
 def encoders(
     library: "Library", conf: Settings, asked: Asked, stop: Stop
 ) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
-    """The library's CLIP model, and what turns words and pictures into its vectors, here or at a service."""
+    """Return the library's CLIP model, and its encoders of texts and images."""
     from facesets.operations.models.clip_choice import pack_for_search, row_of_service
 
     known = library.clip_models()
@@ -234,7 +234,7 @@ def encoders(
 def clip_service(
     library: "Library", asked: Asked, ml_uri: str, stop: Stop
 ) -> "tuple[ServiceEmbedder, ClipModel]":
-    """A service as an embedder of pictures and words by the library's CLIP model, and that model."""
+    """Return a service as an embedder with the library's CLIP model, and that model."""
     from facesets.remote.service_embedder import ServiceEmbedder
 
     name = _clip_name(library, asked)
@@ -245,7 +245,7 @@ def clip_service(
 def text_encoder(
     library: "Library", conf: Settings, *, provider: str = "cpu"
 ) -> "tuple[ClipRow, Callable[[str], Float32]]":
-    """The library's CLIP model, and what turns words into its vectors, loaded once; errors as `encoders`."""
+    """Return the library's CLIP model, and its text encoder, loaded once; errors as `encoders`."""
     from facesets.inference.clip_text import ClipTextual
     from facesets.inference.providers import choose_provider
     from facesets.operations.models.clip_choice import pack_for_search
@@ -264,7 +264,7 @@ def service_client(
     stop: Stop,
     waits_s: Sequence[float] | None = None,
 ) -> "MlService":
-    """A machine-learning service, for the models of the flags, else the library's, else its usual ones.
+    """Connect to a machine-learning service, with the models of the flags, the library, or its defaults.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`embed` and `enrich` with all that they need: the pack that faces come from, loaded, and who does what."""
+"""`embed` and `enrich` with their models loaded."""
 
 import dataclasses
 from contextlib import nullcontext
@@ -36,7 +36,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class InferenceFlags:
-    """What the user says of models and machine.
+    """The user's options for models and hardware.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def embed_photos(
     stopwatch: Stopwatch,
     work: Work,
 ) -> tuple[Result, EmbedOptions]:
-    """Load what the cache asks for and embed, while nobody else writes to the cache.
+    """Load the models of the cache and embed, with the cache locked.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def enrich_store(
     provider: str,
     work: Work,
 ) -> Result:
-    """Detect the faces of a store again with the pack that they come from, unless another is named.
+    """Detect the faces of a store again with their pack, unless another is named.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From settings to an Immich server that can be reached, and to what is known here of its photos."""
+"""From settings to an Immich server, and to what is known of its photos."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 def access_to(settings: Settings, asked: ServerOptions, *, connections: int) -> Access:
-    """How to reach the server that flags or settings name.
+    """Return the access to the server that flags or settings name.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def access_to(settings: Settings, asked: ServerOptions, *, connections: int) -> 
     """
     address = asked.url or settings.immich_url
     if not address:
-        raise WrongUsage(f"Which Immich server? Give {Field('url')}, or set IMMICH_URL.")
+        raise WrongUsage(f"Missing address of the Immich server. Give {Field('url')}, or set IMMICH_URL.")
     return Access(
         url=address,
         api_key=_key(asked.api_key_file, settings),
@@ -44,7 +44,7 @@ def access_to(settings: Settings, asked: ServerOptions, *, connections: int) -> 
 
 
 def _key(path: Path | None, settings: Settings) -> str:
-    """Return the key. There is no flag for the key itself: every user of a machine can see flags."""
+    """Return the key. There is no flag for it, because every user of a machine can see flags."""
     if path is not None:
         try:
             return read_regular_file(path, max_bytes=10_000).decode("ascii").strip()
@@ -52,7 +52,7 @@ def _key(path: Path | None, settings: Settings) -> str:
             raise WrongUsage(f"Cannot read an API key in {printable(path)}.") from error
     if settings.immich_api_key is None:
         raise WrongUsage(
-            f"No API key: put it into IMMICH_API_KEY, or into a file and give {Field('api_key_file')}."
+            f"Missing API key. Set IMMICH_API_KEY, or put the key in a file and give {Field('api_key_file')}."
         )
     return settings.immich_api_key.reveal()
 
@@ -61,7 +61,7 @@ def _key(path: Path | None, settings: Settings) -> str:
 def known_content(
     caches: Sequence[Path], database: str | None, settings: Settings, notices: Notices, *, library: bool
 ) -> "Iterator[Sequence[IsKnown]]":
-    """What knows whether content is known: caches, and the library if there is one and it is to count.
+    """Return a check for known content in caches, and optionally the library.
 
     No library is made for this.
 
@@ -75,7 +75,7 @@ def known_content(
     stores = [open_cache(path) for path in caches]
     for store in stores:
         if not store.exists():
-            raise WrongUsage(f"There is no cache at {store.label}. Check {Field('known')}.")
+            raise WrongUsage(f"Cache not found: {store.label}. Check {Field('known')}.")
         store.has_image("")  # reads it once, before threads ask
     known = [store.has_image for store in stores]
     if not library or not is_library_there(database, settings, notices):
@@ -92,7 +92,7 @@ def known_content(
 def local_people_source(
     folder: Path | None, cache: Path | None, database: str | None, settings: Settings, notices: Notices
 ) -> "Iterator[Callable[[Sequence[str]], LocalPeople]]":
-    """What knows who is on which photo: a folder of results with its cache, else the library.
+    """Return the source of people in photos: a result folder with its cache, else the library.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def local_people_source(
 
     if (folder is None) != (cache is None):
         raise WrongUsage(
-            f"{Field('people')} and {Field('cache')} belong together: give both, or none for the library."
+            f"{Field('people')} and {Field('cache')} must be given together. Give both, or neither to "
+            "use the library."
         )
     if folder is not None and cache is not None:
         yield partial(people_of_folder, open_cache(cache), folder)

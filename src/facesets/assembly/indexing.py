@@ -1,4 +1,4 @@
-"""Indexing, as the command line and the browser do it, and giving what was found to people."""
+"""Index folders for the command line and the browser, and match new faces to people."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def index_folders(
     assign_by: AssignOptions | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> Result:
-    """Index, and then give the faces that were found to known people, if it is said how.
+    """Index folders, then optionally match the new faces to known people.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def index_photos(
     body_model: Path | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> tuple[Result, "Library"]:
-    """Load the models that are asked for, else the library's own, and index.
+    """Load the requested models, else the library's, and index.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def stages_beside(
     *,
     body_model: Path | None = None,
 ) -> list[Stage]:
-    """What else is found out about each photo in the same pass; errors as `stages_of_run`."""
+    """Return the further steps of the same pass; errors as `stages_of_run`."""
     models = StageModels(
         describe.faces_from,
         asked.local_pack,
@@ -133,7 +133,7 @@ def stages_beside(
 
 
 def _note(work: LibraryWork, asked: Asked, describe: Describer) -> str:
-    """What to know of the model pack of a new library that nobody chose; empty if somebody did."""
+    """Return a note on the default model pack of a new library; empty if the user chose one."""
     known = describe.faces_from
     chosen = asked.ml_uri or asked.local_pack or work.settings.pack
     if known is None or known.pack not in CONVERTED or chosen:
@@ -142,11 +142,11 @@ def _note(work: LibraryWork, asked: Asked, describe: Describer) -> str:
     # How good it is was said when it was taken.
     work.notices.remark_once(change, unasked=True)
     pack = CONVERTED[known.pack]
-    return Sentence(f"The library is made with the model pack {pack.name}. {pack.note} {change}")
+    return Sentence(f"The new library uses the model pack {pack.name}. {pack.note} {change}")
 
 
 def index_again(work: LibraryWork, folders: Sequence["IndexedFolder"], *, and_assign: bool) -> Result:
-    """Index folders, each with the options that it was indexed with before, and the library's own models.
+    """Index folders again, each with its earlier options and the library's models.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def _index_again(work: LibraryWork, folder: "IndexedFolder") -> tuple[Result, "L
 
 
 def _sum(one: Result, other: Result) -> Result:
-    """What two runs did together."""
+    """Sum the results of two runs."""
     both = {
         name: value + other[name] if type(value) is int or isinstance(value, list) else other[name]
         for name, value in one.items()
@@ -200,7 +200,7 @@ def _sum(one: Result, other: Result) -> Result:
 def _assigned(
     work: LibraryWork, summary: Result, library: "Library", began: datetime, options: AssignOptions
 ) -> Result:
-    """The same result, once the faces found since a time were given to people."""
+    """Add the result of matching the new faces to people."""
     if not library.exists():
         return Result(summary, assigned=0, to_review=0)
     given = assign(library, options, work=work, found_since=began)

@@ -1,4 +1,4 @@
-"""`describe`: from settings to the language model that describes photos, the prompt, and what is sent."""
+"""`describe`: from settings to the language model, the prompt, and what is sent."""
 
 import importlib.util
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def describe_photos(
     agree: "Callable[[Result], bool]",
     work: Work,
 ) -> Result:
-    """Let a language model describe photos, once `agree` says so.
+    """Describe photos with a language model, after `agree` confirms it.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def describe_photos(
 
 
 def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
-    """Which provider flags and settings mean; empty for none.
+    """Return the provider from flags and settings; empty for none.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
     """
     if llm.provider and llm.provider not in _PROVIDERS:
         raise WrongUsage(
-            f"LLM_PROVIDER {printable(llm.provider)} is none. Set it to one of {', '.join(_PROVIDERS)}."
+            f"Unknown LLM_PROVIDER {printable(llm.provider)}. Set it to one of {', '.join(_PROVIDERS)}."
         )
     if uri is not None:
         return "openai"
@@ -91,7 +91,7 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
         if has
     ]
     if len(there) > 1:
-        raise WrongUsage("Both Anthropic and Bedrock are configured. Say which one by LLM_PROVIDER.")
+        raise WrongUsage("Both Anthropic and Bedrock are configured. Set LLM_PROVIDER to choose one.")
     return there[0] if there else ""
 
 
@@ -99,7 +99,7 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
 def language_model(
     conf: Settings, llm: LlmSettings, uri: str | None, stop: Stop, *, needed: bool = True
 ) -> "Iterator[Provider | None]":
-    """Whoever describes photos, within the block; None where nobody is configured and nobody is needed.
+    """Yield the language model for the block; None if none is configured or needed.
 
     Raises
     ------
@@ -111,9 +111,9 @@ def language_model(
     name = chosen_provider(llm, uri)
     if not name and needed:
         raise WrongUsage(
-            "No language model is configured, so that no photo is sent anywhere. Give "
-            f"{Field('llm_uri', 'URL')} for a model on your own machine, or set LLM_PROVIDER to anthropic or "
-            f"bedrock (see {page('describe.md')})."
+            f"No language model is configured, and no photo was sent. Give {Field('llm_uri', 'URL')} "
+            "for a model on your machine, or set LLM_PROVIDER to anthropic or bedrock (see "
+            f"{page('describe.md')})."
         )
     if not name:
         yield None
@@ -142,14 +142,14 @@ def _made(name: str, conf: Settings, llm: LlmSettings, uri: str | None, stop: St
         from facesets.remote.llm.openai_chat import OpenAiChat
 
         if uri is None:
-            raise WrongUsage(f"Where is the server? Give {Field('llm_uri', 'http://localhost:11434/v1')}.")
+            raise WrongUsage(f"Missing server address. Give {Field('llm_uri', 'http://localhost:11434/v1')}.")
         model = model_named(llm.model, conf.llm_prices)
         key = None if llm.api_key is None else _key(llm.api_key, "LLM_API_KEY")
         return OpenAiChat(uri, key, model, pause=pause)
     from facesets.remote.llm.bedrock import bedrock
 
     if not llm.bedrock_model:
-        raise WrongUsage("Which model? Set BEDROCK_MODEL_ID, such as global.anthropic.claude-haiku-5-5.")
+        raise WrongUsage("Missing model. Set BEDROCK_MODEL_ID, such as global.anthropic.claude-haiku-5-5.")
     return bedrock(
         model_named(llm.bedrock_model, conf.llm_prices),
         region=llm.aws_region,
@@ -161,10 +161,10 @@ def _made(name: str, conf: Settings, llm: LlmSettings, uri: str | None, stop: St
 
 
 def _key(key: Secret | None, variable: str) -> str:
-    """A key as it goes into a header. Raises `WrongUsage`, without showing it."""
+    """Return a key for a header. Raises `WrongUsage` without showing it."""
     text = "" if key is None else key.reveal().strip()
     if not text:
-        raise WrongUsage(f"{variable} is not set. Put the key of your account there.")
+        raise WrongUsage(f"{variable} is not set. Set it to the API key of your account.")
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise WrongUsage(f"{variable} holds characters that no key has. Copy it again.")
+        raise WrongUsage(f"{variable} contains invalid characters. Copy the key again.")
     return text

@@ -1,4 +1,4 @@
-"""From a model pack to loaded models: with which detection settings, and how their work is divided here."""
+"""Load models of a pack, with detection settings and tuning."""
 
 import dataclasses
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def detection_options(
     min_det_score: float | None,
     settings: Settings,
 ) -> DetectionOptions:
-    """What the flags say, then what the cache was made with, then the settings, then what is here."""
+    """Return the detection options from flags, cache, settings, or installed packs, in this order."""
     given = {"pack": pack, "det_size": det_size, "min_det_score": min_det_score}
     if known is not None:
         base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
@@ -50,7 +50,7 @@ def models_like(
     fetch: bool,
     agrees: Callable[[str], bool] = lambda _reason: True,
 ) -> tuple[ModelPack, DetectionOptions, ProviderChoice]:
-    """The pack that faces come from, unless another is named; how it looks for faces, and where it runs.
+    """Return the pack of some faces or the named one, its detection settings, and the provider.
 
     What a service's faces were found with is no pack: for these it is the usual one.
 
@@ -85,7 +85,7 @@ def make_embedder(
     tuning: Tuning | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> LocalEmbedder:
-    """Load detector and recogniser where they run best; without a tuning for one picture at a time."""
+    """Load detector and recogniser on the best provider; without tuning for one image at a time."""
     tuning = tuning or Tuning(1, 1, 1, 1)
     return LocalEmbedder(
         pack,
@@ -108,7 +108,7 @@ def make_landmarks(pack: ModelPack, choice: ProviderChoice) -> "Landmarks":
 
 
 def make_attributes(pack: ModelPack, choice: ProviderChoice) -> "Attributes | None":
-    """Load the model of a pack that says age and sex; None where it has none."""
+    """Load the model of a pack that estimates age and sex; None if it has none."""
     from facesets.inference.attributes import Attributes, attribute_model
 
     model = attribute_model(pack)
@@ -116,7 +116,7 @@ def make_attributes(pack: ModelPack, choice: ProviderChoice) -> "Attributes | No
 
 
 def choose(provider: str, pack: ModelPack, notices: Notices) -> ProviderChoice:
-    """Pick where models run, and say so when there was a choice."""
+    """Choose where models run, and report it if there was a choice."""
     choice = choose_provider(provider, pack.recogniser)
     if provider == "auto":
         notices.remark(choice.sentence())
@@ -134,7 +134,7 @@ def tuning_for_run(
     batch_size: int | None,
     work: Work,
 ) -> Tuning:
-    """How to divide the work of a run: measured first if nothing is said, it never was, and the run is long.
+    """Return the tuning of a run; measures it first if the run is long and it is unknown.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def divide(
     workers: int | None,
     batch_size: int | None,
 ) -> Tuning:
-    """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
+    """Return the tuning from flags, from a measurement on this machine, or the default."""
     kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
     best = kept or usual(choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
@@ -167,7 +167,7 @@ def divide(
 def tuning_for_readers(
     settings: Settings, pack: ModelPack, choice: ProviderChoice, readers: int, max_batch: int
 ) -> Tuning | None:
-    """How models work for more readers than they would have by themselves; None where there are not more.
+    """Return the tuning for more readers than models; None if there are not more.
 
     A GPU takes a batch at a time; on a processor pictures gain nothing from going together.
     """
@@ -180,10 +180,10 @@ def tuning_for_readers(
 def _measure(
     settings: Settings, pack: ModelPack, choice: ProviderChoice, detection: DetectionOptions, work: Work
 ) -> None:
-    """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
+    """Measure the best tuning on this machine, which takes seconds, and store it."""
     from facesets.operations.models.benchmark import quick_choice
 
-    work.progress.begin("Measuring, this once, how the work is best divided here")
+    work.progress.begin("Measuring the best number of workers and threads (only once)")
     try:
         best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=work.stop)
         if best is not None:

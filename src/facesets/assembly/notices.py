@@ -1,4 +1,4 @@
-"""To whom something is said while parts are put together, and what is not said again every night."""
+"""Notices to the user during assembly, without repeating them every night."""
 
 import json
 from pathlib import Path
@@ -11,18 +11,18 @@ FILE_NAME = "said.json"
 
 
 class Notices(Protocol):
-    """Hears one line at a time. Whoever hands it in decides who reads what, and whether."""
+    """Receives notices, one line at a time."""
 
     def notice(self, line: str) -> None:
-        """Hear what the user should know in any case."""
+        """Show what the user must know."""
         ...
 
     def remark(self, line: str) -> None:
-        """Hear what is good to know, and is no warning."""
+        """Show information that is not a warning."""
         ...
 
     def remark_once(self, line: str, *, unasked: bool = False) -> None:
-        """Hear such a remark once in a run, however many parts of it find it.
+        """Show such information once per run.
 
         Parameters
         ----------
@@ -32,20 +32,20 @@ class Notices(Protocol):
         ...
 
     def detail(self, line: str) -> None:
-        """Hear what only those need who want to know exactly."""
+        """Show details, for verbose output."""
         ...
 
     def says_again(self) -> bool:
-        """Whether what was said in an earlier run is to be said again."""
+        """Whether to repeat what an earlier run reported."""
         ...
 
     def is_stopping(self) -> bool:
-        """Whether the user wants an end."""
+        """Whether the user asked to stop."""
         ...
 
 
 def say_once(directory: Path, about: str, line: str, notices: Notices) -> None:
-    """Give a notice, but not one about this that is the same as the last time unless `notices` says so.
+    """Show a notice unless the same one was shown last time, or `notices` repeats it.
 
     Parameters
     ----------

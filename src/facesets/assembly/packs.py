@@ -1,4 +1,4 @@
-"""Which model pack is taken, and from where."""
+"""Choose and locate the model pack."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def get_pack(
     fetch: bool = True,
     is_named: bool = False,
 ) -> ModelPack:
-    """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
+    """Find a pack; download a missing published one, with a notice, unless `fetch` is off.
 
     Where a pack is that was named by its path, this machine keeps in mind, unless `fetch` is off.
 
@@ -69,7 +69,7 @@ def get_pack(
 def pack_to_begin_with(
     settings: Settings, notices: Notices, work: Work, *, agrees: Callable[[str], bool] = lambda _reason: True
 ) -> ModelPack:
-    """The pack for what was made with none yet and for which none is named; errors as `get_pack`.
+    """Return the pack for a new store if none is named; errors as `get_pack`.
 
     Where the default one is neither here nor can be fetched, that is the open one, which is said.
 
@@ -92,19 +92,19 @@ def pack_to_begin_with(
 
 
 def how_to_change_pack() -> Sentence:
-    """What gives a library the default pack in place of the one that it was begun with."""
+    """Say how to switch a library to the default pack."""
     empty = Command("db psql", "-c", "DELETE FROM images; DELETE FROM persons")
     again = Command("index", "PHOTOS", Field("pack", DEFAULT_PACK))
     return Sentence(
-        f"To take {DEFAULT_PACK} instead while the library is small, forget all that was found and named "
-        f"with {empty}, then run {again}."
+        f"To switch to {DEFAULT_PACK} while the library is small, delete all faces and names with "
+        f"{empty}, then run {again}."
     )
 
 
 def refuse_to_fetch_another(
     name: str | None, known: CacheSettings | None, settings: Settings, place: str
 ) -> None:
-    """Refuse, before it is fetched, a published pack that is not the one that a store was made with.
+    """Refuse to download a published pack that does not match a store.
 
     What is on this machine is compared by its models instead, once it is read.
 
@@ -119,28 +119,28 @@ def refuse_to_fetch_another(
         find_pack(name, settings.model_roots)
     except MissingModelPack as missing:
         raise RecogniserMismatch(
-            f"The faces of {place} come from the pack {printable(known.pack)}, and {name} is another, so it "
-            f"is not fetched. Leave out {Field('pack')}."
+            f"The faces of {place} come from the pack {printable(known.pack)}, so {name} is not "
+            f"downloaded. Remove {Field('pack')}."
         ) from missing
 
 
 def _say_what_is_taken(
     name: str, pack: ModelPack, settings: Settings, notices: Notices, *, is_named: bool
 ) -> None:
-    """Name a pack that nobody named and that is not the default one, and say what to know of any."""
+    """Report a pack that was neither named nor the default, and its note."""
     is_usual = name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
     unasked = is_usual and not (is_named or settings.pack)
     if unasked:
-        here = f"it is on this machine, {DEFAULT_PACK} is not"
+        here = f"it is installed, {DEFAULT_PACK} is not"
         notices.remark_once(
-            f"Using the model pack {name}: {here}. {Field('pack')} takes another.", unasked=True
+            f"Using the model pack {name}: {here}. To use another, give {Field('pack')}.", unasked=True
         )
     if pack.note:
         notices.remark_once(pack.note, unasked=unasked)
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:
-    """The pack that faces come from: by its name, where it was used from, or the one that settings name."""
+    """Find the pack of some faces: by name, by last location, or by settings."""
     named = _pack_by_name(known.pack, settings, notices)
     if named is not None and is_pack_of(named, known):
         return named
@@ -166,7 +166,7 @@ def _fetched(name: str, settings: Settings, work: Work, *, fetch: bool) -> Model
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models.pull import both_ways, pull
 
-    work.progress.say(f"The model pack {name} is not on this machine: fetching it.")
+    work.progress.say(f"Downloading the model pack {name}.")
     try:
         return find_pack(pull(name, settings.model_roots, work=work).path, ())
     except FacesetsError as error:

@@ -1,4 +1,4 @@
-"""`pipeline`, put together: the commands of the table that it takes one after the other, and with what."""
+"""`pipeline`: the commands it runs in order, and their options."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -13,7 +13,7 @@ from facesets.operations.options.upkeep import AFTER_TRAINING, PipelineOptions
 from facesets.result import Result
 
 Given = Mapping[str, Any]
-"""What a command of the table is given, by name."""
+"""The arguments of a command, by name."""
 
 
 def run_pipeline(
@@ -23,7 +23,7 @@ def run_pipeline(
     *,
     on_step: Callable[[Result], None] = lambda _: None,
 ) -> Result:
-    """Take all steps on a library; see `pipeline`.
+    """Run all steps on a library; see `pipeline`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def run_pipeline(
     As `pipeline`.
     """
     if given["index"]["asked"].skip_faces:
-        raise WrongUsage(f"Without faces there are no people. Leave out {Field('skip_faces')}.")
+        raise WrongUsage(f"The pipeline needs faces. Remove {Field('skip_faces')}.")
     index = {**given["index"], "options": replace(given["index"]["options"], dry_run=options.dry_run)}
     return pipeline(
         work.session,
@@ -55,7 +55,7 @@ def run_pipeline(
 def people_steps(
     work: LibraryWork, options: PipelineOptions, given: Mapping[str, Given]
 ) -> dict[str, Callable[[], Result]]:
-    """The steps that give faces to people. Raises `MissingExtra`."""
+    """Return the steps that assign faces to people. Raises `MissingExtra`."""
     steps: dict[str, Callable[[], Result]] = {}
     for name, chosen in _chosen(options, given).items():
         verb, values = VERBS[COMMAND_OF.get(name, name)], dict(chosen)
@@ -68,11 +68,11 @@ def people_steps(
 
 
 COMMAND_OF = {"centroids": "people centroids", "dual": "cluster --dual", "dual again": "cluster --dual"}
-"""The commands of the table that steps are called differently from."""
+"""The commands of steps with different names."""
 
 
 def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Given]:
-    """What each step is given, by what users call it."""
+    """Return the options of each step, by its name for users."""
     dual = given["cluster --dual"]
     if options.full:
         again = {**dual, "dual": replace(dual["dual"], person_threshold=AFTER_TRAINING)}
@@ -85,7 +85,7 @@ def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, G
 
 
 def _told(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any]:
-    """What was asked for, as the library keeps it with the run: only a run with the same goes on."""
+    """Return the options that the library records; only a run with equal options resumes."""
     source, asked = given["index"]["source"], given["index"]["asked"]
     service = _shown(asked.ml_uri) if asked.ml_uri else None
     models = (*asked.detection, asked.clip_pack, service, given["index"]["body_model"])
@@ -104,12 +104,12 @@ def _told(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any
 
 
 def _shown(ml_uri: str) -> str:
-    """The address of a service without what nobody else may read."""
+    """Return the address of a service without secrets."""
     from facesets.remote.access import plain_url
 
     return plain_url(ml_uri, what="machine-learning service", example="http://HOST:3003")[1]
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it."""
+    """Return a value for JSON."""
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,4 +1,4 @@
-"""What is found out about photos beside faces and embeddings: from the names of stages to what does it."""
+"""Make analysis steps from their names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StageModels:
-    """Where stages get their models from.
+    """The models for analysis steps.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class StageModels:
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Work], Stage | None]
-"""Makes a stage; None where there is no model for it."""
+"""Makes a step; None without a model for it."""
 
 
 def _metadata(models: StageModels, *_: object) -> Stage:
@@ -86,13 +86,13 @@ def _attributes(models: StageModels, conf: Settings, notices: Notices, work: Wor
 def _pack(
     known: "CacheSettings", models: StageModels, conf: Settings, notices: Notices, work: Work
 ) -> "ModelPack":
-    """The model pack of the faces, or the one that the user names."""
+    """Return the model pack of the faces, or the one that the user names."""
     is_named = bool(models.pack)
     return get_pack(models.pack or known.pack, conf, notices, work, known=known, is_named=is_named)
 
 
 def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage | None:
-    """The stage that finds bodies; None where no body model is here that can be used.
+    """Make the step that finds bodies; None without a usable body model.
 
     Raises
     ------
@@ -121,12 +121,12 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
         if named is not None:
             raise
         # Photos are to be taken in though a file that nobody named is none.
-        notices.notice(f"No bodies are looked for. {error.sentence}")
+        notices.notice(f"Body detection is skipped. {error.sentence}")
         return None
 
 
 def _of_settings(conf: Settings) -> Path | None:
-    """The body model of `index` in the settings, for whoever takes photos in without its flags."""
+    """Return the body model from the settings of `index`."""
     named = conf.flags.get("index", {}).get("body_model")
     return Path(named).expanduser() if isinstance(named, str) and named else None
 
@@ -134,7 +134,7 @@ def _of_settings(conf: Settings) -> Path | None:
 def _pack_that_is_here(
     models: StageModels, conf: Settings, notices: Notices, work: Work
 ) -> "ModelPack | None":
-    """The model pack of the faces, if it is here: bodies need nothing of it but what lies beside it."""
+    """Return the model pack of the faces, if it is installed."""
     name = models.pack or (models.faces_from.pack if models.faces_from is not None else "")
     if not name:
         return None
@@ -146,7 +146,7 @@ def _pack_that_is_here(
 
 
 def _scene(models: StageModels, conf: Settings, *_: object) -> Stage | None:
-    """The stage that tags new photos; None where they are not embedded, or texts cannot be."""
+    """Make the step that tags new photos; None if photos or texts cannot be embedded."""
     from facesets.operations.ingest.tag_stages import scene_stage
 
     tagger = _tagger_of_run(models, conf, "scene")
@@ -154,7 +154,7 @@ def _scene(models: StageModels, conf: Settings, *_: object) -> Stage | None:
 
 
 def _face_tags(models: StageModels, conf: Settings, *_: object) -> Stage | None:
-    """The stage that tags faces of new photos, likewise."""
+    """Make the step that tags faces of new photos; None if they cannot be embedded."""
     from facesets.operations.ingest.tag_stages import face_stage
 
     tagger = _tagger_of_run(models, conf, "face")
@@ -188,7 +188,7 @@ MAKERS: Mapping[str, Maker] = {
     "scene": _scene,
     "face-tags": _face_tags,
 }
-"""What makes each stage that looks at photos."""
+"""The makers of all analysis steps."""
 
 
 def stages_of_run(
@@ -200,7 +200,7 @@ def stages_of_run(
     *,
     enrich: bool = False,
 ) -> list[Stage]:
-    """The stages that look at new photos, those of them for which there are models, in their order.
+    """Return the steps for new photos that have models, in order.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def stages_of_run(
 
 
 def stage_by_itself(name: str, models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage:
-    """One stage, to look at photos of the library.
+    """Return one step for photos of the library.
 
     Raises
     ------
@@ -237,12 +237,14 @@ def stage_by_itself(name: str, models: StageModels, conf: Settings, notices: Not
     """
     if name == "detection":
         raise WrongUsage(
-            "Faces are found while photos are taken in. "
-            f"Run {Command('index')} with the folders of the photos."
+            f"Faces are detected when photos are added. Run {Command('index')} with the photo folders."
         )
     if name == "describe":
-        raise WrongUsage(f"Photos are described by a command of their own. Run {Command('describe')}.")
+        raise WrongUsage(f"Describing photos is a separate command. Run {Command('describe')}.")
     found = stages_of_run([name], models, conf, notices, work)
     if not found:
-        raise WrongUsage(f"There is no model for the stage {name}. {Command('doctor')} says what is missing.")
+        raise WrongUsage(
+            f"There is no model for the analysis step {name}. To see what is missing, run "
+            f"{Command('doctor')}."
+        )
     return found[0]

@@ -1,4 +1,4 @@
-"""From a file name, a connection string, or none, to a cache or library: one session with it, or several."""
+"""Open a cache or library from a file name, a connection string, or neither."""
 
 import queue
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.server.embedded import EmbeddedServer
 
-_EMBEDDED_LABEL = "the library of this user"
+_EMBEDDED_LABEL = "the library"
 _WAIT_S = 30.0
 _RECONNECT_WITHIN_S = 3.0
 
@@ -49,18 +49,18 @@ class LibraryWork(Work):
 
 
 def open_cache(path: Path) -> "Cache":
-    """The cache at a path, there or not yet. Raises `WrongUsage` for a path that can be no file."""
+    """Open the cache at a path, existing or not. Raises `WrongUsage` for a folder."""
     from facesets.files import path_of_cache
     from facesets.store.npz.cache import Cache
 
     found = path_of_cache(path)
     if not found.name:
-        raise WrongUsage(f"{path} is a folder. The cache is a file, such as faces.npz.")
+        raise WrongUsage(f"{path} is a folder. A cache is a file, such as faces.npz.")
     return Cache(found)
 
 
 def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
-    """The user's own server; nothing is started yet."""
+    """Return the embedded server; nothing is started yet."""
     from facesets.store.postgres.server.embedded import EmbeddedServer
 
     directory = _embedded_directory(settings)
@@ -74,7 +74,7 @@ def _embedded_directory(settings: Settings) -> Path:
 
 
 def database_findings(database: str | None, settings: Settings, notices: Notices) -> "list[DoctorFinding]":
-    """What `doctor` says of the library's database, where there is one; no server is started."""
+    """Return the findings of `doctor` on the library's database; no server is started."""
     from facesets.operations.library.doctor_database import look_at, look_at_embedded
 
     if text := named_database(database, settings):
@@ -85,7 +85,7 @@ def database_findings(database: str | None, settings: Settings, notices: Notices
 
 
 def named_database(database: str | None, settings: Settings) -> str:
-    """The connection string that a flag or a setting names; empty for the embedded server.
+    """Return the connection string from flag or setting; empty for the embedded server.
 
     Raises
     ------
@@ -94,20 +94,20 @@ def named_database(database: str | None, settings: Settings) -> str:
     """
     if not database and settings.blank_database:
         raise WrongUsage(
-            f"{settings.blank_database} is empty. Give the address of a database, or unset it for the "
-            "embedded server."
+            f"{settings.blank_database} is empty. Set it to the address of a database, or unset it to "
+            "use the embedded server."
         )
     return database or settings.database
 
 
 def is_library_there(database: str | None, settings: Settings, notices: Notices) -> bool:
-    """Whether a database is named, or the embedded server has ever kept anything; errors as those two."""
+    """Whether a database is named or the embedded server has data."""
     return bool(named_database(database, settings)) or embedded_server(settings, notices).is_made
 
 
 @contextmanager
 def database_url(database: str | None, settings: Settings, notices: Notices) -> Iterator[str]:
-    """The connection string to use; where none is given, the embedded server runs during the block."""
+    """Yield the connection string; without one, the embedded server runs during the block."""
     text = named_database(database, settings)
     if text:
         yield text
@@ -120,7 +120,7 @@ def database_url(database: str | None, settings: Settings, notices: Notices) -> 
 def open_database(
     database: str | None, settings: Settings, notices: Notices, *, check_schema: bool = True
 ) -> "Iterator[Database]":
-    """A session with the library.
+    """Open a session with the library.
 
     The embedded server's schema is brought up to date by itself; any other is somebody's to migrate.
 
@@ -158,7 +158,7 @@ def open_database(
 def open_store(
     cache: Path | None, database: str | None, settings: Settings, notices: Notices, *, alone: str = ""
 ) -> "Iterator[Store]":
-    """The cache if there is one, else the library; see `open_database` for errors.
+    """Open the cache if one is given, else the library; see `open_database` for errors.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def open_store(
         return
     if not is_library_there(database, settings, notices):
         index = Command("index", "DIR")
-        raise WrongUsage(f"There is no library yet. Name a cache, or run {index} first.")
+        raise WrongUsage(f"There is no library yet. Give a cache, or run {index} first.")
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
@@ -190,7 +190,7 @@ def open_store(
 
 @contextmanager
 def open_queue(database: str | None, settings: Settings, notices: Notices) -> "Iterator[Database]":
-    """A session with a library that has a queue. That of the embedded server is made where there is none yet.
+    """Open a session with a library that has a job queue, creating it on the embedded server.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def open_queue(database: str | None, settings: Settings, notices: Notices) -> "I
 
 
 class Sessions:
-    """A bounded number of sessions that are lent one at a time. Safe to use from several threads."""
+    """A bounded pool of sessions. Safe to use from several threads."""
 
     def __init__(self, connect: "Callable[[], Database]", most: int) -> None:
         """Lend at most `most` sessions, each made by `connect` when it is first needed."""
@@ -219,7 +219,7 @@ class Sessions:
 
     @contextmanager
     def lent(self) -> "Iterator[Database]":
-        """A session for this block alone; one whose server was lost is not lent again.
+        """Lend a session for the block; broken sessions are not reused.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class Sessions:
 
     @contextmanager
     def own(self) -> "Iterator[Database]":
-        """A further session for long work, which is ended after this block. Raises `Unreachable`."""
+        """Open another session for long work in the block. Raises `Unreachable`."""
         session = self._connect()
         try:
             yield session
@@ -248,7 +248,7 @@ class Sessions:
             session.close()
 
     def close(self) -> None:
-        """End all sessions that are not lent."""
+        """Close all sessions that are not lent."""
         for _ in range(self._most):
             try:
                 session = self._free.get_nowait()
@@ -259,16 +259,16 @@ class Sessions:
 
 
 def few_connections(session: "Database", wanted: int) -> str:
-    """What to say where a server has no room for so many further connections; empty where it has."""
+    """Warn if a server lacks connections; empty if it has enough."""
     from facesets.store.postgres.claims import room
 
     there = session.run(room)
     if not there.lacks(wanted):
         return ""
     return (
-        f"The server of {session.label} has room for {there.free} more of {there.limit} connections, "
-        f"and this would use {wanted}: it takes longer. Raise max_connections of the server, or end "
-        "other programs that use it."
+        f"The server of {session.label} has only {there.free} of {there.limit} connections free, but "
+        f"this command would use {wanted}, so it takes longer. Raise max_connections, or close other "
+        "programs that use the server."
     )
 
 
@@ -276,7 +276,7 @@ def few_connections(session: "Database", wanted: int) -> str:
 def open_sessions(
     database: str | None, settings: Settings, notices: Notices, *, most: int
 ) -> Iterator[Sessions]:
-    """Sessions with the library, the first of which is there; see `open_database` for errors.
+    """Open a pool of sessions with the library; see `open_database` for errors.
 
     Whoever waits for an answer does not wait for a server that was lost as long as a run does.
 

@@ -1,4 +1,4 @@
-"""`tags run`: from a CLIP pack or a service, and the categories of a library, to tags."""
+"""`tags run`: tag a library with a CLIP pack or a service."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from facesets.work import Work
 
 TARGET_OF: dict[str, TagTarget] = {"scene": "scene", "face-tags": "face"}
-"""What each stage that tags is about."""
+"""What each tagging step tags."""
 
 
 def text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]":
-    """What loads the encoder of words of a CLIP pack."""
+    """Return the loader of a CLIP pack's text encoder."""
 
     def load() -> "EncodeTexts":
         from facesets.inference.clip_text import ClipTextual
@@ -41,7 +41,7 @@ def text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]
 
 
 def embed_by(describer: "Describer") -> "Embed":
-    """The encoder of pictures of whatever describes photos."""
+    """Return the image encoder of a describer."""
     import numpy as np
 
     from facesets.records import Wanted
@@ -56,7 +56,7 @@ def embed_by(describer: "Describer") -> "Embed":
 def run_tags(
     stage: str, library: "Library", conf: Settings, asked: Asked, options: "StageRunOptions", work: "Work"
 ) -> Result:
-    """Tag the photos of a library, or the faces on them, by the model that embedded most photos.
+    """Tag the photos or faces of a library with the model that embedded most photos.
 
     Faces whose crops were not embedded yet need their photos, which are read and decoded.
 
@@ -73,9 +73,7 @@ def run_tags(
     tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], work.stop)
     if tagger is None:
         about = "photos" if stage == "scene" else "faces"
-        raise WrongUsage(
-            f"There is no category of tags about {about}. Add one: {Command('tags set', 'FILE')}."
-        )
+        raise WrongUsage(f"There is no tag category for {about}. Add one with {Command('tags set', 'FILE')}.")
     if stage == "scene":
         summary = tag_library(library, tagger, options, work=work)
     else:
@@ -109,7 +107,7 @@ def _tag_faces(
 def _tagger_of_library(
     library: "Library", conf: Settings, asked: Asked, target: TagTarget, stop: Stop
 ) -> "tuple[Tagger | None, Callable[[], Embed]]":
-    """What tags by the library's model, and what loads the encoder of pictures."""
+    """Return the tagger of the library's model, and the loader of its image encoder."""
     from facesets.inference.clip_image import ClipVisual
     from facesets.inference.clip_packs import USUAL_LOGIT_SCALE
     from facesets.inference.providers import choose_provider

@@ -68,24 +68,24 @@ def doctor(
             continue
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
-            lines.append(f"      repair it with: {with_library(finding.repair, console.session.database)}")
+            lines.append(f"      to fix it: {with_library(finding.repair, console.session.database)}")
     console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
 
 
 def _only_tells_of_a_pack(finding: "DoctorFinding") -> bool:
-    """Whether it is how good a pack is that is here: nothing to repair, and no answer to what is wrong."""
+    """Whether a finding only describes an installed pack."""
     return finding.level == "note" and not finding.repair and finding.subject.startswith("model pack ")
 
 
 def _tells_that_nothing_is_missing(finding: "DoctorFinding") -> bool:
-    """Whether it is a count of 0, which programs want to read and people do not."""
+    """Whether a finding is a count of 0, which is only for --json."""
     return finding.level == "ok" and finding.subject == _LIBRARY
 
 
 def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
-    """What is to be said of the library and its database, where there is one."""
+    """Return the findings about the library, if there is one."""
     from facesets.assembly.stores import database_findings
     from facesets.operations.models.finding import DoctorFinding
 
@@ -98,7 +98,7 @@ def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
 
 
 def _show_norm_limits(conf: "Settings", database: str | None) -> None:
-    """Say how much faces of the library have to show, where there is one."""
+    """Print the minimum norms of faces, if there is a library."""
     from facesets.assembly.stores import is_library_there
 
     if not is_library_there(database, conf, console):
@@ -114,7 +114,7 @@ def _settings(conf: "Settings") -> "DoctorFinding":
     from facesets.operations.models.finding import DoctorFinding
 
     places = f"this folder or in {printable(conf.config_dir)}"
-    nowhere = f"no facesets.toml in {places} (FACESETS_CONFIG names another place)"
+    nowhere = f"no facesets.toml in {places} (FACESETS_CONFIG sets another location)"
     return DoctorFinding("settings", "ok", printable(conf.file) if conf.file else nowhere)
 
 
@@ -143,13 +143,13 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
         for r in results.trials
     ]
     headings = (
-        *("workers", "threads each", "pictures a run", "faces a run"),
-        *("detections/s", "recognitions/s", "images/s with one face"),
+        *("workers", "threads each", "photos per run", "faces per run"),
+        *("detections/s", "recognitions/s", "photos/s with one face each"),
     )
     best = results.best
     choice = (
-        f"Best here: workers {best.workers}, threads each {best.threads}, "
-        f"pictures a run {best.images_per_run}, faces a run {best.faces_per_run}."
+        f"Fastest here: {best.workers} workers, {best.threads} threads each, {best.images_per_run} "
+        f"photos per run, {best.faces_per_run} faces per run."
     )
     stages = [(name, f"{ms:.1f} ms") for name, ms in results.stage_ms.items()]
     console.show(
@@ -157,14 +157,14 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
         [
             table(headings, rows),
             "",
-            table(("step of a 12-megapixel JPEG", "one thread"), stages),
+            table(("step for a 12-megapixel JPEG", "one thread"), stages),
             "",
             choice,
         ],
     )
     if not work.stop.requested:
         remember(kept, best, models, where, conf.cpus)
-        console.remark(f"`embed` and `index` divide their work so from now on (kept in {printable(kept)}).")
+        console.remark(f"`embed` and `index` will use these numbers (stored in {printable(kept)}).")
 
 
 models = typer.Typer(help="List, download and verify model packs.", no_args_is_help=True)
@@ -180,7 +180,7 @@ _Name = Annotated[
 
 
 def _published(incomplete: str) -> list[str]:
-    """Packs and models that can be fetched, for the shell to complete."""
+    """List packs and models that can be downloaded, for shell completion."""
     from facesets.inference.catalog import CONVERTED, PUBLISHED, PUBLISHED_BODY, PUBLISHED_CLIP
 
     known = (*PUBLISHED, *CONVERTED, *PUBLISHED_CLIP, *PUBLISHED_BODY)
@@ -214,14 +214,15 @@ def list_() -> None:
     packs = [replace(pack, problem=worded(pack.problem)) for pack in list_packs(roots)]
     rows = [(p.name, f"{p.megabytes:.0f} MB", p.problem or ", ".join(p.tasks), p.path) for p in packs]
     nothing = (
-        f"No model packs below {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."
+        f"No model packs found in {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."
     )
     text = table(("pack", "size", "models", "path"), rows)
     notes = [f"\n{p.name}: {p.note}" for p in packs if p.note]
     if not any("bodies" in pack.tasks for pack in packs):
         model = PUBLISHED_BODY[DEFAULT_BODY]
         notes.append(
-            f"\nNo body model is here: `facesets models pull {model.name}` fetches one. {model.licence}"
+            f"\nNo body model is installed. Download one with `facesets models pull {model.name}`. "
+            f"{model.licence}"
         )
     console.show_list("packs", packs, "\n".join([text if packs else nothing, *notes]))
 
@@ -286,12 +287,14 @@ def pull(
     name = name or conf.pack or DEFAULT_PACK
     if dry_run:
         plan = would_pull(name, conf.model_roots, force=force)
-        there = f"{plan.path} is there already." if not plan.url else f"{plan.url} into {plan.path}"
+        there = f"{plan.path} is already installed." if not plan.url else f"{plan.url} into {plan.path}"
         console.show(plan, [there, *filter(None, (plan.digests, plan.licence))])
         return
 
     with working() as work:
         pack = run(name, conf.model_roots, force=force, work=work)
+    if digests := would_pull(name, conf.model_roots, force=True).digests:
+        console.detail(f"Published checksums: {digests}.")
     console.show(pack, [f"{pack.name}: {pack.path}"])
     if pack.note:
         console.notice(pack.note)

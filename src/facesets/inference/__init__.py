@@ -1,1 +1,1 @@
-"""ONNX Runtime and insightface; the only place that imports them."""
+"""Inference with ONNX Runtime and insightface; the only place that imports them."""

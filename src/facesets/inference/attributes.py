@@ -1,4 +1,4 @@
-"""How old faces look, and of which sex: what the attribute model of a pack says of them.
+"""Estimate age and sex of faces with the attribute model of a pack.
 
 InsightFace's own model takes one face at a time; this takes the same crops to the same network, and the faces
 of a picture together where that is faster. A MiVOLO-like network takes a crop of the face and one of the
@@ -31,7 +31,7 @@ _SAYS = {GENDERAGE: ("female", "male", "age"), MIVOLO: ("male", "female", "age")
 
 
 def attribute_model(pack: ModelPack) -> ModelFile | None:
-    """The model of a pack that says age and sex, the one that sees bodies first; None where it has none."""
+    """Return the model of a pack that estimates age and sex, preferring one that uses bodies."""
     return pack.models.get(MIVOLO) or pack.models.get(GENDERAGE)
 
 
@@ -39,7 +39,7 @@ class Attributes:
     """A loaded attribute model. May be called from several threads at once."""
 
     def __init__(self, model: ModelFile, *, provider: str = CPU, threads: int = 1) -> None:
-        """Load the network. Raises `CannotInfer` where it is not what its task says."""
+        """Load the network. Raises `CannotInfer` if it does not fit its task."""
         self._model = model
         self._session = Session(model.path, provider, threads=threads)
         self._size = self._session.inputs[0].fixed(2) or model.input_size or 96
@@ -53,7 +53,7 @@ class Attributes:
         self.version = f"{model.path.stem} {model.sha256[:16]}"
 
     def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:
-        """Look at the faces of one picture.
+        """Estimate age and sex of the faces in one image.
 
         Parameters
         ----------
@@ -87,8 +87,8 @@ class Attributes:
             out = np.asarray(self._session.run(padded)[0], np.float32)
             if out.shape != (len(padded), 3):
                 raise CannotInfer(
-                    f"The model {printable(self._model.path)} does not say age and sex: it gives "
-                    f"{out.shape[-1]} numbers a face in place of 3. Remove it from the pack."
+                    f"The model {printable(self._model.path)} does not estimate age and sex: it "
+                    f"returns {out.shape[-1]} numbers per face instead of 3. Remove it from the pack."
                 )
             parts.append(out[: len(some)])
         return np.concatenate(parts)
@@ -120,7 +120,7 @@ def _sigmoid(x: Float32) -> Float32:
 
 
 def _around(pixels: Pixels, box: Float32, size: int) -> Pixels:
-    """A square around a box, black beyond the picture: InsightFace's crop, to the last bit."""
+    """Crop a square around a box, black outside the image, exactly like InsightFace."""
     x1, y1, x2, y2 = box
     scale = np.float32(size) / (max(x2 - x1, y2 - y1, np.float32(1)) * np.float32(_MARGIN))
     across, down = (x2 + x1) / 2 * scale, (y2 + y1) / 2 * scale
@@ -130,7 +130,7 @@ def _around(pixels: Pixels, box: Float32, size: int) -> Pixels:
 
 
 def _cut(pixels: Pixels, box: Float32) -> Pixels | None:
-    """The part of a picture within a box; None for no box, or one beside the picture."""
+    """Crop an image to a box; None without a box, or if it is outside."""
     if not np.isfinite(box).all():
         return None
     height, width = pixels.shape[:2]
@@ -139,7 +139,7 @@ def _cut(pixels: Pixels, box: Float32) -> Pixels | None:
 
 
 def _letterboxed(crop: Pixels | None, size: int) -> Pixels:
-    """A crop as large as fits into a square, black beside it; all black for none."""
+    """Fit a crop into a black square; all black without one."""
     square = np.zeros((size, size, 3), np.uint8)
     if crop is None:
         return square

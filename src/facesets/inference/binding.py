@@ -1,4 +1,4 @@
-"""Runs of one network whose input lies ready on the device, in memory that is made once for each thread.
+"""Run a network with its input in device memory, allocated once per thread.
 
 Without it every run takes new memory on the GPU and copies from memory that the GPU cannot read by itself,
 so that the driver first copies it to where it can.

@@ -1,4 +1,4 @@
-"""Body detectors: pictures to boxes of people, and of faces where a network knows them.
+"""Body detectors: images to boxes of people, and of faces if the network finds them.
 
 Any ONNX file in YOLO's layout will do; docs/photos.md says what that is.
 """
@@ -31,12 +31,12 @@ _GREY = 114
 _MOST = 10_000
 """Classes."""
 _LEAST_SIDE = 1.0
-"""Pixels of the picture; what is narrower is nobody."""
+"""Minimum width of a person in pixels of the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where a picture lies in the input: how much larger it is there, and its top left corner."""
+    """The placement of an image in the input: scale and top left corner."""
 
     scale: tuple[float, float]
     corner: tuple[int, int]
@@ -55,7 +55,7 @@ class BodyDetector:
         min_score: float = MIN_SCORE,
         most_overlap: float = MOST_OVERLAP,
     ) -> None:
-        """Load a network and try it with an empty picture.
+        """Load a network and test it with an empty image.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class BodyDetector:
             It does not run on the provider.
         """
         if not path.is_file():
-            raise WrongUsage(f"There is no body model {printable(path)}. Name an ONNX file.")
+            raise WrongUsage(f"Body model not found: {printable(path)}. Give an ONNX file.")
         try:
             self._session = Session(path, provider, threads=threads, rewrite=False)
         except CannotInfer as error:
@@ -105,22 +105,22 @@ class BodyDetector:
 
     @property
     def identity(self) -> str:
-        """The file's digest and the settings: where it differs, findings may."""
+        """The file's digest and the settings, which determine the results."""
         width, height = self._size
         return f"{sha256_of(self.path)} {width}x{height} {self._min_score:g} {self._most_overlap:g}"
 
     def describe(self) -> str:
-        """What it is, in words."""
+        """Describe the detector."""
         width, height = self._size
         finds = "people and faces" if self.knows_faces else "people"
         return f"finds {finds} in {width} x {height} pixels ({_WORDS[self._layout.kind]})"
 
     def detect(self, pixels: Pixels) -> SeenBodies:
-        """Find the people of one upright picture."""
+        """Find the people in one upright image."""
         return self.detect_all([pixels])[0]
 
     def detect_all(self, pictures: Sequence[Pixels]) -> list[SeenBodies]:
-        """Find the people of each picture; what is found on one does not depend on the others.
+        """Find the people in each image, independently of the others.
 
         Raises
         ------
@@ -139,16 +139,16 @@ class BodyDetector:
         return found
 
     def _input_size(self) -> tuple[int, int]:
-        """Width and height of the input. Raises `ValueError` where it takes no pictures."""
+        """Return width and height of the input. Raises `ValueError` if it does not accept images."""
         inputs = self._session.inputs
         if len(inputs) != 1:
-            raise ValueError(f"it has {len(inputs)} inputs in place of one")
+            raise ValueError(f"it has {len(inputs)} inputs instead of one")
         (given,) = inputs
         if given.dtype not in (np.dtype(np.float32), np.dtype(np.float16)):
-            raise ValueError("its input is not made of floating-point numbers")
+            raise ValueError("its input is not floating-point")
         if len(given.shape) != 4 or given.fixed(1) not in (3, None):
             shape = ", ".join(str(each) for each in given.shape)
-            raise ValueError(f"its input [{shape}] is not pictures [n, 3, height, width]")
+            raise ValueError(f"its input [{shape}] is not images [n, 3, height, width]")
         return given.fixed(3) or _USUAL_EDGE, given.fixed(2) or _USUAL_EDGE
 
     def _empty(self, images: int) -> Float32:
@@ -156,7 +156,7 @@ class BodyDetector:
         return np.full((images, 3, height, width), _GREY / 255, np.float32)
 
     def _tried(self) -> tuple[int, NDArray[Any]]:
-        """Which output holds boxes, and that output for an empty picture. Raises `ValueError`."""
+        """Find the output with boxes, and its value for an empty image. Raises `ValueError`."""
         try:
             outputs = self._session.run(self._empty(self._session.run_size(1)))
         except CannotInfer as error:
@@ -168,7 +168,7 @@ class BodyDetector:
         raise ValueError(f"none of its outputs ({shapes}) has the shape [n, boxes, numbers]")
 
     def _place(self, pixels: Pixels, into: Float32) -> _Frame:
-        """Scale a picture to fit, in the middle of grey; YOLOX wants it otherwise."""
+        """Scale an image to fit, centred on grey; differently for YOLOX."""
         (height, width), (edge_x, edge_y) = pixels.shape[:2], self._size
         scale = min(edge_x / width, edge_y / height)
         new = max(1, round(width * scale)), max(1, round(height * scale))
@@ -180,7 +180,7 @@ class BodyDetector:
         return _Frame((new[0] / width, new[1] / height), (left, top))
 
     def _in_picture(self, seen: BodyCandidates, frame: _Frame, size: tuple[int, int]) -> SeenBodies:
-        """The best of boxes that cover each other, in pixels of the picture."""
+        """Return the best of overlapping boxes, in pixels of the image."""
         corner, scale = np.array(frame.corner * 2, np.float32), np.array(frame.scale * 2, np.float32)
         box = np.clip((seen.box - corner) / scale, 0, np.array(size * 2, np.float32)).astype(np.float32)
         large = ((box[:, 2:] - box[:, :2]) >= _LEAST_SIDE).all(axis=1)
@@ -198,12 +198,12 @@ _WORDS = {
     "scores": "YOLOv8's layout",
     "objectness": "YOLOv5's layout",
     "cells": "YOLOX's layout",
-    "suppressed": "boxes suppressed by the network itself",
+    "suppressed": "boxes already suppressed by the network",
 }
 
 
 def _names(text: str) -> list[str]:
-    """The names of classes as exporters write them: a dict by number, or a list, as Python prints it."""
+    """Parse the class names that exporters write: a dict or a list in Python syntax."""
     if not text:
         return []
     try:
@@ -213,12 +213,12 @@ def _names(text: str) -> list[str]:
     if isinstance(named, dict) and all(isinstance(each, int) and 0 <= each < _MOST for each in named):
         named = [named.get(number, "") for number in range(max(named, default=-1) + 1)]
     if not isinstance(named, list | tuple):
-        raise ValueError("the names of its classes are no list")  # noqa: TRY004 - the content is wrong
+        raise ValueError("the names of its classes are not a list")  # noqa: TRY004 - the content is wrong
     return [str(name) for name in named]
 
 
 def _says_suppressed(described: Mapping[str, str]) -> bool:
-    """Whether a file says, as exporters of YOLO's kind do, that boxes are suppressed within it."""
+    """Whether a file's metadata says that it suppresses boxes itself."""
     if described.get("end2end") == "True":
         return True
     try:
@@ -229,7 +229,7 @@ def _says_suppressed(described: Mapping[str, str]) -> bool:
 
 
 def _why_not_onnx(path: Path) -> str | None:
-    """Why a file is no ONNX model; None where it is one."""
+    """Return why a file is not an ONNX model; None if it is."""
     try:
         with path.open("rb") as file:
             begins = file.read(4)
@@ -248,6 +248,6 @@ def _why_not_onnx(path: Path) -> str | None:
 
 def _unfit(path: Path, reason: str) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} cannot be used as a body model: {printable(reason)}. What a body model has "
-        f"to be is in {page('photos.md')}."
+        f"{printable(path)} cannot be used as a body model: {printable(reason)}. For the "
+        f"requirements, see {page('photos.md')}."
     )

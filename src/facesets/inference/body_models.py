@@ -8,17 +8,17 @@ _PLACES = (f"models/{PART}", PART)
 
 
 def body_models(roots: Sequence[Path]) -> list[Path]:
-    """Every body model beside the packs, in order of preference."""
+    """Return every body model beside the packs, in order of preference."""
     folders = [root / place for root in roots for place in _PLACES]
     return [path.absolute() for folder in folders for path in sorted(folder.glob("*.onnx"))]
 
 
 def find_body_model(roots: Sequence[Path], pack: Path | None = None) -> Path | None:
-    """The body model that is used where none is named: the pack's own, else the first beside the packs."""
+    """Return the default body model: the pack's own, else the first beside the packs."""
     own = [] if pack is None else sorted((pack / PART).glob("*.onnx"))
     return next(iter([*own, *body_models(roots)]), None)
 
 
 def pulled_to(roots: Sequence[Path], name: str) -> Path:
-    """Where a body model that is fetched goes."""
+    """Return the path for a downloaded body model."""
     return roots[0] / _PLACES[0] / f"{name}.onnx"

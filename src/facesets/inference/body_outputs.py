@@ -1,4 +1,4 @@
-"""What networks of YOLO's kind give for a picture: which layout that is, and the boxes in it.
+"""Outputs of YOLO networks: their layout, and the boxes in them.
 
 References
 ----------
@@ -29,7 +29,7 @@ Kind = Literal["scores", "objectness", "cells", "suppressed"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How boxes lie in an output.
+    """The layout of boxes in an output.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def layout_of(
     extra: bool,
     suppressed: bool = False,
 ) -> Layout:
-    """Which layout an output has.
+    """Determine the layout of an output.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def layout_of(
         None that is known; it says why.
     """
     if output.ndim != 3:
-        raise ValueError(f"its output has {output.ndim} dimensions in place of 3")
+        raise ValueError(f"its output has {output.ndim} dimensions instead of 3")
     count = len(names) or _COCO
     classes = _classes(names)
     _, rows, columns = output.shape
@@ -107,7 +107,7 @@ def layout_of(
             boxes = output[0].T if boxes_last else output[0]
             is_offset = len(boxes) == cells and np.median(np.abs(boxes[:, 0])) < _LARGEST_OFFSET
             return Layout("cells" if is_offset else "objectness", boxes_last, classes, count)
-    known = f"{count} classes" if names else f"COCO's {_COCO} classes, for it names none"
+    known = f"{count} classes" if names else f"COCO's {_COCO} classes, because it names none"
     raise ValueError(f"its output [{rows}, {columns}] does not fit {known}")
 
 
@@ -128,7 +128,7 @@ def _cells(size: tuple[int, int]) -> int:
 
 
 def candidates(output: NDArray[Any], layout: Layout, size: tuple[int, int], least: float) -> BodyCandidates:
-    """The people and faces of one picture with at least that score, from its part of the output (n, m)."""
+    """Return the people and faces of one image with a minimum score."""
     table = np.asarray(output.T if layout.boxes_last else output, np.float32)
     if layout.kind == "suppressed":
         return _suppressed(table, layout, least)
@@ -159,7 +159,7 @@ def _suppressed(table: Float32, layout: Layout, least: float) -> BodyCandidates:
 
 
 def _from_cells(boxes: Float32, rows: Int64, size: tuple[int, int]) -> Float32:
-    """Centres and sizes in pixels from offsets within cells and logarithms of sizes in cells."""
+    """Convert cell offsets and log sizes to centres and sizes in pixels."""
     width, height = size
     corners, strides = [], []
     for stride in _STRIDES:

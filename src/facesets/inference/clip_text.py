@@ -1,4 +1,4 @@
-"""CLIP for texts: words to an embedding in the space of the pictures."""
+"""The text encoder of CLIP: texts to embeddings comparable with images."""
 
 import string
 from typing import Any
@@ -32,19 +32,22 @@ class ClipTextual:
         """
         if not pack.knows_texts:
             raise MissingModelPack(
-                f"The CLIP pack {printable(pack.path)} has no part for texts (textual/). Copy it whole."
+                f"The CLIP pack {printable(pack.path)} has no text encoder (textual/). Copy the "
+                "complete pack."
             )
         self.model = pack.model
         self._session = Session(pack.textual, provider, threads=threads, rewrite=False)
         if any(each.dtype is None or each.dtype.kind != "i" for each in self._session.inputs):
-            raise CannotInfer(f"The model {printable(pack.textual)} does not take texts as Immich's do.")
+            raise CannotInfer(
+                f"The model {printable(pack.textual)} does not accept texts like Immich's CLIP models."
+            )
         settings = _mapping(pack.configuration().get("text_cfg"))
         self._canonical = _mapping(settings.get("tokenizer_kwargs")).get("clean") == "canonicalize"
         length = self._session.inputs[0].fixed(1) or settings.get("context_length")
         self._tokenizer = _tokenizer(pack, length if isinstance(length, int) else _CONTEXT)
 
     def embedding(self, text: str) -> Float32:
-        """Embedding of a text, of unit length, (dimension,) float32. Raises `CannotInfer`."""
+        """Return the embedding of a text, of unit length, (dimension,) float32. Raises `CannotInfer`."""
         ids, mask = self.tokens(text)
         feed = {
             each.name: (mask if "mask" in each.name else ids)[None].astype(each.dtype)
@@ -53,7 +56,7 @@ class ClipTextual:
         return unit_vector(self._session.run_named(feed)[0])
 
     def tokens(self, text: str) -> tuple[Int64, Int64]:
-        """The numbers of a text's tokens, cut or padded to the model's length, and which are no padding."""
+        """Return the token ids of a text, cut or padded to the model's length, and the mask."""
         words = " ".join(text.split())
         if self._canonical:
             words = words.translate(_NO_PUNCTUATION).lower()

@@ -1,4 +1,4 @@
-"""Many readers and few models: pictures of all readers are collected into batches.
+"""Collect images of many readers into batches for few models.
 
 Readers wait for disks and networks, so that it takes many of them; models take memory for each thread that
 runs them, so that there are few. Each reader asks for its own pictures and waits for their answers. Whoever
@@ -19,7 +19,7 @@ from facesets.records import CacheSettings, ClipModel, Description, Pixels, Want
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One picture that waits, since when, and where its answer goes."""
+    """A waiting image, its time, and the place for its answer."""
 
     pixels: Pixels
     wanted: Wanted
@@ -28,7 +28,7 @@ class _Asked:
 
 
 class CollectingDescriber:
-    """A `Describer` for any number of threads, by one that few threads use at a time.
+    """A `Describer` for many threads, on top of one for few threads.
 
     The answer for a picture is that of the other describer, whatever else is in its batch. Its threads end
     with it.
@@ -43,7 +43,7 @@ class CollectingDescriber:
         max_batch: int = 32,
         max_wait_s: float = 0.05,
     ) -> None:
-        """Stand before another describer.
+        """Wrap another describer.
 
         Parameters
         ----------
@@ -70,16 +70,16 @@ class CollectingDescriber:
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """What faces come from."""
+        """The models of the faces."""
         return self._describer.faces_from
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """What embeds whole pictures."""
+        """The model that embeds whole images."""
         return self._describer.clip_from
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """Find out about each picture what is wanted of it. Raises what the other describer raises."""
+        """Describe each image. Raises what the other describer raises."""
         asked = [_Asked(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
         with self._arrived:
             self._asking += 1
@@ -101,7 +101,7 @@ class CollectingDescriber:
             self._answer(batch)
 
     def _collected(self) -> list[_Asked]:
-        """The pictures that waited longest, once there are enough of them or the time is up."""
+        """Return the longest waiting images, once there are enough or the time is up."""
         with self._arrived:
             while self._waiting and len(self._waiting) < self._max_batch and self._asking < self._readers:
                 left = self._waiting[0].since + self._max_wait_s - time.monotonic()
@@ -111,7 +111,7 @@ class CollectingDescriber:
             return [self._waiting.popleft() for _ in range(count)]
 
     def _answer(self, batch: Sequence[_Asked]) -> None:
-        """Let the models see a batch; one that fails goes picture by picture, for the fault may be of one."""
+        """Process a batch; if it fails, process its images one by one."""
         try:
             described = self._describer.describe(
                 [each.pixels for each in batch], [each.wanted for each in batch]

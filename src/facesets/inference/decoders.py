@@ -1,4 +1,4 @@
-"""From the outputs of a network to boxes, scores and five keypoints, in pixels of its input.
+"""Decode the outputs of a network to boxes, scores and five keypoints, in input pixels.
 
 References
 ----------
@@ -20,7 +20,7 @@ from facesets.records import Float32
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Faces of one picture, best score first.
+    """Faces of one image, best score first.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Detections:
 
 
 class Decoder(Protocol):
-    """What a network's outputs mean."""
+    """Decodes a network's outputs."""
 
     most_overlap: ClassVar[float]
     """Of two boxes that overlap (IoU) more, the one with the lower score goes."""
@@ -46,16 +46,16 @@ class Decoder(Protocol):
     """Whether boxes end at the borders of the picture."""
 
     def of_image(self, output: Float32, image: int, images: int) -> Float32:
-        """One image's part of an output for several."""
+        """Return one image's part of a batch output."""
         ...
 
     def candidates(self, outputs: list[Float32], edge: int, least: float) -> Detections:
-        """What scores at least so much in one square input, in any order, with all overlaps."""
+        """Return detections with a minimum score in one input, unordered, with overlaps."""
         ...
 
 
 def decoder_of(model: ModelFile, outputs: int) -> Decoder:
-    """The decoder for a detector with that many outputs.
+    """Return the decoder for a detector with this many outputs.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def decoder_of(model: ModelFile, outputs: int) -> Decoder:
     layout = None if model.decoder == CENTERFACE else Scrfd.LAYOUTS.get(outputs)
     if layout is None:
         raise DamagedFile(
-            f"The detector {printable(model.path)} gives no keypoints. Use a pack whose detector "
-            "does, such as buffalo_l."
+            f"The detector {printable(model.path)} does not return keypoints. Use a pack with a "
+            "suitable detector, such as buffalo_l."
         )
     return Scrfd(*layout)
 
@@ -140,7 +140,7 @@ class CenterFace:
     def of_image(self, output: Float32, image: int, images: int) -> Float32:
         """One image's maps of an output for several."""
         if len(output) != images:
-            raise ValueError("an output has other images than the input")
+            raise ValueError("an output does not have the number of images of the input")
         own: Float32 = output[image]
         return own
 

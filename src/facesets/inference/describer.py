@@ -11,22 +11,22 @@ class LocalDescriber:
     """A `Describer` of up to two parts. May be called from several threads at once."""
 
     def __init__(self, faces: Embedder | None, clip: ClipVisual | None) -> None:
-        """Put together what finds faces and what embeds whole pictures; either may be left out."""
+        """Combine a face embedder and an image embedder; either is optional."""
         self._faces = faces
         self._clip = clip
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """What faces come from."""
+        """The models of the faces."""
         return self._faces.settings if self._faces is not None else None
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """What embeds whole pictures."""
+        """The model that embeds whole images."""
         return self._clip.model if self._clip is not None else None
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """Find out about each picture what is wanted of it, as far as there is a part for it.
+        """Describe each image, as far as there is a part for it.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Detectors: pictures to boxes, scores and five keypoints, whatever the network."""
+"""Face detectors: images to boxes, scores and five keypoints."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,14 +70,14 @@ class Detector:
                 self._session, self.images_per_run = batched, images_per_run
 
     def detect(self, pixels: Pixels) -> Detections:
-        """Find the faces of one upright picture.
+        """Find the faces in one upright image.
 
         The picture is scaled to fit the detector's square input, at its top left corner.
         """
         return self.detect_all([pixels])[0]
 
     def detect_all(self, pictures: Sequence[Pixels]) -> list[Detections]:
-        """Find the faces of each picture, `images_per_run` pictures at a time."""
+        """Find the faces in each image, `images_per_run` images at a time."""
         found = []
         for start in range(0, len(pictures), self.images_per_run):
             some = pictures[start : start + self.images_per_run]
@@ -95,14 +95,14 @@ class Detector:
         return found
 
     def _empty(self, images: int) -> NDArray[Any]:
-        """So many black pictures, as the network takes them."""
+        """Return black input images."""
         edge = self._det_size
         if self._takes_pixels:
             return np.zeros((images, edge, edge, 3), np.uint8)
         return np.ascontiguousarray(np.broadcast_to(self._normalised[:, :1, None], (images, 3, edge, edge)))
 
     def _place(self, pixels: Pixels, into: NDArray[Any]) -> float:
-        """Scale a picture into a black one: by how much it shrank."""
+        """Scale an image into a black input; return the scale."""
         height, width = pixels.shape[:2]
         new_width, new_height = _fit(width, height, self._det_size)
         resized = cv2.resize(pixels, (new_width, new_height))
@@ -115,7 +115,7 @@ class Detector:
         return float(new_height / height)
 
     def _takes_batches(self, batched: Session) -> bool:
-        """Whether two inputs at once give what each gives alone: some graphs mix them up, or refuse."""
+        """Whether a batch of two gives the same results as single inputs."""
         pair = self._empty(2)
         noise = np.random.default_rng(0)
         for picture in pair:
@@ -152,7 +152,7 @@ class Detector:
 
 
 def _fit(width: int, height: int, edge: int) -> tuple[int, int]:
-    """Size of the scaled picture; rounds as insightface does, and never to nothing."""
+    """Return the size of the scaled image, rounded like insightface, at least 1."""
     if height > width:
         return max(1, int(edge / (height / width))), edge
     return edge, max(1, int(edge * (height / width)))

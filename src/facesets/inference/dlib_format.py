@@ -1,4 +1,4 @@
-"""Networks as dlib writes them: its own serialisation, of which only what dlib's ResNet for faces needs.
+"""Read networks in dlib's format, as far as dlib's ResNet for faces needs it.
 
 Integers are a control byte (bit 7 the sign, the low four the number of bytes) and little-endian bytes;
 floats an integer mantissa and an integer exponent of 2; booleans a digit. Nothing in a file is executed.
@@ -58,9 +58,9 @@ def read_network(content: bytes) -> Network:
     try:
         network = _network(reader)
     except (struct.error, IndexError, KeyError, UnicodeDecodeError, OverflowError) as error:
-        raise ValueError("the file ends too early, or holds something else") from error
+        raise ValueError("the file is truncated or has another format") from error
     if reader.at != len(content):
-        raise ValueError("the file goes on after its network")
+        raise ValueError("the file has data after its network")
     return network
 
 
@@ -127,11 +127,11 @@ _LAYERS: dict[str, Callable[["_Reader"], DlibLayer]] = {
 
 def _expect(fits: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not fits:
-        raise ValueError(f"{what} is not what it should be")
+        raise ValueError(f"{what} is invalid")
 
 
 class _Reader:
-    """Goes through a file from its start."""
+    """Reads a file from its start."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -175,7 +175,7 @@ class _Reader:
         return numbers
 
     def aliases(self, count: int) -> None:
-        """Views into a tensor, which say nothing that its layer does not."""
+        """Skip views into a tensor."""
         for _ in range(count):
             _expect(self.integer() == 1, "an alias's version")
             self.integers(4)

@@ -37,7 +37,7 @@ _PIXEL_SCALE = 256
 
 
 def converted(content: bytes) -> bytes:
-    """The ONNX file of a pack, made from dlib's. Raises `ValueError` where it is another network."""
+    """Convert dlib's file to ONNX. Raises `ValueError` for another network."""
     serialised: bytes = cosine_network(read_network(content)).SerializeToString()
     return serialised
 
@@ -108,7 +108,7 @@ def _orthogonal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def _last_weights(network: Network) -> Float32:
     last = network.layers[-1]
     if last.kind != "fc" or len(last.parameters) != 256 * DIMENSION:
-        raise ValueError("the last layer is not the one that it should be")
+        raise ValueError("the last layer is not the expected one")
     return last.parameters.reshape(256, DIMENSION)
 
 
@@ -194,7 +194,7 @@ class _Graph:
         count = filters * channels * height * width
         fits = len(layer.parameters) == count + filters and len(affine.parameters) == 2 * filters
         if affine.kind != "affine" or not fits or (mean and padding_y):
-            raise ValueError("the convolutions are not those that they should be")
+            raise ValueError("the convolutions are not the expected ones")
         gamma, beta = affine.parameters.reshape(2, filters)
         weights = layer.parameters[:count].reshape(filters, channels, height, width)
         weights = weights * gamma[:, None, None, None]

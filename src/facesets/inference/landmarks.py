@@ -21,7 +21,7 @@ class Landmarks:
     """The landmark models of a pack; a pack may have none."""
 
     def __init__(self, pack: ModelPack, *, provider: str = CPU, threads: int = 1) -> None:
-        """Load the models that are there. Raises `CannotInfer`."""
+        """Load the available models. Raises `CannotInfer`."""
         self._models: dict[str, Any] = {}
         self._turn = in_turn(provider)
         for task in (LANDMARK_2D_106, LANDMARK_3D_68):
@@ -31,7 +31,7 @@ class Landmarks:
                 self._models[task] = Landmark(str(model.path), session)
 
     def add(self, pixels: Pixels, faces: Faces) -> Faces:
-        """Return the same faces with `landmark_2d_106`, `landmark_3d_68` and `pose`, as the pack has models.
+        """Add `landmark_2d_106`, `landmark_3d_68` and `pose` to faces, as far as the pack has models.
 
         Parameters
         ----------

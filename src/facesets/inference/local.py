@@ -1,4 +1,4 @@
-"""Inference in this process: pictures to faces."""
+"""Inference in this process: images to faces."""
 
 from collections.abc import Sequence
 
@@ -60,23 +60,23 @@ class LocalEmbedder:
 
     @property
     def settings(self) -> CacheSettings:
-        """The models and the detection settings that the faces come from."""
+        """The models and detection settings of the faces."""
         return self._settings
 
     def detect(self, pixels: Pixels) -> Detections:
-        """The faces of one picture, without embeddings."""
+        """Detect the faces in one image, without embeddings."""
         return self._detector.detect(pixels)
 
     def detect_all(self, pictures: Sequence[Pixels]) -> list[Detections]:
-        """The faces of each picture, without embeddings."""
+        """Detect the faces in each image, without embeddings."""
         return self._detector.detect_all(pictures)
 
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
-        """The recogniser's own output for faces given by keypoints (n, 5, 2): (n, dimension)."""
+        """Return the raw output of the recognition model for faces by keypoints (n, 5, 2): (n, dimension)."""
         return self._recognizer.raw_embeddings(self._crops(pixels, kps))
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
-        """Find and embed the faces of each picture.
+        """Find and embed the faces in each image.
 
         The faces of all pictures go through the recogniser together.
         """

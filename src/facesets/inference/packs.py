@@ -37,12 +37,12 @@ class ModelPack:
 
     @property
     def recogniser(self) -> ModelFile:
-        """The model that turns an aligned face into an embedding."""
+        """The recognition model, which embeds an aligned face."""
         return self.models[RECOGNITION]
 
 
 def pack_directories(name: str, roots: Sequence[Path], parts: Sequence[str] = ("models", ".")) -> list[Path]:
-    """Where a pack of that name may lie: the name as a path, then below parts of each root."""
+    """Return possible folders of a pack: the name as a path, then below each root."""
     direct = Path(name).expanduser()
     named = [root / part / name for root in roots for part in parts]
     is_path = name.startswith((".", "~")) or "/" in name or os.sep in name
@@ -50,13 +50,13 @@ def pack_directories(name: str, roots: Sequence[Path], parts: Sequence[str] = ("
 
 
 def installed(roots: Sequence[Path]) -> list[Path]:
-    """Every directory below the roots that holds a pack's ONNX files, in order of preference."""
+    """Return every directory below the roots with a pack's ONNX files, in order of preference."""
     below = directories_below(roots, ("models", "."))
     return [d for d in below if d.name != BODIES and any(d.glob("*.onnx"))]
 
 
 def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]:
-    """The directories in parts of the roots, in order of preference, each once."""
+    """Return the directories in parts of the roots, in order of preference, each once."""
     below = [d for root in roots for part in parts for d in sorted((root / part).glob("*/"))]
     # The same directory may be reached through two roots; its name is the one it was reached by first.
     unique = {directory.resolve(): directory.absolute() for directory in reversed(below)}
@@ -64,7 +64,7 @@ def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]
 
 
 def usual_pack(named: str, roots: Sequence[Path]) -> str:
-    """The pack for what was made with none yet.
+    """Return the default pack for new stores.
 
     It is the one that settings name, else the default one, else the open one if that alone is here, as where
     `run` could have nothing else; else the default one, which can be fetched. Others are taken where they
@@ -107,20 +107,20 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
 
 
 def _missing(name: str, roots: Sequence[Path]) -> str:
-    """What is not there: a folder, or what belongs into it."""
+    """Describe what is missing: a folder, or its content."""
     empty = next((d for d in pack_directories(name, roots) if d.is_dir()), None)
     if empty is None:
-        return f"The model pack {printable(name)} is not on this machine."
+        return f"The model pack {printable(name)} is not installed."
     deeper = next((each.parent for each in sorted(empty.glob("*/*.onnx"))), None)
-    inside = f" The folder {printable(deeper.name)} in it does." if deeper else ""
+    inside = f" Its subfolder {printable(deeper.name)} does." if deeper else ""
     return (
-        f"The folder {printable(empty)} holds no models.{inside} A model pack is a folder with the ONNX "
-        "files of a detector and a recogniser."
+        f"The folder {printable(empty)} holds no models.{inside} A model pack is a folder with the "
+        "ONNX files of a detector and a recognition model."
     )
 
 
 def read_pack(directory: Path) -> ModelPack:
-    """Read what each ONNX file of a directory is for, from its `pack.toml`, else from the graphs.
+    """Read the task of each ONNX file of a directory, from its `pack.toml`, else from the graphs.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def read_pack(directory: Path) -> ModelPack:
     for task in (DETECTION, RECOGNITION):
         if task not in models:
             raise DamagedFile(
-                f"The model pack {printable(directory)} has no {task} model. Fetch it again: "
+                f"The model pack {printable(directory)} has no {task} model. Download it again with "
                 f"{Command('models pull', directory.name, Field('force'))}."
             )
     return ModelPack(directory.name, directory, models, described.note)
@@ -158,7 +158,9 @@ def unpack(archive: Path, destination: Path) -> None:
         with zipfile.ZipFile(archive) as bundle, writing(destination):
             members = [m for m in bundle.infolist() if m.filename.endswith(".onnx") and not m.is_dir()]
             if not members or sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-                raise DamagedFile(f"{printable(archive.name)} holds no model pack. Try the download again.")
+                raise DamagedFile(
+                    f"{printable(archive.name)} contains no model pack. Try the download again."
+                )
             destination.parent.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
             try:
@@ -176,7 +178,7 @@ def unpack(archive: Path, destination: Path) -> None:
 
 
 def replace_by(fresh: Path, destination: Path) -> None:
-    """Put a complete directory in the place of another, or of none."""
+    """Replace a directory by a complete one."""
     if destination.exists():
         remove_tree(destination)
     patiently(os.replace, fresh, destination)

@@ -1,4 +1,4 @@
-"""Which accelerator really works: tried once with a real model, compared with the CPU."""
+"""Find a working accelerator: tested with a real model against the CPU."""
 
 import sys
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _TRIED = 3
 
 @dataclass(frozen=True, slots=True)
 class ProviderChoice:
-    """The provider taken, and why the better ones were passed over."""
+    """The chosen provider, and why better ones were rejected."""
 
     name: str
     passed_over: tuple[tuple[str, str], ...]
@@ -44,13 +44,13 @@ class ProviderChoice:
         return PROVIDERS[self.name]
 
     def sentence(self) -> Sentence:
-        """One line for the user."""
+        """Return one line for the user."""
         reasons = "; ".join(f"{name}: {reason}" for name, reason in self.passed_over)
         return Sentence(f"Running on {self.name}" + (f" ({reasons})." if reasons else "."))
 
 
 def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
-    """The best provider that works here, or the one asked for.
+    """Choose the best working provider, or the requested one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
         return ProviderChoice("cpu", ())
     if wanted != "auto":
         if wanted not in PROVIDERS:
-            raise WrongUsage(f"There is no provider {wanted}. Choose from: auto, {', '.join(PROVIDERS)}.")
+            raise WrongUsage(f"Unknown provider {wanted}. Choose from: auto, {', '.join(PROVIDERS)}.")
         problem = why_not(wanted, model)
         if problem:
             raise CannotInfer(
@@ -87,12 +87,12 @@ def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
 
 
 def candidates() -> list[str]:
-    """Our names of the providers that exist for this operating system, best first."""
+    """Return our names of the providers for this operating system, best first."""
     return [name for name in PROVIDERS if name == "cpu" or sys.platform in _PLATFORMS[name]]
 
 
 def why_not(name: str, model: ModelFile) -> str | None:
-    """Why a provider cannot be used here, or None when a model ran on it as it does on the CPU.
+    """Return why a provider cannot be used, or None if it gives the same results as the CPU.
 
     ONNX Runtime lists what its build contains, and falls back to the CPU without a word where that
     does not work: so the list alone proves nothing.
@@ -105,14 +105,14 @@ def why_not(name: str, model: ModelFile) -> str | None:
     try:
         tried = Recognizer(model, provider=provider, batch_size=_TRIED)
         if tried.provider != provider:
-            return "it is built in but did not start (a driver or library is missing)"
+            return "it is built in but failed to start (a driver or library is missing)"
         return _differs(tried, Recognizer(model))
     except CannotInfer as error:
         return error.sentence
 
 
 def repair_of(name: str) -> tuple[str, ...]:
-    """The command that installs an ONNX Runtime with a provider that this one lacks, if there is such."""
+    """Return the command that installs an ONNX Runtime with a missing provider, if any."""
     if name not in RUNTIMES:
         return ()
     return repairing("onnxruntime") if RUNTIMES[name] in installed("onnxruntime") else adding(name)
@@ -121,10 +121,13 @@ def repair_of(name: str) -> tuple[str, ...]:
 def _lacking(name: str) -> str:
     there = installed("onnxruntime")
     if RUNTIMES.get(name) not in there:
-        how = f", `{typed(repair_of(name))}` installs one that has it" if name in RUNTIMES else ""
+        how = f"; to install one that has it, run `{typed(repair_of(name))}`" if name in RUNTIMES else ""
         return f"not in this ONNX Runtime{how}"
     others = " and ".join(each for each in there if each != RUNTIMES[name])
-    return f"{RUNTIMES[name]} is overwritten by {others or 'another'}, `{typed(repair_of(name))}` repairs it"
+    return (
+        f"{RUNTIMES[name]} is overwritten by {others or 'another package'}; to repair it, run "
+        f"`{typed(repair_of(name))}`"
+    )
 
 
 def _differs(tried: Recognizer, reference: Recognizer) -> str | None:

@@ -18,16 +18,16 @@ from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
 _SCALED = 1e-3
-"""As near to 1 only a network comes that scales its output itself."""
+"""Only a network that normalises its own output is this close to 1."""
 
 
 class Recognizer:
-    """A loaded recogniser."""
+    """A loaded recognition model."""
 
     def __init__(
         self, model: ModelFile, *, provider: str = CPU, threads: int = 1, batch_size: int = 1
     ) -> None:
-        """Load the network; `batch_size` faces go through it at a time.
+        """Load the network, which processes `batch_size` faces at a time.
 
         On a CPU one at a time is fastest, and makes a face's vector independent, to the last bit, of
         the faces beside it.
@@ -46,11 +46,11 @@ class Recognizer:
 
     @property
     def provider(self) -> str:
-        """Where it runs in truth, by ONNX Runtime's name."""
+        """The actual provider, by ONNX Runtime's name."""
         return self._session.provider
 
     def raw_embeddings(self, crops: Sequence[Pixels]) -> Float32:
-        """The network's own output, (n, dimension) float32: its length says how clear the face is."""
+        """Return the raw output, (n, dimension) float32; its norm measures face quality."""
         parts = [
             self._run(crops[start : start + self._batch_size])
             for start in range(0, len(crops), self._batch_size)
@@ -58,11 +58,11 @@ class Recognizer:
         return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
 
     def embeddings(self, crops: Sequence[Pixels]) -> Float32:
-        """Embeddings of unit length, (n, dimension) float32, of crops of `input_size` pixels square."""
+        """Return unit embeddings, (n, dimension) float32, of square crops of `input_size` pixels."""
         return self.embeddings_and_norms(crops)[0]
 
     def embeddings_and_norms(self, crops: Sequence[Pixels]) -> tuple[Float32, Float32]:
-        """Embeddings of unit length, and the length (n,) of each before: how much the face shows.
+        """Return embeddings of unit length, and the raw norms (n,), which measure face quality.
 
         NaN where the network scales its output itself, so that its length says nothing.
         """
@@ -80,7 +80,7 @@ class Recognizer:
         return output.reshape(len(crops), -1)
 
     def _dimension(self) -> int:
-        """How many numbers a vector has: declared, else seen in a run."""
+        """Return the dimension of embeddings: declared, else from a run."""
         declared = self._session.output_shapes[0][-1:]
         if declared and isinstance(declared[0], int):
             return declared[0]

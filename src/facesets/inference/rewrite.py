@@ -34,7 +34,7 @@ class PixelInput:
 def rewritten(
     path: Path, *, prelu: bool = False, free_batch: bool = False, pixels: PixelInput | None = None
 ) -> str | bytes:
-    """Return a model with the same results that is faster, or takes more.
+    """Return an equivalent model that is faster or accepts more inputs.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def rewritten(
 
 
 def _without_slow_prelu(graph: onnx.GraphProto) -> bool:
-    """Whether there was a node to replace."""
+    """Replace slow PReLU nodes; return whether there were any."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -162,6 +162,6 @@ def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
 
 
 def _of_channels(values: float | Triple | NDArray[np.float64]) -> NDArray[np.float32]:
-    """One number, or three that belong to the planes of a picture."""
+    """Return one number, or three for the channels of an image."""
     numbers = np.asarray(values, np.float32)
     return numbers.reshape(3, 1, 1) if numbers.ndim else numbers

@@ -66,14 +66,14 @@ _NUMBERS: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a model: `dtype` is None for what we never feed, sizes are names where they are free."""
+    """An input of a model: `dtype` is None for unused types, free sizes are names."""
 
     name: str
     shape: tuple[int | str | None, ...]
     dtype: np.dtype[Any] | None
 
     def fixed(self, axis: int) -> int | None:
-        """The only size that an axis may have; None where it is free."""
+        """Return the fixed size of an axis; None if it is free."""
         size = self.shape[axis] if axis < len(self.shape) else None
         return size if isinstance(size, int) and size > 0 else None
 
@@ -83,13 +83,13 @@ def _input(node: Any) -> Input:  # noqa: ANN401 - ONNX Runtime has no types
 
 
 def in_turn(provider: str) -> AbstractContextManager[object]:
-    """What to hold while a session runs there: DirectML runs one thread at a time, the others any number."""
+    """Return the lock for a session: DirectML runs one thread at a time, others any number."""
     return threading.Lock() if provider == DIRECTML else nullcontext()
 
 
 @cache
 def load_cuda_packages() -> None:
-    """Load CUDA's libraries where they come from packages, which nothing else finds; once."""
+    """Load CUDA's libraries from Python packages, once."""
     if find_spec("nvidia") is not None:
         # It prints what it does not find; whether CUDA works is tried, and told, by us.
         with redirect_stdout(StringIO()):
@@ -149,8 +149,8 @@ class Session:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except (*_RUNTIME_ERRORS, *_READING_ERRORS) as error:
             raise CannotInfer(
-                f"The model {named} cannot be loaded on {provider}: {_first_line(error)}. "
-                f"Run {Command('doctor')} to see what works here."
+                f"The model {named} cannot be loaded on {provider}: {_first_line(error)}. Run "
+                f"{Command('doctor')} to see what works on this machine."
             ) from error
         self.raw = self._session
         self.provider = str(self._session.get_providers()[0])
@@ -161,13 +161,13 @@ class Session:
         self._fixed_input = FixedInput(self._session) if self.provider == CUDA else None
 
     def run_size(self, count: int) -> int:
-        """How many inputs a run has to have for `count` of them: a GPU prepares itself for each new size."""
+        """Return the batch size for `count` inputs: a GPU is slow for each new size."""
         if self.fixed_batch is not None:
             return self.fixed_batch
         return count if self.provider == CPU else 1 << (count - 1).bit_length()
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """Outputs for one input array, in the numbers that the model takes. Raises as `run_named`."""
+        """Return the outputs for one input array. Raises as `run_named`."""
         dtype = self.inputs[0].dtype
         batch = batch if dtype is None else batch.astype(dtype, copy=False)
         if self._fixed_input is not None:
@@ -179,7 +179,7 @@ class Session:
         return self.run_named({self.inputs[0].name: batch})
 
     def run_named(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Outputs for several input arrays, given by name.
+        """Return the outputs for several input arrays, given by name.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Session:
                 outputs: list[NDArray[Any]] = self._session.run(None, feed)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
-                f"The model stopped with: {_first_line(error)}. Try {Field('batch_size', '1')} or "
+                f"The model failed: {_first_line(error)}. Try {Field('batch_size', '1')} or "
                 f"{Field('provider', 'cpu')}."
             ) from error
         return outputs

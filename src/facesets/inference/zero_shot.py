@@ -1,4 +1,4 @@
-"""Tags by CLIP: how well each text of a category fits a picture, and which of them are kept.
+"""Tag images by CLIP: score the texts of a category, and keep the best.
 
 References
 ----------
@@ -19,7 +19,7 @@ from facesets.records import Bool, Float32, Int64
 
 
 class Tagged(NamedTuple):
-    """Tags as columns, one row a tag: of which picture, the tag's number, the confidence in [0, 1]."""
+    """Tags as columns: image, tag number, confidence in [0, 1]."""
 
     row: Int64
     tag: Int64
@@ -28,7 +28,7 @@ class Tagged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TagVectors:
-    """A category as vectors.
+    """A category as embeddings.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class TagVectors:
 
 
 def text_vectors(category: TagCategory, encode: Callable[[str], Float32]) -> Float32:
-    """The vectors of a category's tags: the mean of those of their prompts, of unit length, (n, d).
+    """Return the embeddings of a category's tags: the mean of their prompts, (n, d).
 
     Raises
     ------
@@ -58,16 +58,16 @@ def text_vectors(category: TagCategory, encode: Callable[[str], Float32]) -> Flo
 
 
 class ZeroShot:
-    """Some categories, ready to be asked about pictures. May be used from several threads at once."""
+    """Categories to tag images with. May be used from several threads at once."""
 
     def __init__(self, categories: Sequence[TagVectors], logit_scale: float) -> None:
-        """Put the categories side by side."""
+        """Combine the categories."""
         self._categories = categories
         self._scale = logit_scale
         self._texts = np.ascontiguousarray(np.concatenate([each.vectors for each in categories]).T)
 
     def confidences(self, embeddings: Float32) -> list[NDArray[np.float64]]:
-        """For each category the softmax over its vectors, (pictures, n).
+        """Return for each category the softmax over its embeddings, (images, n).
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class ZeroShot:
         return found
 
     def tags(self, embeddings: Float32) -> Tagged:
-        """The tags of some pictures; what a picture gets depends on that picture alone."""
+        """Return the tags of some images, each independent of the others."""
         parts = [
             _kept(each, confidence)
             for each, confidence in zip(self._categories, self.confidences(embeddings), strict=True)

@@ -1,1 +1,1 @@
-"""The queue: what is put into it, and the worker that takes it out. The only importer of procrastinate."""
+"""The job queue and its worker. The only importer of procrastinate."""

@@ -1,4 +1,4 @@
-"""What this host can do, and so which jobs it takes."""
+"""What this host can do, and which jobs it takes."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ _ASKED_AGAIN_AFTER_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a worker has.
+    """What a worker's host has.
 
     Attributes
     ----------
@@ -59,20 +59,20 @@ class Host:
     drives: TriedDrives = field(default_factory=TriedDrives)
 
     def lacks(self, command: str, needs: Needs, library: Library) -> str:
-        """Why this host does not take a job; empty if it does."""
+        """Return why this host cannot take a job; empty if it can."""
         if self.commands and not any(
             command == each or command.startswith(f"{each} ") for each in self.commands
         ):
-            return f"{Command('worker', Field('jobs'))} leaves it out"
+            return f"{Command('worker', Field('jobs'))} excludes it"
         if self.gpu and not needs.models:
             return "it needs no models"
         if needs.files and self.paths.pairs:
-            return "it needs photos at the paths that the library knows, which lie elsewhere here"
+            return "it needs photos at the paths of the library, which are mapped elsewhere on this host"
         for folder in needs.folders:
             if lacking := self.drives.lacks_folder(self.paths.here(folder)):
                 return lacking
         if needs.extra and lacks_extra(needs.extra):
-            return f"the optional part {needs.extra} is not installed"
+            return f"the optional dependency {needs.extra} is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
         return self.lacks_models(needs, library) if needs.models or needs.service else ""
@@ -84,7 +84,7 @@ class Host:
             return False
 
     def lacks_models(self, needs: Needs, library: Library) -> str:
-        """Why the models that a job needs run neither here nor at a service; empty if they do."""
+        """Return why the models of a job cannot run here or at a service; empty if they can."""
         if needs.service or (self.ml_uri and not needs.here):
             return self.services.lacks(self.ml_uri, needs, library)
         known = library.settings
@@ -92,43 +92,43 @@ class Host:
         if of_service is not None and not needs.pack and not needs.here:
             service = Command("worker", Field("ml_uri", "URL"))
             return (
-                f"the library's faces come from the model {printable(of_service)} of a machine-learning "
-                f"service, which {service} would name"
+                f"the library's faces come from the model {printable(of_service)} of a "
+                f"machine-learning service; give its address with {service}"
             )
         own = known if of_service is None else None
         find_out = partial(self._lacks_pack, needs.pack or None, own)
-        return self.drives.lacks(("pack", needs.pack, own), find_out, "the models' folder")
+        return self.drives.lacks(("pack", needs.pack, own), find_out, "the folder of models")
 
     def _lacks_pack(self, named: str | None, known: CacheSettings | None) -> str:
-        """Why the model pack that is named, else that of the library, is not here; empty if it is."""
+        """Return why the named pack, else that of the library, is not installed; empty if it is."""
         chosen = detection_options(known, named, None, None, self.conf)
         try:
             find = partial(get_pack, known=known, fetch=False, is_named=bool(named))
             find(chosen.pack, self.conf, self.notices, Work())
         except FacesetsError:
-            return f"the model pack {printable(chosen.pack)} is not here"
+            return f"the model pack {printable(chosen.pack)} is not installed"
         return ""
 
 
 def announced(host: Host, library: Library) -> list[str]:
-    """What a worker says of itself when it begins: which jobs it takes, with which paths and models."""
-    takes = ", ".join(host.commands) if host.commands else "all that it can"
-    lines = [f"Worker on {host.name}: takes {takes}."]
-    lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
+    """Describe a worker at its start: job types, paths and models."""
+    takes = ", ".join(host.commands) if host.commands else "all job types"
+    lines = [f"Worker {host.name} ready ({takes})."]
+    lines += [f"Photos of {printable(known)} are in {printable(here)}." for known, here in host.paths.pairs]
     if host.gpu:
-        lines.append(f"Models run on its GPU ({host.gpu}); jobs that need none are left to others.")
+        lines.append(f"Models run on the GPU ({host.gpu}); jobs without models are left to other workers.")
     lacking = host.lacks_models(Needs(models=True), library)
     if isinstance(lacking, BeingTried):
-        return [*lines, f"Jobs that need the library's models wait for a moment: {lacking}."]
+        return [*lines, f"Jobs that need the library's models wait for now: {lacking}."]
     if lacking:
-        return [*lines, f"Jobs that need the library's models are left to others: {lacking}."]
-    where = f"at the service that {Field('ml_uri')} names" if host.ml_uri else "here"
-    return [*lines, f"The library's models are {where}."]
+        return [*lines, f"Jobs that need the library's models are left to other workers: {lacking}."]
+    where = f"at the service of {Field('ml_uri')}" if host.ml_uri else "here"
+    return [*lines, f"The library's models run {where}."]
 
 
 @dataclass(slots=True)
 class Choice:
-    """Which queues a host takes jobs from, and why not from others, which is noted in the library.
+    """Which queues a host takes jobs from, and why not from others; recorded in the library.
 
     Asked again after a while: folders come and go.
 
@@ -146,13 +146,13 @@ class Choice:
     _is_open: bool = False
 
     def of(self, waiting: Sequence[QueueState], now_s: float) -> list[str]:
-        """Those of some queues that this host takes from; why it leaves another is said once."""
+        """Return the queues that this host takes from; report once why it skips others."""
         self._is_open = False
         return [queue.name for queue in waiting if not self._reason(queue, now_s)]
 
     @property
     def is_open(self) -> bool:
-        """Whether it is being found out if this host takes from one more of those."""
+        """Whether it is still being checked if this host can take from more queues."""
         return self._is_open
 
     def _reason(self, queue: QueueState, now_s: float) -> str:
@@ -166,18 +166,18 @@ class Choice:
             self._is_open = True
             now_s -= _ASKED_AGAIN_AFTER_S
         elif reason and reason != before:
-            self.host.notices.remark(f"Left to others: {command}, for {reason}.")
+            self.host.notices.remark(f"Left to other workers: {command}, because {reason}.")
         self._asked[queue.name] = (now_s, reason)
         said = (queue.name, self.worker, self.host.name, reason)
         self.library.database.run(lambda connection: note_taker(connection, *said))
         return reason
 
     def _lacks(self, command: str, needs: Mapping[str, Any]) -> str:
-        """Why the host does not take a job that perhaps a later version queued; empty if it does."""
+        """Return why the host cannot take a job, perhaps of a newer version; empty if it can."""
         if command not in self.knows:
             return "this version of facesets does not know it"
         try:
             read = read_needs(needs)
         except msgspec.ValidationError:
-            return "this version of facesets does not know what it needs"
+            return "this version of facesets does not know its needs"
         return self.host.lacks(command, read, self.library)

@@ -32,7 +32,7 @@ _QUEUED_AT_ONCE = 8
 
 
 class Models:
-    """What describes photos, loaded once for all jobs that ask for the same."""
+    """Loads describers of photos once for all jobs with the same options."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Models:
         provider: str,
         batching: BatchingOptions | None = None,
     ) -> None:
-        """Load nothing yet; the session is asked for what the library's models are."""
+        """Prepare; nothing is loaded yet."""
         self._host = host
         self._library = Library(database)
         self._stop = stop
@@ -55,7 +55,7 @@ class Models:
         self._loaded: dict[str, tuple[Describer, IndexOptions, list[Stage]]] = {}
 
     def of(self, asked: dict[str, Any], options: IndexOptions) -> tuple[Describer, IndexOptions, list[Stage]]:
-        """What describes photos as it was asked, with the options that fit it here, and the stages besides.
+        """Return the describer for a job, matching options, and further steps.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Models:
         )
 
     def forget(self, asked: dict[str, Any], options: IndexOptions) -> None:
-        """Load that again the next time if it is at a service: what holds one for gone does so for ever."""
+        """Reload a describer of a service next time, since it may have given up on the service."""
         if not self._service(asked):
             # What runs here is as good as it was, though the database was unavailable for a moment.
             return
@@ -81,7 +81,7 @@ class Models:
             self._loaded.pop(_key(asked, options), None)
 
     def named(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What is asked, with the pack that is taken here where neither it nor the library names one.
+        """Return the request with this host's default pack if none is named.
 
         Other workers may have other packs, whose faces would be compared with none of these.
         """
@@ -119,7 +119,7 @@ def _key(asked: dict[str, Any], options: IndexOptions) -> str:
 
 
 def index_targets(work: JobWork, models: Models) -> Result:
-    """List the targets, and queue what differs in chunks; begun again it queues what is left."""
+    """List the targets, and queue changed files in chunks; a restart queues what is left."""
     cancel_waiting_parts(work.session, work.number)
     asked, paths = models.named(dict(work.options["asked"])), work.paths
     describe, options, _ = models.of(asked, work.read(IndexOptions))
@@ -159,7 +159,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
 
 
 def index_photos(work: JobWork, models: Models) -> Result:
-    """Do one chunk, as `index` does its files."""
+    """Index the files of one chunk."""
     paths = work.paths
     asked, given = dict(work.options["asked"]), work.read(IndexOptions)
     describe, options, stages = models.of(asked, given)
@@ -178,7 +178,7 @@ def index_photos(work: JobWork, models: Models) -> Result:
 
 
 def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
-    """What a host must have to index these folders: models, or the service that is named."""
+    """Return what a host needs to index these folders."""
     service = asked.get("ml_uri") or ""
     return Needs(
         tuple(targets),
@@ -190,7 +190,7 @@ def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
 
 
 def _by_folder(paths: Sequence[str]) -> dict[str, list[str]]:
-    """Paths as they are kept with a job: the names in each folder, which is named once."""
+    """Return paths as stored with a job: file names by folder."""
     folders: dict[str, list[str]] = {}
     for path in paths:
         folder, _, name = to_text(path).rpartition("/")

@@ -1,4 +1,4 @@
-"""Orders to workers: a command with what it is given, as the queue keeps it.
+"""Queue commands for workers, with their options.
 
 They are put into the queue and taken back by the session that one has, without a worker.
 """
@@ -36,7 +36,7 @@ _GOING = ("todo", "doing")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command for the queue.
+    """A command to queue.
 
     Attributes
     ----------
@@ -59,14 +59,14 @@ class Order:
 
     @property
     def lock(self) -> str | None:
-        """Jobs with the same lock are done one after the other."""
+        """Jobs with the same lock run one after another."""
         if self.command in VERBS and VERBS[self.command].changes_people:
             return "people"
         return None if self.command in ("index", PART_OF_INDEX) else self.command
 
     @property
     def queueing_lock(self) -> str | None:
-        """Of jobs with the same, one waits at a time: a further one would find nothing to do."""
+        """Only one job with the same lock waits at a time."""
         if self.command in ("index", PART_OF_INDEX):
             return None
         if self.command == "maintain":
@@ -74,7 +74,7 @@ class Order:
         return "cluster" if self.command == "cluster --dual" else self.command
 
     def arguments(self) -> dict[str, Any]:
-        """What procrastinate keeps, for the job."""
+        """The arguments that procrastinate stores."""
         return {"options": dict(self.options), "needs": stored_needs(self.needs), "by": self.by}
 
 
@@ -95,29 +95,29 @@ class JobWork(LibraryWork):
     options: Mapping[str, Any]
 
     def read(self, kind: type[T], name: str = "options") -> T:
-        """Something that the command is given, as a kind."""
+        """Read an argument of the command as a kind."""
         return read(self.options.get(name, {}), kind)
 
 
 def stored_needs(needs: Needs) -> dict[str, Any]:
-    """Needs as they are kept with a job."""
+    """Return needs as stored with a job."""
     stored: dict[str, Any] = msgspec.to_builtins(needs)
     return {**stored, "folders": [to_text(folder) for folder in needs.folders]}
 
 
 def read_needs(stored: Mapping[str, Any]) -> Needs:
-    """What was kept; of a later program the parts that are known."""
+    """Read stored needs, ignoring unknown ones of newer versions."""
     needs = msgspec.convert(dict(stored), Needs)
     return replace(needs, folders=tuple(map(from_text, needs.folders)))
 
 
 def kept(options: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """Options as JSON can hold them."""
+    """Return options as JSON values."""
     return json.loads(msgspec.json.encode(options, enc_hook=_as_text))
 
 
 def read(stored: object, kind: type[T]) -> T:
-    """Options of a kind, of what `kept` made of them.
+    """Read options from the output of `kept`.
 
     Raises
     ------
@@ -128,8 +128,8 @@ def read(stored: object, kind: type[T]) -> T:
         return msgspec.convert(stored, kind, strict=False, dec_hook=_of_text)
     except msgspec.ValidationError as error:
         raise WrongUsage(
-            f"Another version of facesets queued this job ({printable(str(error))}). Install the same on all "
-            "hosts, then queue its command again."
+            f"This job was queued by another version of facesets ({printable(str(error))}). Install "
+            "the same version on all hosts, then queue the command again."
         ) from error
 
 
@@ -146,7 +146,7 @@ def _of_text(kind: type, value: object) -> object:
 
 
 def put(database: Database, order: Order) -> int:
-    """Queue a command; return the number of its job.
+    """Queue a command; return its job number.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def put(database: Database, order: Order) -> int:
 
 
 def put_parts(database: Database, orders: Sequence[Order], part_of: int, totals: Sequence[int]) -> None:
-    """Queue parts of a job, each with so many things to do; all or none."""
+    """Queue parts of a job with their numbers of items; all or none."""
 
     def work(connection: Connection) -> None:
         note_parts(connection, _put(connection, orders), part_of, totals)
@@ -166,7 +166,7 @@ def put_parts(database: Database, orders: Sequence[Order], part_of: int, totals:
 
 
 def cancel(database: Database, number: int) -> JobLine:
-    """Let a job and its parts not be begun, or end cleanly at the next good moment.
+    """Cancel a job and its parts; running ones stop at the next safe point.
 
     Raises
     ------
@@ -179,25 +179,25 @@ def cancel(database: Database, number: int) -> JobLine:
     def work(connection: Connection) -> JobLine:
         job = found(connection, number)
         if not any(_cancelled(connection, [number, *parts_in(connection, number, _GOING)])):
-            raise WrongUsage(f"Job {number} has ended: it is {job.state}.")
+            raise WrongUsage(f"Job {number} has already ended ({job.state}).")
         return found(connection, number)
 
     return _in_queue(database, work)
 
 
 def cancel_parts(database: Database, number: int) -> None:
-    """Let parts of a job, which is cancelled, not be begun, or end cleanly."""
+    """Cancel the parts of a cancelled job."""
     _in_queue(database, lambda connection: _cancelled(connection, parts_in(connection, number, _GOING)))
 
 
 def _cancelled(connection: Connection, jobs: Sequence[int]) -> list[bool]:
-    """Cancel jobs; return of each whether it had not ended."""
+    """Cancel jobs; return for each whether it was still open."""
     manager = JobManager(SyncPsycopgConnector())
     return [manager.cancel_job_by_id(each, abort=True, connection=connection) for each in jobs]
 
 
 def cancel_waiting_parts(database: Database, number: int) -> None:
-    """Let parts of a job not be begun that wait: it is about to queue them again."""
+    """Cancel the waiting parts of a job that will queue them again."""
 
     def work(connection: Connection) -> None:
         manager = JobManager(SyncPsycopgConnector())
@@ -208,7 +208,7 @@ def cancel_waiting_parts(database: Database, number: int) -> None:
 
 
 def retry(database: Database, number: int) -> JobLine:
-    """Queue a failed job again, and those parts of it that failed.
+    """Queue a failed job again, with its failed parts.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def retry(database: Database, number: int) -> JobLine:
         failed = failed_of(connection, number)
         if not failed:
             raise WrongUsage(
-                f"Job {number} has not failed: it is {job.state}. Queue its command again instead."
+                f"Job {number} has not failed (it is {job.state}). Queue its command again instead."
             )
         # Of one that was cancelled when it failed procrastinate keeps that, and would not queue it.
         connection.execute(
@@ -248,15 +248,15 @@ def retry(database: Database, number: int) -> JobLine:
 
 
 def found(connection: Connection, number: int) -> JobLine:
-    """The job of a number. Raises `NotFound`."""
+    """Find a job by number. Raises `NotFound`."""
     job = find_job(connection, number)
     if job is None:
-        raise NotFound(f"There is no job {number}. {Command('jobs')} lists what there is.")
+        raise NotFound(f"Job {number} not found. List the jobs with {Command('jobs')}.")
     return job
 
 
 def job_of(order: Order) -> Job:
-    """A command as procrastinate takes it."""
+    """Return a command for procrastinate."""
     return Job(
         queue=order.queue,
         lock=order.lock,
@@ -273,7 +273,7 @@ def _put(connection: Connection, orders: Sequence[Order]) -> list[int]:
 
 
 def _in_queue(database: Database, work: Callable[[Connection], T]) -> T:
-    """Do something in a transaction in which procrastinate finds its tables."""
+    """Run work in a transaction in which procrastinate finds its tables."""
 
     def run(connection: Connection) -> T:
         look_into_queue(connection)
@@ -285,13 +285,13 @@ def _in_queue(database: Database, work: Callable[[Connection], T]) -> T:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """What procrastinate says of the server, as the server says it; and of waiting jobs as a sentence."""
+    """Translate errors of procrastinate."""
     try:
         yield
     except (AlreadyEnqueued, UniqueViolation) as error:
         raise AlreadyRunning(
-            f"The same waits in the queue already. {Command('jobs')} shows it, and "
-            f"{Command('worker', Field('until_empty'))} does it."
+            f"The same job is already waiting. Show it with {Command('jobs')}, or run it with "
+            f"{Command('worker', Field('until_empty'))}."
         ) from error
     except ConnectorException as error:
         raise error.__cause__ or error from None

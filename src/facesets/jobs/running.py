@@ -1,4 +1,4 @@
-"""One job from its start to its end: done by one worker at a time, and noted with what came of it."""
+"""Run one job: by one worker at a time, with its result recorded."""
 
 import logging
 import threading
@@ -39,22 +39,22 @@ _PROGRESS_EVERY_S = 1.0
 _UNREACHABLE_ATTEMPTS = 5
 _SESSION_BACK_WITHIN_S = 120.0
 _FAILURES_KEPT = 100
-_UNEXPECTED = "It failed for a reason the program did not expect. What the worker printed says more."
+_UNEXPECTED = "It failed with an unexpected error. See the output of the worker."
 
 
 class GivenBack(Exception):
-    """The worker is to end: whoever is next goes on with the job."""
+    """The worker should stop; the next one resumes the job."""
 
 
 class HeldElsewhere(Exception):
-    """Another worker is at the job, which was taken for dead and is not."""
+    """Another worker, wrongly presumed dead, is processing the job."""
 
 
 class TryAgain(BaseRetryStrategy):
-    """When a job is queued again by itself: where it was given back, and where something was busy or away."""
+    """Retries a job automatically if it was given back, or something was busy or unavailable."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """At once, in a moment, or not."""
+        """Decide whether to retry now, later, or never."""
         if isinstance(exception, GivenBack):
             return RetryDecision(retry_at=datetime.now(UTC))
         # Photos that were listed come back with their drive; until then no host takes the job.
@@ -69,7 +69,7 @@ class TryAgain(BaseRetryStrategy):
 
 
 class JobStop(Stop):
-    """A wish to end cleanly that comes from the worker, or from whoever cancels the job."""
+    """A request to stop, from the worker or from cancelling the job."""
 
     def __init__(self, worker: Stop, is_cancelled: Callable[[], bool]) -> None:
         super().__init__()
@@ -78,15 +78,15 @@ class JobStop(Stop):
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether a stop was requested."""
         return super().requested or self._worker.requested or self._is_cancelled()
 
 
 class JobProgress:
-    """Progress that is kept for whoever asks. Safe to use from several threads."""
+    """Progress of a job, to be stored. Safe to use from several threads."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        """Hand lines that a user should see to somebody."""
+        """Send lines for the user to a function."""
         self._say = say
         self._lock = threading.Lock()
         self._stage = ""
@@ -108,17 +108,17 @@ class JobProgress:
         self._say(line)
 
     def end(self) -> None:
-        """The stage stays what was done last until the next one."""
+        """Keep the last stage until the next one."""
 
     def now(self) -> tuple[str, int, int | None]:
-        """The stage, and how many steps of how many are done."""
+        """Return the stage, steps done, and total steps."""
         with self._lock:
             return self._stage, self._done, self._total
 
 
 @contextmanager
 def reported(database: Database, job: int, progress: JobProgress) -> Iterator[None]:
-    """Write into the database how far a job is while the block runs, by a thread of its own."""
+    """Store the progress of a job during the block, from a separate thread."""
     over = threading.Event()
 
     def write() -> None:
@@ -161,7 +161,7 @@ class Runner:
     claims: Claims
 
     def run(self, context: JobContext, /, **arguments: Any) -> None:  # noqa: ANN401 - as they were queued
-        """Do a job, as procrastinate hands it over.
+        """Run a job received from procrastinate.
 
         Raises
         ------
@@ -221,13 +221,13 @@ class Runner:
             self.claims.release([str(number)])
 
     def _begun(self, job: Job, number: int) -> Database:
-        """A session for a job, which is noted to have begun here."""
+        """Open a session for a job, and record its start."""
         self.session.run(partial(note_start, job=number, host=self.host.name))
         with self._failure_noted(job, number):
             return self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)
 
     def _done(self, job: Job, work: JobWork) -> Result:
-        """What came of it; what failed is noted."""
+        """Run the command and return its result; record failures."""
         notices, command = self.host.notices, job.task_name
         (notices.detail if command == PART_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
         with self._failure_noted(job, work.number):
@@ -254,7 +254,7 @@ class Runner:
 
 
 def _of_table(command: str, work: JobWork) -> Result:
-    """Do a command of the table, with what was queued; what was not is as usual."""
+    """Run a command of the table with its queued options, and defaults for the rest."""
     verb = VERBS[command]
     given = {
         name: work.read(kind, name)
@@ -270,7 +270,7 @@ def _is_cut(summary: Result) -> bool:
 
 
 def _kept(summary: Result) -> Mapping[str, Any]:
-    """What came of a job as it is noted, without long lists."""
+    """Return the result of a job to record, without long lists."""
     kept: dict[str, Any] = plain(summary)
     return {
         name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()

@@ -1,4 +1,4 @@
-"""When a worker does what, upkeep too: times of day as people write them, and what of them has come."""
+"""The schedule of a worker: times of day, and tasks that are due."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TimeOfDay:
-    """A time on the clock, once each day or once each week.
+    """A daily or weekly time.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class TimeOfDay:
     weekday: int | None = None
 
     def latest(self, now: datetime, zone: tzinfo | None = None) -> datetime:
-        """When it was last, at `now` or before, in UTC.
+        """Return its latest moment at or before `now`, in UTC.
 
         A time that the clock leaves out in spring comes as long after the change as it stands after it on
         the clock; one that the clock shows twice in autumn comes the first time.
@@ -49,7 +49,7 @@ class TimeOfDay:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """When a worker does what.
+    """A schedule of tasks.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Rhythm:
 
 
 def read_schedule(texts: Mapping[str, str]) -> dict[str, TimeOfDay]:
-    """Tasks of `maintain` by their times.
+    """Read the tasks of `maintain` by their times.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def read_schedule(texts: Mapping[str, str]) -> dict[str, TimeOfDay]:
 def due(
     schedule: Mapping[str, TimeOfDay], since: datetime, now: datetime, zone: tzinfo | None = None
 ) -> dict[str, datetime]:
-    """What has come after `since` until `now`, each with its latest moment."""
+    """Return the tasks due after `since` until `now`, each with its latest moment."""
     moments = {name: each.latest(now, zone) for name, each in schedule.items()}
     return {name: moment for name, moment in moments.items() if moment > since}
 
@@ -96,10 +96,10 @@ def _read(name: str, text: str) -> TimeOfDay:
     days = [each for each in _DAYS if match and len(match[1] or "") >= 3 and each.startswith(match[1])]
     if name not in ("daily", "weekly") or match is None or is_weekly != bool(days):
         raise WrongUsage(
-            f'{printable(name)} = "{printable(text)}" under [schedule] is no time to do something. Write '
+            f'{printable(name)} = "{printable(text)}" under [schedule] is not a valid time. Write '
             'daily = "03:00" or weekly = "sunday 04:00".'
         )
     hour, minute = int(match[2]), int(match[3])
     if hour > 23 or minute > 59:
-        raise WrongUsage(f"There is no time {printable(text)} on a day. Correct it under [schedule].")
+        raise WrongUsage(f"Invalid time of day: {printable(text)}. Correct it under [schedule].")
     return TimeOfDay(time(hour, minute), _DAYS.index(days[0]) if is_weekly else None)

@@ -1,4 +1,4 @@
-"""What may take long to find out, found out beside other work: whether a service works, what is in a folder.
+"""Slow checks in the background: whether a service works, what is in a folder.
 
 A service loads a model first, or hangs; a network drive whose server is gone holds whoever looks at it.
 """
@@ -25,7 +25,7 @@ TRIED_WITH = 64
 """Pixels of each edge of the picture that a service is tried with."""
 
 _WAITED_S = 1.0
-"""For what is known at once: what comes of anything else is seen the next time it is asked for."""
+"""Wait this long for quick results; slower ones are returned by a later call."""
 
 _LOOKS_AGAIN_S = 0.2
 
@@ -34,13 +34,13 @@ _ANSWERS_WITHIN_S = 10.0
 
 
 class BeingTried(str):
-    """Why something does not do what a job needs: nobody knows yet whether it does."""
+    """The reason while a check is still running."""
 
     __slots__ = ()
 
 
 class _Trial(threading.Thread):
-    """Finds out in a thread why something does not do; the end of the program does not wait."""
+    """Runs a check in a daemon thread."""
 
     def __init__(self, find_out: Callable[[], str]) -> None:
         super().__init__(name="trial", daemon=True)
@@ -50,29 +50,29 @@ class _Trial(threading.Thread):
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """Find out."""
+        """Run the check."""
         try:
             self._lacking = self._find_out()
         except Exception as error:  # noqa: BLE001 - raised again where it is asked for
             self._error = error
 
     def result(self) -> str:
-        """What was found out, or what went wrong, once it has ended."""
+        """Return the result of the check, or raise its error, once it has ended."""
         if self._error is not None:
             raise self._error
         return self._lacking
 
 
 class Trials:
-    """What is being found out, by a key; of one key one thing at a time. Safe to use from several threads."""
+    """Checks in progress, one per key. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin without checks."""
         self._going: dict[Hashable, _Trial] = {}
         self._lock = threading.Lock()
 
     def begin(self, key: Hashable, find_out: Callable[[], str]) -> bool:
-        """Find something out, and wait a moment for it; False if that is going on already."""
+        """Start a check and wait a moment for it; False if it is already running."""
         with self._lock:
             if key in self._going:
                 return False
@@ -82,7 +82,7 @@ class Trials:
         return True
 
     def result(self, key: Hashable) -> str | None:
-        """What was found out, once; None as long as nobody knows."""
+        """Return the result once; None while the check runs."""
         with self._lock:
             trial = self._going.get(key)
             if trial is None or trial.is_alive():
@@ -91,13 +91,13 @@ class Trials:
         return trial.result()
 
     def lasts_s(self, key: Hashable) -> float:
-        """Since when it has been going on."""
+        """Return how long the check has been running."""
         trial = self._going.get(key)
         return 0.0 if trial is None else time.monotonic() - trial.began_s
 
 
 def tried_once(find_out: Callable[[], str], stop: Stop, *, ends_within_s: float) -> str | None:
-    """What is found out where there is nothing else to do meanwhile; None if that does not end in time."""
+    """Run a check and wait for it; None if it does not end in time."""
     trial = _Trial(find_out)
     trial.start()
     while trial.is_alive() and time.monotonic() - trial.began_s < ends_within_s and not stop.requested:
@@ -107,19 +107,19 @@ def tried_once(find_out: Callable[[], str], stop: Stop, *, ends_within_s: float)
 
 @dataclass(frozen=True, slots=True)
 class TriedDrives:
-    """Looks at what may lie on a drive that does not answer: folders of photos, and model packs."""
+    """Checks folders that may be on a drive that does not respond."""
 
     _trials: Trials = field(default_factory=Trials)
 
     def lacks_folder(self, folder: str) -> str:
-        """Why there is nothing to read in a folder; empty if there is, `BeingTried` if that takes long."""
+        """Return why a folder has nothing to read; empty if it has, `BeingTried` if the check is slow."""
         name = printable(folder)
         return self.lacks(
-            folder, lambda: "" if has_something(Path(folder)) else f"there is nothing in {name}", name
+            folder, lambda: "" if has_something(Path(folder)) else f"{name} is empty or missing", name
         )
 
     def lacks(self, key: Hashable, find_out: Callable[[], str], place: str) -> str:
-        """What a look at a place finds lacking, and whether that takes long, likewise.
+        """Return what is lacking at a place, or `BeingTried` if the check is slow.
 
         Parameters
         ----------
@@ -131,19 +131,19 @@ class TriedDrives:
         if lacking is not None:
             return lacking
         if self._trials.lasts_s(key) < _ANSWERS_WITHIN_S:
-            return BeingTried(f"{place} is being looked at")
-        return f"the drive of {place} does not answer"
+            return BeingTried(f"{place} is being checked")
+        return f"the drive of {place} does not respond"
 
 
 @dataclass(frozen=True, slots=True)
 class TriedServices:
-    """What services were found to do, each with its model: loading one may take them a minute."""
+    """Checks of services with their models; loading one may take a minute."""
 
     _fit: set[tuple[str, str]] = field(default_factory=set)
     _trials: Trials = field(default_factory=Trials)
 
     def lacks(self, own: str | None, needs: Needs, library: Library) -> str:
-        """Why a service does not do what a job needs; empty if it does, `BeingTried` if that takes a moment.
+        """Return why a service cannot do a job; empty if it can, `BeingTried` during the check.
 
         Parameters
         ----------
@@ -162,13 +162,13 @@ class TriedServices:
         except WrongUsage:
             if own:
                 raise
-            return "it names no valid address of a machine-learning service"
+            return "it has no valid address of a machine-learning service"
         service = f"the machine-learning service {client.label}"
         pack = client.settings.pack
         foreign = ""
         if own and needs.faces and known is not None and service_model(known) is None and not needs.service:
             of_library = f"the library's faces come from the model pack {printable(known.pack)}"
-            without = f"start the worker without {Field('ml_uri')}, where that pack is"
+            without = f"start the worker without {Field('ml_uri')}, on a host with that pack"
             foreign = f"{of_library}, not from {service}: {without}"
         is_tried = not needs.faces or (uri, pack) in self._fit
         unfit = _without_model(client, own, needs, known)
@@ -178,22 +178,22 @@ class TriedServices:
             client.close()
         lacking = self._trials.result(key)
         if lacking is None:
-            return BeingTried(f"{service} is being tried")
+            return BeingTried(f"{service} is being checked")
         if not lacking and needs.faces:
             self._fit.add((uri, pack))
         return lacking
 
 
 def _without_model(client: MlService, own: str | None, needs: Needs, known: CacheSettings | None) -> str:
-    """What is said of a service that has other models than the one that is needed."""
+    """Explain that a service lacks the needed model."""
     if needs.pack:
         whose = "which the job names"
     elif known is not None and service_model(known) is not None:
         whose = "from which the library's faces come"
     else:
-        whose = "which is used where none is named"
+        whose = "the default"
     start = f"start the worker with {Field('ml_uri', 'URL')} of a service that has it"
-    otherwise = start if own else "name another service when it is queued"
+    otherwise = start if own else "name another service when queueing the job"
     return (
         f"the machine-learning service {client.label} does not work with the model "
         f"{printable(client.settings.recogniser)}, {whose}: load it there, or {otherwise}"
@@ -201,7 +201,7 @@ def _without_model(client: MlService, own: str | None, needs: Needs, known: Cach
 
 
 def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -> str:
-    """Why a service does not do what is needed, by asking it.
+    """Ask a service and return why it cannot be used.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -
     """
     try:
         if not client.answers():
-            return f"the machine-learning service {client.label} does not answer"
+            return f"the machine-learning service {client.label} is not responding"
         if is_tried or foreign:
             return foreign
         client.embed([np.zeros((TRIED_WITH, TRIED_WITH, 3), np.uint8)])

@@ -1,4 +1,4 @@
-"""The worker: takes jobs that this host can do, one at a time, and those of workers that died.
+"""The worker: does jobs that this host can do, one at a time, also those of dead workers.
 
 Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps, and by what it
 claims: the server drops that at once with a worker that dies. A job whose worker gave no sign for a while and
@@ -53,15 +53,15 @@ _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
 _MOST_DEATHS = 5
 _DIED = (
-    "The worker died at this job {} times in a row, each time at the same point: it may lack memory, or one "
-    "of the photos brings it down."
+    "The worker died {} times in a row at the same point of this job. The host may lack memory, or a "
+    "photo may crash it."
 )
 _KEPT_HOURS = 14 * 24
 _TIDIED_EVERY_S = 3600.0
 _MOST_PUT_OFF_S = 2 * AGAIN_IN_S
-"""No job is put off for longer: whoever does has a clock that is ahead of the server's."""
+"""No job is postponed longer, except by a host with a fast clock."""
 _LATE = timedelta(minutes=10)
-"""So much too late a worker that was just started still queues what is scheduled."""
+"""A new worker still queues scheduled tasks that are late by up to this."""
 _KNOWN = (*VERBS, PART_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
@@ -69,7 +69,7 @@ FURTHER_CONNECTIONS = _CONNECTIONS + 1
 
 
 def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:
-    """Take jobs until told to stop, or until there are none.
+    """Do jobs until told to stop, or until there are none.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
 
 @contextmanager
 def _present(session: Database, name: str) -> Iterator[None]:
-    """Let everybody see that a worker runs, and at once that it does not any more."""
+    """Publish that a worker runs, and withdraw it at once at its end."""
     claims = Claims(session, WORKER_CLAIM)
     claims.take([name])
     try:
@@ -122,7 +122,7 @@ class _Worker:
         self._for_room = WaitForRoom(session)
 
     async def run(self) -> None:
-        """Work, and begin again when the database was away."""
+        """Work, and restart after database outages."""
         while not self._stop.requested:
             try:
                 async with self._app.open_async():
@@ -136,7 +136,7 @@ class _Worker:
                 return
 
     async def _say_if_full(self, error: Exception) -> None:
-        """Say once that the worker waits because the disk is full. Raises what cannot be waited for."""
+        """Report once that the worker waits for disk space. Raises other errors."""
         if is_disk_full(error):
             if await asyncio.to_thread(self._for_room.begin):
                 self._host.notices.notice(f"The disk of {self._session.label} is full. {FREE_SOME}")
@@ -159,7 +159,7 @@ class _Worker:
             await self._take()
 
     async def _find_left_behind(self) -> bool:
-        """Put back what others left behind; return whether there may be something of it left.
+        """Requeue abandoned jobs; return whether there may be more.
 
         A worker from a crontab may be the only one that ever comes after one that died.
         """
@@ -176,7 +176,7 @@ class _Worker:
         return True
 
     async def _take(self) -> None:
-        """Let procrastinate take and do jobs, until it ends by itself or is to end."""
+        """Run procrastinate until it ends or should stop."""
         heartbeat_s = self._rhythm.heartbeat_s
         taker = Worker(
             self._app,
@@ -228,19 +228,19 @@ class _Worker:
                 await self._say_if_full(error)
 
     async def _give_sign_of_life(self, taker: Worker) -> None:
-        """Beside procrastinate, which gives no further one once the server was away for one of them."""
+        """Send heartbeats, since procrastinate stops sending them after an outage."""
         if taker.worker_id is not None:
             await self._app.job_manager.update_heartbeat(taker.worker_id)
             await asyncio.to_thread(self._for_room.end)
 
     async def _look(self) -> None:
-        """See which jobs there are that this host can do."""
+        """Find jobs that this host can do."""
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
         # In place, for procrastinate holds the list.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
     async def _queue_what_is_due(self) -> None:
-        """Queue what is scheduled and was not queued since it was due."""
+        """Queue scheduled tasks that are due."""
         now = datetime.now(UTC)
         for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
             at = int(moment.timestamp())
@@ -252,7 +252,7 @@ class _Worker:
         self._scheduled_until = max(now, self._scheduled_until)
 
     async def _tidy(self) -> None:
-        """Delete what ended long ago."""
+        """Delete old finished jobs."""
         await self._app.job_manager.delete_old_jobs(
             _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
@@ -260,7 +260,7 @@ class _Worker:
         self._tidied_at = time.monotonic()
 
     async def _sweep(self) -> None:
-        """Put jobs of dead workers back into the queue, and tidy up; one worker at a time does so."""
+        """Requeue jobs of dead workers and tidy up; one worker at a time does so."""
         if not await asyncio.to_thread(self._sweeping.take, ["sweep"]):
             return
         manager = self._app.job_manager
@@ -282,7 +282,7 @@ class _Worker:
             await asyncio.to_thread(self._sweeping.release, ["sweep"])
 
     async def _take_back(self, job: int) -> None:
-        """Queue a job again whose worker died, unless it is cancelled or costs each worker its life."""
+        """Requeue a job of a dead worker, unless it is cancelled or keeps killing workers."""
         manager = self._app.job_manager
         if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job)):
             await asyncio.to_thread(cancel_parts, self._session, job)
@@ -300,7 +300,7 @@ class _Worker:
 
 
 def _app(session: Database, runner: Runner) -> App:
-    """Procrastinate on a library's queue, with a task for each command."""
+    """Make the procrastinate app of a library, with a task for each command."""
     app = App(
         connector=PsycopgConnector(
             conninfo=queue_conninfo(session),

@@ -1,4 +1,4 @@
-"""How to reach a server: addresses and keys, checked before use and shown without their secrets."""
+"""Addresses and keys of servers, checked before use and shown without secrets."""
 
 import ipaddress
 import json
@@ -49,9 +49,11 @@ def plain_url(text: str, *, what: str, example: str) -> tuple[httpx.URL, str]:
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL as error:
-        raise WrongUsage(f"The address of the {what} is no URL. Give {example}.") from error
+        raise WrongUsage(f"The address of the {what} is not a URL. Give {example}.") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise WrongUsage(f"The address of the {what} needs http:// or https:// and a host: {example}.")
+        raise WrongUsage(
+            f"The address of the {what} needs http:// or https:// and a host, such as {example}."
+        )
     return url.copy_with(query=None, fragment=None), label_of(url)
 
 
@@ -69,13 +71,13 @@ def base_url(text: str) -> httpx.URL:
 
 
 def label_of(url: httpx.URL) -> str:
-    """Return the address as it may be shown: without a password that may stand in it."""
+    """Return the address without a password, for messages."""
     shown = url.copy_with(username=None, password=None, query=None, fragment=None)
     return printable(str(shown).removesuffix("/").removesuffix("/api"))
 
 
 def is_nearby(host: str) -> bool:
-    """Whether a host is this machine or one of a private network, by its address or its name."""
+    """Whether a host is this machine or in a private network, by address or name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -87,7 +89,7 @@ def is_nearby(host: str) -> bool:
 def client_of(
     url: httpx.URL, timeout: httpx.Timeout, headers: Mapping[str, str], connections: int | None = 100
 ) -> httpx.Client:
-    """A client of one server, which follows no redirect; of so many connections at most, None for any number.
+    """Make a client of one server without redirects, with a maximum number of connections.
 
     A proxy that the environment names is for the internet: what is nearby is asked directly, so that keys
     and photos do not go through it. Certificates that the environment names count all the same.
@@ -110,13 +112,13 @@ def client_of(
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise WrongUsage(
-            "The proxy that the environment names (http_proxy, https_proxy, all_proxy) is none that can be "
-            f"used. Change it, or name {url.host} in no_proxy."
+            "The proxy set in the environment (http_proxy, https_proxy, all_proxy) is invalid. "
+            f"Correct it, or add {url.host} to no_proxy."
         ) from error
 
 
 def _direct(url: httpx.URL, limits: httpx.Limits) -> httpx.HTTPTransport:
-    """Connections past any proxy."""
+    """Make connections that bypass any proxy."""
     # Reading all certificates takes longer than asking a server; without encryption none is looked at.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else True
     return httpx.HTTPTransport(verify=verify, limits=limits)
@@ -126,14 +128,12 @@ def checked_key(key: str) -> str:
     """Return a key as it goes into a header. Raises `WrongUsage`, without showing it."""
     stripped = key.strip()
     if not stripped or not stripped.isascii() or not stripped.isprintable() or " " in stripped:
-        raise WrongUsage(
-            "The API key is empty or holds characters that no key has. Copy it again from Immich."
-        )
+        raise WrongUsage("The API key is empty or contains invalid characters. Copy it again from Immich.")
     return stripped
 
 
 def json_or_none(content: bytes | str) -> object:
-    """What an answer holds as JSON; None where it is none."""
+    """Return an answer as JSON; None if it is not JSON."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

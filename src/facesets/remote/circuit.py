@@ -1,4 +1,4 @@
-"""The circuit breaker: many failures in a row mean the server, not the request."""
+"""A circuit breaker: many failures in a row mean that the server is down."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _PROBES_WITHOUT_SUCCESS = 3
 
 
 class Circuit:
-    """Counts failures in a row over all threads, and ends the run when nobody is there any more.
+    """Counts failures in a row over all threads, and ends the run if the server is down.
 
     After `limit` of them the server is probed once, while every other thread waits for the verdict.
     A server that answers the probe gets another `limit`; but one that answers nothing else is as good
@@ -62,12 +62,12 @@ class Circuit:
             self._raise_if_open()
 
     def succeeded(self) -> None:
-        """Note that the server answered as it should."""
+        """Record a success."""
         with self._lock:
             self._failures = self._probes = 0
 
     def failed(self) -> None:
-        """Note a failure; the one that fills the measure probes the server.
+        """Record a failure; the last one allowed probes the server.
 
         Raises
         ------
@@ -89,10 +89,8 @@ class Circuit:
     def _raise_if_open(self) -> None:
         if not self._open:
             return
-        kept = "What was done is kept: run the same command again when it is"
+        kept = "Results so far are saved; run the same command again when it is"
         if self._answers:
             advice = f" {self._advice}" if self._advice else ""
-            raise Unreachable(
-                f"{self._label} answers, but fails at all that it is asked for.{advice} {kept} well."
-            )
-        raise Unreachable(f"{self._label} does not answer any more. {kept} back.")
+            raise Unreachable(f"{self._label} responds, but every request fails.{advice} {kept} working.")
+        raise Unreachable(f"{self._label} stopped responding. {kept} back.")

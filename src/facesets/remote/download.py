@@ -1,4 +1,4 @@
-"""Fetching a file over HTTP: retried, verified, whole or not at all."""
+"""Download a file over HTTP: retried, verified, all or nothing."""
 
 import hashlib
 from functools import partial
@@ -20,7 +20,7 @@ _FIRST_WAIT_S = 1.0
 
 
 def download(url: str, path: Path, *, size: int | None = None, sha256: str | None = None, work: Work) -> None:
-    """Fetch a file. It gets its name only when its size and hash are right.
+    """Download a file. It gets its name only when its size and hash are right.
 
     Raises
     ------
@@ -36,14 +36,14 @@ def download(url: str, path: Path, *, size: int | None = None, sha256: str | Non
         retrying(attempt, doubling(_FIRST_WAIT_S, attempts=_ATTEMPTS), pausing(work.stop))
     except TransientError as fault:
         raise Unreachable(
-            f"Cannot fetch {url}: {fault.reason}. Check the connection, then try again."
+            f"Cannot download {url}: {fault.reason}. Check the connection, then try again."
         ) from fault
     except Stopped as error:
         raise Unreachable(f"The download of {path.name} was stopped.") from error
 
 
 def answers(url: str) -> bool:
-    """Whether a file is there to be fetched; nothing of it is, and nobody is waited for long."""
+    """Whether a file can be downloaded, checked quickly."""
     try:
         return httpx.head(url, follow_redirects=True, timeout=_ANSWER_TIMEOUT_S).is_success
     except httpx.HTTPError:
@@ -57,11 +57,11 @@ def _attempt(url: str, path: Path, size: int | None, sha256: str | None, work: W
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=timeout) as response:
             if response.status_code >= 500:
-                raise TransientError(f"the server answered {response.status_code}")
+                raise TransientError(f"the server returned {response.status_code}")
             if response.status_code != 200:
-                raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
+                raise Unreachable(f"The server rejected {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
-            work.progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
+            work.progress.begin(f"Downloading {path.name}", announced, in_bytes=True)
             with atomic_write(path, rights=SHARED) as file:
                 for chunk in response.iter_bytes(1 << 20):
                     if work.stop.requested:
@@ -79,8 +79,8 @@ def _attempt(url: str, path: Path, size: int | None, sha256: str | None, work: W
 
 def _verify(name: str, received: int, digest: str, size: int | None, sha256: str | None) -> None:
     if size is not None and received != size:
-        raise TransientError(f"{name} came with {received} bytes in place of {size}")
+        raise TransientError(f"{name} has {received} bytes instead of {size}")
     if sha256 is not None and digest != sha256:
         raise DamagedFile(
-            f"{name} is not the file that was published (its sha256 is {digest}). Try again later."
+            f"{name} does not match the published checksum (its sha256 is {digest}). Try again later."
         )

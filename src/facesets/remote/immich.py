@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """What came of a download: its length and digests."""
+    """The length and digests of a download."""
 
     size: int
     sha1: str
@@ -101,18 +101,18 @@ class Immich:
             response = retrying(self._version_once, self._waits_s, self._pause)
         except TransientError as fault:
             raise Unreachable(
-                f"{self.label} does not answer ({fault.reason}). Check the address and the connection, or "
-                "try again later."
+                f"{self.label} is not responding ({fault.reason}). Check the address and the "
+                "connection, or try again later."
             ) from fault
         if response.is_redirect:
             there = redirect_target(response)
             raise WrongUsage(
-                f"{self.label} sends requests on to {there or 'another place'}. The key is not sent there: "
-                "if that is your server, give its address."
+                f"{self.label} redirects to {there or 'another address'}. The API key is not sent "
+                "there. If that is your server, give its address."
             )
         version = parse_version(json_or_none(response.content))
         if version is None:
-            raise WrongUsage(f"{self.label} is no Immich server. Check the address.")
+            raise WrongUsage(f"{self.label} is not an Immich server. Check the address.")
         return version
 
     def _version_once(self) -> httpx.Response:
@@ -124,7 +124,7 @@ class Immich:
         return response
 
     def permissions(self) -> frozenset[str] | None:
-        """What the key may do; None where the server cannot say.
+        """Return the key's permissions; None if the server does not report them.
 
         Raises
         ------
@@ -141,14 +141,14 @@ class Immich:
         return frozenset(map(str, named)) if isinstance(named, list) else None
 
     def owner(self) -> Owner | None:
-        """Whose key it is; None where the key may not ask. Raises as `permissions`."""
+        """Return the owner of the key; None if the key lacks that permission. Raises as `permissions`."""
         try:
             return parse_owner(self._required("GET", "users/me"))
         except RequestFailed:
             return None
 
     def estimate(self, query: Mapping[str, Any]) -> int | None:
-        """How many assets the server believes to match; None where it does not say."""
+        """Return the server's estimate of matching assets; None without one."""
         try:
             answer = self._required("POST", "search/statistics", json=dict(query))
         except RequestFailed:
@@ -157,7 +157,7 @@ class Immich:
         return total if isinstance(total, int) else None
 
     def assets(self, query: Mapping[str, Any]) -> Iterator[list[Asset]]:
-        """Pages of the assets that match, oldest first.
+        """Yield pages of matching assets, oldest first.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Immich:
             items = listing.get("items") if isinstance(listing, dict) else None
             if not isinstance(listing, dict) or not isinstance(items, list):
                 raise Unreachable(
-                    f"{self.label} answers a search with something else. Is it an Immich server?"
+                    f"{self.label} returned an invalid search result. Check that it is an Immich server."
                 )
             found = [asset for item in items if (asset := parse_asset(item)) is not None]
             yield found
@@ -186,17 +186,18 @@ class Immich:
             ids = [asset.id for asset in found]
             if following is None or following <= page or ids == ids_before:
                 raise Unreachable(
-                    f"{self.label} names page {printable(str(token))[:40]} as the one after page {page}: its "
-                    "list goes round in a circle. What was done is kept; report this to the server's keeper."
+                    f"{self.label} names page {printable(str(token))[:40]} after page {page}, so its "
+                    "list never ends. Results so far are saved. Report this to the server's "
+                    "administrator."
                 )
             page, ids_before = following, ids
 
     def albums(self) -> list[tuple[str, str]]:
-        """Id and title of each album that the key's owner has. Raises as `assets`."""
+        """Return id and title of each album of the key's owner. Raises as `assets`."""
         return parse_albums(self._required("GET", "albums"))
 
     def search_people(self, text: str) -> list[ServerPerson]:
-        """People of whose name a word begins so, in the server's opinion; hidden ones too.
+        """Search people by the beginning of a word of their name, including hidden ones.
 
         Raises
         ------
@@ -209,16 +210,16 @@ class Immich:
         return parse_people(self._required("GET", "search/person", params=query))
 
     def faces(self, asset_id: str) -> list[ServerFace]:
-        """Faces that the server found in an asset. Raises as `download`."""
+        """Return the faces that the server found in an asset. Raises as `download`."""
         return parse_faces(self._json("GET", "faces", params={"id": asset_id}))
 
     def owner_of(self, asset_id: str) -> str:
-        """Whose an asset is; empty where the server does not say. Raises as `download`."""
+        """Return the owner of an asset; empty if the server does not report it. Raises as `download`."""
         asset = parse_asset(self._json("GET", f"assets/{asset_id}"))
         return asset.owner_id if asset else ""
 
     def download(self, asset: Asset, file: IO[bytes]) -> Downloaded:
-        """Write an asset's original into a file, verified by the server's checksum.
+        """Download an asset's original to a file, verified by the server's checksum.
 
         Raises
         ------
@@ -253,20 +254,21 @@ class Immich:
                     file.write(chunk)
         except httpx.RequestError as error:
             self._circuit.failed()
-            raise TransientError(f"the download broke off ({reason_of(error)})") from error
+            raise TransientError(f"the download was interrupted ({reason_of(error)})") from error
         self._circuit.succeeded()
         if asset.sha1 and sha1.hexdigest() != asset.sha1:
-            raise TransientError("what came does not match the server's checksum")
+            raise TransientError("the download does not match the server's checksum")
         return Downloaded(size, sha1.hexdigest(), sha256.hexdigest())
 
     def _required(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-        """Answer that the whole run rests on: without it there is nothing to go on with."""
+        """Send a request that the run cannot continue without."""
         try:
             return self._json(method, path, **body)
         except RequestFailed as error:
             if error.transient:
                 raise Unreachable(
-                    f"{self.label} fails: {error.reason}. What was done is kept: run the same command again."
+                    f"{self.label} failed: {error.reason}. Results so far are saved; run the same "
+                    "command again."
                 ) from error
             raise
 
@@ -284,7 +286,7 @@ class Immich:
         return answer
 
     def _once(self, method: str, path: str, **body: Any) -> httpx.Response:  # noqa: ANN401 - whatever JSON can hold
-        """Send a request once; its answer is one that the server gives when all is well."""
+        """Send a request once and check its answer."""
         self._circuit.check()
         try:
             response = self._client.request(method, path, headers=self._key, **body)
@@ -295,7 +297,7 @@ class Immich:
         return response
 
     def _check(self, response: httpx.Response) -> None:
-        """Pass on an answer that is one, and name what the others mean."""
+        """Return a good answer; raise for the others."""
         try:
             check_response(response, self.label)
         except TransientError:

@@ -1,4 +1,4 @@
-"""What the answers of an Immich server mean: which are good, which failures pass, and which do not."""
+"""Interpret answers of an Immich server: success, temporary and permanent failures."""
 
 import httpx
 
@@ -10,7 +10,7 @@ _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 
 class RequestFailed(FacesetsError):
-    """One thing cannot be had or done. The reason is recorded and the run goes on.
+    """A single request failed. The reason is recorded and the run continues.
 
     Attributes
     ----------
@@ -27,20 +27,20 @@ class RequestFailed(FacesetsError):
 
 
 class NotOnServer(RequestFailed):
-    """The server does not have it any more."""
+    """The server no longer has it."""
 
 
 def raise_if_transient(response: httpx.Response) -> None:
-    """Raise `TransientError` for an answer that may be another one in a moment."""
+    """Raise `TransientError` for a temporary failure."""
     status = response.status_code
     if status >= 500 or status in _TRANSIENT_STATUSES:
         raise TransientError(
-            f"the server answers {status}", wait_s=retry_after_s(response.headers.get("retry-after"))
+            f"the server returned {status}", wait_s=retry_after_s(response.headers.get("retry-after"))
         )
 
 
 def check_response(response: httpx.Response, label: str) -> None:
-    """Pass on an answer that is one, and name what the others mean.
+    """Return a good answer; raise for the others.
 
     Raises
     ------
@@ -57,27 +57,27 @@ def check_response(response: httpx.Response, label: str) -> None:
         return
     if status == 401:
         raise WrongUsage(
-            f"{label} does not accept the API key. Make one in Immich under Account Settings, and put it "
-            "into IMMICH_API_KEY."
+            f"{label} rejected the API key. Create one in Immich under Account Settings, and set it "
+            "as IMMICH_API_KEY."
         )
     if status == 403:
-        raise RequestFailed("the key may not have it (403)")
+        raise RequestFailed("the API key lacks the permission (403)")
     if response.is_redirect:
-        raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
+        raise RequestFailed(f"the server redirects it ({status}), which is not followed")
     # Immich answers 400 for what it does not have as well as for what it does not understand.
     if status == 404 or (status == 400 and _says_not_found(response)):
-        raise NotOnServer("the server does not have it any more")
-    raise RequestFailed(f"the server refuses the request ({status})")
+        raise NotOnServer("the server no longer has it")
+    raise RequestFailed(f"the server rejected the request ({status})")
 
 
 def redirect_target(response: httpx.Response) -> str:
-    """Where a redirect leads, as it may be shown; empty where it names no place."""
+    """Return the target of a redirect, for messages; empty if it has none."""
     location = response.headers.get("location")
     return label_of(response.request.url.join(location)) if location else ""
 
 
 def page_number(token: object) -> int | None:
-    """Number of the next page, which the server gives as text."""
+    """Parse the number of the next page."""
     try:
         return int(token)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError):
@@ -91,9 +91,9 @@ def _says_not_found(response: httpx.Response) -> bool:
 
 
 def reason_of(error: httpx.RequestError) -> str:
-    """Return what went wrong, in words that hold nothing of the request."""
+    """Describe an error without parts of the request."""
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
+        return "the request timed out"
     if isinstance(error, httpx.ConnectError):
         return "no connection"
-    return "the connection broke"
+    return "the connection was lost"

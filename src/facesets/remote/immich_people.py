@@ -1,4 +1,4 @@
-"""The people of an Immich server: who is there, and whose each face is.
+"""The people of an Immich server, and their faces.
 
 A request that changes something may take effect though its answer is lost. So each is sent once, and
 before it is sent again the server is asked whether it took effect.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """A box as Immich takes it: corner and extent in whole pixels of a picture of so many pixels."""
+    """A box for Immich: corner and size in pixels, and the size of the image."""
 
     x: int
     y: int
@@ -36,7 +36,7 @@ class ImmichPeople(Immich):
     """The calls that writing people back needs. Errors are those of `Immich`."""
 
     def people(self) -> Iterator[list[ServerPerson]]:
-        """Everybody whom the server lists: those with a name or several faces; hidden ones too."""
+        """Return all people that the server lists, including hidden ones."""
         page = 1
         while True:
             query = {"page": page, "size": _PEOPLE_PER_PAGE, "withHidden": "true"}
@@ -49,14 +49,14 @@ class ImmichPeople(Immich):
             page += 1
 
     def person(self, person_id: str) -> ServerPerson | None:
-        """A person; None where there is nobody of that id any more."""
+        """Return a person; None if the id no longer exists."""
         try:
             return parse_person(self._json("GET", f"people/{person_id}"))
         except NotOnServer:
             return None
 
     def photos_of(self, person_id: str) -> set[str]:
-        """The photos in which a person is: in the timeline, archived, hidden, and in the trash."""
+        """Return the photos of a person, including archived, hidden and trashed ones."""
         found: set[str] = set()
         for visibility in ("timeline", "archive", "hidden"):
             query = {"personIds": [person_id], "visibility": visibility, "withDeleted": True}
@@ -65,15 +65,15 @@ class ImmichPeople(Immich):
         return found
 
     def create_person(self, person: ServerPerson, found: Callable[[], ServerPerson | None]) -> ServerPerson:
-        """Make a person like this one, under an id of the server's; `found` says whether it is there."""
+        """Create a person with an id of the server's; `found` checks whether it exists."""
         fields = {key: value for key, value in _fields_of(person).items() if value is not None}
         made = self._changed("POST", "people", fields, parse_person, found)
         if made is None:
-            raise RequestFailed("the server does not say whom it made")
+            raise RequestFailed("the server did not return the created person")
         return made
 
     def update_person(self, person: ServerPerson, **fields: str | None) -> None:
-        """Give a person another name or birth date."""
+        """Change a person's name or birth date."""
         names = {"name": "name", "birth_date": "birthDate"}
         body = {names[field]: value for field, value in fields.items()}
         wanted = replace(person, **fields)  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ class ImmichPeople(Immich):
         self._changed("DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_gone(person_id))
 
     def merge(self, source_id: str, into_id: str, version: Version) -> None:
-        """Give all faces of a person to another and remove the person."""
+        """Merge a person into another."""
         if version >= _MERGES_BY_LIST_SINCE:
             path, ids = "people/merge", [into_id, source_id]
         else:
@@ -105,10 +105,10 @@ class ImmichPeople(Immich):
             lambda: self._is_gone(source_id),
         )
         if not done:
-            raise RequestFailed("the server does not merge them")
+            raise RequestFailed("the server did not merge them")
 
     def give_face(self, face_id: str, person_id: str, done: Callable[[], object]) -> None:
-        """Say whose a face is; `done` is None until it is so."""
+        """Assign a face to a person; `done` is None until it is done."""
         self._changed("PUT", f"faces/{person_id}", {"id": face_id}, lambda _: True, done)
 
     def create_face(self, asset_id: str, person_id: str, box: FaceBox, done: Callable[[], object]) -> None:
@@ -133,7 +133,7 @@ class ImmichPeople(Immich):
         read: Callable[[object], T],
         found: Callable[[], T | None],
     ) -> T:
-        """Ask for a change once, and again only while `found` does not see it done."""
+        """Request a change, and again only while `found` does not see it."""
         is_repeated = False
 
         def attempt() -> T:

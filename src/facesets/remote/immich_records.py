@@ -1,4 +1,4 @@
-"""What an Immich server says, read leniently: unknown fields are ignored, missing ones absent."""
+"""Records of an Immich server, parsed leniently."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ class Version:
 
     @property
     def text(self) -> str:
-        """As it is usually written."""
+        """The version as text."""
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
@@ -72,7 +72,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class ServerPerson:
-    """A person on the server; the name is empty while nobody gave one."""
+    """A person on the server; the name is empty for unnamed people."""
 
     id: str
     name: str
@@ -104,7 +104,7 @@ class ServerFace:
 
 
 def parse_version(answer: object) -> Version | None:
-    """The version in an answer of `/server/version`; None if there is none."""
+    """Parse the answer of `/server/version`; None if invalid."""
     fields = _object(answer)
     numbers = [fields.get(name) for name in ("major", "minor", "patch")]
     if not all(isinstance(number, int) for number in numbers):
@@ -113,13 +113,13 @@ def parse_version(answer: object) -> Version | None:
 
 
 def parse_owner(answer: object) -> Owner:
-    """The account in an answer of `/users/me`."""
+    """Parse the answer of `/users/me`."""
     fields = _object(answer)
     return Owner(*(_text(fields, name) for name in ("id", "name", "email", "storageLabel")))
 
 
 def parse_asset(item: object) -> Asset | None:
-    """One item of a search; None when it has no usable id."""
+    """Parse one item of a search; None without a usable id."""
     fields = _object(item)
     identity = parse_id(fields.get("id"))
     if identity is None:
@@ -149,13 +149,13 @@ def parse_asset(item: object) -> Asset | None:
 
 
 def parse_faces(answer: object) -> list[ServerFace]:
-    """The faces in an answer of `/faces`; those without a box are left out."""
+    """Parse the answer of `/faces`; faces without a box are left out."""
     items = answer if isinstance(answer, list) else []
     return [face for item in items if (face := _face(_object(item))) is not None]
 
 
 def parse_person(answer: object) -> ServerPerson | None:
-    """A person; None when there is no usable id."""
+    """Parse a person; None without a usable id."""
     fields = _object(answer)
     identity = parse_id(fields.get("id"))
     if identity is None:
@@ -172,13 +172,13 @@ def parse_person(answer: object) -> ServerPerson | None:
 
 
 def parse_people(items: object) -> list[ServerPerson]:
-    """The people in a list of them; those without a usable id are left out."""
+    """Parse a list of people; those without a usable id are left out."""
     listed = items if isinstance(items, list) else []
     return [person for item in listed if (person := parse_person(item)) is not None]
 
 
 def parse_albums(items: object) -> list[tuple[str, str]]:
-    """Id and title of each album in a list of them; those without a usable id are left out."""
+    """Parse a list of albums; those without a usable id are left out."""
     listed = [_object(item) for item in items] if isinstance(items, list) else []
     return [
         (identity, _text(fields, "albumName"))
@@ -188,13 +188,13 @@ def parse_albums(items: object) -> list[tuple[str, str]]:
 
 
 def says_success(answer: object, identity: str) -> bool:
-    """Whether an answer that reports on each id names success for this one."""
+    """Whether an answer reports success for an id."""
     rows = [_object(row) for row in answer] if isinstance(answer, list) else []
     return any(parse_id(row.get("id")) == identity and row.get("success") is True for row in rows)
 
 
 def parse_id(value: object) -> str | None:
-    """A UUID in its usual spelling; None for anything else, which has no place in an address."""
+    """Parse a UUID; None for anything else."""
     if not isinstance(value, str):
         return None
     try:
@@ -235,7 +235,7 @@ def _count(fields: Json, name: str) -> int:
 
 
 def _sha1_of_content(checksum: str, path: str) -> str:
-    """Hex digest from its base64, if it is one of content.
+    """Return the hex digest of a base64 checksum of content.
 
     For the files of an external library Immich gives the digest of `path:<original path>` in its place,
     and not every version says that a file is in one.

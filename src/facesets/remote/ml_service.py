@@ -1,4 +1,4 @@
-"""Faces and CLIP vectors from an Immich-compatible machine-learning service.
+"""Faces and CLIP embeddings from an Immich-compatible machine-learning service.
 
 The service takes one picture a request and answers with boxes, scores and embeddings. It gives no
 keypoints: `Faces.kps` is NaN throughout, so that what needs keypoints (aligned crops, pose from
@@ -29,7 +29,7 @@ WAITS_S = (5.0, 10.0, 20.0)
 """An idle service ends itself; while it starts again, requests fail."""
 
 _PING_TIMEOUT_S = 10.0
-"""It is answered at once, whatever else a service is at."""
+"""Answered immediately, even by a busy service."""
 
 FACE_DIMENSION = 512
 _JPEG_QUALITY = 95
@@ -39,7 +39,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ServiceModels:
-    """Which models the service is to use.
+    """The models to use at the service.
 
     Attributes
     ----------
@@ -123,12 +123,12 @@ class MlService:
 
     @property
     def clip_model(self) -> ClipModel:
-        """The model that embeds whole pictures and texts; likewise known by its name."""
+        """The model that embeds images and texts, identified by its name."""
         name = self._models.clip
         return ClipModel(f"ml-service/{name}", _stand_in(f"{name}/clip"))
 
     def answers(self) -> bool:
-        """Whether the service is there."""
+        """Whether the service responds."""
         try:
             response = self._client.get("ping", timeout=_PING_TIMEOUT_S)
         except httpx.RequestError:
@@ -148,16 +148,16 @@ class MlService:
         return [self._faces(pixels, self._ask(self._for_faces(), pixels)) for pixels in pictures]
 
     def faces_and_clip(self, pixels: Pixels) -> tuple[Faces, Float32]:
-        """The faces of a picture and the CLIP vector of the whole, in one request. Raises as `embed`."""
+        """Return the faces and the CLIP embedding of an image in one request. Raises as `embed`."""
         answer = self._ask(self._for_faces() | self._for_clip("visual"), pixels)
         return self._faces(pixels, answer), self._vector(answer.get("clip"))
 
     def clip_image(self, pixels: Pixels) -> Float32:
-        """CLIP vector of a picture, of unit length. Raises as `embed`."""
+        """Return the CLIP embedding of an image. Raises as `embed`."""
         return self._vector(self._ask(self._for_clip("visual"), pixels).get("clip"))
 
     def clip_text(self, text: str, *, language: str | None = None) -> Float32:
-        """CLIP vector of a text, in the space of the pictures, of unit length. Raises as `embed`.
+        """Return the CLIP embedding of a text. Raises as `embed`.
 
         Parameters
         ----------
@@ -191,8 +191,8 @@ class MlService:
             return retrying(partial(self._ask_once, content), self._waits_s, self._pause)
         except TransientError as fault:
             raise Unreachable(
-                f"The machine-learning service {self.label} fails: {fault.reason}. What was done is kept: "
-                "run the same command again when it is well."
+                f"The machine-learning service {self.label} failed: {fault.reason}. Results so far "
+                "are saved; when it works again, run the same command again."
             ) from fault
 
     def _ask_once(self, content: Mapping[str, Any]) -> Json:
@@ -202,11 +202,12 @@ class MlService:
             what = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
             raise TransientError(what) from error
         if response.status_code >= 500 or response.status_code == 429:
-            raise TransientError(f"it answers {response.status_code}")
+            raise TransientError(f"it returned {response.status_code}")
         if not response.is_success:
             raise CannotInfer(
-                f"The machine-learning service {self.label} refuses the request ({response.status_code}). "
-                f"Does it have the models {self._models.faces} and {self._models.clip}?"
+                f"The machine-learning service {self.label} rejected the request "
+                f"({response.status_code}). Check that it has the models {self._models.faces} and "
+                f"{self._models.clip}."
             )
         try:
             answer = response.json()
@@ -244,7 +245,7 @@ class MlService:
         )
 
     def _vector(self, value: object, dimension: int | None = None) -> Float32:
-        """Return a vector that came as text or as an array, at unit length."""
+        """Parse an embedding given as text or array, normalised to unit length."""
         try:
             numbers = json.loads(value) if isinstance(value, str) else value
             vector = np.array(numbers, np.float32)
@@ -259,13 +260,13 @@ class MlService:
 
     def _other_answer(self) -> CannotInfer:
         return CannotInfer(
-            f"{self.label} answers with something other than faces and vectors. Is it Immich's "
-            "machine-learning service, and has the recogniser vectors of 512 numbers?"
+            f"{self.label} returned invalid faces or embeddings. Check that it is Immich's "
+            "machine-learning service, and that its recognition model has 512 dimensions."
         )
 
 
 def _are_boxes(box: Float32, width: int, height: int) -> bool:
-    """Whether each has an area, of which some is in the picture; no number does, if it is none."""
+    """Whether each box has an area inside the image."""
     starts, ends = box[:, :2], box[:, 2:]
     return bool(((starts < ends) & (starts < (width, height)) & (ends > 0) & np.isfinite(box[:, 2:])).all())
 

@@ -1,4 +1,4 @@
-"""Archives from the package index that pip is configured for: mirrors, proxies, folders of archives.
+"""Download archives from the package index that pip is configured for.
 
 Nothing of what is fetched is run. To learn the name and the version of a source archive pip would run its
 `setup.py`: a build backend of ours, which reads them from `PKG-INFO`, takes the place of setuptools.
@@ -46,7 +46,7 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 _ANSWER_TIMEOUT_S = 20.0
 _POLL_S = 0.2
 _RETRIES = 2
-_STOPPED = "Fetching from the package index was stopped."
+_STOPPED = "The download from the package index was stopped."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Release:
 
     @property
     def requirement(self) -> str:
-        """What pip calls it."""
+        """The pip requirement."""
         return f"{self.project}=={self.version}"
 
 
 def fetch_releases(releases: Sequence[Release], folder: Path, *, work: Work) -> list[Path]:
-    """Fetch archives into a folder, verified; returns where they are, in the same order.
+    """Download and verify archives into a folder; return their paths in order.
 
     Raises
     ------
@@ -79,12 +79,12 @@ def fetch_releases(releases: Sequence[Release], folder: Path, *, work: Work) -> 
     """
     if importlib.util.find_spec("pip") is None:
         raise Unreachable(
-            f"{printable(sys.executable)} has no pip, which fetches from the package index. Install it: "
-            f"`{typed((sys.executable, '-m', 'ensurepip'))}`."
+            f"{printable(sys.executable)} has no pip, which is needed to download from the package "
+            f"index. Install it with `{typed((sys.executable, '-m', 'ensurepip'))}`."
         )
     total = sum(release.size for release in releases)
     work.progress.begin(
-        f"Fetching {counted(len(releases), 'archive')} from the package index", total, in_bytes=True
+        f"Downloading {counted(len(releases), 'archive')} from the package index", total, in_bytes=True
     )
     try:
         with _arguments(folder, releases) as arguments:
@@ -95,7 +95,7 @@ def fetch_releases(releases: Sequence[Release], folder: Path, *, work: Work) -> 
 
 
 def answers(project: str) -> bool:
-    """Whether the package index that pip is configured for has a project; nothing is fetched."""
+    """Whether the package index has a project; nothing is downloaded."""
     arguments = [
         *(sys.executable, "-P", "-m", "pip", "index", "versions", project),
         *("--quiet", "--no-input", "--disable-pip-version-check", "--retries=0", "--timeout=4"),
@@ -111,7 +111,7 @@ def answers(project: str) -> bool:
 
 @contextmanager
 def _arguments(folder: Path, releases: Sequence[Release]) -> Iterator[list[str]]:
-    """The command; what it needs lies in the folder meanwhile, where pip puts what it is fetching, too."""
+    """Return the pip command; its files are kept in the folder."""
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".pip.") as name:
         backend, scratch = Path(name) / "backend", Path(name) / "scratch"
         (backend / "setuptools").mkdir(parents=True)
@@ -158,7 +158,7 @@ def _run(arguments: Sequence[str], folder: Path, total: int, releases: Sequence[
 
 
 def _bytes_below(folder: Path) -> int:
-    """How much of the archives is there; files come and go meanwhile."""
+    """Return the number of bytes downloaded so far."""
     total = 0
     # Not `rglob`: it fails where a folder goes between being listed and being entered.
     for above, _, names in os.walk(folder):
@@ -173,24 +173,25 @@ def _refusal(messages: str, releases: Sequence[Release]) -> Exception:
     wanted = " and ".join(release.requirement for release in releases)
     if "DO NOT MATCH THE HASHES" in messages:
         return DamagedFile(
-            f"What the package index has as {wanted} is not what was published. Ask who runs the index, "
-            "or use another one (PIP_INDEX_URL)."
+            f"The package index returned a different file for {wanted} than the published one. Ask "
+            "its administrator, or use another index (PIP_INDEX_URL)."
         )
     if os.strerror(errno.ENOSPC) in messages:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     reasons = [line.removeprefix("ERROR: ") for line in messages.splitlines() if line.startswith("ERROR: ")]
     reason = printable(reasons[-1] if reasons else messages.strip()[-200:])
     return Unreachable(
-        f"pip cannot fetch {wanted}: {reason}. Check the connection and pip's settings (PIP_INDEX_URL, "
-        "PIP_PROXY), or put the two archives into a folder and name it: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER."
+        f"pip cannot download {wanted}: {reason}. Check the connection and pip's settings "
+        "(PIP_INDEX_URL, PIP_PROXY), or put the two archives into a folder and set PIP_NO_INDEX=1 "
+        "PIP_FIND_LINKS=FOLDER."
     )
 
 
 def _archive_of(release: Release, folder: Path) -> Path:
-    """The archive as pip named it."""
+    """Find the archive by pip's file name."""
     ending = ".whl" if release.wheel else ".tar.gz"
     start = f"{release.project}-{release.version}".lower().replace("_", "-")
     for path in sorted(folder.iterdir()):
         if path.name.endswith(ending) and path.name.lower().replace("_", "-").startswith(start):
             return path
-    raise Unreachable(f"pip fetched no {release.requirement}. Try again.")
+    raise Unreachable(f"pip did not download {release.requirement}. Try again.")

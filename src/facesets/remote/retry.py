@@ -1,4 +1,4 @@
-"""Trying again what failed for a passing reason, and waiting without being deaf to a stop."""
+"""Retry after temporary failures, with interruptible waits."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ _LONGEST_WAIT_S = 120.0
 
 Result = TypeVar("Result")
 Pause = Callable[[float], None]
-"""Waits so many seconds; raises `Stopped` when the run was asked to end meanwhile."""
+"""Waits some seconds; raises `Stopped` if the run is asked to stop."""
 
 
 class TransientError(Exception):
-    """Something went wrong that may be well in a moment.
+    """A temporary failure.
 
     Attributes
     ----------
@@ -33,16 +33,16 @@ class TransientError(Exception):
 
 
 class Stopped(Exception):
-    """The run was asked to end; nothing is wrong."""
+    """The run was asked to stop."""
 
 
 def doubling(first_wait_s: float, *, attempts: int) -> tuple[float, ...]:
-    """Waits between so many attempts, each twice the one before."""
+    """Return the waits between attempts, each twice the previous one."""
     return tuple(first_wait_s * 2**i for i in range(attempts - 1))
 
 
 def retrying(call: Callable[[], Result], waits_s: Sequence[float], pause: Pause) -> Result:
-    """Return what `call` returns, trying once more after each wait.
+    """Call a function, retrying after each wait.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def retrying(call: Callable[[], Result], waits_s: Sequence[float], pause: Pause)
 
 
 def pausing(stop: Stop) -> Pause:
-    """Waiting that ends early, by `Stopped`, when the run is asked to end."""
+    """Return a wait that raises `Stopped` if the run is asked to stop."""
 
     def pause(seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -75,7 +75,7 @@ def pausing(stop: Stop) -> Pause:
 
 
 def retry_after_s(header: str | None) -> float:
-    """Seconds that a `Retry-After` header asks for; 0 when there is none or it makes no sense."""
+    """Return the seconds of a `Retry-After` header; 0 if missing or invalid."""
     if header is None:
         return 0.0
     try:

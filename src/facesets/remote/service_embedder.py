@@ -1,4 +1,4 @@
-"""A machine-learning service as an embedder of single pictures, for runs that outlive its failures."""
+"""A machine-learning service as an embedder that tolerates single failures."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,23 +16,23 @@ T = TypeVar("T")
 
 
 def service_model(settings: CacheSettings) -> str | None:
-    """The name of the service's model that faces come from; None when they come from this machine."""
+    """Return the service's model name of faces; None if they come from this machine."""
     return settings.pack.removeprefix(_PACK) if settings.pack.startswith(_PACK) else None
 
 
 def service_clip(model: ClipModel) -> str | None:
-    """The name of the service's model that embeddings come from; None when they come from this machine."""
+    """Return the service's model name of embeddings; None if they come from this machine."""
     return model.name.removeprefix(_PACK) if model.name.startswith(_PACK) else None
 
 
 class ServiceEmbedder:
-    """An `Embedder` and a `Describer` whose failures cost the picture and not the run, unless it is gone.
+    """An `Embedder` and `Describer` whose failures skip the image; the run ends only if it is down.
 
     May be called from several threads at once.
     """
 
     def __init__(self, service: MlService, *, faces: bool = True, clip: bool = False) -> None:
-        """Find out whether the service is there.
+        """Check that the service responds.
 
         Parameters
         ----------
@@ -45,14 +45,16 @@ class ServiceEmbedder:
             It does not answer.
         """
         if not service.answers():
-            raise Unreachable(f"The machine-learning service {service.label} does not answer. Is it running?")
+            raise Unreachable(
+                f"The machine-learning service {service.label} is not responding. Check that it is running."
+            )
         self._service = service
         self._faces = faces
         self._clip = clip
         self._circuit = Circuit(
             f"The machine-learning service {service.label}",
             service.answers,
-            advice=f"Does it have the {self._models()}?",
+            advice=f"Check that it has the {self._models()}.",
         )
 
     def _models(self) -> str:
@@ -67,12 +69,12 @@ class ServiceEmbedder:
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """The same, where faces are looked for."""
+        """The models of the faces, if faces are detected."""
         return self.settings if self._faces else None
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """The model that embeds whole pictures, where one does."""
+        """The model that embeds whole images, if any."""
         return self._service.clip_model if self._clip else None
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
@@ -88,21 +90,21 @@ class ServiceEmbedder:
         return self._at_the_cost_of_pictures(lambda: self._service.embed(pictures))
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """Find out about each picture what is wanted of it, in one request a picture. Raises as `embed`."""
+        """Describe each image, in one request each. Raises as `embed`."""
         return self._at_the_cost_of_pictures(
             lambda: [self._one(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
         )
 
     def clip_image(self, pixels: Pixels) -> Float32:
-        """Embedding of a picture, of unit length. Raises as `embed`."""
+        """Return the embedding of an image. Raises as `embed`."""
         return self._at_the_cost_of_pictures(lambda: self._service.clip_image(pixels))
 
     def clip_text(self, text: str) -> Float32:
-        """Embedding of a text, of unit length. Raises as `embed`."""
+        """Return the embedding of a text. Raises as `embed`."""
         return self._at_the_cost_of_pictures(lambda: self._service.clip_text(text))
 
     def clip_texts(self, texts: Sequence[str], *, at_once: int) -> list[Float32]:
-        """Embeddings of texts, in their order: a service takes one a request, and several requests at a time.
+        """Return the embeddings of texts in order, one request each, several at a time.
 
         Raises
         ------

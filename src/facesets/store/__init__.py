@@ -1,1 +1,1 @@
-"""Where faces live."""
+"""Stores of faces: cache files and libraries."""

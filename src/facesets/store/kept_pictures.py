@@ -1,4 +1,4 @@
-"""Pictures made of photos and kept to be looked at: where they lie, and how they go again."""
+"""Cached thumbnails and crops of photos: where they are, and how to remove them."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from facesets.file_system import patiently
 from facesets.files import printable
 
 FOLDER = "crops"
-"""Where they are kept, below the folder for caches."""
+"""Their folder, below the folder for caches."""
 SUFFIX = ".jpg"
 
 
 def file_of(sha256: str, what: str) -> Path:
-    """Where a picture lies below its directory: all of one photo are in one folder, so that they can go.
+    """Return the path of a cached picture; all of one photo share a folder.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def file_of(sha256: str, what: str) -> Path:
 
 
 def remove_pictures(directory: Path, photos: Iterable[str]) -> int:
-    """Remove all that was made of photos, given by hash; returns how many pictures went.
+    """Remove the cached pictures of photos, given by hash; return how many were removed.
 
     Raises
     ------

@@ -86,16 +86,17 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
         "3 photos will leave this machine and go to http://[::ffff:127.0.0.1]",
         "model claude-haiku-5-5",
         "JPEG of at most 1568 pixels",
-        "with faces as they are",
-        "Not sent: names of files and folders; names of the people on it",
+        "with faces visible",
+        "Not sent: names of files and folders; names of the people in it",
         "Estimated cost: $0.00",
-        "Nothing was sent. Say --yes if you mean it.",
+        "Nothing was sent. To send without being asked, add --yes.",
     ):
         assert words in result.err, words
     dry = describe("--dry-run", "--no-batch", "--send-names", "--send-place", "--blur-faces").out
-    assert "every face that was found blurred" in dry
+    assert "every detected face blurred" in dry
     assert "Not sent: names of files and folders.\n" in dry
-    assert "3 photos without a description. Nothing was sent." in dry
+    assert "\n3 photos without a description in " in dry
+    assert dry.endswith(". Nothing was sent.\n")
     elsewhere = describe("--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
     assert "0 photos without a description" in elsewhere.out
     for place in ("/nowhere", "/no/photos"):
@@ -115,7 +116,10 @@ def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
 def test_photos_that_failed_are_not_passed_over_in_silence(describe: Call, llm: AnthropicServer) -> None:
     llm.answer = lambda _: "I will not."
     said = describe("--no-batch", "--yes", "-q", status=3).err
-    assert "`facesets stats --stages` shows why photos failed; --retry-failed sends them again." in said
+    assert (
+        "To see why photos failed, run `facesets stats --stages`. To send them again, add --retry-failed."
+        in said
+    )
 
 
 def test_photos_are_described_and_found_by_words(
@@ -130,7 +134,7 @@ def test_photos_are_described_and_found_by_words(
     )
     llm.answer = lambda _: as_text(next(said))
     result = describe("--no-batch", "--yes", "--max-images", "3", "-v")
-    assert "3 photos described, 0 failed; paid $0.00" in result.out
+    assert ", 0 failed; cost $0.00" in result.out
     prompt = Path.home() / ".config" / "facesets" / "describe-prompt.txt"
     assert prompt.read_text().startswith("Describe this photo")
     assert llm.paid[0].text.startswith("Describe this photo")
@@ -147,26 +151,26 @@ def test_batches_wait_for_more_and_are_collected(
     library: Library, describe: Call, llm: AnthropicServer
 ) -> None:
     few = describe("--yes").out
-    assert "3 wait for more to make a batch; --no-batch describes them now." in few
-    assert "3 wait for more to make a batch" in describe("--dry-run").out
+    assert "3 wait until there are enough for a batch; --no-batch describes them now." in few
+    assert "3 wait until there are enough for a batch" in describe("--dry-run").out
     sent = json.loads(describe("--yes", "--json", MIN_BATCH_SIZE="2", BATCH_SIZE="2").out)
     assert (sent["under_way"], sent["held_back"]) == (2, 1)
     assert "2 in batches" in describe("--check-batches").out
     llm.end()
     came = describe("--check-batches", "--wait", BATCH_CHECK_INTERVAL="1").out
-    assert "2 photos described" in came
+    assert "Described 2 photos" in came
     assert rows(library.database, "SELECT count(*) FROM descriptions") == [(2,)]
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"LLM_PROVIDER": "clippy"}, "LLM_PROVIDER clippy is none"),
+        ({"LLM_PROVIDER": "clippy"}, "Unknown LLM_PROVIDER clippy"),
         ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
-        ({"ANTHROPIC_API_KEY": "sk-wrong"}, "does not accept the API key"),
+        ({"ANTHROPIC_API_KEY": "sk-wrong"}, "rejected the API key"),
         ({"BATCH_SIZE": "many"}, "BATCH_SIZE is no whole number"),
         ({"LLM_MODEL": "claude-nobody-knows"}, "does not know the model"),
-        ({"LLM_PROVIDER": "openai"}, "Where is the server?"),
+        ({"LLM_PROVIDER": "openai"}, "Missing server address"),
     ],
 )
 def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str], said: str) -> None:
@@ -189,7 +193,7 @@ def test_a_model_on_this_machine_needs_no_yes(facesets: Call) -> None:
     with serving_openai() as llm:
         result = facesets("describe", "--llm-uri", f"{llm.url}/v1", LLM_MODEL="gemma3")
         assert "Nothing leaves it." in result.err
-        assert "3 photos described" in result.out
+        assert "Described 3 photos" in result.out
         assert llm.problems == []
 
 
@@ -226,6 +230,6 @@ def test_whoever_sits_at_the_terminal_is_asked(
 
     assert "Nothing was sent." in asked("n")
     assert llm.bodies == []
-    assert "3 photos described" in asked("y")
+    assert "Described 3 photos" in asked("y")
     assert len(llm.paid) == 3
-    assert describe("--yes", "--no-batch").out.endswith(": nothing to describe.\n")
+    assert describe("--yes", "--no-batch").out.startswith("Nothing to describe in ")

@@ -20,7 +20,7 @@ def test_index_fetches_no_pack_that_it_would_refuse(
     (tmp_path / "a.jpg").write_bytes(b"a photo")
     line = ("index", tmp_path, "--pack", "open", "--skip-clip")
     refused = facesets(*line, status=2, FACESETS_MODELS=str(tmp_path), HOME=str(tmp_path))
-    assert "open is another, so it is not fetched" in refused.err
+    assert "open is not downloaded" in refused.err
     assert not (tmp_path / "models").exists()
 
 
@@ -29,10 +29,10 @@ def test_a_stage_by_itself_refuses_flags_that_it_would_not_obey(
 ) -> None:
     keep(Library(database, SETTINGS), METADATA)
     for flags, said in (
-        ("--prune --include *.jpg", "--include and --prune cannot be given together with --stage"),
-        ("--assign", "--assign cannot be given together with --stage"),
-        ("--delete --target /photos", "--target cannot be given together with --delete"),
-        ("--delete /photos", "DIR cannot be given together with --delete"),
+        ("--prune --include *.jpg", "--include and --prune cannot be combined with --stage"),
+        ("--assign", "--assign cannot be combined with --stage"),
+        ("--delete --target /photos", "--target cannot be combined with --delete"),
+        ("--delete /photos", "DIR cannot be combined with --delete"),
     ):
         assert said in facesets("index", "--stage", "attributes", *flags.split(), status=2).err
     obeyed = ("--stage", "metadata", "--dry-run", "--alone", "--strict")

@@ -26,15 +26,18 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     (tmp_path / ".picasa.ini").write_text(ini)
 
     tried = facesets("import-names", tmp_path, "--dry-run").out
-    assert "1 photo with names: 1 person (1 new), 1 face named, 0 known. Nothing was stored." in tried
+    assert "1 photo with names: 1 person (1 new), 1 face named, 0 already known. Nothing was stored." in tried
     done = facesets("import-names", tmp_path, "--from", "picasa").out
     assert "with `facesets people undo`." in done
-    assert "No name: Ben\\x1b[2J: " in done
+    assert "Invalid name: Ben\\x1b[2J: " in done
     assert "\x1b" not in done
-    assert facesets("import-names", "--conflicts").out == "There are none.\n"
+    assert facesets("import-names", "--conflicts").out == "Nothing to list.\n"
 
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(RIGHT, "b")]}, {"b": "Ben"}))
-    assert "1 name of places without a face, 0 of whole photos" in facesets("import-names", tmp_path).out
+    assert (
+        "1 name for places without a detected face, 0 for whole photos"
+        in facesets("import-names", tmp_path).out
+    )
     (line,) = facesets("import-names", "--unmatched").out.splitlines()[1:]
     assert line.split()[:4] == ["Ben", "picasa", "-", "-"]
     (listed,) = json.loads(facesets("import-names", "--unmatched", "--json").out)["names"]
@@ -62,10 +65,10 @@ def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
 
 def test_what_does_not_go_together_is_wrong_usage(facesets: Call) -> None:
     for line, says in (
-        ("", "Where are the names?"),
+        ("", "Missing source."),
         ("--unmatched --conflicts", "not both"),
-        ("/tmp --unmatched", "without a source and --dry-run"),
-        ("--conflicts --dry-run", "without a source and --dry-run"),
+        ("/tmp --unmatched", "Remove the source and --dry-run"),
+        ("--conflicts --dry-run", "Remove the source and --dry-run"),
         ("/tmp --map nowhere", "OLD=NEW"),
     ):
         assert says in facesets("import-names", *line.split(), status=2).err
@@ -83,17 +86,17 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
         result = facesets("export-xmp", *words, status=status)
         return result.out + result.err
 
-    assert "1 sidecar new, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
+    assert "1 new sidecar, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
     assert "The library has no photo below /empty." in say("--target", "/empty")
     assert not sidecar(photo).exists()
     said = say("anna", "--target", photo.parent)
-    assert "1 person, 1 photo: 1 sidecar new" in said
+    assert "1 person, 1 photo: 1 new sidecar" in said
     assert names(sidecar(photo)) == ["Anna"]
     number = said.split("--undo ")[1].split()[0]
     done = json.loads(say("--json"))
     assert (done["changed"], done["people"], done["failures"]) == (1, 2, [])
-    assert "There is no run 99" in say("--undo", "99", status=2)
-    assert "goes with --dry-run alone" in say("--undo", number, "--microsoft", status=2)
+    assert "Run 99 not found" in say("--undo", "99", status=2)
+    assert "can only be combined with --dry-run" in say("--undo", number, "--microsoft", status=2)
     assert "1 sidecar restored, 0 removed" in say("--undo", "last")
     assert "0 sidecars restored, 1 removed" in say("--undo", number)
     assert not sidecar(photo).exists()
@@ -101,8 +104,8 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
     assert say("-q") == ""
     photo.unlink()
     gone = say()
-    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in gone
-    assert "1 sidecar changed or removed because its photo is gone or not in the library any more." in gone
+    assert "0 new sidecars, 0 changed, 1 removed, 0 unchanged." in gone
+    assert "Changed or removed 1 sidecar because its photo is missing or no longer in the library." in gone
     assert not sidecar(photo).exists()
 
 
@@ -111,7 +114,7 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
     edited = sidecar(photo).read_bytes().replace(b">Anna<", b">Hannah<")
     sidecar(photo).write_bytes(edited)
     result = facesets("export-xmp")
-    assert "1 sidecar stays as it is. --replace writes again what is ours there." in result.err
+    assert "1 sidecar was left unchanged. To rewrite the part made by facesets, add --replace." in result.err
     assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
     assert sidecar(photo).read_bytes() == edited
     sidecar(photo).write_bytes(b"<html>")
@@ -120,4 +123,4 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
 
 def test_who_named_nobody_is_told_how(facesets: Call) -> None:
     said = facesets("export-xmp").err
-    assert "Nobody has a name to write: give somebody one with `facesets people name WHO NAME`." in said
+    assert "There are no named people to export. Name one with `facesets people name WHO NAME`." in said

@@ -101,9 +101,9 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--host 0.0.0.0", "On 0.0.0.0 everybody in the network could see the photos."),
-        ("--host ::", "On :: everybody in the network could see the photos."),
-        ("--host :: --no-token", "everybody in the network could see the photos."),
+        ("--host 0.0.0.0", "On 0.0.0.0 everyone in the network could see the photos."),
+        ("--host ::", "On :: everyone in the network could see the photos."),
+        ("--host :: --no-token", "everyone in the network could see the photos."),
         ("--host no.such.host.invalid", "no.such.host.invalid"),
         ("--host 203.0.113.7", "203.0.113.7"),
         (f"--host {'a' * 300}", "aaa"),
@@ -111,7 +111,7 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
         ("--token-file none", "Token file not found"),
         ("--token-file short", "is too short"),
         ("--token-file no-text", "it is not text"),
-        ("--token-file good --no-token", "Give either --token-file or --no-token."),
+        ("--token-file good --no-token", "Give either --token-file or --no-token, not both."),
     ],
 )
 def test_how_it_cannot_be_served_is_said_in_a_sentence(
@@ -204,7 +204,7 @@ def test_without_a_token_it_is_said_who_can_look(album_url: str) -> None:
     with started(album_url, "--no-token", "--name", "photos.home") as (process, address):
         wait_for(lambda: process.written()[1].endswith("\n"))
         assert process.written()[1] == (
-            "Every account of this machine, and whoever reaches photos.home, can see and change what is "
+            "Every account of this machine and everyone who reaches photos.home can see and change what is "
             "shown there.\n"
         )
         assert httpx.get(f"{address}/people").status_code == 200

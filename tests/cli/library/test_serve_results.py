@@ -20,7 +20,7 @@ def test_what_cannot_be_served_as_results_is_said(tmp_path: Path) -> None:
     for words, said in (
         ((tmp_path / "none",), "There is no manifest at"),
         ((tmp_path,), f"Give --results {tmp_path / 'people'}."),
-        ((tmp_path, "--database", "postgresql:///nowhere"), "Give one of them"),
+        ((tmp_path, "--database", "postgresql:///nowhere"), "Give only one"),
     ):
         ended = run("serve", "--port", 0, "--results", *words)
         assert (ended.status, said in ended.err) == (2, True), ended.err

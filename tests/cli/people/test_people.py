@@ -65,8 +65,8 @@ def test_a_first_evening_with_people(
     assert f"Anna ({anna}): named; 4 faces in total. Undo change" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
-    assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
-    assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
+    assert re.search(r"^people +1 \(1 named\)$", totals, re.MULTILINE)
+    assert re.search(r"^for review +0 suggestions, 0 undecided faces$", totals, re.MULTILINE)
     assert "Undid change" in say("undo")
     assert "Redid change" in say("redo")
     assert "Undid change" in say("undo")
@@ -125,7 +125,7 @@ def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
 ) -> None:
     say("name", anna, "Anna Berg")
     found = facesets("search", "anna berg", status=2)
-    assert "anna berg is somebody in the library: `facesets search --person 'anna berg'`." in found.err
+    assert "anna berg is a person in the library: `facesets search --person 'anna berg'`." in found.err
     assert "somebody" not in facesets("search", "a beach", status=2).err
     # A variable of the environment holds the whole name of one person.
     unknown = facesets("search", status=2, FACESETS_SEARCH_PERSON="Anna Ben")
@@ -135,10 +135,10 @@ def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
 def test_statistics_stand_in_one_column(facesets: Call) -> None:
     facesets("export-xmp")
     lines = facesets("stats").out.splitlines()
-    widths = {len(found[0]) for line in lines if (found := re.match(r"(images|last export-xmp) +", line))}
+    widths = {len(found[0]) for line in lines if (found := re.match(r"(photos|last export-xmp) +", line))}
     assert len(widths) == 1, lines
-    [model] = [line for line in lines if line.startswith("found by ")]
-    assert re.search(r" at \d+, from score [\d.]+: 7 images, 7 faces$", model)
+    [model] = [line for line in lines if line.startswith("face models ")]
+    assert re.search(r" at \d+, minimum score [\d.]+: 7 photos, 7 faces$", model)
 
 
 def test_exemplars_are_listed_fixed_and_dropped(
@@ -213,13 +213,15 @@ def test_what_is_no_number_is_refused_in_plain_words(line: str, advice: str) -> 
 def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
     say("name", anna, "Anna")
-    assert re.search(r"people\.json: 1 person, 3 statements about 3 faces\.", say("export", file))
+    assert re.search(
+        r"Exported 1 person with 3 corrections for 3 faces to .*people\.json\.", say("export", file)
+    )
     assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
-    assert "0 new statements, 3 known" in say("import", file)
+    assert "0 new corrections, 3 already known" in say("import", file)
     say("undo")
     assert "1 new name" in say("import", file, "--dry-run")
     assert "Anna" not in say("list")
-    assert re.search(r"3 new statements.* Undo change \d+ with `facesets people undo`", say("import", file))
+    assert re.search(r"3 new corrections.* Undo change \d+ with `facesets people undo`", say("import", file))
     assert "Anna" in say("list")
 
 
@@ -260,7 +262,7 @@ def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
         forget(library.database, "Anna", work=Work(by="me"))
     reported = facesets("check", status=1).out
-    assert "people whose forgetting was cut off before the tables were rewritten: 1" in reported
+    assert "people whose deletion was interrupted before the tables were rewritten: 1" in reported
     done = say("forget", "anna")
     assert "the rest is done now" in done
     assert "Searched tables: no name of this person found." in done
@@ -278,5 +280,5 @@ def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
     assert re.search(r"^sex +male, estimated from the faces$", guesses, re.MULTILINE)
     photo = facesets("show", "/ben-0-0.jpg").out
     assert not re.search(r"about|male|sex", photo)
-    guessed = facesets("show", "/ben-0-0.jpg", "--guesses").out.partition("guessed by a model")[2]
+    guessed = facesets("show", "/ben-0-0.jpg", "--guesses").out.partition("estimated by a model")[2]
     assert re.match(r"\s+face \d+ +about 8, sex male\n", guessed)

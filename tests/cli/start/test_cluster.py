@@ -58,13 +58,13 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
         made = rows(library.database, "SELECT parameters FROM hdbscan_runs ORDER BY id")
         return [(each["min_cluster_size"], each["min_samples"]) for (each,) in made]
 
-    assert "There is no kept hierarchy" in facesets("check", "--staleness").out
+    assert "There is no stored hierarchy" in facesets("check", "--staleness").out
     made = facesets("cluster", "--method", "hdbscan", "-v").err
     assert "New hierarchy of 16 faces: 3 clusters, 0 unclustered." in made
     assert sizes() == [(3, 2)]
     fits = facesets("check", "--staleness").out
-    assert re.search(r"16 faces, made \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
-    assert "It still fits." in fits
+    assert re.search(r"16 faces, built \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
+    assert "It is up to date." in fits
     add_person(library, "dora", 4, spread=0.3)
     assert "Saved hierarchy" in facesets("cluster", "--method", "hdbscan", "-v").err
     due = json.loads(facesets("check", "--staleness", "--json").out)
@@ -115,7 +115,7 @@ def test_workers_find_the_people_that_one_process_finds(facesets: Call, tmp_path
         ),
         ("cluster --dual --engine local", "--engine says nothing with --dual"),
         ("cluster out --shards x", "--shards is for --engine: name one, or leave out --shards"),
-        ("check --staleness --fix", "--staleness repairs nothing: leave out --fix"),
+        ("check --staleness --fix", "--staleness repairs nothing. Remove --fix"),
         ("train --activate lda-1 --dry-run", "--dry-run is for training"),
         ("train --list --min-faces 5", "--min-faces is for training"),
     ],

@@ -85,9 +85,9 @@ def test_an_undo_brings_back_even_who_was_merged_away(scene: Scene, version: tup
     taken = undo(scene, run)
     assert (taken.failed, taken.left) == (0, {})
     assert scene.server.snapshot() == before
-    with pytest.raises(WrongUsage, match="no run of immich-push to take back"):
+    with pytest.raises(WrongUsage, match="no run of immich-push to undo"):
         undo(scene)
-    with pytest.raises(WrongUsage, match="The last ones are: "):
+    with pytest.raises(WrongUsage, match="The latest runs are: "):
         push(scene, when="second")
         undo(scene, "first")
     undo(scene)
@@ -138,7 +138,7 @@ def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(sce
     ("theirs", "option", "reason"),
     [
         ({"name": "Robert"}, {"rename": True}, "Robert on the server"),
-        ({"is_hidden": True}, {"hidden": True}, "somebody hidden on the server"),
+        ({"is_hidden": True}, {"hidden": True}, "a hidden person on the server"),
     ],
 )
 def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
@@ -218,7 +218,7 @@ def test_nobody_gets_two_faces_on_one_photo(scene: Scene) -> None:
     for place in (0, 1, 2):
         scene.ours(asset, "Anna", place)
     plan = by_name(push(scene))["Anna"]
-    assert (plan.give, plan.add, plan.left) == (0, 0, {"on that photo already": 3})
+    assert (plan.give, plan.add, plan.left) == (0, 0, {"already in that photo": 3})
     assert scene.server.writes == []
 
 
@@ -231,7 +231,7 @@ def test_a_face_that_cannot_leave_keeps_its_person_from_a_second_face(scene: Sce
     scene.ours(asset, "Anna", 0)
     scene.ours(asset, "Ben", 1)
     plan = by_name(push(scene, rename=True))
-    assert [plan[name].left for name in ("Anna", "Ben")] == [{"on that photo already": 1}] * 2
+    assert [plan[name].left for name in ("Anna", "Ben")] == [{"already in that photo": 1}] * 2
     assert (server.holder(stays), server.holder(free)) == ("Ben", "-")
 
 
@@ -403,7 +403,7 @@ def test_a_run_is_undone_once(scene: Scene) -> None:
     undo(scene, "first")
     push(scene, when="second")
     after = scene.server.snapshot()
-    with pytest.raises(WrongUsage, match="taken back already"):
+    with pytest.raises(WrongUsage, match="already undone"):
         undo(scene, "first")
     assert scene.server.snapshot() == after
     undo(scene)

@@ -102,7 +102,7 @@ def refusal(scene: Scene, _: int) -> None:
     scene.server.gates.append(lambda r: error(400) if (r.method, r.path) == ("POST", "/api/faces") else None)
     summary = push(scene)
     assert summary.failed == 2
-    assert {reason for _, reason in summary.failures} == {"the server refuses the request (400)"}
+    assert {reason for _, reason in summary.failures} == {"the server rejected the request (400)"}
 
 
 def death(scene: Scene, number: int, *, before_effect: bool) -> None:
@@ -158,7 +158,7 @@ def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_pa
             run = push(scene).run
             comes_so_far = killed(server, lambda: undo(scene), Nth(number), before_effect=before_effect)  # noqa: B023
             if comes_so_far:
-                with pytest.raises(WrongUsage, match="End it first: undo run"):
+                with pytest.raises(WrongUsage, match="Finish it first with undo run"):
                     push(scene)
                 undo(scene, run)
             assert server.snapshot() == before, number
@@ -199,8 +199,8 @@ def test_an_undo_that_is_partly_refused_for_good_can_be_given_up_so_that_pushes_
     assert undo(scene).failed == added
     with pytest.raises(WrongUsage) as refused:
         push(scene, when="run-2")
-    assert "End it first: --undo run, " in worded(refused.value.sentence)
-    assert "--undo with --give-up." in worded(refused.value.sentence)
+    assert "Finish it first with --undo run; " in worded(refused.value.sentence)
+    assert "add --give-up." in worded(refused.value.sentence)
     assert undo(scene, "run", give_up=True).failed == added
     assert sum(face.source == "manual" for face in scene.server.faces) == added
     assert push(scene, when="run-2").failed == 0

@@ -97,7 +97,7 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
     with ml_service() as service:
         remote = MlService(service.url, ServiceModels(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
         embedder = ServiceEmbedder(remote)
-    with pytest.raises(Unreachable, match="does not answer any more"):
+    with pytest.raises(Unreachable, match="stopped responding"):
         Intake(database, embedder).take_in(photos, concurrency=2)
     remote.close()
     assert Library(database).files() == {}
@@ -140,7 +140,7 @@ def test_a_service_whose_vectors_change_their_length_is_refused_until_all_are_de
     with ml_service() as service:
         run(service, database, copy_photos(lfw_photos[:2], tmp_path / "a"))
         service.clip_dimension = 32
-        with pytest.raises(WrongUsage, match="32 numbers"):
+        with pytest.raises(WrongUsage, match="32 dimensions"):
             run(service, database, copy_photos(lfw_photos[2:4], tmp_path / "b"))
         assert len(embeddings(database)) == 2
         database.run(lambda connection: connection.execute("DELETE FROM image_embeddings"))

@@ -103,19 +103,19 @@ def test_what_is_known_at_the_new_place_is_not_doubled(store: AnyStore, tmp_path
 def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
     before = fill(store, tmp_path / "old")
     for old, new, error, words in (
-        ("old", "old", WrongUsage, "the same folder twice"),
-        ("never", "old", WrongUsage, "knows no photos below"),
-        ("old", "never", SourceGone, "There is nothing at"),
+        ("old", "old", WrongUsage, "given twice"),
+        ("never", "old", WrongUsage, "There are no photos below"),
+        ("old", "never", SourceGone, "Folder not found"),
     ):
         with pytest.raises(error, match=words):
             move(store, tmp_path / old, tmp_path / new)
     shutil.copytree(tmp_path / "old", tmp_path / "copy")
-    with pytest.raises(WrongUsage, match="are still there"):
+    with pytest.raises(WrongUsage, match="still exist"):
         move(store, tmp_path / "old", tmp_path / "copy")
     shutil.rmtree(tmp_path / "old")
     for path in (tmp_path / "copy").rglob("*.jpg"):
         os.utime(path, (1, 1))
-    with pytest.raises(WrongUsage, match=r"Of 3 photos that are known .* only 0"):
+    with pytest.raises(WrongUsage, match=r"Only 0 of 3 known photos"):
         move(store, tmp_path / "old", tmp_path / "copy")
     assert list(again(store).files()) == before
 
@@ -123,7 +123,7 @@ def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
 def test_only_a_folder_that_is_gone_is_forgotten(store: AnyStore, tmp_path: Path) -> None:
     fill(store, tmp_path / "old")
     kept = fill(store, tmp_path / "other", ("d.jpg",))
-    with pytest.raises(WrongUsage, match="is still there"):
+    with pytest.raises(WrongUsage, match="still exists"):
         forget_folder(store, tmp_path / "old", dry_run=False)
     shutil.rmtree(tmp_path / "old")
     with writing(store, dry_run=False):

@@ -227,5 +227,5 @@ def test_a_stage_of_faces_says_if_no_photo_was_searched(intake: Intake, photos: 
     summary = intake.look(replace(of_faces("face-tags"), look=lambda _, image: image))
     assert (summary.completed, summary.unavailable) == (0, 5)
     assert {failure.reason for failure in summary.failures} == {
-        "no photo of the library was searched for faces yet"
+        "face detection has not run on any photo of the library"
     }

@@ -287,7 +287,7 @@ def test_an_empty_sidecar_that_somebody_may_be_writing_or_of_a_photo_that_is_gon
 ) -> None:
     emptied(photo, ago_s=1)
     (failure,) = export(library).failures
-    assert "another program may be at it" in failure.reason
+    assert "another program may be writing it" in failure.reason
     assert sidecar(photo).read_bytes() == b""
     sidecar(photo).unlink()
     export(library)
@@ -307,7 +307,7 @@ def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> No
     done = undo(library, run)
     assert (done.run, done.restored, done.removed) == (run, 1, 1)
     assert {path: content for path, (content, _) in states(photos).items()} == before
-    with pytest.raises(WrongUsage, match="There is no run of export-xmp to take back"):
+    with pytest.raises(WrongUsage, match="There is no run of export-xmp to undo"):
         undo(library)
     again = export(library)
     assert (again.new, again.changed) == (1, 1)
@@ -458,9 +458,7 @@ def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
             summary = export(library) if is_first else undo(library)
         return {(each.path, each.reason) for each in summary.failures}
 
-    why = (
-        "cannot be written (Read-only file system): let yourself write in the photo's folder, or mount it so"
-    )
+    why = "cannot be written (Read-only file system): the photo's folder must be writable"
     assert said() == {(str(sidecar(photo)), why)}
     assert export(library).changed == 1
     assert said() == {(str(sidecar(photo)), why)}
@@ -609,5 +607,5 @@ def test_a_library_without_faces_has_nothing_to_write(library: Library) -> None:
 def test_a_run_that_nobody_knows_cannot_be_taken_back(library: Library) -> None:
     run = export(library).run
     for said in ("0", "-1", f"{run + 1}", "x"):
-        with pytest.raises(FacesetsError, match=f"There are {run}"):
+        with pytest.raises(FacesetsError, match=f"Runs that can be undone: {run}"):
             undo(library, said)

@@ -184,7 +184,7 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     say(tmp_path, "Anna", "Anna", "Anna")
     found = bring(library, tmp_path)
     assert (found.named, found.asked) == (0, 3)
-    assert found.also_called == ["Anna: 3 faces of Ben here"]
+    assert found.also_called == ["Anna: 3 faces are Ben here"]
     assert {name_of(library, face) for face in faces} == {"Ben"}
     assert [(each.face, each.name, each.here) for each in library.database.run(conflicting_names)] == [
         (face, "Anna", "Ben") for face in faces
@@ -410,9 +410,9 @@ def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
     [
         (b"SQLite format 3\0 and no more", "auto", "digikam4.db"),
         (b"hello", "digikam", "no SQLite database"),
-        (b"hello", "auto", "holds no names"),
+        (b"hello", "auto", "is not a known source of names"),
         (b'{"people": []}', "osxphotos", "osxphotos query --json"),
-        (b"hello", "picasa", "Give the folder"),
+        (b"hello", "picasa", "Give the photo folder"),
     ],
 )
 def test_a_source_that_is_none_gets_a_sentence(
@@ -422,7 +422,7 @@ def test_a_source_that_is_none_gets_a_sentence(
     (tmp_path / "source").write_bytes(content)
     with pytest.raises(WrongUsage, match=says):
         bring(library, tmp_path / "source", kind=kind)
-    with pytest.raises(SourceGone, match="There is nothing at"):
+    with pytest.raises(SourceGone, match="File or folder not found"):
         bring(library, tmp_path / "gone", kind=kind)
 
 
@@ -511,7 +511,7 @@ def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Lib
     for face in with_a_face(library, tmp_path, 3):
         naming.name(library.database, str(face), "Anna", into=True, face=True, by=BY)
     say(tmp_path, *["Anna Berg"] * 3)
-    assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces of Anna here"]
+    assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces are Anna here"]
     correcting.merge(library.database, ["Anna Berg"], "Anna", drop_names=False, by=BY)
     assert imports(library) == []
     found = bring(library, tmp_path)

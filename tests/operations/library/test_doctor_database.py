@@ -51,10 +51,10 @@ def test_a_library_in_order_says_what_it_is_and_what_is_needed_at_least(library_
     assert re.match(r"PostgreSQL \d+\.\d+ \(15 or later is needed\), the database \w+ at ", found["database"])
     assert re.match(r"pgvector 0\.\d+\.\d+ \(0.7 or later is needed\)", found["extension vector"])
     assert (found["schema"], found["job queue"]) == (
-        f"up to date ({len(shipped_migrations())} steps)",
+        f"up to date ({len(shipped_migrations())} migrations)",
         "up to date",
     )
-    assert "may use and migrate" in found["rights"]
+    assert "can use and migrate" in found["rights"]
     # A queue that the user may not see hides no other finding.
     nobody = {finding.subject: finding for finding in look_at(as_nobody(library_url))}
     of_nobody = [nobody[subject].level for subject in ("database", "rights", "job queue")]
@@ -80,9 +80,9 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
         execute(nobody, statement)
     assert levels(nobody)["rights"] == "note"
     execute(library_url, told(state(nobody, "rights")))
-    assert "not migrate it: its tables belong to" in state(nobody, "rights")
+    assert "not migrate the library" in state(nobody, "rights")
     read_only = conninfo.make_conninfo(library_url, options="-c default_transaction_read_only=on")
-    assert state(read_only, "rights").endswith("is read-only. Name the primary server.")
+    assert state(read_only, "rights").endswith("is read-only. Use the primary server.")
 
 
 def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> None:
@@ -93,7 +93,7 @@ def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> Non
         "schema": "problem",
         "rights": "ok",
     }
-    assert "Run `migrate`, which makes it." in state(empty_url, "extension vector")
+    assert "Create it with `migrate`." in state(empty_url, "extension vector")
     execute(empty_url, told(state(nobody, "extension vector")))
     assert levels(nobody)["extension vector"] == "ok"
     assert levels(nobody)["rights"] == "problem"
@@ -113,13 +113,13 @@ def test_an_extension_that_the_search_path_does_not_find_is_named(empty_url: str
 def test_a_schema_of_before_and_one_of_later_are_told_apart(empty_url: str) -> None:
     with opened(Database(empty_url)) as database:
         migrate_schema(database, shipped_migrations()[:16])
-    assert "steps are to be done. Run `migrate`." in state(empty_url, "schema")
+    assert "migrations pending. Run `migrate`." in state(empty_url, "schema")
     with opened(Database(empty_url)) as database:
         migrate_schema(database, shipped_migrations())
     execute(
         empty_url, "INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, '9999_later', '')"
     )
-    assert "made by a later facesets (migration 9999_later). Upgrade facesets." in state(empty_url, "schema")
+    assert "made by a newer facesets (migration 9999_later). Upgrade facesets." in state(empty_url, "schema")
 
 
 @pytest.mark.parametrize("way", ["flag", "file"])
@@ -128,7 +128,7 @@ def test_a_database_that_does_not_answer_is_a_fault_however_it_is_named(tmp_path
     (tmp_path / "facesets.toml").write_text(f'database = "{url}"\n' if way == "file" else "")
     done = run("doctor", *(["--database", url] if way == "flag" else []), cwd=tmp_path)
     assert done.status == 1
-    assert "!!  database: Cannot reach the database photos at 127.0.0.1:1." in done.out
+    assert "!!  database: Cannot connect to the database photos at 127.0.0.1:1." in done.out
     assert "ok  cv2" in done.out
     assert "secret" not in done.out + done.err
 
@@ -155,7 +155,7 @@ def test_the_embedded_server_is_looked_at_and_not_started(
     assert f"the embedded server in {place}, running" in running
     assert "ok schema: up to date" in running
     assert run("db", "stop", env=data_home).status == 0
-    assert f"the embedded server in {place}; it is not running, and commands start it" in told()
+    assert f"the embedded server in {place}; not running, commands start it" in told()
     assert "was not running" in run("db", "stop", env=data_home).out
     (place / "data" / "PG_VERSION").write_text("17\n")
     other = run("doctor", env=data_home)

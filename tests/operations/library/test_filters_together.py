@@ -382,7 +382,7 @@ def test_cameras_are_called_by_some_of_their_words_in_any_case_of_any_alphabet(d
     for text, camera in (("D90 nikon 18-105", nikon), ("canon 80d", canon), ("SÜSS optik", other)):
         assert filter_of(Library(database), camera=text).cameras == (known[camera],)
     for nobodys in ("Pentax", "Nikon Canon"):
-        with pytest.raises(NotFound, match=f"camera or lens is called {nobodys}"):
+        with pytest.raises(NotFound, match=f"camera or lens named {nobodys}"):
             filter_of(Library(database), camera=nobodys)
 
 
@@ -400,10 +400,10 @@ def test_photos_like_one_come_nearest_first_without_itself(database: Database) -
         place = KNOWN[numbers([photo])[0]].place
         assert place is not None
         assert photo.distance_km == pytest.approx(km((near.latitude, near.longitude), place), abs=0.1)
-    with pytest.raises(NotFound, match="no such photo"):
+    with pytest.raises(NotFound, match="photo is not in the library"):
         photos_like(library, "00" * 32, PhotoFilter(), offset=0, limit=3)
     its_own = f"WHERE image_id = (SELECT id FROM images WHERE sha256 = '{digest}')"
-    for some, said in ((its_own, "has no embedding"), ("", "has an embedding yet")):
+    for some, said in ((its_own, "has no embedding"), ("", "is embedded yet")):
         rows(database, f"DELETE FROM image_embeddings {some} RETURNING 1")
         with pytest.raises(WrongUsage, match=said):
             photos_like(library, digest, PhotoFilter(), offset=0, limit=3)

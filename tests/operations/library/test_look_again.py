@@ -94,7 +94,7 @@ def test_a_photo_in_other_hands_is_left_to_them(
     other = Database(library_url)
     claims = Library(other).claims("content")
     assert claims.take([sha(photo)])
-    with pytest.raises(AlreadyRunning, match="looking at this photo"):
+    with pytest.raises(AlreadyRunning, match="processing this photo"):
         look(library, embedder, photo)
     claims.release([sha(photo)])
     other.close()
@@ -102,7 +102,7 @@ def test_a_photo_in_other_hands_is_left_to_them(
 
 
 def test_what_cannot_be_looked_at_is_said(library: Library, embedder: LocalEmbedder, photo: Path) -> None:
-    with pytest.raises(NotFound, match="no such photo"):
+    with pytest.raises(NotFound, match="photo is not in the library"):
         look_again(library, embedder, "00" * 32, min_det_score=0.5, min_short=20)
     digest = sha(photo)
     photo.unlink()

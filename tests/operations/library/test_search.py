@@ -156,7 +156,7 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_libr
     assert faces_like(Which(box=(5, 5, 45, 55))).faces[0].path == path_of(7)
     both = faces_like(Which(every=True))
     assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
-    with pytest.raises(WrongUsage, match="no face in that box"):
+    with pytest.raises(WrongUsage, match="No face found in that box"):
         faces_like(Which(box=(500, 500, 510, 510)))
     other = Finding(faces, replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
     with pytest.raises(RecogniserMismatch, match="Search with pack made"):
@@ -177,7 +177,7 @@ def vectors() -> Float32:
 
 @pytest.fixture
 def embedded(database: Database, vectors: Float32) -> Library:
-    """A library of embedded images that were not searched for faces; one a day, and an index."""
+    """A library of embedded images that were face detection has not run; one a day, and an index."""
     images = [
         replace(made_image(f"i{n}", 0, str(np.datetime64("2020-01-01T12:00:00") + n * 86400)), searched=False)
         for n in range(COUNT)
@@ -372,7 +372,7 @@ def test_a_log_has_progress_only_where_it_is_asked_for(library_url: str) -> None
         result = run("db", "index", *words, "--database", library_url)
         return result.status, result.out, result.err
 
-    assert written() == (0, "The index is built.\n", "")
+    assert written() == (0, "Built the index.\n", "")
     assert written("-q") == (0, "", "")
     status, _, log = written("-v")
     assert status == 0

@@ -52,7 +52,7 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
 ) -> None:
     add(database, "new", 2, SETTINGS, measured=True)
     healthy = run(command, "--database", library_url).out
-    assert "how much" not in healthy
+    assert "a quality measure" not in healthy
     figure = json.loads(run(command, "--database", library_url, "--json").out)
     if command == "stats":
         assert figure["faces_without_norm"] == 0
@@ -60,20 +60,20 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
         (finding,) = (each for each in figure["findings"] if each["subject"] == "library")
         assert (finding["level"], finding["state"][:8]) == ("ok", "0 faces ")
     add(database, "old", 3, SETTINGS, measured=False)
-    lacking = "3 faces found by an older version lack the measure of how much they show"
+    lacking = "3 faces from an older version have no norm (a quality measure)"
     said = run(command, "--database", library_url).out
     if command == "stats":
         assert f"{lacking}: run `facesets enrich`.\n" in said
     else:
-        assert f"--  library: {lacking}\n      repair it with: facesets enrich\n" in said
+        assert f"--  library: {lacking}\n      to fix it: facesets enrich\n" in said
 
 
 @pytest.mark.parametrize(
     ("recogniser", "words"),
     [
-        ("w600k_mbf.onnx", "norm of 16 to found a person, 14 to join one (measured beforehand"),
-        ("w600k_r50.onnx", "judged by its pixels"),
-        ("dlib_resnet.onnx", "judged by its pixels"),
+        ("w600k_mbf.onnx", "norm of a face: 16 to create a person, 14 to join one (published value"),
+        ("w600k_r50.onnx", "judged by size"),
+        ("dlib_resnet.onnx", "judged by size"),
     ],
 )
 def test_it_is_told_how_much_a_face_has_to_show(database: Database, recogniser: str, words: str) -> None:
@@ -141,7 +141,9 @@ def test_what_is_no_photo_of_the_library_is_said(library: Library, tmp_path: Pat
             " VALUES ('/broken.jpg', 0, 1, '', 'the file is empty')"
         )
     )
-    with pytest.raises(NotFound, match=r"broken.jpg is not in the library, for .*: the file is empty"):
+    with pytest.raises(
+        NotFound, match=r"broken.jpg is not in the library because it could not be read: .*the file is empty"
+    ):
         show_photo(library, "/broken.jpg")
     with pytest.raises(NotFound, match="cannot be read"):
         show_photo(library, str(tmp_path / "gone.jpg"))

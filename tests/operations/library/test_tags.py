@@ -323,7 +323,7 @@ def test_tags_of_another_source_stay_whatever_clip_is_asked(
     ]
     set_to(tagged, tmp_path, TAGS)
     assert tags_called(tagged, ["animal"])
-    with pytest.raises(WrongUsage, match="seen is filled by vision"):
+    with pytest.raises(WrongUsage, match="seen belongs to vision"):
         set_to(tagged, tmp_path, TAGS.replace("[warm]", "[seen]"))
 
 
@@ -482,7 +482,7 @@ def test_a_face_that_goes_takes_its_tags_along_and_one_that_is_found_again_is_pe
 
 def test_without_a_category_about_faces_that_is_said(with_faces: Library, pack: Path, tmp_path: Path) -> None:
     set_to(with_faces, tmp_path, TAGS_OF_FACES.replace('"face"', '"scene"'))
-    with pytest.raises(WrongUsage, match="no category of tags about faces"):
+    with pytest.raises(WrongUsage, match="no tag category for faces"):
         run_faces(with_faces, pack)
 
 

@@ -30,7 +30,7 @@ def test_two_distributions_of_one_module_are_a_clash_unless_the_right_one_is_who
     clash = finding(whole=False)
     assert (clash.level, clash.state) == (
         "problem",
-        "opencv-python and opencv-python-headless overwrite each other",
+        "opencv-python and opencv-python-headless overwrite each other's files",
     )
     assert clash.repair.startswith(
         f"{sys.executable} -m pip install --force-reinstall --no-deps opencv-python-headless=="
@@ -66,7 +66,7 @@ def test_a_missing_pack_is_a_problem_whose_download_is_named_only_where_that_wor
     assert (pack.level, pack.repair) == ("problem", "facesets models pull buffalo_l")
     pack = findings("open")[missing]
     assert (pack.level, pack.repair) == ("problem", "facesets models pull open")
-    assert "cannot be fetched from here. The open pack can" in pack.state
+    assert "cannot be downloaded from here. The open pack can" in pack.state
     pack = findings()[missing]
     assert (pack.repair, "by hand" in pack.state) == ("", True)
     # Beside a pack of one's own it is a note.
@@ -89,7 +89,7 @@ def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
     # No user may create files in procfs, not even root: no command repairs that.
     finding = directory_finding(Path("/proc/x/y"))
     assert finding.level == "problem"
-    assert finding.state.endswith("take a folder of your own")
+    assert finding.state.endswith("choose another folder")
     assert finding.repair == ""
 
 

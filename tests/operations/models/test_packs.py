@@ -126,7 +126,7 @@ def test_of_two_that_fetch_a_pack_one_waits_for_it(server: Server, tmp_path: Pat
         found = {each.result().path for each in waiting}
     assert found == {str(tmp_path / "models" / "small")}
     assert server.asked == 1
-    assert sum("waiting for it" in line for line in heard.lines) == 2
+    assert sum("Waiting for another command" in line for line in heard.lines) == 2
 
 
 def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: bytes, tmp_path: Path) -> None:
@@ -239,12 +239,14 @@ def test_verify_tells_published_files_of_faces_from_others(
 def test_a_folder_without_models_is_not_called_missing(pack_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my models"
     folder.mkdir()
-    with pytest.raises(MissingModelPack, match=r"my models holds no models.* detector and a recogniser"):
+    with pytest.raises(
+        MissingModelPack, match=r"my models holds no models.* detector and a recognition model"
+    ):
         find_pack(str(folder), ())
     (folder / "pack").symlink_to(pack_dir)
-    with pytest.raises(MissingModelPack, match=r"no models\. The folder pack in it does"):
+    with pytest.raises(MissingModelPack, match=r"no models\. Its subfolder pack does"):
         find_pack(str(folder), ())
-    with pytest.raises(MissingModelPack, match="my models is no CLIP pack: "):
+    with pytest.raises(MissingModelPack, match="my models is not a CLIP pack: "):
         find_clip(str(folder), ())
 
 
@@ -299,7 +301,7 @@ def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
     assert (planned.licence, planned.path, root.exists()) == ("A licence.", str(root / place), False)
     progress = RecordingProgress()
     pulled = pull(name, [root], work=Work(progress=progress))
-    assert progress.lines[-2:] == ["A licence.", f"It is what was published: {planned.digests}."]
+    assert progress.lines[-2:] == ["A licence.", "Checksums verified."]
     assert pulled.path == planned.path
     assert [entry.name for entry in (root / place).parent.iterdir()] == [(root / place).name]
     assert find(name, [root]) == pulled

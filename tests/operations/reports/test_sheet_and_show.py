@@ -135,7 +135,7 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
     pristine: Library, library: Library
 ) -> None:
     healthy = run("show", pristine.cache).out
-    assert "how much" not in healthy
+    assert "a quality measure" not in healthy
     assert "without norm" not in healthy
     facts = json.loads(run("show", pristine.cache, "--json").out)["facts"]
     norm = pristine.store.load().faces.norm
@@ -145,7 +145,7 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
         left = {name: column for name, column in arrays.items() if name != "face_norm"}
     np.savez(library.cache, **left)
     said = run("show", library.cache).out
-    lacking = f"{facts['faces']} faces found by an older version lack the measure of how much they show"
+    lacking = f"{facts['faces']} faces from an older version have no norm (a quality measure)"
     assert f"{lacking}: run `facesets enrich {library.cache}`.\n" in said
     assert json.loads(run("show", library.cache, "--json").out)["facts"]["faces without norm"] == len(norm)
 

@@ -258,7 +258,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
 
 
 def test_only_anthropics_models_are_asked(clients: Clients) -> None:
-    with pytest.raises(WrongUsage, match="no model of Anthropic's"):
+    with pytest.raises(WrongUsage, match="not a model of Anthropic"):
         Bedrock(clients, model_named("amazon.nova-lite-v1:0", {}), "us-east-1", None, pause=no_wait)
 
 

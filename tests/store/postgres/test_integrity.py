@@ -56,61 +56,61 @@ _AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replica
 
 
 _OF_OTHER_STAGES = {
-    "images whose faces have no age left": (
+    "photos with faces that lost their age": (
         "UPDATE face_detections SET age = NULL",
         "SELECT count(*) = 0 FROM image_stages WHERE stage = 'attributes'",
     ),
-    "images whose faces have no embedding of a crop left": (
+    "photos with faces that lost the embedding of their crop": (
         "DELETE FROM face_clip_embeddings",
         "SELECT count(*) = 0 FROM image_stages WHERE stage = 'face-tags'",
     ),
-    "findings in face_attributes about faces that are not there": (
+    "results in face_attributes about faces that do not exist": (
         _AS_A_REPLICA.format("UPDATE face_attributes SET face_id = 99 WHERE face_id = 1"),
         "SELECT count(*) FILTER (WHERE face_id = 99) = 0 FROM face_attributes",
     ),
-    "findings in bodies about images that are not there": (
+    "results in bodies about photos that do not exist": (
         _AS_A_REPLICA.format("UPDATE bodies SET image_id = 99"),
         "SELECT count(*) = 0 FROM bodies",
     ),
-    "bodies with a face of another image": (
+    "bodies with a face of another photo": (
         "UPDATE bodies SET face_id = (SELECT min(id) FROM face_detections WHERE image_id = 2)",
         "SELECT count(face_id) = 0 AND count(*) = 1 FROM bodies",
     ),
-    "descriptions of images that are not there": (
+    "descriptions of photos that do not exist": (
         _AS_A_REPLICA.format("UPDATE descriptions SET image_id = 99"),
         "SELECT image_id = 1 FROM descriptions",
     ),
-    "photos that were sent to be described and do not count as sent": (
+    "photos sent to be described but not marked as sent": (
         "DELETE FROM image_stages WHERE stage = 'describe'",
         "SELECT status = 'completed' FROM image_stages WHERE stage = 'describe'",
     ),
-    "images that count as described and are not": (
+    "photos marked as described without a description": (
         "DELETE FROM descriptions",
         "SELECT status = 'failed' FROM image_stages WHERE stage = 'describe'",
     ),
 }
 _OF_METADATA = {
-    "places that are nowhere on earth": (
+    "invalid coordinates": (
         "UPDATE photo_metadata SET latitude = 95, longitude = 11 WHERE image_id = 1",
         "SELECT count(*) = 1 FROM image_stages",
     ),
-    "places that are nowhere on earth: half of one": (
+    "invalid coordinates: half of one": (
         "UPDATE photo_metadata SET longitude = NULL WHERE image_id = 1",
         "SELECT count(*) = 1 FROM image_stages",
     ),
-    "images of which nothing is left in photo_metadata": (
+    "photos without their row in photo_metadata": (
         "DELETE FROM photo_metadata WHERE image_id = 1",
         "SELECT count(*) = 1 FROM image_stages",
     ),
-    "findings in photo_metadata without a record of the stage": (
+    "results in photo_metadata without a record of the step": (
         "DELETE FROM image_stages WHERE image_id = 1",
         "SELECT count(*) = 1 FROM photo_metadata",
     ),
-    "images with a stage in a version that is not known": (
+    "photos with a step of an unknown version": (
         _AS_A_REPLICA.format("UPDATE image_stages SET version_id = 99 WHERE image_id = 1"),
         "SELECT count(*) = 1 FROM image_stages",
     ),
-    "stages of images that are not there": (
+    "analysis steps of photos that do not exist": (
         _AS_A_REPLICA.format(
             """DELETE FROM images WHERE id = 1;
                 DELETE FROM image_paths WHERE image_id = 1; DELETE FROM face_scans WHERE image_id = 1;
@@ -120,7 +120,7 @@ _OF_METADATA = {
         ),
         "SELECT count(*) = 1 FROM photo_metadata",
     ),
-    "images with another time than their metadata say": (
+    "photos with a time that differs from their metadata": (
         "UPDATE images SET taken = '1999-01-01' WHERE id = 1",
         "SELECT count(*) = 2 FROM images WHERE taken = '2019-07-04 15:30:00'",
     ),

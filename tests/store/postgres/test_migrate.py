@@ -96,7 +96,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused(server: Server, encod
     try:
         with (
             opened(Database(server.url_of(name))) as database,
-            nullcontext() if fits else pytest.raises(WrongUsage, match=f"encoded in {encoding}.*createdb"),
+            nullcontext() if fits else pytest.raises(WrongUsage, match=f"encoding {encoding}.*createdb"),
         ):
             assert migrate(database, shipped_migrations())
     finally:
@@ -121,7 +121,7 @@ def test_an_edited_migration_is_refused(empty: Database) -> None:
 
 def test_a_newer_schema_is_refused(empty: Database) -> None:
     migrate(empty, [FIRST, SECOND])
-    with pytest.raises(WrongUsage, match="later facesets"):
+    with pytest.raises(WrongUsage, match="newer facesets"):
         migrate(empty, [FIRST])
 
 
@@ -129,7 +129,7 @@ def test_a_table_that_was_dropped_by_hand_is_named(empty: Database) -> None:
     migrate(empty, [FIRST])
     empty.run(lambda connection: connection.execute("DROP TABLE one"))
     for look in (migrate, status, require_current):
-        with pytest.raises(SchemaOutdated, match=r"lacks the table one.*Restore a backup"):
+        with pytest.raises(SchemaOutdated, match=r"The table one was removed.*Restore a backup"):
             look(empty, [FIRST, SECOND])
 
 
@@ -144,7 +144,7 @@ def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
         connection.execute("CREATE TABLE schema_migrations (version text)")
     with opened(Database(empty_url)) as database:
         for look in (migrate, status, require_current):
-            with pytest.raises(WrongUsage, match="another program's"):
+            with pytest.raises(WrongUsage, match="another program"):
                 look(database, [FIRST])
 
 

@@ -65,7 +65,7 @@ def immich_push(
     from facesets.remote.immich_people import ImmichPeople
 
     if give_up and undo is None:
-        raise WrongUsage("--give-up goes with --undo RUN.")
+        raise WrongUsage("--give-up needs --undo RUN.")
     conf = settings.load()
     where = access_to(conf, access, connections=options.workers)
     with working() as work, closing(ImmichPeople(where, stop=work.stop)) as server:
@@ -104,7 +104,7 @@ def _undo(
         server,
         staged,
         run,
-        lambda plan: apply or _agrees(f"{words.immich_push_undo_plan(plan)} Take this back?", work.progress),
+        lambda plan: apply or _agrees(f"{words.immich_push_undo_plan(plan)} Undo it?", work.progress),
         workers=options.workers,
         dry_run=options.dry_run,
         give_up=give_up,
@@ -119,11 +119,11 @@ def _confirmed(plan: "Result", progress: "Progress", *, apply: bool) -> bool:
     if not console.session.json:
         with console.paused(progress):
             console.out("\n".join(words.immich_push_plan(plan)))
-    return apply or _agrees("Change the server so?", progress)
+    return apply or _agrees("Apply these changes to the server?", progress)
 
 
 def _agrees(question: str, progress: "Progress") -> bool:
-    """Ask on a terminal; elsewhere nobody agrees."""
+    """Ask on a terminal; return False elsewhere."""
     if console.session.json or not console.can_ask():
         return False
     with console.paused(progress):

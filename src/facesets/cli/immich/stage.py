@@ -1,4 +1,4 @@
-"""`facesets immich-stage` and `facesets immich-finish`: photos from an Immich server, and what is on them."""
+"""`facesets immich-stage` and `facesets immich-finish`: find people in photos of an Immich server."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -133,7 +133,7 @@ def immich_finish(
 
 @dataclass(frozen=True, slots=True)
 class _LogNotices:
-    """Notices of a step, which go where all goes that the step says."""
+    """Notices of a step, sent to the log of the step."""
 
     say: Callable[[str], None]
 
@@ -177,7 +177,7 @@ def _embed(
 
     if flags["include"] or flags["exclude"]:
         raise WrongUsage(
-            "A queue names its photos one by one: take include and exclude out of [embed] in facesets.toml."
+            "A download list names each photo. Remove include and exclude from [embed] in facesets.toml."
         )
     stopwatch, meter = Stopwatch(), Meter()
     summary, how = embed_photos(
@@ -236,5 +236,5 @@ def _discover(
 
 
 def _models(options: "FinishOptions", flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Pack and provider, by the flags of this command, else by those of the step."""
+    """Return pack and provider, from the flags of this command, else of the step."""
     return {"pack": options.pack or flags["pack"], "provider": options.provider or flags["provider"]}

@@ -1,4 +1,4 @@
-"""`facesets stats` and `facesets check`: how much is in the library, and what is broken in it."""
+"""`facesets stats` and `facesets check`: the size and the integrity of the library."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -49,34 +49,37 @@ def stats(
 
 def _totals(totals: "LibraryStatistics") -> list[str]:
     people = sum(count for status, count in totals.persons.items() if status != "merged")
-    undecided = f"{counted(totals.candidates, 'face')} without a decision"
+    undecided = counted(totals.candidates, "undecided face")
     rows = [
-        ("images", totals.images),
+        ("photos", totals.images),
         (
             "paths",
             f"{totals.paths} ({counted(totals.aliases, 'copy', 'copies')}, {totals.unreadable} unreadable)",
         ),
-        *([("missing", f"{totals.missing} (`facesets check` names them)")] if totals.missing else []),
+        *([("missing", f"{totals.missing} (`facesets check` lists them)")] if totals.missing else []),
         ("galleries", totals.galleries),
-        ("faces", f"{totals.faces} ({totals.assigned} with a person, {totals.unassigned} without)"),
+        ("faces", f"{totals.faces} ({totals.assigned} assigned, {totals.unassigned} unassigned)"),
         ("clustered", totals.clustered),
-        ("people", f"{people} ({totals.named} with a name)"),
+        ("people", f"{people} ({totals.named} named)"),
         *((f"  {status}", count) for status, count in totals.persons.items()),
-        ("prototypes", totals.prototypes),
-        ("for review", f"{counted(totals.questions, 'question')}, {undecided}"),
+        ("reference faces", totals.prototypes),
+        ("for review", f"{counted(totals.questions, 'suggestion')}, {undecided}"),
         *(
-            [("queue", ", ".join(f"{count} {state}" for state, count in totals.queue.items()))]
+            [("job queue", ", ".join(f"{count} {state}" for state, count in totals.queue.items()))]
             if totals.queue
             else []
         ),
         ("database", f"{totals.megabytes} MB"),
         *((f"last {command}", when) for command, when in totals.last_runs.items()),
         *(
-            ("found by", f"{model.pack} at {model.det_size}, from score {model.min_det_score:g}: {found}")
+            (
+                "face models",
+                f"{model.pack} at {model.det_size}, minimum score {model.min_det_score:g}: {found}",
+            )
             for model in totals.models
-            for found in [f"{counted(model.images, 'image')}, {counted(model.faces, 'face')}"]
+            for found in [f"{counted(model.images, 'photo')}, {counted(model.faces, 'face')}"]
         ),
-        *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
+        *((model.model, f"{counted(model.images, 'photo')} embedded") for model in totals.clip),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}} {value}" for name, value in rows]
@@ -89,7 +92,7 @@ def _totals(totals: "LibraryStatistics") -> list[str]:
 
 def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:
     names = ("pending", "processing", "completed", "failed")
-    lines = ["stage       " + "".join(f"{name:>12}" for name in names) + "  version"]
+    lines = ["step        " + "".join(f"{name:>12}" for name in names) + "  version"]
     for stage in stages:
         numbers = "".join(f"{getattr(stage, name):>12}" for name in names)
         lines.append(f"{stage.stage:<12}{numbers}  {stage.version[:40]}".rstrip())
@@ -121,11 +124,11 @@ def check(
     from facesets.operations.library.check import check as run
 
     if staleness and fix:
-        raise WrongUsage("--staleness repairs nothing: leave out --fix, or run `facesets check` for each.")
+        raise WrongUsage("--staleness repairs nothing. Remove --fix, or run `facesets check` once for each.")
     if erase_missing and (fix or staleness):
-        raise WrongUsage("--erase-missing goes alone: leave out --fix and --staleness.")
+        raise WrongUsage("--erase-missing cannot be combined with --fix and --staleness.")
     if (dry_run or yes) and not erase_missing:
-        raise WrongUsage("--dry-run and --yes belong to --erase-missing.")
+        raise WrongUsage("--dry-run and --yes need --erase-missing.")
     conf = settings.load()
     if erase_missing:
         _erase_missing(database, conf, dry_run=dry_run, yes=yes)
@@ -168,12 +171,12 @@ def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes
 def _ask(plan: Result) -> None:
     if not console.can_ask():
         raise WrongUsage(
-            f"This erases {words.photos_to_erase(plan)} for good. {Field('dry_run')} shows what; say "
-            f"{Field('yes')} if you mean it."
+            f"This erases {words.photos_to_erase(plan)} permanently. Preview it with "
+            f"{Field('dry_run')}, or confirm it with {Field('yes')}."
         )
     for line in words.check_erase_missing(plan):
         console.notice(line)
-    if not console.agrees("Erase all of that for good? This cannot be undone."):
+    if not console.agrees("Erase all of this permanently? This cannot be undone."):
         raise WrongUsage("Nothing was erased.")
 
 
@@ -194,17 +197,17 @@ def _repaired(
 
 
 def staleness_lines(found: "Staleness") -> list[str]:
-    """How old the kept hierarchy is, in words."""
-    again = "Make it again: `facesets cluster --method hdbscan --full`."
+    """Describe how outdated the stored hierarchy is."""
+    again = "Rebuild it with `facesets cluster --method hdbscan --full`."
     if not found.exists:
         if found.due:
-            return [f"No kept hierarchy is in force: {found.reasons[0]}. {again}"]
-        return ["There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."]
+            return [f"The stored hierarchy is not in use: {found.reasons[0]}. {again}"]
+        return ["There is no stored hierarchy. Build one with `facesets cluster --method hdbscan`."]
     made = local_time(found.made)
     figures = (
-        f"Hierarchy of {counted(found.faces, 'face')}, made {made}: {found.added} added since "
-        f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "
-        f"nine tenths of the centroids moved less than {found.drift:.3f}."
+        f"Hierarchy of {counted(found.faces, 'face')}, built {made}: {found.added} added since "
+        f"({found.share_added:.1%}), {found.unassigned} of these unassigned "
+        f"({found.share_unassigned:.1%}); 90 % of the centroids moved by less than {found.drift:.3f}."
     )
-    verdict = f"A new one is due: {'; '.join(found.reasons)}. {again}" if found.due else "It still fits."
+    verdict = f"Rebuilding is due: {'; '.join(found.reasons)}. {again}" if found.due else "It is up to date."
     return [figures, *found.changed, verdict]

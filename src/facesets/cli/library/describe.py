@@ -1,4 +1,4 @@
-"""`facesets describe`, and `facesets tags list | set | run`: what photos show, in words."""
+"""`facesets describe`, and `facesets tags list | set | run`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -73,9 +73,7 @@ def describe(
     below = tuple(plain_path(path) for path in folders_meant(context, folders, target))
     if queueing.is_asked():
         if not yes:
-            raise WrongUsage(
-                "A worker cannot ask you before photos are sent. Add --yes, or leave out --queue."
-            )
+            raise WrongUsage("A worker cannot ask you before photos are sent. Add --yes, or remove --queue.")
         queueing.refuse_secrets(llm_uri)
         queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
@@ -97,7 +95,7 @@ def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
             if yes or not said.leaves:
                 return True
             if not console.can_ask():
-                raise WrongUsage(f"Nothing was sent. Say {Field('yes')} if you mean it.")
+                raise WrongUsage(f"Nothing was sent. To send without being asked, add {Field('yes')}.")
             return console.agrees(f"Send {counted(said.photos, 'photo')}?")
 
     return agree
@@ -111,7 +109,9 @@ def _show(label: str, done: Result) -> None:
         console.notice(note)
     console.show(done, words.describe(done, label=label), asked_for=done.dry_run)
     if done.failed:
-        console.notice("`facesets stats --stages` shows why photos failed; --retry-failed sends them again.")
+        console.notice(
+            "To see why photos failed, run `facesets stats --stages`. To send them again, add --retry-failed."
+        )
     console.finish(failed=done.failed + console.unreadable(done.failures, strict=False))
 
 
@@ -138,14 +138,14 @@ def list_(
     lines = [line for each in found.categories for line in _category_lines(each)]
     console.show(found, lines, asked_for=True)
     if found.is_shipped:
-        console.aside("Nothing is tagged yet: `facesets tags run` tags the photos that are embedded.")
+        console.aside("No photo is tagged yet. Tag the embedded photos with `facesets tags run`.")
 
 
 def _category_lines(category: "ListedCategory") -> list[str]:
     about = "faces" if category.target == "face" else "photos"
     how = "the best one" if category.mode == "single" else "all"
     found = ", ".join(f"{printable(name)} {count}" for name, count in category.tags.items())
-    return [f"{category.name} ({about}; {how} from {category.min_confidence:g})", f"  {found}"]
+    return [f"{category.name} ({about}; {how} confidence at least {category.min_confidence:g})", f"  {found}"]
 
 
 @tags.command("set")
@@ -165,7 +165,7 @@ def set_(
         done = set_tags(library, file, only=only, dry_run=dry_run)
     console.show(done, words.tags_set(done), asked_for=dry_run)
     if (done.added or done.changed) and not dry_run:
-        console.remark("`facesets tags run` tags the photos by them, with --faces the faces, too.")
+        console.remark("Apply them with `facesets tags run`; add --faces to tag faces, too.")
 
 
 @tags.command("run")
@@ -208,7 +208,7 @@ def run(
     console.show(done, words.tags_run(done, label=work.session.label), asked_for=dry_run)
     if ran[0].unavailable:
         console.notice(
-            f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "
-            "`facesets index PHOTOS` makes them."
+            f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding of this "
+            "model. Run `facesets index PHOTOS`."
         )
     console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in ran))

@@ -1,4 +1,4 @@
-"""What the library knows of one photo, for `facesets show`, and `facesets explain`."""
+"""Everything known about one photo, for `facesets show`, and `facesets explain`."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ _UNITS = {
 
 
 def show_of_library(database: str | None, text: str, *, guesses: bool) -> None:
-    """Print what the library knows of the photo of a path or a hash; errors as `show_photo`."""
+    """Print what the library knows about a photo, by path or hash; errors as `show_photo`."""
     from facesets.operations.library.show_photo import show_photo
 
     with opened_library(database) as library:
@@ -42,7 +42,7 @@ def show_of_library(database: str | None, text: str, *, guesses: bool) -> None:
 
 def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
     facts = [("path", printable(each.path), f"{each.size} bytes") for each in photo.paths]
-    facts += [("content", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
+    facts += [("sha256", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
     facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
     yield table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
@@ -54,10 +54,10 @@ def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
             rows = list(_each(found) if isinstance(found, list) else _rows(found))
         if rows:
             yield ""
-            yield table(("guessed by a model" if stage == "attributes" else stage, ""), rows)
+            yield table(("estimated by a model" if stage == "attributes" else stage, ""), rows)
     yield ""
     yield table(
-        ("stage", "state", "ended", "version", "reason"),
+        ("step", "state", "ended", "version", "reason"),
         [(s.stage, s.status, s.ended_at or "-", s.version or "-", printable(s.reason)) for s in photo.stages],
     )
     if photo.faces:
@@ -80,13 +80,13 @@ def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
 
 
 def _guesses(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """How old each face looks to a model, and of which sex."""
+    """Format the estimated age and sex of each face."""
     for each in found:
         yield f"face {each['face']}", f"{about(each['age'])}, sex {SEXES[each['sex']]}"
 
 
 def _tags(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The tags of a photo and of the faces on it, one line each."""
+    """Format the tags of a photo and its faces, one line each."""
     whose = [("", found["scene"]), *((f"face {face}: ", tags) for face, tags in found["faces"].items())]
     for of, tags in whose:
         for each in tags:
@@ -94,13 +94,13 @@ def _tags(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _each(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What a stage found about faces or bodies: those of one after the other."""
+    """Format the results of a step for faces or bodies, one after another."""
     for number, each in enumerate(found, start=1):
         yield from _rows({name: value for name, value in each.items() if name != "raw"}, f"{number}: ")
 
 
 def _rows(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
-    """What a stage found, one line each; what is unknown is left out."""
+    """Format the results of a step, one line each, without unknown values."""
     from facesets.imaging.metadata.record import exposure
 
     for name, value in found.items():
@@ -158,48 +158,48 @@ def explain(
         return
     every = _on_photo(face, who, database)
     parts = ["\n".join(_lines(each)) for each in every]
-    nothing = f"No face was found on {printable(face)}."
+    nothing = f"No face found in {printable(face)}."
     console.show_list("faces", every, "\n\n".join(parts) if parts else nothing)
 
 
 def _if_a_photo(number: str) -> str:
-    """What to type where a number that is no face's was meant as a photo."""
+    """Say what to type if a number was meant as a photo."""
     from facesets.operations.library.show_photo import means_photo
 
     photo = next((f"./{each}" for each in Path().glob(f"{number}.*") if means_photo(each.name)), None)
     if photo is not None:
-        return f"If the photo is meant: {Command('explain', printable(photo))}."
-    return "A number alone is always taken for that of a face: name a photo by its path."
+        return f"For the photo, run {Command('explain', printable(photo))}."
+    return "A number always means a face. Give a photo by its path."
 
 
 def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explanation]":
-    """All faces on the photo of a path or a hash. Raises `WrongUsage` for what can be neither."""
+    """Return all faces in a photo, by path or hash. Raises `WrongUsage` for anything else."""
     from facesets.operations.library.show_photo import faces_of_photo, means_photo
     from facesets.operations.people.review.explaining import explain as run
 
     if not means_photo(text):
         raise WrongUsage(
-            f"{printable(text)} is neither the number of a face nor a photo. The numbers are printed by "
-            "`facesets people show WHO --faces 20` and `facesets show PHOTO`."
+            f"{printable(text)} is neither a face number nor a photo. To list face numbers, run "
+            "`facesets people show WHO --faces 20` or `facesets show PHOTO`."
         )
     with opened_library(database) as library:
         return [run(library.database, each, who) for each in faces_of_photo(library, text)]
 
 
 def _lines(found: "Explanation") -> list[str]:
-    whose = name_and_number(found.name, found.person) if found.person else "nobody"
+    person = name_and_number(found.name, found.person) if found.person else "unassigned"
     how = f", {found.assigned_by} {found.assigned_at}".rstrip() if found.assigned_by else ""
     step = found.step
     limits = ", ".join(f"{name} {value:.2f}" for name, value in found.thresholds.items())
     rows = [
-        ("face", f"{found.face} on {printable(found.photo) or '-'}, quality {found.quality:.2f}"),
-        ("whose", f"{whose}{how}"),
-        ("since", "-" if step is None else f"step {step.id}, {step.what} ({step.who}, {step.made_at})"),
-        ("like", _like(found.about)),
+        ("face", f"{found.face} in {printable(found.photo) or '-'}, quality {found.quality:.2f}"),
+        ("person", f"{person}{how}"),
+        ("since", "-" if step is None else f"change {step.id}, {step.what} ({step.who}, {step.made_at})"),
+        ("best match", _like(found.about)),
         ("runner-up", _like(found.runner_up)),
         ("thresholds", limits),
-        *([("head", f"{found.head}: similarities are those of what it projects")] if found.head else []),
-        *(("said", said) for said in found.statements),
+        *([("head", f"{found.head}: similarities are measured after its projection")] if found.head else []),
+        *(("correction", said) for said in found.statements),
     ]
     return [*(f"{name:<10} {value}" for name, value in rows), found.verdict]
 

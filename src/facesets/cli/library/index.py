@@ -1,4 +1,4 @@
-"""`facesets index`, and one stage of it over photos that the library knows."""
+"""`facesets index`, and single analysis steps for photos of the library."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ _OF_DELETE = frozenset({"stage", "delete", "database", "dry_run"})
 
 
 def require_flags_of_stage(typed: Collection[str], *, delete: bool) -> None:
-    """Refuse flags of the command line that a stage by itself would not obey. Raises `WrongUsage`.
+    """Refuse flags that a single step would ignore. Raises `WrongUsage`.
 
     What settings say holds for the usual runs of `index`, and does not matter here.
     """
@@ -61,11 +61,11 @@ def require_flags_of_stage(typed: Collection[str], *, delete: bool) -> None:
         return
     flags = " and ".join("DIR" if each == "folders" else Field(each).flag for each in others)
     why = (
-        "--delete, which deletes what the stage found about all photos"
+        "--delete, which deletes the results of the step for all photos"
         if delete
-        else "--stage, which looks at photos that the library knows already"
+        else "--stage, which processes photos of the library"
     )
-    raise WrongUsage(f"{flags} cannot be given together with {why}. Leave out one of them.")
+    raise WrongUsage(f"{flags} cannot be combined with {why}. Remove one of them.")
 
 
 def index_stage(
@@ -81,7 +81,7 @@ def index_stage(
     alone: bool,
     strict: bool,
 ) -> None:
-    """Let one stage look at the photos of the library that lack it, or at those below some folders."""
+    """Run one step on photos of the library that lack it, perhaps only below some folders."""
     from facesets.assembly.stages import stage_by_itself
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
@@ -129,7 +129,7 @@ def _stage_models(
 
 
 def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
-    """Name the folders that were asked for and of which the library has no photo."""
+    """Warn about given folders without photos in the library."""
     from facesets.operations.ingest.stage_run import folders_without_photos
 
     for folder in folders_without_photos(library, folders):
@@ -137,7 +137,7 @@ def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
 
 
 def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
-    """Delete what one stage found."""
+    """Delete the results of one step."""
     from facesets.operations.library.findings import delete_findings
 
     with opened_library(database) as library:
@@ -173,17 +173,17 @@ AloneOption = Annotated[bool, Option("End with status 75 if another `index --alo
 
 
 _OF_THE_HOST = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
-"""Flags that say nothing about what comes into the library."""
+"""Flags that do not affect what is added to the library."""
 
 _NOT_WITH_ENRICH = (
-    "--enrich adds landmarks to faces that are found in this run by the models here. Leave out --ml-uri and "
-    "--skip-faces, or run `facesets enrich` afterwards."
+    "--enrich needs face detection with local models. Remove --ml-uri and --skip-faces, or run "
+    "`facesets enrich` afterwards."
 )
 
 
-_NO_TARGET = "Name the folders of the photos: `facesets index PHOTOS`."
-_DELETE_IS_OF_STAGE = "--delete belongs to --stage. Name the stage, such as --stage attributes."
-_FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, such as --stage metadata."
+_NO_TARGET = "Missing PHOTOS. Usage: `facesets index PHOTOS`."
+_DELETE_IS_OF_STAGE = "--delete needs --stage, such as --stage attributes."
+_FORCE_IS_OF_STAGE = "--force needs --stage, such as --stage metadata."
 
 
 def index(
@@ -267,7 +267,7 @@ def _index(
     *,
     alone: bool,
 ) -> Result:
-    """Index folders, and say what came of it."""
+    """Index folders and print the result."""
     from facesets.assembly.commands import VERBS
     from facesets.operations.models.profile import Meter
     from facesets.stopwatch import Stopwatch
@@ -295,15 +295,15 @@ def _index(
 
 
 def require_faces(options: IndexOptions, *, assign: bool, by_service: bool, skip_faces: bool) -> None:
-    """Refuse what needs faces, or models here, where there are none. Raises `WrongUsage`."""
+    """Refuse options that need faces or local models without them. Raises `WrongUsage`."""
     if options.enrich and (by_service or skip_faces):
         raise WrongUsage(_NOT_WITH_ENRICH)
     if assign and skip_faces:
-        raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
+        raise WrongUsage("--assign needs faces. Remove --skip-faces.")
 
 
 def finish_index(failures: "Sequence[FileFailure]", unavailable: Sequence[str], *, strict: bool) -> None:
-    """Name the files that failed, and end with the status that these and unavailable targets make."""
+    """List the failed files, and exit with the status for failures and unavailable targets."""
     failed = console.unreadable(failures, strict=strict)
     if unavailable and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)

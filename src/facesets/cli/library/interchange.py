@@ -1,4 +1,4 @@
-"""`facesets import-names`, `export-xmp`, `import-cache` and `export-cache`: what comes in and goes out."""
+"""`facesets import-names`, `export-xmp`, `import-cache` and `export-cache`."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -72,7 +72,7 @@ def import_names(
         _list(database, conflicts=conflicts, reads=bool(source or dry_run))
         return
     if not source:
-        raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
+        raise WrongUsage("Missing source. Give a photo folder, or a file of another program.")
     with working() as work, opened_library(database) as library:
         read = FilesRead()
         done = run(
@@ -89,13 +89,13 @@ def import_names(
 
 
 def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
-    """List what was read before. Raises `WrongUsage` where something is to be read."""
+    """List names read before. Raises `WrongUsage` with sources."""
     from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
 
     if reads:
         raise WrongUsage(
-            f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without a "
-            f"source and {Field('dry_run')}."
+            f"{Field('unmatched')} and {Field('conflicts')} list names that were read before. Remove "
+            f"the source and {Field('dry_run')}."
         )
     with opened_session(database) as session:
         found = session.run(conflicting_names if conflicts else unmatched_names)
@@ -111,7 +111,7 @@ def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
         for each in found
     ]
     headings = ("name", "program", "face", "here", "place", "photo")
-    console.show_list("names", found, table(headings, rows) if rows else "There are none.")
+    console.show_list("names", found, table(headings, rows) if rows else "Nothing to list.")
 
 
 def export_xmp(
@@ -137,7 +137,7 @@ def export_xmp(
     removed by the next run, which writes nothing else again.
     """
     if undo is not None and (who or options.target or options.replace or options.microsoft):
-        raise WrongUsage("--undo RUN takes back a whole run, and goes with --dry-run alone.")
+        raise WrongUsage("--undo RUN undoes a whole run; it can only be combined with --dry-run.")
     from facesets.operations.interchange.export_xmp import export_xmp as run
     from facesets.operations.interchange.undo_xmp import undo_xmp
 
@@ -182,7 +182,7 @@ def import_cache(
     source = open_cache(cache)
     collection_settings = source.settings
     if collection_settings is None:
-        raise WrongUsage(f"There is no cache at {source.label}.")
+        raise WrongUsage(f"Cache not found: {source.label}.")
     with work_on_library(database) as work:
         library = Library(work.session, collection_settings)
         done = run(source, library, dry_run=dry_run, work=work)

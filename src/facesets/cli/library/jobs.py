@@ -1,4 +1,4 @@
-"""`facesets jobs`: what is in the queue; and `facesets worker`, which does it."""
+"""`facesets jobs` and `facesets worker`: the job queue."""
 
 import platform
 import time
@@ -38,7 +38,7 @@ _PAUSES = 20
 _LONGEST_PAUSE_S = 15.0
 _FILES_NAMED, _FILES_LISTED = 20, 1000
 _CLEAR = "\x1b[2J\x1b[H"
-_HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
+_HEADINGS = ("id", "command", "host", "state", "progress", "started", "took", "result")
 
 
 def jobs(
@@ -66,7 +66,7 @@ def jobs(
 
     require_extra("jobs")
     if (action is None) != (number is None):
-        raise WrongUsage("Which job? Say `facesets jobs show N`; `facesets jobs` lists the numbers.")
+        raise WrongUsage("Missing N. Usage: `facesets jobs show N`; `facesets jobs` lists the numbers.")
     with open_queue(database, settings.load(), console) as session:
         if action is None or number is None:
             _list(session, limit, watch=watch)
@@ -104,9 +104,9 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
 
 
 def jobs_table(found: "list[JobLine]") -> str:
-    """Jobs as a table."""
+    """Format jobs as a table."""
     if not found:
-        return "There are no jobs. `facesets index PHOTOS --queue` queues one."
+        return "There are no jobs. Queue one with `facesets index PHOTOS --queue`."
     rows = [
         (
             job.id,
@@ -124,7 +124,7 @@ def jobs_table(found: "list[JobLine]") -> str:
 
 
 def _what(job: "JobLine") -> str:
-    """The command, with what it is to do where that makes the difference."""
+    """Return the command, with its step or tasks."""
     return " ".join((job.what, *job.options.get("tasks", ())))
 
 
@@ -166,9 +166,9 @@ def _show(session: "Database", number: int) -> None:
     if files := session.run(failed_files, number, limit=_FILES_LISTED):
         job = replace(job, result={**job.result, "failures": files})
     rows = [
-        ("what", _what(job)),
+        ("command", _what(job)),
         ("state", job.state),
-        ("where", printable(job.where) or "-"),
+        ("host", printable(job.where) or "-"),
         ("progress", _progress(job)),
         ("queued", _when(job.queued_at)),
         ("started", _when(job.started_at)),
@@ -202,15 +202,15 @@ def _change(session: "Database", action: Literal["cancel", "retry"], number: int
     if action == "retry":
         line = f"Job {number} waits for a worker again."
     elif job.state == "running":
-        line = f"Job {number} ends after what is at hand."
+        line = f"Job {number} will stop after its current item."
     else:
         line = f"Job {number} is cancelled."
-    says = worded(f"{line} {Command('jobs', 'show', str(number))} says how it stands.")
+    says = worded(f"{line} Check its state with {Command('jobs', 'show', str(number))}.")
     console.show(_worded(job), [says])
 
 
 def _worded(job: "JobLine") -> "JobLine":
-    """A job whose reasons name flags and commands as they are typed, for programs too."""
+    """Return a job with flags and commands in its reasons as they are typed."""
     return replace(job, reason=printable(worded(job.reason)), waits=printable(worded(job.waits)))
 
 
@@ -266,11 +266,13 @@ def worker(
 
 
 def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
-    """Refuse what a worker would not obey, or would wait for without end. Raises `WrongUsage`."""
+    """Refuse options that a worker would ignore or wait for forever. Raises `WrongUsage`."""
     if "pack" in typed and not options.gpu:
-        raise WrongUsage("--pack is for --gpu, which is tried with it. Jobs name their own: leave it out.")
+        raise WrongUsage(
+            "--pack needs --gpu, which is tested with it. Jobs name their own packs: remove --pack."
+        )
     if "ml_uri" in typed and options.gpu:
-        raise WrongUsage("With --gpu models run here, with --ml-uri elsewhere. Leave out one of them.")
+        raise WrongUsage("--gpu runs models here, --ml-uri elsewhere. Remove one of them.")
     unknown = [
         name
         for name in options.jobs
@@ -279,7 +281,7 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
     ]
     if unknown:
         raise WrongUsage(
-            f"--jobs {printable(unknown[0])}: no such command goes into the queue. There are "
+            f"--jobs {printable(unknown[0])} is not a command of the job queue. Choose from: "
             f"{', '.join(queueing.commands())}."
         )
 
@@ -289,7 +291,7 @@ _GPU_TRIED_S = 120.0
 
 
 def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop: "Stop") -> str:
-    """What the GPU of this host is called, tried with a pack, by default that of the library.
+    """Return the name of this host's GPU after testing it with a pack, by default the library's.
 
     Raises `CannotInfer` where none works, or none does so in time.
     """
@@ -312,6 +314,6 @@ def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop
 
     provider = tried_once(choose, stop, ends_within_s=_GPU_TRIED_S)
     if provider in (None, "cpu") and not stop.requested:
-        why = found[0].sentence() if found else f"trying it has not ended in {_GPU_TRIED_S:.0f} seconds."
-        raise CannotInfer(f"No GPU works here: {why} Leave out {Field('gpu')}, or see {Command('doctor')}.")
+        why = found[0].sentence() if found else f"the test did not finish in {_GPU_TRIED_S:.0f} seconds."
+        raise CannotInfer(f"No working GPU found: {why} Remove {Field('gpu')}, or run {Command('doctor')}.")
     return provider or "cpu"

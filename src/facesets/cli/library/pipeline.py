@@ -1,4 +1,4 @@
-"""`facesets pipeline`, `assign` and `maintain`: what keeps a library current."""
+"""`facesets pipeline`, `assign` and `maintain`: keep a library up to date."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,8 +24,8 @@ from facesets.words import corrections as correction_words
 from facesets.words import library as words
 
 _NO_TARGET = (
-    "Name the folders of the photos: `facesets pipeline PHOTOS`; or in facesets.toml, below [pipeline]: "
-    'targets = ["PHOTOS"].'
+    'Missing PHOTOS. Usage: `facesets pipeline PHOTOS`; or set targets = ["PHOTOS"] under [pipeline] '
+    "in facesets.toml."
 )
 
 
@@ -66,7 +66,7 @@ def pipeline(
 def _given(
     context: typer.Context, targets: list[Path] | None, options: PipelineOptions
 ) -> dict[str, dict[str, Any]]:
-    """What each step is given, by the environment and facesets.toml. Raises `WrongUsage` for no target."""
+    """Return the options of each step from environment and settings. Raises `WrongUsage` without a target."""
     from facesets.assembly.describing import Asked
     from facesets.sources.galleries import GallerySource
 
@@ -107,12 +107,12 @@ def _given(
 
 
 def _tell(label: str, done: Result, *, dry_run: bool) -> None:
-    """With -v: what a step did, in the words of its command."""
+    """With -v: print the summary of a step."""
     from facesets.assembly.commands import VERBS
     from facesets.assembly.pipeline import COMMAND_OF
 
     if done.left_out:
-        console.detail(f"{done.name}: was done by the run before.")
+        console.detail(f"{done.name}: finished in the previous run.")
         return
     console.detail(f"{done.name}: {done.seconds:.1f} s")
     if not console.session.verbose:

@@ -78,13 +78,13 @@ def search(
             _say_why_nothing(library, asked_for, photos)
         else:
             raise WrongUsage(
-                "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
-                "--near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
+                "Missing search condition. Give TEXT, --like PHOTO, --face PHOTO, --person NAME, "
+                "--from DATE, --near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
             )
 
 
 def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage:
-    """Why words cannot be searched for, and what to do where they are somebody's name."""
+    """Explain why text search fails, and what to do if the text is a person's name."""
     from facesets.operations.library.photo_search import people_meant
 
     try:
@@ -93,23 +93,21 @@ def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage
         return error
     who = Command("search", Field("person", printable(text)))
     return WrongUsage(
-        f"{printable(text)} is somebody in the library: {who}. To search for what photos show: {error}"
+        f"{printable(text)} is a person in the library: {who}. To search for what photos show: {error}"
     )
 
 
 def _require_what_fits(text: str | None, options: SearchOptions) -> None:
     """Refuse options that do not go together. Raises `WrongUsage`."""
     if sum(what is not None for what in (text, options.like, options.face)) > 1:
-        raise WrongUsage(
-            "Search by one of TEXT, --like and --face at a time; everything else goes with each."
-        )
+        raise WrongUsage("Give only one of TEXT, --like and --face; all other conditions can be combined.")
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
-        raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+        raise WrongUsage("--box, --all-faces and --min-similarity need --face PHOTO.")
     if options.camera is not None and not options.camera.strip():
-        raise WrongUsage("--camera is empty. Give words of the name of a camera or a lens.")
+        raise WrongUsage("--camera is empty. Give the name of a camera or lens, or part of it.")
     if options.age is not None and not options.person:
-        raise WrongUsage("--age goes with --person NAME: say who is so old.")
+        raise WrongUsage("--age needs --person NAME.")
     if options.since is not None and options.until is not None and options.since > options.until:
         raise WrongUsage(f"--from {options.since} is after --to {options.until}. Give the earlier day first.")
     _which(options.box, every=options.all_faces)
@@ -122,7 +120,7 @@ def _search_by_face(
     from facesets.operations.library.search_index import wants_index
 
     if wants_index(library):
-        console.notice("Every face is compared: `facesets db index` makes this fast.")
+        console.notice("Comparing every face. To make this faster, run `facesets db index`.")
     found = search_by_face(
         library,
         embedder,
@@ -148,7 +146,7 @@ def _search_similar(
 
     row, of_text, of_picture = encoders
     if wants_index(library, row):
-        console.notice("Every image is compared: `facesets db index` makes this fast.")
+        console.notice("Comparing every photo. To make this faster, run `facesets db index`.")
     if options.like is not None:
         found = search_like(library, row, of_picture, str(options.like), asked_for, options.limit)
     else:
@@ -158,7 +156,7 @@ def _search_similar(
 
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
-    """What has to hold of the photos, whatever else is searched for."""
+    """Return the filter for the photos."""
     from facesets.operations.library.photo_search import filter_of, people_meant
     from facesets.store.postgres.photos.filter import Dates
 
@@ -180,11 +178,11 @@ def _which(box: str | None, *, every: bool) -> "Which":
     if box is None:
         return Which(every=every)
     if every:
-        raise WrongUsage("--box is one face, --all-faces every one: give one of them.")
+        raise WrongUsage("Give either --box for one face or --all-faces.")
     try:
         left, top, right, bottom = map(float, box.split(","))
     except ValueError as error:
-        raise WrongUsage(f"--box {box} is no box: give four numbers, such as 10,20,110,140.") from error
+        raise WrongUsage(f"--box {box} is invalid. Give four numbers, such as 10,20,110,140.") from error
     return Which((left, top, right, bottom))
 
 
@@ -193,8 +191,8 @@ def _show_faces(found: "FaceSearch", photo: Path) -> None:
     if len(found.on_photo) > len(found.asked):
         left_out = " or ".join(_text(box) for box in found.on_photo if box not in found.asked)
         console.notice(
-            f"{printable(photo)} shows {len(found.on_photo)} faces. This is about the one at "
-            f"{_text(found.asked[0])}; --box {left_out} takes another, --all-faces all."
+            f"{printable(photo)} has {len(found.on_photo)} faces. Searched for the one at "
+            f"{_text(found.asked[0])}; use --box {left_out} for another, or --all-faces."
         )
     columns = {"face at": [_text(found.asked[hit.of - 1]) for hit in found.faces]} if several else {}
     columns |= {"similarity": [f"{hit.cosine_similarity:.3f}" for hit in found.faces]}
@@ -203,8 +201,8 @@ def _show_faces(found: "FaceSearch", photo: Path) -> None:
         console.show(found, [_table(found.faces, columns)], asked_for=True)
     if not found.faces:
         console.notice(
-            f"No faces in the library are similar enough ({found.min_cosine_similarity:g}) and fit what you "
-            "asked for. A lower --min-similarity finds more."
+            "No matching face in the library has a similarity of at least "
+            f"{found.min_cosine_similarity:g}. Lower --min-similarity to find more."
         )
 
 
@@ -225,14 +223,14 @@ def _show_images(hits: "Sequence[ImageHit]") -> None:
 
 
 def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
-    """What is printed of what was found, which is one more where there are more."""
+    """Return the results to print, and say if there are more."""
     if len(found) > limit:
-        console.remark(f"More fit than these {limit}: a higher --limit shows them.")
+        console.remark(f"Showing the first {limit} results. Raise --limit to see more.")
     return found[:limit]
 
 
 def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
-    """Where nothing was found, say which conditions no photo fits, and what photos were not looked at."""
+    """If nothing was found, say which conditions match no photo, and which photos are not analysed yet."""
     from facesets.operations.library.nothing_found import not_looked_at, why_nothing
 
     if not found:
@@ -243,7 +241,7 @@ def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[
 
 
 def _table(hits: "Sequence[FaceHit | ImageHit | SimilarImage]", columns: "dict[str, list[str]]") -> str:
-    """Columns of hits, then how far away they were taken where a place was asked for, and their paths."""
+    """Format hits as a table, with the distance if a place was given, and their paths."""
     if any(hit.distance_km is not None for hit in hits):
         columns = columns | {
             "km": ["-" if hit.distance_km is None else f"{hit.distance_km:.1f}" for hit in hits]
@@ -256,4 +254,4 @@ def _show(name: str, hits: "Sequence[object]", text: str) -> None:
     if hits or console.session.json:
         console.show_list(name, hits, text)
     if not hits:
-        console.notice(f"No {name} in the library fit what you asked for.")
+        console.notice(f"No matching {'photos' if name == 'images' else name} in the library.")

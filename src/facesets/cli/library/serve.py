@@ -43,7 +43,7 @@ _PAGE = """<!doctype html>
 
 @contextmanager
 def opener(link: str, secrets: Path | None) -> Iterator[Callable[[], None]]:
-    """What opens a link in the browser, without waiting for it.
+    """Return a function that opens a link in the browser, without waiting for it.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _aside(work: Callable[[], object]) -> None:
 
 
 def _lead(page: Path) -> None:
-    """Open a page that leads on, and remove it once the browser has had the time to read it."""
+    """Open a page that redirects to the link, and remove it after a while."""
     if _open(page.as_uri()):
         time.sleep(_READ_WITHIN_S)
     _remove(page)
@@ -86,7 +86,7 @@ def _remove(page: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the pages that killed runs left behind."""
+    """Remove redirect pages of killed runs."""
     for page in folder.glob(f"{_PREFIX}????????.html"):
         with suppress(OSError):
             if time.time() - page.stat().st_mtime > _READ_WITHIN_S:
@@ -97,7 +97,7 @@ def _open(address: str) -> bool:
     with suppress(webbrowser.Error):
         if webbrowser.open(address):
             return True
-    console.remark("No browser could be opened: open the address above in one.")
+    console.remark("No browser could be opened. Open the address above yourself.")
     return False
 
 
@@ -184,7 +184,7 @@ def serve(
 
 
 def _require_extra() -> None:
-    """Make sure that all that serving needs is installed, also what its parts need. Raises `MissingExtra`."""
+    """Check that everything needed for serving is installed. Raises `MissingExtra`."""
     try:
         for part in _PARTS:
             import_module(part)
@@ -201,17 +201,17 @@ def _access(
     of_machine: bool,
     is_open: bool,
 ) -> "Access":
-    """Who may look, and under which names; whole networks by a password only. Raises `WrongUsage`."""
+    """Return who has access and under which host names. Raises `WrongUsage`."""
     from facesets.web.access import Access, exposed, given_token, kept_token
     from facesets.web.access_guard import host_names
 
     if token_file is None and of_machine:
         raise WrongUsage(
-            f"On {printable(host)} everybody in the network could see the photos. Give "
-            f"{Field('token_file', 'FILE')} with a password in it."
+            f"On {printable(host)} everyone in the network could see the photos. Set a password with "
+            f"{Field('token_file', 'FILE')}."
         )
     if token_file is not None and is_open:
-        raise WrongUsage(f"Give either {Field('token_file')} or {Field('no_token')}.")
+        raise WrongUsage(f"Give either {Field('token_file')} or {Field('no_token')}, not both.")
     path = token_file or settings.state_dir / "serve-token"
     token = given_token(path) if token_file is not None else kept_token(path, console.notice)
     if warning := exposed(path):
@@ -245,14 +245,14 @@ def _app_of_library(site: "Site", access: "Access", cookie: str) -> "App":
 
 
 def _warm(site: "Site") -> None:
-    """Count beforehand; where that fails, whoever needs it counts, and hears of it."""
+    """Count in advance; if that fails, the first request counts and reports the error."""
     with suppress(FacesetsError):
         site.warm()
     site.is_counted.set()
 
 
 def _answer(run: Callable[..., int], jobs: "Jobs", told: Callable[[], None]) -> int:
-    """Answer until a signal comes; returns its number."""
+    """Serve until a signal arrives; return its number."""
     try:
         return run(when_ready=told)
     finally:
@@ -260,22 +260,22 @@ def _answer(run: Callable[..., int], jobs: "Jobs", told: Callable[[], None]) -> 
 
 
 def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[[], None] | None) -> None:
-    """Say where it can be seen, and by whom where no token keeps others out."""
+    """Print the address, and who has access without a token."""
     console.out(address)
     if not access.must_log_in:
-        others = f", and whoever reaches {printable(', '.join(names))}," if names else ""
+        others = f" and everyone who reaches {printable(', '.join(names))}" if names else ""
         console.notice(f"Every account of this machine{others} can see and change what is shown there.")
     if opens is not None:
         opens()
 
 
 def _require_people(results: Path, database: str | None) -> None:
-    """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
+    """Check that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
     from facesets.operations.grouping.result_now import read_result
 
     if database is not None:
         raise WrongUsage(
-            f"{Field('results')} shows a folder and {Field('database')} a library. Give one of them."
+            f"{Field('results')} shows a folder and {Field('database')} a library. Give only one."
         )
     try:
         read_result(results)
@@ -284,6 +284,6 @@ def _require_people(results: Path, database: str | None) -> None:
         if not (people / "manifest.json").is_file():
             raise
         raise WrongUsage(
-            f"{printable(results)} is a folder of {Command('run')}; its people are in a folder below. Give "
+            f"{printable(results)} was made by {Command('run')}; its people are in a subfolder. Give "
             f"{Field('results', printable(people))}."
         ) from error

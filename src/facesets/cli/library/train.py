@@ -47,10 +47,11 @@ def train(
     idle = sorted(typed_flags(context) & {each.name for each in declared(TrainOptions)})
     if idle and (activate is not None or deactivate or listed):
         raise WrongUsage(
-            f"{Field(idle[0]).flag} is for training, and --activate, --deactivate and --list train nothing."
+            f"{Field(idle[0]).flag} is for training and cannot be combined with --activate, "
+            "--deactivate and --list."
         )
     if activate is not None or deactivate or listed:
-        queueing.refuse("That is done in a moment.")
+        queueing.refuse("This takes only a moment.")
     if queueing.is_asked():
         queueing.queue("train", database, options=options)
         return
@@ -83,7 +84,7 @@ def _list(session: "Database") -> None:
         for each in found
     ]
     headings = ("head", "", "people", "faces", "gain", "spread", "made")
-    text = table(headings, rows) if found else "There is no head yet. `facesets train` makes some."
+    text = table(headings, rows) if found else "There is no head yet. Train one with `facesets train`."
     console.show_list("heads", found, text)
 
 
@@ -91,11 +92,11 @@ def _activate(session: "Database", name: str) -> None:
     from facesets.operations.people.training.heads import activate
 
     line = activate(session, name)
-    console.show(line, [f"{printable(line.name)} is in use from now on."])
+    console.show(line, [f"{printable(line.name)} is now in use."])
     if line.gain <= line.spread:
         console.notice(
-            f"With people that it has not seen its score differed from that of plain vectors by "
-            f"{line.gain:+.4f}, and the folds differ by {line.spread:.4f}."
+            f"On held-out people its score differs from that of plain embeddings by {line.gain:+.4f}; "
+            f"the folds differ by {line.spread:.4f}."
         )
 
 
@@ -104,7 +105,7 @@ def _deactivate(session: "Database") -> None:
 
     done = deactivate(session)
     used = ", ".join(map(printable, done.heads))
-    console.show(done, [f"{used} is in use no longer." if used else "No head was in use."])
+    console.show(done, [f"{used} is no longer in use." if used else "No head was in use."])
 
 
 def _train(database: str | None, options: TrainOptions) -> None:

@@ -1,1 +1,1 @@
-"""An Immich server: its photos staged, its people and ours brought together."""
+"""Work with an Immich server: stage its photos, and push people back to it."""

@@ -1,4 +1,4 @@
-"""Our faces beside the server's: which of them are the same face of a photo."""
+"""Match our faces with the server's faces in the same photo."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _ASPECT_TOLERANCE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FaceMatch:
-    """A face of ours on an asset.
+    """One of our faces in an asset.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class FaceMatch:
 
 
 class MatchCounts:
-    """How often each of our people was seen as each of the server's."""
+    """How often each of our people matches each of the server's."""
 
     def __init__(self, seen: Iterable[FaceMatch]) -> None:
         """Count."""
@@ -54,20 +54,20 @@ class MatchCounts:
             self._assets[each.person, theirs.id].add(each.asset)
 
     def votes(self, person: int) -> Counter[str]:
-        """The server's people whom one of ours was seen as, with numbers of faces."""
+        """Return the server's people that match one of ours, with numbers of faces."""
         return self._votes[person]
 
     def purity(self, person: int, theirs: str) -> float:
-        """Of a server's person's faces that are somebody's here, the share that is this person's."""
+        """Return the share of a server person's identified faces that match this person."""
         return self._votes[person][theirs] / max(self._somebody[theirs], 1)
 
     def assets(self, person: int, theirs: str) -> set[str]:
-        """Where one of our people was seen as this one of the server's."""
+        """Return the assets in which one of our people matches this server person."""
         return self._assets[person, theirs]
 
 
 def match_faces(asset: str, photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceMatch] | None:
-    """Pair our faces of a photo with the server's: each with one at most, those that overlap most first.
+    """Match our faces of a photo with the server's, one to one, largest overlap first.
 
     None where the server shows another picture than the one that we have, as of an edited photo.
     """
@@ -89,7 +89,7 @@ def _same_picture(photo: LocalPhoto, face: ServerFace) -> bool:
 
 
 def _best_overlaps(photo: LocalPhoto, faces: Sequence[ServerFace]) -> dict[int, int]:
-    """For faces of ours, by row, the server's face that is the same."""
+    """Return the matching server face for each of our faces, by row."""
     if not faces or not len(photo.box):
         return {}
     scale = np.array([photo.width, photo.height] * 2, np.float32)
@@ -102,7 +102,7 @@ def _best_overlaps(photo: LocalPhoto, faces: Sequence[ServerFace]) -> dict[int, 
 
 
 def _server_boxes(photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceBox]:
-    """Our boxes in pixels of the picture that the server's faces are in, or of ours."""
+    """Return our boxes in pixels of the server's preview, or of our image."""
     width, height = (faces[0].width, faces[0].height) if faces else (photo.width, photo.height)
     across, down = width / max(photo.width, 1), height / max(photo.height, 1)
     boxes = []

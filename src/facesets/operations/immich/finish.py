@@ -1,4 +1,4 @@
-"""`immich-finish`: from a staged queue to new people: embed, then discover, with a log.
+"""`immich-finish`: embed staged photos, then discover new people, with a log.
 
 Each step is named as one would type it, and what it says goes into the log as well. A step whose result
 is up to date is passed over.
@@ -29,14 +29,14 @@ _DONE_WITH_FAILURES = 3
 _MAX_RECORD_BYTES = 1_000_000
 
 Say = Callable[[str], None]
-"""Hears what a step has to say, line by line."""
+"""Receives the messages of a step, line by line."""
 Outcome: TypeAlias = tuple[object, int]
-"""What a step did, and how many of its inputs failed, as far as they count for the exit status."""
+"""The result of a step, and how many of its inputs failed for the exit status."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishPaths:
-    """Where things are: what was staged, the cache, the export, the log and the record of what is done."""
+    """The paths of the staged photos, the cache, the export, the log and the state."""
 
     staged: Path
     cache: Path
@@ -46,7 +46,7 @@ class FinishPaths:
 
     @property
     def queue(self) -> Path:
-        """What is to be embedded."""
+        """The download list to embed."""
         return self.staged / "queue.json"
 
 
@@ -70,7 +70,7 @@ class FinishOptions:
 
 @dataclass(frozen=True, slots=True)
 class FinishSteps:
-    """The two steps with their models and options, put together by whoever knows settings.
+    """The two steps with their models and options.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class FinishSteps:
 def paths_for(
     user: str, out: Path, cache: Path | None = None, export: Path | None = None, log: Path | None = None
 ) -> FinishPaths:
-    """Where things are for a user, below what `immich-stage` was given as `--out`, unless said otherwise."""
+    """Return the paths of a user below the `--out` of `immich-stage`, unless given."""
     label = safe_label(user)
     base = out.absolute()
     return FinishPaths(
@@ -108,7 +108,7 @@ def paths_for(
 def immich_finish(
     paths: FinishPaths, options: FinishOptions, steps: FinishSteps, *, now: Callable[[], str], work: Work
 ) -> Result:
-    """Embed what is staged, then look for new people in it.
+    """Embed the staged photos, then find new people in them.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def immich_finish(
     """
     if not paths.queue.is_file():
         raise WrongUsage(
-            f"There is no queue in {printable(paths.staged)}. Run {Command('immich-stage')} first, with the "
-            f"same user and {Field('out')}."
+            f"There is no download list in {printable(paths.staged)}. Run {Command('immich-stage')} "
+            f"first, with the same user and {Field('out')}."
         )
     if options.dry_run:
         return _Finish(paths, options, steps, None, now, work).run()
@@ -145,13 +145,13 @@ class _Finish:
     finished: list[Result] = field(default_factory=list)
 
     def run(self) -> Result:
-        """Do both steps, as far as there is anything to do and nothing fails."""
+        """Run both steps if needed, until one fails."""
         paths = self.paths
         if not (paths.export / EXPORT_MANIFEST).exists():
             self._note(
-                f"There is no export in {printable(paths.export)} yet: nobody is known, and a new one is "
-                f"started. If you have one, name it by {Field('export')}, or in facesets.toml as export "
-                "under [immich]."
+                f"There is no export in {printable(paths.export)} yet, so a new one is started "
+                f"without known people. To use another export, give {Field('export')}, or set export "
+                "under [immich] in facesets.toml."
             )
         is_new = self._embed()
         if self.finished[-1].state not in ("failed", "stopped") and not self.work.stop.requested:
@@ -170,7 +170,7 @@ class _Finish:
         return done
 
     def _embed(self) -> bool:
-        """Embed what the cache does not hold yet; whether there was anything."""
+        """Embed the photos that the cache lacks; return whether there were any."""
         queue, cache = QueueSource(self.paths.queue), Cache(self.paths.cache)
         count = _files_to_embed(queue, cache)
         enrich = ["--enrich"] if self.options.landmarks else []
@@ -183,7 +183,7 @@ class _Finish:
         paths = self.paths
         # The one export is often that of another cache; who adds to it does not take it over.
         words = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
-        what = "look for new people" if is_new or _recorded(paths) != _state(paths) else ""
+        what = "find new people" if is_new or _recorded(paths) != _state(paths) else ""
         self._step(
             [*words, "--replace"],
             what,
@@ -251,19 +251,19 @@ class _Finish:
         export = printable(self.paths.export)
         if last.state in ("failed", "stopped"):
             how = "was stopped" if last.state == "stopped" else "failed"
-            return Sentence(f"{last.name} {how}: run the same command again.")
+            return Sentence(f"{last.name} {how}. Run the same command again.")
         if self.options.dry_run:
-            return Sentence(f"Nothing was done: leave {Field('dry_run')} out to do it.")
+            return Sentence(f"Nothing was done. Remove {Field('dry_run')} to run this.")
         if last.state == "up to date":
-            return Sentence(f"Everything is up to date: {Command('immich-stage')} stages what is new.")
+            return Sentence(f"Everything is up to date. Stage new photos with {Command('immich-stage')}.")
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
         if found:
             sets = counted(found, "new face set is", "new face sets are")
-            return Sentence(f"{sets} in {export}: look at the sheets and bundles there.")
+            return Sentence(f"{sets} in {export}. Check the contact sheets and bundles there.")
         if (self.paths.export / EXPORT_MANIFEST).exists():
-            return Sentence(f"Nobody new was found. The known face sets are in {export}.")
+            return Sentence(f"No new people found. The known face sets are in {export}.")
         discover = Command("discover", Field("help"))
-        return Sentence(f"Nobody was found of whom there are enough good photos: see {discover}.")
+        return Sentence(f"No person has enough good photos: see {discover}.")
 
 
 @contextmanager
@@ -277,18 +277,18 @@ def _logging(path: Path) -> Iterator[IO[str]]:
 
 
 def _files_to_embed(queue: QueueSource, cache: Cache) -> int:
-    """Files of the queue that the cache does not hold as they are."""
+    """Return the files of the download list that the cache lacks or that changed."""
     known = cache.files() if cache.exists() else {}
     return sum((seen := known.get(file.path)) is None or not seen.matches(file) for file in queue.files())
 
 
 def _counts(summary: dict[str, Any]) -> str:
-    """What a step counted, on one line."""
+    """Format the counts of a step on one line."""
     return ", ".join(f"{name} {value}" for name, value in summary.items() if type(value) is int)
 
 
 def _state(paths: FinishPaths) -> dict[str, Any]:
-    """What the result of `discover` depends on, and that it is there."""
+    """Return what the result of `discover` depends on, and whether it exists."""
     status = paths.cache.stat() if paths.cache.exists() else None
     return {
         "cache": [status.st_size, status.st_mtime_ns] if status else None,

@@ -1,4 +1,4 @@
-"""Who is on the photos according to our own stores."""
+"""The people in the photos according to our own stores."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class LocalPerson:
-    """A person of ours.
+    """A person in our store.
 
     Attributes
     ----------
@@ -62,26 +62,26 @@ class LocalPhoto:
 
 @dataclass(slots=True)
 class LocalPeople:
-    """People, and the photos that show them, by sha256. `unfit` are names that no server could take."""
+    """People, and their photos by sha256. `unfit` are names that no server can store."""
 
     persons: list[LocalPerson] = field(default_factory=list)
     photos: dict[str, LocalPhoto] = field(default_factory=dict)
     unfit: list[str] = field(default_factory=list)
 
     def has_named(self, photo: LocalPhoto) -> bool:
-        """Whether somebody with a name is on a photo."""
+        """Whether any photo shows a named person."""
         return any(number >= 0 and self.persons[number].name for number in photo.person.tolist())
 
 
 def sendable_name(name: str) -> str | None:
-    """A name as a server takes it; None if it holds what no name does, or is overlong."""
+    """Return a name as a server accepts it; None if it is invalid or too long."""
     tidy = " ".join(unicodedata.normalize("NFC", name).split())
     is_text = all(unicodedata.category(char) not in ("Cc", "Cs") for char in tidy)
     return tidy if tidy and is_text and len(tidy) <= _LONGEST_NAME else None
 
 
 def people_of_library(library: Library, contents: Sequence[str]) -> LocalPeople:
-    """The people of the library on these images, by the faces of its one way of finding them."""
+    """Return the people of the library in these photos."""
     ours = LocalPeople()
     numbers: dict[str, int] = {}
     for start in range(0, len(contents), _IMAGES_AT_A_TIME):
@@ -103,7 +103,7 @@ def people_of_library(library: Library, contents: Sequence[str]) -> LocalPeople:
 
 
 def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> LocalPeople:
-    """The people of a folder of `cluster` or `refine`: those whose folders a user gave names.
+    """Return the people of a result folder whose folders the user named.
 
     Photos that the user moved, copied or deleted there count as the user left them.
 
@@ -116,7 +116,7 @@ def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> Loc
     """
     manifest = read_any_manifest(folder)
     if not isinstance(manifest, ClusterManifest | RefineManifest):
-        raise WrongUsage(f"{printable(folder)} holds no people. Give a folder that cluster or refine wrote.")
+        raise WrongUsage(f"{printable(folder)} has no people. Give a result folder of cluster or refine.")
     collection = store.load()
     require_same_faces(collection.settings, manifest.made.models, folder)
     refuse_cut_off(folder, but="extend")
@@ -153,7 +153,7 @@ def _person(names: Iterable[str], unfit: list[str]) -> LocalPerson:
 
 
 def assets_of_contents(records: Iterable[Mapping[str, object]]) -> dict[str, list[tuple[str, bool]]]:
-    """From what staging recorded: the assets with each content, and whether each was edited on the server.
+    """Return the staged assets by content, and whether each was edited on the server.
 
     Returns
     -------

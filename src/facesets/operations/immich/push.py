@@ -1,4 +1,4 @@
-"""`immich-push`: the people and names of ours, written back to an Immich server.
+"""`immich-push`: write people and their names back to an Immich server.
 
 First everything is read and a plan is made; nothing is changed unless whoever is shown the plan says so.
 """
@@ -38,7 +38,7 @@ def immich_push(
     when: str,
     work: Work,
 ) -> Result:
-    """Plan, show the plan, and carry it out if that is confirmed.
+    """Show a plan, and carry it out if the user confirms it.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ def immich_push(
         owner = check_server(server, "", work.progress, essential=PUSH_PERMISSIONS)
         if owner is None:
             raise WrongUsage(
-                f"{server.label} does not say whose this API key is: photos of others could not be "
-                "recognised. Add user.read to the key in Immich under Account Settings, API Keys."
+                f"{server.label} does not say which account this API key is for, so photos of other "
+                "accounts cannot be recognised. Add user.read to the key in Immich under Account "
+                "Settings, API Keys."
             )
         assets = assets_of_contents(StageRecord(folder, owner_id=owner.id).records())
         ours = read_people(list(assets))
@@ -99,15 +100,16 @@ class _Push:
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
             raise WrongUsage(
-                f"The undo of {begun.run} was begun and did not end. End it first: "
-                f"{Field('undo', begun.run)}, and where the server goes on refusing a part of it, "
-                f"{Field('undo')} with {Field('give_up')}."
+                f"The undo of run {begun.run} is not finished. Finish it first with "
+                f"{Field('undo', begun.run)}; if the server keeps refusing a part of it, add "
+                f"{Field('give_up')}."
             )
         try:
             self.plans = self._plan(*_given_before(known))
         except RequestFailed as error:
             raise WrongUsage(
-                f"{self.server.label} does not give what a plan needs: {error.reason}. Nothing was changed."
+                f"{self.server.label} does not return the data for a plan: {error.reason}. Nothing "
+                "was changed."
             ) from error
         if self.options.dry_run or not any(plan.changes for plan in self.plans):
             return self.summary()
@@ -117,7 +119,7 @@ class _Push:
         journal = unended[-1] if unended else new_journal(self.folder, when, owner.id)
         self.changes = Changes(self.server, journal)
         total = sum(plan.changes for plan in self.plans)
-        self.work.progress.begin("Writing people back", total)
+        self.work.progress.begin("Writing people to Immich", total)
         try:
             with journal.writing():
                 self.changes.resolve_open()
@@ -150,7 +152,7 @@ class _Push:
                 return plans
 
     def _listed(self) -> list[ServerPerson]:
-        """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
+        """Return all named people on the server, including our names that its list omits."""
         listed = [person for page in self.server.people() for person in page if person.name]
         known = {comparable(person.name) for person in listed}
         unknown = [ours.names for ours in self.ours.persons if ours.name and not ours.names & known]
@@ -160,7 +162,7 @@ class _Push:
         return [*listed, *(person for people in found for person in people)]
 
     def summary(self, *, stopped: bool = False) -> Result:
-        """What is planned, and what was done of it so far."""
+        """Return the plan and what was done so far."""
         changes = self.changes
         failures = with_paths([*self.view.failures, *(changes.failures if changes else [])], self.folder)
         return Result(
@@ -185,7 +187,7 @@ class _Push:
 
 
 def _shown(plan: PersonPlan) -> Result:
-    """What is planned for one person, in figures."""
+    """Return the plan for one person, in figures."""
     return Result(
         name=plan.name,
         action=plan.action,
@@ -205,7 +207,7 @@ def _shown(plan: PersonPlan) -> Result:
 
 
 def _given_before(known: Sequence[PushJournal]) -> tuple[dict[str, str], dict[str, str]]:
-    """The names and faces that earlier runs gave, and perhaps gave: whether it is so, the server shows."""
+    """Return the names and faces that earlier runs set or may have set."""
     names: dict[str, str] = {}
     faces: dict[str, str] = {}
     for entry in (each for journal in known if not journal.is_undone for each in journal.changes.values()):

@@ -1,4 +1,4 @@
-"""What `immich-push` changes on a server: each change can be done, found done, and put into a journal.
+"""The changes that `immich-push` makes on a server: each can be made, checked, and journaled.
 
 Whether a change took effect is asked of the server, never guessed: after an answer that did not come,
 and after a run that was killed between asking and noting.
@@ -17,30 +17,30 @@ from facesets.remote.immich_people import FaceBox, ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 
 Outcome = Mapping[str, str]
-"""What a change brought about: the id of what it made, if it made anything."""
+"""The outcome of a change: the id of what it created, if anything."""
 
 
 class _Change(msgspec.Struct, frozen=True, tag_field="kind"):
-    """What all changes have: a name by which journals know them again."""
+    """The base of all changes, with the name that journals use."""
 
     @property
     def kind(self) -> str:
-        """What it is called in journals and counts."""
+        """The name in journals and counts."""
         return str(self.__struct_config__.tag)
 
 
 class CreatePerson(_Change, frozen=True, tag="create_person"):
-    """Make a person. `namesakes` were there before."""
+    """Create a person. `namesakes` existed before."""
 
     person: ServerPerson
     namesakes: tuple[str, ...] = ()
 
     def do(self, server: ImmichPeople) -> Outcome:
-        """Make the person."""
+        """Create the person."""
         return {"id": server.create_person(self.person, partial(self._there, server)).id}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Look for a person of that name who was not there before."""
+        """Look for a new person of that name."""
         there = self._there(server)
         return None if there is None else {"id": there.id}
 
@@ -51,24 +51,24 @@ class CreatePerson(_Change, frozen=True, tag="create_person"):
 
 
 class NamePerson(_Change, frozen=True, tag="name_person"):
-    """Give a person another name."""
+    """Rename a person."""
 
     person: ServerPerson
     name: str
 
     def do(self, server: ImmichPeople) -> Outcome:
-        """Name the person."""
+        """Rename the person."""
         server.update_person(self.person, name=self.name)
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See what the person is called."""
+        """Check the person's name."""
         there = server.person(self.person.id)
         return {} if there is not None and there.name == self.name else None
 
 
 class GiveFace(_Change, frozen=True, tag="give_face"):
-    """Assign a face to a person. `before` is whose it was, None if it was unassigned."""
+    """Assign a face to a person. `before` is its former person, None if it was unassigned."""
 
     asset: str
     face: str
@@ -76,18 +76,18 @@ class GiveFace(_Change, frozen=True, tag="give_face"):
     before: ServerPerson | None
 
     def do(self, server: ImmichPeople) -> Outcome:
-        """Give the face."""
+        """Assign the face."""
         server.give_face(self.face, self.to, partial(self.found, server))
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See whose the face is."""
+        """Check which person the face has."""
         there = face_of(server.faces(self.asset), self.face)
         return {} if there is not None and there.person_id == self.to else None
 
 
 class CreateFace(_Change, frozen=True, tag="create_face"):
-    """Add a face that the server has not found. `others` were there before."""
+    """Add a face that the server has not found. `others` existed before."""
 
     asset: str
     to: str
@@ -95,15 +95,15 @@ class CreateFace(_Change, frozen=True, tag="create_face"):
     others: tuple[str, ...]
 
     def do(self, server: ImmichPeople) -> Outcome:
-        """Add the face; the server does not say which it is."""
+        """Add the face; the server does not return its id."""
         server.create_face(self.asset, self.to, self.box, partial(self.found, server))
         made = self.found(server)
         if made is None:
-            raise RequestFailed("the server does not show the face that it was given")
+            raise RequestFailed("the server does not list the added face")
         return made
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Look for a face of that person that was not there before."""
+        """Look for a new face of that person."""
         new = [
             face.id
             for face in server.faces(self.asset)
@@ -113,7 +113,7 @@ class CreateFace(_Change, frozen=True, tag="create_face"):
 
 
 class MergePerson(_Change, frozen=True, tag="merge_person"):
-    """Give all faces of a person to another and remove the person.
+    """Merge a person into another.
 
     Attributes
     ----------
@@ -136,12 +136,12 @@ class MergePerson(_Change, frozen=True, tag="merge_person"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See whether the source is gone."""
+        """Check whether the merged person is gone."""
         return {} if server.person(self.source.id) is None else None
 
 
 class DropBirthDate(_Change, frozen=True, tag="drop_birth_date"):
-    """Remove a birth date that a person had got by a merge."""
+    """Remove a birth date that a merge gave a person."""
 
     person: ServerPerson
 
@@ -151,7 +151,7 @@ class DropBirthDate(_Change, frozen=True, tag="drop_birth_date"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See whether there is one."""
+        """Check whether it is gone."""
         there = server.person(self.person.id)
         return {} if there is not None and there.birth_date is None else None
 
@@ -168,7 +168,7 @@ class DeleteFace(_Change, frozen=True, tag="delete_face"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See whether it is gone."""
+        """Check whether it is gone."""
         return {} if face_of(server.faces(self.asset), self.face) is None else None
 
 
@@ -183,7 +183,7 @@ class DeletePerson(_Change, frozen=True, tag="delete_person"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """See whether the person is gone."""
+        """Check whether the person is gone."""
         return {} if server.person(self.person.id) is None else None
 
 
@@ -203,14 +203,16 @@ None if it did not. `do` raises `RequestFailed` and what ends a run.
 
 
 def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
-    """The face of that id."""
+    """Return the face with this id."""
     return next((face for face in faces if face.id == identity), None)
 
 
 def from_json(record: object, where: str) -> PushChange:
-    """A change that the journal holds. Raises `DamagedFile` if it is none."""
+    """Read a change from a journal entry. Raises `DamagedFile` if it is invalid."""
     try:
         change: PushChange = msgspec.convert(record, PushChange)
     except msgspec.ValidationError as error:
-        raise DamagedFile(f"{where} is damaged: it holds no change that `immich-push` makes.") from error
+        raise DamagedFile(
+            f"{where} is damaged: it contains an unknown change. Move the file away to push again."
+        ) from error
     return change

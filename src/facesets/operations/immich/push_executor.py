@@ -1,4 +1,4 @@
-"""Carrying out a plan of `immich-push`: each change noted before it is asked for and after it is done.
+"""Carry out a plan of `immich-push`: each change is recorded before and after its request.
 
 Between plan and change somebody may have worked on the server: what is not any more as it was planned
 for is left alone.
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 class Changes:
-    """Makes changes, notes them, and counts what came of them.
+    """Makes and records changes, and counts their outcomes.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Changes:
     """
 
     def __init__(self, server: ImmichPeople, journal: PushJournal, *, is_undo: bool = False) -> None:
-        """Nothing is asked yet."""
+        """Prepare the changes; no request is sent yet."""
         self.server = server
         self.journal = journal
         self._is_undo = is_undo
@@ -55,7 +55,7 @@ class Changes:
         self.failures: list[tuple[str, str]] = []
 
     def resolve_open(self, *, give_up: bool = False) -> None:
-        """Find out about changes of which it is open whether they took effect.
+        """Find out whether changes with an unknown outcome took effect.
 
         Raises
         ------
@@ -73,13 +73,13 @@ class Changes:
                     self.journal.record_outcome(entry, None)
                     continue
                 raise Unreachable(
-                    f"{self.server.label} does not say what became of the last run: {error.reason}. Run the "
-                    "same command again later."
+                    f"{self.server.label} does not report the outcome of the last run: "
+                    f"{error.reason}. Run the same command again later."
                 ) from error
             self.journal.record_outcome(entry, outcome)
 
     def make(self, change: PushChange) -> Outcome:
-        """Make a change. Raises `RequestFailed` and what ends the run."""
+        """Make a change. Raises `RequestFailed` and errors that end the run."""
         entry = self.journal.record_intent(change, is_undo=self._is_undo)
         try:
             outcome = change.do(self.server)
@@ -92,7 +92,7 @@ class Changes:
         return outcome
 
     def fail(self, what: str, error: RequestFailed) -> None:
-        """Note that something could not be changed."""
+        """Record that something could not be changed."""
         self.failures.append((what, error.reason))
 
 
@@ -143,7 +143,7 @@ class PlanExecutor:
             raise Stopped
 
     def _target(self, plan: PersonPlan) -> ServerPerson | None:
-        """Who the person is on the server; None where that changed since it was planned."""
+        """Return the id of the person on the server; None if it changed since the plan."""
         if plan.action == "create":
             if people_called(self.changes.server, [plan.name]):
                 # There was nobody of that name when it was planned.
@@ -210,7 +210,7 @@ class PlanExecutor:
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int, stop: Stop) -> list[R]:
-    """Results of so many calls at a time, in the order of the items.
+    """Yield the results of parallel calls, in the order of the items.
 
     Raises
     ------

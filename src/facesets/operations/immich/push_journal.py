@@ -1,4 +1,4 @@
-"""The journal of one run of `immich-push`: before each request what is asked, after it what came of it.
+"""The journal of one run of `immich-push`: each request, and its outcome.
 
 One file a run, a line a record, on the disk before the request goes out. It is all that an undo has.
 """
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class JournalEntry:
-    """A change as the journal knows it. Without an outcome it is open whether it took effect."""
+    """A change in the journal. Without an outcome it is unknown whether it took effect."""
 
     number: int
     change: PushChange
@@ -38,7 +38,7 @@ class JournalEntry:
 
 @dataclass(slots=True)
 class PushJournal:
-    """The journal of one run, read and appended to. Whoever appends holds the folder's lock."""
+    """The journal of one run. The writer must hold the folder's lock."""
 
     path: Path
     heading: Mapping[str, Any]
@@ -56,12 +56,12 @@ class PushJournal:
 
     @property
     def open_changes(self) -> list[JournalEntry]:
-        """Changes of which it is open whether they took effect."""
+        """Changes with an unknown outcome."""
         return [each for each in self.changes.values() if each.outcome is None and not each.is_void]
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Take records within the block. Raises `CannotWrite`."""
+        """Accept records within the block. Raises `CannotWrite`."""
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
@@ -81,16 +81,16 @@ class PushJournal:
 
     @property
     def has_effect(self) -> bool:
-        """Whether the run changed anything, as far as is known."""
+        """Whether the run is known to have changed anything."""
         return any(not each.is_void and not each.is_undo for each in self.changes.values())
 
     @property
     def is_being_undone(self) -> bool:
-        """Whether an undo was begun and not ended."""
+        """Whether an undo began and has not ended."""
         return not self.is_ended and any(each.is_undo for each in self.changes.values())
 
     def made(self, kind: type[T], *, by_undo: bool = False) -> list[tuple[T, Outcome]]:
-        """Changes of a kind that took effect, by the run or by its undo, in their order."""
+        """Return the changes of a kind that took effect, in order, by the run or its undo."""
         return [
             (each.change, each.outcome)
             for each in self.changes.values()
@@ -98,7 +98,7 @@ class PushJournal:
         ]
 
     def record_intent(self, change: PushChange, *, is_undo: bool = False) -> JournalEntry:
-        """Note what is about to be asked for."""
+        """Record a request before it is sent."""
         with self._lock:
             entry = JournalEntry(len(self.changes), change, is_undo=is_undo)
             self.changes[entry.number] = entry
@@ -108,20 +108,20 @@ class PushJournal:
         return entry
 
     def record_outcome(self, entry: JournalEntry, outcome: Outcome | None) -> None:
-        """Note what came of it; None where nothing did."""
+        """Record the outcome of a request; None if it had none."""
         with self._lock:
             entry.outcome, entry.is_void = outcome, outcome is None
             self._append({"change": entry.number, "outcome": outcome})
 
     def end(self, how: Literal["done", "undone", "given up"] = "done") -> None:
-        """Note that the run is through, or its undo, as a whole or without what could not be taken back."""
+        """Record the end of the run, or of its complete or partial undo."""
         record = {"end": how}
         with self._lock:
             self._append(record)
         _apply_record(self, record)
 
     def discard_if_empty(self) -> None:
-        """Remove the journal of a run that changed nothing: there is nothing to take back."""
+        """Remove the journal of a run that changed nothing."""
         if not self.has_effect:
             with writing(self.path):
                 patiently(Path.unlink, self.path, missing_ok=True)
@@ -136,7 +136,7 @@ class PushJournal:
 
 
 def journals(folder: Path) -> list[PushJournal]:
-    """The journals of all runs, oldest first.
+    """Return the journals of all runs, oldest first.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def journals(folder: Path) -> list[PushJournal]:
 
 
 def find_journal(folder: Path, run: str) -> PushJournal:
-    """The journal of a run, by its name, or that of the last one that was not undone, by `last`.
+    """Find the journal of a run by name, or by `last` that of the last run not undone.
 
     Raises
     ------
@@ -164,16 +164,16 @@ def find_journal(folder: Path, run: str) -> PushJournal:
     named = known if run == "last" else [journal for journal in known if journal.run == run]
     if not named:
         if not known:
-            raise WrongUsage(f"There is no run of immich-push to take back in {printable(folder)}.")
+            raise WrongUsage(f"{printable(folder)} has no run of immich-push to undo.")
         names = ", ".join(journal.run for journal in known[-5:])
-        raise WrongUsage(f"There is no run {printable(run)} here. The last ones are: {names}.")
+        raise WrongUsage(f"Run {printable(run)} not found. The latest runs are: {names}.")
     if named[-1].is_undone or named[-1].is_given_up:
-        raise WrongUsage(f"The run {named[-1].run} was taken back already. A run is taken back once.")
+        raise WrongUsage(f"Run {named[-1].run} was already undone.")
     return named[-1]
 
 
 def new_journal(folder: Path, when: str, owner_id: str) -> PushJournal:
-    """The journal of a run that begins; nothing is written yet."""
+    """Make the journal of a new run; nothing is written yet."""
     path = folder / "push" / f"{when}.jsonl"
     number = 1
     while path.exists():
@@ -183,7 +183,7 @@ def new_journal(folder: Path, when: str, owner_id: str) -> PushJournal:
 
 
 def _has_heading(path: Path) -> bool:
-    """Whether a journal was begun: one that a kill cut short in its first line changed nothing."""
+    """Whether a journal has its heading; without it the run changed nothing."""
     return len(whole_lines(path.read_bytes())) > 0
 
 
@@ -193,7 +193,7 @@ def _read(path: Path) -> PushJournal:
     if heading.get("format") != FORMAT or not isinstance(heading.get("version"), int):
         raise _damaged(path)
     if heading["version"] > VERSION:
-        raise NewerFormat(f"{printable(path)} was written by a later facesets. Upgrade facesets.")
+        raise NewerFormat(f"{printable(path)} was written by a newer facesets. Upgrade facesets.")
     journal = PushJournal(path, heading)
     for record in records[1:]:
         _apply_record(journal, record)
@@ -220,6 +220,6 @@ def _apply_record(journal: PushJournal, record: Mapping[str, Any]) -> None:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is damaged: what that run changed can only be undone by hand. Move it elsewhere "
-        "to push again."
+        f"{printable(path)} is damaged, so that run can only be undone by hand. Move the file away to "
+        "push again."
     )

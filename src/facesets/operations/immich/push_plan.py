@@ -1,4 +1,4 @@
-"""What `immich-push` is to change, worked out from our people and the server's before anything is asked.
+"""Plan what `immich-push` changes, from our people and the server's.
 
 A nameless person of the server's becomes one of ours as a whole only when its faces are ours almost
 without exception. What a user decided on the server stays: a name, a face given to somebody with a name,
@@ -19,12 +19,12 @@ from facesets.remote.immich_records import ServerFace, ServerPerson
 Action = Literal["create", "name", "keep", "leave"]
 
 _HIDDEN = "hidden on the server"
-_SAME_NAME = "another of your people has this name: make them one, or rename one"
+_SAME_NAME = "another of your people has this name; merge them or rename one"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMerge:
-    """A person of the server's that is to become part of another; `known` of its photos are known to us."""
+    """A server person to merge into another; `known` of its photos are known to us."""
 
     source: ServerPerson
     photos: int
@@ -33,7 +33,7 @@ class PlannedMerge:
 
 @dataclass(slots=True)
 class PersonPlan:
-    """What is to be done about one person of ours.
+    """The plan for one of our people.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class PersonPlan:
 
     @property
     def changes(self) -> int:
-        """Requests that it takes."""
+        """The number of changes."""
         return (self.action in ("create", "name")) + len(self.give) + len(self.add) + len(self.merge)
 
 
 class Planner:
-    """Plans for all people at once, for no two of them may become the same on the server."""
+    """Plans for all people at once, because no two may become the same person on the server."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Planner:
         pushed_faces: Mapping[str, str],
         options: PushOptions,
     ) -> None:
-        """Take what is known of both sides.
+        """Take the data of both sides.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Planner:
         self._names = frozenset(name for number in self._ours for name in persons[number].names)
 
     def merge_candidates(self) -> set[str]:
-        """People of the server's who might be named or merged: all of their photos should be known."""
+        """Return server people that could be named or merged."""
         found: set[str] = set()
         for number in self._ours:
             votes = self._counts.votes(number)
@@ -123,7 +123,7 @@ class Planner:
         return found
 
     def plan(self, photos: Mapping[str, Set[str]]) -> list[PersonPlan]:
-        """Plan for everybody with a name, in the order of the names.
+        """Plan for all named people, ordered by name.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class Planner:
         )
 
     def _namesakes(self, number: int) -> list[ServerPerson]:
-        """People whom the server knows by one of this person's names, the one seen most first."""
+        """Return the server people with one of this person's names, the most frequent match first."""
         votes = self._counts.votes(number)
         found = {p.id: p for name in self._persons[number].names for p in self._named[name].values()}
         return sorted(found.values(), key=lambda person: (-votes[person.id], person.id))
@@ -168,7 +168,7 @@ class Planner:
         return self._options.hidden or not theirs.is_hidden
 
     def _may_become(self, number: int, theirs: ServerPerson) -> bool:
-        """Whether a person of the server's may be made this one, whatever its faces say."""
+        """Whether a server person may become this one, regardless of its faces."""
         if not self._may_change(theirs):
             return False
         name = comparable(theirs.name)
@@ -177,19 +177,19 @@ class Planner:
         return not self._is_users_name(theirs) and name not in self._names
 
     def _is_users_name(self, theirs: ServerPerson) -> bool:
-        """Whether a user gave somebody this name, and it is to stay."""
+        """Whether a user gave this name on the server and it must stay."""
         is_ours = self._pushed_names.get(theirs.id) == theirs.name
         return bool(theirs.name) and not is_ours and not self._options.rename
 
     def _is_enough(self, theirs: str, votes: int) -> bool:
-        """Whether so many faces decide about a person as a whole; of those named by us, any do."""
+        """Whether enough faces match to decide about a person as a whole."""
         return votes >= self._options.min_faces or theirs in self._pushed_names
 
     def _is_pure(self, number: int, theirs: str) -> bool:
         return self._counts.purity(number, theirs) >= self._options.min_purity
 
     def _is_known(self, number: int, theirs: str, photos: Mapping[str, Set[str]]) -> bool:
-        """Whether we know enough of a person's photos to decide about the others."""
+        """Whether enough photos of a person are known to decide about the others."""
         everywhere = photos.get(theirs)
         known = len(self._counts.assets(number, theirs))
         return bool(everywhere) and known >= self._options.min_share * len(everywhere or ())
@@ -261,7 +261,7 @@ class Planner:
         plans: Mapping[int, PersonPlan],
         owners: Mapping[str, int],
     ) -> None:
-        """Nobody is twice on one photo: who is there already gets no second face."""
+        """Plan the faces of a photo; no person gets two faces in one photo."""
         moving = []
         for each in group:
             plan = plans.get(each.person)
@@ -278,7 +278,7 @@ class Planner:
         for each in moving:
             plan = plans[each.person]
             if not any(each is other for other in able):
-                plan.left["on that photo already"] += 1
+                plan.left["already in that photo"] += 1
             else:
                 (plan.add if each.face is None else plan.give).append(each)
 
@@ -291,14 +291,14 @@ class Planner:
         if theirs is None or self._pushed_faces.get(each.face.id) == theirs.id:
             return None
         if not self._may_change(theirs):
-            return "somebody hidden on the server"
+            return "a hidden person on the server"
         return f"{theirs.name} on the server" if self._is_users_name(theirs) else None
 
 
 def _movable(
     moving: Sequence[FaceMatch], faces: Sequence[ServerFace], owners: Mapping[str, int]
 ) -> list[FaceMatch]:
-    """Those of a photo's faces that can move. One that cannot keeps its place from others."""
+    """Return the faces of a photo that can move."""
     while True:
         leaving = {each.face.id for each in moving if each.face is not None}
         present = {owners.get(face.person_id) for face in faces if face.id not in leaving}

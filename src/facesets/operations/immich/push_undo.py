@@ -1,4 +1,4 @@
-"""Taking back a run of `immich-push`, from its journal.
+"""Undo a run of `immich-push` from its journal.
 
 What a user changed on the server since then stays as the user left it. People that a merge had removed
 are made again, under new ids, for a server gives no id twice. A server has no call to unassign
@@ -41,7 +41,7 @@ _MARK = "facesets undo "
 
 @dataclass(slots=True)
 class _MovedFace:
-    """Where a face was before the run, and where the run left it; `before` is None if it was unassigned."""
+    """The person of a face before and after the run; `before` is None if it was unassigned."""
 
     asset: str
     face: str
@@ -60,7 +60,7 @@ def immich_push_undo(
     give_up: bool = False,
     work: Work,
 ) -> Result:
-    """Show what a run changed, and take it back if that is confirmed.
+    """Show what a run changed, and undo it if the user confirms.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def immich_push_undo(
         owner = check_server(server, "", work.progress, essential=UNDO_PERMISSIONS)
         theirs = journal.heading.get("owner_id")
         if owner is not None and theirs and theirs != owner.id:
-            raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
+            raise WrongUsage(f"Run {journal.run} was made with another account's API key. Use that key.")
         may_delete = allows(server, "person.delete")
         undo = _Undo(Changes(server, journal, is_undo=True), workers, work, may_delete, give_up)
         if dry_run or not confirm(undo.summary(applied=False)):
@@ -102,18 +102,18 @@ class _Undo:
     may_delete: bool
     give_up: bool
     current_ids: dict[str, str] = field(default_factory=dict)
-    """Ids of people as the journal knows them, and as they are now."""
+    """Ids of people in the journal, and their ids now."""
     left: Counter[str] = field(default_factory=Counter)
 
     def carry_out(self) -> None:
-        """Faces first, then people and names."""
+        """Undo the faces first, then people and names."""
         try:
             with self.changes.journal.writing():
                 self.changes.resolve_open(give_up=self.give_up)
                 # What is back by an undo that was cut off stays as it is now.
                 back = {change.face for change, _ in self.changes.journal.made(GiveFace, by_undo=True)}
                 moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
-                self.work.progress.begin("Taking back", len(moved))
+                self.work.progress.begin("Undoing", len(moved))
                 self._recreate_people(moved)
                 by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
                 for each in moved:
@@ -138,7 +138,7 @@ class _Undo:
             self.changes.fail(what, error)
 
     def _recreate_people(self, moved: list[_MovedFace]) -> None:
-        """Make people again who are gone, and one for the faces that were unassigned."""
+        """Recreate removed people, and a temporary person for faces that were unassigned."""
         for create, outcome in self.changes.journal.made(CreatePerson, by_undo=True):
             self.current_ids[create.person.id] = outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
@@ -227,7 +227,7 @@ class _Undo:
             self.changes.counts["changed_meanwhile"] += 1
 
     def _remove_mark(self, identity: str) -> None:
-        """Remove the temporary name; the person for unassigned faces goes, and whoever got no face back."""
+        """Remove the temporary names and person, and people without any face."""
         there = self.changes.server.person(identity)
         if there is None:
             return
@@ -244,7 +244,7 @@ class _Undo:
         if there.name != name:
             self.changes.counts["changed_meanwhile"] += 1
         elif self.changes.server.photos_of(identity):
-            self.left["people that were made, who have other faces now"] += 1
+            self.left["people created by the run that have other faces now"] += 1
         elif self.may_delete:
             self.changes.make(DeletePerson(there))
         else:
@@ -252,7 +252,7 @@ class _Undo:
             self.left["people without faces: the key lacks person.delete"] += 1
 
     def summary(self, *, applied: bool, stopped: bool = False) -> Result:
-        """What there is to take back, and what came of it."""
+        """Return what the run did, and what was undone."""
         journal, changes = self.changes.journal, self.changes
         return Result(
             run=journal.run,
@@ -272,7 +272,7 @@ class _Undo:
 
 
 def _moved_faces(journal: PushJournal) -> list[_MovedFace]:
-    """Every face that the run moved, once: from where it was at first to where it was at last."""
+    """Return every face that the run moved, from its first to its last person."""
     moved: dict[str, _MovedFace] = {}
     for entry in journal.changes.values():
         change = entry.change

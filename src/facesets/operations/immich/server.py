@@ -1,4 +1,4 @@
-"""A server before anything is done there: permissions, versions, and which photos and people are meant."""
+"""Check a server: permissions, version, and the photos and people that are meant."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,13 +34,13 @@ PUSH_PERMISSIONS = (
 UNDO_PERMISSIONS = (*(name for name in PUSH_PERMISSIONS if name != "user.read"), "face.delete")
 _HELPFUL = {
     "person.read": "names of people may be missing",
-    "user.read": "it stays unknown which photos are those of partners",
-    "asset.statistics": "the time left stays unknown",
+    "user.read": "photos of partners cannot be recognised",
+    "asset.statistics": "the remaining time cannot be shown",
 }
 _HELPFUL_TO_UNDO = {
     "face.delete": "an undo could not remove faces that were added",
     "person.delete": "an undo could not unassign faces again, nor remove people",
-    "user.read": "it stays unknown whose photos they are",
+    "user.read": "photos of other accounts cannot be recognised",
 }
 
 
@@ -50,7 +50,7 @@ Query = Mapping[str, Any]
 def check_server(
     server: Immich, user: str, progress: Progress, *, essential: Sequence[str] = STAGE_PERMISSIONS
 ) -> Owner | None:
-    """Check that the server can be worked with, and say what will not work.
+    """Check that the server can be used, and report what will not work.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ def check_server(
     version = server.version()
     if version < OLDEST_KNOWN or version.major > NEWEST_KNOWN_MAJOR:
         progress.say(
-            f"{server.label} runs Immich {version.text}. This program knows {OLDEST_KNOWN.text} to "
-            f"{NEWEST_KNOWN_MAJOR}.x: it may work."
+            f"{server.label} runs Immich {version.text}. Only {OLDEST_KNOWN.text} to "
+            f"{NEWEST_KNOWN_MAJOR}.x are supported; others may work."
         )
     _check_permissions(server, essential, progress)
     owner = server.owner()
     if user and owner is not None and not owner.is_called(user):
         progress.say(
-            f"The API key is that of {owner.name or owner.email}, and a key sees what its owner sees: that "
-            f"is what is staged under {user}."
+            f"The API key belongs to {owner.name or owner.email}, so the photos of that account are "
+            f"staged under {user}."
         )
     return owner
 
@@ -90,7 +90,10 @@ def check_server(
 def _check_permissions(server: Immich, essential: Sequence[str], progress: Progress) -> None:
     allowed = server.permissions()
     if allowed is None:
-        progress.say(f"{server.label} does not say what this API key may do; that shows when it is used.")
+        progress.say(
+            f"{server.label} does not report the permissions of this API key; missing ones show up later "
+            "as errors."
+        )
         return
     if "all" in allowed:
         return
@@ -106,20 +109,20 @@ def _check_permissions(server: Immich, essential: Sequence[str], progress: Progr
 
 
 def allows(server: Immich, permission: str) -> bool:
-    """Whether the key has a permission, as far as the server says."""
+    """Whether the key has a permission, according to the server."""
     allowed = server.permissions()
     return allowed is None or bool(allowed & {permission, "all"})
 
 
 def stage_permissions(options: StageOptions) -> tuple[str, ...]:
-    """Permissions without which nothing of this can be staged."""
+    """Return the permissions that staging needs."""
     albums = ("album.read",) if options.albums else ()
     people = ("person.read",) if options.people else ()
     return (*STAGE_PERMISSIONS, *albums, *people)
 
 
 def estimate(server: Immich, options: StageOptions, scope: list[Query]) -> int | None:
-    """How many assets the server counts for these searches; it tends to count too few."""
+    """Return the server's estimate of matching assets, which tends to be low."""
     total = 0
     # What is locked is not open to a key, and asking for its number could end the run.
     for query in queries(replace(options, locked=False), scope):
@@ -135,7 +138,7 @@ _OWN_VISIBILITIES = {"archive": "archived", "hidden": "hidden", "locked": "locke
 
 
 def scope_of(server: Immich, options: StageOptions) -> list[Query]:
-    """What searches are restricted to: together they find what is wanted.
+    """Return the searches that together find what the options ask for.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def scope_of(server: Immich, options: StageOptions) -> list[Query]:
 
 
 def queries(options: StageOptions, scope: list[Query]) -> Iterator[Query]:
-    """Searches that together find what the options ask for.
+    """Return the searches that together find what the options ask for.
 
     One for each visibility: what a server answers to a search that names none differs by version.
     """
@@ -177,9 +180,7 @@ def _albums(server: Immich, name: str) -> list[str]:
     found = [album for album, title in albums if comparable(title) == comparable(name)]
     if not found:
         titles = ", ".join(sorted(printable(title) for _, title in albums)[:_NAMED_AT_MOST]) or "none"
-        raise WrongUsage(
-            f"There is no album called {printable(name)} on {server.label}. There are: {titles}."
-        )
+        raise WrongUsage(f"Album not found on {server.label}: {printable(name)}. Albums: {titles}.")
     return found
 
 
@@ -190,24 +191,24 @@ def _people(server: Immich, name: str) -> list[str]:
     try:
         found = people_called(server, [name])
     except RequestFailed as error:
-        raise WrongUsage(f"{server.label} does not say who is called so: {error.reason}.") from error
+        raise WrongUsage(f"{server.label} cannot search people by name: {error.reason}.") from error
     if not found:
-        raise WrongUsage(f"There is nobody called {printable(name)} on {server.label}. Check the name there.")
+        raise WrongUsage(f"Person not found on {server.label}: {printable(name)}. Check the name in Immich.")
     return [person.id for person in found]
 
 
 def _moment(value: datetime) -> str:
-    """A time as Immich takes it; one without a zone is this machine's."""
+    """Format a time for Immich; a time without a zone is local."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def comparable(name: str) -> str:
-    """A name without what does not make it another one: case, spacing, ways of encoding."""
+    """Normalise a name for comparison: case, spacing, encoding."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def people_called(server: Immich, names: Iterable[str]) -> list[ServerPerson]:
-    """Everybody on the server who has one of these names, those without any face included.
+    """Return all people on the server with one of these names, including those without faces.
 
     A list of people leaves out who is on archived photos only, and a search takes letters as they are
     encoded: so names are searched for in several spellings, and compared here.

@@ -1,4 +1,4 @@
-"""What `immich-push` reads of a server: the faces of the photos that we know, beside our own."""
+"""What `immich-push` reads from a server: the faces of known photos."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
@@ -12,7 +12,7 @@ from facesets.work import Work
 
 
 class ServerView:
-    """What was read so far.
+    """The data read so far.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class ServerView:
         workers: int,
         work: Work,
     ) -> None:
-        """Nothing is asked yet.
+        """Prepare the view; no request is sent yet.
 
         Parameters
         ----------
@@ -57,11 +57,11 @@ class ServerView:
         self.failures: list[tuple[str, str]] = []
 
     def is_at(self, sha256: str, assets: Set[str]) -> bool:
-        """Whether one of these assets has these bytes."""
+        """Whether one of these assets has this content."""
         return any(asset in assets for asset, _ in self._assets[sha256])
 
     def read_faces(self, contents: Iterable[str]) -> None:
-        """Ask for the faces of all assets with these bytes."""
+        """Request the faces of all assets with this content."""
         wanted = []
         for sha256 in contents:
             for asset, is_edited in self._assets[sha256]:
@@ -86,7 +86,7 @@ class ServerView:
             self.seen += pairs or []
 
     def drop_photos_of_others(self, assets: Set[str]) -> bool:
-        """Find out whose these assets are, and forget our faces on those of others; False if none are.
+        """Drop our faces in assets of other accounts; False if there are none.
 
         A server may list and even change photos of partners. They are not the user's to change.
         """

@@ -1,4 +1,4 @@
-"""`immich-stage`: the originals of a server's photos with large faces, once, whatever interrupts it.
+"""`immich-stage`: download the originals of photos with large faces once, even after interruptions.
 
 One thread lists assets, gives each its path and records what became of it; workers take an asset
 from the server's face boxes to a verified file. What the files say depends on the list alone:
@@ -138,7 +138,7 @@ def _stage(
 
 
 class _Run:
-    """The state of one run: what is under way, and how many bytes were fetched. It counts what was done."""
+    """The state of one run: assets in progress, bytes downloaded, and counts."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _Run:
         self.fetched = 0
 
     def work(self) -> None:
-        """List, stage, record. Raises what ends the run, after all that is ready was recorded."""
+        """List, stage and record. Records finished assets before raising an error that ends the run."""
         partials = PartialDownloads(self._folder)
         try:
             self._submit_all()
@@ -210,7 +210,7 @@ class _Run:
         return self._work.stop.requested or self._error is not None
 
     def _collect(self) -> None:
-        """Wait for a worker and record what it did."""
+        """Wait for a worker and record its outcome."""
         done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
         for future in done:
             try:
@@ -221,11 +221,11 @@ class _Run:
                 continue
 
     def _submit(self, asset: Asset, name: str) -> None:
-        """Put an asset to work, or behind the one with the same bytes."""
+        """Submit an asset, or queue it behind the one with the same content."""
         if self._listing.has_content(asset.sha1):
             self._record_alias(asset.id, asset.path, asset.sha1)
         elif asset.sha1 in self._failed_bytes:
-            self._fail(asset, "an asset with the same bytes failed before it")
+            self._fail(asset, "an asset with the same content failed")
         elif asset.sha1 and asset.sha1 in self._same_bytes:
             self._same_bytes[asset.sha1].append((asset, name))
         else:
@@ -254,7 +254,7 @@ class _Run:
                 self._submit(waiting, name)
 
     def _record_without_checksum(self, outcome: AssetOutcome, sha1: str) -> None:
-        """Record a file whose bytes could be compared with others only after they came.
+        """Record a file without a server checksum, comparing its content after the download.
 
         Of several the one whose path comes first stays, whoever was first to arrive.
         """
@@ -273,7 +273,7 @@ class _Run:
             self._write(outcome.row())
 
     def _remove(self, name: str) -> None:
-        """Remove a file whose bytes are staged under another name, and the folders that held nothing else."""
+        """Remove a file that is staged under another name, and folders left empty."""
         path = self._folder / name
         with writing(self._folder):
             patiently(Path.unlink, path, missing_ok=True)

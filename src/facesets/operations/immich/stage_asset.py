@@ -1,4 +1,4 @@
-"""What a worker does with one asset: from the server's face boxes to a verified file."""
+"""Stage one asset: from the server's face boxes to a verified file."""
 
 import hashlib
 import os
@@ -16,14 +16,14 @@ from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_records import Asset, ServerFace
 
 IsKnown = Callable[[str], bool]
-"""Whether content with this sha256 is somewhere already. Asked from several threads."""
+"""Whether content with this sha256 is already known. Called from several threads."""
 
 Kind = Literal["staged", "known", "small", "no_face", "gone", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class AssetOutcome:
-    """What came of one asset.
+    """The outcome of one asset.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class AssetOutcome:
     transient: bool = False
 
     def row(self) -> dict[str, Any]:
-        """What is remembered of it; a later run finds the same asset by id and checksum."""
+        """The record of the asset; later runs find it by id and checksum."""
         row: dict[str, Any] = {"asset_id": self.asset.id, "outcome": self.kind, "sha1": self.asset.sha1}
         if not self.asset.sha1 and self.content is not None:
             row |= {"sha1": self.content.sha1, "no_checksum": True}
@@ -73,20 +73,20 @@ class AssetOutcome:
 
 
 class PartialDownloads:
-    """Where downloads are until they are complete. Those of a killed run are removed by the next."""
+    """The folder of incomplete downloads. Those of a killed run are removed by the next."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder of the photos; nothing is made yet."""
+        """Name the folder of the photos; nothing is created yet."""
         self._directory = folder / "stage.partial"
 
     def path(self, asset_id: str) -> Path:
-        """A place for a download."""
+        """Return a path for a download."""
         with writing(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / asset_id
 
     def sweep(self) -> None:
-        """Remove what is left. Only the holder of the folder's lock may."""
+        """Remove leftovers. The caller must hold the folder's lock."""
         if self._directory.is_dir():
             with writing(self._directory):
                 for path in self._directory.iterdir():
@@ -104,7 +104,7 @@ def stage_asset(
     sha256_of: Mapping[str, str],
     options: StageOptions,
 ) -> AssetOutcome:
-    """Look at an asset's faces and fetch its original when one of them is large.
+    """Check an asset's faces and download its original if one is large.
 
     Parameters
     ----------
@@ -140,9 +140,7 @@ def stage_asset(
         except NotOnServer:
             # Of a photo that vanished the server has no faces either.
             server.faces(asset.id)
-            return AssetOutcome(
-                "failed", asset, name, reason="the server has the photo, but not its original"
-            )
+            return AssetOutcome("failed", asset, name, reason="the server lacks the original of this photo")
     except NotOnServer as error:
         return AssetOutcome("gone", asset, name, reason=error.reason)
     except RequestFailed as error:
@@ -154,7 +152,7 @@ def stage_asset(
 def _fetch(
     asset: Asset, target: Path, server: Immich, partials: PartialDownloads, known: Sequence[IsKnown]
 ) -> tuple[Downloaded, bool]:
-    """Bring the original to its place, unless its bytes are there or known; True if they were there."""
+    """Download the original unless its content is there or known; True if it was there."""
     with writing(target):
         there = _digests(target) if asset.sha1 and target.is_file() else None
         if there is not None and there.sha1 == asset.sha1:
@@ -186,7 +184,7 @@ def _digests(path: Path) -> Downloaded:
 
 
 def _scaled(asset: Asset, found: Sequence[ServerFace]) -> tuple[list[dict[str, Any]], float | None]:
-    """The faces with boxes scaled from the server's preview to the original, and the longest short edge.
+    """Return the faces with boxes scaled to the original, and their longest short edge.
 
     The server's width and height of an original may be those before its orientation is applied; the
     preview is upright, so that the two differ in which of them is longer. Where the original's size is

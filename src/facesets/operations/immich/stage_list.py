@@ -1,4 +1,4 @@
-"""Which of a server's assets are still to be looked at, and what each one's file is to be called."""
+"""Which assets of a server to stage, and the file path of each."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ class FileWithoutChecksum:
 
 
 class StageListing:
-    """The assets of one run, each once, less what is not wanted and what earlier runs finished.
+    """The assets of one run, without unwanted ones and those finished by earlier runs.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class StageListing:
     def __init__(
         self, server: Immich, options: StageOptions, owner: Owner | None, scope: list[Query]
     ) -> None:
-        """Nothing is asked yet."""
+        """Prepare the listing; no request is sent yet."""
         self._server = server
         self._scope = scope
         self._options = options
@@ -56,7 +56,7 @@ class StageListing:
         self.without_checksum: dict[str, FileWithoutChecksum] = {}
 
     def load_records(self, records: Iterable[Record]) -> None:
-        """Remember what earlier runs finished, as far as it still holds under these options."""
+        """Load what earlier runs finished, if it still applies with these options."""
         for row in records:
             key = seen_key(row["asset_id"], "" if row.get("no_checksum") else row["sha1"])
             outcome = row["outcome"]
@@ -77,15 +77,15 @@ class StageListing:
                 self._done.add(key)
 
     def add_content(self, sha1: str) -> None:
-        """Remember that these bytes are staged or known."""
+        """Remember that a content is staged or known."""
         self._contents.add(sha1)
 
     def has_content(self, sha1: str) -> bool:
-        """Whether these bytes are staged or known."""
+        """Whether a content is staged or known."""
         return bool(sha1) and sha1 in self._contents
 
     def new_assets(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
-        """Read the list, and give the assets to look at that were not met before, each with its path.
+        """Read the list and yield each new asset to stage with its path.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class StageListing:
         return name
 
     def _unwanted(self, asset: Asset) -> str | None:
-        """Return why an asset is passed over, whatever its faces; None if it is not."""
+        """Return why an asset is skipped regardless of its faces; None if it is not."""
         wants = self._options
         reasons = {
             "not a photo": not asset.is_image,
@@ -144,4 +144,4 @@ class StageListing:
             # Immich opens its locked folder to a session with a PIN, never to a key.
             if visibility != "locked":
                 raise WrongUsage(f"{self._server.label} does not list its photos: {error}") from error
-            progress.say(f"{self._server.label} does not show its locked photos to an API key.")
+            progress.say(f"{self._server.label} does not show locked photos to an API key.")

@@ -1,4 +1,4 @@
-"""What staging has done: a journal while it runs, three files when it ends.
+"""The record of staging: a journal during a run, three files at its end.
 
     state.json     one record for each asset that is finished
     queue.json     what to embed, for `facesets embed --queue`
@@ -42,10 +42,10 @@ Record = Mapping[str, Any]
 
 
 class StageRecord:
-    """The record of one user's folder. Whoever appends holds the folder's lock."""
+    """The record of one user's folder. The writer must hold the folder's lock."""
 
     def __init__(self, folder: Path, user: str = "", owner_id: str = "") -> None:
-        """Name the folder and whose photos it holds, which mix with no other's; nothing is read yet."""
+        """Name the folder and its account; nothing is read yet."""
         self._state = folder / "state.json"
         self._queue = folder / "queue.json"
         self._aliases = folder / "aliases.json"
@@ -56,7 +56,7 @@ class StageRecord:
 
     @property
     def queue(self) -> Path:
-        """The list of what to embed."""
+        """The download list, for `embed`."""
         return self._queue
 
     def exists(self) -> bool:
@@ -64,7 +64,7 @@ class StageRecord:
         return self._state.exists() or self._journal.exists()
 
     def records(self) -> Iterator[Record]:
-        """Every record, those of the journal last: a later one of the same asset counts.
+        """Yield every record, those of the journal last; the last record of an asset counts.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class StageRecord:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Take records from here on; at the end write the three files and drop the journal.
+        """Accept records within the block; at its end write the three files and drop the journal.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class StageRecord:
             self.append({"format": STATE_FORMAT, **self._heading})
 
     def append(self, record: Record) -> None:
-        """Keep a record, come what may to this process. Raises `CannotWrite`."""
+        """Store a record durably. Raises `CannotWrite`."""
         if self._file is None:
             raise ValueError("append() is for within writing()")
         with writing(self._journal):
@@ -163,19 +163,19 @@ class StageRecord:
             raise _damaged(path)
         if heading["version"] > VERSION:
             raise NewerFormat(
-                f"{printable(path)} was written by a later facesets (version {heading['version']}, this one "
+                f"{printable(path)} was written by a newer facesets (version {heading['version']}, this one "
                 f"reads up to {VERSION}). Upgrade facesets, or stage into another folder."
             )
         mine = self._heading["owner_id"]
         if mine and heading.get("owner_id") and heading["owner_id"] != mine:
             raise WrongUsage(
-                f"{printable(path.parent)} holds photos of another account than the one of this API key. Use "
-                f"that account's key, or another {Field('user')}."
+                f"{printable(path.parent)} holds photos of another account. Use the API key of that "
+                f"account, or another {Field('user')}."
             )
 
 
 def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
-    """The sha256 of content that was staged for others below the same place, by the sha1 that servers report.
+    """Return the sha256 of contents staged for other users below the same folder, by sha1.
 
     A record that cannot be read gives nothing here: it is reported to whoever stages there.
     """
@@ -190,7 +190,7 @@ def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
 
 
 def with_paths(failures: Sequence[tuple[str, str]], folder: Path) -> list[tuple[str, str]]:
-    """Failures with the path of each photo that the server's id names, by what was staged in a folder."""
+    """Return the failures with staged paths in place of server ids."""
     wanted = {what for what, _ in failures}
     paths = {
         str(row["asset_id"]): str(row["original_path"])
@@ -201,7 +201,7 @@ def with_paths(failures: Sequence[tuple[str, str]], folder: Path) -> list[tuple[
 
 
 def seen_key(asset_id: str, sha1: str) -> str:
-    """Name of an asset with these bytes: it is another one when its bytes change."""
+    """Return the key of an asset with this content."""
     return f"{asset_id}/{sha1}"
 
 
@@ -210,7 +210,7 @@ def _without_outcome(record: Record) -> Record:
 
 
 def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Record]) -> None:
-    """One JSON object, a row a line."""
+    """Write a JSON object with one row per line."""
     file.write(json_line(heading).removesuffix(b"}\n") + f', "{name}": ['.encode())
     separator = b"\n"
     for row in rows:
@@ -220,7 +220,7 @@ def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Rec
 
 
 def _latest(sources: Sequence[IO[bytes]], paths: Sequence[Path]) -> Int64:
-    """Where the record is that counts for each asset, and its outcome, in the order of their ids."""
+    """Return the position and outcome of each asset's valid record, ordered by id."""
     ids = bytearray()
     places = array("q")
     for number, (file, path) in reversed(list(enumerate(zip(sources, paths, strict=False)))):
@@ -271,6 +271,6 @@ def _is_record(record: Record) -> bool:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is damaged. Move it elsewhere and run {Command('immich-stage')} again: photos "
-        "that exist already are recognised and not fetched again."
+        f"{printable(path)} is damaged. Move it elsewhere and run {Command('immich-stage')} again; "
+        "photos that are already there are not downloaded again."
     )

@@ -1,4 +1,4 @@
-"""Where a server's originals go: paths made safe for every system, and never two in one."""
+"""Paths of staged originals: safe on every system, and unique."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ OWN_NAMES = frozenset(
         *("push", "push.lock"),
     }
 )
-"""What staging and writing back keep beside the photos; no photo's folder may have such a name."""
+"""Names of our own files beside the photos; no photo folder may have such a name."""
 
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _THUMBNAIL_NAME = re.compile(
@@ -33,18 +33,18 @@ _THUMBNAIL_NAME = re.compile(
 
 
 def is_thumbnail(path: str) -> bool:
-    """Whether this is a picture that Immich made: `<library>/thumbs/…-preview.jpeg` and its like."""
+    """Whether a path is a thumbnail made by Immich, such as `<library>/thumbs/…-preview.jpeg`."""
     *folders, name = _parts(path) or [""]
     return "thumbs" in folders and _THUMBNAIL_NAME.fullmatch(name) is not None
 
 
 def is_readable(path: str) -> bool:
-    """Whether the format is one that faces can be found in, by the name's ending."""
+    """Whether a file name has a supported photo extension."""
     return _suffix(path) in SUFFIXES
 
 
 def safe_path(original: str) -> str:
-    """A relative path made of an original's, that any system can hold below any folder.
+    """Make a relative path from an original's, safe on any system.
 
     The parts of the path stay as they are where they can. What no file may be called is replaced or
     shortened; nothing leads upwards or elsewhere.
@@ -66,13 +66,13 @@ def safe_path(original: str) -> str:
 
 
 def safe_label(label: str) -> str:
-    """Return the name of one folder, made of any text."""
+    """Make a safe folder name from any text."""
     # Without joiners, as ever: what was staged lies in a folder of that name.
     return _safe_folder(_JOINERS.sub("_", _safe_part(re.sub(r"[/\\]", "_", label))))
 
 
 class UniquePaths:
-    """Gives every asset a path of its own, in the order in which they ask.
+    """Gives every asset a unique path, in the order of the calls.
 
     Two paths are the same when a system that ignores case or composes accents would say so. The
     second to ask gets a part of its id into its name: so names depend on the list of the assets and on
@@ -83,7 +83,7 @@ class UniquePaths:
         self._taken = DigestSet()
 
     def take(self, path: str) -> bool:
-        """Reserve a path; False when it is another's."""
+        """Reserve a path; False if it is taken."""
         # A Mac's HFS+ compares names without joiners.
         seen = _JOINERS.sub("", path)
         return self._taken.add(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", seen).casefold()))
@@ -110,7 +110,7 @@ class UniquePaths:
 
 
 def _parts(path: str) -> list[str]:
-    """Both kinds of slash part names: on Windows either does."""
+    """Split a path at both kinds of slashes, as on Windows."""
     return [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
 
 
@@ -129,14 +129,14 @@ def _safe_part(part: str) -> str:
 
 
 def _safe_folder(part: str) -> str:
-    """A folder is never called like a picture or like our own files, so that the two cannot clash."""
+    """Make a folder name that cannot clash with a photo or our own files."""
     if _suffix(part) in SUFFIXES or part.casefold() in OWN_NAMES:
         part += "_"
     return _bounded(part, _MAX_PART_BYTES)
 
 
 def _bounded(text: str, max_bytes: int) -> str:
-    """The text, or its beginning and a digest of the whole."""
+    """Return the text, or its beginning and a digest if it is too long."""
     if len(text.encode()) <= max_bytes:
         return text or "_"
     beginning = text.encode()[: max_bytes - _MARK_LENGTH - 1].decode("utf-8", errors="ignore")
@@ -168,7 +168,7 @@ class DigestSet:
         return self._slots[self._place(_digests_digest(text))] != 0
 
     def add(self, text: str) -> bool:
-        """Add a text; False when it was there."""
+        """Add a text; False if it was there."""
         digest = _digests_digest(text)
         place = self._place(digest)
         if self._slots[place]:
@@ -180,7 +180,7 @@ class DigestSet:
         return True
 
     def _place(self, digest: int) -> int:
-        """Slot of a digest, or the free one where it would go."""
+        """Return the slot of a digest, or the free one for it."""
         mask = len(self._slots) - 1
         place = digest & mask
         while self._slots[place] not in (0, digest):

@@ -1,1 +1,1 @@
-"""From files to faces in a store, and keeping up with files that change."""
+"""Add photos and faces to a store, and keep up with changed files."""

@@ -1,4 +1,4 @@
-"""Which files of a source differ from what a store knows of them, and which paths lead nowhere any more."""
+"""Which files of a source changed since a store recorded them, and which paths are gone."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _ASKED_ONE_BY_ONE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
-    """A file that gave no image, and why; `known` when an earlier run said the same of it."""
+    """A file that could not be read, and why; `known` if an earlier run reported the same."""
 
     path: str
     reason: str
@@ -32,7 +32,7 @@ class FileFailure:
 def compare(
     found: Iterable[FoundFile], known: Mapping[str, FileRecord | KnownFile], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[str]]:
-    """Files to look at, and paths of the others that are known not to be readable."""
+    """Return the files to read, and the other paths that are known to be unreadable."""
     todo = []
     failed = []
     for file in found:
@@ -47,7 +47,7 @@ def compare(
 def compare_with_cache(
     found: Iterable[FoundFile], known: Mapping[str, FileRecord], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[FileFailure]]:
-    """Files to look at, and those of the others that are known not to be readable."""
+    """Return the files to read, and the others that are known to be unreadable."""
     todo, failed = compare(found, known, retry_failed=retry_failed)
     # Of a folder that cannot be listed one hears while that is so: there may be photos in it.
     return todo, [FileFailure(path, known[path].reason, known=not os.path.isdir(path)) for path in failed]  # noqa: PTH112
@@ -76,7 +76,7 @@ class Listing:
 
 
 def compare_with_library(source: GallerySource, library: "Library", *, retry_failed: bool) -> Listing:
-    """List the targets, while the library tells what it knows; most files it says unchanged all at once."""
+    """List the targets and compare them with the library."""
     with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
         asked = pool.submit(library.unchanged_below, source.roots)
         stamps = [stamp for some in source.stamps() for stamp in some]
@@ -87,7 +87,7 @@ def compare_with_library(source: GallerySource, library: "Library", *, retry_fai
     linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
     failures = [FileFailure(path, known[path].reason, known=True) for path in failed]
     failures += [
-        FileFailure(file.path, "its path is too long for a library")
+        FileFailure(file.path, "its path is too long for the library")
         for file in todo
         if not library.fits(file.path)
     ]
@@ -95,7 +95,7 @@ def compare_with_library(source: GallerySource, library: "Library", *, retry_fai
 
 
 def _known(library: "Library", source: GallerySource, files: Sequence[FoundFile]) -> Mapping[str, KnownFile]:
-    """What was seen at these paths, and perhaps at others."""
+    """Return the records of these paths, and perhaps of others."""
     if len(files) > _ASKED_ONE_BY_ONE:
         return library.known_below(source.roots)
     return library.seen_at([file.path for file in files])
@@ -104,7 +104,7 @@ def _known(library: "Library", source: GallerySource, files: Sequence[FoundFile]
 def gone_from_source(
     source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]
 ) -> list[str]:
-    """Known files of a source that are not there any more.
+    """Return the known files of a source that no longer exist.
 
     A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
     """
@@ -114,14 +114,14 @@ def gone_from_source(
 
 
 def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequence[str]) -> list[str]:
-    """Paths that are to be forgotten besides those that are gone from the source."""
+    """Return paths to remove, apart from those missing in the source."""
     ignored = source.ignored
     left_out = [path for path in known if is_among(path, ignored)] if ignored else []
     return sorted({*removed(known), *left_out}.difference(gone))
 
 
 def gone_from_targets(source: GallerySource, library: "Library", listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more, but perhaps a folder, and ignored ones; of targets there.
+    """Return known paths of available targets that no longer hold a file or are ignored.
 
     A path that cannot be looked at is not gone.
     """
@@ -138,7 +138,7 @@ def _holds_no_file(path: str) -> bool:
 
 
 def moved_here(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[str]:
-    """Known paths of files that were moved from there to where they were found."""
+    """Return the former paths of files that were moved."""
     there = {file.path for file in found if file.path in known and known[file.path].matches(file)}
     paths: dict[str, list[str]] = {}
     for path, record in known.items():

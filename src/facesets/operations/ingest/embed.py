@@ -1,4 +1,4 @@
-"""`embed`: every face of a source into a cache, once, whatever interrupts it."""
+"""`embed`: add every face of a source to a cache once, even after interruptions."""
 
 import threading
 import time
@@ -37,7 +37,7 @@ def embed(
     work: Work,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Put every face of the source that is not there yet into the store.
+    """Add the faces of new and changed files of a source to a store.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _listed(
     gone: Sequence[str],
     pruned: Sequence[str],
 ) -> Result:
-    """What a run found before it looks into any file."""
+    """Return the result of a run before it reads any file."""
     return Result(
         listed=len(found),
         unchanged=len(found) - len(todo),  # known by path, size and time; not opened
@@ -106,7 +106,7 @@ def _listed(
 
 
 def _worked_through(pipeline: Pipeline, todo: Sequence[FoundFile], summary: Result, work: Work) -> Result:
-    """Look at the files that differ; return the result with what came of them."""
+    """Process the changed files; return the result with their counts."""
     counts = pipeline.run("Embedding", todo, work)
     return Result(
         summary,
@@ -136,7 +136,7 @@ class _FacesOnly:
 
 
 class _CacheIntake:
-    """The cache's side: one run at a time fills it, and copies within a run are found here."""
+    """The intake of a cache: one run at a time fills it, and copies within a run are found here."""
 
     done_by_others = 0
     has_enough = False
@@ -161,7 +161,7 @@ class _CacheIntake:
         return []
 
     def claim_content(self, sha256: str, place: Place) -> ContentClaim:
-        """Nothing is wanted where a file that comes earlier among all files may be at it already."""
+        """Skip a content that an earlier file of the run may be processing."""
         with self._lock:
             is_copy = self._begun.setdefault(sha256, place) < place
             self._begun[sha256] = min(self._begun[sha256], place)

@@ -1,4 +1,4 @@
-"""Landmarks, pose, norm, age and sex for faces that are in a store already."""
+"""`enrich`: add landmarks, pose, norm, age and sex to stored faces."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ _SAME_FACE = 0.9  # Cosine similarity
 
 
 class FaceFinder(Protocol):
-    """Detects the faces of a picture, and recognises them."""
+    """Detects and recognises the faces in an image."""
 
     def detect(self, pixels: Pixels) -> Detections: ...  # noqa: D102 - as its name says
 
@@ -49,7 +49,7 @@ class FaceFinder(Protocol):
 
 
 class Landmarker(Protocol):
-    """Adds what a model pack knows of faces."""
+    """Adds landmarks and pose from the models of a pack."""
 
     def add(self, pixels: Pixels, faces: Faces) -> Faces:
         """Return the same faces with `landmark_2d_106`, `landmark_3d_68`, `pose`, as the pack has models."""
@@ -66,7 +66,7 @@ def enrich(
     norms: bool = False,
     work: Work,
 ) -> Result:
-    """Detect each cached face again and keep landmarks and pose; norm, age and sex where they are missing.
+    """Detect each stored face again and add landmarks and pose, and missing norms, ages and sexes.
 
     A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
 
@@ -112,7 +112,7 @@ def enrich(
 
 
 def _wanted(faces: Faces, options: EnrichOptions, *, ages: bool, norms: bool) -> tuple[Bool, Bool]:
-    """Which faces are to be found again, and which lack that or anything else."""
+    """Return which faces to detect again, and which lack any attribute."""
     state = _state(faces)
     wanted = state == EnrichState.NOT_YET
     if options.again:
@@ -124,7 +124,7 @@ def _wanted(faces: Faces, options: EnrichOptions, *, ages: bool, norms: bool) ->
 
 
 def _before(already: int, *, dry_run: bool) -> Result:
-    """What a run did before its first image."""
+    """Return the result of a run before its first image."""
     return Result(
         faces=0,  # looked at in this run
         images=0,
@@ -142,7 +142,7 @@ def _before(already: int, *, dry_run: bool) -> Result:
 
 
 def require_models(store: Store) -> CacheSettings:
-    """Which models a store's faces come from.
+    """Return which models the faces of a store come from.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def require_models(store: Store) -> CacheSettings:
 
 
 def refuse_other_models(store: Store, settings: CacheSettings) -> None:
-    """Check that these models find the faces of a store again.
+    """Check that these models are the ones that found the faces of a store.
 
     Raises
     ------
@@ -164,13 +164,13 @@ def refuse_other_models(store: Store, settings: CacheSettings) -> None:
     if (known.recogniser_sha256, known.detection) != (settings.recogniser_sha256, settings.detection):
         raise RecogniserMismatch(
             f"The faces of {store.label} come from {known.recogniser} and {known.detector} of "
-            f"{printable(known.pack)}, and {printable(settings.pack)} has others. Use "
+            f"{printable(known.pack)}, and {printable(settings.pack)} has different models. Use "
             f"{Field('pack', printable(known.pack))}."
         )
 
 
 def landmarks_stage(landmarker: Landmarker) -> Stage:
-    """The stage that adds landmarks and pose to new faces, as `enrich` does later."""
+    """Make the step that adds landmarks and pose to new faces, as `enrich` does later."""
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:
         if not len(image.faces):
@@ -182,13 +182,13 @@ def landmarks_stage(landmarker: Landmarker) -> Stage:
 
 
 def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarker) -> Faces:
-    """Return a picture's faces with landmarks and pose in these rows; the others were not found again."""
+    """Return the faces of an image with landmarks and pose added in these rows."""
     more = landmarker.add(pixels, faces.take(rows)) if len(rows) else faces.take(rows)
     return replace(faces, **dict(_new_columns(faces, more, rows)))
 
 
 class _EnrichRun:
-    """One run, which counts what it does, and the images that wait for the next flush."""
+    """One run: its counts, and the images that wait for the next flush."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class _EnrichRun:
         self._waiting: list[ImageRecord] = []
 
     def take(self, image: int) -> None:
-        """Look at one image; one that cannot be read is noted and tried again in the next run."""
+        """Process one image; an unreadable one is noted and retried in the next run."""
         self._done["images"] += 1
         try:
             pixels = read_row(self._collection.images, image)
@@ -247,7 +247,7 @@ class _EnrichRun:
         return replace(faces, **dict(_new_columns(faces, more, rows)))
 
     def _aging(self, pixels: Pixels, faces: Faces) -> Faces:
-        """The faces of a picture with age and sex."""
+        """Add age and sex to the faces of an image."""
         rows = np.flatnonzero(_unknown(faces, "age"))
         if self._attributes is None or not len(rows):
             return faces
@@ -261,7 +261,7 @@ class _EnrichRun:
         return replace(faces, **columns)
 
     def _measured(self, pixels: Pixels, faces: Faces) -> Faces:
-        """The faces of a picture with their norms."""
+        """Add norms to the faces of an image."""
         rows = np.flatnonzero(_unknown(faces, "norm"))
         if not self._keeps_norms or not len(rows):
             return faces
@@ -283,7 +283,7 @@ class _EnrichRun:
             self._done["pose_from_keypoints"] += int((faces.pose_source == PoseSource.KEYPOINTS).sum())
 
     def flush(self) -> None:
-        """Keep what waits."""
+        """Store what waits."""
         if self._waiting:
             self._store.annotate(self._waiting)
             self._waiting = []
@@ -294,7 +294,7 @@ def _state(faces: Faces) -> NDArray[np.uint8]:
 
 
 def _unknown(faces: Faces, name: str) -> Bool:
-    """Which faces lack a number that they may have."""
+    """Return which faces lack a number that they could have."""
     column: Float32 | None = getattr(faces, name)
     return np.ones(len(faces), bool) if column is None else np.isnan(column)
 

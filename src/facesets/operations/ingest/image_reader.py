@@ -35,17 +35,17 @@ Place: TypeAlias = tuple[int, int]
 
 
 class PictureRoom:
-    """Room for pictures. May be used from several threads at once."""
+    """Memory for decoded images. May be used from several threads at once."""
 
     def __init__(self, most_bytes: int | None = None) -> None:
-        """Take so many bytes at most; half of the machine's memory where nothing is said."""
+        """Use at most this many bytes; by default half of the machine's memory."""
         self._most = memory_bytes() // _SHARE if most_bytes is None else most_bytes
         self._used = 0
         self._changed = threading.Condition()
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Have room for so many bytes within the block, once there is; there always is for one picture."""
+        """Reserve memory for the block, waiting if needed; a single image always fits."""
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._used + size <= self._most)
             self._used += size
@@ -61,7 +61,7 @@ class PictureRoom:
 
 @dataclass(frozen=True, slots=True)
 class ContentClaim:
-    """What is to be done about the content of a file.
+    """What to do with the content of a file.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ _UNREAD = ContentClaim(Wanted(faces=False))
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What came of one file.
+    """The result of one file.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class ReadResult:
 
 
 class ImageReader:
-    """Reads, hashes, decodes and searches files. May be called from several threads at once."""
+    """Reads, hashes, decodes and analyses files. May be called from several threads at once."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class ImageReader:
         room: PictureRoom | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """Work with one way of describing pictures.
+        """Use one describer.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class ImageReader:
         self._max_pixels = max_pixels
 
     def read(self, number: int, batch: Sequence[FoundFile]) -> list[ReadResult]:
-        """Take the batch of a number from the disk to its faces and embeddings; a result a file, in order.
+        """Read a batch of files and find faces and embeddings; return one result per file, in order.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class ImageReader:
             return self._described(results, files)
 
     def _described(self, results: list[ReadResult], files: Mapping[int, bytes]) -> list[ReadResult]:
-        """The results with what their pictures show; of those files of which something is wanted."""
+        """Add faces and embeddings to the results of files that need them."""
         pictures: dict[int, Decoded] = {}
         for place, data in files.items():
             try:
@@ -187,7 +187,7 @@ class ImageReader:
         return results
 
     def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, bytes | None]:
-        """One file with its bytes; none where nothing is wanted or they cannot be had."""
+        """Read one file with its bytes; none if not needed or unreadable."""
         try:
             with self._stopwatch.stage("read"):
                 data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)

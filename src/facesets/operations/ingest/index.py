@@ -1,4 +1,4 @@
-"""`index`: every image below some targets into the library, once, however many runs are at it.
+"""`index`: add every photo below some targets to the library once, even with several runs.
 
 Listing and comparing touch no file. Before a file is opened its path is claimed, and before a picture is
 searched its content is, so that of several runs only one does it; the claims of a run that dies are free at
@@ -31,7 +31,7 @@ from facesets.work import Work
 
 
 def index_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
-    """The result of a run of which only so much is known."""
+    """Make a result in which only these figures are set."""
     nothing = Result(
         galleries=0,
         listed=0,
@@ -69,7 +69,7 @@ def index(
     work: Work,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Put everything below the targets that is not there yet into the library.
+    """Add the new and changed photos below the targets to the library.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _compared(
     stopwatch: Stopwatch,
     progress: Progress,
 ) -> tuple[Listing, Result]:
-    """List and compare; forget what is gone and renew galleries, but for a dry run."""
+    """List and compare; remove missing paths and refresh galleries, except in a dry run."""
     progress.begin("Listing")
     with stopwatch.stage(LISTING):
         listing = compare_with_library(source, library, retry_failed=options.retry_failed)
@@ -129,7 +129,7 @@ def _compared(
         progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
-            progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+            progress.say(f"{printable(gallery.path)}/index.json is skipped: {gallery.problem}.")
     gone = gone_from_targets(source, library, listing.stamps) if options.prune else []
     if not options.dry_run:
         renew_galleries(source, library, listing.linked)
@@ -151,7 +151,7 @@ def _compared(
 def worked_through(
     pipeline: Pipeline, intake: "LibraryIntake", listing: Listing, summary: Result, work: Work
 ) -> Result:
-    """Look at the files that differ; return the result with what came of them."""
+    """Process the changed files; return the result with their counts."""
     counts = pipeline.run("Indexing", listing.todo, work)
     to_do = len(listing.todo) - pipeline.finished
     return Result(

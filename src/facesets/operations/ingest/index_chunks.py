@@ -1,4 +1,4 @@
-"""`index` in parts: one run lists the targets and hands over what differs, chunk by chunk; others do those.
+"""`index` in parts: one run lists the targets and hands out changed files in chunks for others to process.
 
 Nothing but one chunk is held, so that ten million files are listed in little memory.
 """
@@ -42,7 +42,7 @@ def hand_over_chunks(
     *,
     work: Work,
 ) -> Result:
-    """List the targets, and hand over the files that `index` would look into, some at a time.
+    """List the targets and hand out the files that `index` would read, in chunks.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _handed_over(
 
 
 def size_of_next(queued: int) -> int:
-    """How many files the next chunk has, after so many: small ones first, for how many come is not known."""
+    """Return the size of the next chunk; chunks start small because the total is unknown."""
     return min(max(queued // _LARGEST_SHARE, FEWEST_IN_CHUNK), MOST_IN_CHUNK)
 
 
@@ -125,19 +125,19 @@ def _finish_listing(
     summary: Result,
     progress: Progress,
 ) -> None:
-    """Say which targets are unavailable, given a stamp below each other one, and renew known galleries."""
+    """Report unavailable targets, given a stamp below each available one, and refresh known galleries."""
     summary["away"] = unavailable_targets(source, library, listed, prune=False)
     for sentence in summary.away:
         progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
-            progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+            progress.say(f"{printable(gallery.path)}/index.json is skipped: {gallery.problem}.")
     renew_galleries(source, library, linked)
     summary["missing"] = note_missing(library, source)
 
 
 def _in_batches(source: GallerySource) -> Iterator[list[str]]:
-    """All stamps; none of a batch lies below another target than the others."""
+    """Yield all stamps in batches; each batch lies below one target."""
     batch: list[str] = []
     root = ""
     for stamps in source.stamps():
@@ -161,13 +161,13 @@ def _differing(
     summary: Result,
     linked: set[GalleryLink],
 ) -> list[FoundFile]:
-    """The files to look into; the others are counted, and their galleries noted."""
+    """Return the files to read; count the others and note their galleries."""
     found = [FoundFile.of_stamp(stamp) for stamp in stamps]
     known = library.seen_at([file.path for file in found])
     todo, failed = compare(found, known, retry_failed=options.retry_failed)
     fitting = [file for file in todo if library.fits(file.path)]
     failures = [
-        FileFailure(file.path, "its path is too long for a library")
+        FileFailure(file.path, "its path is too long for the library")
         for file in todo
         if not library.fits(file.path)
     ]
@@ -202,7 +202,7 @@ def index_chunk(
     stages: Sequence[Stage] = (),
     work: Work,
 ) -> Result:
-    """Look into the files of a source that were found to differ before, but for those done meanwhile.
+    """Read the changed files of a source, except those that were processed meanwhile.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From files to a store: batches of files are read by threads, and what comes of them is stored in order.
+"""From files to a store: threads read batches of files, and results are stored in order.
 
 Each thread takes a batch from the disk to its faces by itself; reading, decoding and inference release the
 interpreter, so that threads overlap without queues between them. Results are taken over in the order of the
@@ -33,59 +33,59 @@ _WAITING = "wait for workers"
 
 
 class Intake(Protocol):
-    """What a store has to say while photos are taken in. All but `claim_content` is called by one thread."""
+    """A store's side of adding photos. All but `claim_content` is called by one thread."""
 
     def claim_files(self, files: Sequence[FoundFile], is_over: Callable[[], bool]) -> Iterator[FoundFile]:
-        """Those of some files that are for us to do, until it is over."""
+        """Claim files for this run, until it ends."""
         ...
 
     def put_back(self, files: Sequence[FoundFile]) -> None:
-        """Let others have files that were claimed, and that nobody will look into now."""
+        """Release claimed files that will not be read now."""
         ...
 
     def claim_content(self, sha256: str, place: Place) -> ContentClaim:
-        """What is to be done about a content. Safe to call from several threads."""
+        """Return what to do with a content. Safe to call from several threads."""
         ...
 
     def accept(self, result: ReadResult) -> ReadResult | None:
-        """What counts as the result for a file; None where the file is put off."""
+        """Return the result to count for a file; None if the file is postponed."""
         ...
 
     def put_off(self) -> list[FoundFile]:
-        """The files that were put off since the last time."""
+        """Return the files postponed since the last call."""
         ...
 
     @property
     def done_by_others(self) -> int:
-        """Files that turned out to be done when they were to be claimed."""
+        """Files that other runs had already processed."""
         ...
 
     @property
     def has_enough(self) -> bool:
-        """Whether no further file is to be begun."""
+        """Whether no further file should be started."""
         ...
 
     def known_reason(self, path: str) -> str:
-        """Why an earlier run could not read a file; empty where it could."""
+        """Return why an earlier run could not read a file; empty if it could."""
         ...
 
     def vanished(self, path: str) -> str:
-        """What to call the source of a file that is not there any more as a whole; empty while it is."""
+        """Return the name of a file's source if the whole source has vanished, else an empty text."""
         ...
 
     @property
     def can_commit(self) -> bool:
-        """Whether the store is there to keep something."""
+        """Whether the store can store results now."""
         ...
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing, and let go of what was claimed for the results so far."""
+        """Store these, all or nothing, and release the claims of the results so far."""
         ...
 
 
 @dataclass(slots=True)
 class Counts:
-    """What came of the files so far.
+    """Results of the files so far.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Pipeline:
         stopwatch: Stopwatch,
         clock: Callable[[], float],
     ) -> None:
-        """Put a store's side and what is found out about pictures together; `clock` counts seconds."""
+        """Combine a store's intake with what describes images; `clock` counts seconds."""
         self._intake = intake
         self._reader = ImageReader(
             describer,
@@ -145,11 +145,11 @@ class Pipeline:
 
     @property
     def finished(self) -> int:
-        """Files that need no look any more, by whomever they were done."""
+        """Files that are finished, by this run or another."""
         return self._counts.taken + self._intake.done_by_others
 
     def run(self, what: str, todo: Sequence[FoundFile], work: Work) -> Counts:
-        """Take all files in order, then again those that were in other hands, until none is left.
+        """Process all files in order, then postponed ones again, until none is left.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Pipeline:
     def _results(
         self, pool: ThreadPoolExecutor, files: Sequence[FoundFile], stop: Stop
     ) -> Iterator[ReadResult]:
-        """What comes of each file, in order; a bounded number is worked on ahead."""
+        """Yield the result of each file, in order; a bounded number is processed ahead."""
         ours = self._intake.claim_files(files, lambda: stop.requested or self._intake.has_enough)
         dealt = enumerate(batches(ours, self._options.batch_size))
         pending: deque[tuple[list[FoundFile], Future[list[ReadResult]]]] = deque()
@@ -214,7 +214,7 @@ class Pipeline:
             progress.advance(count)
 
     def _take(self, result: ReadResult) -> None:
-        """Count what came of one file and keep it for the next flush."""
+        """Count the result of one file and hold it for the next flush."""
         self._unflushed += 1
         accepted = self._intake.accept(result)
         if accepted is not None:
@@ -228,8 +228,8 @@ class Pipeline:
         if file.reason:
             if not file.sha256 and (vanished := self._intake.vanished(file.path)):
                 raise SourceGone(
-                    f"{vanished} vanished during the run. Everything up to here is kept: run the same "
-                    "command again when it is back."
+                    f"{vanished} disappeared during the run. Results so far are saved; when it is "
+                    "back, run the same command again."
                 )
             is_known = self._intake.known_reason(file.path) == file.reason
             counts.failures.append(FileFailure(file.path, file.reason, is_known))
@@ -246,7 +246,7 @@ class Pipeline:
             self._files.append(file)
 
     def _flush(self) -> None:
-        """Commit what waits."""
+        """Store what waits."""
         if not self._unflushed:
             return
         with self._stopwatch.stage("store"):
@@ -260,7 +260,7 @@ _MOST_BYTES = 32_000_000
 
 
 def batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    """Deal out files in order, `size` at a time, and fewer where they are large."""
+    """Yield files in order, `size` at a time, fewer if they are large."""
     batch: list[FoundFile] = []
     total = 0
     for file in files:

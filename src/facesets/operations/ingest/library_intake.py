@@ -1,4 +1,4 @@
-"""The library's side of taking in photos: claims among several runs, galleries, missing photos."""
+"""The library's side of adding photos: claims among several runs, galleries, missing photos."""
 
 import os
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
@@ -19,7 +19,7 @@ _CLAIMED_AT_ONCE = 64
 
 
 class LibraryIntake:
-    """What a library has to say, as `Intake`."""
+    """The `Intake` of a library."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class LibraryIntake:
         max_images: int | None,
         is_time_up: Callable[[], bool],
     ) -> None:
-        """Take in at most so many files of a source whose listing is through, until the time is up."""
+        """Add at most this many files of a listed source, until the time is up."""
         self._source = source
         self._library = library
         self._max_images = max_images
@@ -45,17 +45,17 @@ class LibraryIntake:
 
     @property
     def has_enough(self) -> bool:
-        """Whether no further file is to be begun."""
+        """Whether no further file should be started."""
         enough = self._max_images is not None and self._started >= self._max_images
         return enough or self._is_time_up()
 
     @property
     def can_commit(self) -> bool:
-        """Whether the library is there to keep something."""
+        """Whether the library can store results now."""
         return not self._library.database.closed
 
     def claim_files(self, files: Sequence[FoundFile], is_over: Callable[[], bool]) -> Iterator[FoundFile]:
-        """Those files that are for us to do; the others are put off."""
+        """Claim files for this run; files that others hold are postponed."""
         for start in range(0, len(files), _CLAIMED_AT_ONCE):
             some = files[start : start + _CLAIMED_AT_ONCE]
             if is_over():
@@ -76,16 +76,16 @@ class LibraryIntake:
                 yield file
 
     def put_back(self, files: Sequence[FoundFile]) -> None:
-        """Let other runs have files that were claimed."""
+        """Release claimed files for other runs."""
         self._paths.release([file.path for file in files])
 
     def put_off(self) -> list[FoundFile]:
-        """The files that were in other hands since the last time."""
+        """Return the files postponed since the last call."""
         later, self._later = self._later, []
         return later
 
     def claim_content(self, sha256: str, place: Place) -> ContentClaim:  # noqa: ARG002 - claims order nothing
-        """What is to be done about a content."""
+        """Return what to do with a content."""
         _, wanted = self._library.lacking(sha256)
         if not wanted.anything:
             return ContentClaim(wanted)
@@ -96,7 +96,7 @@ class LibraryIntake:
         return ContentClaim(wanted, is_new=not known, claimed=True)
 
     def accept(self, result: ReadResult) -> ReadResult | None:
-        """What counts as the result for a file; None where it was in other hands."""
+        """Return the result to count for a file; None if another run holds it."""
         path, sha256 = result.file.path, result.file.sha256
         self._claimed_paths.append(path)
         if result.claim.claimed:
@@ -111,16 +111,16 @@ class LibraryIntake:
         return replace(result, is_kept=result.is_kept and (sha256 != "" or not Path(path).is_dir()))
 
     def known_reason(self, path: str) -> str:
-        """Why an earlier run could not read a file; empty where it could."""
+        """Return why an earlier run could not read a file; empty if it could."""
         seen = self._library.seen_at([path]).get(path)
         return "" if seen is None else seen.reason
 
     def vanished(self, path: str) -> str:
-        """The target of a file that is unavailable as a whole; empty while it is there."""
+        """Return the target of a file if the whole target is unavailable, else an empty text."""
         return next((printable(root) for root in self._source.unavailable() if is_below(path, root)), "")
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing, and let go of what was claimed for them."""
+        """Store these, all or nothing, and release their claims."""
         self._forget_moved(files, {image.sha256 for image in images})
         if files:
             self._library.add(files, images, self._galleries.of_files(files))
@@ -131,7 +131,7 @@ class LibraryIntake:
         self._claimed_paths, self._claimed_contents = [], []
 
     def _forget_moved(self, files: Sequence[FileRecord], new: set[str]) -> None:
-        """Forget where files were moved from, before the new paths are kept: a run may end in between."""
+        """Remove the old paths of moved files before the new ones are stored."""
         copies = {file.sha256: file.path for file in files if not file.reason and file.sha256 not in new}
         if not copies:
             return
@@ -146,16 +146,16 @@ def _is_done(file: FoundFile, seen: KnownFile | None) -> bool:
 
 
 class GalleryNumbers:
-    """The galleries of new files, each stored when the first of its files is."""
+    """The galleries of new files; each is stored with its first file."""
 
     def __init__(self, source: GallerySource, library: Library) -> None:
-        """Work for one source whose listing is through."""
+        """Work for one listed source."""
         self._source = source
         self._library = library
         self._numbers: dict[str, int] = {}
 
     def of_files(self, files: Sequence[FileRecord]) -> dict[str, int]:
-        """The number of each file's gallery, by the file's path."""
+        """Return the number of each file's gallery, by the file's path."""
         directories = {file.path: self._source.gallery_of(file.path) for file in files}
         new = sorted(set(directories.values()) - self._numbers.keys())
         if new:
@@ -164,7 +164,7 @@ class GalleryNumbers:
 
 
 def renew_galleries(source: GallerySource, library: Library, linked: Collection[GalleryLink]) -> None:
-    """Bring what the library says of the galleries of known photos up to date.
+    """Update the galleries of known photos.
 
     A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.
 
@@ -197,7 +197,7 @@ def _row(source: GallerySource, path: str) -> GalleryRow:
 
 
 def note_missing(library: Library, source: GallerySource | None = None, listed: Sequence[str] = ()) -> int:
-    """Note which photos of the library, or below the targets of a source, are missing; return how many.
+    """Record which photos of the library, or below the targets, are missing; return their number.
 
     Photos that are known to be missing are looked for wherever they were. A file that is there, but otherwise
     than it was, is for `index` to read.

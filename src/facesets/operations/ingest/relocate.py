@@ -1,4 +1,4 @@
-"""`relocate`: a folder of photos lies elsewhere, or is gone for good; no photo is read."""
+"""`relocate`: a photo folder was moved or is gone; no photo is read."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _CLOCK_STEP_NS = 2_000_000_000
 
 
 def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
-    """Keep other writers out while paths change.
+    """Block other writers while paths change.
 
     Raises
     ------
@@ -28,12 +28,12 @@ def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
         The store is empty.
     """
     if store.settings is None:
-        raise WrongUsage(f"There is nothing in {store.label} yet. Check its name.")
+        raise WrongUsage(f"There are no photos in {store.label} yet. Check its name.")
     return nullcontext() if dry_run else store.writing(store.settings)
 
 
 def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path | None = None) -> Result:
-    """Know the photos below `old` by their paths below `new`, to where somebody moved them.
+    """Update the paths of photos that were moved from `old` to `new`.
 
     Moving the folder back and relocating it back takes this back.
 
@@ -53,20 +53,16 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
     """
     (before, separator), (after, _) = _named(old), _named(new)
     if before == after:
-        raise WrongUsage(
-            f"{printable(before)} is the same folder twice. Name the old place, then the new one."
-        )
+        raise WrongUsage(f"{printable(before)} is given twice. Give the old folder, then the new one.")
     known = store.files()
     paths = _below(store, known, before, separator)
     if not is_there(Path(after)):
-        raise SourceGone(
-            f"There is nothing at {printable(after)} that one can see. Check the path, or mount it."
-        )
+        raise SourceGone(f"Folder not found: {printable(after)}. Check the path, or mount its drive.")
     start, begin = len(before.rstrip(separator)), after.rstrip(os.sep)
     places = {path: begin + path[start:].replace(separator, os.sep) for path in paths}
     if is_library(store) and not all(map(store.fits, places.values())):
         raise WrongUsage(
-            f"Some paths below {printable(after)} are too long for a library. Choose a shorter one."
+            f"Some paths below {printable(after)} are too long for the library. Choose a shorter folder path."
         )
     compared, alike = _compare(known, before, after, places)
     merged = [path for path, place in places.items() if place in known and place not in places]
@@ -89,7 +85,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
 
 
 def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
-    """Forget the photos below a folder that is gone for good; their images stay, should they come back.
+    """Remove the paths below a folder that is gone; their photos stay in case they come back.
 
     Raises
     ------
@@ -101,7 +97,7 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
     left = next((path for path in paths if not is_gone(path)), None)
     if left is not None:
         raise WrongUsage(
-            f"{printable(left)} is still there, or cannot be looked at. Only what is gone is forgotten."
+            f"{printable(left)} still exists or cannot be checked. Only folders that are gone can be removed."
         )
     summary = Result(_unchanged(before, "", len(paths), dry_run=dry_run), forgotten=len(paths))
     with _recorded(store, summary):
@@ -111,7 +107,7 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
 
 
 def _unchanged(old: str, new: str, known: int, *, dry_run: bool) -> Result:
-    """What is said of the paths below a folder before anything becomes of them."""
+    """Return the result for the paths below a folder before any change."""
     return Result(
         old=old,
         new=new,
@@ -132,7 +128,7 @@ def _recorded(store: Store, summary: Result) -> AbstractContextManager[RecordedR
 
 
 def _named(folder: Path) -> tuple[str, str]:
-    """A folder as stores name it, and what parts its paths; a cache may come from Windows, or go there."""
+    """Return a folder as stores name it, and its path separator; a cache may come from Windows."""
     if os.sep == "/" and PureWindowsPath(folder).is_absolute() and not folder.is_absolute():
         return str(PureWindowsPath(folder)), "\\"
     if os.sep == "\\" and folder.root and not folder.drive:
@@ -144,28 +140,28 @@ def _below(store: Store, known: Mapping[str, FileRecord], folder: str, separator
     below = folder.rstrip(separator) + separator
     paths = [path for path in known if path == folder or path.startswith(below)]
     if not paths:
-        raise WrongUsage(f"{store.label} knows no photos below {printable(folder)}. Check the path.")
+        raise WrongUsage(f"There are no photos below {printable(folder)} in {store.label}. Check the path.")
     return paths
 
 
 def _compare(
     known: Mapping[str, FileRecord], before: str, after: str, places: Mapping[str, str]
 ) -> tuple[int, int]:
-    """Compare some files at their new places with what is known of them; how many, and how many agree."""
+    """Compare some files at their new paths with their records; return how many were compared and match."""
     usable = [path for path in places if known[path].size >= 0] or list(places)
     step = -(-len(usable) // _SAMPLE)
     sample = usable[::step]
     staying = _agreeing(known, {path: path for path in sample})
     if 2 * staying > len(sample):
         raise WrongUsage(
-            f"The photos below {printable(before)} are still there. A copy needs no relocation: `embed` or "
-            "`index` takes it in."
+            f"The photos below {printable(before)} still exist. To add a copy, run `embed` or `index` "
+            "instead."
         )
     alike = _agreeing(known, {path: places[path] for path in sample})
     if 2 * alike <= len(sample):
         raise WrongUsage(
-            f"Of {len(sample)} photos that are known below {printable(before)} only {alike} are below "
-            f"{printable(after)} with the same size and time. Nothing was changed: check both paths."
+            f"Only {alike} of {len(sample)} known photos below {printable(before)} were found below "
+            f"{printable(after)} with the same size and time. Nothing was changed. Check both paths."
         )
     return len(sample), alike
 
@@ -175,7 +171,7 @@ def _agreeing(known: Mapping[str, FileRecord], places: Mapping[str, str]) -> int
 
 
 def _agrees(record: FileRecord, place: str) -> bool:
-    """Whether the file at a place is, by size and time, the one that was seen."""
+    """Whether the file at a path matches its record in size and time."""
     try:
         status = os.stat(place)  # noqa: PTH116 - as when it was seen
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Whether faces to be added to a library, or to search it by, come from the same models as its own."""
+"""Check that new faces, or faces to search by, come from the same models as the library's."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require_way_of_library(library: "Library", settings: CacheSettings) -> None:
-    """Refuse to add faces found otherwise than a library's once it has people: they would know none of them.
+    """Refuse faces from other models once a library has people: they would match none of them.
 
     Raises
     ------
@@ -22,23 +22,23 @@ def require_way_of_library(library: "Library", settings: CacheSettings) -> None:
     ours = library.searched_by()
     if ours is not None and _way(ours) != _way(settings) and library.has_people():
         raise RecogniserMismatch(
-            f"The faces of {library.label} were found with {_options(ours)}; those found with "
-            f"{_options(settings)} would be unassigned, and every person would begin again. Do as before, "
-            f"take another library ({Field('database')}), or start this one over "
-            f"({page('library.md')})."
+            f"The faces of {library.label} were found with {_options(ours)}; faces found with "
+            f"{_options(settings)} would match none of its people. Use the same options, another "
+            f"library ({Field('database')}), or start over ({page('library.md')})."
         )
 
 
 def require_recogniser_of_library(library: "Library", settings: CacheSettings) -> None:
-    """Refuse to search a library by faces of another recogniser: raises `RecogniserMismatch`."""
+    """Refuse to search with faces of another recognition model: raises `RecogniserMismatch`."""
     ours = library.settings
     if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:
         service = service_model(ours)
         pack = Field("pack", printable(ours.pack) if service is None else service)
         way = f"{pack}" if service is None else f"{Field('ml_uri', 'URL')} {pack}"
         raise RecogniserMismatch(
-            f"The faces of {library.label} come from another recogniser ({ours.pack}/{ours.recogniser}) "
-            f"than that of {printable(settings.pack)}, and the two are never compared. Search with {way}."
+            f"The faces of {library.label} come from another recognition model "
+            f"({ours.pack}/{ours.recogniser}) than the pack {printable(settings.pack)}, and their "
+            f"embeddings cannot be compared. Search with {way}."
         )
 
 

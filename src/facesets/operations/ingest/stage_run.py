@@ -1,4 +1,4 @@
-"""`index --stage`: one stage over photos that the library knows already."""
+"""`index --stage`: one analysis step for photos of the library."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class StageRunOptions:
-    """Which photos a stage looks at.
+    """Which photos a step processes.
 
     Attributes
     ----------
@@ -46,13 +46,13 @@ class StageRunOptions:
     dry_run: bool = False
 
     def photos_of(self, stage: str, version: str) -> PhotosOfStage:
-        """Those that a stage in this version is to look at."""
+        """Return the photos that a step of this version should process."""
         failed = self.retry_failed or self.force
         return PhotosOfStage(stage, version, self.below, failed=failed, done=self.force)
 
 
 def before_a_stage(stage: str) -> Result:
-    """What a stage did before its first photo."""
+    """Return the result of a step before its first photo."""
     return Result(
         stage=stage,
         completed=0,
@@ -74,7 +74,7 @@ def look_in_turn(
     at_once: int,
     work: Work,
 ) -> Result:
-    """Let a stage look at photos in the order of their numbers, some at once; returns what came of it.
+    """Run a step on photos in numerical order, several at a time; return the result.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def look_in_turn(
     if options.dry_run:
         return Result(summary, to_do=most, dry_run=True)
     taken = after = 0
-    work.progress.begin(f"Stage {summary.stage}", most)
+    work.progress.begin(f"Analysis step {summary.stage}", most)
     try:
         # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
         while (left := most - summary.completed - summary.failed) > 0 and not work.stop.requested:
@@ -106,7 +106,7 @@ def look_in_turn(
 
 
 def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
-    """Let a stage look at photos that it did not look at yet, and keep what it finds.
+    """Run a step on photos that it has not processed, and store the results.
 
     Several runs may be at it at once: none looks at a photo of another.
 
@@ -143,7 +143,7 @@ def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work:
 
 
 def _look(stage: Stage, photo: PendingPhoto) -> ImageRecord | FileFailure:
-    reason = "no file leads to it"
+    reason = "no file"
     for file in photo.files:
         try:
             seen = read_indexed(file, photo.image.sha256, needs_pixels=stage.needs_pixels)
@@ -151,7 +151,7 @@ def _look(stage: Stage, photo: PendingPhoto) -> ImageRecord | FileFailure:
             image = looked_at(seen, photo.image, [stage])
             if stage.name in image.findings:
                 return image
-            reason = "no photo of the library was searched for faces yet"
+            reason = "face detection has not run on any photo of the library"
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
         except UnreadableImage as error:
@@ -175,7 +175,7 @@ def _keep(
 
 
 def folders_without_photos(library: Library, folders: Sequence[str]) -> list[str]:
-    """Those of some folders below which the library has no photo."""
+    """Return the folders below which the library has no photo."""
 
     def holds_photos(folder: str) -> bool:
         return library.count_pending(PhotosOfStage("", "", (folder,), done=True)) > 0
@@ -184,7 +184,7 @@ def folders_without_photos(library: Library, folders: Sequence[str]) -> list[str
 
 
 def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
-    """A photo from one of its files.
+    """Read a photo from one of its files.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is found out about a photo beyond its faces and its embedding: each kind is one stage.
+"""Analysis steps: what is found out about a photo beyond its faces and its embedding.
 
 The stages of a run look at each photo while it is in memory, so that it is read and decoded once. A stage by
 itself looks at photos that the library knows already; see `stage_run`.
@@ -35,7 +35,7 @@ Look = Callable[["Photo", ImageRecord], ImageRecord]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo as stages see it.
+    """A photo as analysis steps see it.
 
     Attributes
     ----------
@@ -56,19 +56,19 @@ class Photo:
 
     @property
     def pixels(self) -> Pixels:
-        """The upright picture, which may be reduced."""
+        """The upright image, possibly reduced in size."""
         if self.decoded is None:
-            raise ValueError("a stage that did not say so needs pixels")
+            raise ValueError("a step that did not declare it needs pixels")
         return self.decoded.pixels
 
     def open(self) -> IO[bytes]:
-        """The file, to read as much of it as is needed. Raises `OSError`."""
+        """Open the file for reading. Raises `OSError`."""
         return open_regular_file(Path(self.path)) if self.data is None else io.BytesIO(self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One kind of looking at photos.
+    """One analysis step.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Stage:
 
 
 def looked_at(photo: Photo, image: ImageRecord, stages: Sequence[Stage]) -> ImageRecord:
-    """The record of a photo after some stages, in their order; one that fails leaves its reason."""
+    """Run some steps on a photo, in order, and return its record; a step that fails records its reason."""
     for stage in stages:
         try:
             image = stage.look(photo, image)
@@ -104,7 +104,7 @@ def looked_at(photo: Photo, image: ImageRecord, stages: Sequence[Stage]) -> Imag
 
 
 def at_most(stage: Stage, threads: int) -> Stage:
-    """The same stage, in which so many threads at a time look at pixels: models take memory for each."""
+    """Limit how many threads use the step's model at a time, because each takes memory."""
     if not stage.needs_pixels:
         return stage
     free = BoundedSemaphore(threads)
@@ -120,20 +120,20 @@ STAGE = "attributes"
 
 
 class AttributeModel(Protocol):
-    """Says how old faces look, and of which sex."""
+    """Estimates age and sex of faces."""
 
     @property
     def version(self) -> str:
-        """What names its weights."""
+        """Identify the weights."""
         ...
 
     def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:
-        """Look at the faces of one picture, given by their boxes and those of their bodies, (n, 4)."""
+        """Estimate age and sex of the faces in one image, given their boxes and body boxes, (n, 4)."""
         ...
 
 
 def attributes_stage(model: AttributeModel) -> Stage:
-    """The stage that says age and sex of each face; by its body, too, where the same run found that."""
+    """Make the step that estimates age and sex of each face, using its body if the same run found it."""
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:
         if not image.searched:
@@ -146,7 +146,7 @@ def attributes_stage(model: AttributeModel) -> Stage:
 
 
 def _bodies(photo: Photo, image: ImageRecord) -> Float32 | None:
-    """The body of each face, in pixels of the picture that stages see; None where none were looked for."""
+    """Return the body of each face, in pixels of the image that steps see; None without body detection."""
     finding = image.findings.get("bodies")
     if finding is None or finding.value is None or photo.decoded is None:
         return None
@@ -162,20 +162,20 @@ _MATCHING = 1
 
 
 class BodyFinder(Protocol):
-    """Finds the people of a picture."""
+    """Finds the people in an image."""
 
     @property
     def identity(self) -> str:
-        """Names the weights and settings."""
+        """Identify the weights and settings."""
         ...
 
     def detect(self, pixels: Pixels) -> SeenBodies:
-        """Find the people of one upright picture. Safe to call from several threads."""
+        """Find the people in one upright image. Safe to call from several threads."""
         ...
 
 
 def bodies_stage(finder: BodyFinder) -> Stage:
-    """Bodies and their faces, for each photo that passes."""
+    """Make the step that finds bodies and matches them to faces."""
     version = f"{finder.identity} {_MATCHING}"
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:
@@ -190,7 +190,7 @@ def bodies_stage(finder: BodyFinder) -> Stage:
 
 
 def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = False) -> Stage:
-    """Make the stage `metadata`, which also says when the image was taken.
+    """Make the step `metadata`, which also sets when the photo was taken.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = Fa
 
 
 def _changed(path: str) -> np.datetime64:
-    """When a file was last changed, by this machine's clock; NaT where it is gone by now."""
+    """Return when a file was last modified; NaT if it no longer exists."""
     try:
         changed = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
         return np.datetime64(changed.astimezone().replace(tzinfo=None), "us")

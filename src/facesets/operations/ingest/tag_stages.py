@@ -1,4 +1,4 @@
-"""Tags of photos and faces by CLIP: the stages `scene` and `face-tags`, and what their versions say."""
+"""Tags of photos and faces by CLIP: the steps `scene` and `face-tags`, and their versions."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from facesets.operations.ingest.stages import Photo, Stage
 from facesets.records import ClipModel, Finding, Float32, ImageRecord, Pixels
 
 STAGE_OF: dict[TagTarget, str] = {"scene": "scene", "face": "face-tags"}
-"""The stage that tags each target."""
+"""The step that tags each target."""
 
 _MARGIN = 0.25
 _DIGITS = 8
 
 Embed: TypeAlias = Callable[[Sequence[Pixels]], Float32]
-"""Pictures to their vectors by a CLIP model, (n, d)."""
+"""Images to their embeddings by a CLIP model, (n, d)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tagger:
-    """What tags photos, or faces: the categories about them as vectors of one model."""
+    """Tags photos or faces: their categories as embeddings of one model."""
 
     target: TagTarget
     model: ClipModel
@@ -36,16 +36,16 @@ class Tagger:
 
     @property
     def stage(self) -> str:
-        """The stage that it does."""
+        """The step that it runs."""
         return STAGE_OF[self.target]
 
     @property
     def version(self) -> str:
-        """Of the stage: names all that its tags depend on."""
+        """The version of the step: everything that its tags depend on."""
         return tags_version(self.model, self.logit_scale, self.categories)
 
     def changed_since(self, version: str) -> list[int]:
-        """Places of the categories whose tags another version made differently, or not at all."""
+        """Return the positions of categories whose tags another version lacks or makes differently."""
         made_by, then = _parts(version)
         now_by, now = _parts(self.version)
         return [
@@ -55,12 +55,12 @@ class Tagger:
         ]
 
     def some(self, places: Sequence[int]) -> ZeroShot:
-        """Only these categories."""
+        """Return a tagger of only these categories."""
         return ZeroShot([self.vectors[place] for place in places], self.logit_scale)
 
 
 def tags_version(model: ClipModel, logit_scale: float, categories: Sequence[StoredCategory]) -> str:
-    """A version as text: the model, its logit scale, and each category with the start of its fingerprint."""
+    """Return a version as text: the model, its logit scale, and each category's fingerprint."""
     digest = hashlib.sha256(model.sha256.encode()).hexdigest()[:_DIGITS]
     parts = sorted(f"{each.category.name} {each.fingerprint[:_DIGITS]}" for each in categories)
     return f"{model.name} {digest} x{logit_scale:g}; {', '.join(parts)}"
@@ -73,7 +73,7 @@ def _parts(version: str) -> tuple[str, dict[str, str]]:
 
 
 def scene_stage(tagger: Tagger) -> Stage:
-    """The stage that tags new photos by the embedding that the same run made of them."""
+    """Make the step that tags new photos by the embedding from the same run."""
     zero_shot = ZeroShot(tagger.vectors, tagger.logit_scale)
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:  # noqa: ARG001 - the embedding will do
@@ -93,7 +93,7 @@ def _with_tags(
 
 
 def face_stage(tagger: Tagger, embed: Embed) -> Stage:
-    """The stage that tags faces by CLIP of the crops around them."""
+    """Make the step that tags faces by the CLIP embeddings of their crops."""
     zero_shot = ZeroShot(tagger.vectors, tagger.logit_scale)
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:
@@ -111,7 +111,7 @@ def face_stage(tagger: Tagger, embed: Embed) -> Stage:
 
 
 def face_crop(pixels: Pixels, box: Float32) -> Pixels:
-    """The part of a picture around a face: its box with a quarter of its edges more on each side."""
+    """Crop an image around a face: its box, enlarged by a quarter on each side."""
     low, high = box[:2], box[2:]
     margin = (high - low) * _MARGIN
     size = np.array([pixels.shape[1], pixels.shape[0]])

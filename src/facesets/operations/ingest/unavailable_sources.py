@@ -1,4 +1,4 @@
-"""A source without photos: rather a drive that is not mounted, or a typo, than what somebody wanted."""
+"""Sources without photos: usually an unmounted drive or a typo."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -30,20 +30,22 @@ def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
 
 
 def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
-    """Say what is wrong with a source that lists nothing; raises as `require_photos`."""
+    """Explain why a source lists nothing; raises as `require_photos`."""
     if source.chooses and source.is_there():
         raise WrongUsage(
-            f"No photo below {source.label} fits {Field('include')} and {Field('exclude')}. Check the "
-            "patterns and ignore files."
+            f"No photo below {source.label} matches {Field('include')} and {Field('exclude')}. Check "
+            "the patterns and ignore files."
         )
     missing = sum(map(source.covers, known))
     if missing:
-        raise SourceGone(f"{source.label} is empty, and {missing} photos are known there. Is it mounted?")
+        raise SourceGone(
+            f"{source.label} is empty, but {missing} photos are known there. Check that it is mounted."
+        )
     raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
 def require_a_target(source: GallerySource, library: "Library") -> None:
-    """Refuse targets of which none is there, before any model is loaded; raises as `unavailable_targets`."""
+    """Refuse targets if all are unavailable, before loading models; raises as `unavailable_targets`."""
     if len(source.unavailable()) == len(source.roots):
         unavailable_targets(source, library, [], prune=False)
 
@@ -51,7 +53,7 @@ def require_a_target(source: GallerySource, library: "Library") -> None:
 def unavailable_targets(
     source: GallerySource, library: "Library", listed: Sequence[str], *, prune: bool
 ) -> list[str]:
-    """Tell which targets are unavailable: nothing where photos were is rather a drive that is not mounted.
+    """Return which targets are unavailable: a target that lost all photos is probably an unmounted drive.
 
     Returns
     -------
@@ -78,9 +80,7 @@ def unavailable_targets(
         if root in unavailable and count:
             error: FacesetsError = _unavailable(root, count)
         elif not is_there(Path(root)):
-            error = SourceGone(
-                f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
-            )
+            error = SourceGone(f"Folder not found: {printable(root)}. Check the path, or mount its drive.")
         elif count and not prune:
             error = _nothing_chosen(source) if source.chooses else _emptied(root, count)
         else:
@@ -98,23 +98,23 @@ def unavailable_targets(
 def _unavailable(root: str, count: int) -> SourceGone:
     name = printable(root)
     return SourceGone(
-        f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "
-        f"say where to: {Command('relocate', name, 'NEW')}. If its photos are gone for good, "
-        f"{Command('relocate', name, Field('forget'))} forgets them."
+        f"There are no photos below {name}, but the library has {count} there. Check that it is "
+        f"mounted. If it was moved, run {Command('relocate', name, 'NEW')}. If its photos are gone "
+        f"for good, run {Command('relocate', name, Field('forget'))}."
     )
 
 
 def _emptied(root: str, count: int) -> SourceGone:
     return SourceGone(
-        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? If "
-        f"they are gone for good, {Field('prune')} forgets them."
+        f"There are no photos below {printable(root)}, but the library has {count} there. Check that "
+        f"it is mounted. If they are gone for good, add {Field('prune')}."
     )
 
 
 def _nothing_chosen(source: GallerySource) -> WrongUsage:
     return WrongUsage(
-        f"No photo below {source.label} fits {Field('include')} and {Field('exclude')}. Check the "
-        "patterns, and ignore files."
+        f"No photo below {source.label} matches {Field('include')} and {Field('exclude')}. Check the "
+        "patterns and ignore files."
     )
 
 

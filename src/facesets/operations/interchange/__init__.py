@@ -1,1 +1,1 @@
-"""People told to other programs, and heard of from them, by files that many programs read."""
+"""Exchange names of people with other programs, through files that they read."""

@@ -1,4 +1,4 @@
-"""`export-xmp`: the library's people into XMP sidecars beside their photos."""
+"""`export-xmp`: write the library's people into XMP sidecars beside their photos."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ InParallel: TypeAlias = Callable[..., Iterable[Any]]
 
 
 def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, *, work: Work) -> Result:
-    """Bring the sidecars of photos up to date with what the library knows of people.
+    """Update the sidecars of photos with the people of the library.
 
     Parameters
     ----------
@@ -134,10 +134,10 @@ def _nothing_done(people: int, unfit: Sequence[str], *, dry_run: bool) -> Result
 
 
 class _Export:
-    """One run: what it is asked for, and what it did."""
+    """One run: its options and its counts."""
 
     def __init__(self, library: Library, asked: Request, run: int, done: Result) -> None:
-        """Begin; without the number of a run nothing is written. It counts in `done`."""
+        """Begin a run; without a run number nothing is written. Counts go to `done`."""
         self._database = library.database
         self._asked = asked
         self._run = run
@@ -148,7 +148,7 @@ class _Export:
         self._detector = None if detector is None else detector.id
 
     def paths(self, below: Sequence[str]) -> Sequence[int]:
-        """Numbers of the paths to look at."""
+        """Return the numbers of the paths to check."""
         if self._detector is None:
             return ()
         people = list(self._asked.people)
@@ -156,7 +156,7 @@ class _Export:
         return numbers
 
     def read(self, paths: Sequence[int]) -> tuple[list[PhotoFile], FacesOfImages]:
-        """The photos at some paths, and the faces on them."""
+        """Read the photos at some paths, and their faces."""
 
         def work(connection: Connection) -> tuple[list[PhotoFile], FacesOfImages]:
             photos = photo_files(connection, paths)
@@ -166,7 +166,7 @@ class _Export:
         return self._database.run(work)
 
     def read_left_behind(self, paths: Sequence[str]) -> tuple[list[PhotoFile], FacesOfImages]:
-        """What was written beside photos that are not known any more, and is not that of a renamed photo."""
+        """Read the sidecars of photos that are no longer in the library and were not renamed."""
 
         def work(connection: Connection) -> list[PhotoFile]:
             photos = sidecars_without_photo(connection, paths)
@@ -224,7 +224,7 @@ class _Export:
         done["left_behind"] += outcome in ("changed", "removed") and plan.is_left_behind
 
     def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
-        """Keep what is about to be written, so that what is ours is known whenever this ends."""
+        """Record what will be written, so that our part is known even after a crash."""
         # What they hold of somebody who was forgotten is not kept, so that cannot be taken back.
         kept = [
             plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
@@ -233,7 +233,7 @@ class _Export:
         keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
 
     def _keep(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
-        """Keep how sidecars stand; what could not be written is as it was."""
+        """Record the state of sidecars; those not written keep their old state."""
         now: dict[str, KnownSidecar | None] = {}
         for plan in plans:
             known, path = plan.known, plan.photo.path
@@ -250,13 +250,13 @@ class _Export:
 
 
 def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
-    """Sidecars that a run was about to write when it ended: a part of one may be beside them."""
+    """Clean up sidecars that a killed run was about to write."""
     known = [photo for photo in photos if photo.sidecar is not None and photo.sidecar.planned is not None]
     return [sidecar_of(photo) for photo in known]
 
 
 def _moved(plan: Plan) -> KnownSidecar | None:
-    """What is known of a sidecar where it was before it moved with its photo.
+    """Return the record of a sidecar before it moved with its photo.
 
     None where it stayed, too, and as long as nothing is known of it where it is now.
     """
@@ -279,7 +279,7 @@ def _announced(plan: Plan) -> KnownSidecar:
 
 
 def _write(plan: Plan) -> Plan:
-    """The plan, carried out; or why it could not be."""
+    """Carry out a plan; return why if it failed."""
     try:
         put(plan.path, plan.before, plan.after, plan.photo.path)
     except EditedSince as error:
@@ -299,11 +299,11 @@ _PART = 25
 
 
 def each_of(work: Callable[[T], U], items: Sequence[T], in_parallel: InParallel) -> list[U]:
-    """What comes of some items."""
+    """Apply a function to items in parallel."""
     parts = list(in_parts(items, _PART))
     return [each for part in in_parallel(lambda part: [work(item) for item in part], parts) for each in part]
 
 
 def in_parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Some items at a time."""
+    """Yield some items at a time."""
     return (items[start : start + size] for start in range(0, len(items), size))

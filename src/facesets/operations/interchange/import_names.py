@@ -1,4 +1,4 @@
-"""`import-names`: names that people gave in other programs come into the library, as one step."""
+"""`import-names`: import names from other programs as one change of the library."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ from facesets.work import Work
 
 _KEPT_AT_ONCE = 20_000
 _LEAST_TO_TELL = 3
-"""Faces of somebody who may have another name elsewhere."""
+"""Minimum number of faces of a person who may have another name elsewhere."""
 
 
 def import_names(
@@ -63,7 +63,7 @@ def import_names(
     places: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> Result:
-    """Find the faces that names are about, and say of them who they are. Nothing that was said here changes.
+    """Match names to faces and assign people to them. Corrections made here stay.
 
     Parameters
     ----------
@@ -154,14 +154,14 @@ def _import(
 
 
 def _people_of_names(connection: Connection, rows: Sequence[ImportedName]) -> dict[str, UUID]:
-    """Who has the names of rows, by the folded name, as we compare names or as the server does."""
+    """Return the people with the names of rows, by folded name."""
     people = {folded(name): person for name, person in all_names(connection)}
     unknown = list({row.name for row in rows if folded(row.name) not in people})
     return people | {folded(name): person for name, person in people_called(connection, unknown).items()}
 
 
 def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
-    """Who is meant by the names of faces, by the folded name; who is new is made, and gets the name.
+    """Return the people for the names of faces, by folded name, creating new people.
 
     Whose most of a name's faces are, if that one has no name, is who is called so.
     """
@@ -204,7 +204,7 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
 
 
 def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None:
-    """Whose most of some faces are."""
+    """Return the person of most of some faces."""
     owners = [states[face].person for face in faces]
     counts = Counter(owner for owner in owners if owner is not None)
     if not counts:
@@ -216,7 +216,7 @@ def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None
 def _say(
     step: Step, given: Sequence[ImportedName], meant: Mapping[str, UUID], said: Statements
 ) -> list[ImportedName]:
-    """Say who faces are; returns what contradicts what was said before, also through other faces."""
+    """Assign people to faces; return what contradicts earlier corrections."""
     new: dict[FaceStatement, ImportedName] = {}
     for row in given:
         if row.face is not None:
@@ -240,7 +240,7 @@ def _say(
 
 
 def _keep(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
-    """Keep what programs say, of some photos at a time."""
+    """Store the names from programs, some photos at a time."""
     some: list[ImportedName] = []
     for _, said in groupby(sorted(rows, key=attrgetter("image")), key=attrgetter("image")):
         some += said
@@ -251,7 +251,7 @@ def _keep(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -
 
 
 def _keep_some(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
-    """Keep what programs say; what they said of the same face or of no face, and say no more, goes."""
+    """Store the names from programs, replacing outdated ones of the same photos."""
     before = imported_of_images(step.connection, sorted({row.image for row in rows}))
     now = [row if row.face is None else replace(row, person=meant.get(folded(row.name))) for row in rows]
     known = {each.said for each in before}
@@ -269,7 +269,7 @@ def _keep_some(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUI
 
 
 def _also_called(connection: Connection, asked: Sequence[ImportedName], here: Here) -> list[str]:
-    """Names of which more than half of the faces asked about are one other person's here, in words."""
+    """List names whose faces mostly belong to another person here."""
     owners: dict[str, list[UUID | None]] = {}
     for row in asked:
         if row.face is not None:
@@ -281,7 +281,7 @@ def _also_called(connection: Connection, asked: Sequence[ImportedName], here: He
             found.append((name, owner, most))
     states = person_states(connection, [owner for _, owner, _ in found])
     return [
-        f"{name}: {counted(most, 'face')} of {called(states[owner])} here"
+        f"{name}: {counted(most, 'face')} are {called(states[owner])} here"
         for name, owner, most in found
         if owner in states
     ]

@@ -1,4 +1,4 @@
-"""What becomes of a name that a program gives to a face or a whole photo: corrections here decide."""
+"""Decide what to do with imported names of faces and photos; corrections here take precedence."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,16 +15,16 @@ from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.store.postgres.people.imported_names import FaceState, ImportedName
 
 _OURS_TOO = frozenset({"mwg", "microsoft"})
-"""What `export-xmp` writes: a run's own guess must not come back as somebody's word."""
+"""What `export-xmp` writes: an automatic match must not come back as a correction."""
 _READS_OURS = "digikam"
-"""It takes regions of sidecars for faces that somebody confirmed, and keeps them in whole pixels."""
+"""It treats regions of sidecars as confirmed faces, and stores them in whole pixels."""
 _ROUNDED = 2.0
 """Pixels by which that moves an edge; no two programs draw a face so much alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What is known here of the faces that names are about.
+    """What the library knows of the faces with names.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Here:
 
 @dataclass(slots=True)
 class NameClaims:
-    """Rows by what becomes of them.
+    """Rows by what to do with them.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class NameClaims:
 
 
 def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: Here) -> NameClaims:
-    """Sort names of faces by what is to become of them; of two names of one face the first counts.
+    """Sort names of faces by what to do with them; the first name of a face counts.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
 
 
 def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
-    """Whether the face was said to be the person, or is, and the name may be what we wrote into a sidecar."""
+    """Whether the face already is the person."""
     if row.face is None or here.homes.get(row.face) == person:
         return True
     state = here.states[row.face]
@@ -111,7 +111,7 @@ def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
 
 
 def _is_drawn_alike(row: ImportedName, state: FaceState) -> bool:
-    """Whether a box is that of the face, as far as it is on the photo, but for rounding."""
+    """Whether a box equals that of the face within rounding, clipped to the photo."""
     if row.box is None:
         return False
     size = state.size * 2
@@ -122,7 +122,7 @@ def _is_drawn_alike(row: ImportedName, state: FaceState) -> bool:
 
 
 def _is_said_otherwise(row: ImportedName, person: UUID | None, here: Here) -> bool:
-    """Whether the face is somebody else here by the word of a human, and not of this very program."""
+    """Whether a correction here, not from this program, gives the face to another person."""
     if row.face is None or (row.face, row.program) in here.own:
         return False
     owner = here.states[row.face].person
@@ -143,7 +143,7 @@ _NOTHING = 1e-3
 def place_whole_names(
     connection: Connection, found: NamesRead
 ) -> tuple[list[ImportedName], set[ImportedName]]:
-    """Give names of photos with one face and one name to that face, where it resembles others of the name.
+    """Assign a photo's only name to its only face if it resembles other faces of that name.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def place_whole_names(
 
 
 def _alone(found: NamesRead) -> list[ImportedName]:
-    """Rows of whole photos that have one face, of which all that is said is this name."""
+    """Return the rows of whole photos with one face and one name."""
     names: dict[int, set[str]] = {}
     placed: set[int] = set()
     for row in found.rows:
@@ -187,7 +187,7 @@ def _alone(found: NamesRead) -> list[ImportedName]:
 
 
 def _resembling(connection: Connection, faces: Sequence[int], others: Sequence[int]) -> list[int]:
-    """Which of some faces resemble the mean of the rest, of theirs and of others; none without a rest."""
+    """Return which faces resemble the mean of the other faces of their name."""
     looked_at = _vectors(connection, [*faces[:_COMPARED], *others[:_COMPARED]])
     total = np.sum(list(looked_at.values()), axis=0)
     fitting: list[int] = []
@@ -203,6 +203,6 @@ def _resembling(connection: Connection, faces: Sequence[int], others: Sequence[i
 
 
 def _vectors(connection: Connection, faces: Sequence[int]) -> dict[int, Float32]:
-    """The vectors of faces by their numbers, of the model that most have."""
+    """Return the embeddings of faces by number, of the most frequent model."""
     found = vectors_of_faces(connection, sorted(set(faces)))
     return dict(zip(found[0].face_id.tolist(), found[0].embedding, strict=True)) if found else {}

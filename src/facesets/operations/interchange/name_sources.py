@@ -1,4 +1,4 @@
-"""Where names come from: folders of photos, and what digiKam and Apple Photos keep or print."""
+"""Sources of names: photo folders, and files of digiKam and Apple Photos."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class FilesRead:
-    """What reading files of names came to.
+    """The result of reading files of names.
 
     Attributes
     ----------
@@ -64,15 +64,15 @@ class FilesRead:
     empty: set[Path] = field(default_factory=set)
 
     def read_contacts(self, path: Path) -> None:
-        """Take over the names of Picasa's contacts.xml."""
+        """Read the names of Picasa's contacts.xml."""
         self.contacts |= self.parsed(path, read_contacts) or {}
 
     def parsed(self, path: Path, read: Callable[[bytes], T]) -> T | None:
-        """What is in a file; None where it cannot be read."""
+        """Parse a file; None if it cannot be read."""
         return self.tried(path, lambda: read(read_regular_file(path, max_bytes=_LARGEST_BYTES)))
 
     def tried(self, path: Path | str, work: Callable[[], T]) -> T | None:
-        """What comes of work with a file; None where that cannot be read, which is noted."""
+        """Run work on a file; None, with the failure recorded, if it cannot be read."""
         try:
             return work()
         except OSError as error:
@@ -83,7 +83,7 @@ class FilesRead:
 
 
 def named_photos(sources: Sequence[Path], kind: NamesFrom, read: FilesRead) -> Iterator[NamedPhoto]:
-    """The photos of some sources with the names that are given to them, one after another.
+    """Yield the photos of some sources with their names.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def named_photos(sources: Sequence[Path], kind: NamesFrom, read: FilesRead) -> I
     for place in places:
         if not is_there(place):
             raise SourceGone(
-                f"There is nothing at {printable(place)} that one can see. Check the path, or mount it."
+                f"File or folder not found: {printable(place)}. Check the path, or mount its drive."
             )
         if place.name == CONTACTS_NAME:
             read.read_contacts(place)
@@ -121,9 +121,7 @@ def _of_place(place: Path, kind: NamesFrom, read: FilesRead) -> Iterator[NamedPh
 
 def _of_file(path: Path, kind: NamesFrom) -> Iterator[NamedPhoto]:
     if kind in _OF_FOLDERS and kind != "auto":
-        raise WrongUsage(
-            f"{printable(path)} is a file. Give the folder of photos, for {Field('from', kind)}."
-        )
+        raise WrongUsage(f"{printable(path)} is a file. Give the photo folder for {Field('from', kind)}.")
     try:
         if kind == "digikam" or (kind == "auto" and _begins_with(path, HEADER)):
             yield from read_digikam(path)
@@ -131,7 +129,7 @@ def _of_file(path: Path, kind: NamesFrom) -> Iterator[NamedPhoto]:
             yield from read_osxphotos(path)
         else:
             raise WrongUsage(
-                f"{printable(path)} holds no names that are known. Give a folder of photos, digiKam's "
+                f"{printable(path)} is not a known source of names. Give a photo folder, digiKam's "
                 f"{_DIGIKAM}, or the JSON that osxphotos wrote."
             )
     except OSError as error:
@@ -144,7 +142,7 @@ def _begins_with(path: Path, header: bytes) -> bool:
 
 
 def mapped(path: str, places: Mapping[str, str]) -> str:
-    """A path of another machine as it is here: below the longest of these folders that it is below."""
+    """Map a path of another machine to this one, by the longest matching folder."""
     for old in sorted(places, key=len, reverse=True):
         before = old.rstrip("/\\")
         if path == before or (path.startswith(before) and path[len(before)] in "/\\"):
@@ -154,13 +152,13 @@ def mapped(path: str, places: Mapping[str, str]) -> str:
 
 
 def read_places(given: Sequence[str]) -> dict[str, str]:
-    """Where folders of another machine are here, each given as `OLD=NEW`. Raises `WrongUsage`."""
+    """Parse folder mappings, each given as `OLD=NEW`. Raises `WrongUsage`."""
     places: dict[str, str] = {}
     for each in given:
         old, separator, new = each.partition("=")
         if not separator or not old.strip() or not new.strip():
             raise WrongUsage(
-                f"{Field('map', printable(each))} does not say OLD=NEW: a folder there, and here."
+                f"{Field('map', printable(each))} is not OLD=NEW: the folder on the other machine, and here."
             )
         places[old] = str(plain_path(Path(new)))
     return places
@@ -168,11 +166,11 @@ def read_places(given: Sequence[str]) -> dict[str, str]:
 
 _LARGEST_BYTES = 1 << 24
 _NAMING = (b"Region", b"PersonInImage", b"TagsList", b"hierarchicalSubject")
-"""One of these is in each packet that names somebody."""
+"""Each packet with a name contains one of these."""
 
 
 def photos_in_folder(root: Path, kinds: Collection[FolderKind], read: FilesRead) -> Iterator[NamedPhoto]:
-    """The photos below a folder for which files there have names, in the order of their paths.
+    """Yield the photos below a folder with names in files there, ordered by path.
 
     Of a photo with a sidecar that names somebody, the XMP within is not looked at: it is older.
 
@@ -199,7 +197,7 @@ def photos_in_folder(root: Path, kinds: Collection[FolderKind], read: FilesRead)
 
 
 def without_repeated(regions: Collection[NamedRegion]) -> tuple[NamedRegion, ...]:
-    """Who is named on a photo, those without a place only where they have none anywhere."""
+    """Return the names in a photo; a name without a place only if it has no place elsewhere."""
     placed = {each.name.casefold() for each in regions if each.box is not None}
     return tuple(
         dict.fromkeys(each for each in regions if each.box is not None or each.name.casefold() not in placed)
@@ -207,7 +205,7 @@ def without_repeated(regions: Collection[NamedRegion]) -> tuple[NamedRegion, ...
 
 
 def _picasa_folder(listed: Listed, read: FilesRead) -> PicasaFolder:
-    """What Picasa says of a folder; its contacts are those of later folders, too."""
+    """Read Picasa's file of a folder; its contacts apply to later folders, too."""
     for name in INI_NAMES:
         if name in listed.names:
             folder = read.parsed(Path(listed.directory, name), read_picasa_ini)
@@ -241,7 +239,7 @@ def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[Na
 
 
 def _packets_in(photo: str, read: FilesRead) -> list[bytes]:
-    """The XMP in a photo, as far as it names anybody."""
+    """Return the XMP in a photo that contains names."""
     packets: list[bytes] = []
 
     def find() -> None:
@@ -254,7 +252,7 @@ def _packets_in(photo: str, read: FilesRead) -> list[bytes]:
 
 
 def _pixels(photo: str) -> tuple[int, int] | None:
-    """Width and height of the stored picture, where its file can tell."""
+    """Return width and height of the stored image, if the file can be read."""
     try:
         frame = stored_frame(Path(photo))
     except UnreadableImage:

@@ -1,4 +1,4 @@
-"""From photos with names to the faces of the library that these names are about."""
+"""Match names in photos to faces of the library."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _AT_ONCE = 2000
 
 @dataclass(slots=True)
 class NamesRead:
-    """What sources say of photos of the library.
+    """Names from sources for photos of the library.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def read_names(
     *,
     work: Work,
 ) -> NamesRead:
-    """Look up photos and find the faces that their regions show, some photos at a time.
+    """Look up photos and match their regions to faces, some photos at a time.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _batches(photos: Iterator[NamedPhoto]) -> Iterator[list[NamedPhoto]]:
 
 
 def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, str]) -> dict[int, int]:
-    """The images of photos by their places in the list: by path, else content, else name and size."""
+    """Return the library's photo for each listed photo: by path, else content, else name and size."""
     paths = [mapped(photo.path, places) if _can_be_path(photo.path) else "" for photo in photos]
     at = database.run(images_at, paths)
     images = {place: at[path] for place, path in enumerate(paths) if path in at}
@@ -130,7 +130,7 @@ def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, s
 
 
 def _can_be_path(text: str) -> bool:
-    """Whether anything can be called so; other machines and hostile files say what they like."""
+    """Whether a text is a valid path; files may contain anything."""
     try:
         return bool(os.fsencode(text)) and "\0" not in text
     except UnicodeEncodeError:
@@ -138,7 +138,7 @@ def _can_be_path(text: str) -> bool:
 
 
 def _digest(path: str) -> str:
-    """The sha256 of a photo that is here; empty for one that does not, or cannot be read."""
+    """Return the sha256 of a photo; empty if it does not exist or cannot be read."""
     if not path or not is_there(Path(path)) or not Path(path).is_file():
         return ""
     try:
@@ -150,7 +150,7 @@ def _digest(path: str) -> str:
 def _with_names(
     regions: Iterable[NamedRegion], known: dict[str, str], found: NamesRead
 ) -> list[tuple[NamedRegion, str]]:
-    """Regions with the names that people can have here; what is no such name is noted once."""
+    """Return the regions with valid names; record each invalid name once."""
     named: list[tuple[NamedRegion, str]] = []
     for region in regions:
         if region.name not in known:
@@ -167,7 +167,7 @@ def _with_names(
 def _rows(
     image: int, photo: NamedPhoto, regions: list[tuple[NamedRegion, str]], faces: PlacedFaces | None
 ) -> Iterator[ImportedName]:
-    """What each program says of a photo; regions of one program are one to one with the faces."""
+    """Return the rows of each program for a photo, with regions matched one to one to faces."""
     placed: dict[tuple[str, str], list[tuple[Box, str]]] = {}
     for region, name in regions:
         if region.box is None:
@@ -190,7 +190,7 @@ def _rows(
 
 
 def _orientation(path: str) -> int:
-    """How the stored picture is turned upright; as it is where the file cannot tell."""
+    """Return the orientation of the stored image; upright if the file does not tell."""
     try:
         return stored_frame(Path(path)).orientation
     except UnreadableImage:
@@ -198,7 +198,7 @@ def _orientation(path: str) -> int:
 
 
 LEAST_IOU = 0.25
-"""Boxes that overlap so much are of one face."""
+"""Minimum overlap of two boxes of one face."""
 LEAST_INSIDE = 0.8
 MOST_TIMES = 9.0
 MOST_ASIDE = 0.25
@@ -208,7 +208,7 @@ share of the larger box."""
 
 
 def matched(regions: Float32, faces: Float32) -> Int64:
-    """For each region the index of the face that it shows, -1 for none; one to one, the best overlap in all.
+    """Return the face index for each region, -1 for none; one to one, with the best total overlap.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _of_one_face(regions: Float32, faces: Float32) -> Float32:
 
 
 def on_faces(boxes: Sequence[Box], faces: Float32, orientation: int) -> tuple[Float32, Int64]:
-    """Boxes of one program in the upright picture, and the faces that they show, as `matched` has them.
+    """Return the boxes of one program in the upright image, and their faces as in `matched`.
 
     Programs do not agree whether a turned picture is measured as it is stored or as it is seen: where no box
     lies on a face as it should, and each does when it is read the other way, that way is taken.

@@ -1,4 +1,4 @@
-"""Sidecars on the disk: which is of which photo; read without following links, written whole."""
+"""Sidecar files: find, read and write the sidecar of a photo; links are not followed."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def content_of(sidecar: Path) -> bytes | None:
-    """What a sidecar holds; None where there is none.
+    """Return the content of a sidecar; None if there is none.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def content_of(sidecar: Path) -> bytes | None:
         It cannot be read, or is too large.
     """
     if sidecar.is_symlink():
-        raise UnreadableXmp("it is a link, which is not followed")
+        raise UnreadableXmp("it is a symbolic link, which is not followed")
     try:
         return read_regular_file(sidecar, max_bytes=MAX_BYTES)
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def content_of(sidecar: Path) -> bytes | None:
 
 
 def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) -> None:
-    """Let the sidecar of a photo hold something else, or let it go; it gives no right beyond the photo's.
+    """Replace or remove the sidecar of a photo, with the photo's permissions at most.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
     try:
         there = content_of(sidecar)
     except (UnreadableXmp, OSError) as error:
-        raise EditedSince("somebody changed it just now") from error
+        raise EditedSince("it was changed just now") from error
     if there != before:
-        raise EditedSince("somebody changed it just now")
+        raise EditedSince("it was changed just now")
     if content is None:
         with writing(sidecar):
             patiently(Path.unlink, sidecar, missing_ok=True)
@@ -78,17 +78,15 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
 
 
 def why_not_written(error: CannotWrite) -> str:
-    """Why a sidecar could not be written; no other place would do, for it lies beside its photo."""
+    """Say why a sidecar could not be written."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno in _FORBIDDEN:
-        return (
-            f"cannot be written ({cause.strerror}): let yourself write in the photo's folder, or mount it so"
-        )
+        return f"cannot be written ({cause.strerror}): the photo's folder must be writable"
     return str(error)
 
 
 def state_of(sidecar: Path | str) -> tuple[int, int] | None:
-    """Size and time of a sidecar; None where there is none."""
+    """Return size and time of a sidecar; None if there is none."""
     try:
         status = os.lstat(sidecar)
     except OSError:
@@ -102,21 +100,21 @@ _WITH_SIDECARS = SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
 
 
 def sidecars_to_read(photo: str, names: Collection[str]) -> Iterator[str]:
-    """The sidecars that a photo may have among all names of its folder, that with its whole name first."""
+    """Return the possible sidecars of a photo in its folder, the one with the full name first."""
     stem = photo.rpartition(".")[0]
     for name in (photo,) if _is_itself_one(stem, names) else (photo, stem):
         yield from (f"{name}{suffix}" for suffix in _WRITTEN if f"{name}{suffix}" in names)
 
 
 def has_video(photo: str, names: Collection[str]) -> bool:
-    """Whether a video has the name of a photo but for its ending: a `photo.xmp` may be either's."""
+    """Whether a video shares the stem of a photo, so that `photo.xmp` may belong to either."""
     stem = photo.rpartition(".")[0]
     endings = (each for suffix in VIDEO_SUFFIXES for each in (suffix, suffix.upper()))
     return any(f"{stem}{each}" in names for each in endings)
 
 
 def shared_stems(names: Iterable[str]) -> frozenset[str]:
-    """The names `photo` in a folder whose `photo.xmp` may be another one's sidecar.
+    """Return the stems in a folder that several files share.
 
     These are names that several photos or videos have but for their endings, and their whole names: beside
     `clip.mov` and `clip.mov.jpg`, `clip.mov.xmp` is of the first.

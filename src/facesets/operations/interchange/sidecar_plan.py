@@ -1,4 +1,4 @@
-"""What has to become of the sidecar of one photo."""
+"""Plan the change of one photo's sidecar."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, PersonFace
 
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""
-_CHANGED = "changed since it was indexed: index it again first"
+_CHANGED = "changed since it was indexed; index it again first"
 _WRITTEN_WITHIN_S = 60.0
 """So long an empty file may be one that a program has opened and not yet written."""
 _LEAST = 1e-4
@@ -39,7 +39,7 @@ Outcome = Literal["unchanged", "new", "changed", "removed", "missing", "edited",
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of all sidecars.
+    """The options for all sidecars.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has to become of a sidecar.
+    """The plan for a sidecar.
 
     Attributes
     ----------
@@ -88,23 +88,23 @@ class Plan:
 
     @property
     def bytes_held(self) -> int:
-        """So much of a sidecar it holds."""
+        """The number of bytes that the plan holds."""
         return len(self.before or b"") + len(self.after or b"")
 
     @property
     def path(self) -> Path:
-        """Where the sidecar is; the photo where it is not about that."""
+        """The path of the sidecar, or of the photo."""
         photo = Path(self.photo.path)
         return photo.with_name(self.sidecar) if self.sidecar else photo
 
 
 def sidecar_of(photo: PhotoFile) -> Path:
-    """Where a photo has the sidecar that is known of it; the photo itself where none is."""
+    """Return the path of a photo's known sidecar, else of the photo."""
     return Path(photo.path) if photo.sidecar is None else photo.sidecar.path
 
 
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
-    """What has to become of a photo's sidecar; changes nothing.
+    """Plan the change of a photo's sidecar; changes nothing.
 
     People that it named before are named further: what is asked for adds to that. Where the photo is gone, or
     known no more, nothing in its sidecar is true of us any more.
@@ -151,18 +151,18 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
 
 
 def _require_left(sidecar: Path) -> None:
-    """Refuse an empty file that another program may be about to write. Raises `UnreadableXmp`."""
+    """Refuse an empty file that another program may be writing. Raises `UnreadableXmp`."""
     if abs(time.time() - sidecar.stat().st_mtime) < _WRITTEN_WITHIN_S:
-        raise UnreadableXmp("it is empty, and was written just now: another program may be at it")
+        raise UnreadableXmp("it is empty and was written just now; another program may be writing it")
 
 
 def _written(known: KnownSidecar | None) -> tuple[Ours, ...]:
-    """What of a sidecar may be ours."""
+    """Return what part of a sidecar may be ours."""
     return () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
 
 
 def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Plan:
-    """Take out what is ours; where there is no sidecar either, both may be elsewhere."""
+    """Plan to remove our part; without a sidecar, it may be elsewhere with its photo."""
     try:
         before = content_of(known.path)
         if not before:
@@ -186,7 +186,7 @@ _REFUSALS = (EditedSince, UnreadableImage, UnreadableXmp, UnfitSidecar, OSError)
 
 
 def _not_done(photo: PhotoFile, name: str, error: Exception) -> Plan:
-    """The plan to leave a sidecar as it is, for one of these reasons."""
+    """Plan to leave a sidecar unchanged, for one of these reasons."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Plan(photo, "missing")
     if isinstance(error, UnreadableImage):
@@ -198,7 +198,7 @@ def _not_done(photo: PhotoFile, name: str, error: Exception) -> Plan:
 
 
 def _with_what_moved(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
-    """The photo with what is known of its sidecar at another place, if it came with it."""
+    """Return the photo with the record of the sidecar that moved with it, if any."""
     path = Path(photo.path)
     stays = replace(photo, elsewhere=None)
     try:
@@ -240,14 +240,14 @@ def _merged(
 
 
 def _clipped(box: Box, photo: PhotoFile) -> Box | None:
-    """The part of a box that is on the picture, in fractions of it; None where that is next to nothing."""
+    """Clip a box to the image, in fractions of it; None if almost nothing is left."""
     x1, y1, x2, y2 = box
     found = box_within(x1 / photo.width, y1 / photo.height, x2 / photo.width, y2 / photo.height)
     return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _LEAST else None
 
 
 def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, frozenset[str]]) -> str:
-    """Which file is its sidecar: that of before, else `photo.jpg.xmp`, else a `photo.xmp` of its own."""
+    """Choose the sidecar: the former one, else `photo.jpg.xmp`, else an own `photo.xmp`."""
     full, short = f"{photo.name}{SUFFIX}", f"{photo.stem}{SUFFIX}"
     candidates = (known.name, full) if known is not None else (full,)
     for name in candidates:
@@ -266,7 +266,7 @@ def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
 
 
 def _is_as_left(photo: PhotoFile, known: KnownSidecar) -> bool:
-    """Whether a sidecar is as we left it by its size and time; it may be none."""
+    """Whether a sidecar has the size and time that we recorded."""
     left = None if known.size is None or known.mtime_ns is None else (known.size, known.mtime_ns)
     # Paths of this module's own would be half of the time that a photo takes that is up to date.
     return state_of(os.path.join(os.path.dirname(photo.path), known.name)) == left  # noqa: PTH118, PTH120
@@ -278,7 +278,7 @@ def _made_of(photo: PhotoFile, faces: list[PersonFace], asked: Request, *, micro
 
 
 def packed(ours: Ours) -> bytes:
-    """What of a sidecar is ours, as the library keeps it."""
+    """Pack our part of a sidecar for the library."""
     return json.dumps(to_json(ours)).encode()
 
 
@@ -292,7 +292,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 def request_of(
     connection: Connection, library: Library, who: Sequence[str], options: ExportXmpOptions
 ) -> tuple[Request, list[str]]:
-    """What is asked for, and the names that no XML can hold.
+    """Return the request, and the names that XML cannot hold.
 
     Raises
     ------
@@ -311,17 +311,16 @@ def _named(connection: Connection, who: str, names: Iterable[UUID]) -> UUID:
     if state.id not in names:
         if state.status == "hidden":
             raise WrongUsage(
-                f"{called(state)} is hidden, and is not told to other programs. Run "
+                f"{called(state)} is hidden and is not exported. Run "
                 f"{Command('people unhide', called(state))} first."
             )
         raise WrongUsage(
-            f"{printable(who)} has no name to tell other programs. Give one: "
-            f"{Command('people name', printable(who), 'NAME')}."
+            f"{printable(who)} has no name to export. Run {Command('people name', printable(who), 'NAME')}."
         )
     return state.id
 
 
 def _fit(name: str) -> str | None:
-    """A name as XMP takes it; None where no XML can hold it."""
+    """Return a name for XMP; None if XML cannot hold it."""
     tidied = tidy(name)
     return None if not tidied or _NOT_IN_XML.search(tidied) else tidied

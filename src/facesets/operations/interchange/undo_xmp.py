@@ -1,4 +1,4 @@
-"""`export-xmp --undo`: the sidecars that a run wrote, as they were before."""
+"""`export-xmp --undo`: restore the sidecars that a run wrote."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ _Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_
 
 
 def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work) -> Result:
-    """Put back what sidecars held before a run of `export-xmp`, by its number or `last`.
+    """Restore the sidecars that a run of `export-xmp` wrote, by its number or `last`.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
                 is_under_another = outcome == "edited" and change.photo in written
                 # Of what was not there before the run nothing is lost.
                 if outcome in left and not (outcome == "gone" and change.packed is None):
-                    why = "a later run wrote it: take that back first" if is_under_another else reason
+                    why = "a later run wrote it; undo that run first" if is_under_another else reason
                     left[outcome].append(Result(path=str(change.path), reason=why))
                 # What could not be written can be tried again.
                 if outcome not in ("failed", "not_there") and not is_under_another:
@@ -103,12 +103,12 @@ def _summary(
 
 def _number_of(runs: list[int], run: str) -> int:
     if not runs:
-        raise WrongUsage("There is no run of export-xmp to take back.")
+        raise WrongUsage("There is no run of export-xmp to undo.")
     if run == LAST:
         return runs[0]
     if not run.isdecimal() or int(run) not in runs:
         known = ", ".join(map(str, runs))
-        raise WrongUsage(f"There is no run {printable(run)} to take back. There are {known}.")
+        raise WrongUsage(f"Run {printable(run)} not found. Runs that can be undone: {known}.")
     return int(run)
 
 
@@ -119,13 +119,13 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
         if there is None and not has_something(sidecar.parent):
             # A disk that is not mounted says nothing of what is on it; a photo that is known no more does.
             if change.photo in expected:
-                return "not_there", "there is nothing in its folder: mounted elsewhere?"
+                return "not_there", "its folder is empty; check that its drive is mounted"
             return "gone", "its folder was emptied"
         before = change.before
         if there == before:
             return "as_before", ""
         if (None if there is None else sha256(there).digest()) != change.after_sha256:
-            return "edited", f"somebody {'removed' if there is None else 'changed'} it since"
+            return "edited", f"it was {('removed' if there is None else 'changed')} since"
         if not dry_run:
             put(sidecar, there, before, change.photo)
     except EditedSince as error:
@@ -140,7 +140,7 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
 
 
 def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _Outcome]]) -> None:
-    """Keep what of the sidecars is ours now, and forget that they can be put back.
+    """Record our part of the sidecars, and drop their undo data.
 
     Of what was not seen, what is known of it stays.
     """

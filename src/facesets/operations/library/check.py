@@ -1,4 +1,4 @@
-"""`check`: whether everything in the library is as it must be; photos without a file, erased."""
+"""`check`: library integrity, and erasing photos without a file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What a library does not keep, and nothing is to look for therefore."""
+    """What a library does not hold, so that nothing searches for it."""
 
     faces: bool
     clip: bool
@@ -55,7 +55,7 @@ Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
 
 
 def check(library: Library, *, fix: bool, by: str = "") -> Result:
-    """Look for what hand-made changes broke; with `fix`, repair what SQL can; `by` is who does it."""
+    """Check a library; with `fix`, repair what SQL can. `by` is recorded as the author."""
     note_missing(library)
     missing = [photo for _, photo in library.database.run(missing_photos)]
     found = Result(
@@ -80,7 +80,7 @@ def check(library: Library, *, fix: bool, by: str = "") -> Result:
 
 
 def repair(library: Library, prepare: Prepare, *, work: Work) -> tuple[Result, Result, list[FileFailure]]:
-    """Repair what SQL can, and read the other images again, those that exist; errors as `index`.
+    """Repair what SQL can, and read the other photos again if they exist; errors as `index`.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def repair(library: Library, prepare: Prepare, *, work: Work) -> tuple[Result, R
 
 
 def require_service(library: Library, ml_uri: str | None) -> None:
-    """Refuse to repair here what a service found: its faces are searched for again there or not at all.
+    """Refuse to repair faces of a service without it: only the same service can find them again.
 
     Raises
     ------
@@ -117,13 +117,13 @@ def require_service(library: Library, ml_uri: str | None) -> None:
 
 
 def is_at_hand(path: str) -> bool:
-    """Whether there is a file at a path that `index` would read."""
+    """Whether a path holds a file that `index` would read."""
     place = Path(path)
     return is_there(place) and place.is_file() and thumbnails_of(place) is None
 
 
 def _lost(places: Sequence[Place]) -> list[FileFailure]:
-    """Those places of which neither they nor another of the same image is there."""
+    """Return the places of photos without any remaining file."""
     there = {place for place in places if place.path and is_at_hand(place.path)}
     images = {place.image for place in there} - {None}
     return [_described(place) for place in places if place not in there and place.image not in images]
@@ -131,20 +131,20 @@ def _lost(places: Sequence[Place]) -> list[FileFailure]:
 
 def _described(place: Place) -> FileFailure:
     if place.image is None:
-        return FileFailure(place.path, "is not there, and its image is not known")
+        return FileFailure(place.path, "is missing, and its photo is unknown")
     if not place.path:
-        return FileFailure(f"image {place.image}", "no path leads to it")
-    return FileFailure(place.path, f"is not there, and was image {place.image}")
+        return FileFailure(f"photo {place.image}", "no file")
+    return FileFailure(place.path, f"is missing; it was photo {place.image}")
 
 
 def plan_erasing(library: Library) -> Result:
-    """What `erase_missing` would take; erases nothing."""
+    """Return what `erase_missing` would erase."""
     note_missing(library)
     return library.database.run(_plan, _surely_gone(library))
 
 
 def _surely_gone(library: Library) -> list[int]:
-    """The missing images, without those with a path where something may be.
+    """Return the missing photos, without those that may still have a file.
 
     A target of `index` that is not there may be a drive, wherever it was mounted.
     """
@@ -186,7 +186,7 @@ def _plan(connection: Connection, numbers: list[int]) -> Result:
 
 
 def erase_missing(library: Library, plan: Result, *, pictures: Path | None = None) -> Result:
-    """Erase what was planned; it cannot be undone.
+    """Erase what was planned; this cannot be undone.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def erase_missing(library: Library, plan: Result, *, pictures: Path | None = Non
 
     def work(connection: Connection) -> list[str]:
         if not gone.issuperset(plan.numbers) or _plan(connection, plan.numbers) != plan:
-            raise Changed("The missing photos changed meanwhile, and nothing was erased. Look again.")
+            raise Changed("The missing photos changed meanwhile. Nothing was erased. Run the command again.")
         people = set(persons_of_faces(connection, sorted(faces_on(connection, plan.numbers))).values())
         contents = erase_images(connection, plan.numbers)
         # Somebody who never had a name was nothing but these faces.

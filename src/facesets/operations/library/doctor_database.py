@@ -1,4 +1,4 @@
-"""The part of `doctor` about the library's database: whether commands can work with it as it is."""
+"""`doctor` for the library's database: whether commands can use it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ _SUBJECT = "database"
 
 
 def look_at(text: str) -> list[DoctorFinding]:
-    """Look at a database that is named by a connection string."""
+    """Check a database given by a connection string."""
     try:
         database = Database(text)
     except FacesetsError as error:
@@ -30,7 +30,7 @@ def look_at(text: str) -> list[DoctorFinding]:
 
 
 def look_at_embedded(server: EmbeddedServer, directory: Path, label: str) -> list[DoctorFinding]:
-    """Look at the embedded server, into its database only if it runs."""
+    """Check the embedded server, and its database only if the server runs."""
     try:
         version = check_version(directory / "data", server.programs())
     except FacesetsError as error:
@@ -39,7 +39,7 @@ def look_at_embedded(server: EmbeddedServer, directory: Path, label: str) -> lis
     try:
         database = Database(server.conninfo, label=label)
     except Unreachable:
-        stopped = f"PostgreSQL {version}, {place}; it is not running, and commands start it"
+        stopped = f"PostgreSQL {version}, {place}; not running, commands start it"
         return [DoctorFinding(_SUBJECT, "ok", stopped)]
     except FacesetsError as error:
         return [DoctorFinding(_SUBJECT, "problem", error.sentence)]
@@ -74,8 +74,8 @@ def _server(database: Database, place: str) -> str:
     name = f"PostgreSQL {version // 10_000}.{version % 10_000}"
     if version // 10_000 < _LEAST_SERVER:
         raise WrongUsage(
-            f"{place} is {name}, and facesets needs PostgreSQL {_LEAST_SERVER} or later, with pgvector 0.7 "
-            "or later. Upgrade the server, or name another."
+            f"{place} is {name}, but facesets needs PostgreSQL {_LEAST_SERVER} or later with pgvector "
+            "0.7 or later. Upgrade the server, or use another."
         )
     return f"{name} ({_LEAST_SERVER} or later is needed), {place}"
 
@@ -83,7 +83,7 @@ def _server(database: Database, place: str) -> str:
 def _extension(database: Database) -> DoctorFinding | str:
     version = database.run(vector_version)
     if version.startswith("0.7"):
-        state = f"pgvector {version}; from 0.8 on, searches with filters find more on large libraries"
+        state = f"pgvector {version}; 0.8 or later finds more in filtered searches on large libraries"
         return DoctorFinding("extension vector", "note", state)
     return f"pgvector {version} (0.7 or later is needed)"
 
@@ -92,14 +92,14 @@ def _schema(database: Database, *, migrates_itself: bool) -> DoctorFinding | str
     states = status(database, shipped_migrations())
     pending = sum(not state.applied_at for state in states)
     if not pending:
-        return f"up to date ({len(states)} steps)"
+        return f"up to date ({len(states)} migrations)"
     if migrates_itself:
-        state = f"{pending} of {len(states)} steps are to be done; the next command does them"
+        state = f"{pending} of {len(states)} migrations pending; the next command applies them"
         return DoctorFinding("schema", "note", state)
     raise SchemaOutdated(
-        f"{pending} of {len(states)} steps are to be done. Run {Command('migrate')}."
+        f"{pending} of {len(states)} migrations pending. Run {Command('migrate')}."
         if pending < len(states)
-        else f"There is no library in {database.label}. Run {Command('migrate')}, which makes one."
+        else f"There is no library in {database.label}. Create one with {Command('migrate')}."
     )
 
 
@@ -113,7 +113,7 @@ def _queue(database: Database) -> str:
 def _rights(database: Database) -> DoctorFinding | str:
     found = database.run(privileges_of, shipped_migrations())
     if found.is_read_only:
-        raise WrongUsage(f"{database.label} is read-only. Name the primary server.")
+        raise WrongUsage(f"{database.label} is read-only. Use the primary server.")
     if found.forbidden:
         of_all = f"IN SCHEMA {found.schema or 'public'} TO {found.user};"
         raise WrongUsage(
@@ -135,8 +135,8 @@ def _rights(database: Database) -> DoctorFinding | str:
         return DoctorFinding("rights", "note" if found.tables else "problem", missing)
     if found.owners:
         others = (
-            f"The user {found.user} may use the library and not migrate it: its tables belong to "
-            f"{' and '.join(found.owners)}, who runs {Command('migrate')} after upgrades."
+            f"The user {found.user} can use but not migrate the library. After upgrades, the owner of "
+            f"its tables, {' and '.join(found.owners)}, has to run {Command('migrate')}."
         )
         return DoctorFinding("rights", "note", Sentence(others))
-    return f"the user {found.user} may use and migrate the library"
+    return f"the user {found.user} can use and migrate the library"

@@ -1,4 +1,4 @@
-"""What analysis steps found, deleted; and one photo searched for faces once more."""
+"""Delete the results of an analysis step, and detect the faces of one photo again."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from facesets.store.postgres.photos.stages import forget_stages_of_faces
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The faces that were found, by number, and how many of them were not known before."""
+    """The faces found, by number, and how many are new."""
 
     faces: list[int]
     added: int
@@ -31,7 +31,7 @@ class Looked:
 def look_again(
     library: Library, embedder: Embedder, sha256: str, *, min_det_score: float, min_short: float
 ) -> Looked:
-    """Find the faces of a photo once more, and add those that are new. Known ones stay as they are.
+    """Detect the faces of a photo again and add new ones. Known faces stay unchanged.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def look_again(
     require_recogniser_of_library(library, embedder.settings)
     picture = library.database.run(picture_of_image, sha256)
     if picture is None:
-        raise NotFound("There is no such photo in the library.")
+        raise NotFound("This photo is not in the library.")
     claims = library.claims("content")
     if not claims.take([sha256]):
-        raise AlreadyRunning("Another run is looking at this photo. Try again when it is done.")
+        raise AlreadyRunning("Another run is processing this photo. Try again later.")
     try:
         decoded = read_decoded(picture.paths, sha256)
         (faces,) = embedder.embed([decoded.pixels])
@@ -83,7 +83,7 @@ def _store(connection: Connection, library: Library, sha256: str, decoded: Decod
 
 
 def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
-    """Delete all that a stage found, and all that was made of it.
+    """Delete the results of an analysis step and what was derived from them.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
         with connection.transaction(force_rollback=dry_run):
             deleted = delete(connection, stage)
         if deleted is None:
-            raise WrongUsage(f"What {stage} finds cannot be deleted by itself. It goes with the photos.")
+            raise WrongUsage(f"Results of {stage} cannot be deleted alone. They are deleted with the photos.")
         return deleted
 
     # Of `attributes` so many faces.

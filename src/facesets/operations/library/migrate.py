@@ -1,4 +1,4 @@
-"""`migrate` and `db`: the schema brought up to date; a backup of the library, and back."""
+"""`migrate` and `db`: upgrade the schema, back up and restore the library."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from facesets.store.postgres.server.contents import closed_tables
 
 
 def migrate(database: Database) -> Result:
-    """Apply what is pending, for the queue, too, where its optional part is installed.
+    """Apply pending migrations, also of the job queue if it is installed.
 
     Raises `WrongUsage` as `store.postgres.migrate.migrate`.
     """
@@ -29,7 +29,7 @@ def migrate(database: Database) -> Result:
 
 
 def status(database: Database) -> Result:
-    """Only look. Raises `WrongUsage` as `store.postgres.migrate.migrate`."""
+    """Only report the state. Raises `WrongUsage` as `store.postgres.migrate.migrate`."""
     return _summary(database, 0)
 
 
@@ -46,7 +46,7 @@ def _summary(database: Database, applied: int) -> Result:
 
 
 def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool) -> Result:
-    """Write the whole library into one file.
+    """Write the whole library to one file.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bo
 
 
 def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
-    """Fill a database from a backup, of whichever schema, and bring that up to date.
+    """Restore a database from a backup of any schema version, and upgrade it.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
         there = database.run(tools.holds_library)
         if there and not replace:
             raise WrongUsage(
-                f"There is a library in {database.label} already. Back it up, then use {Field('replace')} "
-                "to lose it."
+                f"There is already a library in {database.label}. To overwrite it, back it up first, "
+                f"then add {Field('replace')}."
             )
         if not dry_run:
             left_out = database.run_alone(

@@ -1,4 +1,4 @@
-"""Why a search finds nothing: conditions that no photo fits, and photos that no step looked at."""
+"""Why a search finds nothing: conditions that no photo matches, and photos not analysed yet."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _OPEN: Mapping[str, Mapping[str, Any]] = {
 
 
 def why_nothing(library: Library, asked: PhotoFilter) -> list[Sentence]:
-    """Say of a search that found nothing what to leave out; nothing where photos fit its conditions."""
+    """Explain which conditions of a search to drop; nothing if photos match them."""
     return library.database.run(lambda connection: _why(connection, asked))
 
 
@@ -42,25 +42,25 @@ def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
     if len(parts) == 1:
         return said
     if empty:
-        return [Sentence(f"No photo fits {_named(asked, empty, 'or')}, whatever else is asked for."), *said]
+        return [Sentence(f"No photo matches {_named(asked, empty, 'or')}."), *said]
     return [_what_to_leave_out(connection, asked, parts)]
 
 
 def _what_to_leave_out(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
-    """Of conditions that photos fit each alone."""
+    """Suggest which conditions to drop if each alone has matches."""
     if len(parts) == 2:
         one, other = (_named(asked, [each]) for each in parts)
-        return Sentence(f"Some photos fit {one}, others {other}, none both.")
+        return Sentence(f"Some photos match {one} and others {other}, but none matches both.")
     helps = [each for each in parts if _fits(connection, _without(asked, [each]))]
     if not helps:
-        return Sentence("Photos fit each of these conditions alone: ask for fewer of them at a time.")
-    return Sentence(f"Photos fit the other conditions without {_named(asked, helps, 'or without')}.")
+        return Sentence("Each condition alone has matches. Use fewer conditions.")
+    return Sentence(f"The other conditions have matches without {_named(asked, helps, 'or without')}.")
 
 
 def _when(connection: Connection) -> list[Sentence]:
     times = times_of_photos(connection)
     if times is None:
-        return [Sentence("No photo in the library says when it was taken.")]
+        return [Sentence("No photo in the library has a date.")]
     first, last = (each.date().isoformat() for each in times)
     return [Sentence(f"The photos in the library were taken from {first} to {last}.")]
 
@@ -87,7 +87,7 @@ def _without(asked: PhotoFilter, parts: Sequence[str]) -> PhotoFilter:
 
 
 def _alone(asked: PhotoFilter, part: str, parts: Sequence[str]) -> PhotoFilter:
-    """What has to hold for one condition; an age is that of the person."""
+    """Return the filter for one condition; an age applies to the person."""
     needed = {part, "person"} if part == "age" else {part}
     return _without(asked, [each for each in parts if each not in needed])
 
@@ -115,26 +115,26 @@ _DONE_BY = {
 
 @dataclass(frozen=True, slots=True)
 class NotLookedAt:
-    """Photos that a stage did not look at, of which a search cannot know whether they fit."""
+    """Photos not analysed by a step, which a search therefore cannot find."""
 
     stage: str
     photos: int
 
     @property
     def sentence(self) -> str:
-        """What is missing, and the command that does it."""
+        """Say what is missing, and the command that adds it."""
         command = _DONE_BY.get(self.stage) or Command("index", Field("stage", self.stage))
         photos = counted(self.photos, "photo")
-        return Sentence(f"{photos} cannot be found by this yet: {command} looks at what is missing.")
+        return Sentence(f"{photos} cannot be found by this yet: run {command}.")
 
 
 def not_looked_at(library: Library, asked: PhotoFilter) -> list[NotLookedAt]:
-    """The stages that a search goes by and that are not done; in their order."""
+    """Return the analysis steps that a search needs and that are not complete, in order."""
     return stages_to_do(library, list(dict.fromkeys(_stages_of(asked))))
 
 
 def stages_to_do(library: Library, stages: Sequence[str]) -> list[NotLookedAt]:
-    """Those of some stages that are not done."""
+    """Return which of some steps are not complete."""
 
     def work(connection: Connection) -> list[NotLookedAt]:
         found = [NotLookedAt(stage, counts_of(connection, library, stage).pending) for stage in stages]

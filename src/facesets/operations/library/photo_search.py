@@ -1,4 +1,4 @@
-"""From what a user asks for to photos that fit it, or that look alike, a page at a time."""
+"""Find photos by conditions or similarity, a page at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ from facesets.store.postgres.photos.search import (
 )
 
 MOST_SIMILAR = 200
-"""Photos that words or another photo find: what is still less similar has nothing to do with them."""
+"""Maximum number of photos found by words or another photo; less similar ones are unrelated."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoPage:
-    """Some photos, and how many there are in all; at most as many as are counted."""
+    """A page of photos, and their total number up to the count limit."""
 
     photos: list[FoundPhoto]
     total: int
@@ -46,7 +46,7 @@ class PhotoPage:
 def photos_of(
     library: Library, asked: PhotoFilter, *, offset: int, limit: int, most: int = MOST_COUNTED
 ) -> PhotoPage:
-    """Photos of which all holds that is asked for; the latest first. So many are counted at most."""
+    """Find photos that match all conditions, latest first; counts up to a limit."""
 
     def work(connection: Connection) -> PhotoPage:
         found = find_photos(connection, asked, offset=offset, limit=limit)
@@ -67,7 +67,7 @@ def photos_of_words(
     offset: int,
     limit: int,
 ) -> PhotoPage:
-    """Those of such photos that words describe best, best first; `encode` makes a vector of the words."""
+    """Find matching photos that words describe best; `encode` embeds the words."""
     row, embedding = encode(words)
     return library.database.run(
         lambda connection: _similar(connection, row, embedding, asked, offset=offset, limit=limit)
@@ -82,7 +82,7 @@ def photos_like(
     offset: int,
     limit: int,
 ) -> PhotoPage:
-    """Those of such photos that look most like one of the library, without that one.
+    """Find matching photos most similar to one of the library, without that one.
 
     Raises
     ------
@@ -95,13 +95,15 @@ def photos_like(
 
     def work(connection: Connection) -> PhotoPage:
         if picture_of_image(connection, sha256) is None:
-            raise NotFound("There is no such photo in the library.")
+            raise NotFound("This photo is not in the library.")
         require_embeddings(known, library.label)
         for row in known:
             embedding = embedding_of_photo(connection, row, sha256)
             if embedding is not None:
                 return _similar(connection, row, embedding, asked, but=sha256, offset=offset, limit=limit)
-        raise WrongUsage("This photo has no embedding, so nothing can be like it. Index its folder again.")
+        raise WrongUsage(
+            "This photo has no embedding, so similar photos cannot be found. Index its folder again."
+        )
 
     return library.database.run(work)
 
@@ -116,7 +118,7 @@ def _similar(
     offset: int,
     limit: int,
 ) -> PhotoPage:
-    """A page of those that fit, most similar first, without one of them."""
+    """Return a page of matching photos, most similar first, without one of them."""
     most = MOST_SIMILAR + bool(but)
     # For the two hundred best an index has to propose far more candidates than for those of the first page.
     wanted = min(offset + limit + bool(but), most)
@@ -133,7 +135,7 @@ _NAMED = 5
 
 
 def people_meant(library: Library, who: Sequence[str]) -> list[PersonState]:
-    """The people that are meant by names or numbers, each once. Raises `WrongUsage`, `NotFound`."""
+    """Return the people with these names or ids, each once. Raises `WrongUsage`, `NotFound`."""
 
     def work(connection: Connection) -> list[PersonState]:
         return list({(found := find_person(connection, each)).id: found for each in who}.values())
@@ -152,7 +154,7 @@ def filter_of(
     words: str | None = None,
     ages: AgeRange | None = None,
 ) -> PhotoFilter:
-    """Photos that show all of these people, were taken then, there and with that camera, and have these tags.
+    """Make a filter from people, dates, place, camera, tags, words and age.
 
     Parameters
     ----------
@@ -197,11 +199,11 @@ def _require_order(dates: Dates) -> None:
 
 def _require_words(library: Library, words: str) -> None:
     if not words.strip():
-        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
+        raise WrongUsage(f"{Field('words')} is empty. Give words from descriptions of photos.")
     if not library.database.run(lambda connection: is_looked_for(connection, words)):
         raise WrongUsage(
-            f"Descriptions are not searched for {printable(words.strip())}: every text has such words. Give "
-            "one that only some have."
+            f"Descriptions cannot be searched for {printable(words.strip())}, because nearly every "
+            "text contains it. Give a rarer word."
         )
 
 
@@ -211,18 +213,18 @@ def _cameras(library: Library, text: str) -> tuple[int, ...] | None:
     found = library.database.run(lambda connection: cameras_called(connection, text))
     if not found:
         raise NotFound(
-            f"No photo in {library.label} says that its camera or lens is called {printable(text)}. "
+            f"No photo in {library.label} was taken with a camera or lens named {printable(text)}. "
             f"{_instead_of_camera(library)}"
         )
     return found
 
 
 def _instead_of_camera(library: Library) -> str:
-    """What is not read yet; else what can be asked for."""
+    """Say which metadata is missing, else which cameras exist."""
     if missing := stages_to_do(library, ["metadata"]):
         return missing[0].sentence
     names = library.database.run(lambda connection: camera_names(connection, _NAMED + 1))
     if not names:
-        return "None names its camera: leave that out."
+        return "No photo has a camera name. Remove this condition."
     more = " and others" if len(names) > _NAMED else ""
-    return f"There are photos by {', '.join(map(printable, names[:_NAMED]))}{more}."
+    return f"Known cameras: {', '.join(map(printable, names[:_NAMED]))}{more}."

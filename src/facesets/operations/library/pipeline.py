@@ -1,4 +1,4 @@
-"""`pipeline`: steps one after the other, each as its own command does it; what broke off goes on.
+"""`pipeline`: run several commands in order; an interrupted run resumes.
 
 Every step may be done again at any time, and does what is left. So no more is kept than the names of the
 steps that were done, with the run in the library: a run with the same options leaves them out, unless there
@@ -36,7 +36,7 @@ def pipeline(
     on_step: Callable[[Result], None],
     stop: Stop,
 ) -> Result:
-    """Index, then take the further steps, and count what there is.
+    """Index, run the further steps, and count the library.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def pipeline(
 
 @dataclass
 class _Steps:
-    """The steps of one run, and what is kept of them in case that it breaks off."""
+    """The steps of one run, and the record that lets it resume."""
 
     database: Database
     run: RecordedRun
@@ -81,7 +81,7 @@ class _Steps:
     def take(
         self, index: Callable[[], Result], further: Mapping[str, Callable[[], Result]], stop: Stop
     ) -> Result:
-        """Take all steps, until somebody stops the run."""
+        """Run all steps until the run is stopped."""
         began = time.monotonic()
         self._one("index", index)
         newest = self.database.run(newest_face)
@@ -118,14 +118,14 @@ class _Steps:
         self.on_step(done)
 
     def _keep(self, done: Sequence[str], newest: int | None) -> None:
-        """Keep which steps were done, for the faces that there are."""
+        """Record which steps are done for the current faces."""
         self.run.summary = {"done": list(done), "newest_face": newest}
         if not self.dry_run:
             self.database.run(keep_summary, self.run)
 
 
 def _summed(steps: Sequence[Result]) -> Result:
-    """What the steps did together."""
+    """Sum up the results of the steps."""
     of = {step.name: step.summary for step in steps if step.summary is not None}
     index = of.get("index") or index_result()
     clustered, assigned = of.get("cluster"), of.get("assign")
@@ -156,6 +156,6 @@ def _summed(steps: Sequence[Result]) -> Result:
 
 
 def _recorded(summary: Result) -> dict[str, Any]:
-    """What the library keeps of a run that came to its end; each step is a run that it keeps as well."""
+    """Return what the library records of a finished run."""
     kept = {name: value for name, value in summary.items() if name not in {"failures", "library"}}
     return kept | {"steps": {step.name: step.seconds for step in summary.steps}}

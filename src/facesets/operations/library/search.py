@@ -1,4 +1,4 @@
-"""`search`: by words, a picture, the face on one, or what is known."""
+"""`search`: by words, a photo, a face, or metadata."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class FoundFace(FaceHit):
-    """A face in the library; `of` says which of the faces asked for it is similar to, counted from 1."""
+    """A face found; `of` is the number of the face searched for, from 1."""
 
     of: int
 
 
 @dataclass(frozen=True, slots=True)
 class FaceSearch:
-    """What a search by the faces on a photo found.
+    """The result of a search by the faces in a photo.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class FaceSearch:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which faces of a photo count: the largest, the one that overlaps a box most, or every one."""
+    """Which faces of a photo to search for: the largest, the one in a box, or all."""
 
     box: Box | None = None
     every: bool = False
@@ -68,7 +68,7 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class ImageHit:
-    """An image of which all holds that is asked for; `name` is that of the person."""
+    """A photo that matches all conditions; `name` is that of the person."""
 
     path: str
     name: str
@@ -78,7 +78,7 @@ class ImageHit:
 
 @dataclass(frozen=True, slots=True)
 class SimilarImage:
-    """An image that is similar to the words or the picture asked for."""
+    """A photo similar to the words or the photo searched for."""
 
     path: str
     cosine_similarity: float
@@ -87,7 +87,7 @@ class SimilarImage:
 
 
 def search_photos(library: Library, asked: PhotoFilter, limit: int) -> list[ImageHit]:
-    """Images of which all holds that is asked for, the latest first."""
+    """Find photos that match all conditions, latest first."""
 
     def work(connection: Connection) -> list[ImageHit]:
         title = _title(connection, asked.persons[0]) if asked.persons else ""
@@ -107,7 +107,7 @@ def _time(photo: FoundPhoto) -> str:
 
 
 def search_by_words(library: Library, asked: PhotoFilter, limit: int) -> list[DescribedPhoto]:
-    """Photos for which all of this holds, those first whose description has more of its words."""
+    """Find photos that match all conditions, best matching description first."""
     return library.database.run(lambda connection: described_photos(connection, asked, limit=limit))
 
 
@@ -121,7 +121,7 @@ def search_by_face(
     which: Which | None = None,
     min_cosine_similarity: float | None = None,
 ) -> FaceSearch:
-    """Faces similar to the largest one on a photo, or to others; only those of a person, if one is asked for.
+    """Find faces similar to those in a photo; only those of a person, if one is given.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def search_by_face(
     require_recogniser_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
     if not len(faces):
-        raise WrongUsage(f"There is no face on {printable(photo)}.")
+        raise WrongUsage(f"No face found in {printable(photo)}.")
     if min_cosine_similarity is None:
         min_cosine_similarity = usual_link(embedder.settings.recogniser)
     rows = _asked_for(faces, which or Which(), photo)
@@ -157,7 +157,7 @@ def search_by_face(
 
 
 def _asked_for(faces: Faces, which: Which, photo: str) -> list[int]:
-    """Rows of the faces asked for, largest first. Raises `WrongUsage` where there is none."""
+    """Return the rows of the faces to search for, largest first. Raises `WrongUsage` without any."""
     if which.every:
         return [int(row) for row in np.argsort(-faces.face_short, kind="stable")]
     if which.box is None:
@@ -165,8 +165,8 @@ def _asked_for(faces: Faces, which: Which, photo: str) -> list[int]:
     overlap = iou(np.array([which.box], np.float32), faces.box)[0]
     if overlap.max() <= 0:
         raise WrongUsage(
-            f"There is no face in that {Field('box')} on {printable(photo)}. {Field('all_faces')} shows "
-            "where they are."
+            f"No face found in that {Field('box')} on {printable(photo)}. {Field('all_faces')} lists "
+            "all faces."
         )
     return [int(overlap.argmax())]
 
@@ -177,7 +177,7 @@ def _box(faces: Faces, row: int) -> Box:
 
 
 def similar_faces(library: Library, embedding: Float32, asked: PhotoFilter, limit: int) -> list[FaceHit]:
-    """Faces similar to a vector, best first; those of a person, if one is asked for. Raises `WrongUsage`."""
+    """Find faces similar to an embedding, best first, perhaps of one person. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[FaceHit]:
         detector = library.require_detector(connection)
@@ -194,7 +194,7 @@ def search_like(
     asked: PhotoFilter,
     limit: int,
 ) -> list[SimilarImage]:
-    """Images similar to a photo as a whole; see `similar_images`.
+    """Find photos similar to a photo as a whole; see `similar_images`.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def search_by_text(
     asked: PhotoFilter,
     limit: int,
 ) -> list[SimilarImage]:
-    """Images that words describe; see `similar_images`.
+    """Find photos that words describe; see `similar_images`.
 
     Raises
     ------
@@ -221,14 +221,14 @@ def search_by_text(
     """
     if not text.strip():
         like = Command("search", "a red bicycle in snow")
-        raise WrongUsage(f"Say in words what the photos show: {like}.")
+        raise WrongUsage(f"The search text is empty. Describe what the photos show: {like}.")
     return similar_images(library, row, encode(text), asked, limit)
 
 
 def similar_images(
     library: Library, row: ClipRow, embedding: Float32, asked: PhotoFilter, limit: int
 ) -> list[SimilarImage]:
-    """Images similar to a vector of a CLIP model, best first.
+    """Find photos similar to an embedding of a CLIP model, best first.
 
     Raises
     ------
@@ -237,8 +237,8 @@ def similar_images(
     """
     if len(embedding) != row.dimension:
         raise RecogniserMismatch(
-            f"The CLIP model gives vectors of {len(embedding)} numbers, but the images of {library.label} "
-            f"were embedded with {row.dimension}. Name the pack that they were embedded by with "
+            f"The CLIP model's embeddings have {len(embedding)} dimensions, but those of "
+            f"{library.label} have {row.dimension}. Give the CLIP pack of the library with "
             f"{Field('clip_pack')}."
         )
     found = library.database.run(
@@ -256,6 +256,6 @@ def _pixels(photo: str) -> Pixels:
     except UnreadableImage as error:
         if not Path(photo).exists():
             raise WrongUsage(
-                f"There is no file {printable(photo)}. Give the file of a photo, such as anna.jpg."
+                f"File not found: {printable(photo)}. Give a photo, such as anna.jpg."
             ) from error
         raise WrongUsage(f"{printable(photo)} cannot be used: {error.reason}.") from error

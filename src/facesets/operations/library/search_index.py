@@ -1,4 +1,4 @@
-"""`db index`: the vector indexes that make `search` fast on large libraries."""
+"""`db index`: embedding indexes that make `search` fast on large libraries."""
 
 import threading
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from facesets.store.postgres.photos.vector_index import build_index as build
 from facesets.store.postgres.photos.vector_index import drop_index as drop
 
 INDEX_FROM_VECTORS = 50_000
-"""With more vectors an index is worth its time: without one, a search reads every vector."""
+"""From this number of embeddings on an index pays off; without one, a search reads all."""
 
 _LOOKS_EVERY_S = 0.5
 _NAMES = {"face_embeddings": "faces", "image_embeddings": "images"}
 
 
 def wants_index(library: Library, row: ClipRow | None = None) -> bool:
-    """Whether there are so many faces, or images of a model, that an index is needed, and there is none."""
+    """Whether the library is large enough to need an index and has none."""
 
     def work(connection: Connection) -> bool:
         of_images = search.image_vectors(row) if row is not None else None
@@ -34,7 +34,7 @@ def wants_index(library: Library, row: ClipRow | None = None) -> bool:
 
 
 def build_index(library: Library, progress: Progress) -> None:
-    """Build the indexes over faces and images, again if there are any; work may go on meanwhile.
+    """Build or rebuild the indexes of faces and photos; other work can continue.
 
     Raises
     ------
@@ -46,20 +46,20 @@ def build_index(library: Library, progress: Progress) -> None:
             alone = library.database.run_alone(build, vectors=vectors)
         if alone:
             progress.say(
-                "The server has too little shared memory for several processes to build an index together; "
-                "one did it alone. In a container that is `shm_size`."
+                "The server has too little shared memory for a parallel build; the index was built "
+                "by one process. In a container, raise `shm_size`."
             )
 
 
 def drop_index(library: Library) -> None:
-    """Remove the indexes over faces and images, before a bulk load. Raises as `build_index`."""
+    """Remove the indexes of faces and photos before a bulk load. Raises as `build_index`."""
     for vectors in _all_vectors(library):
         library.database.run(drop, vectors=vectors)
 
 
 @contextmanager
 def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator[None]:
-    """Show how far the index is while the block builds it, by a thread and a session of its own."""
+    """Show the progress of the build during the block, from a thread with its own session."""
     over, is_built = threading.Event(), False
     total, done = database.run(count, vectors=vectors), 0
 

@@ -1,4 +1,4 @@
-"""`show IMAGE`: all that the library knows of one photo."""
+"""`show PHOTO`: everything the library knows about one photo."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ _MOST_FACES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PhotoPath:
-    """Where a photo was seen, and how many bytes it has."""
+    """A path of a photo, and its size in bytes."""
 
     path: str
     size: int
@@ -45,7 +45,7 @@ class PhotoPath:
 
 @dataclass(frozen=True, slots=True)
 class PhotoStage:
-    """How far a stage is with a photo."""
+    """The state of an analysis step for a photo."""
 
     stage: str
     status: str
@@ -102,12 +102,12 @@ class ShownPhoto:
 
 
 def means_photo(text: str) -> bool:
-    """Whether what was given is a photo, by its path or its hash, and not a cache or a manifest."""
+    """Whether an argument is a photo, by path or hash, and not a cache or a manifest."""
     return Path(text).suffix.lower() in SUFFIXES or (_is_hash(text) and not Path(text).exists())
 
 
 def show_photo(library: Library, text: str) -> ShownPhoto:
-    """All that is known of the photo of a path, or of a hash or its first 8 characters at least.
+    """Return everything known about a photo, given its path, or its hash or at least 8 characters of it.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def show_photo(library: Library, text: str) -> ShownPhoto:
 
 
 def faces_of_photo(library: Library, text: str) -> list[int]:
-    """The numbers of the faces on a photo, from left to right; named, and errors, as of `show_photo`."""
+    """Return the face numbers of a photo, from left to right; arguments and errors as `show_photo`."""
 
     def work(connection: Connection) -> list[int]:
         photo = _photo(connection, _content(connection, text))
@@ -137,7 +137,7 @@ def _content(connection: Connection, text: str) -> str:
     if _is_hash(text) and not Path(text).exists():
         found = contents_beginning(connection, text)
         if len(found) > 1:
-            raise WrongUsage(f"Several photos have a hash that begins with {text}. Give more of it.")
+            raise WrongUsage(f"Several photos have a hash that begins with {text}. Give more characters.")
         if found:
             return found[0]
         raise NotFound(f"No photo in the library has a hash that begins with {text}.")
@@ -148,8 +148,8 @@ def _content(connection: Connection, text: str) -> str:
         return known
     for reason in reasons_at(connection, places).values():
         raise NotFound(
-            f"{printable(text)} is not in the library, for it could not be read: {printable(reason)}. "
-            f"Repair the file, and run {Command('index', 'PHOTOS')} again."
+            f"{printable(text)} is not in the library because it could not be read: "
+            f"{printable(reason)}. Repair the file, then run {Command('index', 'PHOTOS')} again."
         )
     try:
         return hashlib.sha256(read_regular_file(path, max_bytes=MAX_FILE_BYTES)).hexdigest()
@@ -162,7 +162,7 @@ def _content(connection: Connection, text: str) -> str:
 def _photo(connection: Connection, sha256: str) -> LibraryPhoto:
     photo = find_photo(connection, sha256)
     if photo is None:
-        raise NotFound(f"This photo is not in the library. {Command('index', 'PHOTOS')} takes it in.")
+        raise NotFound(f"This photo is not in the library. Add it with {Command('index', 'PHOTOS')}.")
     return photo
 
 
@@ -210,7 +210,7 @@ def _moment(when: datetime | None) -> str:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever stages found
-    """The same as JSON has it: times as texts, unknown ones empty."""
+    """Return the same for JSON: times as texts, unknown values empty."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):

@@ -25,7 +25,7 @@ from facesets.store.postgres.statistics import (
 
 
 def stats(library: Library) -> LibraryStatistics:
-    """Count everything that is in the library."""
+    """Count everything in the library."""
     totals = library.database.run(library_statistics)
     queue = {str(state): count for state, count in library.database.run(count_jobs).items()}
     return replace(
@@ -37,14 +37,14 @@ def stats(library: Library) -> LibraryStatistics:
 
 
 def norms_finding(library: Library) -> DoctorFinding:
-    """What `doctor` says of faces that lack a norm."""
+    """Return the finding of `doctor` about faces without a norm."""
     lacking = library.database.run(_lacking_norm, library)
     level, repair = ("note", "facesets enrich") if lacking else ("ok", "")
     return DoctorFinding("library", level, lack_of_norms(lacking), repair)
 
 
 def norm_limits_in_words(library: Library) -> str:
-    """From which norms on the faces show enough, and where that is from; empty where there are no faces."""
+    """Describe the minimum norms of faces and their source; empty without faces."""
 
     def work(connection: Connection) -> str:
         detector = library.detector(connection)
@@ -52,20 +52,18 @@ def norm_limits_in_words(library: Library) -> str:
             return ""
         name, limits = printable(detector.settings.recogniser), library_norm_limits(connection, detector)
         if limits is None:
-            return (
-                f"How much a face shows is judged by its pixels: {name} has no norms that tell, or too few."
-            )
+            return f"Face quality is judged by size: {name} has no usable norms, or too few."
         known = recogniser_named(detector.settings.recogniser).norm_limits is not None
         return (
-            f"A face needs a norm of {limits.founding:g} to found a person, {limits.joining:g} to join one "
-            f"({'measured beforehand' if known else 'measured on the library'}, {name})."
+            f"Minimum norm of a face: {limits.founding:g} to create a person, {limits.joining:g} to "
+            f"join one ({('published value' if known else 'measured on this library')}, {name})."
         )
 
     return library.database.run(work)
 
 
 def _lacking_norm(connection: Connection, library: Library) -> int:
-    """How many of the faces that `enrich` looks at have no norm, and can get one."""
+    """Count the faces without a norm that `enrich` can add."""
     detector = library.detector(connection)
     count = 0 if detector is None else faces_without_norm(connection, detector.id)
     return count if count and detector is not None and norms_tell(detector.settings) else 0
@@ -73,13 +71,13 @@ def _lacking_norm(connection: Connection, library: Library) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StageTable:
-    """How far each stage is, in their order."""
+    """The progress of each analysis step, in order."""
 
     stages: list[StageCounts]
 
 
 def stages(library: Library) -> StageTable:
-    """Count the photos of each stage."""
+    """Count the photos of each analysis step."""
 
     def work(connection: Connection) -> StageTable:
         return StageTable([counts_of(connection, library, stage) for stage in STAGES])
@@ -88,13 +86,13 @@ def stages(library: Library) -> StageTable:
 
 
 def counts_of(connection: Connection, library: Library, stage: str) -> StageCounts:
-    """Count the photos of one stage."""
+    """Count the photos of one analysis step."""
     if stage == "detection":
         return detection_counts(connection, library.detector(connection))
     return stage_counts(connection, stage, _current(connection, stage))
 
 
 def _current(connection: Connection, stage: str) -> str:
-    """The version that a stage is in now, where the library knows it."""
+    """Return the current version of a step, if the library knows it."""
     about = next((target for target, name in STAGE_OF.items() if name == stage), None)
     return "" if about is None else current_version(connection, about)

@@ -20,7 +20,7 @@ _MOST_CATEGORIES, _MOST_WORDS, _MOST_TEXTS, _LONGEST = 100, 2_000, 200, 200
 
 
 def read_tag_file(path: Path) -> list[TagCategory]:
-    """The categories that a file describes.
+    """Read the categories of a file.
 
     Raises
     ------
@@ -45,13 +45,13 @@ def read_tag_file(path: Path) -> list[TagCategory]:
 
 
 def shipped_categories() -> list[TagCategory]:
-    """The categories of a library that was given none."""
+    """Return the shipped categories."""
     text = files("facesets.operations.library").joinpath("shipped_tags.toml").read_text("utf-8")
     return _categories(tomllib.loads(text), "shipped_tags.toml")
 
 
 def as_toml(categories: Sequence[TagCategory]) -> str:
-    """Categories as such a file."""
+    """Return categories as the text of such a file."""
     return "\n".join(_category_as_toml(each) for each in categories)
 
 
@@ -77,18 +77,20 @@ def _toml(value: str | list[str]) -> str:
 
 def _categories(content: Mapping[str, Any], file: str) -> list[TagCategory]:
     if not content:
-        raise WrongUsage(f"{file} describes no category. Give one as [name], with words below [name.words].")
+        raise WrongUsage(f"{file} has no category. Add one as [name], with words below [name.words].")
     if len(content) > _MOST_CATEGORIES:
-        raise WrongUsage(f"{file} describes more than {_MOST_CATEGORIES} categories. Leave some out.")
+        raise WrongUsage(f"{file} has more than {_MOST_CATEGORIES} categories. Leave some out.")
     return [_category(name, value, file) for name, value in content.items()]
 
 
 def _category(name: str, value: Any, file: str) -> TagCategory:  # noqa: ANN401 - whatever TOML can hold
     place = f"{file}: [{printable(name)}]"
     if not _NAME.fullmatch(name):
-        raise WrongUsage(f"{place} is no name of a category. Take up to 40 small letters, digits, - and _.")
+        raise WrongUsage(
+            f"{place} is not a valid category name. Use up to 40 lowercase letters, digits, - and _."
+        )
     if not isinstance(value, dict):
-        raise WrongUsage(f"{file}: {printable(name)} stands outside of a category. Put it below a [name].")
+        raise WrongUsage(f"{file}: {printable(name)} is outside a category. Put it below a [name].")
     for key in value:
         if key not in _KEYS:
             raise WrongUsage(f"{place} has an unknown key {printable(key)}. Known are {', '.join(_KEYS)}.")
@@ -98,8 +100,8 @@ def _category(name: str, value: Any, file: str) -> TagCategory:  # noqa: ANN401 
     for template in templates:
         if template.count("{}") != 1:
             raise WrongUsage(
-                f"{place} has the template {printable(template)}, which does not hold {{}} once. "
-                "Write {} where the phrase goes."
+                f"{place} has the template {printable(template)}, which must contain {{}} exactly "
+                "once, where the phrase goes."
             )
     return TagCategory(
         name=name,
@@ -128,7 +130,7 @@ def _confidence(value: Any, place: str) -> float:  # noqa: ANN401 - whatever TOM
 
 
 def _words(value: Any, place: str) -> tuple[TagWord, ...]:  # noqa: ANN401 - whatever TOML can hold
-    """Tags as a table from each to its phrases, or as a list of such as are their own phrases."""
+    """Read tags: a table from tag to phrases, or a list of tags that are their own phrases."""
     if isinstance(value, list):
         value = {name: name for name in _texts(value, f"{place} words")}
     if not isinstance(value, dict) or not value:
@@ -140,10 +142,10 @@ def _words(value: Any, place: str) -> tuple[TagWord, ...]:  # noqa: ANN401 - wha
         _texts([name], f"{place} words")
         if ":" in name:
             raise WrongUsage(
-                f"{place} has the tag {printable(name)}. Leave out the colon, which stands after a category."
+                f"{place} has the tag {printable(name)}. Remove the colon: it separates category and tag."
             )
         if name.lower() in words:
-            raise WrongUsage(f"{place} has the tag {printable(name)} twice. Leave one out.")
+            raise WrongUsage(f"{place} has the tag {printable(name)} twice. Remove one.")
         phrases = _texts([given] if isinstance(given, str) else given, f"{place} {printable(name)}")
         words[name.lower()] = TagWord(name, phrases)
     return tuple(words.values())
@@ -153,12 +155,12 @@ def _texts(value: Any, place: str, *, least: int = 1) -> tuple[str, ...]:  # noq
     sound = isinstance(value, list) and all(isinstance(each, str) for each in value)
     if not sound or not least <= len(value) <= _MOST_WORDS:
         raise WrongUsage(
-            f"{place} is no list of texts. Give one such as [{json.dumps('a photo of a beach')}]."
+            f"{place} is not a list of texts. Give one such as [{json.dumps('a photo of a beach')}]."
         )
     for each in value:
         if not each.strip() or each != each.strip() or len(each) > _LONGEST or printable(each) != each:
             raise WrongUsage(
                 f"{place} holds {printable(each) or 'an empty text'}. Give 1 to {_LONGEST} printable "
-                "characters without blanks around them."
+                "characters without surrounding spaces."
             )
     return tuple(dict.fromkeys(value))

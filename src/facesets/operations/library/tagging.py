@@ -1,4 +1,4 @@
-"""Tagging the photos and faces of a library by the embeddings that it has, and what that takes."""
+"""Tag the photos and faces of a library by their stored embeddings."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -33,14 +33,14 @@ from facesets.store.postgres.photos.tags import TagRows, replace_tags
 from facesets.work import Work
 
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]
-"""Texts to their vectors by a CLIP model."""
+"""Texts to their embeddings by a CLIP model."""
 
 _AT_ONCE = 2_000
 """Photos that are tagged in one transaction."""
 
 
 def ensure_categories(connection: Connection, target: TagTarget | None = None) -> list[StoredCategory]:
-    """The categories of a library, after it was given the shipped ones if it had none."""
+    """Return the categories of a library, adding the shipped ones if it has none."""
     if not stored_categories(connection):
         keep_categories(connection, shipped_categories())
     return stored_categories(connection, target)
@@ -53,7 +53,7 @@ def make_tagger(
     logit_scale: float,
     text_encoder: Callable[[], EncodeTexts],
 ) -> Tagger | None:
-    """What tags photos or faces by a model; None where there is no category about them.
+    """Make a tagger of photos or faces for a model; None without a category for them.
 
     The vectors of prompts are made where they are not there yet, or the prompts changed.
 
@@ -83,8 +83,8 @@ def make_tagger(
     dimensions = {made.shape[1] for made in vectors.values()}
     if len(dimensions) > 1:
         raise CannotInfer(
-            f"The CLIP model {printable(model.name)} gives texts vectors of different lengths. Is it "
-            "still the same model?"
+            f"The CLIP model {printable(model.name)} gives text embeddings of different sizes. Check "
+            "that the model was not replaced."
         )
     dimension = dimensions.pop()
 
@@ -109,7 +109,7 @@ def make_tagger(
 def _made_vectors(
     categories: Sequence[StoredCategory], text_encoder: Callable[[], EncodeTexts]
 ) -> dict[int, Float32]:
-    """The vectors of the prompts of categories, by the categories' numbers."""
+    """Return the embeddings of the prompts, by category number."""
     texts = list(
         dict.fromkeys(text for each in categories for some in each.category.prompts() for text in some)
     )
@@ -125,7 +125,7 @@ def _known_vectors(connection: Connection, model: ClipModel) -> dict[int, KeptVe
 
 
 def current_version(connection: Connection, target: TagTarget) -> str:
-    """The version in which photos are tagged now; empty while no model was asked about these categories."""
+    """Return the current tagging version; empty before the first tagging of these categories."""
     stored = stored_categories(connection, target)
     for row in clip_models(connection)[:1]:
         kept = kept_vectors(connection, row.id)
@@ -136,7 +136,7 @@ def current_version(connection: Connection, target: TagTarget) -> str:
 
 
 def tag_library(library: Library, tagger: Tagger, options: StageRunOptions, *, work: Work) -> Result:
-    """Tag photos, or faces, whose embeddings by the tagger's model are stored, without reading any photo.
+    """Tag photos or faces by their stored embeddings, without reading photos.
 
     Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
     that have no such embedding.
@@ -175,7 +175,7 @@ def _tag_some(
     *,
     all_: bool,
 ) -> list[int]:
-    """Tag the next photos; return their numbers."""
+    """Tag the next photos and return their numbers."""
     found = images_to_tag(connection, photos, tagger.target, by, after=after, limit=limit)
     if not found:
         return []

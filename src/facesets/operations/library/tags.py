@@ -1,4 +1,4 @@
-"""`tags`: the categories of a library, how often their tags occur, and tags by what users call them."""
+"""`tags`: the categories of a library, the counts of their tags, and tags by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from facesets.store.postgres.photos.tags import all_tag_names, tag_counts, tags_
 
 @dataclass(frozen=True, slots=True)
 class ListedCategory:
-    """A category, and how many photos or faces have each of its tags."""
+    """A category with the number of photos or faces of each tag."""
 
     name: str
     target: TagTarget
@@ -34,20 +34,20 @@ class ListedCategory:
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The categories of a library; `is_shipped` where it has none of its own yet."""
+    """The categories of a library; `is_shipped` if it has none of its own."""
 
     categories: list[ListedCategory]
     is_shipped: bool
 
 
 def categories_of(library: Library) -> list[TagCategory]:
-    """The categories of a library; the shipped ones while it has none."""
+    """Return the categories of a library, or the shipped ones if it has none."""
     stored = library.database.run(stored_categories)
     return [each.category for each in stored] or shipped_categories()
 
 
 def list_tags(library: Library) -> TagList:
-    """The categories with their tags, and how many photos and faces have them."""
+    """Return the categories, their tags, and the number of photos or faces with each."""
     stored = library.database.run(stored_categories)
     if not stored:
         listed = [_listed(each, [0] * len(each.words)) for each in shipped_categories()]
@@ -71,7 +71,7 @@ def _listed(category: TagCategory, counts: Sequence[int]) -> ListedCategory:
 
 
 def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool = False) -> Result:
-    """Add the categories of a file, in place of those of the same names.
+    """Add the categories of a file, replacing those of the same names.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool 
 
 
 def tags_called(library: Library, asked: Sequence[str]) -> tuple[AskedTag, ...]:
-    """The tags that are meant by `TAG` or `CATEGORY:TAG`, each once.
+    """Return the tags named by `TAG` or `CATEGORY:TAG`, each once.
 
     Raises
     ------
@@ -125,12 +125,9 @@ def _tag_called(connection: Connection, text: str) -> AskedTag:
     if not found:
         names = all_tag_names(connection)
         if not names:
-            raise NotFound(
-                f"Nothing is tagged yet, so that no photo has the tag {printable(text)}. "
-                f"{Command('tags run')} tags the photos that are embedded."
-            )
+            raise NotFound(f"No photo is tagged yet. Tag the embedded photos with {Command('tags run')}.")
         near = get_close_matches(name.strip().lower(), names, 1)
-        rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} shows all."
+        rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} lists all."
         raise NotFound(f"There is no tag {printable(text)}. {rather}")
     if len(found) > 1:
         which = " or ".join(f"{each.category}:{each.name}" for each in found)

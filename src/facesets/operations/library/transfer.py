@@ -1,4 +1,4 @@
-"""`import-cache` and `export-cache`: from one kind of store to the other, bit for bit."""
+"""`import-cache` and `export-cache`: copy between a cache and a library, bit for bit."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -23,7 +23,7 @@ def transfer(
     dry_run: bool = False,
     work: Work,
 ) -> Result:
-    """Bring every image of one store into another; both must be of one model.
+    """Copy every photo of one store into another; both must use the same models.
 
     Files that are gone stay behind: what a cache remembers of them serves its own next run only.
 
@@ -42,7 +42,7 @@ def transfer(
     collection = source.load()
     files, unreadable = _by_content(source.files().values())
     images = faces = known = paths = 0
-    work.progress.begin("Copying images", len(collection.images))
+    work.progress.begin("Copying photos", len(collection.images))
     for chunk in _chunks(collection):
         if work.stop.requested:
             break
@@ -74,7 +74,7 @@ def transfer(
 
 
 def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work: Work) -> Result:
-    """Bring what a cache holds into a library that looks at faces of its settings; see `transfer`.
+    """Copy a cache into a library with the same models; see `transfer`.
 
     What the library has already stays as it is: it may have seen the files later than the cache.
 
@@ -91,7 +91,7 @@ def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work:
 
 
 def _by_content(records: Iterable[FileRecord]) -> tuple[dict[str, list[FileRecord]], list[FileRecord]]:
-    """The files of each image, and those that could not be read."""
+    """Return the files of each photo, and the unreadable files."""
     files: dict[str, list[FileRecord]] = {}
     unreadable = []
     for record in records:
@@ -110,7 +110,7 @@ def _without(
 
 
 def _chunks(collection: Collection) -> Iterator[list[ImageRecord]]:
-    """The images with their faces, some at a time."""
+    """Yield the photos with their faces, some at a time."""
     images, faces = collection.images, collection.faces
     order = np.argsort(faces.image, kind="stable")
     ends = np.searchsorted(faces.image[order], np.arange(len(images) + 1))

@@ -1,4 +1,4 @@
-"""How fast this machine is, where time goes, and how its processors are best divided."""
+"""Measure this machine's speed, and find the fastest number of workers and threads."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ from facesets.work import Stop
 
 _REPEATS = 5
 _BATCHES = ((1, 1), (4, 16), (16, 64), (32, 128))
-"""Pictures and faces that go through the networks of a GPU at a time."""
+"""Batch sizes of photos and faces for a GPU."""
 
 _CLEARLY = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class TuningTrial:
-    """Pictures in a second with one way to divide the work; the vectors are the same with each."""
+    """Photos per second with one way to divide the work; results are identical."""
 
     tuning: Tuning
     detections_per_s: float
@@ -37,7 +37,7 @@ class TuningTrial:
 
     @property
     def images_per_s(self) -> float:
-        """Pictures with one face each."""
+        """Photos with one face each."""
         if not (self.detections_per_s and self.recognitions_per_s):
             # On a machine that was busy with other things, nothing was measured in time.
             return 0.0
@@ -46,7 +46,7 @@ class TuningTrial:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What was measured.
+    """The measurements.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ def benchmark(
     stop: Stop,
     seconds_each: float = 2.0,
 ) -> Benchmark:
-    """Measure how the processors are best divided, in which batches, and what each step costs.
+    """Measure the fastest division of the work, the batch sizes, and the time of each step.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def quick_choice(
     stop: Stop,
     seconds_each: float = 0.5,
 ) -> Tuning | None:
-    """How to divide the work after a short measurement; None when it was stopped. As `benchmark` else.
+    """Choose how to divide the work after a short measurement; None if stopped.
 
     On a CPU only divisions are tried: larger batches gain nothing there, and to try them takes memory.
     """
@@ -113,14 +113,14 @@ def quick_choice(
 
 
 def clearly_best(trials: Sequence[TuningTrial], as_usual: Tuning) -> Tuning:
-    """The usual way, unless another is faster by more than short measurements of one thing differ."""
+    """Return the usual way, unless another is clearly faster."""
     best = max(trials, key=lambda trial: trial.images_per_s)
     rates = {trial.tuning: trial.images_per_s for trial in trials}
     return best.tuning if best.images_per_s > _CLEARLY * rates.get(as_usual, 0.0) else as_usual
 
 
 def ways(provider: str, cpus: int) -> list[Tuning]:
-    """What is worth trying: on a CPU how it is divided, on a GPU how much it gets at a time.
+    """Return the ways to try: divisions of a CPU, batch sizes of a GPU.
 
     With a GPU the processors decode, all of them, which is no question of the networks' speed.
     """
@@ -137,7 +137,7 @@ def _trials(
     seconds: float,
     stop: Stop,
 ) -> list[TuningTrial]:
-    """All ways that work here; a batch may be more than the memory of a GPU holds."""
+    """Try all ways; batches that exceed the GPU's memory are left out."""
     trials = []
     failure: CannotInfer | None = None
     for way in some:
@@ -153,7 +153,7 @@ def _trials(
 
 
 def divisions(cpus: int) -> list[tuple[int, int]]:
-    """Workers and threads to compare: one thread each, all threads in one, and what lies between."""
+    """Return the combinations of workers and threads to compare."""
     return [(cpus // threads, threads) for threads in range(1, cpus + 1) if cpus % threads == 0]
 
 
@@ -184,7 +184,7 @@ def _trial(
 
 
 def _rate(work: Callable[[], object], workers: int, seconds: float) -> float:
-    """Calls in a second, made by so many threads at once."""
+    """Measure calls per second from several threads."""
     work()
     started = time.perf_counter()
     end = started + seconds
@@ -214,8 +214,8 @@ def _stages(embedder: LocalEmbedder) -> dict[str, float]:
         "decode at a half (--fast-decode)": lambda: decode_bytes(jpeg, least_edge=half),
         "fingerprint": lambda: fingerprint(pixels),
         "detect": lambda: embedder.detect(pixels),
-        "align and recognise": lambda: embedder.raw_embeddings(pixels, kps),
-        "measure the face": lambda: sharpness(pixels, box),
+        "align and embed": lambda: embedder.raw_embeddings(pixels, kps),
+        "attributes and norm": lambda: sharpness(pixels, box),
     }
     return {name: 1000 * min(_seconds(step) for _ in range(_REPEATS)) for name, step in steps.items()}
 

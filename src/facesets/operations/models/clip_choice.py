@@ -1,4 +1,4 @@
-"""Which CLIP pack goes with a library: the one that its embeddings came from, else the default one."""
+"""Choose the CLIP pack for a library: that of its embeddings, else the default."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +19,14 @@ from facesets.records import ClipModel
 from facesets.remote.service_embedder import service_clip
 
 NO_PACK = Sentence(
-    "There is no CLIP pack on this machine, so images get no embedding and `search` finds none by words. "
-    f"{Command('models pull', DEFAULT_CLIP)} fetches one; {Command('index', Field('skip_clip'))}, or "
-    "skip-clip = true below [index] in facesets.toml, silences this."
+    "No CLIP pack is installed, so photos are not embedded and text search is not available. "
+    f"Download one with {Command('models pull', DEFAULT_CLIP)}; to silence this, use "
+    f"{Command('index', Field('skip_clip'))}, or set skip-clip = true under [index] in facesets.toml."
 )
 
 
 def pack_for_index(given: str | None, known: Sequence[ClipRow], roots: Sequence[Path]) -> ClipPack | None:
-    """The pack to embed with; None when none is named and none is here.
+    """Choose the pack to embed with; None if none is named or installed.
 
     Raises
     ------
@@ -47,19 +47,19 @@ def _called(name: str, roots: Sequence[Path]) -> list[ClipPack]:
 
 
 def another_model(pack: ClipPack, known: Sequence[ClipRow]) -> str:
-    """What to say where a pack is not the one that embedded images so far; empty where it is."""
+    """Describe that a pack differs from the one used so far; empty if it does not."""
     if not known or any(row.model.sha256 == pack.model.sha256 for row in known):
         return ""
     return (
-        f"So far images were embedded by another CLIP model ({names(known)}): all of them are embedded again "
-        f"by {printable(pack.path)}, and the two are never compared."
+        f"Photos were embedded with another CLIP model so far ({names(known)}). All will be embedded "
+        f"again with {printable(pack.path)}."
     )
 
 
 def pack_for_search(
     given: str | None, known: Sequence[ClipRow], roots: Sequence[Path], label: str
 ) -> tuple[ClipPack, ClipRow]:
-    """The pack to search with, and the model of the library that it is.
+    """Choose the pack to search with, and its model in the library.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def pack_for_search(
     local = [row for row in known if service_clip(row.model) is None]
     if not local:
         raise WrongUsage(
-            f"The images of {label} were embedded by a machine-learning service ({names(known)}). "
+            f"The photos of {label} were embedded by a machine-learning service ({names(known)}). "
             f"Search with its address: {Field('ml_uri', 'URL')}."
         )
     wanted = {row.model.sha256: row for row in reversed(local)}
@@ -86,23 +86,23 @@ def pack_for_search(
     if found:
         path = printable(found[0].path)
         raise RecogniserMismatch(
-            f"The CLIP pack {path} is not the model that the images of {label} were embedded by "
-            f"({names(local)}). Search with that one, or embed the images again: "
+            f"The CLIP pack {path} is not the model that embedded the photos of {label} "
+            f"({names(local)}). Search with that model, or embed the photos again: "
             f"{Command('index', 'PHOTOS', Field('clip_pack', path))}."
         )
     if given is not None:
         find_clip(given, roots)
     name = local[0].model.name
     pull = Command("models pull", name)
-    get = f"Run {pull}" if name in PUBLISHED_CLIP else "Copy it into your clip/ folder"
+    get = f"Run {pull}" if name in PUBLISHED_CLIP else "Copy it to your clip/ folder"
     raise MissingModelPack(
-        f"The images of {label} were embedded by the CLIP pack {printable(name)}, which is not on this "
-        f"machine. {get}, or name it with {Field('clip_pack', 'PATH')}."
+        f"The photos of {label} were embedded with the CLIP pack {printable(name)}, which is not "
+        f"installed. {get}, or give its path with {Field('clip_pack', 'PATH')}."
     )
 
 
 def row_of_service(model: ClipModel, known: Sequence[ClipRow], label: str) -> ClipRow:
-    """The model of the library that a service's is.
+    """Return the library's row of a service's model.
 
     Raises
     ------
@@ -116,20 +116,21 @@ def row_of_service(model: ClipModel, known: Sequence[ClipRow], label: str) -> Cl
         if row.model.sha256 == model.sha256:
             return row
     raise RecogniserMismatch(
-        f"No image of {label} was embedded by that model of a machine-learning service, but by "
-        f"{names(known)}. Search without {Field('ml_uri')}, or name the model with {Field('clip_pack')}."
+        f"The photos of {label} were embedded with {names(known)}, not with that model of a "
+        f"machine-learning service. Search without {Field('ml_uri')}, or name the model with "
+        f"{Field('clip_pack')}."
     )
 
 
 def require_embeddings(known: Sequence[ClipRow], label: str) -> None:
-    """Refuse to search where no image was embedded. Raises `WrongUsage`."""
+    """Refuse to search if no photo is embedded. Raises `WrongUsage`."""
     if not known:
         raise WrongUsage(
-            f"No image of {label} has an embedding yet. Run {Command('index', 'PHOTOS')}; "
-            f"if it misses a CLIP pack, {Command('models pull', DEFAULT_CLIP)} fetches one."
+            f"No photo of {label} is embedded yet. Run {Command('index', 'PHOTOS')}; if it reports a "
+            f"missing CLIP pack, run {Command('models pull', DEFAULT_CLIP)} first."
         )
 
 
 def names(known: Sequence[ClipRow]) -> str:
-    """The names of models, for a sentence."""
+    """Format the names of models for a sentence."""
     return ", ".join(printable(row.model.name) for row in known)

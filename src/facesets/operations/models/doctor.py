@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with this installation, each with the command that repairs it."""
+"""`doctor`: check this installation, and name the command that repairs each problem."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ _LETTERS = {
     "Japanese": "\N{HIRAGANA LETTER SA}",
     "Korean": "\N{HANGUL SYLLABLE GIM}",
 }
-"""A letter of each script that people's names are mostly written in."""
+"""A letter of each common script."""
 
 
 def doctor(
@@ -38,7 +38,7 @@ def doctor(
     pack: str = "",
     body_model: Path | None = None,
 ) -> list[DoctorFinding]:
-    """Look at libraries, accelerators, models and the directories that will be written to."""
+    """Check Python packages, accelerators, models and writable folders."""
     return [
         *map(library_finding, RIVALS),
         _matrix_kernel(),
@@ -49,11 +49,11 @@ def doctor(
 
 
 def library_finding(module: str) -> DoctorFinding:
-    """Whether one distribution provides a module, whole, and it can be loaded."""
+    """Check that exactly one distribution provides a module and that it loads."""
     there, keep = installed(module), kept(module)
     problem = ""
     if len(there) > 1 and not (keep in there and is_whole(keep)):
-        problem = f"{' and '.join(sorted(there))} overwrite each other"
+        problem = f"{' and '.join(sorted(there))} overwrite each other's files"
     elif not there:
         problem = "not installed"
     else:
@@ -69,7 +69,7 @@ def library_finding(module: str) -> DoctorFinding:
 
 
 def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) -> list[DoctorFinding]:
-    """Model packs and accelerators; needs the libraries to be whole, which is what may be wrong."""
+    """Check model packs and accelerators, if the libraries load."""
     try:
         from facesets.operations.models.doctor_inference import inference_findings
     except (ImportError, AttributeError) as error:
@@ -86,16 +86,16 @@ def _matrix_kernel() -> DoctorFinding:
 
 
 def fonts_finding() -> DoctorFinding:
-    """Whether names can be drawn in the scripts that most are written in."""
+    """Check that names in common scripts can be drawn."""
     lacking = [script for script, letter in _LETTERS.items() if not font_with(letter)]
     if lacking:
-        state = f"contact sheets lack letters of names in {', '.join(lacking)}"
+        state = f"contact sheets cannot draw names in {', '.join(lacking)}"
         return DoctorFinding("fonts", "note", state, typed(adding("fonts")))
     return DoctorFinding("fonts", "ok", f"names in {', '.join(_LETTERS)} can be drawn")
 
 
 def directory_finding(directory: Path) -> DoctorFinding:
-    """Whether a directory, or the nearest one above it that exists, can be written to."""
+    """Check that a directory, or its nearest existing parent, is writable."""
     subject = f"directory {printable(directory)}"
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     try:
@@ -105,14 +105,14 @@ def directory_finding(directory: Path) -> DoctorFinding:
         is_own = hasattr(os, "getuid") and existing.stat().st_uid == os.getuid()
         if is_own and error.errno == errno.EACCES:
             repair = typed(("chmod", "u+rwx", printable(existing)))
-            return DoctorFinding(subject, "problem", f"cannot be written to ({error.strerror})", repair)
-        state = f"cannot be written to ({error.strerror}): take a folder of your own"
+            return DoctorFinding(subject, "problem", f"not writable ({error.strerror})", repair)
+        state = f"not writable ({error.strerror}): choose another folder"
         return DoctorFinding(subject, "problem", state)
     if free < _LEAST_FREE_BYTES:
         return DoctorFinding(
             f"directory {printable(directory)}",
             "problem",
             f"only {free / 1e6:.0f} MB free",
-            "free some space",
+            "free some disk space",
         )
     return DoctorFinding(f"directory {printable(directory)}", "ok", f"writable, {free / 1e9:.0f} GB free")

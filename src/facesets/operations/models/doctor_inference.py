@@ -1,4 +1,4 @@
-"""The part of `doctor` that needs ONNX Runtime: model packs and accelerators."""
+"""The checks of `doctor` that need ONNX Runtime: model packs and accelerators."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from facesets.operations.models.pull import both_ways, can_be_fetched
 def inference_findings(
     roots: Sequence[Path], pack: str = "", body_model: Path | None = None
 ) -> list[DoctorFinding]:
-    """Whether there is the pack of the settings, else the usual one, and which accelerators work."""
+    """Check the model pack, the CLIP pack, the body model, and the accelerators."""
     model, name = _any_recogniser(roots), usual_pack(pack, roots)
     return [
         *_pack(roots, name),
@@ -46,7 +46,7 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
         sentence, repair = _ways_that_work(name, error.sentence, roots)
         if others:
             there, own = printable(others[0]), printable(others[0].name)
-            used = f'missing, but there is {there}, which pack = "{own}" in facesets.toml takes in its place'
+            used = f'missing, but {there} is installed; to use it, set pack = "{own}" in facesets.toml'
             return [DoctorFinding(subject, "note", used, repair)]
         return [DoctorFinding(subject, "problem", sentence, repair)]
     found = DoctorFinding(subject, "ok", printable(pack.path))
@@ -54,22 +54,22 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
 
 
 def _ways_that_work(name: str, missing: str, roots: Sequence[Path]) -> tuple[str, str]:
-    """What to say of a pack that is missing, and the command that gets it, or another, from here."""
+    """Describe a missing pack, and the command that fetches it or another."""
     if name not in PUBLISHED and name not in CONVERTED:
         return missing, ""
     if can_be_fetched(name):
         return missing, f"facesets models pull {name}"
     if name in CONVERTED or not can_be_fetched(OPEN_PACK):
         return (missing if name in CONVERTED else both_ways(name, roots)), ""
-    taken = "which `run` and `index` take in its place" if name == DEFAULT_PACK else 'with pack = "open"'
-    sentence = f"not on this machine, and cannot be fetched from here. The open pack can, {taken}"
+    taken = "which `run` and `index` use instead" if name == DEFAULT_PACK else 'with pack = "open"'
+    sentence = f"missing, and it cannot be downloaded from here. The open pack can be, {taken}"
     return sentence, f"facesets models pull {OPEN_PACK}"
 
 
 def _fetching(name: str) -> tuple[str, str]:
-    """What to add to the words about a model that is missing, and the command that fetches it, from here."""
+    """Describe whether a missing model can be fetched, and the command for it."""
     works = can_be_fetched(name)
-    return ("", f"facesets models pull {name}") if works else ("; it cannot be fetched from here", "")
+    return ("", f"facesets models pull {name}") if works else ("; it cannot be downloaded from here", "")
 
 
 def _clip_pack(roots: Sequence[Path]) -> DoctorFinding:
@@ -82,18 +82,18 @@ def _clip_pack(roots: Sequence[Path]) -> DoctorFinding:
         )
     if pack is None:
         more, repair = _fetching(DEFAULT_CLIP)
-        return DoctorFinding(subject, "note", f"missing: `search` finds no photos by words{more}", repair)
+        return DoctorFinding(subject, "note", f"missing; text search is not available{more}", repair)
     return DoctorFinding(subject, "ok", printable(pack.path))
 
 
 def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> DoctorFinding:
-    """What the body model is that was named, or that is used: or why it cannot be."""
+    """Check the body model that is named or used."""
     places = [d for d in pack_directories(pack, roots) if d.is_dir()]
     path = named or find_body_model(roots, next(iter(places), None))
     if path is None:
         more, repair = _fetching(DEFAULT_BODY)
         return DoctorFinding(
-            f"body model {DEFAULT_BODY}", "note", f"missing: no bodies are found on photos{more}", repair
+            f"body model {DEFAULT_BODY}", "note", f"missing; body detection is not available{more}", repair
         )
     subject = f"body model {printable(path)}"
     try:

@@ -1,11 +1,11 @@
-"""What `doctor` says of one thing."""
+"""One finding of `doctor`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes
     ----------

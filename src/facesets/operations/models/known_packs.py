@@ -1,4 +1,4 @@
-"""Where on this machine packs were used from that lie outside of the usual places.
+"""Remember the locations of packs outside the usual folders.
 
 A cache or a library names its pack and the digests of its models. Where the files are is a matter of the
 machine, so it is kept here, by those digests: whatever was made with a pack finds it again.
@@ -20,7 +20,7 @@ _TRIES = 100
 
 
 def remember_pack(file: Path, pack: ModelPack) -> None:
-    """Keep where a pack is.
+    """Remember the location of a pack.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def remember_pack(file: Path, pack: ModelPack) -> None:
 
 
 def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:
-    """The pack that faces come from, if it was used on this machine and still is where it was."""
+    """Return the pack of some faces, if it was used on this machine and is still there."""
     path = _known(file).get(_key(models.recogniser_sha256, models.detector_sha256))
     if path is None or not Path(path).is_dir():
         return None
@@ -66,7 +66,7 @@ def _key(recogniser: str, detector: str) -> str:
 
 
 def _known(file: Path) -> dict[str, str]:
-    """What is kept; a damaged file counts as nothing."""
+    """Read what was kept; a damaged file counts as empty."""
     try:
         kept = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -80,5 +80,5 @@ PACK, RECOGNISER = "buffalo_l", "w600k_r50.onnx"
 
 
 def is_of_swappers(models: CacheSettings) -> bool:
-    """Whether embeddings of these models are what swappers expect: the very same network, by its sha256."""
+    """Whether these models give the embeddings that face swappers expect, by sha256."""
     return models.recogniser_sha256 == PUBLISHED[PACK].files[RECOGNISER]

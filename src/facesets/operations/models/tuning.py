@@ -1,4 +1,4 @@
-"""How the work is divided on this machine: as was measured here, else as usually is best.
+"""How work is divided on this machine: as measured, else by default.
 
 `doctor --benchmark` measures, and so does the first long run on a machine.
 """
@@ -40,7 +40,7 @@ class Tuning:
 
 
 def usual(provider: str, cpus: int) -> Tuning:
-    """What suits most machines: on a CPU a worker a processor, each with one thread and one picture.
+    """Return the default: on a CPU one worker per processor, with one thread and one image each.
 
     Networks this small scale badly over threads, and a batch is no faster there. A GPU wants batches,
     and all processors decoding to have the next one ready.
@@ -49,12 +49,12 @@ def usual(provider: str, cpus: int) -> Tuning:
 
 
 def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: int) -> None:
-    """Keep what was measured, for this pack on this machine as it is. Raises `CannotWrite`."""
+    """Store the measurement for this pack on this machine. Raises `CannotWrite`."""
     write_json(path, {"tuning": asdict(tuning), "measured_with": _circumstances(pack, provider, cpus)})
 
 
 def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | None:
-    """What was measured under the same circumstances, if anything; a damaged file counts as nothing."""
+    """Return the stored measurement for this pack and machine, if any."""
     try:
         kept = json.loads(path.read_text("utf-8"))
         if kept["measured_with"] == _circumstances(pack, provider, cpus):
@@ -68,7 +68,7 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | No
 
 
 def is_long(listing: Iterable[object], known: int) -> bool:
-    """Whether a run over listed files, so many of them known, takes so long that measuring pays.
+    """Whether a run is long enough for a measurement to pay off.
 
     Looks no further than it must: what is known for the most part is not listed at all.
     """

@@ -1,1 +1,1 @@
-"""Who runs language models: Anthropic, Amazon Bedrock, and servers with OpenAI's chat interface."""
+"""Language model providers: Anthropic, Amazon Bedrock, and servers with OpenAI's chat interface."""

@@ -1,4 +1,4 @@
-"""Anthropic: messages, and batches of them for half the price.
+"""Anthropic: messages, and batches at half the price.
 
 References
 ----------
@@ -69,7 +69,7 @@ class Anthropic:
         try:
             response = self._server.post("v1/messages", self._params(question))
         except Doubtful as error:
-            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
+            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been charged")
         if response.is_success:
             return reply_of(json_or_none(response.content), duration_s=time.monotonic() - began)
         self._raise_if_of_all(response)
@@ -86,11 +86,11 @@ class Anthropic:
             raise self._server.refusal(response)
         found = json_or_none(response.content)
         if not isinstance(found, Mapping) or not isinstance(found.get("id"), str):
-            raise Doubtful("the answer to the batch is none")
+            raise Doubtful("the answer to the batch is invalid")
         return str(found["id"])
 
     def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
-        """Look among all batches since then for one of as many requests, whose results name its key."""
+        """Find a batch since a time with this number of requests and key."""
         sure = True
         for found in self._batches_since(batch.since - _CLOCKS_DIFFER):
             counts = found.get("request_counts") or {}
@@ -108,7 +108,7 @@ class Anthropic:
         return None, sure
 
     def batch_state(self, batch_id: str) -> BatchState:
-        """How far a batch is; errors as `Provider.batch_state`."""
+        """Return the state of a batch; errors as `Provider.batch_state`."""
         response = self._server.get(f"{_BATCHES}/{batch_id}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return BatchState.UNKNOWN
@@ -120,7 +120,7 @@ class Anthropic:
         return BatchState.LOST if found.get("archived_at") else BatchState.ENDED
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
-        """What came of an ended batch, in no order."""
+        """Return the results of an ended batch, unordered."""
         with self._server.lines(f"{_BATCHES}/{batch_id}/results") as lines:
             for found in map(_line, lines):
                 name = found.get("custom_id")
@@ -128,22 +128,22 @@ class Anthropic:
                     yield name, _result(found.get("result"))
 
     def without_result(self, batch_id: str) -> Reply:
-        """Every request of an ended batch should have one."""
-        reason = f"the batch {batch_id} ended without a result for it; it may have been paid"
+        """Explain a missing result of an ended batch."""
+        reason = f"the batch {batch_id} ended without a result for it; it may have been charged"
         return Reply(Outcome.DOUBTFUL, reason=reason)
 
     def _params(self, question: PhotoQuestion) -> dict[str, Any]:
         return {"model": self.model.name, **body(question, self.model)}
 
     def _raise_if_of_all(self, response: httpx.Response) -> None:
-        """Tell what no other photo would fare better with. Raises `WrongUsage`, `NotSent`."""
+        """Raise errors that affect all photos: `WrongUsage`, `NotSent`."""
         status, said = response.status_code, message_of(response)
         if status == httpx.codes.NOT_FOUND:
             raise WrongUsage(f"{self.place} does not know the model {self.model.name}. Set LLM_MODEL.")
         if status in {401, 403}:
             raise self._server.refusal(response)
         if status == httpx.codes.PAYMENT_REQUIRED or "credit balance" in said or "spend limit" in said:
-            raise NotSent(f"{self.place} wants to be paid first ({said}). Nothing more was sent.")
+            raise NotSent(f"{self.place} requires payment ({said}). Nothing more was sent.")
 
     def _batches_since(self, since: datetime) -> Iterator[dict[str, Any]]:
         query = {"limit": str(_PAGE)}
@@ -153,7 +153,9 @@ class Anthropic:
                 raise self._server.refusal(response)
             page = json_or_none(response.content)
             if not isinstance(page, dict):
-                raise NotSent(f"{self.place} gives no list of batches. Run the same command again later.")
+                raise NotSent(
+                    f"{self.place} did not return its list of batches. Run the same command again later."
+                )
             for found in page.get("data", []):
                 if _time(found.get("created_at")) < since:
                     return
@@ -172,11 +174,11 @@ def _result(result: object) -> Reply:
         return unpaid(found.get("error"))
     if kind in _UNDONE:
         return Reply(Outcome.FREE, reason=_UNDONE[kind])
-    return Reply(Outcome.DOUBTFUL, reason="its result is none that is known; it may have been paid")
+    return Reply(Outcome.DOUBTFUL, reason="its result is unknown; it may have been charged")
 
 
 def _time(text: object) -> datetime:
-    """A moment; the latest one where it cannot be read, so that what it is of is looked at."""
+    """Parse a time; the latest one if it is invalid."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

@@ -48,9 +48,9 @@ _REFUSED = frozenset(
     }
 )
 _FAILED = frozenset({"InternalServerException", "InternalError"})
-"""Of which nobody pays for an answer; but a job may stand all the same."""
+"""Errors without a charged answer; but a job may exist."""
 _ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
-"""A job in a state that came later is waited for, for what it answers would be paid again."""
+"""Wait for jobs in unknown states, because sending again would be charged again."""
 
 Result = TypeVar("Result")
 
@@ -66,14 +66,14 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class BatchPlace:
-    """Where batches are handed over, and who may read and write there."""
+    """The bucket and role for batches."""
 
     bucket: str
     role: str
 
 
 def bedrock(model: Model, *, region: str, profile: str, bucket: str, role: str, pause: Pause) -> "Bedrock":
-    """Bedrock by the credentials of this machine. Nothing is sent yet.
+    """Connect to Bedrock with the credentials of this machine. Nothing is sent yet.
 
     Raises
     ------
@@ -89,15 +89,13 @@ def bedrock(model: Model, *, region: str, profile: str, bucket: str, role: str, 
     except ModuleNotFoundError as error:
         raise MissingExtra("describe") from error
     if bool(bucket) != bool(role):
-        raise WrongUsage(
-            "Batches need both BEDROCK_BATCH_S3_BUCKET and BEDROCK_BATCH_ROLE_ARN. Set the other, too."
-        )
+        raise WrongUsage("Batches need both BEDROCK_BATCH_S3_BUCKET and BEDROCK_BATCH_ROLE_ARN. Set both.")
     # Retries are ours: what may have been paid is not sent again.
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=15, read_timeout=600)
     try:
         session = boto3.Session(region_name=region or None, profile_name=profile or None)
         if session.region_name is None:
-            raise WrongUsage("Which region? Set AWS_REGION, such as us-east-1.")
+            raise WrongUsage("Missing region. Set AWS_REGION, such as us-east-1.")
         clients = Clients(
             *(session.client(name, config=config) for name in ("bedrock-runtime", "bedrock", "s3"))
         )
@@ -125,11 +123,11 @@ class Bedrock:
         pause: Pause,
         waits_s: Sequence[float] = WAITS_S,
     ) -> None:
-        """Name the region. Raises `WrongUsage` where the model is not one that takes Anthropic's messages."""
+        """Name the region. Raises `WrongUsage` if the model does not accept Anthropic's messages."""
         if "anthropic." not in model.name and not model.name.startswith("arn:"):
             raise WrongUsage(
-                f"BEDROCK_MODEL_ID {printable(model.name)} is no model of Anthropic's. Set it to one such as "
-                "global.anthropic.claude-haiku-5-5."
+                f"BEDROCK_MODEL_ID {printable(model.name)} is not a model of Anthropic. Set it to a "
+                "model such as global.anthropic.claude-haiku-5-5."
             )
         self.model = model
         self.place = f"Amazon Bedrock in {region}"
@@ -140,7 +138,7 @@ class Bedrock:
 
     @property
     def batches(self) -> "Bedrock | None":
-        """Itself, where there is a bucket for batches."""
+        """Itself, if a bucket for batches is set."""
         return self if self._batch_place is not None else None
 
     def close(self) -> None:
@@ -161,13 +159,13 @@ class Bedrock:
         try:
             answer = self._tried(partial(_read, invoke, "body"))
         except Doubtful as error:
-            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
+            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been charged")
         except _Invalid as error:
             return Reply(Outcome.FREE, reason=error.reason, lasting=True)
         return reply_of(json_or_none(answer), duration_s=time.monotonic() - began)
 
     def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
-        """Hand over a batch: its records to S3, then the job. Errors as `Batches.send_batch`."""
+        """Send a batch: upload its records to S3, then create the job. Errors as `Batches.send_batch`."""
         place = self._place()
         records = [
             json.dumps({"recordId": request_name(key, each.sha256), "modelInput": self._message(each)})
@@ -181,7 +179,7 @@ class Bedrock:
         except Doubtful as error:
             raise NotSent(f"The batch did not reach S3: {error}. Run the same command again.") from error
         except _Invalid as error:
-            raise NotSent(f"S3 refuses the batch: {error.reason}") from error
+            raise NotSent(f"S3 rejected the batch: {error.reason}") from error
         create = partial(
             self._clients.control.create_model_invocation_job,
             jobName=_job_name(key),
@@ -198,7 +196,7 @@ class Bedrock:
         return self._created(create)
 
     def _created(self, create: Callable[[], Mapping[str, Any]]) -> str:
-        """What Bedrock calls a new job, of which a token makes one however often; errors as `send_batch`."""
+        """Create a job once per token and return its name; errors as `send_batch`."""
         failures: list[_Failed] = []
 
         def once() -> Mapping[str, Any]:
@@ -214,11 +212,11 @@ class Bedrock:
             if failures:
                 raise Doubtful(failures[0].reason) from error
             if isinstance(error, _Invalid):
-                raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+                raise NotSent(f"{self.place} rejected the batch: {error.reason}") from error
             raise
 
     def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
-        """The job of that name; Bedrock lists all of them."""
+        """Find a job by name."""
         name = _job_name(batch.key)
         found = self._known(
             partial(self._clients.control.list_model_invocation_jobs, nameContains=name, maxResults=10)
@@ -227,25 +225,25 @@ class Bedrock:
         return (jobs[0], True) if jobs else (None, True)
 
     def batch_state(self, batch_id: str) -> BatchState:
-        """How far a job is."""
+        """Return the state of a job."""
         try:
             found = self._tried(self._job(batch_id))
         except _Invalid:
             return BatchState.UNKNOWN
         except Doubtful as error:
-            raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
+            raise NotSent(f"{self.place} is not responding. Run the same command again later.") from error
         status = found.get("status")
         return BatchState.ENDED if status in _ENDED else BatchState.UNDER_WAY
 
     def without_result(self, batch_id: str) -> Reply:
-        """What Bedrock says of the job: one that did not complete does not cost what it did not do."""
+        """Explain a missing result from the job's state."""
         job = self._known(self._job(batch_id))
         said = printable(str(job.get("message") or "ended without a result for it"))[:300]
         outcome = Outcome.DOUBTFUL if job.get("status") == "Completed" else Outcome.FREE
         return Reply(outcome, reason=f"the job {job.get('status')}: {said}")
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
-        """What came of an ended job, from where it was to put it, whatever the settings are now."""
+        """Return the results of an ended job from its own output location."""
         job = self._known(self._job(batch_id))
         uri = str(job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
@@ -271,13 +269,13 @@ class Bedrock:
         return self._batch_place
 
     def _known(self, call: Callable[[], Result]) -> Result:
-        """The answer to a request that costs nothing. Raises `NotSent`, `WrongUsage`."""
+        """Return the answer to a free request. Raises `NotSent`, `WrongUsage`."""
         try:
             return self._tried(call)
         except Doubtful as error:
-            raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
+            raise NotSent(f"{self.place} is not responding. Run the same command again later.") from error
         except _Invalid as error:
-            raise NotSent(f"{self.place} refuses to say how batches are: {error.reason}") from error
+            raise NotSent(f"{self.place} did not return the state of batches: {error.reason}") from error
 
     def _tried(self, call: Callable[[], Result]) -> Result:
         return until_taken(self.place, partial(self._once, call), self._waits_s, self._pause)
@@ -306,24 +304,24 @@ class Bedrock:
     def _meaning(self, error: Mapping[str, Any]) -> Exception:
         code, said = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
         if code in _FAILED:
-            return _Failed(f"it answers {code} ({said})")
+            return _Failed(f"it returned {code} ({said})")
         if code in _UNDONE:
-            return TransientError(f"it answers {code} ({said})")
+            return TransientError(f"it returned {code} ({said})")
         if code in _REFUSED:
-            return WrongUsage(f"{self.place} does not let this account do that: {said} ({code}).")
+            return WrongUsage(f"{self.place} denied access to this account: {said} ({code}).")
         if code == "ModelTimeoutException":
             return Doubtful("the model took too long")
         if code == "ResourceNotFoundException":
             return _Invalid(said or code)
-        return _Invalid(said or code or "refused without a reason")
+        return _Invalid(said or code or "rejected without a reason")
 
 
 class _Failed(TransientError):
-    """Bedrock failed, and does not say how far it was."""
+    """Bedrock failed in an unknown state."""
 
 
 class _Invalid(Exception):
-    """Bedrock refuses one request, which costs nothing."""
+    """Bedrock rejected one request, which is not charged."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -344,6 +342,6 @@ def _result(record: Mapping[str, Any]) -> Reply:
         return reply_of(record["modelOutput"])
     error = record.get("error")
     if not isinstance(error, Mapping):
-        return Reply(Outcome.DOUBTFUL, reason="its result is none that is known; it may have been paid")
+        return Reply(Outcome.DOUBTFUL, reason="its result is unknown; it may have been charged")
     said = printable(str(error.get("errorMessage", "without a reason")))[:300]
     return Reply(Outcome.FREE, reason=said, lasting=error.get("errorCode") in {400, 413})

@@ -43,11 +43,11 @@ def body(question: PhotoQuestion, model: Model) -> dict[str, Any]:
 
 
 def reply_of(message: object, *, duration_s: float | None = None) -> Reply:
-    """What an answered message says."""
+    """Read a reply from an answer."""
     from facesets.descriptions.answer import WrongAnswer, read_answer
 
     if not isinstance(message, Mapping) or not isinstance(message.get("usage"), Mapping):
-        return Reply(Outcome.DOUBTFUL, reason="the answer is no message; it may have been paid")
+        return Reply(Outcome.DOUBTFUL, reason="the answer is not a message; it may have been charged")
     usage = _usage(message["usage"])
 
     def refused(reason: str) -> Reply:
@@ -55,9 +55,9 @@ def reply_of(message: object, *, duration_s: float | None = None) -> Reply:
 
     stopped_by = message.get("stop_reason")
     if stopped_by == "refusal":
-        return refused("the model refuses to describe it")
+        return refused("the model refused to describe it")
     if stopped_by in {"max_tokens", "model_context_window_exceeded"}:
-        return refused(f"the answer was cut off after {usage.output} tokens")
+        return refused(f"the answer was truncated after {usage.output} tokens")
     blocks = message.get("content")
     texts = [
         str(block.get("text", ""))
@@ -72,12 +72,12 @@ def reply_of(message: object, *, duration_s: float | None = None) -> Reply:
 
 
 def unpaid(error: object) -> Reply:
-    """What an error in place of an answer means: nothing is paid, and some may pass."""
+    """Translate an error answer, which is not charged and may be temporary."""
     details = error.get("error", error) if isinstance(error, Mapping) else {}
     kind = str(details.get("type", "")) if isinstance(details, Mapping) else ""
     said = printable(str(details.get("message", "")) if isinstance(details, Mapping) else "")[:300]
     lasting = kind in {"invalid_request_error", "request_too_large", "permission_error"}
-    return Reply(Outcome.FREE, reason=said or kind or "an error without a reason", lasting=lasting)
+    return Reply(Outcome.FREE, reason=said or kind or "an unspecified error", lasting=lasting)
 
 
 def _usage(found: Mapping[str, Any]) -> Usage:

@@ -52,11 +52,11 @@ class OpenAiChat:
         try:
             response = self._server.post("chat/completions", self._body(question))
         except Doubtful as error:
-            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
+            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been charged")
         if response.status_code == 404:
             raise WrongUsage(
-                f"{self.place} does not know the model {self.model.name or 'without a name'}, or the address "
-                "is not that of a chat interface. Set LLM_MODEL, and give an address such as "
+                f"{self.place} does not know the model {self.model.name or 'without a name'}, or the "
+                "address is not a chat interface. Set LLM_MODEL, and give an address such as "
                 "http://localhost:11434/v1."
             )
         if response.status_code in {401, 402, 403}:
@@ -95,16 +95,16 @@ def _reply(found: object, duration_s: float) -> Reply:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, Mapping) else None
     if not isinstance(found, Mapping) or not isinstance(choice, Mapping) or not isinstance(message, Mapping):
-        return Reply(Outcome.DOUBTFUL, reason="the answer is no message; it may have been paid")
+        return Reply(Outcome.DOUBTFUL, reason="the answer is not a message; it may have been charged")
     usage = _usage(found.get("usage"))
 
     def refused(reason: str) -> Reply:
         return Reply(Outcome.REFUSED, usage=usage, reason=reason, duration_s=duration_s)
 
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        return refused("the model refuses to describe it")
+        return refused("the model refused to describe it")
     if choice.get("finish_reason") == "length":
-        return refused(f"the answer was cut off after {usage.output} tokens")
+        return refused(f"the answer was truncated after {usage.output} tokens")
     try:
         answer = read_answer(str(message.get("content") or ""))
     except WrongAnswer as error:

@@ -1,4 +1,4 @@
-"""Asking a server that costs money: what is surely unpaid is tried again, what may be paid is not."""
+"""Requests to a paid server: retried only if surely not charged."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,25 +21,25 @@ Result = TypeVar("Result")
 # Answers by which a server says that it did not do what it was asked to.
 _UNDONE = frozenset({408, 425, 429, 503, 529})
 _FAILED = 500
-"""Nobody is paid for an answer that failed so; but a batch may stand all the same."""
+"""These failures are not charged; but a batch may exist."""
 _LETTERS = 300
 
 
 def until_taken(place: str, once: Callable[[], Result], waits_s: Sequence[float], pause: Pause) -> Result:
-    """What comes of a request, tried again while it is surely unpaid. Raises `NotSent`."""
+    """Send a request, retrying while it is surely not charged. Raises `NotSent`."""
     try:
         return retrying(once, waits_s, pause)
     except TransientError as fault:
         raise NotSent(
-            f"{place} does not take anything at the moment: {fault.reason}. What was done is kept: "
-            "run the same command again later."
+            f"{place} does not accept requests now: {fault.reason}. Results so far are saved; run the "
+            "same command again later."
         ) from fault
     except Stopped as error:
-        raise NotSent("Stopped while waiting. What was done is kept.") from error
+        raise NotSent("Stopped while waiting. Results so far are saved.") from error
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether what goes to a host stays on this machine."""
+    """Whether a host is this machine."""
     name = host.rstrip(".").casefold()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -62,7 +62,7 @@ class LlmServer:
         waits_s: Sequence[float] = WAITS_S,
         timeout_s: float = 600.0,
     ) -> None:
-        """Name the server; nothing is sent yet. Raises `WrongUsage` where it cannot be reached like that."""
+        """Name the server; nothing is sent yet. Raises `WrongUsage` if the address is invalid."""
         self.label = label
         self._pause = pause
         self._waits_s = waits_s
@@ -96,7 +96,7 @@ class LlmServer:
 
     @contextmanager
     def lines(self, path: str) -> Iterator[Iterator[str]]:
-        """The lines of an answer, as they come. Raises `NotSent`, within the block, too."""
+        """Yield the lines of an answer. Raises `NotSent`, also within the block."""
         try:
             with self._client.stream("GET", path) as response:
                 if not response.is_success:
@@ -105,26 +105,25 @@ class LlmServer:
                 yield response.iter_lines()
         except httpx.HTTPError as error:
             raise NotSent(
-                f"The connection with {self.label} broke. What came is kept: run the same command again."
+                f"The connection to {self.label} was lost. Results so far are saved; run the same "
+                "command again."
             ) from error
 
     def refusal(self, response: httpx.Response) -> WrongUsage | NotSent:
-        """What an answer means that concerns not one photo alone."""
+        """Translate an answer that affects all photos."""
         if response.status_code in {401, 403}:
-            return WrongUsage(
-                f"{self.label} does not accept the API key. Check it, and what it may be used for."
-            )
+            return WrongUsage(f"{self.label} rejected the API key. Check the key and its permissions.")
         return NotSent(
-            f"{self.label} refuses ({response.status_code}: {message_of(response)}). Nothing was paid for "
-            "this; run the same command again when that is settled."
+            f"{self.label} rejected the request ({response.status_code}: {message_of(response)}), at "
+            "no cost. Run the same command again when this is resolved."
         )
 
     def _tried(self, once: Callable[[], httpx.Response]) -> httpx.Response:
         response = until_taken(self.label, once, self._waits_s, self._pause)
         if response.is_redirect:
             raise WrongUsage(
-                f"{self.label} sends requests on to another place. Neither key nor photos are sent there: if "
-                "that is right, give its address."
+                f"{self.label} redirects to another address. Neither key nor photos are sent there. "
+                "If it is correct, give that address."
             )
         return response
 
@@ -134,14 +133,14 @@ class LlmServer:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise TransientError("no connection") from error
         except (httpx.WriteError, httpx.WriteTimeout) as error:
-            raise TransientError("the connection broke while sending") from error
+            raise TransientError("the connection was lost while sending") from error
         except httpx.RequestError as error:
             raise Doubtful("no answer came") from error
         _raise_if_undone(response)
         if response.status_code == _FAILED and failed_is_undone:
             raise _transient(response)
         if response.status_code >= _FAILED:
-            raise Doubtful(f"the answer was {response.status_code}")
+            raise Doubtful(f"the server returned {response.status_code}")
         return response
 
     def _get_once(self, path: str, query: Mapping[str, str]) -> httpx.Response:
@@ -151,7 +150,7 @@ class LlmServer:
             raise TransientError("no connection") from error
         _raise_if_undone(response)
         if response.status_code >= 500:
-            raise TransientError(f"it answers {response.status_code}")
+            raise TransientError(f"it returned {response.status_code}")
         return response
 
 
@@ -162,13 +161,13 @@ def _raise_if_undone(response: httpx.Response) -> None:
 
 def _transient(response: httpx.Response) -> TransientError:
     return TransientError(
-        f"it answers {response.status_code} ({message_of(response)})",
+        f"it returned {response.status_code} ({message_of(response)})",
         wait_s=retry_after_s(response.headers.get("retry-after")),
     )
 
 
 def message_of(response: httpx.Response) -> str:
-    """What an answer says went wrong, as it may be shown."""
+    """Return the error message of an answer, for display."""
     content = json_or_none(response.content)
     error = content.get("error") if isinstance(content, dict) else None
     said = error.get("message") if isinstance(error, dict) else error

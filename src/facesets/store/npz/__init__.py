@@ -1,1 +1,1 @@
-"""The portable cache: one `.npz` file, and a journal beside it while a run is going."""
+"""The portable cache: one `.npz` file, and a journal beside it during a run."""

@@ -39,7 +39,7 @@ class Cache:
     """
 
     def __init__(self, path: Path) -> None:
-        """Name a cache; it is read when needed and made by the first commit."""
+        """Name a cache; it is read when needed and created by the first commit."""
         self._path = path
         self._identity = ""
         self._journal = CacheJournal(path)
@@ -64,18 +64,18 @@ class Cache:
 
     @property
     def identity(self) -> str:
-        """Its id, which copies have too; empty while it is empty. Raises as `load`."""
+        """Its id, shared by copies; empty while the cache is empty. Raises as `load`."""
         self._index()
         return self._identity
 
     @property
     def names_file(self) -> Path:
-        """Beside the cache: what people are called in its results."""
+        """The file beside the cache with the names of people."""
         return self._path.with_name(self._path.name + ".names.json")
 
     @property
     def settings(self) -> CacheSettings | None:
-        """What its vectors come from; None while it is empty. Raises as `load`."""
+        """The models of its embeddings; None while it is empty. Raises as `load`."""
         self._index()
         return self._settings
 
@@ -84,7 +84,7 @@ class Cache:
         return self._path.exists() or bool(self._journal.paths())
 
     def load(self) -> Collection:
-        """Everything the cache holds: images that still have a path, and their faces.
+        """Load all images that still have a path, and their faces.
 
         Raises
         ------
@@ -96,27 +96,27 @@ class Cache:
         parts = self._parts()
         if not parts:
             raise WrongUsage(
-                f"There is no cache at {self.label}. Make one with {Command('embed', 'PHOTOS', self.label)}."
+                f"Cache not found: {self.label}. Create one with {Command('embed', 'PHOTOS', self.label)}."
             )
         return _collection(collapse(plan(parts)))
 
     def files(self) -> Mapping[str, FileRecord]:
-        """Every path it knows, with what was seen there. Raises as `load`."""
+        """Return the record of every path. Raises as `load`."""
         return self._index()
 
     def has_image(self, sha256: str) -> bool:
-        """Whether that content was embedded already. Raises as `load`."""
+        """Whether a content is embedded. Raises as `load`."""
         self._index()
         return sha256 in self._known
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
-        """Which of these contents were embedded already. Raises as `load`."""
+        """Return which of these contents are embedded. Raises as `load`."""
         self._index()
         return self._known.intersection(sha256)
 
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
-        """Keep every other writer out; at the end fold the journal into the one file.
+        """Block other writers; at the end fold the journal into the cache file.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Cache:
                 self.fold()
 
     def require(self, settings: CacheSettings) -> None:
-        """Check that faces made with these settings may join those that are here.
+        """Check that faces made with these settings can be added.
 
         Raises
         ------
@@ -157,19 +157,19 @@ class Cache:
             self._settings = settings
         elif mine.recogniser_sha256 != settings.recogniser_sha256:
             raise RecogniserMismatch(
-                f"The cache {self.label} was made with the recogniser {mine.recogniser} of {mine.pack}; "
-                f"{settings.recogniser} of {settings.pack} gives other vectors, and the two never mix. "
-                f"Use {Field('pack', printable(mine.pack))}, or another cache."
+                f"The cache {self.label} has embeddings of {mine.recogniser} of {mine.pack}; those of "
+                f"{settings.recogniser} of {settings.pack} cannot be added to it. Use "
+                f"{Field('pack', printable(mine.pack))}, or another cache."
             )
         elif mine.detection != settings.detection:
             size, score = Field("det_size", str(mine.det_size)), f"{mine.min_det_score:g}"
             raise RecogniserMismatch(
                 f"The cache {self.label} was made with {size} {Field('min_det_score', score)} and the "
-                f"detector {mine.detector} of {mine.pack}. Use the same, or another cache."
+                f"detector {mine.detector} of {mine.pack}. Use the same settings, or another cache."
             )
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing; call within `writing`, after `require`.
+        """Store these, all or nothing; call within `writing`, after `require`.
 
         Raises
         ------
@@ -191,23 +191,23 @@ class Cache:
         self._known.update(image.sha256 for image in images)
 
     def forget_paths(self, paths: Sequence[str]) -> None:
-        """Know these paths no more; as `commit`. Their images stay in the file."""
+        """Remove these paths, like `commit`. Their images stay in the file."""
         if paths:
             self.commit([FileRecord.forgotten(path) for path in paths], [])
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:  # noqa: ARG002 - no galleries
-        """Know paths by other names, in their places; call within `writing`. Raises `CannotWrite`."""
+        """Rename paths in place; call within `writing`. Raises `CannotWrite`."""
         self._rewrite(
             [replace(record, path=paths.get(record.path, record.path)) for record in self._index().values()]
         )
         self._files = None
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
-        """Keep what `enrich` found about faces that are there; as `commit`."""
+        """Store what `enrich` found about existing faces, like `commit`."""
         self.commit([], [image for image in images if self.has_image(image.sha256)])
 
     def renumbered(self, gone: Callable[[Part], Bool]) -> Renumbered:
-        """What `drop_faces` would change about the ids of faces."""
+        """Return how `drop_faces` would change face ids."""
         parts = self._parts()
         if not parts:
             return NOT_RENUMBERED
@@ -224,7 +224,7 @@ class Cache:
         )
 
     def drop_faces(self, gone: Callable[[Part], Bool]) -> None:
-        """Remove faces for good, of images without a path too; call within `writing`.
+        """Remove faces permanently, also of images without a path; call within `writing`.
 
         The other faces of these images have other ids then: they follow one another.
 
@@ -252,7 +252,7 @@ class Cache:
         self._files = None
 
     def fold(self) -> None:
-        """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""
+        """Write everything to the cache file and drop the journal. Raises `CannotWrite`."""
         if self._journal.paths():
             self._rewrite(list(self._index().values()))
 
@@ -279,7 +279,7 @@ class Cache:
         return self._files
 
     def _parts(self, *, verify: bool = True) -> list[Part]:
-        """The cache file and its journal, as they were at one moment.
+        """Read a consistent snapshot of the cache file and its journal.
 
         A writer may fold the journal while we read; then the cache file is a new one afterwards, and
         we read again.
@@ -293,7 +293,7 @@ class Cache:
                 continue
             if self._stamp() == before:
                 return parts
-        raise WrongUsage(f"The cache {self.label} keeps changing. Wait for the run that writes it to end.")
+        raise WrongUsage(f"The cache {self.label} keeps changing. Wait until its writer has ended.")
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -302,10 +302,10 @@ class Cache:
             return None
         except OSError as error:
             raise WrongUsage(
-                f"Cannot look at {self.label} ({error.strerror}). Choose another place for the cache."
+                f"Cannot read {self.label} ({error.strerror}). Choose another place for the cache."
             ) from error
         if stat.S_ISDIR(status.st_mode):
-            raise WrongUsage(f"{self.label} is a folder. The cache is a file, such as faces.npz.")
+            raise WrongUsage(f"{self.label} is a folder. A cache is a file, such as faces.npz.")
         return status.st_ino, status.st_mtime_ns
 
 
@@ -316,7 +316,7 @@ def _ids(part: Part, image: Int64) -> list[str]:
 
 
 def _take_in(known: dict[str, FileRecord], records: Sequence[FileRecord]) -> None:
-    """Let later records replace what is known of their paths, or take it back."""
+    """Apply later records of paths, or their removal."""
     for record in records:
         if record.is_forgotten:
             known.pop(record.path, None)
@@ -325,7 +325,7 @@ def _take_in(known: dict[str, FileRecord], records: Sequence[FileRecord]) -> Non
 
 
 def _collection(part: Part) -> Collection:
-    """Paths joined to their images; an image that no path leads to any more is left out."""
+    """Join paths to their images; images without a path are left out."""
     paths: dict[str, list[str]] = {}
     for record in part.files:
         if not record.reason:

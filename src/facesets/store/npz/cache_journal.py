@@ -1,4 +1,4 @@
-"""What a run has done since the cache file was written: small files, one a flush.
+"""The journal of a cache: small files with the results since the cache file was written.
 
 A flush writes one new file and touches no other, so its cost does not depend on the cache. Now and
 then many small ones are gathered into one, so that their number stays low; whatever is killed in
@@ -27,7 +27,7 @@ class CacheJournal:
         self.directory = cache.with_name(cache.name + ".journal")
 
     def paths(self) -> list[Path]:
-        """Its files, oldest first."""
+        """The journal files, oldest first."""
         return sorted(self.directory.glob("[0-9]*.npz"))
 
     def append(self, part: Part) -> None:
@@ -53,7 +53,7 @@ class CacheJournal:
         self.remove(small)
 
     def remove(self, paths: Sequence[Path]) -> None:
-        """Drop files whose content is elsewhere by now, and the directory once it is empty.
+        """Remove files whose content was folded into the cache, and the directory once empty.
 
         The newest goes first: what a kill leaves is then a beginning, which keeps its order.
         """

@@ -1,4 +1,4 @@
-"""What has to hold of the arrays of a cache file, checked once where they are read.
+"""Checks of the arrays of a cache file, made once when it is read.
 
 Whatever uses a cache may rely on it: a file that was damaged, or made to do harm, ends in one sentence
 instead of in the depths of an algorithm.
@@ -72,7 +72,7 @@ _FORMS: Mapping[str, _Form] = {
 def check_settings(settings: object) -> None:
     """Check the settings in a cache's `meta`. Raises `ValueError` or `TypeError`."""
     if not isinstance(settings, dict):
-        raise TypeError("the settings are none")
+        raise TypeError("the settings are invalid")
     types = get_type_hints(CacheSettings)
     for field in fields(CacheSettings):
         if field.name not in settings:
@@ -83,7 +83,7 @@ def check_settings(settings: object) -> None:
         if isinstance(value, bool) or not isinstance(value, kind):
             raise TypeError(f"the setting {field.name} has the wrong type")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"the setting {field.name} is no number")
+            raise ValueError(f"the setting {field.name} is not a number")
     if not (0 < settings["dimension"] <= 1 << 16 and 0 < settings["det_size"] <= 1 << 16):
         raise ValueError("a setting is out of range")
 
@@ -125,10 +125,10 @@ def check_paths(paths: object, reasons: object) -> None:
     if not isinstance(paths, list) or not all(isinstance(path, str) and _ABSOLUTE(path) for path in paths):
         raise ValueError("a path is not absolute")
     if not isinstance(reasons, dict):
-        raise TypeError("the reasons are none")
+        raise TypeError("the reasons are invalid")
     _check_texts(paths)
     if not all(isinstance(reason, str) for reason in reasons.values()):
-        raise ValueError("a reason is none")
+        raise ValueError("a reason is invalid")
 
 
 def _check_texts(paths: Sequence[str]) -> None:
@@ -139,7 +139,7 @@ def _check_texts(paths: Sequence[str]) -> None:
 
 
 def check_vectors(faces: Faces) -> None:
-    """Check every number of the faces, which reads them all once. Raises `ValueError`."""
+    """Check every number of the faces. Raises `ValueError`."""
     for start in range(0, len(faces), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
         embedding = faces.embedding[rows]

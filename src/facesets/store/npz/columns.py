@@ -27,7 +27,7 @@ _PADDING_ID = 0xD935
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An array to be written, piece by piece."""
+    """An array to write, piece by piece."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -35,7 +35,7 @@ class Column:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> "Column":
-        """A column that lies in memory as a whole."""
+        """Make a column from an array in memory."""
         return cls(array.dtype, array.shape, [array])
 
 
@@ -60,7 +60,7 @@ def write_columns(file: IO[bytes], columns: Mapping[str, Column]) -> None:
 
 
 def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file that `write_columns` wrote, as read-only views of the file.
+    """Map all arrays of an `.npz` file written by `write_columns`, as read-only views.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[st
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Give back the memory that the mapped file of an array takes by now; it is read again at need."""
+    """Release the memory of a mapped array; it is read again when needed."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base

@@ -1,4 +1,4 @@
-"""Many parts as one: which rows stay, in which order, and how they reach a file or memory."""
+"""Merge parts of a cache: which rows stay, in which order, written to a file or memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ _ROWS_AT_A_TIME = 256
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of several parts in their merged order.
+    """Rows of several parts in merged order.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Rows:
         return len(self.part)
 
     def gather(self, columns: Sequence[NDArray[Any]], start: int, stop: int) -> NDArray[Any]:
-        """The merged rows from `start` to `stop` of one column, given part by part."""
+        """Gather the merged rows from `start` to `stop` of one column."""
         part, row = self.part[start:stop], self.row[start:stop]
         out = np.empty((len(part), *columns[0].shape[1:]), columns[0].dtype)
         for p in np.unique(part):
@@ -41,7 +41,7 @@ class Rows:
         return out
 
     def pieces(self, columns: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """The merged column, some rows at a time."""
+        """Yield the merged column, some rows at a time."""
         for start in range(0, len(self), _ROWS_AT_A_TIME):
             yield self.gather(columns, start, start + _ROWS_AT_A_TIME)
             for p in np.unique(self.part[start : start + _ROWS_AT_A_TIME]):
@@ -50,7 +50,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class MergedParts:
-    """Parts and the plan to read them as one."""
+    """Parts, and the plan to merge them."""
 
     parts: Sequence[Part]
     files: Sequence[FileRecord]
@@ -60,7 +60,7 @@ class MergedParts:
 
 
 def plan(parts: Sequence[Part]) -> MergedParts:
-    """Decide what stays: the last word on every image and path, in the place of the first."""
+    """Plan the merge: the last record of every image and path, in the position of the first."""
     files = list({record.path: record for part in parts for record in part.files}.values())
     images = _image_rows(parts)
     face_part, face_row, image_of_face = [], [], []
@@ -112,7 +112,7 @@ def _columns(rows: Rows, parts: Sequence[dict[str, NDArray[Any]]]) -> dict[str, 
 
 
 def _complete(parts: Sequence[dict[str, NDArray[Any]]]) -> list[dict[str, NDArray[Any]]]:
-    """The same arrays in every part, in one order; an optional one that a part lacks is unknown there."""
+    """Give every part the same arrays, filling missing optional ones with unknown values."""
     names = [
         face_array_name(column)
         for column in Faces.__dataclass_fields__
@@ -132,7 +132,7 @@ def _length(part: dict[str, NDArray[Any]]) -> int:
 
 
 def collapse(merged: MergedParts) -> Part:
-    """The merged parts in memory; a single part with nothing replaced is passed through as it is."""
+    """Merge the parts in memory; a single part without replacements is returned unchanged."""
     if len(merged.parts) == 1 and len(merged.images) == len(merged.parts[0].sha256):
         return replace(merged.parts[0], files=merged.files)
     images = {

@@ -52,7 +52,7 @@ class Part:
 def part_of(
     settings: CacheSettings, files: Sequence[FileRecord], images: Sequence[ImageRecord], identity: str
 ) -> Part:
-    """A part with these images, in this order."""
+    """Make a part from these images, in this order."""
     faces = [image.faces.with_image(np.full(len(image.faces), i)) for i, image in enumerate(images)]
     return Part(
         settings=settings,
@@ -70,7 +70,7 @@ def part_of(
 def small_arrays(
     settings: CacheSettings, files: Sequence[FileRecord], identity: str
 ) -> dict[str, NDArray[Any]]:
-    """The arrays that hold texts: settings, identity, and what was seen at each path."""
+    """Return the arrays with texts: settings, identity, and the record of each path."""
     meta = {
         "format": "facesets/cache",
         "version": VERSION,
@@ -89,7 +89,7 @@ def small_arrays(
 
 
 def image_arrays(part: Part) -> dict[str, NDArray[Any]]:
-    """The arrays with a row an image, by their names in the file."""
+    """Return the arrays with one row per image, by name in the file."""
     return {
         "image_sha256": part.sha256,
         "image_width": part.width,
@@ -100,12 +100,12 @@ def image_arrays(part: Part) -> dict[str, NDArray[Any]]:
 
 
 def face_arrays(part: Part) -> dict[str, NDArray[Any]]:
-    """The arrays with a row a face, by their names in the file."""
+    """Return the arrays with one row per face, by name in the file."""
     return {face_array_name(name): column for name, column in part.faces.columns().items()}
 
 
 def face_array_name(column: str) -> str:
-    """Name in the file of a column of `Faces`."""
+    """Return the name in the file of a column of `Faces`."""
     return column if column.startswith(_FACE) else f"{_FACE}{column}"
 
 
@@ -142,8 +142,8 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         raise
     except PermissionError as error:
         raise WrongUsage(
-            f"Cannot read {printable(path)} ({error.strerror}): it is its owner's alone. Run this as its "
-            "owner, or on a copy of your own."
+            f"Cannot read {printable(path)} ({error.strerror}): only its owner may read it. Run this "
+            "as the owner, or use a copy."
         ) from error
     except DAMAGE as error:
         raise _damaged(path) from error
@@ -151,7 +151,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         raise _damaged(path)
     if version > VERSION:
         raise NewerFormat(
-            f"{printable(path)} was written by a later facesets (cache version {version}, this one reads "
+            f"{printable(path)} was written by a newer facesets (cache version {version}, this one reads "
             f"up to {VERSION}). Upgrade facesets, or use another cache."
         )
     try:
@@ -169,13 +169,13 @@ def _damaged(path: Path) -> FacesetsError:
     if kind and path.suffix.lower() != ".npz":
         # A file of somebody else's, which nobody should move away for us.
         return WrongUsage(
-            f"{printable(path)} is not a facesets cache: it seems to be {kind}. Give a file that "
-            f"{Command('embed', 'PHOTOS', 'faces.npz')} wrote."
+            f"{printable(path)} is not a facesets cache but {kind}. Give a file made by "
+            f"{Command('embed', 'PHOTOS', 'faces.npz')}."
         )
     of_run = (path.parent / RUN_RECORD).exists()
     again = Command("run", "PHOTOS", printable(path.parent)) if of_run else Command("embed")
     return DamagedFile(
-        f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
+        f"{printable(path)} is damaged or not a facesets cache. Restore it from a backup, or move it "
         f"away and run {again} again."
     )
 
@@ -201,7 +201,7 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[Fil
 
 
 def identity_of(settings: CacheSettings, paths: Sequence[str]) -> str:
-    """The id of a cache that begins with these paths: equal ones have the same, however they were made."""
+    """Return the id of a cache that begins with these paths; equal caches have equal ids."""
     facts = [settings.recogniser_sha256, *settings.detection, *paths[:1]]
     return hashlib.sha256(json.dumps(facts).encode("ascii")).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""Who is working on what: locks that the server holds for a session; and how many sessions it has left."""
+"""Claims on things being processed, as session locks; and the connections left on the server."""
 
 import hashlib
 import time
@@ -19,14 +19,14 @@ def _key(kind: str, name: str) -> int:
 
 
 class Claims:
-    """Things that this process, and nobody else, is working on. Safe to use from several threads.
+    """Things that only this process is working on. Safe to use from several threads.
 
     A new connection takes the claims of the old one again. Those that somebody else took in between are
     lost; see `holds`.
     """
 
     def __init__(self, database: Database, kind: str, paths: PathMap = SAME_PATHS) -> None:
-        """Claim things of one kind on this database's session; paths by what the library calls them."""
+        """Claim things of one kind on this database's session."""
         self._database = database
         self._kind = kind
         self._paths = paths
@@ -35,7 +35,7 @@ class Claims:
         database.on_connect(self._take_again)
 
     def take(self, names: Sequence[str]) -> set[str]:
-        """Claim what is free; return the names that are ours now. What is ours already is not free."""
+        """Claim what is free; return the newly claimed names."""
         keys = {self._key(name): name for name in names}
         ours: set[int] = set()
 
@@ -50,11 +50,11 @@ class Claims:
         return {keys[key] for key in ours}
 
     def holds(self, name: str) -> bool:
-        """Whether this is still ours: not if somebody else took it while the server was unavailable."""
+        """Whether a claim is still held; another process may take it during an outage."""
         return self._key(name) in self._held
 
     def release(self, names: Sequence[str]) -> None:
-        """Let others have these."""
+        """Release claims."""
         keys = {self._key(name) for name in names}
 
         def work(connection: Connection) -> None:
@@ -68,7 +68,7 @@ class Claims:
         return _key(self._kind, self._paths.known(name))
 
     def _take_again(self, connection: Connection) -> None:
-        """Keep of what was held only what is got again; the old session may take a moment to die."""
+        """Take the claims again after a reconnect; drop those that are lost."""
         deadline = time.monotonic() + _OLD_SESSION_DIES_WITHIN_S
         again = set(_try(connection, list(self._held)))
         while (missing := self._held - again) and time.monotonic() < deadline:
@@ -78,17 +78,17 @@ class Claims:
 
 
 def is_running(connection: Connection, command: str) -> bool:
-    """Whether a run of a command that only one may do at a time is going, on whatever host."""
+    """Whether an exclusive command is running, on any host."""
     return is_claimed(connection, "run", command)
 
 
 def is_claimed(connection: Connection, kind: str, name: str) -> bool:
-    """Whether anybody works on a thing of a kind, on whatever host."""
+    """Whether a thing is claimed, on any host."""
     return bool(claimed(connection, kind, [name]))
 
 
 def claimed(connection: Connection, kind: str, names: Collection[str]) -> set[str]:
-    """Those of some things of a kind that anybody works on, on whatever host."""
+    """Return which things of a kind are claimed, on any host."""
     keys = {_key(kind, name): name for name in names}
     # A key of 64 bits is shown as its two halves.
     rows = connection.execute(
@@ -118,7 +118,7 @@ def _unlock(connection: Connection, keys: Sequence[int]) -> None:
 
 
 class RunLock:
-    """Only one run of a command at a time on a database, on whatever host; a context manager.
+    """Allows one run of a command at a time on a database, on any host; a context manager.
 
     Should another run take the lock while the server is unavailable, then whatever is done next with the
     database raises `AlreadyRunning`.
@@ -143,8 +143,8 @@ class RunLock:
         """
         if not self._claims.take([self._command]):
             raise AlreadyRunning(
-                f"Another {Command(self._command)} is working on {self._database.label}. Wait for it to "
-                "end, then try again."
+                f"Another {Command(self._command)} is working on {self._database.label}. Wait until "
+                "it has ended, then try again."
             )
         self._is_inside = True
 
@@ -155,8 +155,8 @@ class RunLock:
     def _require_lock(self, _: Connection) -> None:
         if self._is_inside and not self._claims.holds(self._command):
             raise AlreadyRunning(
-                f"While {self._database.label} was unavailable another {Command(self._command)} began to "
-                "work on it. Wait for it to end, then try again; what was stored until then is kept."
+                f"While {self._database.label} was unavailable another {Command(self._command)} "
+                "started. Wait until it has ended, then try again; results so far are saved."
             )
 
 
@@ -166,7 +166,7 @@ MOST_OF_A_HOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The connections of a server, as of one moment.
+    """The connections of a server at one moment.
 
     Attributes
     ----------
@@ -184,20 +184,20 @@ class Room:
 
     @property
     def free(self) -> int:
-        """How many more the server would take."""
+        """The number of free connections."""
         return max(self.limit - self.used, 0)
 
     def share(self, wanted: int) -> int:
-        """How many of the further connections that are wanted to make: one at least, which may be refused."""
+        """Return how many of the wanted connections to open, at least one."""
         return max(min(wanted, MOST_OF_A_HOST - self.ours, self.free), 1)
 
     def lacks(self, wanted: int) -> bool:
-        """Whether it is the server that has fewer than would be made otherwise."""
+        """Whether the server has fewer connections than needed."""
         return self.free < min(wanted, max(MOST_OF_A_HOST - self.ours, 1))
 
 
 def room(connection: Connection) -> Room:
-    """What the server of a connection has left."""
+    """Return the free connections of a server."""
     return Room(
         *connection.one(
             # Of other users' connections no more can be seen than that they are there.

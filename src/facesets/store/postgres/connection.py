@@ -1,4 +1,4 @@
-"""Connections to the library: how they are named, made and made again."""
+"""Connections to the library: parse, open and reopen them."""
 
 import threading
 import time
@@ -52,21 +52,21 @@ _NOTICE_DEATH = {
 
 
 class Connection(psycopg.Connection[TupleRow]):
-    """A session with a server, which gives single values and rows as well."""
+    """A database session that can return single values and rows."""
 
     def one(self, query: _Query, params: Params | None = None, *, prepare: bool | None = None) -> TupleRow:
-        """The row of a statement that always gives one."""
+        """Return the row of a statement that always gives one."""
         row = self.execute(query, params, prepare=prepare).fetchone()
         if row is None:
             raise LookupError("the statement gave no row")
         return row
 
     def scalar(self, query: _Query, params: Params | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
-        """The first value of the first row; None where there is no row."""
+        """Return the first value of the first row; None without rows."""
         return self.cursor(row_factory=scalar_row).execute(query, params).fetchone()
 
     def scalars(self, query: _Query, params: Params | None = None) -> list[Any]:
-        """The first value of every row."""
+        """Return the first value of every row."""
         return self.cursor(row_factory=scalar_row).execute(query, params).fetchall()
 
 
@@ -92,13 +92,13 @@ def check_conninfo(text: str) -> str:
 
 def _malformed() -> WrongUsage:
     return WrongUsage(
-        "That is no URL of a database. Give one such as postgresql://user:password@host:5432/name; special "
-        "characters in the password are written as %40 for @, %2F for /, and so on."
+        "Invalid database URL. Give one such as postgresql://user:password@host:5432/name, with "
+        "special characters in the password encoded: %40 for @, %2F for /, and so on."
     )
 
 
 def label_of(text: str) -> str:
-    """What to call a database in messages: host, port and name, never user or password."""
+    """Return the name of a database for messages: host, port and name, never user or password."""
     parts = conninfo.conninfo_to_dict(text)
     host = parts.get("host") or parts.get("hostaddr") or "localhost"
     port = f":{parts['port']}" if parts.get("port") else ""
@@ -106,20 +106,20 @@ def label_of(text: str) -> str:
 
 
 def _with_defaults(text: str, defaults: Mapping[str, str]) -> str:
-    """A connection string with these parameters where it does not say them itself."""
+    """Add default parameters to a connection string."""
     said = conninfo.conninfo_to_dict(text)
     return conninfo.make_conninfo(text, **{n: value for n, value in defaults.items() if n not in said})
 
 
 def with_search_path(text: str, path: str) -> str:
-    """A connection string with which names are looked for in these schemas, and a dead server is noticed."""
+    """Add a search path and keepalives to a connection string."""
     said = str(conninfo.conninfo_to_dict(text).get("options") or "")
     text = _with_defaults(text, _NOTICE_DEATH)
     return conninfo.make_conninfo(text, options=f"{said} -c search_path={path}".strip())
 
 
 class Database:
-    """One session with the server, made again when the server was unavailable.
+    """One session with the server, reopened after outages.
 
     Work is handed over as a function of the connection, and is one transaction. When the connection
     breaks, the function runs again on a new one: so whatever it does must give the same when it is done
@@ -172,11 +172,11 @@ class Database:
 
     @property
     def conninfo(self) -> str:
-        """What it connects with; may hold a password."""
+        """The connection string; may contain a password."""
         return self._text
 
     def another(self, *, reconnect_within_s: float) -> "Database":
-        """A further session with the same server, which waits so long for it when it is unavailable."""
+        """Open another session with the same server."""
         return Database(
             self._text,
             label=self.label,
@@ -195,12 +195,12 @@ class Database:
         return self._connection.closed
 
     def on_connect(self, restore: Callable[[Connection], None]) -> None:
-        """Call this on every new connection, to take locks again that died with the old one."""
+        """Call a function on every new connection, to take lost locks again."""
         self._on_connect.append(restore)
 
     @contextmanager
     def requiring(self, require: Callable[[Connection], None]) -> Iterator[None]:
-        """Begin each transaction within the block by this, which raises where the rest must not be done."""
+        """Start each transaction in the block with a check that may raise."""
         self._require = require
         try:
             yield
@@ -208,7 +208,7 @@ class Database:
             self._require = None
 
     def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do some work with these in a transaction, again if the connection breaks or another one interferes.
+        """Run work in a transaction, retrying after a broken connection or a conflict.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class Database:
     def run_alone(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Do some work in no transaction, once, for statements that allow none.
+        """Run work once outside a transaction.
 
         Raises
         ------
@@ -253,7 +253,7 @@ class Database:
                 raise translated(error, self.label) from error
 
     def _first_connection(self) -> Connection:
-        """Connect at once; a server that is ours to start may be killed in between, and is tried again."""
+        """Connect now; retry if the embedded server was killed meanwhile."""
         for _ in range(_FIRST_ATTEMPTS - 1 if self._before_connecting is not None else 0):
             with suppress(Unreachable):
                 return self._connect()
@@ -295,25 +295,25 @@ class Database:
 
     def _lost(self) -> Unreachable:
         return Unreachable(
-            f"Lost the connection to {self.label}, and it did not come back. What was committed "
-            "is kept: do the same again when the server is up."
+            f"The connection to {self.label} was lost. Results so far are saved; when the server is "
+            "up, run the same command again."
         )
 
 
 def set_up_session(connection: Connection) -> None:
-    """Give a session the settings that all of ours have, and let vectors pass as arrays."""
+    """Apply our session settings, and pass embeddings as arrays."""
     connection.execute(_SESSION)
     pass_vectors(connection)
 
 
 def pass_vectors(connection: Connection) -> None:
-    """Take arrays for vectors, and give these as pgvector's `Vector`, where the database knows the type."""
+    """Register pgvector's type, if the database has it."""
     if (vector := TypeInfo.fetch(connection, "vector")) is not None:
         register_vector_info(connection, vector)
 
 
 def now(connection: Connection) -> datetime:
-    """The time by the server's clock."""
+    """Return the time of the server's clock."""
     found: datetime = connection.scalar("SELECT now()")
     return found
 

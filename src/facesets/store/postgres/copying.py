@@ -1,4 +1,4 @@
-"""Rows to and from binary COPY as arrays, without a Python object a row; a planner that knows of them.
+"""Transfer rows by binary COPY as arrays, and keep planner statistics current.
 
 All rows of one COPY have the same length, because no field is null and none varies: so a block of rows
 is one structured array.
@@ -32,12 +32,12 @@ INT2, INT4, INT8, FLOAT4, UUID = ">i2", ">i4", ">i8", ">f4", "V16"
 
 
 def text(length: int) -> str:
-    """A text or bytea field of always the same number of bytes."""
+    """A text or bytea field of fixed length."""
     return f"S{length}"
 
 
 def float4_array(count: int) -> np.dtype[Any]:
-    """A `real[]` field of always the same number of elements."""
+    """A `real[]` field of fixed length."""
     element = [("length", INT4), ("value", FLOAT4)]
     head = [(name, INT4) for name in ("dimensions", "nulls", "oid", "count", "lower_bound")]
     return np.dtype([*head, ("elements", element, (count,))])
@@ -56,7 +56,7 @@ def _row_type(fields: Mapping[str, Any]) -> np.dtype[Any]:
 
 
 def _packed(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], rows: slice) -> bytes:
-    """Some rows as COPY wants them."""
+    """Pack rows for COPY."""
     kind = _row_type(fields)
     count = len(next(iter(columns.values()))[rows])
     block = np.zeros(count, kind)
@@ -160,7 +160,7 @@ def _checked(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def values(rows: NDArray[Any], name: str) -> NDArray[Any]:
-    """The numbers of an array or vector field: shape (rows, count)."""
+    """Return the numbers of an array or vector field: shape (rows, count)."""
     field = rows[name]
     members = field.dtype.names or ()
     inner = field["elements"]["value"] if "elements" in members else field["value"] if members else field
@@ -170,7 +170,7 @@ def values(rows: NDArray[Any], name: str) -> NDArray[Any]:
 def gathered(
     blocks: Iterator[NDArray[Any]], name_types: Sequence[tuple[str, Any]]
 ) -> dict[str, NDArray[Any]]:
-    """All rows of some fields as native columns."""
+    """Return all rows of some fields as native columns."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name, _ in name_types}
     for rows in blocks:
         for name, kind in name_types:
@@ -179,14 +179,14 @@ def gathered(
 
 
 def distinct_uuids(raw: NDArray[Any]) -> tuple[list[uuid.UUID], Int64]:
-    """The values of a column of UUIDs, each once and in ascending order, and the index of each row's."""
+    """Return the distinct UUIDs of a column in ascending order, and each row's index."""
     names = np.ascontiguousarray(raw).view("S16") if len(raw) else np.empty(0, "S16")
     _, first, index = np.unique(names, return_index=True, return_inverse=True)
     return [uuid.UUID(bytes=bytes(raw[place])) for place in first.tolist()], index.astype(np.int64)
 
 
 def times(since: Int64) -> NDArray[np.datetime64]:
-    """In seconds, of times as PostgreSQL sends them: microseconds from 2000; -infinity is NaT."""
+    """Convert PostgreSQL times to seconds; -infinity is NaT."""
     taken: NDArray[np.datetime64] = (_EPOCH + since.astype("timedelta64[us]")).astype("datetime64[s]")
     return taken
 
@@ -204,7 +204,7 @@ _ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
 
 
 def analyze_grown(connection: Connection) -> list[str]:
-    """Let the planner look at tables that it never saw, or that grew by a half since; returns their names.
+    """Analyze new tables and those that grew by half; return their names.
 
     Without that it walks an index where comparing would be sooner. The server looks at tables by itself, but
     some time after much was added.

@@ -1,4 +1,4 @@
-"""What a hand-edited database may have wrong, and how it is put right.
+"""Check and repair a library that was edited by hand.
 
 Transactions keep a face and its vector together; statements by hand may not.
 
@@ -55,7 +55,7 @@ _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_clas
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it must be, how often, and what repairs it.
+    """A problem, its count, and how it is repaired.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a photo was seen that must be read again.
+    """The path of a photo that must be read again.
 
     Attributes
     ----------
@@ -85,41 +85,41 @@ class Place:
     path: str
 
 
-_REBUILD = Sentence(f"{Command('db index')} rebuilds its own; others by hand: REINDEX")
-_READ_AGAIN = "the files are read again"
-_SEARCH_AGAIN = "their images are searched again"
+_REBUILD = Sentence(f"{Command('db index')} rebuilds search indexes; rebuild others with REINDEX")
+_READ_AGAIN = "their files are read again"
+_SEARCH_AGAIN = "face detection runs again on their photos"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
-    ("faces without a sound vector", _BAD_VECTORS),
-    ("images that were neither searched for faces nor embedded", _UNSEARCHED),
-    ("images with an unsound embedding", _BAD_EMBEDDINGS),
-    ("images with faces but no record of a search", _UNRECORDED),
-    ("images whose faces are not in order", _REPEATED_ORDINALS),
+    ("faces without a valid embedding", _BAD_VECTORS),
+    ("photos without face detection and embedding", _UNSEARCHED),
+    ("photos with an invalid embedding", _BAD_EMBEDDINGS),
+    ("photos with faces but no record of face detection", _UNRECORDED),
+    ("photos with faces in the wrong order", _REPEATED_ORDINALS),
 )
 _OF_PATHS: tuple[tuple[str, LiteralString], ...] = (
-    ("paths without an image", _LOST_PATHS),
-    ("paths that lead to another image than their content", _WRONG_PATHS),
+    ("paths without a photo", _LOST_PATHS),
+    ("paths that refer to the wrong photo", _WRONG_PATHS),
 )
 _BY_SQL: tuple[tuple[str, LiteralString, str], ...] = (
     (
-        "faces of people who were merged",
+        "faces of merged people",
         _FACES_OF_MERGED,
-        "they move to those others; who was merged into nobody is active again",
+        "they move to the merged person; people merged into no one become active again",
     ),
     (
-        "faces found in a way that is not known any more",
+        "faces found by an unknown model",
         _FACES_OF_NO_DETECTOR,
-        "they go, and `index` finds them again",
+        "they are removed, and `index` finds them again",
     ),
     (
-        "people whose forgetting was cut off before the tables were rewritten",
+        "people whose deletion was interrupted before the tables were rewritten",
         "SELECT count(*) FROM unfinished_forgetting",
-        "they are rewritten",
+        "the tables are rewritten",
     ),
 )
 
 
 def find_problems(connection: Connection) -> list[Problem]:
-    """Everything that is wrong."""
+    """Find all problems."""
     found = []
     for problems, repair in ((_OF_IMAGES, _SEARCH_AGAIN), (_OF_PATHS, _READ_AGAIN)):
         for what, select in problems:
@@ -141,7 +141,7 @@ def _number(connection: Connection, counting: LiteralString) -> int:
 
 
 def places_to_read(connection: Connection) -> list[Place]:
-    """Where the photos were seen that must be read again, all places of each."""
+    """Return all paths of the photos that must be read again."""
     images = {image for _, select in _OF_IMAGES for image, _ in connection.execute(select)}
     rows = connection.execute(
         """SELECT i.id, coalesce(p.path, '') FROM unnest(%s::bigint[]) AS i (id)
@@ -153,7 +153,7 @@ def places_to_read(connection: Connection) -> list[Place]:
 
 
 def repair_rows(connection: Connection, by: str) -> list[str]:
-    """Put right what SQL can, and forget the searches that must be done again.
+    """Repair what SQL can, and reset the searches that must run again.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
 
 
 def _follow_merges(connection: Connection) -> None:
-    """Move faces to whom their person was merged into, however many merges that takes."""
+    """Move faces of merged people to the final person."""
     for _ in range(_MOST_MERGES):
         moved = connection.execute(
             """UPDATE face_detections f SET person_id = p.merged_into_id
@@ -229,23 +229,23 @@ _NO_ROW: LiteralString = """FROM face_detections f WHERE f.cluster IS NOT NULL
     AND NOT EXISTS (SELECT FROM clusters c WHERE c.id = f.cluster)"""
 
 _REPAIRED: tuple[tuple[str, LiteralString, str], ...] = (
-    ("faces that are not whose a human said", _ELSEWHERE, "they are given back"),
-    ("faces of whom a human said that they are not", _DENIED, "they are unassigned"),
-    ("faces of clusters that have no row", _NO_ROW, "it is made"),
-    ("questions about faces that have a person by now", _ANSWERED, "they go"),
+    ("faces assigned to another person than you confirmed", _ELSEWHERE, "they are reassigned"),
+    ("faces assigned to a person that you denied", _DENIED, "they are unassigned"),
+    ("faces of clusters without a row", _NO_ROW, "the row is created"),
+    ("suggestions for faces that are already assigned", _ANSWERED, "they are removed"),
 )
-"""What `_repair_people` puts right: what is wrong, what finds it, and what becomes of it."""
+"""Repairs of `_repair_people`: the problem, its SQL, and the repair."""
 _FOR_A_HUMAN: tuple[tuple[str, LiteralString, str], ...] = (
     (
-        "pairs of faces that are not as a human said",
+        "pairs of faces that contradict your corrections",
         _TORN,
-        "`maintain violations` lists them; `people move` or `people merge` decides",
+        "list them with `maintain violations`; resolve them with `people move` or `people merge`",
     ),
 )
 
 
 def _repair_people(step: Step) -> None:
-    """Put right what follows from statements."""
+    """Repair what follows from corrections."""
     connection = step.connection
     back: dict[UUID, list[int]] = {}
     for face, person in connection.execute("SELECT s.face_id, s.person_id " + _ELSEWHERE).fetchall():

@@ -1,4 +1,4 @@
-"""The library as a `Store`: the faces that one way of finding them gave."""
+"""The library as a `Store`: the faces of one detector."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -48,7 +48,7 @@ _FORGOTTEN_AT_ONCE = 5_000
 
 
 class Library:
-    """A Postgres database, seen through one detector and recogniser; vectors of others are never mixed in.
+    """A Postgres library, limited to one detector and recognition model.
 
     May be used from several threads. `database` is the session with the server.
     """
@@ -62,7 +62,7 @@ class Library:
         searched: bool = True,
         paths: PathMap = SAME_PATHS,
     ) -> None:
-        """Look at a library.
+        """Open a library.
 
         Parameters
         ----------
@@ -96,37 +96,37 @@ class Library:
 
     @property
     def identity(self) -> str:
-        """When its schema was made, which no other library has and a restored dump keeps."""
+        """The creation time of its schema, unique to the library and kept by backups."""
         return self.database.run(identity_of)
 
     @property
     def names_file(self) -> None:
-        """Nowhere: results of a library follow the names of its people."""
+        """None: results of a library use the names of its people."""
 
     @property
     def settings(self) -> CacheSettings | None:
-        """What its vectors come from; None while it is empty."""
+        """The models of its embeddings; None while it is empty."""
         detector = self.database.run(self.detector)
         return self._given if detector is None else detector.settings
 
     def searched_by(self) -> CacheSettings | None:
-        """The way that most images were searched in, whatever is looked at; None while none was."""
+        """The models that searched most images; None while there are none."""
         return self.database.run(models.usual_settings)
 
     def has_people(self) -> bool:
-        """Whether there is any person, named or not."""
+        """Whether the library has any person, named or not."""
         return self.database.run(persons.any_person)
 
     def said_people(self) -> list[KnownPerson]:
-        """Everybody of whom a human said something, and their faces."""
+        """Return the people with corrections, and their faces."""
         return self.database.run(lambda connection: said_people(connection, self.detector(connection)))
 
     def note_results(self, folders: Iterable[Path]) -> None:
-        """Keep that these folders are about to hold results of it."""
+        """Record folders that will hold results of the library."""
         self.database.run(note_results, folders)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
-        """The way of finding faces that is looked at; None while no image was searched in it."""
+        """The row of the current detector; None before its first search."""
         if self._given is not None:
             return models.find_detector(connection, self._given)
         known = models.detectors(connection)
@@ -145,22 +145,22 @@ class Library:
         )
 
     def _seek(self, ask: Callable[[Connection, known_files.Sought, A], T], files: A) -> T:
-        """Ask for what is known of some files, by their names or contents."""
+        """Look up files by path or content."""
         return self.database.run(lambda connection: ask(connection, self._sought(connection), files))
 
     def require_detector(self, connection: Connection) -> models.DetectorRow:
-        """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
+        """Like `detector`. Raises `WrongUsage` before its first search."""
         detector = self.detector(connection)
         if detector is None:
             raise WrongUsage(f"There are no faces in {self.label} yet. Run {Command('index', 'PHOTOS')}.")
         return detector
 
     def require(self, settings: CacheSettings) -> None:
-        """Look at the faces of these settings from now on, whether or not there are any yet."""
+        """Use the faces of these settings from now on."""
         self._given = settings
 
     def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "Library":
-        """The same library, in which an image counts as known when it has the faces and embedding of these.
+        """Return the library, counting images as known if they have these faces and embeddings.
 
         What is None does not matter. What is stored through it comes from these.
         """
@@ -168,36 +168,36 @@ class Library:
         return Library(self.database, faces_from, clip=clip_from, searched=searched, paths=self._paths)
 
     def claims(self, kind: Literal["path", "content"]) -> Claims:
-        """Things of one kind that nobody else works on while this session holds them."""
+        """Return claims on things of one kind, held by this session."""
         return Claims(self.database, kind, self._paths)
 
     def recorded_run(
         self, command: str, options: Mapping[str, Any], *, dry_run: bool = False
     ) -> AbstractContextManager[RecordedRun]:
-        """Record a run from start to end, unless it is a dry one."""
+        """Record a run from start to end, unless it is a dry run."""
         return recorded_run(self.database, command, options, dry_run=dry_run)
 
     def fits(self, path: str) -> bool:
-        """Whether a path is short enough to be kept."""
+        """Whether a path is short enough to be stored."""
         return fits(self._paths.known(path))
 
     def clip_models(self) -> list[ClipRow]:
-        """What embeddings of whole images come from, the model with most images first."""
+        """Return the CLIP models, the one with most images first."""
         return self.database.run(models.clip_models)
 
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
-        """Make what is committed in this block come from these settings; many may write at once."""
+        """Set the models of what is committed in the block; several writers are allowed."""
         self.require(settings)
         yield
         self.database.run(analyze_grown)
 
     def exists(self) -> bool:
-        """Whether anything was ever stored in this way."""
+        """Whether anything was ever stored with these models."""
         return self.database.run(self.detector) is not None
 
     def load(self) -> Collection:
-        """Everything in it: images that still have a path, and their faces, as of one moment.
+        """Load all images that still have a path, and their faces, in one snapshot.
 
         Raises
         ------
@@ -213,27 +213,27 @@ class Library:
         return Collection(of_images, faces.load_faces(connection, detector, image_ids), detector.settings)
 
     def files(self) -> Mapping[str, FileRecord]:
-        """Every path it knows, with what was seen there."""
+        """Return the record of every path."""
         return self.database.run(image_paths.file_records)
 
     def has_image(self, sha256: str) -> bool:
-        """Whether that content was searched for faces in this way already."""
+        """Whether a content was searched for faces."""
         return bool(self.has_images([sha256]))
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
-        """Which of these contents were searched for faces in this way already."""
+        """Return which contents were searched for faces."""
         return self._seek(known_files.searched_images, sha256)
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
-        """Whether that content is known, and what it lacks of what is looked for."""
+        """Return whether a content is known, and what it lacks."""
         return self._seek(known_files.lacking, sha256)
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing, in place of what is known; faces keep their people by box."""
+        """Store these, all or nothing, replacing older records; faces keep their people by box."""
         self.add(files, images, replaces=True)
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
-        """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
+        """Store what `enrich` found about existing faces, all or nothing."""
         self.database.run(self._annotate, images)
 
     def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
@@ -249,7 +249,7 @@ class Library:
         *,
         replaces: bool = False,
     ) -> None:
-        """Keep these, all or nothing; an image that is there stays, unless the new one `replaces` it."""
+        """Add these, all or nothing; existing images stay unless `replaces` is set."""
         known = self._paths.known
         self.database.run(
             writing.write,
@@ -262,7 +262,7 @@ class Library:
         )
 
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
-        """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
+        """Return the next photos for an analysis step, with numbers beyond `after`, ascending."""
         return self.database.run(
             lambda connection: stages.pending(
                 connection, photos, self._detector_id(connection), after=after, limit=limit
@@ -270,11 +270,11 @@ class Library:
         )
 
     def count_pending(self, photos: PhotosOfStage) -> int:
-        """How many photos a stage is to look at."""
+        """Count the photos for an analysis step."""
         return self.database.run(stages.count_pending, photos)
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
-        """Keep what stages found about images that are there, all or nothing; nothing else changes.
+        """Store results of analysis steps for existing images, all or nothing.
 
         Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
         contents of the others.
@@ -284,25 +284,25 @@ class Library:
         )
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
-        """What was seen at the paths below some directories."""
+        """Return the records of paths below some directories."""
         return self._here(self._seek(known_files.known_below, self._known(roots)))
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
-        """Files below some directories that `index` need not look at."""
+        """Return files below some directories that `index` can skip."""
         return self._seek(known_files.unchanged_below, roots)
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
-        """What was seen at these very paths."""
+        """Return the records of these exact paths."""
         return self._here(self._seek(known_files.seen_at, self._known(paths)))
 
     def forget_paths(self, paths: Sequence[str]) -> None:
-        """Drop paths that are gone; their images and faces stay, and are found again by their content."""
+        """Remove missing paths; their images and faces stay and are found again by content."""
         known = self._known(paths)
         for start in range(0, len(known), _FORGOTTEN_AT_ONCE):
             self.database.run(image_paths.forget_paths, known[start : start + _FORGOTTEN_AT_ONCE])
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
-        """Know paths below one folder by their names below another; the galleries there go along."""
+        """Relocate paths from one folder to another, with their galleries."""
 
         def work(connection: Connection) -> None:
             image_paths.relocate_paths(connection, paths)
@@ -311,7 +311,7 @@ class Library:
         self.database.run(work)
 
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
-        """The paths that lead to each of these images, but for those that this host does not see."""
+        """Return the paths of each of these images that this host can see."""
         here, covers = self._paths.here, self._paths.covers
         found = self.database.run(image_paths.paths_with, sha256)
         return {sha: [here(path) for path in paths if covers(path)] for sha, paths in found.items()}
@@ -321,18 +321,18 @@ class Library:
         return missing.note_missing(self.database, roots, gone, is_there, self._paths)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
-        """Insert or replace galleries that differ; return the number of each by its path."""
+        """Insert or update galleries; return the number of each by path."""
         known = [replace(row, path=self._paths.known(row.path)) for row in rows]
         return self._here(self.database.run(galleries.keep_galleries, known))
 
     def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
-        """Which galleries these very paths belong to."""
+        """Return the galleries of these exact paths."""
         links = self.database.run(galleries.linked_at, self._known(paths))
         here = self._paths.here
         return {GalleryLink(here(link.directory), link.gallery and here(link.gallery)) for link in links}
 
     def let_belong(self, directories: Mapping[str, int]) -> None:
-        """Let the known paths in these directories belong to galleries, which are given by number."""
+        """Assign the known paths in these directories to galleries, by number."""
         known = {self._paths.known(path): number for path, number in directories.items()}
         self.database.run(galleries.let_belong, known)
 

@@ -1,4 +1,4 @@
-"""The schema's versions: numbered files, each applied once, none edited afterwards."""
+"""Schema migrations: numbered files, each applied once and never edited afterwards."""
 
 import hashlib
 import re
@@ -22,11 +22,11 @@ _LOCK = 0x66616365_73657473
 
 _LEAST_VECTOR = (0, 7)
 _NO_PACKAGE = Sentence(
-    "The server has no pgvector. Whoever runs it installs the package (on Debian "
+    "The server lacks pgvector. Install its package on the server (on Debian "
     f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
 )
 _NO_RIGHT = Sentence(
-    "This database user may not create the extension vector. Have a superuser run "
+    "This database user cannot create the extension vector. Ask a superuser to run "
     f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
 )
 _ENCODINGS = ("UTF8", "SQL_ASCII")
@@ -42,17 +42,17 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """Hex digest of the file's text, whatever its line ends."""
+        """Hex digest of the file's text, independent of line endings."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     def made(self, *kinds: str) -> list[str]:
-        """Names of what it makes of these kinds: TABLE, VIEW, SEQUENCE, FUNCTION."""
+        """Return the names of the objects of these kinds that it creates: TABLE, VIEW, SEQUENCE, FUNCTION."""
         return [name for kind, name in _MADE.findall(self.sql) if kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """A migration and since when it is applied; `applied_at` is empty while it is pending."""
+    """A migration and when it was applied; `applied_at` is empty while it is pending."""
 
     number: int
     name: str
@@ -60,7 +60,7 @@ class MigrationState:
 
 
 def shipped_migrations(directory: Path | None = None) -> list[Migration]:
-    """The migrations that belong to this program, in order.
+    """Return the migrations of this program, in order.
 
     Raises
     ------
@@ -73,22 +73,22 @@ def shipped_migrations(directory: Path | None = None) -> list[Migration]:
     for expected, path in enumerate(files, start=1):
         match = _NAME.fullmatch(path.name)
         if match is None or int(match[1]) != expected:
-            raise DamagedFile(f"{printable(path)} is out of place. Install facesets again.")
+            raise DamagedFile(f"{printable(path)} is misnumbered or unexpected. Reinstall facesets.")
         migrations.append(Migration(expected, path.stem, path.read_text("utf-8")))
     if not migrations:
-        raise DamagedFile(f"There are no migrations in {printable(directory)}. Install facesets again.")
+        raise DamagedFile(f"No migrations found in {printable(directory)}. Reinstall facesets.")
     return migrations
 
 
 def migrations_directory() -> Path:
-    """In the installed package, else in the checkout that an editable install points to."""
+    """Return the folder of migrations in the package or the checkout."""
     package = Path(__file__).parents[2]
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parents[1] / "migrations"
 
 
 def migrate(database: Database, migrations: list[Migration]) -> list[MigrationState]:
-    """Apply what is pending, one transaction each; several hosts may do so at once.
+    """Apply pending migrations, one transaction each; several hosts may do so at once.
 
     Returns
     -------
@@ -113,14 +113,14 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
 
 
 def migrate_within(connection: Connection, migrations: list[Migration]) -> None:
-    """Apply what is pending as a part of the transaction that is going on; errors as `migrate`."""
+    """Apply pending migrations in the current transaction; errors as `migrate`."""
     _prepare(connection)
     for migration in migrations:
         _apply(connection, migration, migrations)
 
 
 def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
-    """What is applied and what is pending. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
+    """Return applied and pending migrations. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
     applied = database.run(_applied, migrations, database.label)
     return [
         MigrationState(m.number, m.name, applied[m.number][2] if m.number in applied else "")
@@ -129,7 +129,7 @@ def status(database: Database, migrations: list[Migration]) -> list[MigrationSta
 
 
 def require_current(database: Database, migrations: list[Migration]) -> None:
-    """Make sure that the schema is the one this program works on.
+    """Check that the schema is current.
 
     Raises
     ------
@@ -141,13 +141,13 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
     pending = [state for state in status(database, migrations) if not state.applied_at]
     if pending:
         raise SchemaOutdated(
-            f"The schema of {database.label} is not up to date ({len(pending)} of {len(migrations)} steps to "
-            f"do). Run {Command('migrate')}."
+            f"The schema of {database.label} is out of date ({len(pending)} of {len(migrations)} "
+            f"migrations pending). Run {Command('migrate')}."
         )
 
 
 def check_database(connection: Connection) -> None:
-    """Make sure that a database can hold a library; make the extension if it is missing. As `migrate`."""
+    """Check that a database can hold a library, creating the extension if needed. Raises as `migrate`."""
     _check_encoding(connection)
     _ensure_vector(connection)
 
@@ -167,8 +167,8 @@ def _check_encoding(connection: Connection) -> None:
     found = connection.info.parameter_status("server_encoding")
     if found not in _ENCODINGS:
         raise WrongUsage(
-            f"The database is encoded in {found}, which cannot hold every name. Make another with `createdb "
-            "--template=template0 --encoding=UTF8 --locale=C NAME`, and name that."
+            f"The database encoding {found} cannot store every name. Create a database with `createdb "
+            "--template=template0 --encoding=UTF8 --locale=C NAME`, and use that."
         )
 
 
@@ -186,7 +186,7 @@ def _ensure_vector(connection: Connection) -> None:
 
 
 def vector_version(connection: Connection) -> str:
-    """The version of the extension `vector` in this database. Raises `WrongUsage` where it is of no use."""
+    """Return the version of the extension `vector`. Raises `WrongUsage` if it cannot be used."""
     found = connection.execute(
         """SELECT extversion, quote_ident(nspname), to_regtype('vector') IS NOT NULL
             FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"""
@@ -196,13 +196,13 @@ def vector_version(connection: Connection) -> str:
     version, schema, is_found = found
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_VECTOR:
         raise WrongUsage(
-            f"The database has pgvector {version}, and facesets needs 0.7 or later. Have it upgraded, run "
+            f"The database has pgvector {version}, but facesets needs 0.7 or later. Upgrade it, run "
             f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
         )
     if not is_found:
         raise WrongUsage(
-            f"The extension vector is in the schema {schema}, which is not in this user's search path. Have "
-            "its owner run `ALTER EXTENSION vector SET SCHEMA public;`."
+            f"The extension vector is in the schema {schema}, which is not in this user's search path. Ask "
+            "its owner to run `ALTER EXTENSION vector SET SCHEMA public;`."
         )
     return str(version)
 
@@ -214,7 +214,7 @@ def _why_no_vector(connection: Connection) -> str:
             FROM pg_available_extension_versions WHERE name = 'vector'"""
     )
     if may_be_made:
-        return Sentence(f"The database lacks the extension vector. Run {Command('migrate')}, which makes it.")
+        return Sentence(f"The database lacks the extension vector. Create it with {Command('migrate')}.")
     return _NO_RIGHT if is_there else _NO_PACKAGE
 
 
@@ -230,7 +230,7 @@ def _apply(
         connection.execute(migration.sql.encode())
     except psycopg.ProgrammingError as error:
         raise FacesetsError(
-            f"Migration {migration.name} does not apply: {str(error).splitlines()[0]}. Nothing of it is kept."
+            f"Migration {migration.name} failed and was rolled back: {str(error).splitlines()[0]}."
         ) from error
     connection.execute(
         "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
@@ -240,7 +240,7 @@ def _apply(
 
 
 def take_schema_lock(connection: Connection) -> None:
-    """Let nobody else change the schema, to the end of the transaction."""
+    """Lock the schema against changes until the end of the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
@@ -251,7 +251,7 @@ def _exists(connection: Connection, table: str) -> bool:
 def _applied(
     connection: Connection, migrations: list[Migration], label: str
 ) -> dict[int, tuple[str, str, str]]:
-    """Number to name, checksum and time of what was applied, once it is sure that it is what these made."""
+    """Return name, checksum and time of the applied migrations by number, after checking them."""
     applied = _noted(connection)
     _check(applied, migrations, label)
     _check_tables(connection, [m for m in migrations if m.number in applied], label)
@@ -268,23 +268,23 @@ def _noted(connection: Connection) -> dict[int, tuple[str, str, str]]:
         ).fetchall()
     except errors.UndefinedColumn as error:
         raise WrongUsage(
-            "The table schema_migrations in this database is another program's. Name a database of its own "
-            "for the library."
+            "The table schema_migrations in this database belongs to another program. Use a separate "
+            "database for the library."
         ) from error
     return {number: (name, checksum, when) for number, name, checksum, when in rows}
 
 
 def applied_names(connection: Connection) -> dict[int, str]:
-    """What is applied, by number, fit for this program or not. Raises `WrongUsage` for another program's."""
+    """Return the applied migrations by number. Raises `WrongUsage` for another program's table."""
     return {number: name for number, (name, _, _) in _noted(connection).items()}
 
 
 def refuse_later(applied: Mapping[int, str], migrations: list[Migration], label: str) -> None:
-    """Make sure that no migration was applied that this program lacks. Raises `WrongUsage`."""
+    """Refuse a schema with migrations that this program lacks. Raises `WrongUsage`."""
     for number, name in applied.items():
         if number > len(migrations):
             raise WrongUsage(
-                f"The schema of {label} was made by a later facesets (migration {name}). Upgrade facesets."
+                f"The schema of {label} was made by a newer facesets (migration {name}). Upgrade facesets."
             )
 
 
@@ -293,8 +293,7 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
     for number, (name, checksum, _) in applied.items():
         if migrations[number - 1].checksum != checksum:
             raise WrongUsage(
-                f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
-                "changes go into a new migration."
+                f"Migration {name} was edited after it was applied to {label}. Restore the original file."
             )
 
 
@@ -306,12 +305,12 @@ def _check_tables(connection: Connection, applied: list[Migration], label: str) 
     ).fetchall()
     if gone:
         raise SchemaOutdated(
-            f"The schema of {label} lacks the table {gone[0][0]}, which was there and is not made again. "
-            f"Restore a backup: {Command('db restore', 'FILE', Field('replace'))}."
+            f"The table {gone[0][0]} was removed from the schema of {label}. Restore a backup: "
+            f"{Command('db restore', 'FILE', Field('replace'))}."
         )
 
 
 def identity_of(connection: Connection) -> str:
-    """When the schema was made, which no other library has and a restored dump keeps."""
+    """Return the creation time of the schema, unique to the library and kept by backups."""
     made = connection.scalar("SELECT applied_at FROM schema_migrations WHERE number = 1")
     return "" if made is None else made.astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")

@@ -1,4 +1,4 @@
-"""Which models the vectors come from."""
+"""The models of the embeddings."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from facesets.store.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class DetectorRow:
-    """A way of finding faces as the library knows it."""
+    """A detector as stored in the library."""
 
     id: int
     model_id: int
@@ -17,7 +17,7 @@ class DetectorRow:
 
 
 def clip_models(connection: Connection) -> list[ClipRow]:
-    """Every model that embeddings of whole images come from, the one with most images first."""
+    """Return every CLIP model, the one with most images first."""
     rows = connection.execute(
         """SELECT id, name, sha256, dimension FROM models m
             WHERE kind = 'clip' AND EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)"""
@@ -33,7 +33,7 @@ def clip_models(connection: Connection) -> list[ClipRow]:
 
 
 def find_clip_model(connection: Connection, model: ClipModel) -> int | None:
-    """The number of a model of whole images, if it was ever used."""
+    """Return the number of a CLIP model, if it was ever used."""
     found: int | None = connection.scalar(
         "SELECT id FROM models WHERE kind = 'clip' AND sha256 = %s", (model.sha256,)
     )
@@ -41,7 +41,7 @@ def find_clip_model(connection: Connection, model: ClipModel) -> int | None:
 
 
 def detectors(connection: Connection) -> list[DetectorRow]:
-    """Every way of finding faces that was ever used, the one with most images first."""
+    """Return every detector ever used, the one with most images first."""
     rows = connection.execute(
         """SELECT d.id, d.model_id, d.pack, m.name, m.sha256, m.dimension, d.detector, d.detector_sha256,
                 d.det_size, d.min_det_score
@@ -57,26 +57,26 @@ def detectors(connection: Connection) -> list[DetectorRow]:
 
 
 def detector_of_face(connection: Connection, face: int) -> DetectorRow:
-    """The way in which a face was found."""
+    """Return the detector that found a face."""
     number = connection.scalar("SELECT detector_id FROM face_detections WHERE id = %s", (face,))
     return next(each for each in detectors(connection) if each.id == number)
 
 
 def usual_detector(connection: Connection) -> DetectorRow | None:
-    """The way of finding faces that most images were searched in; None while there is none."""
+    """Return the detector that searched most images; None if there is none."""
     known = detectors(connection)
     return known[0] if known else None
 
 
 def usual_settings(connection: Connection) -> CacheSettings | None:
-    """The way that most images were searched in; None while no image was searched."""
+    """Return the models that searched most images; None if there are none."""
     if connection.execute("SELECT FROM face_scans LIMIT 1").fetchone() is None:
         return None
     return detectors(connection)[0].settings
 
 
 def find_detector(connection: Connection, settings: CacheSettings) -> DetectorRow | None:
-    """The row of these settings, if they were ever used."""
+    """Return the row of these settings, if they were ever used."""
     row = connection.execute(
         """SELECT d.id, m.id FROM detectors d JOIN models m ON m.id = d.model_id
             WHERE m.kind = 'face' AND m.sha256 = %(recogniser)s AND d.pack = %(pack)s
@@ -88,7 +88,7 @@ def find_detector(connection: Connection, settings: CacheSettings) -> DetectorRo
 
 
 def ensure_detector(connection: Connection, settings: CacheSettings) -> DetectorRow:
-    """The row of these settings, made if it is new."""
+    """Return the row of these settings, creating it if new."""
     found = find_detector(connection, settings)
     if found is None:
         name, sha256 = settings.recogniser, settings.recogniser_sha256
@@ -117,7 +117,7 @@ def _parameters(settings: CacheSettings) -> dict[str, object]:
 
 
 def ensure_model(connection: Connection, kind: str, name: str, sha256: str, dimension: int) -> int:
-    """The number of a model, made if it is new."""
+    """Return the number of a model, creating it if new."""
     values = {"kind": kind, "name": name, "sha256": sha256, "dimension": dimension}
     find = "SELECT id FROM models WHERE kind = %(kind)s AND sha256 = %(sha256)s"
     number = connection.scalar(find, values)

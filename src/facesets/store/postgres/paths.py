@@ -1,4 +1,4 @@
-"""Paths as text that PostgreSQL takes: it refuses what is not Unicode, and file names may be anything.
+"""Encode paths as text for PostgreSQL, which accepts only Unicode.
 
 A byte of a path that is not UTF-8 becomes a character of a private range; a character that really is
 from that range is written byte by byte in the same way. So every path has a text, and no two the same.
@@ -16,22 +16,22 @@ _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
 
 def to_text(path: str) -> str:
-    """A path as it is stored."""
+    """Return a path as it is stored."""
     return escaped(path if _SEPARATOR == "/" else path.replace(_SEPARATOR, "/"))
 
 
 def from_text(text: str) -> str:
-    """The path that a stored text stands for."""
+    """Return the path of a stored text."""
     return separated(unescaped(text))
 
 
 def separated(text: str) -> str:
-    """A stored text with what the system has between the parts of a path."""
+    """Return a stored text with the system's path separators."""
     return text if _SEPARATOR == "/" else text.replace("/", _SEPARATOR)
 
 
 def escaped(text: str) -> str:
-    """A text that may name a path, as it is stored."""
+    """Return a text that may contain a path, as it is stored."""
     return text if text.isascii() else _STRANGE.sub(_escaped, text)
 
 
@@ -44,7 +44,7 @@ def unescaped(text: str) -> str:
 
 
 def fits(path: str) -> bool:
-    """Whether a path is short enough to be found by: PostgreSQL indexes no text of more than 2.6 kB."""
+    """Whether a path is short enough for a PostgreSQL index (2.6 kB)."""
     return len(to_text(path).encode()) <= _LONGEST
 
 

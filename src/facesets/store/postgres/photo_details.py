@@ -1,4 +1,4 @@
-"""One photo with all that is known of it, and photos with their people as other programs get them."""
+"""Everything known about one photo, and photos with their people for other programs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
     "attributes": face_attributes.of_image,
     "describe": descriptions.of_image,
 }
-"""What a stage found about the image of a number, as a dataclass or a list of them."""
+"""Reads the results of a step for an image, as a dataclass or a list of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageOfPhoto:
-    """What came of a stage."""
+    """The result of an analysis step."""
 
     stage: str
     version: str
@@ -37,7 +37,7 @@ class StageOfPhoto:
 
 
 def stages_of_photo(connection: Connection, image_id: int) -> list[StageOfPhoto]:
-    """The stages that looked at an image; all others are pending."""
+    """Return the steps that processed an image; all others are pending."""
     rows = connection.execute(
         """SELECT s.stage, v.version, s.status, s.reason, s.ended_at
             FROM image_stages s JOIN stage_versions v ON v.id = s.version_id WHERE s.image_id = %(image)s
@@ -51,13 +51,13 @@ def stages_of_photo(connection: Connection, image_id: int) -> list[StageOfPhoto]
 
 
 def parts_of_photo(connection: Connection, image_id: int) -> dict[str, Any]:
-    """What the stages found about an image, by their names."""
+    """Return the results of analysis steps for an image, by name."""
     parts = {stage: of_image(connection, image_id) for stage, of_image in _PARTS.items()}
     return {stage: part for stage, part in parts.items() if part}
 
 
 def norms_on_photo(connection: Connection, image_id: int) -> dict[int, float]:
-    """The norms of the faces on an image, by their numbers; faces of which it is not known are left out."""
+    """Return the known norms of the faces in an image, by number."""
     rows = connection.execute(
         "SELECT id, norm FROM face_detections WHERE image_id = %s AND norm <> 'NaN'", (image_id,)
     ).fetchall()
@@ -65,12 +65,12 @@ def norms_on_photo(connection: Connection, image_id: int) -> dict[int, float]:
 
 
 def has_photos(connection: Connection) -> bool:
-    """Whether anything was indexed yet."""
+    """Whether the library has any photo."""
     return connection.execute("SELECT FROM images LIMIT 1").fetchone() is not None
 
 
 def contents_at(connection: Connection, path: str) -> str | None:
-    """The hash of the image that a path leads to."""
+    """Return the hash of the image at a path."""
     found: str | None = connection.scalar(
         "SELECT i.sha256 FROM image_paths p JOIN images i ON i.id = p.image_id WHERE p.path = %s",
         (to_text(path),),
@@ -79,7 +79,7 @@ def contents_at(connection: Connection, path: str) -> str | None:
 
 
 def contents_beginning(connection: Connection, prefix: str) -> list[str]:
-    """The hashes of images that begin so, two at most."""
+    """Return up to two hashes with this beginning."""
     return connection.scalars(
         "SELECT sha256 FROM images WHERE sha256 >= %s AND sha256 < %s ORDER BY sha256 LIMIT 2",
         (prefix, prefix + "g"),
@@ -88,7 +88,7 @@ def contents_beginning(connection: Connection, prefix: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class LibraryPhoto:
-    """What the library has of a photo.
+    """The library's data of a photo.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class LibraryPhoto:
 
 @dataclass(frozen=True, slots=True)
 class FaceFacts:
-    """A face as programs get it.
+    """A face for other programs.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ class FaceFacts:
 
 
 def find_photo(connection: Connection, sha256: str) -> LibraryPhoto | None:
-    """The photo of that content."""
+    """Find a photo by content."""
     row = connection.execute(
         """SELECT id, sha256, width, height, taken, added_at, missing_since IS NOT NULL
             FROM images WHERE sha256 = %s""",
@@ -160,7 +160,7 @@ def find_photo(connection: Connection, sha256: str) -> LibraryPhoto | None:
 
 
 def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:
-    """These faces in this order; those that do not exist are left out."""
+    """Return these faces in order, without those that do not exist."""
     rows = connection.execute(
         _FACTS
         + """JOIN unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) ON wanted.id = f.id
@@ -171,7 +171,7 @@ def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFac
 
 
 def faces_on_photo(connection: Connection, photo: int, *, limit: int, offset: int = 0) -> list[FaceFacts]:
-    """The faces on a photo, from left to right."""
+    """Return the faces in a photo, from left to right."""
     rows = connection.execute(
         _FACTS + "WHERE f.image_id = %s ORDER BY f.x1, f.id LIMIT %s OFFSET %s", (photo, limit, offset)
     )
@@ -179,12 +179,12 @@ def faces_on_photo(connection: Connection, photo: int, *, limit: int, offset: in
 
 
 def count_faces_on_photo(connection: Connection, photo: int) -> int:
-    """How many faces are on a photo."""
+    """Count the faces in a photo."""
     return int(connection.scalar("SELECT count(*) FROM face_detections WHERE image_id = %s", (photo,)))
 
 
 def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
-    """Whose faces are on a photo."""
+    """Return the people in a photo."""
     return connection.scalars(
         "SELECT DISTINCT person_id FROM face_detections WHERE image_id = %s AND person_id IS NOT NULL",
         (photo,),
@@ -192,7 +192,7 @@ def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
 
 
 def ages_on_photo(connection: Connection, photo: LibraryPhoto) -> dict[UUID, str]:
-    """How old those on a photo were, in words (see `PersonAge.at`)."""
+    """Describe the ages of the people in a photo (see `PersonAge.at`)."""
     ages = ages_of(connection, people_on_photo(connection, photo.id))
     return {person: age.at(photo.taken) for person, age in ages.items()}
 
@@ -214,7 +214,7 @@ def _facts(rows: Sequence[tuple[Any, ...]]) -> list[FaceFacts]:
 
 
 def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
-    """The photos of a person just newer and just older than one, by their content; None at the ends."""
+    """Return the next newer and older photo of a person, by content; None at the ends."""
     row = connection.one(_BESIDE, {"photo": photo, "person": person})
     return row[0], row[1]
 
@@ -246,7 +246,7 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class PeopledImage:
-    """The faces of one image: boxes x1, y1, x2, y2 in pixels, and for each its person's id or None."""
+    """The faces of one image: boxes x1, y1, x2, y2 in pixels, and the id of each person or None."""
 
     sha256: str
     width: int
@@ -258,7 +258,7 @@ class PeopledImage:
 def people_on_images(
     connection: Connection, library: Library, sha256: Sequence[str]
 ) -> tuple[list[PeopledImage], list[PersonRow]]:
-    """The faces of these images in the library's way of finding them, and those whose they are.
+    """Return the faces of these images by the current detector, and their people.
 
     It is one moment's if nothing else was read in the transaction.
     """

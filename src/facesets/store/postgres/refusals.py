@@ -1,4 +1,4 @@
-"""What the errors of a server mean for the user."""
+"""Translate database errors into messages for the user."""
 
 import psycopg
 from psycopg import errors
@@ -7,49 +7,58 @@ from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated,
 
 
 def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
-    """Why there is no connection, from what libpq says.
+    """Explain a failed connection from libpq's message.
 
     Only known parts of that are repeated: it may hold secrets.
     """
     said = str(error)
     if "password authentication failed" in said or "no password supplied" in said:
-        return WrongUsage(f"The server refuses the password for {label}. Check user and password.")
+        return WrongUsage(f"The server rejected the password for {label}. Check user and password.")
     if "does not exist" in said and "database" in said:
-        return WrongUsage(f"There is no such database: {label}. Create it with `createdb`, or name another.")
+        return WrongUsage(f"Database not found: {label}. Create it with `createdb`, or use another.")
     if "role" in said and "does not exist" in said:
         return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
     if "no pg_hba.conf entry" in said:
-        return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
+        return WrongUsage(
+            f"The server does not allow this machine or user to connect to {label}. Check its pg_hba.conf."
+        )
     if "No space left" in said:
         return disk_full(label)
     if "too many clients" in said or "remaining connection slots" in said:
         return Unreachable(
-            f"All connections of {label} are in use. End some of the programs that use it, then try again."
+            f"All connections of {label} are in use. Close some of the programs that use it, then try again."
         )
-    return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
+    return Unreachable(
+        f"Cannot connect to {label}. Check that the server is running, and check host and port."
+    )
 
 
 def disk_full(label: str) -> CannotWrite:
-    """What to say when a server has no space left."""
+    """Say that the server's disk is full."""
     return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
 
 
 def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
-    """What a database error means for the user; a bug of ours comes back as it is."""
+    """Translate a database error for the user; unexpected errors are returned unchanged."""
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
-        return SchemaOutdated(f"The schema of {label} does not fit this program. Run {Command('migrate')}.")
+        return SchemaOutdated(
+            f"The schema of {label} does not match this version of facesets. Run {Command('migrate')}."
+        )
     if isinstance(error, errors.DiskFull):
         return disk_full(label)
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Name the primary server.")
+        return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Use the primary server.")
     if isinstance(error, errors.InsufficientPrivilege):
-        return WrongUsage(f"The database user lacks a right in {label}: {_first_line(error)}.")
+        return WrongUsage(f"The database user lacks a permission in {label}: {_first_line(error)}.")
     if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
-        return FacesetsError(f"PostgreSQL says that {label} is damaged: {_first_line(error)}.")
+        return FacesetsError(f"PostgreSQL reports that {label} is damaged: {_first_line(error)}.")
     if isinstance(error, errors.QueryCanceled):
-        return Unreachable(f"That took {label} too long. Ask for less, or try again when it has less to do.")
+        return Unreachable(
+            f"{label[0].upper()}{label[1:]} took too long to answer. Request less, or try again when it "
+            "is less busy."
+        )
     if isinstance(error, psycopg.OperationalError):
-        return Unreachable(f"The server of {label} gave up: {_first_line(error)}.")
+        return Unreachable(f"The server of {label} failed: {_first_line(error)}.")
     return error
 
 

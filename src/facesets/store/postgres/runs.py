@@ -1,4 +1,4 @@
-"""What ran on the library: commands with their options and what came of them, and the folders they wrote."""
+"""The record of runs on the library: commands, options, results and written folders."""
 
 import json
 import platform
@@ -23,7 +23,7 @@ from facesets.store.postgres.paths import escaped, from_text, to_text
 def recorded_run(
     database: Database, command: str, options: Mapping[str, Any], *, dry_run: bool = False
 ) -> Iterator[RecordedRun]:
-    """Record a run from start to end, unless it is a dry one; one that was killed stays without an end."""
+    """Record a run, unless it is a dry run; a killed run stays without an end."""
     if dry_run:
         yield RecordedRun(0)
         return
@@ -41,14 +41,14 @@ def recorded_run(
 
 
 def keep_summary(connection: Connection, run: RecordedRun) -> None:
-    """Keep what came of a run so far, for whoever goes on if it is killed."""
+    """Store the result of a run so far, so that a later run can resume it."""
     connection.execute("UPDATE runs SET summary = %s WHERE id = %s", (_json(run.summary), run.id))
 
 
 def broken_off(
     connection: Connection, command: str, options: Mapping[str, Any], *, within: timedelta
 ) -> dict[str, Any]:
-    """What came of the last run of a command, if it had these options and broke off, so long ago at most.
+    """Return the result of the last run of a command, if interrupted recently with these options.
 
     Empty where there is nothing to go on with.
     """
@@ -62,7 +62,7 @@ def broken_off(
 
 
 def last_options(connection: Connection, command: str) -> dict[str, Any] | None:
-    """With which options a command was last run to its end; None where it never was."""
+    """Return the options of the last completed run of a command; None if there is none."""
     found: dict[str, Any] | None = connection.scalar(
         "SELECT options FROM runs WHERE command = %s AND status = 'done' ORDER BY id DESC LIMIT 1", (command,)
     )
@@ -70,7 +70,7 @@ def last_options(connection: Connection, command: str) -> dict[str, Any] | None:
 
 
 def last_summary(connection: Connection, command: str, counting: str) -> dict[str, Any]:
-    """What came of the last run of a command that counted some of these, such as `faces`; empty for none."""
+    """Return the last result of a command with a nonzero count of these; empty if none."""
     found: dict[str, Any] | None = connection.scalar(
         """SELECT summary FROM runs WHERE command = %s AND status = 'done' AND summary ->> %s <> '0'
             ORDER BY id DESC LIMIT 1""",
@@ -95,13 +95,13 @@ def _end(connection: Connection, run: RecordedRun, status: str) -> None:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    """As JSON that PostgreSQL takes, for there may be paths in it."""
+    """Encode as JSON for PostgreSQL, with paths escaped."""
     return escaped(json.dumps(values, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run as it was recorded; `ended_at` is None while it is going on, and for one that was killed."""
+    """A recorded run; `ended_at` is None while it runs and if it was killed."""
 
     id: int
     command: str
@@ -115,7 +115,7 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class IndexedFolder:
-    """A folder that was indexed: with which options the last time, and when."""
+    """An indexed folder, with its last options and time."""
 
     path: str
     options: dict[str, Any]
@@ -135,7 +135,7 @@ def list_runs(
     before: int | None = None,
     without: Sequence[int] = (),
 ) -> list[RunLine]:
-    """The latest runs, of those before a number if one is given, but for some; the latest first."""
+    """List the latest runs, latest first, optionally before a number and without some commands."""
     rows = connection.execute(
         _RUNS
         + sql.SQL(
@@ -148,18 +148,18 @@ def list_runs(
 
 
 def find_run(connection: Connection, number: int) -> RunLine | None:
-    """The run of a number."""
+    """Find a run by number."""
     row = connection.execute(_RUNS + sql.SQL(" WHERE id = %s"), (number,)).fetchone()
     return None if row is None else RunLine(*row)
 
 
 def count_runs(connection: Connection, *, without: Sequence[int] = ()) -> int:
-    """How many runs were recorded, but for some."""
+    """Count the recorded runs, without some commands."""
     return int(connection.scalar("SELECT count(*) FROM runs WHERE id <> ALL(%s::bigint[])", (list(without),)))
 
 
 def indexed_folders(connection: Connection) -> list[IndexedFolder]:
-    """The folders that were given to `index`, by path; those of runs that failed are left out."""
+    """Return the folders given to successful runs of `index`, by path."""
     rows = connection.execute(
         """SELECT DISTINCT ON (target) target, r.options, r.started_at
             FROM runs r, json_array_elements_text(r.options -> 'targets') target
@@ -170,7 +170,7 @@ def indexed_folders(connection: Connection) -> list[IndexedFolder]:
 
 
 def note_results(connection: Connection, folders: Iterable[Path]) -> None:
-    """Keep that these folders are about to hold results."""
+    """Record folders that will hold results."""
     connection.execute(
         """INSERT INTO result_folders (path) SELECT unnest(%s::text[])
             ON CONFLICT (path) DO UPDATE SET written_at = now()""",
@@ -179,7 +179,7 @@ def note_results(connection: Connection, folders: Iterable[Path]) -> None:
 
 
 def noted_results(connection: Connection) -> list[Path]:
-    """Folders that held results, whatever is there by now."""
+    """Return the recorded result folders."""
     return [
         Path(from_text(path)) for path in connection.scalars("SELECT path FROM result_folders ORDER BY 1")
     ]

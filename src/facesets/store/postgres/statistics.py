@@ -1,4 +1,4 @@
-"""How much there is of everything."""
+"""Counts of everything in the library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from facesets.store.postgres.photos.stages import count_pending
 
 @dataclass(frozen=True, slots=True)
 class ModelStatistics:
-    """One way of finding faces: images searched, faces found."""
+    """The images searched and faces found by one detector."""
 
     pack: str
     recogniser: str
@@ -24,7 +24,7 @@ class ModelStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ClipStatistics:
-    """A model that embeds whole images, and how many it embedded."""
+    """A CLIP model, and how many images it embedded."""
 
     model: str
     images: int
@@ -85,7 +85,7 @@ class LibraryStatistics:
 
 
 def library_statistics(connection: Connection) -> LibraryStatistics:
-    """Count everything, as of one moment."""
+    """Count everything in one snapshot."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     galleries, images, named, prototypes, candidates, missing, size = connection.one(
         """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM present_images),
@@ -136,7 +136,7 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
 
 
 def faces_without_norm(connection: Connection, detector_id: int) -> int:
-    """How many faces of photos that have a path have no norm, of those found in this way."""
+    """Count the faces of a detector without a norm, in photos with a path."""
     found: int = connection.scalar(
         """SELECT count(*) FROM face_detections f
             WHERE f.detector_id = %s AND f.norm = 'NaN' AND EXISTS (
@@ -155,7 +155,7 @@ _PERSONS: LiteralString = """SELECT status, count(*) FROM persons p
 
 
 def newest_face(connection: Connection) -> int | None:
-    """The number of the face that was stored last; None where there is none."""
+    """Return the number of the last stored face; None without faces."""
     number: int | None = connection.scalar("SELECT max(id) FROM face_detections")
     return number
 
@@ -187,12 +187,12 @@ def _models(connection: Connection) -> list[ModelStatistics]:
 
 
 _REASONS = 20
-"""Reasons that are named, the most frequent first."""
+"""Number of reasons to report, most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageCounts:
-    """How far a stage is.
+    """The progress of an analysis step.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class StageCounts:
 
 
 def stage_counts(connection: Connection, stage: str, current: str = "") -> StageCounts:
-    """Count the images of a stage in the current version, or in the one that most of them are in."""
+    """Count the images of a step in the current or most frequent version."""
     # Of images without a file only what is still under way matters, as for those that are pending.
     rows = connection.execute(
         """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
@@ -251,7 +251,7 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
 
 
 def detection_counts(connection: Connection, detector: DetectorRow | None) -> StageCounts:
-    """Count the images that were searched for faces by a detector, and the paths that could not be read."""
+    """Count the images searched by a detector, and the unreadable paths."""
     pending, completed = connection.one(
         """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM present_images i
             LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s""",

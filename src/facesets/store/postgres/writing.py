@@ -1,4 +1,4 @@
-"""Images, their faces and embeddings, and the paths that lead to them, in one transaction."""
+"""Write images, their faces and embeddings, and their paths in one transaction."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ def write(
     clip_from: ClipModel | None,
     replace: bool,
 ) -> None:
-    """Store files and images; what is known of an image stays, unless it is to be replaced.
+    """Store files and images; existing images stay unless they are replaced.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def write(
 
 
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:
-    """Store what stages found about images that are there; those that are gone do not come back.
+    """Store results of analysis steps for existing images.
 
     Nothing is stored of faces that are others by now. Returns the contents of which something was stored.
     """
@@ -114,7 +114,7 @@ def _write_faces(
 def _insert_embeddings(
     connection: Connection, model: ClipModel, embeddings: Sequence[tuple[int, Float32]], *, replace: bool
 ) -> None:
-    """Store the embeddings of images, given by number; one that is there stays, unless it is to be replaced.
+    """Store the embeddings of images by number; existing ones stay unless replaced.
 
     Raises
     ------
@@ -132,8 +132,8 @@ def _insert_embeddings(
     known = connection.scalar("SELECT dimension FROM models WHERE id = %s", (number,))
     if known != dimension or any(len(each) != dimension for _, each in embeddings):
         raise WrongUsage(
-            f"The CLIP model {model.name} gives vectors of {dimension} numbers, and gave others before. "
-            f"Is it still the same model? {Field('skip_clip')} leaves it out."
+            f"The CLIP model {model.name} now gives embeddings of {dimension} dimensions, unlike "
+            f"before. Check that the model was not replaced, or skip it with {Field('skip_clip')}."
         )
     ids = [image_id for image_id, _ in embeddings]
     if replace:

@@ -66,7 +66,7 @@ def test_a_connection_that_breaks_while_answers_are_collected_costs_none_of_them
     llm.end()
     with monkeypatch.context() as patched:
         patched.setattr(httpx.Client, "stream", broken)
-        with pytest.raises(NotSent, match="What came is kept"):
+        with pytest.raises(NotSent, match="Results so far are saved"):
             run_check(library, anthropic(llm.url))
     llm.failures = [Failure(0, breaks=True)]
     assert run_check(library, anthropic(llm.url)).described == 6, "which is asked again by itself"
@@ -90,7 +90,7 @@ def test_what_was_not_worked_on_is_sent_again_and_no_other(library: Library, llm
     came = run_check(library, anthropic(llm.url))
     assert (came.described, came.again, came.failed) == (1, 3, 2)
     row = next(each for each in stages(library).stages if each.stage == "describe")
-    assert row.reasons == {"so it is": 1, "the model refuses to describe it": 1}
+    assert row.reasons == {"so it is": 1, "the model refused to describe it": 1}
     assert (row.pending, row.processing) == (3, 0)
     assert came.cost_usd > 0
     assert run_describe(library, anthropic(llm.url)).sent == 3
@@ -193,7 +193,7 @@ def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
 ) -> None:
     llm.failures = [Failure(0, breaks=True)]
     sent = run_describe(library, anthropic(llm.url))
-    assert (sent.sent, "not known whether" in sent.notes[0]) == (6, True)
+    assert (sent.sent, "unknown whether" in sent.notes[0]) == (6, True)
     assert run_describe(library, anthropic(llm.url)).sent == 0
     # Somebody else's, of as many requests.
     llm.batches["msgbatch_9"] = {**llm.batches["msgbatch_0"], "id": "msgbatch_9"}

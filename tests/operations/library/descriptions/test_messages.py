@@ -150,8 +150,8 @@ def test_what_may_be_paid_stands_as_failed_until_it_is_sent_again_where_that_is_
 @pytest.mark.parametrize(
     ("stop_reason", "answer", "reason"),
     [
-        ("refusal", "", "the model refuses to describe it"),
-        ("max_tokens", "{", "the answer was cut off after 400 tokens"),
+        ("refusal", "", "the model refused to describe it"),
+        ("max_tokens", "{", "the answer was truncated after 400 tokens"),
         ("end_turn", "I see a dog.", "the answer is no JSON"),
         ("end_turn", '{"description": "x"}', "the answer is not as asked for: quality: Field required"),
     ],
@@ -188,7 +188,7 @@ def test_a_limit_holds_to_the_cent_and_is_used_up(library: Library, llm: Anthrop
 
 
 def test_a_limit_needs_a_price(library: Library, llm: AnthropicServer) -> None:
-    with pytest.raises(WrongUsage, match=r"price of claude-of-tomorrow is not known.*facesets.toml"):
+    with pytest.raises(WrongUsage, match=r"price of claude-of-tomorrow is unknown.*facesets.toml"):
         run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), max_cost=1.0)
     assert run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), no_batch=True).described == 6
     assert rows(library.database, "SELECT DISTINCT cost_usd FROM descriptions") == [(None,)]
@@ -282,9 +282,9 @@ def test_what_a_kill_interrupts_on_an_own_server_is_done_again(library: Library,
 @pytest.mark.parametrize(
     ("finish", "refusal", "reason"),
     [
-        ("length", None, "the answer was cut off after 400 tokens"),
-        ("stop", "I will not.", "the model refuses to describe it"),
-        ("content_filter", None, "the model refuses to describe it"),
+        ("length", None, "the answer was truncated after 400 tokens"),
+        ("stop", "I will not.", "the model refused to describe it"),
+        ("content_filter", None, "the model refused to describe it"),
     ],
 )
 def test_an_answer_of_an_own_server_that_is_none_stands_with_its_reason(
@@ -299,7 +299,7 @@ def test_an_answer_of_an_own_server_that_is_none_stands_with_its_reason(
 
 def test_a_key_goes_along_and_a_wrong_one_is_one_sentence(library: Library) -> None:
     with serving_openai(key="right") as llm:
-        with pytest.raises(WrongUsage, match="does not accept the API key"):
+        with pytest.raises(WrongUsage, match="rejected the API key"):
             run_describe(library, chat(llm.url, "wrong"))
         assert statuses(library.database) == {}
         assert run_describe(library, chat(llm.url, "right")).described == 6

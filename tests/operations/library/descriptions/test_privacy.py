@@ -95,7 +95,7 @@ def test_faces_are_blurred_where_asked_however_they_were_found(
 
 
 @pytest.mark.parametrize(
-    ("forgotten", "reason"), [(False, "not searched for faces"), (True, "cannot all be blurred")]
+    ("forgotten", "reason"), [(False, "face detection has not run"), (True, "cannot all be blurred")]
 )
 def test_a_photo_whose_faces_are_not_all_known_waits_where_faces_are_blurred(
     library: Library, llm: AnthropicServer, forgotten: bool, reason: str

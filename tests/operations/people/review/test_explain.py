@@ -127,17 +127,17 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert (of_photo.status, of_photo.out) == (0, shown.out)
     (reported,) = json.loads(run("explain", "--json", *where).out)["faces"]
     assert reported["face"] == face
-    assert "like       Ben" in run("explain", where[0], "Ben", *where[1:]).out
+    assert "best match Ben" in run("explain", where[0], "Ben", *where[1:]).out
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("/nowhere.jpg", "/nowhere.jpg is not in the library"),
-        ("Anna", "Anna is neither the number of a face nor a photo. The numbers are printed by"),
-        ("12345678", "A number alone is always taken for that of a face: name a photo by its path."),
-        ("12345679", "If the photo is meant: `facesets explain ./12345679.jpg`."),
-        ("/etc/passwd", "is neither the number of a face nor a photo"),
+        ("Anna", "Anna is neither a face number nor a photo. To list face numbers, run"),
+        ("12345678", "A number always means a face. Give a photo by its path."),
+        ("12345679", "For the photo, run `facesets explain ./12345679.jpg`."),
+        ("/etc/passwd", "is neither a face number nor a photo"),
     ],
 )
 def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(

@@ -86,7 +86,7 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
         assert line.wins
         assert line.on_people.score > plain.on_people.score + 0.2
     assert summary.activated == "whitening-1"
-    assert "whitening-1 is in use from now on" in summary.verdict
+    assert "whitening-1 is now in use" in summary.verdict
     head = head_in_use(library)
     assert head.name == "whitening-1"
     # What is in use tells people apart that it has not seen, at the threshold made for it.
@@ -204,7 +204,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert reported.out.startswith(trained)
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
-    assert "whitening-1 is in use from now on" in reported.out
+    assert "whitening-1 is now in use" in reported.out
     kept = tmp_path / "data" / "models"
     assert (kept / "face_projection_epoch_10.safetensors").is_file()
     assert json.loads((kept / "face_projection_epoch_10.json").read_text())["epoch"] == 10
@@ -226,7 +226,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
 def test_a_head_that_is_not_better_can_be_used_and_is_said_to_be_none(with_heads: Library) -> None:
     database = with_heads.database
     reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
-    assert (reported.status, "differed from that of plain vectors by" in reported.err) == (0, True)
+    assert (reported.status, "differs from that of plain embeddings by" in reported.err) == (0, True)
     assert head_in_use(with_heads).name == "lda-1"
     assert deactivate(database).heads == ["lda-1"]
 

@@ -259,9 +259,9 @@ def test_check_puts_right_what_sql_broke_of_people_as_a_step(library: Library) -
     listed = upkeep(library, "violations").lines
     assert {f"face {known} is Anna", f"face {stray} is not Ben"} <= set(listed)
     assert [(problem.what, problem.count) for problem in check(library, fix=True, by=BY).problems] == [
-        ("faces that are not whose a human said", 1),
-        ("faces of whom a human said that they are not", 1),
-        ("faces of clusters that have no row", 1),
+        ("faces assigned to another person than you confirmed", 1),
+        ("faces assigned to a person that you denied", 1),
+        ("faces of clusters without a row", 1),
     ]
     assert check(library, fix=False).problems == []
     owner = rows(library, f"SELECT person_id::text FROM face_detections WHERE id = {known}")

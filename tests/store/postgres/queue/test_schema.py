@@ -66,7 +66,7 @@ def test_a_later_procrastinate_migrates_the_queue_to_what_it_makes_anew(
 def test_an_earlier_procrastinate_leaves_the_queue_of_a_later_one_alone(library_url: str) -> None:
     with with_queue(library_url) as session:
         older = earlier()
-        with pytest.raises(WrongUsage, match="later procrastinate"):
+        with pytest.raises(WrongUsage, match="newer procrastinate"):
             install(session, older)
 
 

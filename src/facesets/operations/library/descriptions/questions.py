@@ -1,4 +1,4 @@
-"""What is sent of a photo: put together, announced with its cost, and kept within a limit."""
+"""What is sent of a photo: assembled, announced with its cost, and kept within a budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class KnownOfPhoto:
 def question_about(
     photo: PendingPhoto, prompt: str, options: DescribeOptions, known: KnownOfPhoto
 ) -> PhotoQuestion | FileFailure:
-    """What is sent of a photo; why nothing can be, where its file is gone, changed or unreadable."""
-    reason = "no file leads to it"
+    """Assemble what is sent of a photo, or say why its file cannot be used."""
+    reason = "no file"
     for file in photo.files:
         try:
             seen = read_indexed(file, photo.image.sha256, needs_pixels=True)
@@ -62,9 +62,9 @@ def _question(
     photo: PendingPhoto, seen: Photo, prompt: str, options: DescribeOptions, known: KnownOfPhoto
 ) -> PhotoQuestion:
     if options.blur_faces and not known.searched:
-        raise UnreadableImage("it was not searched for faces, so that none can be blurred")
+        raise UnreadableImage("face detection has not run, so faces cannot be blurred")
     if options.blur_faces and not known.is_whole:
-        raise UnreadableImage("not all faces on it are known, so that they cannot all be blurred")
+        raise UnreadableImage("not all of its faces are known, so they cannot all be blurred")
     pixels = blurred(seen.pixels, known.faces) if options.blur_faces else seen.pixels
     jpeg, width, height = outgoing_jpeg(pixels, EDGE)
     notes = [f"{photo.image.width} x {photo.image.height} pixels."]
@@ -90,16 +90,16 @@ def announcement(
     *,
     in_batches: bool,
 ) -> Result:
-    """What sending so many photos means."""
-    faces = "with every face that was found blurred" if options.blur_faces else "with faces as they are"
+    """Describe what sending these photos means."""
+    faces = "with every detected face blurred" if options.blur_faces else "with faces visible"
     sends = [
-        f"the picture as a JPEG of at most {EDGE} pixels, without what cameras write into files, {faces}",
-        "its size, when it was taken, and how many faces were found on it",
+        f"the photo as a JPEG of at most {EDGE} pixels, without metadata, {faces}",
+        "its size, the date it was taken, and the number of detected faces",
         "your prompt",
     ]
     withheld = ["names of files and folders"]
-    (sends if options.send_names else withheld).append("names of the people on it, as the library knows them")
-    (sends if options.send_place else withheld).append("the place where it was taken, as the camera noted it")
+    (sends if options.send_names else withheld).append("names of the people in it")
+    (sends if options.send_place else withheld).append("the place where it was taken")
     return Result(
         photos=photos,
         to=provider.place,
@@ -118,7 +118,7 @@ def announcement(
 
 
 class Budget:
-    """A limit in US dollars that what is sent never passes; none for None."""
+    """A limit in US dollars for what is sent; None is no limit."""
 
     def __init__(self, limit: Decimal | None) -> None:
         """Nothing is spent yet."""
@@ -126,15 +126,15 @@ class Budget:
         self._under_way = Decimal(0)
         self.spent = Decimal(0)
         self.exhausted = False
-        """Whether more was wanted than the limit allows."""
+        """Whether the limit stopped a request."""
 
     @property
     def under_way(self) -> Decimal:
-        """What was sent and not paid yet can cost at most."""
+        """The maximum cost of what was sent and not settled."""
         return self._under_way
 
     def take(self, most: Decimal | None) -> bool:
-        """Whether something may be sent that costs so much at most; it is under way then."""
+        """Reserve a maximum cost; return whether the budget allows it."""
         amount = most or Decimal(0)
         if self._limit is not None and self.spent + self._under_way + amount > self._limit:
             return False
@@ -142,11 +142,11 @@ class Budget:
         return True
 
     def give_back(self, most: Decimal | None) -> None:
-        """Note that something was not sent after all."""
+        """Release the reserved cost of something that was not sent."""
         self._under_way -= most or Decimal(0)
 
     def settle(self, most: Decimal | None, cost: Decimal | None) -> None:
-        """Note what something cost in the end; at most, where nobody knows."""
+        """Record the actual cost, or the maximum if it is unknown."""
         amount = most or Decimal(0)
         self._under_way -= amount
         self.spent += amount if cost is None else cost

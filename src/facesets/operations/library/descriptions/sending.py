@@ -1,4 +1,4 @@
-"""Photos to a provider, one by one or in batches: written down first, then sent, then settled."""
+"""Send photos to a provider, one by one or in batches: recorded first, then sent, then settled."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from facesets.store.postgres.photos.description_ledger import NewJob
 from facesets.work import Stop, Work
 
 Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
-"""A question, and what it costs at most."""
+"""A question, and its maximum cost."""
 
 _MOST_BYTES = 150_000_000
 """Of the pictures of one batch, which may have 256 MB as text."""
 _REFUSED_IN_A_ROW = 5
-"""So many refused requests are not about the photos."""
+"""After this many refused requests the photos are not the cause."""
 
 
 class Sender:
@@ -38,7 +38,7 @@ class Sender:
         *,
         in_batches: bool,
     ) -> None:
-        """Nothing is sent yet; `prompt` is the digest of what is asked, `done` counts what comes of it."""
+        """Prepare to send; `prompt` is the digest of the prompt, `done` counts the results."""
         self._database = database
         self._provider = provider
         self._prompt = prompt
@@ -51,7 +51,7 @@ class Sender:
         self._is_too_dear = False
 
     def ask_all(self, questions: Iterator[Priced], work: Work) -> None:
-        """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
+        """Send photos one by one, a few in parallel. Raises `NotSent`, `WrongUsage`."""
         job = self._new_job()
         number = self._database.run(description_ledger.begin, job=job)
         at_once = self._provider.at_once
@@ -84,7 +84,7 @@ class Sender:
             raise problem
         if self._refused >= _REFUSED_IN_A_ROW and not self._has_answer:
             raise WrongUsage(
-                f"{self._provider.place} refuses one photo after the other, which costs nothing. "
+                f"{self._provider.place} refused several photos in a row, at no cost. "
                 f"{Command('stats', Field('stages'))} shows why."
             )
 
@@ -102,7 +102,7 @@ class Sender:
         return not any(job.open for job in jobs if job.id == number)
 
     def send_batches(self, questions: Iterator[Priced], most: int, least: int, work: Work) -> None:
-        """Hand over one batch after the other. Raises `NotSent`, `WrongUsage`."""
+        """Send the batches, one by one. Raises `NotSent`, `WrongUsage`."""
         while not work.stop.requested:
             some = self._affordable(questions, most)
             if len(some) < least or work.stop.requested:
@@ -120,7 +120,7 @@ class Sender:
             work.progress.advance(len(some))
 
     def _send_batch(self, some: Sequence[Priced]) -> bool:
-        """Whether to go on afterwards."""
+        """Send a batch; return whether to continue."""
         batches = self._provider.batches
         if batches is None:
             raise ValueError("a provider without batches")
@@ -149,7 +149,7 @@ class Sender:
         return True
 
     def _affordable(self, questions: Iterator[Priced], most: int) -> list[Priced]:
-        """The next questions, as many as the budget, and what is sent at once, allows."""
+        """Return the next questions, as many as budget and batch size allow."""
         some: list[Priced] = []
         size = 0
         self._is_too_dear = False
@@ -185,15 +185,15 @@ class Sender:
 
 def _doubtful() -> Sentence:
     return Sentence(
-        "It is not known whether the provider took the last batch. Its photos are not sent again before that "
-        f"is: run {Command('describe', Field('check_batches'))} in ten minutes."
+        "It is unknown whether the provider received the last batch. Its photos are not sent again "
+        f"until this is known: run {Command('describe', Field('check_batches'))} in ten minutes."
     )
 
 
 def _too_few(photos: int) -> Sentence:
     return Sentence(
-        f"{Field('max_cost')} allows {counted(photos, 'photo')}, too few for a batch. Raise it, or describe "
-        f"photos one by one with {Field('no_batch')}, for the full price."
+        f"{Field('max_cost')} allows {counted(photos, 'photo')}, too few for a batch. Raise it, or "
+        f"describe photos one by one at full price with {Field('no_batch')}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Bodies on photos, and whose those without a face may be."""
+"""Bodies in photos, and suggestions for those without a face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Suggested:
-    """Whose a body without a face may be; nothing else in the library follows from it.
+    """A suggested person for a body without a face; used for display only.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Suggested:
 
 @dataclass(frozen=True, slots=True)
 class BodyOnPhoto:
-    """One person on a photo, as the body detector sees them.
+    """One person in a photo, found by the body detector.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class BodyOnPhoto:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedPhoto:
-    """A photo on which somebody may be.
+    """A photo that may show a person.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class SuggestedPhoto:
 
 
 def write_bodies(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:
-    """Store the bodies of images, given with their numbers, in place of those from before."""
+    """Store the bodies of images, replacing earlier ones."""
     connection.execute(
         "DELETE FROM bodies WHERE image_id = ANY(%s::bigint[])", ([number for number, *_ in found],)
     )
@@ -107,7 +107,7 @@ def write_bodies(connection: Connection, found: Sequence[tuple[int, ImageRecord,
 
 
 def _rows(bodies: PhotoBodies | None, image: ImageRecord) -> list[dict[str, Any]]:
-    """One row a person; none where a stage looked without keeping anything."""
+    """Return one row per person; none for images without bodies."""
     if bodies is None:
         return []
     return [
@@ -128,7 +128,7 @@ def _number(value: np.float32) -> float | None:
 
 
 def of_image(connection: Connection, image_id: int) -> list[BodyOnPhoto]:
-    """The people whom the body detector sees on a photo, from left to right, with what is suggested."""
+    """Return the bodies in a photo, from left to right, with suggestions."""
     rows = connection.execute(
         """SELECT b.id, ARRAY[b.x1, b.y1, b.x2, b.y2], b.score,
                 CASE WHEN f.id IS NULL THEN ARRAY[b.face_x1, b.face_y1, b.face_x2, b.face_y2]
@@ -169,7 +169,7 @@ def _name(connection: Connection, person: UUID | None) -> str:
 
 
 def count_bodies(connection: Connection, person: UUID) -> int:
-    """How many bodies have a face of somebody."""
+    """Count the bodies with a face of a person."""
     found: int = connection.scalar(
         "SELECT count(*) FROM bodies b JOIN present_faces f ON f.id = b.face_id WHERE f.person_id = %s",
         (person,),
@@ -178,7 +178,7 @@ def count_bodies(connection: Connection, person: UUID) -> int:
 
 
 def photos_suggested(connection: Connection, person: UUID, *, limit: int) -> list[SuggestedPhoto]:
-    """Photos on which a body without a face may be somebody's, the latest days first."""
+    """Return photos with a suggested body of a person, latest days first."""
     days = connection.scalars(
         """SELECT DISTINCT i.taken::date FROM bodies b JOIN face_detections f ON f.id = b.face_id
             JOIN images i ON i.id = b.image_id
@@ -217,7 +217,7 @@ def _photo(connection: Connection, body: int, suggested: Suggested) -> Suggested
 def _suggestions_of(
     connection: Connection, day: date, *, image_id: int | None = None, person: UUID | None = None
 ) -> list[tuple[int, Suggested]]:
-    """What is suggested about bodies of a day, by their numbers: on one photo, or for one person."""
+    """Return suggestions for the bodies of a day, by number: for one photo or one person."""
     numbers, people, bodies = _load(connection, day)
     if bodies is None:
         return []
@@ -238,7 +238,7 @@ def _suggested(connection: Connection, match: BodyMatch, numbers: list[int], peo
 
 
 def _load(connection: Connection, day: date) -> tuple[list[int], list[UUID], DayBodies | None]:
-    """The bodies of a day with their numbers, and the people whom `DayBodies` counts."""
+    """Load the bodies of a day with their numbers, and the people of `DayBodies`."""
     span = {"begin": day, "end": day + timedelta(days=1)}
     rows = connection.execute(
         """SELECT b.id, b.image_id, extract(epoch FROM i.taken)::bigint, b.x1 / i.width, b.y1 / i.height,
@@ -273,7 +273,7 @@ def _load(connection: Connection, day: date) -> tuple[list[int], list[UUID], Day
 
 
 def _unit(descriptors: list[bytes | None]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Descriptors of unit length, zeros where there is none, or one of another kind."""
+    """Normalise descriptors to unit length; missing ones become zeros."""
     lengths = [len(each) for each in descriptors if each is not None]
     length = max(lengths, default=1)
     rows = np.zeros((len(descriptors), length), np.float32)

@@ -1,4 +1,4 @@
-"""The account of what was asked of language models: written before anything is sent.
+"""The ledger of requests to language models, written before anything is sent.
 
 Photos that come back find there what was said of their content before, and paid: it counts again.
 """
@@ -19,12 +19,12 @@ from facesets.store.postgres.photos.face_places import with_forgotten
 from facesets.store.postgres.photos.stages import ensure_version
 
 _ATTEMPTS = 3
-"""How often a photo is sent again that the provider did not work on."""
+"""How often to send a photo again that the provider did not process."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Questions that are about to be sent: as a batch, or one after the other."""
+    """Requests that are about to be sent, as a batch or one by one."""
 
     key: str
     provider: str
@@ -37,7 +37,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob(NewJob):
-    """Those of which it is not known yet what came of them.
+    """The photos without a known outcome.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class BatchJob(NewJob):
 
 
 def begin(connection: Connection, job: NewJob) -> int:
-    """Write a job down, before anything of it is sent; returns its number."""
+    """Record a job before anything is sent; return its number."""
     found: int = connection.scalar(
         """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status, price)
             VALUES (%s, %s, %s, %s, %s, %s, 'intent', %s)
@@ -79,7 +79,7 @@ def begin(connection: Connection, job: NewJob) -> int:
 
 
 def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | None]) -> None:
-    """Write down which photos are about to be sent, by their content, and what each costs at most."""
+    """Record the photos to send, by content, with their maximum costs."""
     connection.execute(
         """INSERT INTO description_requests (job_id, sha256, status, most_usd)
             SELECT %s, new.sha256, 'open', new.most
@@ -91,7 +91,7 @@ def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | Non
 
 
 def note_sent(connection: Connection, job: int, remote_id: str) -> None:
-    """Write down what the provider calls a batch."""
+    """Record the provider's id of a batch."""
     connection.execute(
         """UPDATE description_jobs SET status = 'sent', remote_id = %s, sent_at = now()
             WHERE id = %s AND status = 'intent'""",
@@ -102,7 +102,7 @@ def note_sent(connection: Connection, job: int, remote_id: str) -> None:
 def settle(
     connection: Connection, job: NewJob, number: int, sha256: str, reply: Reply
 ) -> tuple[bool, Decimal | None]:
-    """Keep what came of one photo; what is known already stays, however often it comes.
+    """Store the outcome of one photo once.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def settle(
 
 
 def _was_forgotten_since(connection: Connection, number: int, sha256: str) -> bool:
-    """Whether somebody on a photo was forgotten after a job began: its answer may have their name."""
+    """Whether a person in a photo was forgotten after a job began."""
     found: bool = connection.scalar(
         """SELECT EXISTS (SELECT FROM steps s JOIN description_jobs j ON s.made_at >= j.created_at
             WHERE s.kind = 'forget' AND j.id = %s)""",
@@ -159,12 +159,12 @@ def _was_forgotten_since(connection: Connection, number: int, sha256: str) -> bo
 
 
 def end(connection: Connection, job: int) -> None:
-    """Write down that all is known of a job."""
+    """Record that a job is complete."""
     connection.execute("UPDATE description_jobs SET status = 'ended', ended_at = now() WHERE id = %s", (job,))
 
 
 def open_jobs(connection: Connection) -> list[BatchJob]:
-    """Jobs of which not all is known, the oldest first."""
+    """Return incomplete jobs, oldest first."""
     rows = connection.execute(
         """SELECT j.key, j.provider, j.place, j.model, j.prompt, j.is_batch, j.price, j.id, j.remote_id,
                 j.created_at, extract(epoch FROM now() - j.created_at)::float8, count(r.sha256),
@@ -182,7 +182,7 @@ def _job(*columns: Any) -> BatchJob:  # noqa: ANN401 - whatever the columns hold
 
 
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
-    """Which of these contents were sent and not answered yet; they are under way, whatever else is known.
+    """Return which contents were sent and not answered yet.
 
     A photo that went from the library and came back has lost its mark.
     """
@@ -196,7 +196,7 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
 
 
 def free_the_forgotten(connection: Connection) -> None:
-    """Make photos pending that count as under way, though nothing of them is, as after a restored backup."""
+    """Reset photos that are marked as sent without a request, as after a restored backup."""
     connection.execute(
         """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND s.stage = %s
             AND s.status = 'processing' AND NOT EXISTS (SELECT FROM description_requests r
@@ -206,23 +206,23 @@ def free_the_forgotten(connection: Connection) -> None:
 
 
 def known_batches(connection: Connection) -> frozenset[str]:
-    """What providers call all batches that were ever sent."""
+    """Return the provider ids of all batches."""
     return frozenset(connection.scalars("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL"))
 
 
 def _send_again(connection: Connection, sha256: str, reason: str) -> None:
-    """Make a photo pending that was not worked on, unless that happened too often."""
+    """Reset a photo that was not processed, unless that happened too often."""
     tries = connection.scalar(
         "SELECT count(*) FROM description_requests WHERE sha256 = %s AND status = 'free'", (sha256,)
     )
     if tries >= _ATTEMPTS:
-        _mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
+        _mark(connection, [sha256], "failed", f"sent {tries} times without being processed: {reason}")
         return
     _no_longer_under_way(connection, [sha256])
 
 
 def _mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
-    """Note of the images of these contents how far they are."""
+    """Record the state of the images of these contents."""
     connection.execute(
         """INSERT INTO image_stages (image_id, stage, version_id, status, reason, ended_at)
             SELECT i.id, %(stage)s, %(version)s, %(status)s, %(reason)s, now() FROM images i
@@ -244,7 +244,7 @@ def _text(reason: str) -> str:
 
 
 def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None:
-    """Strike out what the provider did not take, as if it had never been written down."""
+    """Remove requests that the provider did not accept."""
     struck = connection.scalars(
         """DELETE FROM description_requests WHERE job_id = %s AND sha256 = ANY(%s) AND status = 'open'
             RETURNING sha256""",
@@ -254,13 +254,13 @@ def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None
 
 
 def strike_out(connection: Connection, number: int, sha256: Sequence[str]) -> None:
-    """Withdraw all that a job still asks for, and end it."""
+    """Withdraw the open requests of a job, and end it."""
     withdraw(connection, number, sha256)
     end(connection, number)
 
 
 def _no_longer_under_way(connection: Connection, sha256: Sequence[str]) -> None:
-    """Make images of these contents pending that count as under way."""
+    """Reset images of these contents that are marked as sent."""
     connection.execute(
         """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND i.sha256 = ANY(%s)
             AND s.stage = %s AND s.status = 'processing'""",
@@ -280,12 +280,12 @@ _UNCOUNTED: LiteralString = """SELECT i.sha256 FROM images i JOIN
 
 
 def count_uncounted(connection: Connection) -> int:
-    """How many images `recall_uncounted` is about."""
+    """Count the images for `recall_uncounted`."""
     return len(_uncounted(connection))
 
 
 def recall_uncounted(connection: Connection) -> None:
-    """Let images have what was said of their contents, or that it was paid, where nothing says so any more.
+    """Restore descriptions and charges of images that lost them.
 
     Whoever deletes what stages noted, by SQL, is not to pay twice.
     """
@@ -297,7 +297,7 @@ def _uncounted(connection: Connection) -> list[str]:
 
 
 def recall(connection: Connection, sha256: Sequence[str]) -> None:
-    """Let new images have the descriptions that there are of their contents, and not be sent again.
+    """Reuse descriptions for new images with the same content.
 
     What was sent and gave none stands as failed, what is under way as under way, as before the images went.
     """
@@ -318,7 +318,7 @@ def recall(connection: Connection, sha256: Sequence[str]) -> None:
 
 
 def recall_answers(connection: Connection, sha256: Sequence[str]) -> set[str]:
-    """Join descriptions to the images of their contents; returns the contents of which there are any."""
+    """Join descriptions to the images of their contents; return the contents found."""
     found = connection.scalars(
         """UPDATE descriptions d SET image_id = i.id FROM images i
             WHERE d.sha256 = ANY(%s) AND i.sha256 = d.sha256 RETURNING d.sha256""",

@@ -1,4 +1,4 @@
-"""What language models said of photos: kept, shown and searched; and which photos wait for that."""
+"""Descriptions of photos by language models: store, show and search them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photos.filter import PhotoFilter, conditions, word_query
 from facesets.store.postgres.photos.stages import to_look_at
 
-ERASED = "erased, with the name of somebody forgotten"
-"""Why there is no description any more; the photo is not sent and paid again by itself."""
+ERASED = "erased, because it named a forgotten person"
+"""Why a description is gone; the photo is not sent again automatically."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """Who said it, and what that took.
+    """The source of a description, with tokens and cost.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class AnswerSource:
 
 @dataclass(frozen=True, slots=True)
 class PhotoDescription:
-    """What is known by a model of one photo.
+    """The description of one photo.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class PhotoDescription:
 
 
 def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: AnswerSource) -> None:
-    """Store what was said of a photo, in place of what was said before, though the photo be gone."""
+    """Store the description of a photo, replacing an earlier one, even if the photo is gone."""
     columns: dict[str, object] = {
         "description": answer["description"],
         "quality": answer["quality"]["score"],
@@ -105,7 +105,7 @@ def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], 
 
 
 def of_image(connection: Connection, image_id: int) -> PhotoDescription | None:
-    """What a model said of one photo, if one did."""
+    """Return the description of one photo, if any."""
     row = connection.execute(
         """SELECT description, tags, answer, provider, model,
                 to_char(described_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), cost_usd::float8
@@ -116,7 +116,7 @@ def of_image(connection: Connection, image_id: int) -> PhotoDescription | None:
 
 
 def names_on(connection: Connection, image_ids: Sequence[int]) -> dict[int, list[str]]:
-    """The names of the people on images, from left to right; nobody who is hidden."""
+    """Return the names of visible people in images, from left to right."""
     found: dict[int, list[str]] = {}
     for image_id, name in connection.execute(
         """SELECT f.image_id, n.name FROM face_detections f
@@ -132,7 +132,7 @@ def names_on(connection: Connection, image_ids: Sequence[int]) -> dict[int, list
 
 
 def erase_descriptions(connection: Connection, pattern: str) -> None:
-    """Erase what was said of photos where a pattern fits; they are not sent and paid again by themselves."""
+    """Erase descriptions that match a pattern; these photos are not sent again automatically."""
     connection.execute(
         "UPDATE description_requests SET reason = '' WHERE reason ~* %(pattern)s", {"pattern": pattern}
     )
@@ -149,12 +149,12 @@ def erase_descriptions(connection: Connection, pattern: str) -> None:
 
 
 MOST_RANKED = 500
-"""Photos of which those are looked for whose words fit best."""
+"""Maximum number of candidates for the best matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedPhoto:
-    """A photo whose description has the words asked for."""
+    """A photo with the given words in its description."""
 
     path: str
     description: str
@@ -162,7 +162,7 @@ class DescribedPhoto:
 
 
 def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) -> list[DescribedPhoto]:
-    """Photos of a filter with words, the best first.
+    """Find photos of a filter with words, best first.
 
     Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
     """
@@ -187,13 +187,13 @@ _BEST = sql.SQL(
 
 
 def is_looked_for(connection: Connection, words: str) -> bool:
-    """Whether anything is left of words without those that every text has, such as `the`."""
+    """Whether words contain more than stop words such as `the`."""
     statement = sql.SQL("SELECT numnode({}) > 0").format(word_query(words))
     return bool(connection.scalar(statement))
 
 
 def all_faces(connection: Connection, image_ids: Sequence[int]) -> dict[int, Float32]:
-    """The boxes (n, 4) of all faces of images, however they were found."""
+    """Return the boxes (n, 4) of all faces of images, of all detectors."""
     boxes: dict[int, list[list[float]]] = {number: [] for number in image_ids}
     for image, *box in connection.execute(
         """SELECT image_id, x1, y1, x2, y2 FROM face_detections WHERE image_id = ANY(%(images)s)
@@ -206,7 +206,7 @@ def all_faces(connection: Connection, image_ids: Sequence[int]) -> dict[int, Flo
 
 
 def waiting_pixels(connection: Connection, photos: PhotosOfStage, limit: int | None) -> tuple[int, int]:
-    """How many photos are to be described, and the pixels of so many of them as they would be sent."""
+    """Return how many photos wait for a description, and the pixel sizes of some as sent."""
     condition, given = to_look_at(photos)
     count, pixels = connection.one(
         sql.SQL(

@@ -1,4 +1,4 @@
-"""What is found out about faces beside their vectors: landmarks, pose and norm; age and sex."""
+"""Attributes of faces: landmarks, pose, norm, age and sex."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from facesets.store.postgres.models import DetectorRow
 
 
 def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequence[ImageRecord]) -> None:
-    """Store landmarks, pose, state and norm of the faces that lie in the very same boxes."""
+    """Store landmarks, pose, state and norm of the faces in the same boxes."""
     images = [image for image in images if len(image.faces)]
     if not images:
         return
@@ -56,7 +56,7 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
 
 
 def insert_landmarks(connection: Connection, ids: Int64, faces: Faces) -> None:
-    """Store the landmarks of faces, in place of those they had."""
+    """Store the landmarks of faces, replacing earlier ones."""
     flat, solid = faces.landmark_2d_106, faces.landmark_3d_68
     if flat is None and solid is None:
         return
@@ -87,7 +87,7 @@ ATTRIBUTES = {"age": FLOAT4, "sex": text(1), "male": FLOAT4}
 
 
 def attribute_columns(faces: Faces) -> dict[str, NDArray[Any]]:
-    """Age and sex of faces as they are copied; NaN and empty where they are not known."""
+    """Return age and sex of faces for COPY; NaN and empty if unknown."""
     age, male = (
         unknown_column(name, len(faces)) if column is None else column
         for name, column in (("age", faces.age), ("male", faces.male))
@@ -97,7 +97,7 @@ def attribute_columns(faces: Faces) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class FaceAge:
-    """How old a face looks, and of which sex; `U` where that is not known.
+    """The estimated age and sex of a face; `U` if unknown.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class FaceAge:
 
 
 def of_image(connection: Connection, image_id: int) -> list[FaceAge]:
-    """What is known of the faces of an image, in their order."""
+    """Return age and sex of the faces of an image, in order."""
     rows = connection.execute(
         """SELECT f.id, f.age, coalesce(f.sex, 'U'), greatest(f.male, 1 - f.male), coalesce(a.raw, '{}')
             FROM face_detections f LEFT JOIN face_attributes a ON a.face_id = f.id
@@ -128,7 +128,7 @@ def of_image(connection: Connection, image_id: int) -> list[FaceAge]:
 
 
 def delete_attributes(connection: Connection) -> int:
-    """Delete age and sex of all faces, and all that was made of them; returns of how many faces.
+    """Delete age and sex of all faces and what was derived from them; return the number of faces.
 
     What humans said of births stays.
     """
@@ -141,7 +141,7 @@ def delete_attributes(connection: Connection) -> int:
 
 
 def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:
-    """Store age and sex of the faces that lie in the very same boxes, in place of what was known.
+    """Store age and sex of the faces in the same boxes, replacing earlier values.
 
     Whoever asks questions next looks for those about ages again.
     """

@@ -1,4 +1,4 @@
-"""Faces by image and box, which mean the same in any library; and those that are never to come back.
+"""Faces by image and box, valid in any library; and faces that must never come back.
 
 Of the latter keyed hashes are kept, by which nobody else can tell anything. A face that is found again, by
 another version or with another detection size, lies in a slightly other box. So the middle of a box is kept
@@ -22,12 +22,12 @@ from facesets.records import Float32, ImageRecord
 from facesets.store.postgres.connection import Connection
 
 SAME_FACE_OVERLAP = 0.5
-"""Least intersection over union of two boxes of one face."""
+"""Minimum intersection over union of two boxes of one face."""
 
 
 @dataclass(frozen=True, slots=True)
 class FacePlace:
-    """Where a face is.
+    """The image and box of a face.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ _PLACES: LiteralString = """SELECT f.id, i.sha256, i.width, i.height, f.x1, f.y1
 
 
 def places_of(connection: Connection, faces: Sequence[int]) -> dict[int, FacePlace]:
-    """Where some faces are, by their numbers."""
+    """Return the places of some faces, by number."""
     rows = connection.execute(_PLACES + "WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id", (list(faces),))
     return {
         int(face): FacePlace(digest, width, height, (x1, y1, x2, y2), found_by)
@@ -61,7 +61,7 @@ def places_of(connection: Connection, faces: Sequence[int]) -> dict[int, FacePla
 
 
 def faces_at(connection: Connection, places: Sequence[FacePlace]) -> list[int | None]:
-    """The faces that lie at some places, by the overlap of their boxes; None where there is none."""
+    """Find the faces at some places by overlap of boxes; None if there is none."""
     of_image: dict[str, list[int]] = defaultdict(list)
     for number, place in enumerate(places):
         of_image[place.sha256].append(number)
@@ -81,7 +81,7 @@ def _matched(
     numbers: Sequence[int],
     there: Sequence[tuple[int, str, tuple[float, ...]]],
 ) -> list[tuple[int, int]]:
-    """Pairs of number and face of one image. Faces found in the same way are compared first."""
+    """Match places to faces of one image, preferring the same detector."""
     pairs: list[tuple[int, int]] = []
     ways = {place.found_by for place in places}
     for way in ways:
@@ -105,7 +105,7 @@ _LEVELS = 2
 
 
 def remember_forgotten(connection: Connection, places: Sequence[FacePlace]) -> None:
-    """Let faces at these places never come back."""
+    """Remember faces that must never come back."""
     key = _key(connection) or _new_key(connection)
     digests = {_digest(key, place.sha256) for place in places}
     digests |= {_digest(key, place.sha256, *_cell(*_middle(place.box))) for place in places}
@@ -116,7 +116,7 @@ def remember_forgotten(connection: Connection, places: Sequence[FacePlace]) -> N
 
 
 def without_forgotten(connection: Connection, records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Images without the faces that are not to come back."""
+    """Return the images without forgotten faces."""
     key = _key(connection)
     if key is None:
         return list(records)
@@ -128,14 +128,14 @@ def without_forgotten(connection: Connection, records: Sequence[ImageRecord]) ->
 
 
 def with_forgotten(connection: Connection, sha256: Iterable[str]) -> set[str]:
-    """Those contents on which there are faces that are not to come back."""
+    """Return the contents with forgotten faces."""
     key = _key(connection)
     digests = {} if key is None else {_digest(key, each): each for each in sha256}
     return {digests[digest] for digest in _known(connection, digests)}
 
 
 def hashed_words(connection: Connection, words: Iterable[str]) -> list[bytes]:
-    """Words as hashes by the same key; none where nobody was forgotten yet."""
+    """Hash words with the same key; empty if no person was forgotten yet."""
     key = _key(connection)
     return [] if key is None else sorted({_digest(key, f"word {word}") for word in words})
 
@@ -178,7 +178,7 @@ def _digest(key: bytes, sha256: str, *cell: int) -> bytes:
 
 
 def _middle(box: tuple[float, float, float, float]) -> tuple[float, float, float]:
-    """The middle of a box, and its size: the edge of a square as large."""
+    """Return the middle of a box, and the edge of a square of equal area."""
     x1, y1, x2, y2 = box
     return (x1 + x2) / 2, (y1 + y2) / 2, math.sqrt(max(x2 - x1, 1.0) * max(y2 - y1, 1.0))
 
@@ -194,7 +194,7 @@ def _at(level: int, x: float, y: float) -> tuple[int, int, int]:
 
 
 def _around(x: float, y: float, size: float) -> Iterator[tuple[int, int, int]]:
-    """The cell of a face and those around it, for its size and those beside it."""
+    """Return the grid cells around a face, for its size and neighbouring sizes."""
     own = _cell(x, y, size)[0]
     for level in (own - 1, own, own + 1):
         _, column, row = _at(level, x, y)

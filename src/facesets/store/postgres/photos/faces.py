@@ -1,4 +1,4 @@
-"""Faces and their vectors."""
+"""Faces and their embeddings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
@@ -67,7 +67,7 @@ def library_quality(faces: Faces) -> Float32:
 def insert_faces(
     connection: Connection, detector: DetectorRow, images: Sequence[tuple[int, ImageRecord]]
 ) -> None:
-    """Store the faces of images that were not searched by this detector yet, and have none of it.
+    """Store the faces of images that this detector had not searched.
 
     Of two transactions that do so for one image one fails with a unique violation, and sees the other's when
     it is done again.
@@ -94,7 +94,7 @@ def insert_faces(
 
 
 def _without_twins(faces: Faces) -> Faces:
-    """The faces without further ones in the very same box of the same image."""
+    """Return the faces without duplicates in the same box of the same image."""
     place = np.concatenate(
         [faces.image[:, None], np.ascontiguousarray(faces.box).view(np.int32).astype(np.int64)], axis=1
     )
@@ -150,7 +150,7 @@ def _copy_faces(
 def add_faces(
     connection: Connection, detector: DetectorRow, sha256: str, faces: Faces
 ) -> tuple[list[int], int]:
-    """Store those faces of an image that are not known yet; what is known stays as it is.
+    """Store new faces of an image; known ones stay unchanged.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def add_faces(
     # Whoever looks at the same image at once waits here.
     image_id = connection.scalar("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,))
     if image_id is None:
-        raise NotFound("There is no such photo in the library.")
+        raise NotFound("This photo is not in the library.")
     faces = _without_twins(faces.with_image(np.full(len(faces), image_id)))
     rows = connection.execute(
         """SELECT id, ordinal, x1, y1, x2, y2 FROM face_detections
@@ -191,7 +191,7 @@ def add_faces(
 
 
 def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:
-    """Store what was found in an image again. A face in the same place stays itself, with its person."""
+    """Store the faces of an image again. A face in the same place keeps its number and person."""
     faces = _without_twins(faces)
     rows = connection.execute(
         "SELECT id, x1, y1, x2, y2 FROM face_detections WHERE image_id = %s AND detector_id = %s",
@@ -253,7 +253,7 @@ def _update_faces(
 
 
 def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:
-    """The faces of these images (ascending numbers), by image and ordinal; `image` is the image's row."""
+    """Load the faces of these images (ascending numbers), by image and ordinal; `image` is the row."""
     fields = {name: kind for name, kind in _DETECTION.items() if name not in ("detector_id", "quality")}
     fields |= {"age": FLOAT4, "male": FLOAT4}
     blocks = copy_out(
@@ -287,7 +287,7 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
 
 
 def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int64) -> tuple[Float32, Bool]:
-    """The vectors of these faces, in their order, and which of them have one.
+    """Load the embeddings of these faces, in order, and which of them have one.
 
     The table is read once in its own order, which is several times faster than in any other.
     """
@@ -316,7 +316,7 @@ def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int
 
 
 def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: Int64) -> dict[str, Any]:
-    """Columns that are there only when some face has them."""
+    """Return the columns that some face has."""
     optional: dict[str, Any] = {}
     pose = columns["pose"][kept]
     if np.isfinite(pose).any() or columns["pose_source"][kept].any():

@@ -1,4 +1,4 @@
-"""Which photos are meant, whatever asks: by people, time, place, camera, tags, words and age."""
+"""Filter photos by people, time, place, camera, tags, words and age."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from facesets.places import EARTH_KM, GeoBox, Near
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Photos taken from the first day to the last, both included; None is open."""
+    """A range of days, both included; None is open."""
 
     first: date | None = None
     last: date | None = None
 
     @property
     def open(self) -> bool:
-        """Whether photos of all days and of none are meant."""
+        """Whether the range includes everything, also undated photos."""
         return self.first is None and self.last is None
 
 
@@ -35,7 +35,7 @@ class AskedTag(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PhotoFilter:
-    """Photos for which all of this holds.
+    """The conditions that photos must match.
 
     Attributes
     ----------
@@ -66,17 +66,17 @@ class PhotoFilter:
 
     @property
     def open(self) -> bool:
-        """Whether all photos are meant."""
+        """Whether there is no condition."""
         return self == PhotoFilter()
 
     @property
     def only_dates(self) -> bool:
-        """Whether nothing but their time counts."""
+        """Whether the dates are the only condition."""
         return not self.dates.open and self == PhotoFilter(dates=self.dates)
 
 
 def conditions(asked: PhotoFilter) -> sql.Composed:
-    """The condition that a photo `i`, one of images, is meant and has a file.
+    """Return the SQL condition that a photo `i` matches and has a file.
 
     Values stand in the statement, not beside it: PostgreSQL plans by how many photos have that very tag.
     """
@@ -85,7 +85,7 @@ def conditions(asked: PhotoFilter) -> sql.Composed:
 
 
 def _looked_up(asked: PhotoFilter) -> Iterator[sql.Composed]:
-    """For each condition that another table knows: the statement that gives a row where it holds."""
+    """Return a subquery for each condition on another table."""
     for person in asked.persons:
         yield _SHOWN.format(person=person)
     if asked.near is not None or asked.cameras is not None:
@@ -140,7 +140,7 @@ def _distance_km(near: Near) -> sql.Composed:
 
 
 def distance_from(near: Near | None) -> sql.Composed:
-    """How many kilometres from a place a photo `i` was taken; NULL where no place is named."""
+    """Return SQL for the distance of a photo `i` from the place in km; NULL without a place."""
     if near is None:
         return sql.SQL("NULL::float8").format()
     return sql.SQL(
@@ -149,12 +149,12 @@ def distance_from(near: Near | None) -> sql.Composed:
 
 
 def face_of_one(persons: Sequence[UUID]) -> sql.Composable:
-    """The condition that a face `f` is of one of these people, or of anybody where none is named."""
+    """Return the SQL condition that a face `f` belongs to one of these people, if any are given."""
     return sql.SQL("f.person_id = ANY({}::uuid[])").format(list(persons)) if persons else sql.SQL("true")
 
 
 def word_query(words: str) -> sql.Composed:
-    """What descriptions are searched for: their index reduces words in the same way."""
+    """Return the text search query for descriptions."""
     return sql.SQL("websearch_to_tsquery('english', {})").format(words)
 
 

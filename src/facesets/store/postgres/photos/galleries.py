@@ -1,4 +1,4 @@
-"""Galleries, as their files describe them, and the paths that belong to them."""
+"""Galleries as described by their files, and their paths."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from facesets.store.postgres.paths import escaped, from_text, to_text
 
 
 def linked_at(connection: Connection, paths: Sequence[str]) -> set[GalleryLink]:
-    """The directories of these very paths."""
+    """Return the directories of these exact paths."""
     rows = connection.execute(
         """SELECT p.path, g.path FROM image_paths p LEFT JOIN galleries g ON g.id = p.gallery_id
             WHERE p.path = ANY(%s)""",
@@ -22,13 +22,13 @@ def linked_at(connection: Connection, paths: Sequence[str]) -> set[GalleryLink]:
 
 
 def gallery_paths(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
-    """The paths of these galleries."""
+    """Return the paths of these galleries."""
     rows = connection.execute("SELECT id, path FROM galleries WHERE id = ANY(%s)", (list(numbers),))
     return {number: from_text(path) for number, path in rows}
 
 
 def keep_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
-    """Insert what is new and replace what differs; return the number of each by its path."""
+    """Insert or update galleries; return the number of each by path."""
     given = {to_text(row.path): row for row in galleries}
     known: dict[str, tuple[int, str, str, str]] = {
         path: (number, *described)
@@ -47,7 +47,7 @@ def keep_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> d
 
 
 def let_belong(connection: Connection, directories: Mapping[str, int]) -> None:
-    """Let the known paths in each of these directories belong to the gallery of a number."""
+    """Assign the known paths in these directories to galleries, by number."""
     # Locked, so that nobody deletes them by hand meanwhile; what was deleted just now waits for the next run.
     connection.execute(
         """WITH new AS MATERIALIZED (
@@ -80,6 +80,6 @@ def _upsert(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str
 
 
 def _described(row: GalleryRow) -> tuple[str, str, str]:
-    """Title, description and entries as the table has them; JSON is kept there as it was written."""
+    """Return title, description and entries as stored."""
     listed = [{"file": escaped(file), "caption": caption} for file, caption in row.entries]
     return row.title, row.description, json.dumps(listed)

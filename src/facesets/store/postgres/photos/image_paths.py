@@ -1,4 +1,4 @@
-"""The paths that lead to images, what was seen there, and where they lie since a folder was moved."""
+"""The paths of images, their file records, and relocation."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ _SEEN: LiteralString = """SELECT p.path, p.size,
 def known_paths(
     connection: Connection, roots: Sequence[str], detector_id: int | None, *, searched: bool = True
 ) -> dict[str, KnownFile]:
-    """What was seen at every path that is, or lies below, one of the roots.
+    """Return the records of all paths at or below the roots.
 
     A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
     `searched` is off.
@@ -43,7 +43,7 @@ def known_paths(
 def seen_at(
     connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
 ) -> dict[str, KnownFile]:
-    """What was seen at these very paths; see `known_paths`."""
+    """Return the records of these exact paths; see `known_paths`."""
     given = {"detector": detector_id, "searched": searched, "paths": [to_text(path) for path in paths]}
     return _known_files(connection.execute(_SEEN + "p.path = ANY(%(paths)s)", given))
 
@@ -59,7 +59,7 @@ def unchanged_below(
     searched_by: int | None = None,
     embedded_by: int | None = None,
 ) -> UnchangedFiles:
-    """Files below some roots that need no look.
+    """Return files below some roots that can be skipped.
 
     They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
     None for either does not matter. One text for many paths comes over several times faster than a row each.
@@ -94,7 +94,7 @@ def unchanged_below(
 
 
 def known_among(connection: Connection, paths: Sequence[str]) -> set[str]:
-    """Those of some paths at which the library has a file."""
+    """Return which paths have a file in the library."""
     rows = connection.execute(
         "SELECT path FROM image_paths WHERE path = ANY(%s)", ([to_text(path) for path in paths],)
     )
@@ -102,7 +102,7 @@ def known_among(connection: Connection, paths: Sequence[str]) -> set[str]:
 
 
 def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
-    """Why these paths could not be read, those of them that could not."""
+    """Return why some of these paths could not be read."""
     rows = connection.execute(
         "SELECT path, reason FROM image_paths WHERE path = ANY(%s) AND reason <> ''",
         ([to_text(path) for path in paths],),
@@ -111,7 +111,7 @@ def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:
-    """Every path, with what was seen there, in the order in which they were first seen."""
+    """Return the record of every path, in the order first seen."""
     rows = connection.execute("SELECT path, size, mtime_ns, sha256, reason FROM image_paths ORDER BY id")
     return {
         path: FileRecord(path, size, mtime_ns, sha256, unescaped(reason))
@@ -126,7 +126,7 @@ def store_paths(
     image_ids: Mapping[str, int],
     galleries: Mapping[str, int] | None = None,
 ) -> None:
-    """Insert or replace what was seen at these paths, and join them to their images.
+    """Store the records of paths, and join them to their images.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def store_paths(
 
 
 def _galleries_that_are_there(connection: Connection, galleries: Mapping[str, int]) -> dict[str, int]:
-    """The galleries of paths, without those that were deleted by hand."""
+    """Return the galleries of paths that still exist."""
     if not galleries:
         return {}
     rows = connection.execute(
@@ -196,7 +196,7 @@ def _update_paths(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
 
 
 def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
-    """Join paths that were stored before their image."""
+    """Join paths to images that were stored later."""
     # Hardly ever is there one, and to look for each hash takes longer than to see that.
     if connection.execute("SELECT FROM image_paths WHERE image_id IS NULL LIMIT 1").fetchone() is None:
         return
@@ -208,12 +208,12 @@ def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
 
 
 def forget_paths(connection: Connection, paths: Sequence[str]) -> None:
-    """Drop paths; an image that no path leads to any more stays, for its file may come back elsewhere."""
+    """Remove paths; images without a path stay, because their file may come back elsewhere."""
     connection.execute("DELETE FROM image_paths WHERE path = ANY(%s)", ([to_text(path) for path in paths],))
 
 
 def paths_with(connection: Connection, sha256: Sequence[str]) -> dict[str, list[str]]:
-    """The paths of images with these contents, in the order in which they were first seen."""
+    """Return the paths of images with these contents, in the order first seen."""
     rows = connection.execute(
         """SELECT i.sha256, p.path FROM images i JOIN image_paths p ON p.image_id = i.id
             WHERE i.sha256 = ANY(%s) ORDER BY p.id""",
@@ -230,7 +230,7 @@ _BETWEEN = ">"
 
 
 def relocate_paths(connection: Connection, paths: Mapping[str, str]) -> None:
-    """Give paths other names, none of which is that of a path that stays."""
+    """Rename paths; no new name may be that of a remaining path."""
     given = {
         "old": [to_text(path) for path in paths],
         "new": [_BETWEEN + to_text(path) for path in paths.values()],
@@ -248,7 +248,7 @@ def relocate_paths(connection: Connection, paths: Mapping[str, str]) -> None:
 
 
 def _relocate_sidecars(connection: Connection, given: Mapping[str, object]) -> None:
-    """Let what is known of sidecars go with their photos; of photos that are known no more it gives way."""
+    """Move the records of sidecars with their photos."""
     for table in map(sql.Identifier, ("xmp_sidecars", "xmp_changes")):
         for statement in (
             """UPDATE {table} t SET path = moved.new
@@ -261,7 +261,7 @@ def _relocate_sidecars(connection: Connection, given: Mapping[str, object]) -> N
 
 
 def relocate_galleries(connection: Connection, old: str, new: str) -> None:
-    """Let galleries lie below another folder; what is known of one that exists there already stays."""
+    """Relocate galleries to another folder, keeping existing ones there."""
     given = range_below(old) | {"new": to_text(new), "between": _BETWEEN}
     # The photos of a gallery whose new place is known belong to that one from now on.
     connection.execute(

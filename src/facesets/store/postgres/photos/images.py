@@ -1,4 +1,4 @@
-"""Images, by what is in them, and where their pictures are."""
+"""Images by content, and the paths of their files."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -85,7 +85,7 @@ def _taken(image: ImageRecord) -> datetime | None:
 
 
 def numbers_of(connection: Connection, sha256: Sequence[str]) -> dict[str, int]:
-    """The numbers of those images that are there, by their hashes; they stay until the transaction ends."""
+    """Return and lock the numbers of existing images, by hash."""
     rows = connection.execute(
         "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE", (list(sha256),)
     )
@@ -93,7 +93,7 @@ def numbers_of(connection: Connection, sha256: Sequence[str]) -> dict[str, int]:
 
 
 def load_images(connection: Connection, detector_id: int) -> tuple[Int64, Images]:
-    """Images with a path that were searched for faces in this way, and their numbers, ascending."""
+    """Load images with a path that a detector searched, and their numbers, ascending."""
     paths: dict[int, list[str]] = {}
     for image_id, path in connection.execute(
         "SELECT image_id, path FROM image_paths WHERE image_id IS NOT NULL AND reason = '' ORDER BY id"
@@ -137,7 +137,7 @@ def load_images(connection: Connection, detector_id: int) -> tuple[Int64, Images
 
 
 def pictures_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, Picture]:
-    """The pictures of these faces, by number; those that do not exist are left out."""
+    """Return the images of these faces, by number."""
     rows = connection.execute(
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = i.id ORDER BY q.id),
@@ -152,7 +152,7 @@ def pictures_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int,
 
 
 def contents_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, str]:
-    """The sha256 of the files that these faces are on, by the faces' numbers."""
+    """Return the sha256 of the photos of these faces, by face number."""
     rows = connection.execute(
         """SELECT f.id, i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
             WHERE f.id = ANY(%s::bigint[])""",
@@ -162,7 +162,7 @@ def contents_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int,
 
 
 def picture_of_image(connection: Connection, sha256: str) -> Picture | None:
-    """The whole picture of that content."""
+    """Return the image with this content."""
     row = connection.execute(
         """SELECT i.width, i.height,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = i.id ORDER BY q.id)

@@ -1,4 +1,4 @@
-"""What a hand-edited database may have wrong about what stages found, and how it is put right.
+"""Check and repair results of analysis steps that were edited by hand.
 
 Whatever is in doubt goes, and is pending: the stage finds it again. What was paid stays, and is not paid
 again.
@@ -19,7 +19,7 @@ from facesets.store.postgres.photos.description_ledger import (
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """Rows that must not be.
+    """Invalid rows.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class _Wrong:
     by: LiteralString = "DELETE FROM {table} x WHERE x.ctid IN (SELECT t.ctid {rows})"
 
 
-_PENDING = "they are pending, and `index` with that stage finds them again"
+_PENDING = "they become pending, and `index` with that step processes them again"
 _NO_IMAGE: LiteralString = "FROM {table} t WHERE NOT EXISTS (SELECT FROM images i WHERE i.id = t.image_id)"
 _NO_FACE: LiteralString = (
     "FROM {table} t WHERE NOT EXISTS (SELECT FROM face_detections f WHERE f.id = t.face_id)"
@@ -51,48 +51,48 @@ _NO_FACE_WITH: LiteralString = """
     AND NOT EXISTS (SELECT FROM face_detections f WHERE f.image_id = t.image_id AND """
 
 _WRONG = (
-    _Wrong("stages of images that are not there", _NO_IMAGE, "image_stages", "they go"),
+    _Wrong("analysis steps of photos that do not exist", _NO_IMAGE, "image_stages", "they are removed"),
     _Wrong(
-        "images with a stage in a version that is not known",
+        "photos with a step of an unknown version",
         """FROM image_stages t WHERE NOT EXISTS (SELECT FROM stage_versions v
             WHERE v.id = t.version_id AND v.stage = t.stage)""",
         "image_stages",
         _PENDING,
     ),
     *(
-        _Wrong(f"findings in {table} about images that are not there", _NO_IMAGE, table, "they go")
+        _Wrong(f"results in {table} about photos that do not exist", _NO_IMAGE, table, "they are removed")
         for table in ("photo_metadata", "photo_extra", "bodies", "image_tags")
     ),
     *(
-        _Wrong(f"findings in {table} about faces that are not there", _NO_FACE, table, "they go")
+        _Wrong(f"results in {table} about faces that do not exist", _NO_FACE, table, "they are removed")
         for table in ("face_attributes", "face_tags", "face_clip_embeddings")
     ),
     _Wrong(
-        "places that are nowhere on earth",
+        "invalid coordinates",
         """FROM photo_metadata t WHERE (t.latitude IS NULL) <> (t.longitude IS NULL)
             OR t.latitude NOT BETWEEN -90 AND 90 OR t.longitude NOT BETWEEN -180 AND 180""",
         "photo_metadata",
         _PENDING,
     ),
     _Wrong(
-        "images of which nothing is left in photo_metadata",
+        "photos without their row in photo_metadata",
         _COMPLETED
         + """'metadata' AND NOT EXISTS (SELECT FROM photo_metadata f WHERE f.image_id = t.image_id)""",
         "image_stages",
         _PENDING,
     ),
     *(
-        _Wrong(f"findings in {table} without a record of the stage", _NO_METADATA_STAGE, table, _PENDING)
+        _Wrong(f"results in {table} without a record of the step", _NO_METADATA_STAGE, table, _PENDING)
         for table in ("photo_metadata", "photo_extra")
     ),
     _Wrong(
-        "images whose faces have no age left",
+        "photos with faces that lost their age",
         _COMPLETED + "'attributes'" + _NO_FACE_WITH + "f.age IS NOT NULL)",
         "image_stages",
         _PENDING,
     ),
     _Wrong(
-        "images whose faces have no embedding of a crop left",
+        "photos with faces that lost the embedding of their crop",
         _COMPLETED
         + "'face-tags'"
         + _NO_FACE_WITH
@@ -101,23 +101,23 @@ _WRONG = (
         _PENDING,
     ),
     _Wrong(
-        "bodies with a face of another image",
+        "bodies with a face of another photo",
         """FROM bodies t JOIN face_detections f ON f.id = t.face_id WHERE f.image_id <> t.image_id""",
         "bodies",
-        "they are bodies without a face",
+        "the bodies become bodies without a face",
         "UPDATE bodies x SET face_id = NULL WHERE x.ctid IN (SELECT t.ctid {rows})",
     ),
     _Wrong(
-        "images with another time than their metadata say",
+        "photos with a time that differs from their metadata",
         """FROM images t JOIN photo_metadata m ON m.image_id = t.id
             WHERE t.taken IS DISTINCT FROM date_trunc('second', m.taken)""",
         "images",
-        "it follows them",
+        "the time is set from the metadata",
         """UPDATE images i SET taken = date_trunc('second', m.taken) FROM photo_metadata m
             WHERE m.image_id = i.id AND i.id IN (SELECT t.id {rows})""",
     ),
     _Wrong(
-        "descriptions of images that are not there",
+        "descriptions of photos that do not exist",
         """FROM descriptions t WHERE t.image_id IS NOT NULL
             AND NOT EXISTS (SELECT FROM images i WHERE i.id = t.image_id)""",
         "descriptions",
@@ -125,11 +125,11 @@ _WRONG = (
         "UPDATE descriptions x SET image_id = NULL WHERE x.ctid IN (SELECT t.ctid {rows})",
     ),
     _Wrong(
-        "images that count as described and are not",
+        "photos marked as described without a description",
         _COMPLETED
         + """'describe' AND NOT EXISTS (SELECT FROM descriptions f WHERE f.image_id = t.image_id)""",
         "image_stages",
-        "they count as failed, and are not sent again by themselves",
+        "they are marked as failed and not sent again automatically",
         """UPDATE image_stages x SET status = 'failed', reason = 'the description was deleted by hand'
             WHERE x.ctid IN (SELECT t.ctid {rows})""",
     ),
@@ -143,14 +143,14 @@ def _rows(each: _Wrong) -> sql.Composed:
 
 
 def wrong_findings(connection: Connection) -> list[tuple[str, int, str]]:
-    """What is wrong, how often, and what `repair_findings` does about it."""
+    """Return the problems, their counts, and the repairs of `repair_findings`."""
     found = [(each.what, _count(connection, _rows(each)), each.repair) for each in _WRONG]
     not_joined = _count(connection, sql.SQL(_NOT_JOINED))
     uncounted = count_uncounted(connection)
     return [
         *found,
-        ("descriptions of another image than theirs", not_joined, "they are joined to theirs"),
-        ("photos that were sent to be described and do not count as sent", uncounted, "they count again"),
+        ("descriptions of the wrong photo", not_joined, "they are joined to the right photo"),
+        ("photos sent to be described but not marked as sent", uncounted, "they are marked as sent"),
     ]
 
 
@@ -159,7 +159,7 @@ def _count(connection: Connection, rows: sql.Composable) -> int:
 
 
 def repair_findings(connection: Connection) -> None:
-    """Put all of that right."""
+    """Repair all of these problems."""
     for each in _WRONG:
         connection.execute(sql.SQL(each.by).format(table=sql.Identifier(each.table), rows=_rows(each)))
     recall_answers(connection, connection.scalars(sql.SQL("SELECT t.sha256 {}").format(sql.SQL(_NOT_JOINED))))

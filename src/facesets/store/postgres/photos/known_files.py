@@ -1,4 +1,4 @@
-"""Which images count as known, and which files below some folders need no look."""
+"""Which images count as known, and which files `index` can skip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Sought:
 
 
 def searched_images(connection: Connection, sought: Sought, sha256: Sequence[str]) -> set[str]:
-    """Which of these contents were searched for faces by the detector that is sought."""
+    """Return which contents were searched for faces by the detector."""
     if sought.searched_by is None:
         return set()
     digests = connection.scalars(
@@ -45,7 +45,7 @@ def searched_images(connection: Connection, sought: Sought, sha256: Sequence[str
 
 
 def lacking(connection: Connection, sought: Sought, sha256: str) -> tuple[bool, Wanted]:
-    """Whether a content is known, and what it lacks of what is sought."""
+    """Return whether a content is known, and what it lacks."""
     known = connection.execute("SELECT FROM images WHERE sha256 = %s", (sha256,)).fetchone() is not None
     searched = not sought.must_be_searched or bool(known and searched_images(connection, sought, [sha256]))
     embedded = not sought.must_be_embedded or (known and _is_embedded(connection, sha256, sought.embedded_by))
@@ -53,7 +53,7 @@ def lacking(connection: Connection, sought: Sought, sha256: str) -> tuple[bool, 
 
 
 def known_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> dict[str, KnownFile]:
-    """What was seen at the paths below some directories; of what lacks something, as if it had changed."""
+    """Return the records of paths below some directories; incomplete ones count as changed."""
     found = image_paths.known_paths(connection, roots, _detector(sought), searched=sought.must_be_searched)
     if not sought.must_be_embedded:
         return found
@@ -61,7 +61,7 @@ def known_below(connection: Connection, sought: Sought, roots: Sequence[str]) ->
 
 
 def unchanged_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> UnchangedFiles:
-    """Files below some directories that `index` need not look at."""
+    """Return files below some directories that `index` can skip."""
     nothing_searched = sought.must_be_searched and sought.searched_by is None
     if nothing_searched or (sought.must_be_embedded and sought.embedded_by is None):
         return UnchangedFiles(set(), set())
@@ -71,7 +71,7 @@ def unchanged_below(connection: Connection, sought: Sought, roots: Sequence[str]
 
 
 def seen_at(connection: Connection, sought: Sought, paths: Sequence[str]) -> dict[str, KnownFile]:
-    """What was seen at these very paths; of what lacks something, as if it had changed."""
+    """Return the records of these exact paths; incomplete ones count as changed."""
     found = image_paths.seen_at(connection, paths, _detector(sought), searched=sought.must_be_searched)
     if not sought.must_be_embedded:
         return found
@@ -98,7 +98,7 @@ def _is_embedded(connection: Connection, sha256: str, model_id: int | None) -> b
 
 
 def _lacking_below(connection: Connection, roots: Sequence[str], model_id: int | None) -> set[str]:
-    """Paths that are, or lie below, one of the roots, and whose image has no embedding by a model."""
+    """Return paths at or below the roots of images without an embedding by a model."""
     lacking: set[str] = set()
     for root in dict.fromkeys(roots):
         paths = connection.scalars(
@@ -113,7 +113,7 @@ def _lacking_below(connection: Connection, roots: Sequence[str], model_id: int |
 
 
 def _lacking_at(connection: Connection, paths: Sequence[str], model_id: int | None) -> set[str]:
-    """Which of these very paths lead to an image that has no embedding by a model."""
+    """Return which of these exact paths lead to an image without an embedding by a model."""
     found = connection.scalars(
         """SELECT p.path FROM image_paths p
             WHERE p.path = ANY(%s) AND p.reason = '' AND NOT EXISTS (SELECT FROM image_embeddings e
@@ -124,7 +124,7 @@ def _lacking_at(connection: Connection, paths: Sequence[str], model_id: int | No
 
 
 def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
-    """Which of these images were searched for faces in this way."""
+    """Return which images this detector searched."""
     found = connection.scalars(
         "SELECT image_id FROM face_scans WHERE detector_id = %s AND image_id = ANY(%s)",
         (detector_id, list(image_ids)),
@@ -133,7 +133,7 @@ def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id
 
 
 def images_with_faces(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
-    """Which of these images have faces, though perhaps no record that they were searched."""
+    """Return which images have faces, perhaps without a record of the search."""
     found = connection.scalars(
         "SELECT DISTINCT image_id FROM face_detections WHERE detector_id = %s AND image_id = ANY(%s)",
         (detector_id, list(image_ids)),

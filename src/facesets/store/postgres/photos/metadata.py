@@ -1,4 +1,4 @@
-"""What files say of photos: kept in bulk, and read for one photo; photos that only a name dates; cameras."""
+"""Metadata of photos from their files and names, and cameras."""
 
 import json
 import math
@@ -40,12 +40,12 @@ _COLUMNS = {
     "refused": "jsonb",
 }
 _MOST_CHARACTERS = 200
-"""Of a text: longer ones are rubbish, and would fit no index."""
+"""Maximum length of a text; longer ones would not fit an index."""
 _LARGEST_INTEGER = 2**31 - 1
 
 
 class Camera(NamedTuple):
-    """A camera with a lens; empty where the file does not say."""
+    """A camera with a lens; empty if unknown."""
 
     make: str = ""
     model: str = ""
@@ -53,7 +53,7 @@ class Camera(NamedTuple):
 
 
 def store_metadata(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:
-    """Keep what files say of photos in place of what was known; the times of their images follow."""
+    """Store metadata of photos, replacing earlier data, and update the times of their images."""
     new: dict[int, PhotoMetadata] = {number: finding.value for number, _, finding in found}
     cameras = ensure_cameras(connection, {_camera(each) for each in new.values()} - {Camera()})
     numbers = list(new)
@@ -75,7 +75,7 @@ def store_metadata(connection: Connection, found: Sequence[tuple[int, ImageRecor
 
 
 def _let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
-    """Give images, by number, the times of their metadata."""
+    """Set the times of images from their metadata."""
     differ = connection.execute(
         """SELECT i.id, date_trunc('second', m.taken) FROM images i JOIN photo_metadata m ON m.image_id = i.id
             WHERE i.id = ANY(%s) AND i.taken IS DISTINCT FROM date_trunc('second', m.taken)""",
@@ -122,12 +122,12 @@ def _moment(taken: np.datetime64) -> datetime | None:
 
 
 def _short_text(text: str) -> str:
-    """A text as it is kept."""
+    """Return a text shortened for storage."""
     return _storable(text)[:_MOST_CHARACTERS]
 
 
 def erase_said_by_files(connection: Connection, pattern: str) -> None:
-    """Erase what files say of photos where a pattern fits; all else that they say stays."""
+    """Erase metadata that matches a pattern."""
     for table, column in (("photo_extra", "extra"), ("photo_metadata", "refused")):
         names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
         connection.execute(_ERASE.format(**names), {"pattern": pattern})
@@ -144,7 +144,7 @@ _ERASE = sql.SQL(
 
 
 def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | None:
-    """What the file of an image says; None where nobody looked."""
+    """Return the metadata of an image; None if it was not read."""
     row = connection.execute(
         """SELECT m.taken, m.taken_from, m.taken_text, m.utc_offset_min,
                 m.latitude, m.longitude, m.altitude_m, m.gps_accuracy_m,
@@ -163,7 +163,7 @@ def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | 
 
 
 def follow_names(connection: Connection, files: Sequence[FileRecord], new: Collection[str]) -> None:
-    """Date photos that were moved, renamed or copied by their new names, where their files say nothing.
+    """Date photos by their new names, if their files have no date.
 
     A date stays where a name still says it, and where none says any. Nothing is read.
 
@@ -193,7 +193,7 @@ def follow_names(connection: Connection, files: Sequence[FileRecord], new: Colle
 
 
 def _times_in_names(paths: Sequence[str], now: np.datetime64) -> list[Taken]:
-    """What the names of files say, where none says anything those of folders."""
+    """Return the dates in file names, else in folder names."""
     for name in (time_in_name, day_of_folder):
         found = [taken for path in paths if (taken := name(path, latest=now)).text]
         if found:
@@ -211,7 +211,7 @@ def _redate(connection: Connection, image: int, taken: Taken) -> None:
 
 
 def ensure_cameras(connection: Connection, cameras: Collection[Camera]) -> dict[Camera, int]:
-    """The numbers of cameras, which are made where they are new."""
+    """Return the numbers of cameras, creating new ones."""
     if not cameras:
         return {}
     known = _numbers(connection, cameras)
@@ -238,7 +238,7 @@ def _numbers(connection: Connection, cameras: Collection[Camera]) -> dict[Camera
 
 
 def cameras_called(connection: Connection, text: str) -> tuple[int, ...]:
-    """The numbers of the cameras of which make, model and lens together hold all these words, in any case."""
+    """Return the cameras with all these words in make, model and lens, ignoring case."""
     # Not by the database: one of the locale C knows the case of ASCII letters only.
     words = text.casefold().split()
     rows = connection.execute("SELECT id, concat_ws(' ', make, model, lens) FROM cameras ORDER BY id")
@@ -246,7 +246,7 @@ def cameras_called(connection: Connection, text: str) -> tuple[int, ...]:
 
 
 def camera_names(connection: Connection, most: int) -> list[str]:
-    """The names of so many cameras, without those that say none."""
+    """Return the names of some cameras."""
     rows = connection.execute(
         """SELECT DISTINCT concat_ws(' ', nullif(make, ''), nullif(model, '')) AS name FROM cameras
             WHERE make || model <> '' ORDER BY name LIMIT %s""",
@@ -260,14 +260,14 @@ _SUSPICIOUS = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity")
 
 
 def _storable(text: str) -> str:
-    """A text that PostgreSQL takes: without NUL, and with a `?` for each half of a character."""
+    """Return a text without characters that PostgreSQL rejects."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNSTORABLE.sub(lambda each: "" if each[0] == "\0" else "?", text)
 
 
 def _json_text(value: object) -> str:
-    """JSON of a value; numbers that it does not know become null."""
+    """Encode a value as JSON; NaN and infinity become null."""
     text = json.dumps(value, default=dict)
     # Hardly ever is anything wrong, and to look at each value takes longer than to write them all.
     return json.dumps(_cleaned(value)) if _SUSPICIOUS.search(text) else text

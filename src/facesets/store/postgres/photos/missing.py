@@ -1,4 +1,4 @@
-"""Photos of which no file is left: `images.missing_since`. What lists or counts leaves them out.
+"""Photos without any file left: `images.missing_since`. Lists and counts skip them.
 
 A trigger notes photos that lose their last path, or get one; that the files at known paths are gone or there
 again is noted here, by whoever looked.
@@ -21,7 +21,7 @@ IsThere: TypeAlias = Callable[[FoundFile], bool]
 
 @dataclass(frozen=True, slots=True)
 class MissingPhoto:
-    """A photo of which no file is left.
+    """A photo without any file left.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def note_missing(
     is_there: IsThere,
     paths: PathMap = SAME_PATHS,
 ) -> int:
-    """Note which photos, of all or below some folders, have no file any more; return how many have none.
+    """Record which photos, of all or below some folders, have no file left; return their number.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _some_paths(connection: Connection, given: dict[str, object]) -> list[str]:
 
 
 def _paths_beside(connection: Connection, paths: Sequence[str]) -> list[str]:
-    """The other paths of the photos at some paths."""
+    """Return the other paths of the photos at some paths."""
     found = connection.scalars(
         """SELECT o.path FROM image_paths o WHERE o.image_id IN (
                 SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s) AND p.image_id IS NOT NULL)
@@ -104,7 +104,7 @@ def _paths_beside(connection: Connection, paths: Sequence[str]) -> list[str]:
 
 
 def _files_of_missing(connection: Connection) -> list[FoundFile]:
-    """Where missing photos were, and the files as they were seen there."""
+    """Return the former paths of missing photos, with their file records."""
     rows = connection.execute(
         """SELECT p.path, p.size, p.mtime_ns FROM image_paths p
             JOIN images i ON i.id = p.image_id AND i.missing_since IS NOT NULL ORDER BY p.path"""
@@ -113,7 +113,7 @@ def _files_of_missing(connection: Connection) -> list[FoundFile]:
 
 
 def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
-    """Let photos be missing that have no other path than some of these, where no file is any more."""
+    """Mark photos as missing if all of their paths are among these missing ones."""
     gone = connection.execute(
         """SELECT i.id FROM present_images i WHERE i.id IN (
                 SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s))
@@ -131,7 +131,7 @@ def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
 
 
 def _note_back(connection: Connection, paths: Sequence[str]) -> None:
-    """Let photos not be missing any more, whose files are at these paths again."""
+    """Unmark photos with files at these paths again."""
     connection.execute(
         """UPDATE images SET missing_since = NULL, replaced_by = NULL WHERE missing_since IS NOT NULL
             AND id IN (SELECT image_id FROM image_paths WHERE path = ANY(%s))""",
@@ -140,14 +140,14 @@ def _note_back(connection: Connection, paths: Sequence[str]) -> None:
 
 
 def count_missing(connection: Connection) -> int:
-    """How many photos are missing."""
+    """Count the missing photos."""
     return int(connection.scalar("SELECT count(*) FROM missing_images"))
 
 
 def missing_photos(
     connection: Connection, *, after: int = 0, limit: int | None = None
 ) -> list[tuple[int, MissingPhoto]]:
-    """Missing photos with their numbers beyond `after`, ascending."""
+    """Return missing photos with numbers beyond `after`, ascending."""
     rows = connection.execute(_MISSING, {"after": after, "limit": limit})
     return [
         (number, MissingPhoto(sha256, from_text(path), faces, people, since))
@@ -168,7 +168,7 @@ _MISSING: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class PersonLoss:
-    """A person with a name who has faces on missing photos: how many, and how many on others."""
+    """A named person with faces in missing photos, and the number of faces left."""
 
     name: str
     faces: int
@@ -176,7 +176,7 @@ class PersonLoss:
 
 
 def losses_of_people(connection: Connection, images: Sequence[int]) -> list[PersonLoss]:
-    """The people with a name who are on some photos, by name."""
+    """Return the named people in some photos, by name."""
     rows = connection.execute(
         """SELECT n.name, count(*), (SELECT count(*) FROM face_detections o
                 WHERE o.person_id = f.person_id AND o.image_id <> ALL(%(images)s::bigint[]))
@@ -189,7 +189,7 @@ def losses_of_people(connection: Connection, images: Sequence[int]) -> list[Pers
 
 
 def faces_on(connection: Connection, images: Sequence[int]) -> set[int]:
-    """The faces on some photos."""
+    """Return the faces in some photos."""
     faces = connection.scalars(
         "SELECT id FROM face_detections WHERE image_id = ANY(%s::bigint[])", (list(images),)
     )
@@ -197,7 +197,7 @@ def faces_on(connection: Connection, images: Sequence[int]) -> set[int]:
 
 
 def best_faces_on(connection: Connection, images: Sequence[int]) -> list[tuple[int, str, bool]]:
-    """The faces on some photos that were fixed as reference faces of a person by hand, or dropped."""
+    """Return the faces in some photos that were pinned or dropped as reference faces."""
     return connection.execute(
         """SELECT s.face_id, coalesce((SELECT n.name FROM person_names n WHERE n.person_id = s.person_id
                 ORDER BY n.id LIMIT 1), left(s.person_id::text, 8)), s.pinned
@@ -208,7 +208,7 @@ def best_faces_on(connection: Connection, images: Sequence[int]) -> list[tuple[i
 
 
 def places_of_missing(connection: Connection) -> dict[int, list[str]]:
-    """Of each image without a file the paths that are known; without those whose names are yet to pass on."""
+    """Return the known paths of each image without a file."""
     rows = connection.execute(
         """SELECT i.id, ARRAY(SELECT p.path FROM image_paths p WHERE p.image_id = i.id) FROM images i
             WHERE i.missing_since IS NOT NULL
@@ -218,7 +218,7 @@ def places_of_missing(connection: Connection) -> dict[int, list[str]]:
 
 
 def targets_of_runs(connection: Connection) -> list[str]:
-    """The targets of all runs of `index` that are on record."""
+    """Return the targets of all recorded runs of `index`."""
     return connection.scalars(
         """SELECT DISTINCT json_array_elements_text(options -> 'targets') FROM runs
             WHERE command = 'index' AND json_typeof(options -> 'targets') = 'array'"""
@@ -226,7 +226,7 @@ def targets_of_runs(connection: Connection) -> list[str]:
 
 
 def erase_images(connection: Connection, images: Sequence[int]) -> list[str]:
-    """Delete missing photos with all that is known of them; return the contents that went."""
+    """Delete missing photos with all their data; return the deleted contents."""
     gone = connection.execute(
         """DELETE FROM images WHERE id = ANY(%s::bigint[]) AND missing_since IS NOT NULL
             RETURNING id, sha256""",

@@ -1,4 +1,4 @@
-"""Finding photos by all that is known of them, and photos and faces by what they look like.
+"""Find photos by metadata, and photos and faces by similarity.
 
 A search is one statement, which PostgreSQL plans for these very values: so none is prepared. By embedding
 there are two plans. The embeddings of up to thirty thousand photos are compared one by one, which is exact.
@@ -35,7 +35,7 @@ Two ways of finding faces that share a recogniser find each face twice.
 
 @dataclass(frozen=True, slots=True)
 class FaceHit:
-    """A face that is similar to the one asked for; how far away it was taken where a place was asked for."""
+    """A similar face; with the distance if a place was given."""
 
     path: str
     cosine_similarity: float
@@ -48,19 +48,19 @@ class FaceHit:
 
 
 def face_vectors(detector: DetectorRow) -> Vectors:
-    """The embeddings of the faces that were found in one way."""
+    """Return the table of face embeddings of a detector."""
     return Vectors("face_embeddings", detector.model_id, detector.settings.dimension)
 
 
 def image_vectors(row: ClipRow) -> Vectors:
-    """The embeddings of the photos that one model embedded."""
+    """Return the table of photo embeddings of a model."""
     return Vectors("image_embeddings", row.id, row.dimension)
 
 
 def similar_faces(
     connection: Connection, detector: DetectorRow, embedding: Float32, asked: PhotoFilter, *, limit: int
 ) -> list[FaceHit]:
-    """The faces most similar to an embedding, by cosine similarity, best first; of the people asked for."""
+    """Find the faces most similar to an embedding, best first, perhaps only of some people."""
     faces = sql.SQL("f.detector_id = {} AND {}").format(detector.id, face_of_one(asked.persons))
     rows = _nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, which=faces)
     return [
@@ -79,7 +79,7 @@ def _nearest(
     limit: int,
     which: sql.Composable = _ANY,
 ) -> list[tuple[Any, ...]]:
-    """Paths, distance in km, cosine similarity and some columns of the rows nearest to an embedding.
+    """Return path, distance in km, cosine similarity and some columns of the most similar rows.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _nearest(
 
 
 def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
-    """The numbers of the photos that fit; of one more than can be compared, where those are too many."""
+    """Return the numbers of matching photos, up to one more than can be compared."""
     statement = _NUMBERS.format(conditions=conditions(asked), most=MOST_COMPARED + 1)
     numbers: list[int] = connection.one(statement, prepare=False)[0]
     return numbers
@@ -136,7 +136,7 @@ _ROWS = {
         sql.SQL("f.id = e.face_id"),
     ),
 }
-"""Whose the embeddings of a table are, and by what they are found."""
+"""The owners of the embeddings of each table, and their keys."""
 
 # Planned as if all were wanted.
 _NUMBERS = sql.SQL(
@@ -166,14 +166,14 @@ _FACE = sql.SQL(
 
 
 def best_path(paths: Sequence[str]) -> str:
-    """The first of the paths of a photo where a file is; the canonical one if there is none."""
+    """Return the first path of a photo with a file, else its canonical path."""
     known = [from_text(path) for path in paths]
     # Of a single path there is nothing to choose, and a share that does not answer is not waited for.
     return known[0] if len(known) == 1 else next(filter(os.path.lexists, known), known[0])
 
 
 MOST_COUNTED = 10_000
-"""Photos that are counted, and shown, at most: nobody looks at more pages than these fill."""
+"""Maximum number of photos that are counted and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ _HAS_VECTOR = sql.SQL(
 
 
 def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limit: int) -> list[FoundPhoto]:
-    """Photos with a file, the latest first; where nothing is asked for, those that were added last."""
+    """Find photos with a file, latest first; without conditions, those added last."""
     statement = _PAGE.format(
         distance=distance_from(asked.near),
         conditions=conditions(asked),
@@ -237,12 +237,12 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
 
 
 def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_COUNTED) -> int:
-    """How many photos there are of these, at most so many."""
+    """Count these photos, up to a maximum."""
     return _count(connection, conditions(asked), most)
 
 
 def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, most: int) -> int:
-    """How many photos there are of these that a CLIP model embedded, at most so many."""
+    """Count these photos that a CLIP model embedded, up to a maximum."""
     embedded = sql.SQL(" AND ").join([conditions(asked), _HAS_VECTOR.format(model=row.id)])
     return _count(connection, embedded, most)
 
@@ -255,7 +255,7 @@ def _count(connection: Connection, all_hold: sql.Composed, most: int) -> int:
 def photos_near(
     connection: Connection, row: ClipRow, embedding: Float32, asked: PhotoFilter, *, limit: int
 ) -> list[FoundPhoto]:
-    """The photos most similar to an embedding of a CLIP model, best first."""
+    """Find the photos most similar to an embedding of a CLIP model, best first."""
     columns = sql.SQL("i.sha256, i.width, i.height, i.taken")
     rows = _nearest(connection, image_vectors(row), embedding, columns, asked, limit=limit)
     return [
@@ -265,7 +265,7 @@ def photos_near(
 
 
 def embedding_of_photo(connection: Connection, row: ClipRow, sha256: str) -> Float32 | None:
-    """The embedding of a photo by a CLIP model; None where it has none."""
+    """Return the embedding of a photo by a CLIP model; None if it has none."""
     found = connection.scalar(
         """SELECT e.embedding FROM image_embeddings e JOIN images i ON i.id = e.image_id
             WHERE i.sha256 = %s AND e.model_id = %s""",
@@ -275,6 +275,6 @@ def embedding_of_photo(connection: Connection, row: ClipRow, sha256: str) -> Flo
 
 
 def times_of_photos(connection: Connection) -> tuple[datetime, datetime] | None:
-    """When the first and the last photo was taken; None where none says when."""
+    """Return the dates of the first and the last photo; None if no photo has one."""
     first, last = connection.one("SELECT min(taken), max(taken) FROM present_images")
     return None if first is None else (first, last)

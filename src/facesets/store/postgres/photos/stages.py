@@ -1,4 +1,4 @@
-"""Which stage looked at which image, in which version, and where the library keeps what it found out."""
+"""Which analysis step processed which image, in which version, and where its results are stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from facesets.store.postgres.photos.metadata import store_metadata
 from facesets.store.postgres.photos.tags import keep_face_tags, keep_image_tags
 
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
-"""Images with their numbers, and what a stage found about each."""
+"""Images with their numbers and the results of a step."""
 
 _WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
     "metadata": store_metadata,
@@ -27,21 +27,21 @@ _WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
     "scene": keep_image_tags,
     "face-tags": keep_face_tags,
 }
-"""What stores the findings of a stage, in place of those from before."""
+"""Stores the results of a step, replacing earlier ones."""
 
 _ERASERS: Mapping[str, Callable[[Connection], int]] = {"attributes": delete_attributes}
-"""What deletes all that a stage found, and what was made of it; returns of how much."""
+"""Deletes all results of a step and what was derived from them; returns their number."""
 _HAS_FILE = sql.SQL(
     """i.missing_since IS NULL AND
     EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"""
 )
 
 OF_FACES = ("attributes", "bodies", "face-tags")
-"""Stages whose findings belong to the faces that were found."""
+"""Steps with results that belong to faces."""
 
 
 def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
-    """Store what stages found about images, given with their numbers, in place of what was found before."""
+    """Store results of steps for images, replacing earlier ones."""
     by_stage: dict[str, list[tuple[int, ImageRecord, Finding]]] = {}
     for number, image in images:
         for stage, finding in image.findings.items():
@@ -54,7 +54,7 @@ def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecor
 
 
 def delete_findings(connection: Connection, stage: str) -> int | None:
-    """Delete all that a stage found; returns of how many photos or faces, None where that cannot be."""
+    """Delete all results of a step; return the number of photos or faces, None if impossible."""
     if stage not in _ERASERS:
         return None
     connection.execute("DELETE FROM image_stages WHERE stage = %s", (stage,))
@@ -62,7 +62,7 @@ def delete_findings(connection: Connection, stage: str) -> int | None:
 
 
 def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:
-    """Store that a stage looked at images, given by number, and what came of it."""
+    """Record that a step processed images, with the outcome."""
     versions = {
         version: ensure_version(connection, stage, version)
         for version in {finding.version for _, finding in found}
@@ -85,7 +85,7 @@ def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]
 
 
 def forget_stages_of_faces(connection: Connection, numbers: Sequence[int]) -> None:
-    """Let images be pending again where stages look at their faces: they have others now."""
+    """Mark images as pending for steps that use faces, because the faces changed."""
     _lock(connection, numbers)
     connection.execute(
         "DELETE FROM image_stages WHERE stage = ANY(%s) AND image_id = ANY(%s)",
@@ -96,7 +96,7 @@ def forget_stages_of_faces(connection: Connection, numbers: Sequence[int]) -> No
 def of_faces_still_there(
     connection: Connection, images: Sequence[tuple[int, ImageRecord]], detector_id: int | None
 ) -> list[tuple[int, ImageRecord]]:
-    """Images without those whose faces a stage looked at and that got others meanwhile: they stay pending.
+    """Return the images without those with faces that changed meanwhile; these stay pending.
 
     Until this transaction ends they get no others. Faces that went do not matter.
     """
@@ -120,7 +120,7 @@ def of_faces_still_there(
 def without_known(
     connection: Connection, images: Sequence[tuple[int, ImageRecord]], known: Sequence[int]
 ) -> list[tuple[int, ImageRecord]]:
-    """Images without what the same version of a stage found about them before, of those that are `known`."""
+    """Return the images without results that the same version of a step already stored."""
     if not known:
         return list(images)
     rows = connection.execute(
@@ -147,14 +147,14 @@ def without_known(
 
 
 def _lock(connection: Connection, numbers: Sequence[int]) -> None:
-    """Let either faces of images be stored or what stages found of them, not both at once."""
+    """Lock images, so that faces and results about them are not stored at the same time."""
     connection.execute(
         "SELECT FROM images WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (sorted(numbers),)
     )
 
 
 def ensure_version(connection: Connection, stage: str, version: str) -> int:
-    """The number of a version of a stage, made if it is new."""
+    """Return the number of a step's version, creating it if new."""
     given = (stage, version)
     find = "SELECT id FROM stage_versions WHERE stage = %s AND version = %s"
     number = connection.scalar(find, given)
@@ -169,7 +169,7 @@ def ensure_version(connection: Connection, stage: str, version: str) -> int:
 def pending(
     connection: Connection, photos: PhotosOfStage, detector_id: int | None, *, after: int, limit: int
 ) -> list[PendingPhoto]:
-    """The next images with a file that a stage is to look at, ascending, with the faces of a detector."""
+    """Return the next images with a file for a step, ascending, with the faces of a detector."""
     condition, given = to_look_at(photos)
     rows = connection.execute(
         sql.SQL(
@@ -200,13 +200,13 @@ def pending(
 
 
 def count_pending(connection: Connection, photos: PhotosOfStage) -> int:
-    """How many images with a file a stage is to look at."""
+    """Count the images with a file for a step."""
     condition, given = to_look_at(photos)
     return int(connection.scalar(sql.SQL("SELECT count(*) FROM images i WHERE {}").format(condition), given))
 
 
 def to_look_at(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
-    """The condition that an image `i` is to be looked at, and its parameters."""
+    """Return the SQL condition that an image `i` is pending, and its parameters."""
     given: dict[str, object] = {"stage": photos.stage, "version": photos.version}
     below: list[sql.Composable] = []
     for place, root in enumerate(photos.below):
@@ -243,7 +243,7 @@ def _files(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Fou
 
 
 def faces_of(connection: Connection, numbers: Sequence[int], detector_id: int | None) -> dict[int, Faces]:
-    """The faces of each of these images by a detector, in their order, with vectors without numbers."""
+    """Return the faces of each of these images by a detector, in order, with empty embeddings."""
     boxes: dict[int, list[tuple[list[float], list[float], float, float, float]]] = {}
     for number, x1, y1, x2, y2, kps, det_score, face_short, blur in connection.execute(
         """SELECT image_id, x1, y1, x2, y2, kps, det_score, face_short, blur FROM face_detections

@@ -1,4 +1,4 @@
-"""What tagging works with: categories and vectors of their prompts, and photos that wait with theirs."""
+"""Data for tagging: categories, the embeddings of their prompts, and waiting photos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from facesets.store.postgres.copying import INT8, copy_out, gathered, vector
 from facesets.store.postgres.photos.stages import to_look_at
 
 CLIP = "clip"
-"""The source of the categories here: prompts that a CLIP model weighs against each other."""
+"""The source of the categories: prompts compared by a CLIP model."""
 
 
 class KeptVectors(NamedTuple):
-    """The vectors of a category by a model, and of which prompts they were made."""
+    """The embeddings of a category by a model, and the fingerprint of their prompts."""
 
     prompts_sha256: str
     logit_scale: float
@@ -28,7 +28,7 @@ class KeptVectors(NamedTuple):
 
 
 def stored_categories(connection: Connection, target: TagTarget | None = None) -> list[StoredCategory]:
-    """The categories that CLIP is asked about, those of one target if it is given, in the order they came."""
+    """Return the CLIP categories, optionally of one target, in order of creation."""
     words: dict[int, list[tuple[int, TagWord]]] = {}
     for category, number, name, phrases in connection.execute(
         "SELECT category_id, id, name, phrases FROM tags ORDER BY category_id, place"
@@ -58,7 +58,7 @@ def stored_categories(connection: Connection, target: TagTarget | None = None) -
 
 
 def keep_categories(connection: Connection, categories: Sequence[TagCategory], *, only: bool = False) -> None:
-    """Store categories, in place of those of the same names.
+    """Store categories, replacing those of the same names.
 
     Tags that are no more go at once, from photos and faces, too. The others stay until they are made again.
 
@@ -80,7 +80,7 @@ def keep_categories(connection: Connection, categories: Sequence[TagCategory], *
     if foreign is not None:
         name, source = foreign
         raise WrongUsage(
-            f"The category {printable(name)} is filled by {printable(source)}. Give yours another name."
+            f"The category {printable(name)} belongs to {printable(source)}. Choose another name."
         )
     if only:
         connection.execute("DELETE FROM tag_categories WHERE source = %s AND name <> ALL(%s)", (CLIP, names))
@@ -134,7 +134,7 @@ def _keep(connection: Connection, category: TagCategory, known: StoredCategory |
 
 
 def kept_vectors(connection: Connection, model_id: int) -> dict[int, KeptVectors]:
-    """The vectors by a model, by the numbers of their categories."""
+    """Return the embeddings by a model, by category number."""
     rows = connection.execute(
         "SELECT category_id, prompts_sha256, logit_scale, vectors FROM tag_vectors WHERE model_id = %s",
         (model_id,),
@@ -146,7 +146,7 @@ def kept_vectors(connection: Connection, model_id: int) -> dict[int, KeptVectors
 
 
 def keep_vectors(connection: Connection, model_id: int, category: int, kept: KeptVectors) -> None:
-    """Store the vectors of a category by a model, in place of those from before."""
+    """Store the embeddings of a category by a model, replacing earlier ones."""
     connection.execute(
         """INSERT INTO tag_vectors (category_id, model_id, prompts_sha256, logit_scale, vectors)
             SELECT id, %s, %s, %s, %s::real[] FROM tag_categories WHERE id = %s
@@ -158,7 +158,7 @@ def keep_vectors(connection: Connection, model_id: int, category: int, kept: Kep
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBy:
-    """A CLIP model, and the way of finding faces whose crops it embedded.
+    """A CLIP model, and the detector of the faces that it embedded.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ class EmbeddedBy:
     detector_id: int | None = None
 
     def parameters(self) -> dict[str, object]:
-        """For the statements below."""
+        """The parameters of the statements below."""
         return {"model": self.model_id, "dimension": self.dimension, "detector": self.detector_id}
 
 
@@ -210,7 +210,7 @@ def images_to_tag(
     after: int,
     limit: int,
 ) -> list[tuple[int, str]]:
-    """The next images that a stage is to look at and that are embedded, ascending by their numbers.
+    """Return the next embedded images for a tagging step, ascending by number.
 
     Returns
     -------
@@ -231,7 +231,7 @@ def images_to_tag(
 
 
 def count_to_tag(connection: Connection, photos: PhotosOfStage, target: TagTarget, by: EmbeddedBy) -> int:
-    """How many images there are for `images_to_tag`."""
+    """Count the images for `images_to_tag`."""
     condition, given = to_look_at(photos)
     found: int = connection.scalar(
         sql.SQL("SELECT count(*) FROM images i WHERE {} AND {}").format(condition, _EMBEDDED[target]),
@@ -243,7 +243,7 @@ def count_to_tag(connection: Connection, photos: PhotosOfStage, target: TagTarge
 def embeddings_of(
     connection: Connection, target: TagTarget, by: EmbeddedBy, images: Sequence[int]
 ) -> tuple[Int64, Int64, Float32]:
-    """For images, or the faces on them: numbers of the images, of images or faces, and CLIP's vectors."""
+    """Return the CLIP embeddings of images or their faces, with their numbers."""
     found = gathered(
         copy_out(
             connection,

@@ -1,4 +1,4 @@
-"""Which tags photos and faces have, and those that stages find while photos are in memory."""
+"""Tags of photos and faces."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def replace_tags(
     categories: Sequence[int],
     rows: TagRows,
 ) -> None:
-    """Store the tags that a model gave images or faces, in place of those they had in these categories.
+    """Store the tags of images or faces by a model, replacing those in these categories.
 
     Tags that were taken out of their category meanwhile are left out.
     """
@@ -65,7 +65,7 @@ class KnownTag(NamedTuple):
 
 
 def tags_named(connection: Connection, name: str, category: str | None = None) -> list[KnownTag]:
-    """The tags of a name, of a category if it is given, in any case."""
+    """Find tags by name, optionally in a category, ignoring case."""
     return [
         KnownTag(*row)
         for row in connection.execute(
@@ -78,18 +78,18 @@ def tags_named(connection: Connection, name: str, category: str | None = None) -
 
 
 def all_tag_names(connection: Connection) -> list[str]:
-    """The names of all tags."""
+    """Return the names of all tags."""
     return [name for (name,) in connection.execute("SELECT DISTINCT name FROM tags ORDER BY 1")]
 
 
 def analyze_tags(connection: Connection) -> None:
-    """Let PostgreSQL count again how many have each tag: for one it knows nothing of it may search long."""
+    """Update PostgreSQL's statistics of tags, for fast searches."""
     connection.execute("ANALYZE image_tags, face_tags")
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoTag:
-    """A tag of a photo or a face; the name of the model that gave it is empty for another source."""
+    """A tag of a photo or a face; the model name is empty for another source."""
 
     category: str
     tag: str
@@ -100,20 +100,20 @@ class PhotoTag:
 
 @dataclass(frozen=True, slots=True)
 class PhotoTags:
-    """The tags of a photo, and those of the faces on it by their numbers, by category, the best first."""
+    """The tags of a photo, and of its faces by number; by category, best first."""
 
     scene: list[PhotoTag]
     faces: dict[int, list[PhotoTag]]
 
     def distinct(self) -> list[PhotoTag]:
-        """All of them, those of faces once each with the greatest confidence."""
+        """Return all tags, each face tag once with its highest confidence."""
         found = {(each.category, each.tag): each for each in self.scene}
         of_faces = sorted(chain(*self.faces.values()), key=lambda each: each.confidence)
         return list((found | {(each.category, each.tag): each for each in of_faces}).values())
 
 
 def of_image(connection: Connection, image_id: int) -> PhotoTags:
-    """The tags of an image and of the faces on it."""
+    """Return the tags of an image and its faces."""
     scene: list[PhotoTag] = []
     faces: dict[int, list[PhotoTag]] = {}
     for face, *tag in connection.execute(
@@ -132,13 +132,13 @@ def of_image(connection: Connection, image_id: int) -> PhotoTags:
 
 
 def tags_of_image(connection: Connection, image_id: int) -> PhotoTags | None:
-    """The same; None where there is none."""
+    """Return the same; None if there are none."""
     found = of_image(connection, image_id)
     return found if found.scene or found.faces else None
 
 
 def tag_counts(connection: Connection) -> dict[int, int]:
-    """How many photos or faces have each tag, by the tags' numbers; tags that none has are left out."""
+    """Count the photos or faces with each tag, by tag number."""
     return dict(
         connection.execute(
             """SELECT tag_id, count(*) FROM image_tags t WHERE NOT EXISTS (
@@ -154,7 +154,7 @@ _Found = Sequence[tuple[int, ImageRecord, Finding]]
 
 
 def keep_image_tags(connection: Connection, found: _Found) -> None:
-    """Store tags of images, in place of those that CLIP gave them before."""
+    """Store tags of images, replacing earlier CLIP tags."""
     for model, some in _by_model(found):
         number = ensure_model(connection, "clip", model.name, model.sha256, some[0][2].value.dimension)
         owners = [image for image, _, _ in some]
@@ -167,7 +167,7 @@ def keep_image_tags(connection: Connection, found: _Found) -> None:
 
 
 def keep_face_tags(connection: Connection, found: _Found) -> None:
-    """Store tags of faces, and CLIP's vectors of their crops, in place of those from before.
+    """Store tags of faces, and the CLIP embeddings of their crops, replacing earlier ones.
 
     A face is known by its image and its very box. One that is gone meanwhile, or was forgotten, is left out.
     """
@@ -210,7 +210,7 @@ def _by_model(found: _Found) -> list[tuple[ClipModel, list[tuple[int, ImageRecor
 
 
 def _faces_in(connection: Connection, found: _Found) -> dict[tuple[int, bytes], list[int]]:
-    """The faces of images by image and box: two ways of finding faces may find one in the same box."""
+    """Return the faces of images by image and box, for all detectors."""
     known: dict[tuple[int, bytes], list[int]] = {}
     for face, image, *box in connection.execute(
         "SELECT id, image_id, x1, y1, x2, y2 FROM face_detections WHERE image_id = ANY(%s) ORDER BY id",

@@ -1,4 +1,4 @@
-"""Indexes of half-precision vectors, one a model, which propose candidates for a search.
+"""Indexes of half-precision embeddings, one per model, for candidates of a search.
 
 References
 ----------
@@ -28,14 +28,14 @@ _NEIGHBOURS = 32
 _EF_CONSTRUCTION = 300
 _LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
 _MOST_TUPLES_SCANNED = 20_000
-"""Half a second; whatever fits so seldom among the nearest is sooner compared."""
+"""About half a second; rarer matches are found faster by comparing."""
 MOST_AT_ONCE = 1000
 _BUILDING = re.compile("initializing|waiting for writers before build|building index")
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """The vectors of one model in one table."""
+    """The embeddings of one model in one table."""
 
     table: Literal["face_embeddings", "image_embeddings"]
     model_id: int
@@ -43,17 +43,17 @@ class Vectors:
 
     @property
     def index(self) -> str:
-        """What the index over them is called."""
+        """The name of their index."""
         return f"{self.table}_hnsw_{self.model_id}"
 
     @property
     def half(self) -> sql.Composed:
-        """The indexed expression, which must stand in a statement as the index was built on it."""
+        """The indexed expression, for use in statements."""
         return sql.SQL("embedding::halfvec({})").format(sql.Literal(self.dimension))
 
 
 def has_index(connection: Connection, vectors: Vectors) -> bool:
-    """Whether there is a sound index over these vectors."""
+    """Whether there is a valid index of these embeddings."""
     row = connection.execute(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (vectors.index,)
     ).fetchone()
@@ -61,7 +61,7 @@ def has_index(connection: Connection, vectors: Vectors) -> bool:
 
 
 def build_index(connection: Connection, vectors: Vectors) -> bool:
-    """Build the index over these vectors, beside ongoing work; in no transaction.
+    """Build the index of these embeddings concurrently, outside a transaction.
 
     As many processes build it as the server lets work on one statement. Several need shared memory that
     containers often lack; then one does it. Returns whether it was so.
@@ -102,7 +102,7 @@ def build_index(connection: Connection, vectors: Vectors) -> bool:
 
 
 def being_built(connection: Connection, vectors: Vectors) -> tuple[int, bool] | None:
-    """How many vectors an index has that is being built, and whether it is checked by now; else None."""
+    """Return the progress of an index build, and whether it is being validated; else None."""
     row = connection.execute(
         """SELECT tuples_done, phase FROM pg_stat_progress_create_index
             WHERE index_relid = to_regclass(%s)""",
@@ -112,7 +112,7 @@ def being_built(connection: Connection, vectors: Vectors) -> tuple[int, bool] | 
 
 
 def count(connection: Connection, vectors: Vectors) -> int:
-    """How many vectors there are."""
+    """Count the embeddings."""
     found: int = connection.scalar(
         sql.SQL("SELECT count(*) FROM {} WHERE model_id = %s").format(sql.Identifier(vectors.table)),
         (vectors.model_id,),
@@ -121,7 +121,7 @@ def count(connection: Connection, vectors: Vectors) -> int:
 
 
 def _build_megabytes(vectors: int, dimension: int) -> int:
-    """Memory for the whole graph: a build that does not fit goes on many times slower.
+    """Return the memory for the whole graph; a smaller one makes the build much slower.
 
     A vector takes two bytes a number, its neighbours 24 each (twice as many on the lowest level), and some
     hundred bytes go to its place in the graph.
@@ -131,13 +131,13 @@ def _build_megabytes(vectors: int, dimension: int) -> int:
 
 
 def drop_index(connection: Connection, vectors: Vectors) -> None:
-    """Remove the index over these vectors."""
+    """Remove the index of these embeddings."""
     connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(vectors.index)))
 
 
 @contextmanager
 def scanned(connection: Connection, candidates: int) -> Iterator[None]:
-    """Make a statement within the block ask the index, which proposes so many candidates at a time.
+    """Make statements in the block use the index, with a number of candidates.
 
     It goes on where a condition refuses them, which pgvector can from 0.8 on. How many it proposes holds to
     the end of the transaction.
@@ -164,7 +164,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def is_more_than(connection: Connection, vectors: Vectors, count: int) -> bool:
-    """Whether there are more of these vectors than that."""
+    """Whether there are more than this number of embeddings."""
     found = connection.scalar(
         sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE model_id = %s LIMIT %s) AS counted").format(
             sql.Identifier(vectors.table)

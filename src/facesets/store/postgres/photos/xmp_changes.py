@@ -1,4 +1,4 @@
-"""What XMP sidecars held before each run that wrote them, so that a run can be taken back."""
+"""The contents of XMP sidecars before each run, for undo."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar
 
 KEPT_RUNS = 10
-"""Runs that can be taken back."""
+"""Number of runs that can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A sidecar as a run finds and leaves it.
+    """A sidecar before and after a run.
 
     Attributes
     ----------
@@ -39,22 +39,22 @@ class Change:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Its path."""
         return Path(self.photo).with_name(self.name)
 
     @property
     def before(self) -> bytes | None:
-        """What it held; None where there was none."""
+        """Its former content; None if there was none."""
         return None if self.packed is None else zlib.decompress(self.packed)
 
 
 def pack(before: bytes | None) -> bytes | None:
-    """What a sidecar holds, compressed."""
+    """Compress the content of a sidecar."""
     return None if before is None else zlib.compress(before)
 
 
 def note_changes(connection: Connection, run: int, changes: Sequence[Change]) -> None:
-    """Keep what sidecars hold before a run writes them."""
+    """Store the contents of sidecars before a run writes them."""
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO xmp_changes
@@ -76,7 +76,7 @@ def note_changes(connection: Connection, run: int, changes: Sequence[Change]) ->
 
 
 def runs_with_changes(connection: Connection) -> list[int]:
-    """The runs that can be taken back, the last one first."""
+    """Return the runs that can be undone, latest first."""
     return connection.scalars(
         """SELECT id FROM runs r WHERE EXISTS (SELECT FROM xmp_changes c WHERE c.run_id = r.id)
             ORDER BY id DESC"""
@@ -84,12 +84,12 @@ def runs_with_changes(connection: Connection) -> list[int]:
 
 
 def count_changes(connection: Connection, run: int) -> int:
-    """How many sidecars a run changed that were not put back yet."""
+    """Count the sidecars of a run that were not restored yet."""
     return int(connection.scalar("SELECT count(*) FROM xmp_changes WHERE run_id = %s", (run,)))
 
 
 def changes_of(connection: Connection, run: int, behind: str, limit: int, most_bytes: int) -> list[Change]:
-    """Some changes of a run: those of photos behind a path, in the order of paths; one, if there is any.
+    """Return some changes of a run after a path, ordered by path.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int, most_b
 
 
 def changed_by(connection: Connection, runs: Sequence[int], paths: Sequence[str]) -> set[str]:
-    """Those of some photos whose sidecars one of some runs changed, as far as that can be taken back."""
+    """Return the photos with sidecars changed by some runs that can be undone."""
     found = connection.scalars(
         "SELECT path FROM xmp_changes WHERE run_id = ANY(%s::bigint[]) AND path = ANY(%s::text[])",
         (list(runs), [to_text(path) for path in paths]),
@@ -122,17 +122,17 @@ def changed_by(connection: Connection, runs: Sequence[int], paths: Sequence[str]
 
 
 def drop_changes(connection: Connection, run: int, paths: Sequence[str]) -> None:
-    """Forget what a run changed beside some photos."""
+    """Delete the undo data of a run for some photos."""
     texts = [to_text(path) for path in paths]
     connection.execute("DELETE FROM xmp_changes WHERE run_id = %s AND path = ANY(%s::text[])", (run, texts))
 
 
 def drop_old_changes(connection: Connection) -> None:
-    """Forget what runs before the last few changed."""
+    """Delete the undo data of old runs."""
     old = runs_with_changes(connection)[KEPT_RUNS:]
     connection.execute("DELETE FROM xmp_changes WHERE run_id = ANY(%s::bigint[])", (old,))
 
 
 def drop_all_changes(connection: Connection) -> None:
-    """Forget what every run changed: old sidecars may name somebody who is forgotten."""
+    """Delete all undo data, because old sidecars may name a forgotten person."""
     connection.execute("DELETE FROM xmp_changes")

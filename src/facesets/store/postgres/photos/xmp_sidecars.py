@@ -1,4 +1,4 @@
-"""XMP sidecars: whose photos need one, and what of each is ours."""
+"""XMP sidecars: which photos need one, and which part of each is ours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from facesets.store.postgres.paths import from_text, range_below, to_text
 
 @dataclass(frozen=True, slots=True)
 class KnownSidecar:
-    """What is kept of a sidecar.
+    """The stored record of a sidecar.
 
     Attributes
     ----------
@@ -48,13 +48,13 @@ class KnownSidecar:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Its path."""
         return Path(self.photo).with_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """A photo at one of its places.
+    """A photo at one of its paths.
 
     Attributes
     ----------
@@ -86,14 +86,14 @@ class PhotoFile:
 
 @dataclass(frozen=True, slots=True)
 class PersonFace:
-    """A face and whose it is; the box in pixels of the upright picture."""
+    """A face and its person; the box in pixels of the upright image."""
 
     person: UUID
     box: tuple[float, float, float, float]
 
 
 def names_of_people(connection: Connection) -> dict[UUID, str]:
-    """Everybody who has a name and is not hidden, by the name that came first."""
+    """Return all visible named people, by first name."""
     rows = connection.execute(
         """SELECT DISTINCT ON (n.person_id) n.person_id, n.name FROM person_names n
             JOIN persons p ON p.id = n.person_id AND p.status = 'active' ORDER BY n.person_id, n.id"""
@@ -104,7 +104,7 @@ def names_of_people(connection: Connection) -> dict[UUID, str]:
 def paths_to_look_at(
     connection: Connection, detector_id: int, people: Sequence[UUID], below: Sequence[str]
 ) -> Int64:
-    """Numbers of paths whose photos show some people, or that have a sidecar of ours, in ascending order."""
+    """Return the numbers of paths with photos of some people or a sidecar of ours, ascending."""
     numbers = connection.scalars(
         sql.SQL(_TO_LOOK_AT).format(below=sql.SQL(_BELOW)),
         {"detector": detector_id, "people": list(people), **_ranges(below)},
@@ -113,13 +113,13 @@ def paths_to_look_at(
 
 
 def paths_without_photo(connection: Connection, below: Sequence[str]) -> list[str]:
-    """Where the library has a sidecar of ours and no photo any more, in the order of paths."""
+    """Return paths with a sidecar of ours but no photo in the library, in order."""
     paths = connection.scalars(sql.SQL(_WITHOUT_PHOTO).format(below=sql.SQL(_BELOW)), _ranges(below))
     return [from_text(path) for path in paths]
 
 
 def sidecars_without_photo(connection: Connection, paths: Sequence[str]) -> list[PhotoFile]:
-    """What is kept of sidecars at some of these places, as photos that are not known."""
+    """Return the records of sidecars at some paths without a photo."""
     known = _known(connection, "path", [to_text(path) for path in paths])
     return [PhotoFile(each.photo, -1, -1, 0, "", 0, 0, each, is_known=False) for each in known.values()]
 
@@ -150,7 +150,7 @@ _TO_LOOK_AT: LiteralString = """
 
 
 def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]:
-    """What is known of the photos at some paths, in the order of their numbers."""
+    """Return the photos at some paths, ordered by number."""
     rows = connection.execute(
         """SELECT p.path, p.size, p.mtime_ns, i.id, i.sha256, i.width, i.height
             FROM image_paths p JOIN images i ON i.id = p.image_id
@@ -179,7 +179,7 @@ def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]
 def _known(
     connection: Connection, column: Literal["path", "sha256"], values: Sequence[str]
 ) -> dict[str, KnownSidecar]:
-    """What is kept of some sidecars, by a column; of several the one that was written last."""
+    """Return the records of some sidecars by a column, the latest of several."""
     # A plan that is kept from the first photos on would read the whole table for each, however it grows.
     rows = connection.execute(
         sql.SQL(
@@ -198,7 +198,7 @@ def _known(
 def faces_of_people(
     connection: Connection, detector_id: int, images: Sequence[int]
 ) -> dict[int, list[PersonFace]]:
-    """The faces of anybody on some images, by image, from left to right."""
+    """Return the faces in some images, by image, from left to right."""
     rows = connection.execute(
         """SELECT image_id, person_id, x1, y1, x2, y2 FROM face_detections
             WHERE image_id = ANY(%s::bigint[]) AND detector_id = %s AND person_id IS NOT NULL
@@ -212,7 +212,7 @@ def faces_of_people(
 
 
 def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | None]) -> None:
-    """Keep how sidecars stand, by the paths of their photos; None for one in which nothing is ours."""
+    """Store the records of sidecars by photo path; None removes a record."""
     gone = [to_text(path) for path, known in sidecars.items() if known is None]
     connection.execute("DELETE FROM xmp_sidecars WHERE path = ANY(%s::text[])", (gone,))
     with connection.cursor() as cursor:
@@ -245,7 +245,7 @@ def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | 
 
 
 def drop_moved(connection: Connection, paths: Sequence[str]) -> None:
-    """Let go what is kept of sidecars at some of these places where the library has no photo any more."""
+    """Delete the records of sidecars at paths without a photo in the library."""
     connection.execute(
         """DELETE FROM xmp_sidecars s WHERE s.path = ANY(%s::text[])
             AND NOT EXISTS (SELECT FROM image_paths p WHERE p.path = s.path)""",
@@ -254,7 +254,7 @@ def drop_moved(connection: Connection, paths: Sequence[str]) -> None:
 
 
 def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
-    """How many sidecars name some people by us."""
+    """Count the sidecars in which we name some people."""
     found: int = connection.scalar(
         "SELECT count(*) FROM xmp_sidecars WHERE people && %s::uuid[]", (list(people),)
     )
@@ -262,12 +262,12 @@ def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
 
 
 def count_naming_forgotten(connection: Connection) -> int:
-    """How many sidecars name somebody by us who was forgotten."""
+    """Count the sidecars in which we name a forgotten person."""
     return int(connection.scalar("SELECT count(*) FROM xmp_sidecars WHERE names_forgotten"))
 
 
 def forget_in_sidecars(connection: Connection, people: Sequence[UUID]) -> None:
-    """Let sidecars name some people no more, as far as the library knows of them.
+    """Remove some people from the records of sidecars.
 
     What was written about them stays in the files until the next export, which knows it by its hashes.
     """

@@ -1,1 +1,1 @@
-"""The queue in the library's database: its tables, and what is noted about its jobs."""
+"""The job queue in the library's database: its tables, and our notes on its jobs."""

@@ -1,4 +1,4 @@
-"""Jobs as they are listed: what, where, how far, since when, and what came of them."""
+"""List jobs with their command, host, progress, times and results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,14 +24,14 @@ _STATES: Mapping[str, State] = {
 }
 
 
-_ALONE = "No worker is at it right now; one that can do it goes on."
+_ALONE = "No worker is processing it now; the next suitable worker resumes it."
 _UNATTENDED_S = 5.0
-"""Who has just taken a job is about to begin."""
+"""A worker that has just taken a job is about to begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How the parts of a job stand that queued further ones; all 0 for any other."""
+    """The states of a job's parts; all 0 for a job without parts."""
 
     waiting: int = 0
     running: int = 0
@@ -41,13 +41,13 @@ class Parts:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The total."""
         return self.waiting + self.running + self.done + self.failed + self.cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """A job, together with its parts.
+    """A job with its parts.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ _PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FI
 
 @dataclass(frozen=True, slots=True)
 class _OfParts:
-    """What the parts of a job have in common: steps, when one ended last, why one failed, which is next.
+    """Combined data of a job's parts: steps, last end, a failure reason, the next part.
 
     With the numbers of those that workers took.
     """
@@ -138,12 +138,12 @@ class _OfParts:
 
 
 def list_jobs(connection: Connection, *, limit: int) -> list[JobLine]:
-    """The latest jobs, the latest first; parts count as one with the job that queued them."""
+    """List the latest jobs, latest first; parts count with the job that queued them."""
     return _lines(connection, connection.execute(_JOBS.format(_WHOLE), (limit,)).fetchall())
 
 
 def list_jobs_open_first(connection: Connection, *, limit: int) -> list[JobLine]:
-    """Jobs that run, then those that wait, then the latest that ended; parts count as in `list_jobs`."""
+    """List running, then waiting, then recently ended jobs; parts count as in `list_jobs`."""
     numbers = connection.scalars(_OPEN, (limit,))
     rows = connection.execute(_JOBS.format(sql.SQL("j.id = ANY(%s)")), (numbers, limit)).fetchall()
     still_open = {line.id: line for line in _lines(connection, rows)}
@@ -152,7 +152,7 @@ def list_jobs_open_first(connection: Connection, *, limit: int) -> list[JobLine]
 
 
 def find_job(connection: Connection, number: int) -> JobLine | None:
-    """The job of a number."""
+    """Find a job by number."""
     rows = connection.execute(_JOBS.format(sql.SQL("j.id = %s")), (number, 1)).fetchall()
     return next(iter(_lines(connection, rows)), None)
 
@@ -180,7 +180,7 @@ def _lines(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[JobL
 
 
 def count_jobs(connection: Connection) -> dict[State, int]:
-    """How many jobs are in each state, parts included; none where there is no queue."""
+    """Count the jobs in each state, including parts; none without a queue."""
     if not is_made(connection):
         return {}
     rows = connection.execute(
@@ -229,13 +229,13 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _together(own: Mapping[str, Any], of_parts: Mapping[str, float]) -> dict[str, Any]:
-    """What a job found by itself, and what came of its parts: the one counts what the others never see."""
+    """Combine the results of a job and its parts."""
     sums = {name: round(total) for name, total in of_parts.items()}
     return {**sums, **own} | {name: own.get(name, 0) + sums.get(name, 0) for name in ("unchanged", "failed")}
 
 
 def _state_with(parts: Parts, own: State) -> State:
-    """How a job stands as a whole."""
+    """Return the overall state of a job."""
     if own in ("waiting", "running") or parts.waiting or parts.running:
         return "running" if own == "running" or parts.running or parts.done else "waiting"
     if own == "failed" or parts.failed:
@@ -244,7 +244,7 @@ def _state_with(parts: Parts, own: State) -> State:
 
 
 def reasons_of_parts(connection: Connection, number: int) -> dict[str, int]:
-    """Why parts of a job failed, and how many for each reason."""
+    """Return why parts of a job failed, with counts."""
     rows = connection.execute(
         """SELECT n.reason, count(*) FROM queue.job_notes n JOIN queue.procrastinate_jobs j ON j.id = n.job_id
             WHERE n.part_of = %s AND j.status = 'failed' GROUP BY 1 ORDER BY 2 DESC LIMIT 20""",
@@ -254,7 +254,7 @@ def reasons_of_parts(connection: Connection, number: int) -> dict[str, int]:
 
 
 def failed_files(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:
-    """Files that a job and its parts could not read, each with its path and the reason; the first of them."""
+    """Return the first files that a job and its parts could not read, with reasons."""
     files = connection.scalars(
         """SELECT file FROM queue.job_notes n, jsonb_path_query(n.summary, 'lax $.failures[*]') AS file
             WHERE n.job_id = %(job)s OR n.part_of = %(job)s ORDER BY file ->> 'path' LIMIT %(limit)s""",

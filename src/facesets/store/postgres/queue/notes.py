@@ -1,4 +1,4 @@
-"""What is noted about jobs: where, how far, what came of them, why they failed; and who takes them."""
+"""Notes on jobs: host, progress, result, failure reason; and which workers take them."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from facesets.store.postgres.paths import escaped, unescaped
 from facesets.store.postgres.queue.schema import look_into_queue
 
 JOB_CLAIM = "job"
-"""What a worker claims of a job as long as it is at it."""
+"""The claim of a worker on a job while it runs."""
 
 _LONGEST_REASON = 4000
 """In characters: whoever lists jobs reads the reasons of all of them."""
@@ -24,7 +24,7 @@ PART_OF_INDEX = "index photos"
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A queue with something to do: jobs with the same needs, of which one is named.
+    """A queue with due jobs that have the same needs, and one of them.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class QueueState:
 
 
 def note_parts(connection: Connection, jobs: Sequence[int], part_of: int, totals: Sequence[int]) -> None:
-    """Note that these jobs are parts of another, each with so many things to do."""
+    """Record that jobs are parts of another, each with its number of items."""
     connection.execute(
         """INSERT INTO queue.job_notes (job_id, part_of, total)
             SELECT job, %s, total FROM unnest(%s::bigint[], %s::bigint[]) AS parts (job, total)""",
@@ -46,7 +46,7 @@ def note_parts(connection: Connection, jobs: Sequence[int], part_of: int, totals
 
 
 def note_start(connection: Connection, job: int, host: str) -> None:
-    """Note that a job is begun somewhere."""
+    """Record that a job started on a host."""
     connection.execute(
         """INSERT INTO queue.job_notes (job_id, host) VALUES (%(job)s, %(host)s)
             ON CONFLICT (job_id) DO UPDATE SET host = %(host)s, reason = '', noted_at = now()""",
@@ -55,7 +55,7 @@ def note_start(connection: Connection, job: int, host: str) -> None:
 
 
 def note_progress(connection: Connection, job: int, stage: str, done: int, total: int | None) -> None:
-    """Note how far a job is."""
+    """Record the progress of a job."""
     connection.execute(
         """UPDATE queue.job_notes SET stage = %(stage)s, done = %(done)s, noted_at = now(),
                 total = CASE WHEN part_of IS NULL THEN %(total)s ELSE total END
@@ -72,7 +72,7 @@ def note_end(
     *,
     is_over: bool = True,
 ) -> None:
-    """Note what came of a job, or why it failed; a part of its work where it is not over."""
+    """Record the result of a job, or why it failed; a partial result if it continues."""
     text = None if summary is None else escaped(json.dumps(summary, ensure_ascii=False, default=str))
     before = connection.execute(
         "SELECT part_of, summary FROM queue.job_notes WHERE job_id = %s FOR UPDATE", (job,)
@@ -91,7 +91,7 @@ def note_end(
 
 
 def _storable(reason: str) -> str:
-    """A reason as the server takes it, whatever words of others are in it: it is kept in any case."""
+    """Return a reason that the server can store."""
     text = reason.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
 
@@ -99,7 +99,7 @@ def _storable(reason: str) -> str:
 def _add_up(
     connection: Connection, whole: int, summary: Mapping[str, Any], before: Mapping[str, Any]
 ) -> None:
-    """Keep with a job what came of its parts together, given what is new of one of them."""
+    """Add the new result of a part to its job."""
     sums: dict[str, float] = connection.scalar(
         """INSERT INTO queue.job_notes AS n (job_id) VALUES (%s)
             ON CONFLICT (job_id) DO UPDATE SET job_id = n.job_id RETURNING sums""",
@@ -115,7 +115,7 @@ def _add_up(
 
 
 def note_death(connection: Connection, job: int) -> int:
-    """Note that a job's worker died; return how often in a row that was without any progress in between."""
+    """Record that a job's worker died; return how often in a row without progress."""
     found: int = connection.scalar(
         """INSERT INTO queue.job_notes AS n (job_id, deaths) VALUES (%s, 1)
             ON CONFLICT (job_id) DO UPDATE SET
@@ -128,14 +128,14 @@ def note_death(connection: Connection, job: int) -> int:
 
 
 def is_cancelled(connection: Connection, job: int) -> bool:
-    """Whether somebody wants a job to end that a worker has."""
+    """Whether a running job should be cancelled."""
     return bool(
         connection.scalar("SELECT abort_requested FROM queue.procrastinate_jobs WHERE id = %s", (job,))
     )
 
 
 def lift_queueing_lock(connection: Connection, job: int) -> None:
-    """Let a job that was begun wait again, whatever was queued meanwhile beside it."""
+    """Lift the queueing lock, so that a started job can wait again."""
     connection.execute(
         """UPDATE queue.procrastinate_jobs SET queueing_lock = NULL
             WHERE id = %s AND queueing_lock IS NOT NULL""",
@@ -144,7 +144,7 @@ def lift_queueing_lock(connection: Connection, job: int) -> None:
 
 
 def left_alone(connection: Connection, after_s: float) -> set[int]:
-    """Jobs that a worker took so long ago or longer, and that nobody is at, whether that worker lives or not.
+    """Return jobs taken at least this long ago that no worker is processing.
 
     One that has just ended may be among them for a moment. What was taken later than now was so before the
     server's clock was set back, nobody knows how long ago.
@@ -159,7 +159,7 @@ def left_alone(connection: Connection, after_s: float) -> set[int]:
 
 
 def bring_forward(connection: Connection, most_s: float) -> None:
-    """Let jobs be due that are put off for longer than any is, by the clock of another machine."""
+    """Make jobs due that were postponed too far by a wrong clock."""
     # For what procrastinate's trigger names.
     look_into_queue(connection)
     connection.execute(
@@ -170,14 +170,14 @@ def bring_forward(connection: Connection, most_s: float) -> None:
 
 
 def not_at_hand(connection: Connection, jobs: Sequence[int]) -> set[int]:
-    """Those of some jobs that no worker is at."""
+    """Return the jobs that no worker is processing."""
     names = {str(number): number for number in jobs}
     at_hand = claimed(connection, JOB_CLAIM, names)
     return {number for name, number in names.items() if name not in at_hand}
 
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
-    """The parts of a job that are in one of some states."""
+    """Return the parts of a job in some states."""
     return connection.scalars(
         """SELECT n.job_id FROM queue.job_notes n JOIN queue.procrastinate_jobs j ON j.id = n.job_id
             WHERE n.part_of = %s AND j.status::text = ANY(%s) ORDER BY n.job_id""",
@@ -186,7 +186,7 @@ def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[
 
 
 def failed_of(connection: Connection, job: int) -> list[int]:
-    """A job and its parts, as far as they failed."""
+    """Return the failed ones of a job and its parts."""
     return connection.scalars(
         """SELECT j.id FROM queue.procrastinate_jobs j LEFT JOIN queue.job_notes n ON n.job_id = j.id
             WHERE (j.id = %(job)s OR n.part_of = %(job)s) AND j.status = 'failed' ORDER BY j.id""",
@@ -195,7 +195,7 @@ def failed_of(connection: Connection, job: int) -> list[int]:
 
 
 def queues_with_work(connection: Connection) -> list[QueueState]:
-    """The queues in which a job is due, each with what its jobs need."""
+    """Return the queues with due jobs, and the needs of their jobs."""
     rows = connection.execute(
         """SELECT q.name, j.args -> 'needs'
             FROM (SELECT queue_name AS name, min(id) AS first FROM queue.procrastinate_jobs
@@ -215,14 +215,14 @@ _ANY = "any"
 
 _LIVES_S = 60.0
 """What was said so long ago holds no longer; a worker without a sign of life for so long has ended."""
-FREE_SOME = "Free some space there: workers wait, and go on by themselves."
+FREE_SOME = "Free some space there; workers wait and resume automatically."
 _KEPT_S = 24 * 3600.0
 """What the last worker said is worth knowing until the next one comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Taker:
-    """What a worker said of a queue; why it leaves its jobs to others is empty where it takes them."""
+    """A worker's statement on a queue; the reason is empty if it takes the jobs."""
 
     host: str
     reason: str
@@ -230,22 +230,22 @@ class _Taker:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error comes of a server that has no space left."""
+    """Whether an error means that the server's disk is full."""
     while error is not None and not isinstance(error, errors.DiskFull):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 class WaitForRoom:
-    """That the server's disk is full, as a worker that waits for room lets everybody see. One per wait."""
+    """A visible claim that a worker waits because the server's disk is full."""
 
     def __init__(self, database: Database) -> None:
-        """Claim it on this session; nothing is claimed yet."""
+        """Prepare the claim; nothing is claimed yet."""
         self._claims = Claims(database, _FULL_DISK)
         self._is_over = True
 
     def begin(self) -> bool:
-        """Return whether the wait begins now."""
+        """Claim the wait; return whether it begins now."""
         begins, self._is_over = self._is_over, False
         if begins:
             # One worker that says so is enough.
@@ -253,14 +253,14 @@ class WaitForRoom:
         return begins
 
     def end(self) -> None:
-        """Something was written."""
+        """End the wait."""
         if not self._is_over:
             self._is_over = True
             self._claims.release([_ANY])
 
 
 def note_taker(connection: Connection, queue: str, worker: str, host: str, reason: str) -> None:
-    """Note that a worker takes jobs of a queue, or why it does not."""
+    """Record that a worker takes jobs of a queue, or why not."""
     connection.execute(
         """INSERT INTO queue.takers (queue_name, worker, host, reason)
             VALUES (%(queue)s, %(worker)s, %(host)s, %(reason)s)
@@ -270,14 +270,14 @@ def note_taker(connection: Connection, queue: str, worker: str, host: str, reaso
 
 
 def forget_takers(connection: Connection) -> None:
-    """Delete what workers said that ended long ago."""
+    """Delete statements of workers that ended long ago."""
     connection.execute(
         "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_KEPT_S,)
     )
 
 
 def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
-    """Why jobs wait: for room, another job, a worker that can do them, or for any; empty for their turn."""
+    """Return why jobs wait: disk space, another job, or a suitable worker; empty if it is their turn."""
     if is_claimed(connection, _FULL_DISK, _ANY):
         return dict.fromkeys(jobs, f"The disk of the database is full. {FREE_SOME}")
     rows = connection.execute(
@@ -296,7 +296,7 @@ def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
 
 
 def _said(connection: Connection, queues: Collection[str]) -> dict[str, list[_Taker]]:
-    """What workers said of queues, the latest last; those that live only what they said just now."""
+    """Return the statements of workers on queues, latest last."""
     rows = connection.execute(
         """SELECT queue_name, worker, host, reason, noted_at > now() - make_interval(secs => %(lives)s)
             FROM queue.takers WHERE queue_name = ANY(%(queues)s)
@@ -316,12 +316,14 @@ def _reason(before: int | None, said: Sequence[_Taker], *, any_lives: bool) -> s
     left = sorted({f"{each.host}: {each.reason}" for each in living if each.reason})
     taken = any(not each.reason for each in living)
     if left and not taken:
-        return f"No worker takes it. {unescaped('; '.join(left))}."
+        return f"No worker can take it. {unescaped('; '.join(left))}."
     if before is not None:
-        return f"It waits for job {before}."
+        return f"Waiting for job {before}."
     if any_lives or taken:
         return ""
     last = said[-1] if said else None
     if last is None or not last.reason:
-        return "No worker runs."
-    return f"No worker runs. The last one left it. {unescaped(f'{last.host}: {last.reason}')}."
+        return "No worker is running."
+    return (
+        f"No worker is running. The last one could not take it: {unescaped(f'{last.host}: {last.reason}')}."
+    )

@@ -19,7 +19,7 @@ _OURS = "facesets_"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What this program's queue is made by.
+    """The installed queue schema.
 
     Attributes
     ----------
@@ -36,17 +36,17 @@ class Shipped:
 
     @property
     def names(self) -> list[str]:
-        """All that is to be applied, by name."""
+        """The names of everything to apply."""
         return [name for name, _ in (*self.steps, *self.ours)]
 
 
 def is_installed() -> bool:
-    """Whether the optional part of the program is there that the queue needs."""
+    """Whether the optional dependency of the queue is installed."""
     return importlib.util.find_spec("procrastinate") is not None
 
 
 def shipped() -> Shipped:
-    """What belongs to the procrastinate that is installed. Raises `MissingExtra`."""
+    """Return the schema of the installed procrastinate. Raises `MissingExtra`."""
     # Found, not imported: it would bring what only workers need.
     found = importlib.util.find_spec("procrastinate")
     if found is None or found.origin is None:
@@ -63,7 +63,7 @@ def _our_files() -> dict[str, Path]:
 
 
 def install(database: Database, of: Shipped | None = None) -> int:
-    """Make the queue's tables, or bring them up to date; several hosts may do so at once.
+    """Create or upgrade the queue's tables; several hosts may do so at once.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def install(database: Database, of: Shipped | None = None) -> int:
 
 
 def install_within(connection: Connection, label: str) -> None:
-    """As `install`, as a part of the transaction that is going on, where the optional part is installed.
+    """Like `install`, within the current transaction, if the dependency is installed.
 
     Without it, or without the right to make the schema, nothing is done.
     """
@@ -102,7 +102,7 @@ def install_within(connection: Connection, label: str) -> None:
 
 
 def may_be_made(connection: Connection) -> bool:
-    """Whether its schema is there, or this user may make one in the database."""
+    """Whether the queue's schema exists or this user may create it."""
     found: bool = connection.scalar(
         """SELECT to_regnamespace('queue') IS NOT NULL
             OR has_database_privilege(current_database(), 'CREATE')"""
@@ -111,17 +111,17 @@ def may_be_made(connection: Connection) -> bool:
 
 
 def is_made(connection: Connection) -> bool:
-    """Whether there is a queue in this database."""
+    """Whether this database has a queue."""
     return bool(connection.scalar("SELECT to_regclass('queue.applied') IS NOT NULL"))
 
 
 def has_our_notes(connection: Connection) -> bool:
-    """Whether there is a queue in this database, with the notes on its jobs that this program reads."""
+    """Whether this database has a queue with our notes on its jobs."""
     return is_made(connection) and _applied(connection).issuperset(_our_files())
 
 
 def require_queue(database: Database) -> None:
-    """Make sure that the queue is one that this program works with.
+    """Check that the queue fits this program.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def require_queue(database: Database) -> None:
         applied = _applied(connection) if is_made(connection) else set()
         if not applied.issuperset(program.names):
             raise SchemaOutdated(
-                f"The queue of {database.label} is not there or not up to date. Run {Command('migrate')}."
+                f"The job queue of {database.label} is missing or out of date. Run {Command('migrate')}."
             )
         _refuse_later(connection, program, database.label)
 
@@ -146,12 +146,12 @@ def require_queue(database: Database) -> None:
 
 
 def queue_conninfo(database: Database) -> str:
-    """A connection string for procrastinate, whose SQL names no schema; it may hold a password."""
+    """Return a connection string for procrastinate; it may contain a password."""
     return with_search_path(database.conninfo, f"{SCHEMA},public")
 
 
 def look_into_queue(connection: Connection) -> None:
-    """Let names mean the queue's tables first, to the end of the transaction."""
+    """Search the queue's schema first, until the end of the transaction."""
     connection.execute("SET LOCAL search_path TO queue, public")
 
 
@@ -193,5 +193,5 @@ def _refuse_later(connection: Connection, program: Shipped, label: str) -> None:
     upgrade = typed(pip("install", "--upgrade", "procrastinate"))
     if _applied(connection).difference(program.names):
         raise WrongUsage(
-            f"The queue of {label} was made by a later procrastinate. Install the same here: `{upgrade}`."
+            f"The job queue of {label} was made by a newer procrastinate. Upgrade it here: `{upgrade}`."
         )

@@ -1,4 +1,4 @@
-"""Who runs the embedded server's programs, and what folders that account reaches."""
+"""The account that runs the embedded server, and the folders it can reach."""
 
 import os
 import stat
@@ -27,12 +27,12 @@ class Account:
 
     @property
     def is_me(self) -> bool:
-        """Whether that is who we are."""
+        """Whether this is the account of this process."""
         return not HAS_ACCOUNTS or self.uid == os.geteuid()
 
 
 def server_account(data: Path) -> Account:
-    """Whom to run the server as: ourselves, or for root somebody with fewer rights.
+    """Choose the account for the server: this one, or for root one with fewer rights.
 
     Parameters
     ----------
@@ -52,13 +52,14 @@ def server_account(data: Path) -> Account:
         if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
             name = _account(of_data.st_uid, of_data.st_gid).name
             raise WrongUsage(
-                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
-                "or choose another place with FACESETS_DATA."
+                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as "
+                "that user, or set FACESETS_DATA to another folder."
             )
         if not (account.is_named or is_there(data)):
             raise WrongUsage(
-                f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
-                f"Add the user to /etc/passwd, run as another, or name a server with {Field('database')}."
+                f"The user {account.uid} has no name on this system, but PostgreSQL needs one. Add "
+                "the user to /etc/passwd, run as another user, or give a server with "
+                f"{Field('database')}."
             )
         return account
     import pwd
@@ -71,18 +72,18 @@ def server_account(data: Path) -> Account:
             entry = pwd.getpwnam(name)
             if owner is not None:
                 raise WrongUsage(
-                    f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
-                    f"as root. Run `chown -R {name}: {quoted(printable(data.parent))}` first."
+                    f"The library in {printable(data.parent)} belongs to root, but PostgreSQL does "
+                    f"not run as root. Run `chown -R {name}: {quoted(printable(data.parent))}` first."
                 )
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
-        "PostgreSQL does not run as root, and there is no other user to run it as. "
-        f"Run `useradd --system facesets` first, or name a server with {Field('database')}."
+        "PostgreSQL does not run as root, and there is no other user for it. Run `useradd --system "
+        f"facesets` first, or give a server with {Field('database')}."
     )
 
 
 def _account(uid: int, gid: int) -> Account:
-    """The account of that number, which in a container often has no name; `gid` is its group then."""
+    """Return the account of a user id; in a container without a name, `gid` is its group."""
     if not HAS_ACCOUNTS:
         return Account(uid, gid, "this user")
     import pwd
@@ -96,18 +97,18 @@ def _account(uid: int, gid: int) -> Account:
 
 @contextmanager
 def placing(path: Path) -> Iterator[None]:
-    """Write what the embedded server needs, as `files.writing` does, and name the settings for its place."""
+    """Write files of the embedded server, naming the settings for its location in errors."""
     try:
         with writing(path):
             yield
     except CannotWrite as error:
         raise CannotWrite(
-            f"{error} FACESETS_DATA names the place, {Field('database')} a server instead."
+            f"{error} Set FACESETS_DATA to another folder, or give a server with {Field('database')}."
         ) from error
 
 
 def check_reachable(path: Path, account: Account) -> None:
-    """Make sure that the server's account can enter a directory of ours.
+    """Check that the server's account can enter a directory.
 
     Raises
     ------
@@ -121,13 +122,13 @@ def check_reachable(path: Path, account: Account) -> None:
     for part in (path, *path.parents):
         if part.exists() and not part.stat().st_mode & 0o001 and part.stat().st_uid != account.uid:
             raise WrongUsage(
-                f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
-                f"{printable(part)}. Choose another place with FACESETS_DATA."
+                f"The embedded PostgreSQL runs as the user {account.name}, who cannot enter "
+                f"{printable(part)}. Set FACESETS_DATA to another folder."
             )
 
 
 def check_name(path: Path, code_page: str) -> None:
-    """Make sure that PostgreSQL's programs can open a path, which they do in the code page of Windows.
+    """Check that PostgreSQL's programs can open a path in the code page of Windows.
 
     Raises
     ------
@@ -138,13 +139,14 @@ def check_name(path: Path, code_page: str) -> None:
         str(path).encode(code_page)
     except UnicodeEncodeError as error:
         raise WrongUsage(
-            f"PostgreSQL cannot open {printable(path)}: the language of this system lacks "
-            f"{printable(str(path)[error.start : error.end])}. Choose another place with FACESETS_DATA."
+            f"PostgreSQL cannot open {printable(path)} because the language of this system lacks the "
+            f"characters {printable(str(path)[error.start : error.end])}. Set FACESETS_DATA to another "
+            "folder."
         ) from error
 
 
 def make_private(directory: Path, account: Account) -> None:
-    """Make a directory that only the server's account may enter, and root.
+    """Create a directory that only the server's account and root may enter.
 
     Raises
     ------
@@ -161,16 +163,16 @@ def make_private(directory: Path, account: Account) -> None:
         if stat.S_ISLNK(found.st_mode) or not owned:
             owner = _account(found.st_uid, found.st_gid).name
             raise WrongUsage(
-                f"{printable(directory)} is a link or folder of the user {owner}, and the embedded "
-                f"PostgreSQL needs a folder of the user {account.name}. Choose another place with "
-                "FACESETS_DATA."
+                f"{printable(directory)} is a link or belongs to the user {owner}, but the embedded "
+                f"PostgreSQL needs a folder of the user {account.name}. Set FACESETS_DATA to another "
+                "folder."
             )
         directory.chmod(0o700)
         if not account.is_me:
             os.chown(directory, account.uid, account.gid)
     if not os.access(directory, os.X_OK):
         raise WrongUsage(
-            f"Root lacks the right (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which is the user "
-            f"{account.name}'s. Run this as another user than root, or name a server with "
-            f"{Field('database')}."
+            f"Root lacks the capability (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which "
+            f"belongs to the user {account.name}. Run this as a user other than root, or give a "
+            f"server with {Field('database')}."
         )

@@ -1,4 +1,4 @@
-"""The data of a new embedded server, the settings that it keeps for life, and those of every start."""
+"""Create the data of an embedded server, and its permanent and per-start settings."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ _SETTINGS = {
 
 
 def make_data(data: Path, programs: Programs, authentication: Sequence[str], *, durable: bool) -> None:
-    """Make the data aside and give it its name when it is whole; `authentication` says whom it lets in.
+    """Create the data aside and rename it when complete; `authentication` sets who may connect.
 
     Raises
     ------
@@ -60,7 +60,7 @@ _OTHER_WORKERS = 8
 
 
 def start_settings() -> list[str]:
-    """Arguments for the server.
+    """Return the arguments of the server.
 
     They come with each start, for the library may have come from a larger machine, into a smaller container,
     or from an earlier version of the program.
@@ -76,12 +76,12 @@ _LEAST_MB, _MOST_MB = 128, 8192
 
 
 def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The share of the memory of this machine, or of this container, in megabytes."""
+    """Return the shared buffers in megabytes, from the memory of the machine or container."""
     return share_mb(memory_bytes(cgroup) // 2**20)
 
 
 def share_mb(memory_mb: int) -> int:
-    """An eighth of the memory, or three of what there is beyond 8 GB if that is more, within bounds.
+    """Return the shared buffers in megabytes for an amount of memory, within bounds.
 
     Beyond 8 GB that is never more than the quarter that PostgreSQL's manual advises. It is taken as it is
     needed. A search looks at some thousand pages of an index, or of vectors that lie apart; where these do

@@ -1,4 +1,4 @@
-"""What of a backup, and of a database, is the library's, which may share it with other programs."""
+"""Which parts of a backup or database belong to the library, not to other programs."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ _COLUMNS = 4
 """Of that table: number, name, checksum, time."""
 
 _TELLING = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "EXTENSION")
-"""Kinds by which people know what another program keeps; the rest belongs to these."""
+"""Kinds of objects to report for other programs."""
 
 _DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
 _ENTRY = re.compile(r"\d+; \d+ \d+ ([A-Z ]+) (\S+) (.+) \S*")
@@ -30,7 +30,7 @@ _PART = re.compile(
 
 
 def require_backup(path: Path, migrations: list[Migration]) -> None:
-    """Check that a file is the backup of a library which this program can bring up to date.
+    """Check that a file is a backup of a library that this program can upgrade.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
         PostgreSQL's pg_restore cannot read it.
     """
     if not path.is_file():
-        raise WrongUsage(f"There is no file {printable(path)}.")
+        raise WrongUsage(f"File not found: {printable(path)}.")
     if not is_backup(path):
-        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
+        raise DamagedFile(f"{printable(path)} is not a backup made by {Command('db backup')}.")
     home = home_of(path, migrations)
     script = _said(path, "--data-only", f"--schema={home}", f"--table={MIGRATIONS}", "--file=-")
     rows = [row for line in script.splitlines() if len(row := line.split("\t")) == _COLUMNS]
@@ -55,7 +55,7 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
 
 
 def home_of(path: Path, migrations: list[Migration]) -> str:
-    """The schema that has the library: another program's may have a table of the migrations' name as well.
+    """Return the schema of the library in a backup.
 
     Raises `DamagedFile` where there is none.
     """
@@ -75,7 +75,7 @@ def _no_library(path: Path) -> DamagedFile:
 
 
 def ours_and_others(path: Path, migrations: list[Migration]) -> tuple[list[str], list[str]]:
-    """The lines of the table of contents about the library and its queue; and names of what else is there."""
+    """Return the table of contents of the library and its queue, and the names of all else."""
     entries = list(_entries(path))
     home = home_of(path, migrations)
     has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
@@ -100,14 +100,14 @@ def ours_and_others(path: Path, migrations: list[Migration]) -> tuple[list[str],
 
 
 def _parts(script: str, tables: Container[str]) -> Iterator[str]:
-    """Names of the indexes and sequences of some tables, of which the table of contents does not tell."""
+    """Return the indexes and sequences of some tables."""
     for part in _PART.finditer(script):
         if (part["indexed"] or part["table"]) in tables:
             yield part["index"] or part["sequence"].rpartition(".")[2]
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Kind, schema and name of what is in a backup, each with its line; a table's parts go by its name."""
+    """Yield kind, schema and name of each object in a backup, with its line."""
     for line in _said(path, "--list").splitlines():
         if entry := _ENTRY.fullmatch(line):
             yield entry[1], entry[2], re.split(r"[ (]", entry[3])[0], line
@@ -122,26 +122,27 @@ def _said(path: Path, *options: str) -> str:
 
 
 def unreadable(said: bytes, path: Path) -> FacesetsError:
-    """What it means that pg_restore says this of a backup."""
+    """Explain an error of pg_restore about a backup."""
     error = first_error(said)
     if "unsupported version" in error:
         return WrongUsage(
-            f"{printable(path)} was written by a later pg_dump than the pg_restore of this machine can read. "
-            "Install PostgreSQL's client programs of that version, or dump with those of this machine."
+            f"{printable(path)} was made by a newer pg_dump than the pg_restore on this machine can "
+            "read. Install PostgreSQL's client programs of that version, or make the backup with the "
+            "version of this machine."
         )
     if _DAMAGED.match(said) or not said:
         return DamagedFile(
-            f"{printable(path)} is incomplete or damaged, and nothing was restored (PostgreSQL says "
-            f"“{error}”). Copy it again from where it was made, or choose another backup."
+            f"{printable(path)} is incomplete or damaged. Nothing was restored (PostgreSQL reports "
+            f"“{error}”). Copy the file again, or use another backup."
         )
-    return FacesetsError(f"Nothing was restored: PostgreSQL says “{error}”.")
+    return FacesetsError(f"Nothing was restored. PostgreSQL reports “{error}”.")
 
 
 _RELATIONS = ("TABLE", "VIEW", "SEQUENCE")
 
 
 def _names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
-    """Names of the tables, views and sequences that these make, and of the functions."""
+    """Return the names of the tables, views, sequences and functions of some migrations."""
     relations, functions = ["schema_migrations"], []
     for migration in migrations:
         relations += migration.made(*_RELATIONS)
@@ -150,7 +151,7 @@ def _names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
 
 
 def drop_library(connection: Connection, migrations: list[Migration], label: str) -> None:
-    """Drop what the migrations made that were applied here, and the queue; nothing that belongs to others.
+    """Drop what the applied migrations made, and the queue; nothing of other programs.
 
     What is ours is known by its name: a name of a later migration may be another program's. Nothing cascades,
     so that the server refuses where an object of others depends on ours.
@@ -198,7 +199,7 @@ _DROPS = """
 
 
 def holds_others(connection: Connection) -> bool:
-    """Whether there is an object or a schema in the database besides those of extensions and the server's."""
+    """Whether the database has other objects or schemas."""
     return bool(connection.scalar(_OTHERS))
 
 
@@ -219,7 +220,7 @@ _OTHERS = """
 
 
 def closed_tables(connection: Connection, migrations: list[Migration]) -> dict[str, str]:
-    """Tables of others that this user may not read: patterns that mean these alone, to names."""
+    """Return tables of other programs that this user cannot read, by pattern."""
     rows = connection.execute(
         """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""')),
                 nspname || '.' || relname
@@ -236,7 +237,7 @@ def closed_tables(connection: Connection, migrations: list[Migration]) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a database's user may do with the library there.
+    """The rights of a database user on the library.
 
     Attributes
     ----------
@@ -258,7 +259,7 @@ class Rights:
 
 
 def privileges_of(connection: Connection, migrations: list[Migration]) -> Rights:
-    """What the user of this session may do with the tables and sequences that the migrations made."""
+    """Return the rights of this session's user on the library."""
     row = connection.one(
         """WITH named AS (
                 SELECT to_regclass(name) AS oid FROM unnest(%s::text[]) AS name

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the user's own: made and started on demand, stopped after its last user.
+"""The embedded PostgreSQL server: created and started on demand, stopped after its last user.
 
 Layout below its directory: `data/` (the database), `run/` (how it is reached, see `endpoint`),
 `log/server.log`, and lock files. Only the account of the server, and root, can open them. Nothing listens on
@@ -39,7 +39,7 @@ _PING_TIMEOUT_S = 4
 
 
 def default_directory() -> Path:
-    """Where the library of this user lies unless another place is named.
+    """Return the default folder of the library.
 
     The server cannot read below root's home, so root's library is a system-wide one.
     """
@@ -53,7 +53,7 @@ def _ignore(_line: str) -> None:
 
 
 class EmbeddedServer:
-    """The server below one directory, shared by all who open it.
+    """The server below one directory, shared by all processes that open it.
 
     A context manager: while it is open, the server runs. `say` hears of what takes long.
     """
@@ -90,7 +90,7 @@ class EmbeddedServer:
         self._logged = 0
 
     def __enter__(self) -> "EmbeddedServer":
-        """Start using the server, starting it if need be; see `ensure_running` for errors."""
+        """Use the server, starting it if needed; see `ensure_running` for errors."""
         self._make_directory()
         with placing(self._base):
             self._in_use = (self._base / "users.lock").open("ab")
@@ -110,34 +110,34 @@ class EmbeddedServer:
 
     @property
     def is_made(self) -> bool:
-        """Whether anything was ever kept here."""
+        """Whether a database was ever created here."""
         return is_there(self._data)
 
     @property
     def conninfo(self) -> str:
-        """What to connect with."""
+        """The connection string."""
         return self._conninfo(DATABASE)
 
     @property
     def url(self) -> str:
-        """The same as a URL."""
+        """The connection URL."""
         return self.endpoint.url(DATABASE)
 
     def alive_pid(self) -> int | None:
-        """The process of the server, if it lives or may live."""
+        """The process of the server, if it may be running."""
         return self.endpoint.alive_pid(self.programs())
 
     def programs(self) -> Programs:
-        """PostgreSQL's programs, to be run as the server's account."""
+        """PostgreSQL's programs, run as the server's account."""
         return programs_for(server_account(self._data), self._base)
 
     def keep_running(self) -> None:
-        """Let the server run on after its last user, until `stop`."""
+        """Keep the server running after its last user, until `stop`."""
         with placing(self._pinned):
             self._pinned.touch()
 
     def stop(self) -> bool:
-        """Stop the server now, whoever uses it. Returns whether it ran; see `ensure_running` for errors."""
+        """Stop the server now, even if in use. Returns whether it ran; see `ensure_running` for errors."""
         if not self.is_made:
             return False
         self._make_directory()
@@ -154,7 +154,7 @@ class EmbeddedServer:
         return True
 
     def ensure_running(self) -> None:
-        """Start the server unless it answers already; the data is made at the first start.
+        """Start the server unless it is running; the first start creates the data.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class EmbeddedServer:
         if refused is not None and self._ping() is Ping.OK:
             raise self.endpoint.refusal(refused) from refused
         raise Unreachable(
-            f"The embedded PostgreSQL ends as soon as it is used. All it says is in {printable(self._log)}."
+            f"The embedded PostgreSQL stops as soon as it is used. See the log {printable(self._log)}."
         )
 
     @property
@@ -196,7 +196,7 @@ class EmbeddedServer:
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        """One process at a time starts or stops the server."""
+        """Let only one process start or stop the server."""
         with placing(self._base):
             lock = (self._base / "start.lock").open("ab")
         with lock:
@@ -221,7 +221,7 @@ class EmbeddedServer:
         while (answer := self._ping()) is not Ping.OK:
             now = time.monotonic()
             if not said_so and now - began > _SLOW_AFTER_S:
-                self._say("The embedded PostgreSQL is starting; after a crash it may recover for minutes.")
+                self._say("The embedded PostgreSQL is starting; recovery after a crash can take minutes.")
                 said_so = True
             if answer is Ping.REJECT:
                 heard = now
@@ -234,13 +234,13 @@ class EmbeddedServer:
                 self._launch()
                 heard = time.monotonic()
             if self._is_stopping():
-                raise Unreachable("Stopped while the embedded PostgreSQL was starting; nothing was changed.")
+                raise Unreachable("Stopped while the embedded PostgreSQL was starting. Nothing was changed.")
             if now - heard > _SILENT_FOR_S:
                 raise self._does_not_answer()
             if now - began > _RECOVERS_WITHIN_S:
                 raise Unreachable(
-                    f"The embedded PostgreSQL still recovers. All it says is in {printable(self._log)}. "
-                    "Try again later."
+                    "The embedded PostgreSQL is still recovering; try again later. See the log "
+                    f"{printable(self._log)}."
                 )
             time.sleep(_POLL_S)
 
@@ -249,19 +249,19 @@ class EmbeddedServer:
         if "No space left" in said:
             return disk_full(f"the library in {printable(self._base)}")
         return Unreachable(
-            f"The embedded PostgreSQL does not start: “{said}”. All it says is in {printable(self._log)}."
+            f"The embedded PostgreSQL cannot start: “{said}”. See the log {printable(self._log)}."
         )
 
     def _does_not_answer(self) -> FacesetsError:
         pid = self.alive_pid()
         if pid is None:
             return Unreachable(
-                f"A program outside this container has the library in {printable(self._base)} open, and does "
-                "not answer. End it, then try again."
+                f"A program outside this container is using the library in {printable(self._base)} "
+                "but does not answer. Stop it, then try again."
             )
         return Unreachable(
-            f"The embedded PostgreSQL does not answer. It seems to be process {pid}: end that if it is, else "
-            f"remove {printable(self._data / 'postmaster.pid')}, then try again."
+            f"The embedded PostgreSQL does not answer. It seems to be process {pid}. If so, stop it; "
+            f"otherwise remove {printable(self._data / 'postmaster.pid')}, then try again."
         )
 
     @property
@@ -278,14 +278,14 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
-        """Why the server that was started last ended, as far as it says so."""
+        """Return why the server stopped, from its log."""
         with suppress(OSError), self._log.open("rb") as log:
             log.seek(self._logged)
             return why_it_ended(log.read()) or "nothing"
         return "nothing"
 
     def _ping(self) -> Ping:
-        """Whether the server takes connections, starts or stops just now, or says nothing.
+        """Return whether the server accepts connections, is starting or stopping, or does not answer.
 
         A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
         """
@@ -302,7 +302,7 @@ class EmbeddedServer:
                 connection.execute("CREATE DATABASE facesets")
 
     def _ensure_keeper(self) -> None:
-        """See that a process waits to stop the server; ours if there is none.
+        """Make sure that a process waits to stop the server.
 
         Call while the users' lock is held: see `keeper` for why the test is then sure.
         """
@@ -328,4 +328,4 @@ class EmbeddedServer:
             # It does not leave us by itself, and nobody waits for it.
             process.returncode = 0
         if process.wait():
-            raise FacesetsError("The process that stops the embedded PostgreSQL after use cannot be started.")
+            raise FacesetsError("Cannot start the process that stops the embedded PostgreSQL after use.")

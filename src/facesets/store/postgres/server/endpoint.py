@@ -1,4 +1,4 @@
-"""How clients reach an embedded server: by a socket that only its account reaches, or over loopback.
+"""How clients connect to the embedded server: by a private socket, or over loopback.
 
 Loopback is for systems without such sockets (Windows), and runs on all. Everybody on the machine can connect
 there, so that the server asks for a password, which lies in a folder of its account's; and since anybody may
@@ -32,7 +32,7 @@ from facesets.store.postgres.server.configuration import USER
 from facesets.store.postgres.server.programs import Programs
 
 HAS_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
-"""Whether this system has sockets in folders."""
+"""Whether this system has Unix sockets."""
 
 LABEL = "the embedded PostgreSQL"
 _LONGEST_SOCKET_DIRECTORY = 90
@@ -41,7 +41,7 @@ _PASSWORD_BYTES = 32
 
 
 class Endpoint(Protocol):
-    """What the server and its clients need to know about the way between them."""
+    """The connection between the server and its clients."""
 
     @property
     def directory(self) -> Path:
@@ -49,19 +49,19 @@ class Endpoint(Protocol):
         ...
 
     def parameters(self) -> dict[str, str]:
-        """What to connect with, as libpq calls it."""
+        """The libpq connection parameters."""
         ...
 
     def url(self, database: str) -> str:
-        """The same as a URL, for other programs."""
+        """The connection URL, for other programs."""
         ...
 
     def authentication(self, account: Account) -> list[str]:
-        """Arguments for `initdb`: whom the new server lets in."""
+        """The arguments of `initdb` for authentication."""
         ...
 
     def options(self, programs: Programs) -> list[str]:
-        """Arguments for the server, which is to be started now."""
+        """Return the arguments to start the server."""
         ...
 
     def alive_pid(self, programs: Programs) -> int | None:
@@ -69,31 +69,31 @@ class Endpoint(Protocol):
         ...
 
     def is_taken(self) -> bool:
-        """Whether a server whose process is not to be seen is there."""
+        """Whether a server with an invisible process is running."""
         ...
 
     def forget_dead(self) -> None:
-        """Remove what a dead server left behind, so that a new one starts."""
+        """Remove the leftovers of a dead server, so that a new one can start."""
         ...
 
     def leave_to_others(self) -> None:
-        """Look elsewhere for the server: it is not the one that answers here."""
+        """Give up this address because another server answers there."""
         ...
 
     def refusal(self, error: psycopg.OperationalError) -> FacesetsError:
-        """Why the server lets nobody in."""
+        """Explain why the server refuses connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SocketEndpoint:
-    """A socket in a folder. Whoever may enter the folder is let in."""
+    """A socket in a folder; access to the folder grants access to the server."""
 
     base: Path
 
     @property
     def directory(self) -> Path:
-        """Where the socket lies; the system limits how long that path may be."""
+        """The folder of the socket; the system limits its path length."""
         own = self.base / "run"
         if len(os.fsencode(own)) <= _LONGEST_SOCKET_DIRECTORY:
             return own
@@ -109,46 +109,46 @@ class SocketEndpoint:
         return f"postgresql://{USER}@/{database}?host={quote(str(self.directory), safe='')}"
 
     def authentication(self, account: Account) -> list[str]:  # noqa: ARG002
-        """Whoever reaches the socket."""
+        """Trust everyone who reaches the socket."""
         return ["-A", "trust"]
 
     def options(self, programs: Programs) -> list[str]:  # noqa: ARG002
-        """Where the socket is to be."""
+        """The options for the socket."""
         return ["-k", str(self.directory)]
 
     def alive_pid(self, programs: Programs) -> int | None:  # noqa: ARG002
-        """By what the system shows of processes: the server may be one in a container."""
+        """Find the process in the system's process list."""
         return postmaster.alive_pid(self.base / "data")
 
     def is_taken(self) -> bool:
-        """Whether somebody holds the socket open."""
+        """Whether a process holds the socket open."""
         return postmaster.listens(self.directory)
 
     def forget_dead(self) -> None:
-        """Remove its number and its socket."""
+        """Remove its process id and its socket."""
         postmaster.forget_dead(self.base / "data", self.directory)
 
     def leave_to_others(self) -> None:
-        """Nobody else can be here."""
+        """Do nothing: no other server can use this folder."""
 
     def refusal(self, error: psycopg.OperationalError) -> FacesetsError:
-        """What libpq says of it."""
+        """Return the message of libpq."""
         return refusal(error, LABEL)
 
 
 @dataclass(frozen=True, slots=True)
 class LoopbackEndpoint:
-    """A port of this machine alone. Whoever has the password is let in."""
+    """A loopback port, protected by a password."""
 
     base: Path
 
     @property
     def directory(self) -> Path:
-        """Where port and password lie."""
+        """The folder of port and password."""
         return self.base / "run"
 
     def parameters(self) -> dict[str, str]:
-        """The port, the password, and that the server is to prove that it knows it."""
+        """The port and password, with authentication of the server."""
         return {
             "host": _HOST,
             "port": str(self._port()),
@@ -160,16 +160,16 @@ class LoopbackEndpoint:
         }
 
     def url(self, database: str) -> str:
-        """Port and password, in the form that all programs know."""
+        """The connection URL with port and password."""
         return f"postgresql://{USER}:{self._password()}@{_HOST}:{self._port()}/{database}?sslmode=disable"
 
     def authentication(self, account: Account) -> list[str]:
-        """Whoever knows a new password."""
+        """Require a new password."""
         self._keep_password(secrets.token_urlsafe(_PASSWORD_BYTES), account)
         return ["-A", "scram-sha-256", f"--pwfile={self._password_file}"]
 
     def options(self, programs: Programs) -> list[str]:
-        """The port of last time unless somebody else has it; a password that was lost is made anew."""
+        """Reuse the last port if it is free; replace a lost password."""
         if not self._password():
             fresh = secrets.token_urlsafe(_PASSWORD_BYTES)
             single: list[str | Path] = ["--single", "-D", self.base / "data", "postgres"]
@@ -183,30 +183,30 @@ class LoopbackEndpoint:
         return [f"-p{port}", f"-clisten_addresses={_HOST}", "-cunix_socket_directories="]
 
     def alive_pid(self, programs: Programs) -> int | None:
-        """By what PostgreSQL says, which alone can tell on Windows."""
+        """Find the process by PostgreSQL's own record."""
         if programs.obeys("pg_ctl", ["-D", self.base / "data", "status"]):
             return postmaster.recorded_pid(self.base / "data")
         return None
 
     def is_taken(self) -> bool:
-        """A port says nothing about whose it is."""
+        """Always False: a port does not tell its owner."""
         return False
 
     def forget_dead(self) -> None:
-        """PostgreSQL does that itself, for it knows who is alive."""
+        """Do nothing: PostgreSQL does that itself."""
 
     def leave_to_others(self) -> None:
-        """Let the next start choose another port, if somebody else has this one."""
+        """Let the next start choose another port if this one is taken."""
         if not _is_free(self._port()):
             self._port_file.unlink(missing_ok=True)
 
     def refusal(self, error: psycopg.OperationalError) -> FacesetsError:
-        """That the password is wrong, and how to get another."""
+        """Explain that the password is wrong, and how to replace it."""
         if "password" not in str(error):
             return refusal(error, LABEL)
         return WrongUsage(
             f"The embedded PostgreSQL refuses the password in {printable(self._password_file)}. Run "
-            f"{Command('db stop')}, remove that file, then try again: the server gets a new one."
+            f"{Command('db stop')}, delete that file, then try again: a new password is created."
         )
 
     @property
@@ -221,7 +221,7 @@ class LoopbackEndpoint:
         return _read(self._password_file)
 
     def _port(self) -> int:
-        """Where the server is; 0, which libpq refuses, where it was never started."""
+        """Return the server's port; 0 if it was never started."""
         text = _read(self._port_file)
         return int(text) if text.isascii() and text.isdigit() and int(text) < 1 << 16 else 0
 

@@ -1,4 +1,4 @@
-"""A process that stops the embedded server when the last command that uses it has ended, and its locks.
+"""The process that stops the embedded server after its last user, and its locks.
 
 Every command holds a shared lock on one file for as long as it lives, and the system lets go of it
 however the command dies. This process waits for the exclusive lock on that file. It runs by itself, as
@@ -35,7 +35,7 @@ _fcntl, _msvcrt = _found("fcntl"), _found("msvcrt")
 
 
 def take(file: IO[bytes], *, shared: bool = False, wait: bool = True) -> bool:
-    """Lock a file until it is closed, or its holder dies. Returns whether it is, which takes patience."""
+    """Lock a file until it is closed or its holder dies. Returns whether it was locked."""
     while not _take_now(file, shared=shared, wait=wait):
         if not wait:
             return False
@@ -44,7 +44,7 @@ def take(file: IO[bytes], *, shared: bool = False, wait: bool = True) -> bool:
 
 
 def let_go(file: IO[bytes]) -> None:
-    """Give back a lock that was not shared, before the file is closed."""
+    """Release an exclusive lock before the file is closed."""
     if _fcntl:
         _fcntl.flock(file, _fcntl.LOCK_UN)
     else:
@@ -53,7 +53,7 @@ def let_go(file: IO[bytes]) -> None:
 
 
 def _take_now(file: IO[bytes], *, shared: bool, wait: bool) -> bool:
-    """Try to; where the system itself can wait, it does."""
+    """Try to take a lock, waiting if the system can."""
     try:
         if _fcntl:
             how = _fcntl.LOCK_SH if shared else _fcntl.LOCK_EX

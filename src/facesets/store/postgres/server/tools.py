@@ -1,4 +1,4 @@
-"""PostgreSQL's client programs on a library: psql, and pg_dump for a backup; the way back is `restoring`."""
+"""Run psql, and pg_dump for a backup; `restoring` restores it."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ _SERVICE = "facesets"
 
 @contextmanager
 def _without_secrets(text: str, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """What a command line may hold, which everybody can read, and an environment with the rest.
+    """Return a command line without secrets, and an environment with them.
 
     What no variable can hold goes into a file that is there for the block, and that only we can read.
     """
@@ -46,13 +46,13 @@ def _joined(parts: Mapping[str, str | int | None]) -> str:
 
 
 def masked(text: str) -> str:
-    """The connection string with all secrets made unreadable."""
+    """Return the connection string with all secrets masked."""
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
     return _joined({name: _MASK if value and name in _SECRETS else value for name, value in parts.items()})
 
 
 def holds_secret(text: str) -> bool:
-    """Whether there may be a secret in a connection string."""
+    """Whether a connection string may contain a secret."""
     try:
         parts = conninfo.conninfo_to_dict(text)
     except ProgrammingError:
@@ -68,11 +68,11 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 
 _DUMP = b"PGDMP"
-_NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
+_NAME_ANOTHER = Sentence(f"Give the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
 
 
 def backup(text: str, path: Path, environment: Mapping[str, str], without: Iterable[str] = ()) -> int:
-    """Write the whole library into one file, whole or not at all; returns its size in bytes.
+    """Write the whole library to one file, all or nothing; return its size in bytes.
 
     It comes with all that is in the database, but for tables of these patterns. Only its owner may read the
     file, for it holds people's faces. What is there is replaced: see `require_free` and `require_worth`.
@@ -101,12 +101,12 @@ def backup(text: str, path: Path, environment: Mapping[str, str], without: Itera
                 said = first_error(done.stderr)
                 if "No space left" in said:
                     raise CannotWrite(f"No space left to write {printable(path)}.")
-                raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
+                raise FacesetsError(f"The backup failed. pg_dump reports “{said}”.")
     return path.stat().st_size
 
 
 def require_free(path: Path, *, replace: bool) -> None:
-    """Check that a backup may be written there: nothing is there, or a backup that is to be replaced.
+    """Check that a backup may be written to a path.
 
     Raises
     ------
@@ -116,22 +116,20 @@ def require_free(path: Path, *, replace: bool) -> None:
         A backup is there, and is not to be replaced; or its folder is missing.
     """
     if not path.parent.is_dir():
-        raise WrongUsage(
-            f"There is no folder {printable(path.parent)}. Is its disk mounted? Make the folder if it is new."
-        )
+        raise WrongUsage(f"Folder not found: {printable(path.parent)}. Mount its disk, or create the folder.")
     if not path.exists():
         return
     if not path.is_file() or not is_backup(path):
-        raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+        raise CannotWrite(f"{printable(path)} exists and is not a backup. Choose another file name.")
     if not replace:
         raise WrongUsage(
-            f"There is a backup in {printable(path)} already. Choose another name, or "
-            f"{Field('replace')} to lose it."
+            f"{printable(path)} already exists. Choose another file name, or overwrite it with "
+            f"{Field('replace')}."
         )
 
 
 def require_worth(database: Database, path: Path) -> None:
-    """Check that there is something to back up, so that the backup of a library gives way to no empty one.
+    """Check that there is a library to back up, so that an empty one replaces no backup.
 
     Raises
     ------
@@ -142,24 +140,24 @@ def require_worth(database: Database, path: Path) -> None:
         raise WrongUsage(f"There is no library in {database.label}. {_NAME_ANOTHER}.")
     if not database.run(_holds_images) and path.exists():
         raise WrongUsage(
-            f"The library in {database.label} holds no images, and does not replace the backup in "
+            f"There are no photos in {database.label}, so it does not replace the backup in "
             f"{printable(path)}. {_NAME_ANOTHER}, or choose another file."
         )
 
 
 def database_bytes(connection: Connection) -> int:
-    """Size of the whole database on its disk."""
+    """Return the size of the database on disk."""
     return int(connection.scalar("SELECT pg_database_size(current_database())"))
 
 
 def is_backup(path: Path) -> bool:
-    """Whether a file begins as backups do."""
+    """Whether a file begins like a backup."""
     with path.open("rb") as file:
         return file.read(len(_DUMP)) == _DUMP
 
 
 def holds_library(connection: Connection) -> bool:
-    """Whether there are tables of ours already. Raises `WrongUsage` for another program's in their place."""
+    """Whether the database holds a library. Raises `WrongUsage` for conflicting tables of another program."""
     applied = applied_names(connection)
     return bool(applied) or bool(connection.scalar("SELECT to_regclass('schema_migrations') IS NOT NULL"))
 
@@ -169,16 +167,16 @@ def _holds_images(connection: Connection) -> bool:
 
 
 def client_program(name: str) -> str:
-    """Where one of PostgreSQL's client programs lies: ours, else the system's. Raises `WrongUsage`."""
+    """Find one of PostgreSQL's client programs: bundled, else the system's. Raises `WrongUsage`."""
     directory = client_programs()
     path = str(program(directory, name)) if directory else shutil.which(name)
     if path is None:
-        raise WrongUsage(f"There is no {name} on this machine. Install PostgreSQL's client programs.")
+        raise WrongUsage(f"{name} is not installed. Install PostgreSQL's client programs.")
     return path
 
 
 def first_error(said: bytes) -> str:
-    """The first error of what one of these programs said."""
+    """Return the first error in the output of a program."""
     text = said.decode("utf-8", "replace")
     errors = re.findall(r"error: *(.+)", text, re.IGNORECASE)
     return printable(errors[0].strip() if errors else text[:200])
