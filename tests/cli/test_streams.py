@@ -103,7 +103,7 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
         console.notice("Change the server so?")
         assert stop.requested
     said = (tmp_path / "screen").read_text()
-    assert "Stopping cleanly" in said
+    assert "Stopping after the current photos" in said
     assert "Change the server so?" in said
 
 

@@ -62,7 +62,7 @@ def test_what_breaks_the_consumer_is_named(tmp_path: Path, pngs: list[Path]) -> 
     said = " ".join(problems)
     assert "sub-folder" in said
     assert "compressed" in said
-    assert "not named by a rank" in said
+    assert "not named by its rank" in said
 
 
 def test_damage_is_found(tmp_path: Path, bundle: Path) -> None:

@@ -110,9 +110,9 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("sheet nothing.json", "no manifest"),
-        ("show nothing.json", "no manifest"),
-        ("verify-bundle nothing.fsz", "no bundle at"),
+        ("sheet nothing.json", "Manifest not found"),
+        ("show nothing.json", "Manifest not found"),
+        ("verify-bundle nothing.fsz", "Bundle not found"),
         ("verify-bundle .", "no bundle in"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_result_grows_and_a_run_is_taken_back(
     assert undone.status == 0, undone.err
     assert {str(path): path.read_bytes() for path in files_in(raw)} == before
     refused = run("undo", raw, "2")
-    assert (refused.status, "there are: 0001-cluster" in refused.err) == (2, True)
+    assert (refused.status, "runs: 0001-cluster" in refused.err) == (2, True)
 
 
 def test_suggested_commands_are_typed_as_they_stand(embedded: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack
         refused = run(command, out)
         assert (refused.status, f"facesets {command} {out}/people" in refused.err) == (2, True)
     other = run("run", album, out, "--pack", "buffalo_l", env={"FACESETS_MODELS": str(tmp_path)})
-    assert (other.status, "Leave out --pack" in other.err) == (2, True)
+    assert (other.status, "Omit --pack" in other.err) == (2, True)
     moved = album.rename(tmp_path / "moved")
     follow = f"`facesets relocate {album} {moved} {out}/faces.npz`"
     assert follow in run("run", moved, out, "--dry-run").err

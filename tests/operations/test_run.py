@@ -232,7 +232,7 @@ def test_results_among_the_photos_are_not_taken_for_photos_and_photos_beside_the
 
 def test_a_folder_of_the_user_is_never_taken_for_results(library: Library, tmp_path: Path) -> None:
     photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:2], tmp_path / "album")
-    with pytest.raises(WrongUsage, match="holds the photos"):
+    with pytest.raises(WrongUsage, match="is the photo folder"):
         go(photos, photos, None)
     inside = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:1], photos / "2019")
     with pytest.raises(WrongUsage, match="holds something else"):
@@ -325,7 +325,7 @@ def test_photos_that_were_moved_name_the_command_that_follows_them(embedded: Pat
     with pytest.raises(SourceGone, match=f"`relocate '{moved}' NEW {embedded}/faces.npz`"):
         go(moved, embedded, None)
     moved.mkdir()
-    with pytest.raises(SourceGone, match=f"no photos below {moved}, where {len(known)} photos were. Is it"):
+    with pytest.raises(SourceGone, match=f"No photos found in {moved}, which held {len(known)} photos. If"):
         go(moved, embedded, None)
 
 

@@ -90,7 +90,7 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     result_site.say("person_001", action="move", name="PERSON_002", faceIds=[foreign])
     result_site.say("person_001", action="move", name="Zoë", faceIds=[new])
     renamed = result_site.say("person_001", action="rename", name="Anna")
-    assert renamed["did"] == "person_001 is called Anna"
+    assert renamed["did"] == "person_001 renamed to Anna"
     page = result_site.page("/people")
     assert "1 face shows Zoë, not Anna." in page
     assert "1 face does not show Anna." in page
@@ -128,7 +128,7 @@ def test_while_a_run_works_or_where_no_photos_lie_nothing_is_changed(
     cluster(library.store, result_site.root, ClusterOptions(sheet=False, materialize="none"), work=Work())
     assert "Nothing can be changed here" in result_site.page("/people")
     refused = result_site.say("person_001", action="rename", name="Anna", status=422)
-    assert "No photos lie in this folder" in refused["detail"]
+    assert "This folder holds no photos" in refused["detail"]
 
 
 def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, library: Library) -> None:
@@ -211,10 +211,10 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         page.get_by_role("button", name="Rename").click()
         page.get_by_role("heading", name="Anna").wait_for()
         assert result_site.people()["Anna"]["faceCount"] == before["person_001"] - 3
-        page.get_by_role("button", name="Undo: person_001 is called Anna").click()
+        page.get_by_role("button", name="Undo: person_001 renamed to Anna").click()
         page.get_by_role("heading", name="person_001").wait_for()
         # The script of the page says this, and only then listens to the button.
-        page.locator(".message", has_text="Taken back: person_001 is called Anna").wait_for()
+        page.locator(".message", has_text="Taken back: person_001 renamed to Anna").wait_for()
         page.get_by_role("button", name="Undo: 3 faces").click()
         page.locator(".message", has_text="Taken back: 3 faces").wait_for()
     assert {name: person["faceCount"] for name, person in result_site.people().items()} == before

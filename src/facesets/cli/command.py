@@ -148,7 +148,7 @@ class ExampleCommand(TyperCommand):
             is_single = isinstance(param, TyperOption) and not param.multiple
             if is_single and len(set(given.get(param.name or "", ()))) > 1:
                 raise typer.BadParameter(
-                    "given several times, with different values. Give it once.",
+                    "given more than once with different values. Give it once.",
                     ctx=ctx,
                     param=param,  # type: ignore[arg-type]
                 )
@@ -161,7 +161,7 @@ class ExampleCommand(TyperCommand):
                 for value in (given.get(param.name), ctx.params.get(param.name))
             )
             if "" in texts and any(isinstance(path, Path) for path in paths):
-                raise typer.BadParameter("is empty; say . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
+                raise typer.BadParameter("is empty; use . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
 
     def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
         """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
@@ -355,7 +355,7 @@ def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[
 
 def _close(path: str, values: dict[str, Any], began: float) -> None:
     """Name the contact sheet and the next step, where somebody looks on."""
-    console.detail(f"{path}: {time.monotonic() - began:.1f} s in all.")
+    console.detail(f"{path}: {time.monotonic() - began:.1f} s in total.")
     step = GUIDE[path].next_step if path in GUIDE else None
     for line in last_lines(path, step, values, console.session.summary):
         console.aside(line)

@@ -114,7 +114,7 @@ def stoppable() -> Iterator[Stop]:
             raise KeyboardInterrupt
         session.stopped_by = number
         stop.request()
-        _notice_at_once("Stopping cleanly after the work at hand. Once more to stop at once.")
+        _notice_at_once("Stopping after the current photos. Press Ctrl-C again to stop immediately.")
 
     with handling(handle, signal.SIGINT, signal.SIGTERM, *HANGUP):
         yield stop
@@ -252,8 +252,8 @@ def out(text: str) -> None:
         drop_output()
         if not isinstance(error, BrokenPipeError):
             raise CannotWrite(
-                f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
-                "output goes."
+                f"The work is done, but its result cannot be printed ({error.strerror}). Free space for "
+                "the output."
             ) from error
 
 

@@ -36,7 +36,7 @@ _NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
 }
 """What the other command has for a library, or for a folder, where such a command has none."""
 
-_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
+_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] under [pipeline] in facesets.toml is used.'}
 """What is done without the argument, where that is not plain."""
 
 _CALLED = {"workers": "--concurrency", "concurrency": "--workers"}
@@ -59,9 +59,9 @@ def where_it_belongs(context: "Context", option: str) -> str:
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
     if shown := _meant(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
-        return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
+        return f"{shown} is an argument, not an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
     if (here := _CALLED.get(name, "")) in _of(context.command):
-        return f"`{command}` calls it {here}."
+        return f"Use {here} with `{command}`."
     having = [path for path, options in _options(context.find_root()) if option in options]
     key = name.removeprefix("no-")
     standing = [
@@ -72,8 +72,8 @@ def where_it_belongs(context: "Context", option: str) -> str:
     if standing and name not in _NEVER_SET:
         variable = f"{ENVIRONMENT_PREFIX}_{standing[0]}_{key}".upper().replace("-", "_")
         return (
-            f"It is an option of `{standing[0]}`, which `{command}` takes from the settings: {key} = … below "
-            f"[{standing[0]}] in facesets.toml, or {variable}=… in the environment."
+            f"It is an option of `{standing[0]}`, which `{command}` reads from the settings: {key} = … "
+            f"under [{standing[0]}] in facesets.toml, or {variable}=… in the environment."
         )
     if not having:
         return ""

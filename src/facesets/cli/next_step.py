@@ -56,9 +56,9 @@ def _after_run(summary: object) -> list[str]:
     if not out or not getattr(summary, "index", ""):
         return []
     if not getattr(summary, "persons", 0):
-        return ["Next: add photos in which people come twice, and run the same command again."]
+        return ["Next: add photos that show the same people, and run the same command again."]
     folder = printable(Path(out) / "people")
-    again = "run the same command again: it takes in names and new photos"
+    again = "run the same command again to pick up names and new photos"
     return [f"Next: name the folders in {folder}, such as person_001, and {again}."]
 
 

@@ -86,7 +86,7 @@ class PlainProgress:
             return
         elapsed = max(time.monotonic() - self._began, 1e-6)
         if not self._done:
-            self.say(f"{self._what or 'Working'}: {elapsed:.0f} s so far")
+            self.say(f"{self._what or 'Working'}: {elapsed:.0f} s elapsed")
             return
         rate = self._done / elapsed
         count = amount(self._done, self._total, in_bytes=self._in_bytes)

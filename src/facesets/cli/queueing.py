@@ -82,13 +82,13 @@ def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, 
     with open_queue(database, settings.load(), console) as session:
         number = put(session, order)
     console.show(Result(job=number, command=name), [str(number)], asked_for=True)
-    console.aside(f"Queued. `facesets worker` does it; `facesets jobs show {number}` says how far it is.")
+    console.aside(f"Queued. `facesets worker` runs it; `facesets jobs show {number}` shows its progress.")
 
 
 def refuse(why: str) -> None:
     """Refuse `--queue` where it makes no sense. Raises `WrongUsage`."""
     if is_asked():
-        raise WrongUsage(f"{why} Leave out --queue.")
+        raise WrongUsage(f"{why} Omit --queue.")
 
 
 def queue_index(
@@ -123,13 +123,13 @@ def queue_index(
     }
     if options.prune or options.max_images or options.max_minutes or options.dry_run:
         raise WrongUsage(
-            "--prune, --max-images, --max-minutes and --dry-run are of a run that sees all of its photos. "
-            "Leave them out, or leave out --queue."
+            "--prune, --max-images, --max-minutes and --dry-run need a single run over all photos. Omit "
+            "them, or omit --queue."
         )
     roots = GallerySource(targets).roots
     for root in roots:
         if not has_something(Path(root)):
-            raise SourceGone(f"There is nothing in {printable(root)}. Check the path, or mount it.")
+            raise SourceGone(f"{printable(root)} is empty. Check the path, or mount the drive.")
     given = {
         "targets": [to_text(root) for root in roots],
         "include": [escaped(each) for each in patterns[0]],
@@ -145,13 +145,13 @@ def refuse_typed(typed: Collection[str], *names: str) -> None:
     """Refuse flags of the command line that say how the host works that is to do it. Raises `WrongUsage`."""
     flags = " and ".join(Field(name).flag for name in names if name in typed)
     if flags and is_asked():
-        raise WrongUsage(f"{flags} cannot go into the queue: the worker decides. Leave out one or the other.")
+        raise WrongUsage(f"{flags} cannot be used with --queue: the worker decides. Omit one or the other.")
 
 
 def refuse_with_index(stage: str | None, profile: Path | None, *, assign: bool, alone: bool) -> None:
     """Refuse what only a run can do that does all by itself. Raises `WrongUsage`."""
     if stage is not None or profile is not None or assign or alone:
-        refuse("--stage, --assign, --alone and --profile are of a run that does all by itself.")
+        refuse("--stage, --assign, --alone and --profile cannot be queued.")
 
 
 def placed(pack: str | None) -> str | None:
@@ -163,6 +163,6 @@ def refuse_secrets(uri: str | None) -> None:
     """Refuse to keep an address in the queue that holds a password. Raises `WrongUsage`."""
     if uri and "@" in urlsplit(uri).netloc:
         raise WrongUsage(
-            "An address with a password is not put into the queue. Give it to the worker: its settings, or "
-            "`facesets worker --ml-uri`."
+            "An address that contains a password cannot be queued. Configure it on the worker: in its "
+            "settings, or with `facesets worker --ml-uri`."
         )

@@ -45,7 +45,7 @@ def outgoing_jpeg(pixels: Pixels, edge: int) -> tuple[bytes, int, int]:
         Image.fromarray(np.ascontiguousarray(small)).save(out, "JPEG", quality=quality)
         if out.tell() <= _MOST_BYTES:
             return out.getvalue(), *size
-    raise UnreadableImage("it stays too large to be sent")
+    raise UnreadableImage("it is too large to send")
 
 
 def blurred(pixels: Pixels, boxes: Float32) -> Pixels:

@@ -99,4 +99,4 @@ def _deleted_folders(root: Path) -> set[str]:
 
 def _require(out: Path) -> None:
     if not out.is_dir():
-        raise WrongUsage(f"There is no folder {printable(out)}. Give the OUT of the run to take back.")
+        raise WrongUsage(f"Folder not found: {printable(out)}. Give the result folder of the run to undo.")

@@ -148,8 +148,8 @@ class ResultFolder:
         if link and name in self.kept:
             return
         if name not in self.owned:
-            reason = f"{printable(self._path(link))} is a link, which is not followed" if link else ""
-            lies = f"a file of yours lies at {printable(self._path(name))}"
+            reason = f"{printable(self._path(link))} is a link, and links are not followed" if link else ""
+            lies = f"your file {printable(self._path(name))} is in the way"
             self.failed.append(Failure(source, reason or lies))
             return
         before = self.owned[name]
@@ -199,10 +199,10 @@ class ResultFolder:
     def _in_the_way(self, name: str) -> CannotWrite:
         target = printable(self._path(name))
         if restores := how_to_restore(self.root):
-            return CannotWrite(
-                f"{target} is not known as ours, for the folder's manifest is gone: {restores}."
-            )
-        return CannotWrite(f"{target} is not ours to replace. Move it away, or choose another OUT.")
+            return CannotWrite(f"{target} is unknown because the folder's manifest is missing: {restores}.")
+        return CannotWrite(
+            f"{target} was not written by facesets and is not replaced. Move it away, or choose another OUT."
+        )
 
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
@@ -340,5 +340,5 @@ def _there(folder: SafeFolder, name: str) -> os.stat_result:
     """What a file is that was just made or found; raises `OSError` where it went meanwhile."""
     status = folder.status(name)
     if status is None:
-        raise FileNotFoundError(errno.ENOENT, "is not there any more", os.fspath(folder.path(name)))
+        raise FileNotFoundError(errno.ENOENT, "no longer exists", os.fspath(folder.path(name)))
     return status

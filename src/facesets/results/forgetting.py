@@ -74,7 +74,7 @@ def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten 
     elif isinstance(manifest, ExportManifest):
         found = _of_sets(root, manifest, whom)
     else:
-        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that a command sorted by person.")
+        raise WrongUsage(f"{printable(root)} holds no people. Give a result folder with people.")
     if not (found.faces or found.groups or found.renamed):
         return None
     left = list(found.left)

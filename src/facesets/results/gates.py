@@ -102,7 +102,7 @@ def _age_gate(name: str, sign: str) -> Gate:
         return np.nan_to_num(age, nan=_NO_AGE[name])
 
     return Gate(
-        name, "guessed age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None)
+        name, "apparent age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None)
     )
 
 
@@ -112,7 +112,7 @@ AGE_GATES = (MIN_AGE, MAX_AGE)
 ASKED_GATES = (MIN_NORM, *AGE_GATES)
 """Those that a face meets only where somebody asks for them."""
 
-AGE_SPREADS = Gate("age_spreads", "guessed age off by {}", ">", limit=lambda options: options.age_spreads)
+AGE_SPREADS = Gate("age_spreads", "apparent age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
 
 OUTLIER = Gate(
@@ -136,9 +136,9 @@ DUPLICATE = Gate("duplicate", "duplicate, {} bits apart", "")
 SEVERAL_FACES = Gate("several_faces", "{} faces in the crop", "")
 NO_FACE_FOUND = Gate("no_face_found", "no face found", "")
 ANOTHER_FACE = Gate("another_face", "wrong face {}", ">")
-TAKEN_OUT = Gate("taken_out", "taken out by you", "")
+TAKEN_OUT = Gate("taken_out", "removed by you", "")
 
-UNASSIGNED = Gate("nobody", "taken out by you", "")
+UNASSIGNED = Gate("nobody", "removed by you", "")
 """Of faces that get no folder by the user's will: manifests list them apart."""
 
 GATES = (

@@ -109,7 +109,7 @@ def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, ho
     except OSError as error:
         if error.errno in _NO_LINKS:
             raise CannotWrite(
-                f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
+                f"{printable(path.parent)} does not support a {how} to {printable(source)} "
                 f"({error.strerror}). Use {Field('materialize', 'copy')}."
             ) from error
         with writing(path):

@@ -187,7 +187,7 @@ def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
     if state not in (WRITING, DONE, UNDOING) or not isinstance(also, list) or not isinstance(began, str):
         raise ValueError("a field has the wrong type")
     if not all(isinstance(path, str) and is_sound_text(path) for path in also):
-        raise ValueError("a folder has no possible name")
+        raise ValueError("a folder has an invalid name")
     if began:
         datetime.fromisoformat(began).astimezone()
     return Run(root, name, state, began, tuple(Path(os.path.normpath(root.absolute() / p)) for p in also))
@@ -213,8 +213,8 @@ def _names_of_runs(folder: SafeFolder) -> list[str]:
 
 def _damaged(directory: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(directory)} is damaged. Remove that directory: the run can no longer be taken back, its "
-        "results stay."
+        f"{printable(directory)} is damaged. Remove that directory: the run can then no longer be undone, "
+        "its results stay."
     )
 
 
@@ -233,7 +233,7 @@ def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tu
             state = None if left is None else (int(left[0]), int(left[1]))
             sources = tuple(str(source) for source in rest if source is not None)
             if not isinstance(name, str):
-                raise TypeError("a name is none")
+                raise TypeError("a name is invalid")
         except _DAMAGE as error:
             raise _damaged(directory) from error
         before = found.get(name, NameChange(kept, ()))

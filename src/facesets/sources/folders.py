@@ -61,9 +61,7 @@ class FolderSource:
             An ignore file cannot be used.
         """
         if not is_there(self._root):
-            raise SourceGone(
-                f"There is no folder {self.label} that one can see. Check the path, or mount it."
-            )
+            raise SourceGone(f"Folder not found: {self.label}")
         if not self._root.is_dir():
             yield found_file(str(self._root))
             return

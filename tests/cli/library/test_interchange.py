@@ -28,7 +28,7 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     tried = facesets("import-names", tmp_path, "--dry-run").out
     assert "1 photo with names: 1 person (1 new), 1 face named, 0 known. Nothing was stored." in tried
     done = facesets("import-names", tmp_path, "--from", "picasa").out
-    assert "`facesets people undo` takes it back." in done
+    assert "with `facesets people undo`." in done
     assert "No name: Ben\\x1b[2J: " in done
     assert "\x1b" not in done
     assert facesets("import-names", "--conflicts").out == "There are none.\n"
@@ -48,7 +48,7 @@ def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Anna"}))
     (tmp_path / "1.jpg.xmp").write_bytes(b"no XML")
     result = facesets("import-names", tmp_path, status=3)
-    assert "1.jpg.xmp: Its XMP cannot be read" in result.out
+    assert "1.jpg.xmp: Cannot read the XMP" in result.out
     read = name_sources.named_photos
 
     def interrupted(*arguments: Any) -> Iterator[NamedPhoto]:
@@ -112,7 +112,7 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
     sidecar(photo).write_bytes(edited)
     result = facesets("export-xmp")
     assert "1 sidecar stays as it is. --replace writes again what is ours there." in result.err
-    assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
+    assert f"{sidecar(photo)}: someone edited what facesets wrote" in result.err
     assert sidecar(photo).read_bytes() == edited
     sidecar(photo).write_bytes(b"<html>")
     assert f"{sidecar(photo)}: it is no XML" in facesets("export-xmp", status=3).err

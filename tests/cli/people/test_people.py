@@ -75,7 +75,7 @@ def test_a_first_evening_with_people(
     assert "Kept: Anna and" in say("different", "Anna", ben)
     assert "Anna and" in say("undo")
     different = say("different", "Anna", ben)
-    assert re.search(r"two people\. Step \d+: `facesets people undo` takes it back", different)
+    assert re.search(r"two people\. Undo change \d+ with `facesets people undo`", different)
     shown = json.loads(say("show", "Anna", "--faces", 2, "--json"))
     assert (shown["person"]["names"], len(shown["shown"])) == (["Anna"], 2)
     assert f"face {face} is Anna" in shown["statements"]
@@ -169,7 +169,7 @@ def test_faces_are_assigned_from_the_command_line(library: Library, facesets: Ca
         "4 faces without a person: 3 given to 1 person, 0 to be asked about, 1 like nobody of 2 people."
         in done
     )
-    assert "`facesets people undo` takes it back" in done
+    assert "with `facesets people undo`" in done
     assert "3 faces assigned" in say("log")
     say("undo")
     measured = facesets("assign", "--threshold", "auto").out

@@ -161,12 +161,12 @@ def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[
     [
         (lambda tensors: tensors.pop("pose"), "pose is missing"),
         (_spoil("embedding", lambda e: e[:128].copy()), r"embedding has the shape (128,), not (512,)"),
-        (_spoil("embedding", lambda e: e * np.nan), "embedding has numbers that are not finite"),
-        (_spoil("embedding", lambda e: e * 0), "embedding has the length 0"),
-        (_spoil("age", lambda a: a.astype(np.float32)), "age is of the type float32, not whole numbers"),
+        (_spoil("embedding", lambda e: e * np.nan), "embedding contains NaN or infinity"),
+        (_spoil("embedding", lambda e: e * 0), "embedding has length 0"),
+        (_spoil("age", lambda a: a.astype(np.float32)), "age has type float32, not integer"),
         (_spoil("gender", lambda g: g + 5), "gender is 6"),
-        (_spoil("kps", lambda k: k.astype(np.int32)), "kps is of the type int32, not floating point"),
-        (_spoil("bbox", lambda b: b * np.inf), "bbox has numbers that are not finite"),
+        (_spoil("kps", lambda k: k.astype(np.int32)), "kps has type int32, not floating point"),
+        (_spoil("bbox", lambda b: b * np.inf), "bbox contains NaN or infinity"),
     ],
 )
 def test_what_reactor_would_stumble_over_is_named(
@@ -211,8 +211,8 @@ def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: st
     [
         ("", "0 lines"),
         ("Name: A\n" + "1\n" * 511, "512 lines, not 513"),
-        ("Name: A\n\n" + "1\n" * 511, "person 1 (A) is not all numbers"),
-        ("1\n" * 513, "line 1 is not the name"),
+        ("Name: A\n\n" + "1\n" * 511, "person 1 (A) is not numeric"),
+        ("1\n" * 513, "line 1 is not a person's name"),
         ("Name: A\n" + "nan\n" * 512, "not finite"),
         ("Name: A\n" + "1\n" * 512 + "\n", "514 lines"),
     ],

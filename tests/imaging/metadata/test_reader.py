@@ -63,7 +63,7 @@ def test_places_are_in_degrees_north_and_east(latitude: float, longitude: float)
 @pytest.mark.parametrize(
     ("wrong", "name", "reason"),
     [
-        ({LATITUDE: [(0, 1)] * 3, 4: [(0, 1)] * 3}, "GPSLatitude", "no place is known"),
+        ({LATITUDE: [(0, 1)] * 3, 4: [(0, 1)] * 3}, "GPSLatitude", "an unknown location"),
         ({LATITUDE: [(91, 1), (0, 1), (0, 1)]}, "GPSLatitude", "out of range"),
         ({4: [(180, 1), (0, 1), (1, 1)]}, "GPSLongitude", "out of range"),
         ({LATITUDE_REF: "E", LONGITUDE_REF: "N"}, "GPSLatitude", "hemisphere 'E'"),

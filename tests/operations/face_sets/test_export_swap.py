@@ -178,7 +178,7 @@ def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
         copy(exported / name, tmp_path / name)
     swapped = tmp_path / first.name / "swapped.fsz"
     shutil.copy2(exported / second.name / second.bundles[0], swapped)
-    assert "more than its own set" in " ".join(check_bundle(swapped, embedder).problems)
+    assert "better than its own face set" in " ".join(check_bundle(swapped, embedder).problems)
     crowd = tmp_path / first.name / "crowd.fsz"
     with zipfile.ZipFile(crowd, "w") as archive:
         archive.write(pristine.photos / "two people.png", "0.png")
@@ -348,7 +348,7 @@ def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(out: Pat
     crop.write_bytes(b"retouched by hand")
     summary = run(out)
     assert summary.unchanged_sets == summary.sets - 2
-    assert summary.learned == ["faceset_002/faceset_002_001.png was changed: it is set aside and made again."]
+    assert summary.learned == ["faceset_002/faceset_002_001.png was edited: it is set aside and exported again."]
     after = contents(out)
     assert after.pop("_edited/faceset_002/faceset_002_001.png") == b"retouched by hand"
     assert after == whole
@@ -474,7 +474,7 @@ def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Pat
     (out / "faceset_002").symlink_to(disk)
     before = inodes(disk), contents(disk)
     summary = run(out, replace(TASTE, top_n=2))
-    assert "faceset_002 is a link: it is left as it is." in summary.learned
+    assert "faceset_002 is a link and is left as it is." in summary.learned
     assert (inodes(disk), contents(disk)) == before
     disk.rename(tmp_path / "unplugged")
     assert run(out, replace(TASTE, top_n=3)).sets == len(PEOPLE)

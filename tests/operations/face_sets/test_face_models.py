@@ -280,7 +280,7 @@ def test_a_model_of_somebody_else_or_of_another_recogniser_is_found_out(
     with known(embedder):
         bad = [check for check in verified(out, embedder).bundles if check.problems]
     said = {str(Path(check.file).relative_to(out)): check.problems for check in bad}
-    resembles = "resembles faceset_00{} more than its own set"
+    resembles = "matches faceset_00{} better than its own face set"
     assert said == {
         "faceset_001/faceset_001.safetensors": [f"it {resembles.format(2)}"],
         "faceset_001/faceset_001_visomaster.json": [f"it {resembles.format(2)}"],
@@ -288,7 +288,7 @@ def test_a_model_of_somebody_else_or_of_another_recogniser_is_found_out(
     }
     recogniser = embedder.settings.recogniser
     (check,) = verified(exported / "faceset_001" / "faceset_001_rope.txt", embedder).bundles
-    assert check.problems == [f"it lies in an export of {recogniser}, and Rope takes it for w600k_r50.onnx"]
+    assert check.problems == [f"it is in an export made with {recogniser}, but Rope expects w600k_r50.onnx"]
 
 
 def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_changes(
@@ -305,7 +305,7 @@ def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_cha
 
 def test_formats_are_named_with_commas() -> None:
     assert formats_named("--formats", " npz, fsz,npz ") == ("fsz", "npz")
-    for wrong, said in ((",", "no format is named"), ("fsz,gif", "--formats gif: there is no such format")):
+    for wrong, said in ((",", "no format given"), ("fsz,gif", "--formats gif is not a known format")):
         with pytest.raises(WrongUsage, match=said):
             formats_named("--formats", wrong)
 

@@ -158,14 +158,14 @@ def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
 ) -> None:
     shutil.rmtree(out / HUGO)
     summary = run(out)
-    assert summary.export.learned == [f"{HUGO} was deleted: it is made again, as you ask for it."]
+    assert summary.export.learned == [f"{HUGO} was deleted: it is exported again, as requested."]
     assert contents(out / HUGO) == contents(imported / HUGO)
     assert run(out).export.learned == []
 
 
 def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
-    with pytest.raises(WrongUsage, match="Whose folders"):
+    with pytest.raises(WrongUsage, match="No folders given"):
         run(out, SortedFolders(mixed=(tmp_path,)))
     with pytest.raises(WrongUsage, match="embed it first"):
         run(out, SortedFolders(people=(("x", tmp_path),)))

@@ -146,7 +146,7 @@ def test_each_change_is_taken_back_exactly_the_last_first(company: MadeStore, tm
     with pytest.raises(Changed, match="take that back first"):
         take_back(raw, first.change)
     assert take_back(raw, second.change).change == second.change
-    assert take_back(raw).what == "person_001 is called Anna"
+    assert take_back(raw).what == "person_001 renamed to Anna"
     assert photos_of(raw) == before
     with pytest.raises(NotFound):
         take_back(raw)
@@ -183,7 +183,7 @@ def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_p
         take_back(raw)
     undo(raw, known_runs(raw).runs[0].run)
     assert "Anna" in read_result(raw).groups
-    assert take_back(raw).what == "person_001 is called Anna"
+    assert take_back(raw).what == "person_001 renamed to Anna"
     assert "person_001" in read_result(raw).groups
 
 
@@ -238,7 +238,7 @@ def test_names_whose_letters_are_joined_are_names_of_folders(
 def test_a_folder_of_the_users_is_not_taken_for_a_person(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     (raw / "holiday").mkdir()
-    with pytest.raises(WrongUsage, match="no person of it"):
+    with pytest.raises(WrongUsage, match="is not a person"):
         rename(raw, Seen("person_001"), "Holiday")
 
 
@@ -266,8 +266,8 @@ def test_a_folder_in_which_a_run_was_cut_off_is_shown_and_not_changed(
     for _ in range(3):
         company.add(1)
     cluster_stopping_after(company, raw, ClusterOptions(sheet=False), stops_after)
-    assert "was cut off" in read_result(raw).sealed
-    with pytest.raises(WrongUsage, match="was cut off"):
+    assert "was interrupted" in read_result(raw).sealed
+    with pytest.raises(WrongUsage, match="was interrupted"):
         rename(raw, Seen("person_001"), "Anna")
     sort_anew(company, raw, sets)
     assert not read_result(raw).sealed

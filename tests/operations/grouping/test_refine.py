@@ -196,14 +196,14 @@ def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
     better = run(library, tmp_path / "fs", replace(RefineOptions(dry_run=True), **looser))  # type: ignore[arg-type]
     sets = f"{better.facesets} face set{'s' if better.facesets > 1 else ''} with {better.kept} faces"
     assert better.facesets > 0
-    assert f"there would be {sets}, where there are 0 face sets" in summary.hint
+    assert f"would give {sets}, compared with 0 face sets" in summary.hint
 
 
 @pytest.mark.parametrize(
     ("edge", "options", "hint", "needs_more"),
     [
-        (70, replace(TASTE, min_short=110), "With --min-short 70 there would be", True),
-        (105, replace(TASTE, min_short=110), "With --min-short 105 there would be", False),
+        (70, replace(TASTE, min_short=110), "--min-short 70 would give", True),
+        (105, replace(TASTE, min_short=110), "--min-short 105 would give", False),
         (95, replace(TASTE, min_short=90, min_blur=5000), "With --min-blur", True),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
     advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
     assert hint in advice.hint
     least = min(edge, options.min_short)
-    also = f"`export-swap` takes faces from 100 pixels on: give it --min-face-short {least}, too."
+    also = f"Also give --min-face-short {least} to `export-swap`, which requires 100 pixels by default."
     assert advice.hint.endswith(also) == needs_more
 
 

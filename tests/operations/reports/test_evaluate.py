@@ -123,7 +123,7 @@ def test_photos_in_folders_are_evaluated_by_the_real_command(
     assert ", 2 named without a face here" in run("evaluate", cache, "--truth", table).out
     table.write_text("path,name\n/gone/1.jpg,ann\n")
     refused = run("evaluate", cache, "--truth", table)
-    assert (refused.status, "1 named have none here" in refused.err) == (2, True)
+    assert (refused.status, "1 names have no face here" in refused.err) == (2, True)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

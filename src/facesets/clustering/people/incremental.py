@@ -132,8 +132,8 @@ class MatchCheck:
     def sentence(self) -> str:
         """What a user may want to know."""
         return (
-            f"New faces were compared with nearby known ones only: {self.found} of {self.due} likenesses to "
-            f"known people were found (checked on {self.faces} faces)."
+            f"Approximate search found {self.found} of {self.due} matches between new faces and known "
+            f"people (checked on {self.faces} faces)."
         )
 
 

@@ -91,8 +91,8 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
     if asked and faces.age is None:
         by_stage = Command("index", Field("stage", "attributes"))
         raise WrongUsage(
-            f"No face of {store} has an age, so that {Field(asked[0].name)} means nothing. "
-            f"{Command('enrich')} finds the ages of a cache, {by_stage} those of the library."
+            f"{Field(asked[0].name)} requires ages, but no face of {store} has one. {Command('enrich')} "
+            f"adds ages to a cache, {by_stage} to the library."
         )
 
 
@@ -108,8 +108,8 @@ def say_unmeasured(
     has, them = ("has", "it") if count == 1 else ("have", "them")
     enriching = "measures" if norms_tell(models) else "cannot measure"
     progress.say(
-        f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} lets {them} "
-        f"pass. {Command('enrich')} {enriching} {them}."
+        f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} does not apply "
+        f"to {them}. {Command('enrich')} {enriching} {them}."
     )
 
 
@@ -140,22 +140,22 @@ def advise(
     if not costs:
         return Advice()
     listed = [f"{count} by {gate_named(gate).flag}" for gate, count in costs.items()]
-    cost = f"Left out, in the order of the gates: {', '.join(listed)}."
+    cost = f"Rejected, in filter order: {', '.join(listed)}."
     looser = {g.name: g.widest for g in REFINE_GATES if g.widest is not None and g.is_loosened(options)}
     for together in (1, 2, len(looser)):
         best = _best(combinations(looser, together), looser, options, regate)
         if best is not None and _kept(best[2]) > _kept(now):
             chosen = _tightened(*best, faces, regate)
             opened = regate(chosen)
-            gives = f"{_words(opened)}, where there are {_words(now)} now"
+            gives = f"{_words(opened)}, compared with {_words(now)} now"
             changed = " ".join(_flags(chosen, options))
             usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
             flags = _flags(chosen, options, usual)
             also = _also(chosen, faces, opened)
-            return Advice(f"{cost} With {changed} there would be {gives}.{also}", flags)
+            return Advice(f"{cost} {changed} would give {gives}.{also}", flags)
         if _kept(now):
             break
-    return Advice(f"{cost} No looser gate would give more.")
+    return Advice(f"{cost} No looser filter would keep more.")
 
 
 def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
@@ -164,7 +164,7 @@ def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
     if not (faces.face_short[opened.gate == ""] < needed).any():
         return ""
     give = f"{MIN_FACE_SHORT.flag} {chosen.min_short:g}"
-    return f" `export-swap` takes faces from {needed:g} pixels on: give it {give}, too."
+    return f" Also give {give} to `export-swap`, which requires {needed:g} pixels by default."
 
 
 def _best(

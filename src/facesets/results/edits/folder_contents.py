@@ -87,6 +87,6 @@ def refuse_unusable(root: Path, name: str) -> None:
     """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
     if not is_inside(name):
         raise WrongUsage(
-            f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "
-            "without `:` and `\\`."
+            f"Photos of this result are in {printable((root / name).parent)}. Rename that folder so that "
+            "it contains no `:` or `\\`."
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from facesets.files import printable
+from facesets.plurals import counted
 from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest, Statement
 
 
@@ -84,7 +85,7 @@ class GroupMembership:
         self.renamed = before | {old: new for old, new in named.items() if old in is_new}
         for old, new in named.items():
             self.statements.append(Statement("named", old, name=new))
-            self.learned.append(f"{printable(old)} is called {printable(new)}.")
+            self.learned.append(f"{printable(old)} was renamed to {printable(new)}.")
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""
@@ -127,7 +128,10 @@ def faces_put(statements: Iterable[Statement]) -> set[str]:
 
 
 def sentence(many: int, left: str, target: str = "") -> str:
-    """Say that so many faces left a group, for another one if there is a target."""
-    faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
-    what = f"{show} {printable(target)}, not" if target else f"{do} not show"
-    return f"{faces} {what} {printable(left)}."
+    """Return a sentence on faces that left a group, for another one if there is a target."""
+    went = (
+        f"moved from {printable(left)} to {printable(target)}"
+        if target
+        else f"removed from {printable(left)}"
+    )
+    return f"{counted(many, 'face')} {went}."

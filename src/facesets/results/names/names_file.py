@@ -80,7 +80,9 @@ def read_names(path: Path) -> PeopleNames:
         if raw["format"] != _FORMAT or type(version) is not int:
             raise _damaged(path)
         if version > _VERSION:
-            raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+            raise NewerFormat(
+                f"{printable(path)} was written by a later version of facesets. Upgrade facesets."
+            )
         store = _text(raw["store"])
         folders = {_text(name): tuple(map(_text, names)) for name, names in raw["folders"].items()}
         people = tuple(
@@ -115,7 +117,7 @@ def is_person_name(name: str) -> bool:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} cannot be read. Remove it: names that you give from then on are followed again."
+        f"{printable(path)} cannot be read. Remove it; names that you give after that are carried over again."
     )
 
 

@@ -121,7 +121,7 @@ class Naming:
             elif NUMBERED_GROUP.fullmatch(own):
                 others = names if len(names) > 1 else [*names, "others"]
                 warnings.append(
-                    f"{printable(own)} holds {' and '.join(map(printable, others))}: it keeps its name."
+                    f"{printable(own)} contains {' and '.join(map(printable, others))}, so it keeps its name."
                 )
         return _without_clashes(wishes, groups, taken, warnings), warnings
 
@@ -336,8 +336,8 @@ def _without_clashes(
         for own in sorted(left.keys() - granted.keys()):
             name = left[own]
             warnings.append(
-                f"{printable(own)} is called {printable(name)} elsewhere. Here that name is taken: it keeps "
-                "its own."
+                f"{printable(own)} is named {printable(name)} in other results. That name is taken here, "
+                "so it keeps its own."
             )
         if len(granted) == len(left):
             return granted

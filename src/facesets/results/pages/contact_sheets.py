@@ -42,10 +42,11 @@ OWN_SHEET_ROWS = 60
 """Rows on the sheets that commands write by themselves; `facesets sheet` draws all."""
 
 _WORDS = {
+    "images": ("photo", "photos"),
     "persons": ("person", "people"),
     "facesets": ("face set", "face sets"),
-    "singletons": ("single face", "single faces"),
-    "no_face": ("image without a face", "images without a face"),
+    "singletons": ("unassigned face", "unassigned faces"),
+    "no_face": ("photo without a face", "photos without a face"),
 }
 """What a manifest counts, in words."""
 
@@ -184,7 +185,7 @@ def _group_row(group: Group, dropped: Sequence[DroppedFace], beside: str = "") -
     tiles = [PlannedTile(face, _caption(face, face.quality)) for face in best_first]
     facts = _facts([face.quality for face in group.faces], group.images, len(dropped), group.faces)
     if beside not in ("", group.name):
-        facts = (f"is {beside}", *facts)
+        facts = (f"person: {beside}", *facts)
     return _row(group.name, facts, tiles, dropped)
 
 
@@ -217,7 +218,7 @@ def _facts(
         first, last = min(years), max(years)
         facts.append(f"taken {first}" if first == last else f"taken {first} to {last}")
     if dropped:
-        facts.append(f"{dropped} left out" if qualities else f"no face set: {dropped} left out")
+        facts.append(f"{dropped} rejected" if qualities else f"no face set: {dropped} rejected")
     return tuple(facts)
 
 

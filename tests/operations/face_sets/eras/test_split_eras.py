@@ -333,7 +333,7 @@ def test_only_photos_below_the_roots_count(out: Path, tmp_path: Path, split: Spl
 def test_a_set_that_is_not_there_or_is_an_era_is_refused(done: tuple[Path, Result], split: Split) -> None:
     with pytest.raises(WrongUsage, match=r"There are: Hugo\."):
         split(done[0], name="Anna")
-    with pytest.raises(WrongUsage, match="is an era already"):
+    with pytest.raises(WrongUsage, match="is already an era"):
         split(done[0], name="Hugo_1998-2001")
 
 
@@ -352,7 +352,7 @@ def test_the_probe_shows_its_evidence_and_touches_no_set(probed: tuple[Path, Res
     assert [cut.threshold for cut in evidence.cuts] == [0.30, 0.35, 0.40, 0.45, 0.50]
     assert all(sum(cut.sizes) == 26 for cut in evidence.cuts)
     roles = [c.role(TASTE.join_threshold).partition(" (")[0] for c in evidence.clusters]
-    assert roles == ["anchor", "anchor", "joins 2", "other years than 1", "too far from 2"]
+    assert roles == ["anchor", "anchor", "joins 2", "years differ from 1", "too far from 2"]
     assert [c.faces for c in evidence.clusters] == [10, 10, 3, 2, 1]
     assert evidence.verdict == "Splitting makes 2 eras: 1998 to 2001, 2008 to 2014."
     assert (out / "_eras" / "Hugo.txt").read_text("utf-8") == summary.text
@@ -419,4 +419,4 @@ def test_the_command_probes_and_splits(
     assert contents(out) == contents(curated)
     nobody = run_program(*common)
     assert nobody.status == 2
-    assert "Name a set of OUT by --set" in nobody.err
+    assert "Give the name of a face set in OUT" in nobody.err

@@ -281,7 +281,7 @@ def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
     assert not exact.reasons
     (reason,) = near.reasons
     assert "nearby ones only" in reason
-    assert "100.00 % are together, and 100.00 % of faces lack nobody (checked on 8 faces)" in reason
+    assert "100.00 % are in one cluster, and 100.00 % of faces miss no match (checked on 8 faces)" in reason
     ((recorded,),) = rows(library, "SELECT summary FROM runs ORDER BY id DESC LIMIT 1")
     assert (recorded["links_together"], recorded["faces_whole"]) == (1, 1)
     assert recorded["reasons"] == near.reasons
