@@ -137,7 +137,9 @@ def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
     for _ in range(2):
         extend(store, raw, ExtendOptions(), **QUIET)
         said = [record.getMessage() for record in caplog.records]
-        assert said == [f"Restricted the permissions of {raw}: others now have no more access to it than to its photos."]
+        assert said == [
+            f"Restricted the permissions of {raw}: others now have no more access to it than to its photos."
+        ]
         assert [name for name in open_ones(raw) if JOURNAL not in name] == []
         assert rights(raw)[JOURNAL] == 0
 

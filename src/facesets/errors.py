@@ -183,11 +183,11 @@ class SchemaOutdated(WrongUsage):
 
 
 class NotFound(WrongUsage):
-    """What was asked about does not exist, or not any more."""
+    """What was asked for does not exist, or no longer exists."""
 
 
 class Changed(WrongUsage):
-    """Somebody else changed what this was about, since it was seen."""
+    """Someone else changed this since it was seen."""
 
 
 class MissingExtra(WrongUsage):

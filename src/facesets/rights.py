@@ -181,7 +181,7 @@ def _refuse_another_s(path: Path) -> None:
 
 
 def tell_tightened(path: Path) -> None:
-    """Say that others may do less with a result from now on."""
+    """Warn that other accounts now have less access to a result."""
     _log.warning(
         "Restricted the permissions of %s: others now have no more access to it than to its photos.",
         printable(path),
@@ -189,12 +189,12 @@ def tell_tightened(path: Path) -> None:
 
 
 def private(path: str, flags: int) -> int:
-    """For `open(opener=…)`: a file that is made gives nobody else a right."""
+    """For `open(opener=…)`: a new file gives no other account a right."""
     return os.open(path, flags, file_mode())
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, and those above it that are not there, for nobody but their owner."""
+    """Make a folder and its missing parents accessible to their owner only."""
     for folder in reversed((path, *path.parents)):
         if not folder.exists():
             folder.mkdir(folder_mode(), exist_ok=True)

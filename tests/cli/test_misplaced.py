@@ -18,7 +18,10 @@ LEFT_OUT = "No such option: "
         ),
         ("run --target pics", "PHOTOS is an argument, not an option: `facesets run PHOTOS [OUT]`."),
         ("embed --photos pics faces.npz", "SRC is an argument, not an option: `facesets embed [SRC] CACHE`."),
-        ("cluster faces.npz --out raw", "OUT is an argument, not an option: `facesets cluster [CACHE] [OUT]`."),
+        (
+            "cluster faces.npz --out raw",
+            "OUT is an argument, not an option: `facesets cluster [CACHE] [OUT]`.",
+        ),
         (
             "run pics --min-faces 5",
             "It is an option of `refine`, which `run` reads from the settings: min-faces = … under [refine]",

@@ -112,7 +112,7 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_a_cache_in_place_of_a_manifest_is_not_said_to_be_damaged(path: Path) -> None:
     np.savez(path.with_suffix(".npz"), det_score=np.zeros(1))
-    with pytest.raises(WrongUsage, match="is a cache. Give a manifest"):
+    with pytest.raises(WrongUsage, match=r"is a cache\. Give a manifest"):
         read_any_manifest(path.with_suffix(".npz"))
 
 

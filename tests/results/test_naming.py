@@ -189,7 +189,10 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(store: MadeStore, tmp_path
     (raw / "person_001").rename(raw / "Anna")
     heard = Heard()
     refine(store, sets, GATES, work=Work(progress=heard))
-    assert "faceset_001 is named Anna in other results. That name is taken here, so it keeps its own." in heard.lines
+    assert (
+        "faceset_001 is named Anna in other results. That name is taken here, so it keeps its own."
+        in heard.lines
+    )
     assert photos_in(sets / "Anna") == {"letter.txt"}
     assert "faceset_001" in sets_of(sets)
 
@@ -256,7 +259,9 @@ def test_a_dry_run_says_which_names_it_would_give_and_changes_nothing(
     before = tree(tmp_path)
     summary = choose(drawn, sets, replace(GATES, dry_run=True))
     assert (summary.learned, summary.copied, summary.removed) == (["faceset_001 was renamed to Anna."], 0, 0)
-    assert export(drawn, tmp_path, replace(CROPS, dry_run=True)).learned == ["faceset_001 was renamed to Anna."]
+    assert export(drawn, tmp_path, replace(CROPS, dry_run=True)).learned == [
+        "faceset_001 was renamed to Anna."
+    ]
     grow(drawn, raw, sets, replace(QUIET, dry_run=True))
     sort(drawn, raw, replace(PLAIN, dry_run=True))
     assert tree(tmp_path) == before

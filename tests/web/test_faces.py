@@ -181,8 +181,7 @@ def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_se
     assert photo.text != face.text
     assert said.status_code == 404
     assert said.json()["detail"] == (
-        "The photo cannot be shown: file not found. Connect the disk that holds it, or put its "
-        "file back."
+        "The photo cannot be shown: file not found. Connect the disk that holds it, or put its file back."
     )
     assert str(path.parent) not in said.text
 

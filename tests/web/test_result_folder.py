@@ -92,8 +92,8 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     renamed = result_site.say("person_001", action="rename", name="Anna")
     assert renamed["did"] == "person_001 renamed to Anna"
     page = result_site.page("/people")
-    assert "1 face shows Zoë, not Anna." in page
-    assert "1 face does not show Anna." in page
+    assert "1 face moved from Anna to Zoë." in page
+    assert "1 face removed from Anna." in page
     wanted = {name: set(result_site.faces(name)) for name in result_site.people()}
     extend(library.store, root, ExtendOptions(sheet=False), work=Work())
     assert {name: {f.replace("#", "-") for f in faces} for name, faces in groups(root).items()} == wanted
@@ -206,7 +206,7 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         expect(page.locator("#count")).to_contain_text("3 of")
         page.get_by_label("Move to").fill("person_002")
         page.get_by_role("option", name="person_002").click()
-        page.locator(".message", has_text="3 faces show person_002, not person_001").wait_for()
+        page.locator(".message", has_text="3 faces moved from person_001 to person_002").wait_for()
         page.get_by_label("Name", exact=True).fill("Anna")
         page.get_by_role("button", name="Rename").click()
         page.get_by_role("heading", name="Anna").wait_for()
@@ -233,7 +233,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         press("Space")
         expect(page.locator("#count")).to_contain_text("1 of")
         press("n")
-        page.locator(".message", has_text="1 face does not show person_001").wait_for()
+        page.locator(".message", has_text="1 face removed from person_001").wait_for()
         press("g")
         page.keyboard.type("person_002")
         press("Enter")

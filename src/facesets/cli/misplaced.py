@@ -1,4 +1,4 @@
-"""What is said of an option that a command does not take: where it belongs."""
+"""Where an option belongs that a command does not take."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

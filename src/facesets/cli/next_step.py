@@ -24,7 +24,7 @@ _RAW, _SETS, _SWAP = Path("out/raw"), Path("out/facesets"), Path("out/swap")
 
 
 def last_lines(command: str, step: Step | None, values: Values, summary: object) -> list[str]:
-    """What to say at the end of a command that came to its end.
+    """Return the last lines of a command that ended normally.
 
     Parameters
     ----------

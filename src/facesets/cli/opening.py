@@ -1,4 +1,4 @@
-"""What commands work on: a cache or the library, opened with somebody to report to and a way to stop."""
+"""What commands work on: a cache or the library, opened with progress and a way to stop."""
 
 import getpass
 import platform

@@ -168,7 +168,7 @@ _MEASURES: "dict[str, Measure | None]" = {
 
 
 def said_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
-    """The one threshold that was said; one of the command line wins over those of settings.
+    """Return the one threshold that was given; the command line wins over the settings.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ _ERASES_ALL = "\x15"
 
 
 def read_key() -> str:
-    """Wait for one key; empty once there is no more input. Ctrl-C raises `KeyboardInterrupt` as usual.
+    """Wait for one key; empty at the end of input. Ctrl-C raises `KeyboardInterrupt`.
 
     What an arrow key sends is one key: ESC.
     """
@@ -44,13 +44,13 @@ def read_key() -> str:
 
 
 def is_typing_on() -> bool:
-    """Whether another key follows at once, as the letters of a word do."""
+    """Whether another key follows at once, as while typing a word."""
     with _single_keys():
         return _is_there(_WITHIN_WORD_S)
 
 
 def read_name(prompt: str, start: str = "") -> str:
-    """Ask for some words whose beginning is there already; empty for none, by Esc or at the end of input."""
+    """Ask for a line of text with a given beginning; empty for none, by Esc or at the end of input."""
     text = start
     _echo(f"{prompt}{text}")
     with _single_keys():

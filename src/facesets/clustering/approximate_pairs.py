@@ -162,7 +162,7 @@ class LinksChecked:
 
     @property
     def share_whole(self) -> float:
-        """Share of faces that lack nobody, in [0, 1]; 1 where there are none."""
+        """Share of faces that miss no match, in [0, 1]; 1 where there are none."""
         return self.faces_whole / self.faces if self.faces else 1.0
 
     def sentence(self, min_cosine_similarity: float) -> str:

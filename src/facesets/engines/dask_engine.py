@@ -40,7 +40,7 @@ _TRIED_SHAPES = ((512, 2048), (96, 49), (3, 300))
 
 @contextmanager
 def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
-    """An engine of so many processes on this machine, which end with the block.
+    """Return an engine of several processes on this machine, which end with the block.
 
     Raises
     ------

@@ -67,7 +67,7 @@ class _Reading:
 
 
 def read_digikam(path: Path) -> Iterator[NamedPhoto]:
-    """The photos on which somebody has a name, in the order of their numbers.
+    """Return the photos with named people, in the order of their numbers.
 
     Raises
     ------

@@ -23,7 +23,7 @@ _SPACES = "\t\r\n\f"
 
 
 def guessed_kind(path: str | os.PathLike[str]) -> str:
-    """What a file seems to be, such as `a picture`; empty where it cannot be read or nobody knows."""
+    """Return what a file seems to be, such as `a picture`; empty where it cannot be read or is unknown."""
     try:
         with open_regular_file(path) as file:
             head = file.read(_LOOKED_AT_BYTES)

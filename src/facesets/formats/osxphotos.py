@@ -22,7 +22,7 @@ _SPACE = " \t\n\r"
 
 
 def read_osxphotos(path: Path) -> Iterator[NamedPhoto]:
-    """The photos of an export on which somebody has a name.
+    """Return the photos of an export with named people.
 
     Raises
     ------

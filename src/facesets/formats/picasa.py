@@ -48,7 +48,7 @@ class PicasaFolder:
         )
 
     def nameless(self, contacts: Mapping[str, str]) -> int:
-        """How many faces show somebody of whom nobody says a name."""
+        """Return how many faces have no name."""
         shown = [contact for faces in self.faces.values() for _, contact in faces]
         return sum(contact not in self.contacts and contact not in contacts for contact in shown)
 

@@ -73,7 +73,7 @@ called only when there is something to embed."""
 
 
 def default_out(photos: Path, here: Path) -> Path:
-    """Where results go if nothing is said: here, or beside the photos where here is among them."""
+    """Return the default result folder: here, or beside the photos if here is among them."""
     photos = plain_path(photos)
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 

@@ -1,4 +1,4 @@
-"""Result folders that can be written again and again, and whose writing may be cut off at any moment.
+"""Result folders that can be written again and again, and safely interrupted at any moment.
 
 A folder belongs to its user. Only names that an earlier manifest lists, or that an interrupted run
 announced in `.facesets-writing.json`, are ever replaced or removed; and of those not a copy that somebody
@@ -116,7 +116,7 @@ class ResultFolder:
                 raise self._in_the_way(name)
 
     def announce(self, names: Mapping[str, str]) -> None:
-        """Say durably, before any of it is written, which names this run may write, and from what."""
+        """Record durably, before writing, which names this run may write, and from what."""
         folder = self.inside
         self.linked |= linked_folders(folder, names)
         before = {name: puts for name, puts in self.owned.items() if folder.exists(name)}
@@ -269,7 +269,7 @@ class ResultFolder:
         return sum(not name.endswith(f"/{GROUP_MARK}") for name in gone)
 
     def set_aside_edited(self, name: str) -> None:
-        """Keep a file of ours that somebody worked on, under a name that is theirs."""
+        """Keep a file of ours that a user edited, under a name of its own."""
         self.move(name, place_for_edited(self.inside, name))
 
     def move(self, name: str, place: str) -> None:
@@ -282,7 +282,7 @@ class ResultFolder:
             folder.rename(name, place)
 
     def rename(self, names: Mapping[str, str]) -> set[str]:
-        """Give files of ours other names where those are free; a file that somebody worked on goes along.
+        """Rename files of ours where the names are free, including files that a user edited.
 
         Parameters
         ----------

@@ -59,7 +59,7 @@ class ResultForgotten:
 
 
 def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten | None:
-    """Take a person out of a result folder, or tell what is of them there; None where nothing is.
+    """Remove a person from a result folder, or return what is there of them; None if nothing is.
 
     Raises
     ------

@@ -89,7 +89,7 @@ def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPa
 
 
 def how_to_restore(root: Path) -> str:
-    """How to go on in a folder whose manifest is gone; empty where it is there, or there never was one.
+    """Return how to restore a folder with a missing manifest; empty if it is there or never was.
 
     An undo brings back one that the journal knows; what later runs did, such as a drawing, is taken back
     before it.

@@ -32,7 +32,7 @@ Result = ClusterManifest | RefineManifest
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What happened to the files of a result folder; `run` is what `facesets undo` takes back."""
+    """What happened to the files of a result folder; `run` is what `facesets undo` undoes."""
 
     copied: int
     unchanged: int

@@ -151,7 +151,7 @@ def readable_sources(
 
 
 def refuse_of_another_store(store: Store, before: Result, out: Path) -> None:
-    """Refuse a result of another store; one that does not say whose it is, an earlier version made.
+    """Refuse a result of another store; earlier versions did not record the store.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What each run changed in a result folder, as its journal records it, so that the run can be taken back.
+"""What each run changed in a result folder, as its journal records it, so that it can be undone.
 
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
@@ -160,7 +160,7 @@ class Run:
 
 
 def read_runs(root: Path) -> list[Run]:
-    """Every run that can be taken back, oldest first.
+    """Return every run that can be undone, oldest first.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def sweep_journal(root: Path) -> None:
 
 
 def read_pardons(root: Path) -> frozenset[str]:
-    """Names of folders whose deletion was taken back; a note that cannot be read is none."""
+    """Return the folders for which the deletion was undone; a note that cannot be read is none."""
     try:
         names = json.loads(SafeFolder(root).read(_PARDONS))
     except (OSError, ValueError, RecursionError):

@@ -84,7 +84,7 @@ def found_file(path: str) -> FoundFile:
 
 
 class ListedOnce:
-    """Another source, whose folders are walked as far as somebody asks, and no folder twice.
+    """Another source whose folders are walked only as far as needed, each folder once.
 
     A command may look at the first files before it reads them all; on a share listing takes minutes.
     """

@@ -40,7 +40,7 @@ class QueueSource:
 
     @property
     def ignored(self) -> frozenset[str]:
-        """Nothing, likewise."""
+        """Return nothing: a list has no ignore files."""
         return frozenset()
 
     def is_there(self) -> bool:

@@ -254,7 +254,7 @@ def test_an_edit_of_ours_is_not_overwritten_unless_that_is_wanted(ours: bytes, e
     assert ours in made.content
     changed = made.content.replace(ours, edited)
     for faces in ((_ANNA,), (_ANNA, _BEN), ()):
-        with pytest.raises(EditedSince, match="somebody changed"):
+        with pytest.raises(EditedSince, match="someone edited"):
             _put(changed, *faces, ours=made.ours)
     replaced = _put(changed, _ANNA, ours=made.ours, replace=True)
     assert replaced.content is not None

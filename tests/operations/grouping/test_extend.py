@@ -92,12 +92,14 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     again = f"missing: `undo {raw} {last}` restores the previous one"
     with pytest.raises(CannotWrite, match=again):
         sort(store, raw, ClusterOptions())
-    with pytest.raises(WrongUsage, match=f"any more: `undo {raw} {last}` restores"):
+    with pytest.raises(WrongUsage, match=f"It was deleted: `undo {raw} {last}` restores"):
         grow(store, raw)
     undo(raw, last)
     assert people(raw) == before
     (raw / "manifest.json").unlink()
-    with pytest.raises(WrongUsage, match=f"It was deleted: `undo {raw} 0001-cluster` removes what the runs wrote"):
+    with pytest.raises(
+        WrongUsage, match=f"It was deleted: `undo {raw} 0001-cluster` removes what the runs wrote"
+    ):
         grow(store, raw)
     # What was drawn since is taken back first, as `undo` wants it.
     write_drawings(raw, {"drawn.png": b""}, "sheet")
@@ -112,7 +114,7 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
     shutil.rmtree(raw / ".facesets-journal")
     (raw / "contact_sheet.png").touch()
     how = f"restore it from a backup; or move {raw} away and run the command that wrote it again"
-    with pytest.raises(CannotWrite, match=f"manifest is gone: {how}"):
+    with pytest.raises(CannotWrite, match=f"manifest is missing: {how}"):
         sort(store, raw, ClusterOptions())
     with pytest.raises(WrongUsage, match=f"any more: {how}"):
         grow(store, raw)
@@ -234,8 +236,8 @@ def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_p
     assert learned == [
         "person_001 was renamed to Anna.",
         "person_003 was deleted: its faces get no folder.",
-        "1 face shows Anna, not person_002.",
-        "1 face does not show person_002.",
+        "1 face moved from person_002 to Anna.",
+        "1 face removed from person_002.",
     ]
     after = people(raw)
     assert after["Anna"] >= before["person_001"] | {moved_face}
@@ -340,7 +342,9 @@ def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_nam
     (raw / "person_002").rename(raw / "Anna")
     store.add(2)
     changed = sort(store, raw)
-    assert changed.method_changed.startswith("Grouped with auto, the default method, which needs no threshold")
+    assert changed.method_changed.startswith(
+        "Grouped with auto, the default method, which needs no threshold"
+    )
     assert "agglomerative (threshold 0.55)" in changed.method_changed
     after = people(raw)
     assert set(after) == {"person_001", "Anna", "person_003"}

@@ -115,6 +115,6 @@ def read_model_bytes(path: Path) -> bytes:
 
 
 def damaged(path: Path, why: object) -> DamagedFile:
-    """The error of a file that nobody can read."""
+    """Return the error for a file that cannot be read."""
     reason = printable(" ".join(str(why).split()))[:160]
     return DamagedFile(f"{printable(path)} is damaged ({reason}). Export it again.")

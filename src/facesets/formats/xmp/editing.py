@@ -139,7 +139,7 @@ def structure_in(holder: Node, name: str, made: set[str]) -> Node:
 
 
 def remove_empty(tree: Tree, made: set[str]) -> None:
-    """Take out lists and structures of our own making that hold nothing any more."""
+    """Remove lists and structures of our own that have become empty."""
     regions = property_of(tree, qualified("mwg-rs:Regions"))
     info = property_of(tree, qualified("MP:RegionInfo"))
     _remove_empty_list(regions, "mwg-rs:RegionList", made)

@@ -84,7 +84,7 @@ class Merged:
 
 
 class EditedSince(Changed):
-    """Somebody changed or removed what we wrote into a sidecar."""
+    """Someone changed or removed what we wrote into a sidecar."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ def merged(
     *,
     replace: bool = False,
 ) -> Merged:
-    """A sidecar with what is wanted, and without what was ours and is not wanted any more.
+    """Return a sidecar with what is wanted, and without what was ours and is no longer wanted.
 
     The same bytes come back where nothing has to change.
 

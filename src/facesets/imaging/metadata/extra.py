@@ -37,7 +37,7 @@ _COMMENTS = ("UserComment", "GPSProcessingMethod", "GPSAreaInformation")
 
 
 def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> Mapping[str, Any]:
-    """The tags that nobody used, then the XMP properties that mean other ones than those used.
+    """Return the unused tags, then the XMP properties with other meanings than the used ones.
 
     What has no room is noted in `fields.refused`.
     """

@@ -155,7 +155,7 @@ def open_export(
 
 
 def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: str) -> None:
-    """Refuse formats whose consumers take every embedding for one of `w600k_r50`, unless it is.
+    """Refuse formats that need embeddings of `w600k_r50` if the store has others.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which folders are whose: named one by one, or in a small TOML file.
+"""Which folder shows which person: given one by one, or in a small TOML file.
 
     mixed = ["parties", "/srv/photos/2019"]     # photos of anybody
     each-in = ["people"]                        # every folder directly below is one person
@@ -28,7 +28,7 @@ _KEYS = ("people", "each-in", "mixed", "options")
 
 @dataclass(frozen=True, slots=True)
 class SortedFolders:
-    """What a person says about folders.
+    """What a user gives about folders.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class SortedFolders:
     mixed: tuple[Path, ...] = ()
 
     def with_more(self, other: "SortedFolders") -> "SortedFolders":
-        """What both say."""
+        """Return both together."""
         return SortedFolders(
             people=tuple(dict.fromkeys([*self.people, *other.people])),
             each_in=tuple(dict.fromkeys([*self.each_in, *other.each_in])),

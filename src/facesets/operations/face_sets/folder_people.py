@@ -1,4 +1,4 @@
-"""The people of folders that somebody sorted: asserted, not inferred.
+"""The people of folders that a user sorted: asserted, not inferred.
 
 A folder says who is in its photos; which of the faces in them that is, the faces tell: the one person who is
 in most of the photos agrees on a centroid, and bystanders fall out.
@@ -32,7 +32,7 @@ _BLOCK_ROWS = 16384
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person, by the word of whoever sorted the folders.
+    """A person, as the user sorted the folders.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Identity:
 
     @property
     def warning(self) -> str:
-        """What somebody should look at; empty when there is nothing."""
+        """Return what the user should check; empty if nothing."""
         if self.doubtful < max(_DOUBTFUL_PHOTOS, _DOUBTFUL_SHARE * self.photos):
             return ""
         return (
@@ -75,7 +75,7 @@ class Identity:
 def find_identities(
     collection: Collection, folders: SortedFolders, options: ImportFoldersOptions
 ) -> tuple[list[Identity], list[Failure]]:
-    """Find the person of each label, and her faces in the mixed folders.
+    """Find the person of each label, and their faces in the mixed folders.
 
     Returns
     -------

@@ -93,7 +93,7 @@ def _name_in_library(run: ExportRun, identities: Sequence[Identity]) -> Result |
 
 
 def source_of(label: str) -> str:
-    """What a set is known again by: the label, so that its folders may move and grow."""
+    """Return the key that identifies a face set: its label, so that its folders may move and grow."""
     return f"import-folders#{label}"
 
 

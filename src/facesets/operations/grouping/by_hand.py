@@ -1,4 +1,4 @@
-"""Corrections of a result folder: made as with a file manager, so that the next run takes them as statements.
+"""Corrections of a result folder, made as with a file manager, so that the next run applies them.
 
 A photo moved to another person's folder shows that person; a renamed folder names its person; a photo moved
 to `_unassigned` shows nobody. After each change the folder is read as the next run will read it. Where that
@@ -33,7 +33,7 @@ UNASSIGNED = "_unassigned"
 
 
 class FolderTaken(WrongUsage):
-    """Another person's folder has that name, and it was not said that the two are one."""
+    """Another person's folder has that name, and the two were not confirmed to be one."""
 
     def __init__(self, name: str, faces: int) -> None:
         somebody = f"The name {printable(name)} is already in use ({counted(faces, 'face')})."
@@ -43,7 +43,7 @@ class FolderTaken(WrongUsage):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What somebody saw of a folder when they decided; without a version, anything goes."""
+    """The state of a folder when the user decided; without a version, any state is accepted."""
 
     folder: str
     version: str | None = None
@@ -70,7 +70,7 @@ def _require(now: ResultNow, seen: Seen) -> None:
 
 
 def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> Result:
-    """Say whom faces of a folder show: their photos are moved to that person's folder.
+    """Correct the person of faces: move their photos to that person's folder.
 
     A photo is moved as a whole: other faces that the folder has in it go along.
 
@@ -99,7 +99,7 @@ def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> R
 def rename(
     root: Path, seen: Seen, name: str, *, into: bool = False, into_version: str | None = None
 ) -> Result:
-    """Name a person: the folder gets that name. With `into`, one that has it already gets all the photos.
+    """Name a person: rename the folder. With `into`, a folder with that name gets all the photos.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def rename(
 
 
 def merge(root: Path, seen: Seen, into: Seen) -> Result:
-    """Say that two are one person: all photos of the first are moved to the folder of the other.
+    """Merge two people: move all photos of the first to the folder of the second.
 
     Errors as `move_faces`.
     """
@@ -153,7 +153,7 @@ def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Res
 
 
 def take_back(root: Path, number: int | None = None) -> Result:
-    """Take back the latest change that was made here since the last run.
+    """Undo the latest change made here since the last run.
 
     Parameters
     ----------
@@ -183,19 +183,19 @@ def take_back(root: Path, number: int | None = None) -> Result:
 
 
 def latest_change(root: Path, now: ResultNow) -> HandChange | None:
-    """The latest change that stands and that no run has taken up."""
+    """Return the latest change that is in effect and that no run has applied."""
     standing = [change for change in noted_changes(root) if change.state == hand_moves.DONE]
     return standing[-1] if standing and standing[-1].since == now.since else None
 
 
 def existing(now: ResultNow, name: str) -> str:
-    """The person's folder that a name means, whatever its case; empty if there is none."""
+    """Return the person's folder with a name, ignoring case; empty if there is none."""
     wanted = _seen(_tidy(name))
     return next((folder for folder in now.groups if wanted in {_seen(folder), _seen(printable(folder))}), "")
 
 
 def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
-    """A name for a new folder, as it will be written. Raises `WrongUsage` where none can have it."""
+    """Return the name of a new folder as it will be written. Raises `WrongUsage` if it is not valid."""
     tidy = _tidy(name)
     # Joiners are part of names in many scripts, and of emoji, wherever they stand.
     bare = "".join(each for each in tidy if each not in JOINERS)

@@ -1,4 +1,4 @@
-"""Gates that faces pass on their way into face sets, and what another setting of them would give."""
+"""Quality filters for face sets, and what other settings of them would keep."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -53,7 +53,7 @@ class Gated:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the gates cost, and the setting that would give the most.
+    """What the filters reject, and the setting that would keep the most.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Advice:
 def quality_gates(
     faces: Faces, options: RefineOptions | SplitErasOptions
 ) -> Iterator[tuple[Gate, Bool, Float32]]:
-    """Each gate that judges a face by itself, in order: the faces that it drops, and what is measured."""
+    """Yield each filter that judges single faces, in order: the faces it rejects, and the values."""
     for gate in (*QUALITY_GATES, *ASKED_GATES):
         limit = gate.limit_of(options)
         if gate.measure is not None and limit is not None:
@@ -79,7 +79,7 @@ def quality_gates(
 
 
 def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOptions) -> None:
-    """Make sure that faces have ages where options ask for some.
+    """Make sure that faces have ages if options need them.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def say_unmeasured(
     options: RefineOptions | ExportSwapOptions | SplitErasOptions,
     progress: Progress,
 ) -> None:
-    """Say how many faces pass the gate of norms because theirs is not known."""
+    """Print how many faces pass the norm filter because their norm is unknown."""
     if MIN_NORM.limit_of(options) is None or not (count := without_norm(faces)):
         return
     has, them = ("has", "it") if count == 1 else ("have", "them")
@@ -114,7 +114,7 @@ def say_unmeasured(
 
 
 def dropped_by(gated: Gated) -> dict[str, int]:
-    """How many faces each gate dropped, in the order of the gates."""
+    """Return how many faces each filter rejected, in filter order."""
     counts = {gate.name: int((gated.gate == gate.name).sum()) for gate in REFINE_GATES}
     return {gate: count for gate, count in counts.items() if count}
 
@@ -122,7 +122,7 @@ def dropped_by(gated: Gated) -> dict[str, int]:
 def advise(
     faces: Faces, photos: int, options: RefineOptions, regate: Callable[[RefineOptions], Gated]
 ) -> Advice:
-    """Say what the gates cost, and find by trial which one to open.
+    """Return what the filters reject, and find by trial which one to loosen.
 
     Where no gate by itself gives a face set, two are opened together, and then all.
 

@@ -1,4 +1,4 @@
-"""A result folder of people as it is now: what its manifest says, and what somebody did there since."""
+"""A result folder as it is now: its manifest, and the user's edits since."""
 
 import hashlib
 from collections import defaultdict
@@ -29,7 +29,7 @@ from facesets.results.safe_folder import SafeFolder
 
 @dataclass(frozen=True)
 class ResultNow:
-    """Who is who in a result folder.
+    """The people of a result folder.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class ResultNow:
         return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def who_is_who(self) -> dict[str, frozenset[str]]:
-        """Ids of the faces of each person, and of those of nobody; what a change is meant to alter."""
+        """Return the face ids of each person, and the unassigned ones; what a change is meant to alter."""
         groups = {f"group {name}": faces for name, faces in self.groups.items()}
         groups |= {f"hidden {name}": faces for name, faces in self.hidden.items()}
         groups |= {"single": self.single, "unassigned": self.unassigned}

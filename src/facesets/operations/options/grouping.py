@@ -1,4 +1,4 @@
-"""How faces are grouped, whichever command does it: by which method, how similar, by whose processes."""
+"""How faces are grouped, whichever command does it: method, threshold, and engine."""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ Method = Literal["auto", "agglomerative", "components", "hdbscan", "dbscan"]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold as it was said.
+    """A threshold as given by the user.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ def measures_itself(method: Method) -> bool:
 
 
 def refuse(method: Method) -> WrongUsage:
-    """What to raise where a method was given a threshold that it does not have."""
+    """Return the error for a method that was given a threshold but has none."""
     return WrongUsage(
         f"{Field('method', method)} has no threshold. Omit the threshold, or choose another method."
     )

@@ -51,7 +51,7 @@ def stages_named(flag: str, text: str) -> tuple[str, ...]:
 
 
 def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
-    """As `stages_named`, of those whose findings a cache keeps; `none` for none."""
+    """As `stages_named`, for steps that a cache can store; `none` for none."""
     named = () if text.strip() == "none" else stages_named(flag, text)
     if others := [each for each in named if each not in IN_CACHES]:
         raise WrongUsage(

@@ -178,7 +178,7 @@ def _threshold(flag: str, text: str) -> float | Literal["auto"]:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use.
+    """How `assign` matches faces. None means: by the recognition model, or by the head in use.
 
     Attributes
     ----------
@@ -225,7 +225,7 @@ class AssignOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions(Checked):
-    """Into what somebody is split."""
+    """How a person is split."""
 
     parts: Annotated[
         int | None, Option("Number of parts.", least=2, unset="as many as the faces fall into")

@@ -181,7 +181,7 @@ class ExtendOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions(Checked):
-    """Whom `discover` knows. All else is as `refine` and `export-swap` have it."""
+    """Which people `discover` knows. Everything else is as in `refine` and `export-swap`."""
 
     known_threshold: Annotated[
         float | None,
@@ -193,7 +193,7 @@ class DiscoverOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ImportFoldersOptions(Checked):
-    """How `import-folders` finds the person of a folder that somebody sorted."""
+    """How `import-folders` finds the person of a folder."""
 
     first_threshold: Annotated[
         float,

@@ -120,7 +120,7 @@ class MaintainOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions(Checked):
-    """How a projection head is trained, and on whom."""
+    """How a projection head is trained, and on which people."""
 
     epochs: Annotated[
         int,

@@ -24,7 +24,7 @@ PARENT_FOLDER = "parent-folder"
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Faces whose person is known.
+    """Faces with a known person.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Bundles and face models loaded as their consumers load them, and whom the result resembles.
+"""Bundles and face models, loaded as their consumers load them, and which person they match.
 
 Written from what the consumers read, not from our writers, so that it also judges what others wrote.
 roop-unleashed takes every face of every picture of a bundle and averages them; so do others with a folder of

@@ -1,4 +1,4 @@
-"""Photos and folders moved within a result as by a file manager, noted so that each change can be taken back.
+"""Photos and folders moved within a result, recorded so that each change can be undone.
 
 The notes are a hidden file in the folder, `.facesets-moves.jsonl`. A line a change is on the disk before
 anything is moved:

@@ -72,7 +72,7 @@ class GroupMembership:
         return GroupMembership(**{each.name: _anew(getattr(self, each.name)) for each in fields(self)})
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
-        """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
+        """Rename groups: by the user's names, and `others` by automatic ones; old to new."""
         names = {**named, **(others or {})}
         self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
         self.marks = {names.get(name, name): group for name, group in self.marks.items()}
@@ -112,18 +112,18 @@ IS, NOT = "is", "not"
 
 
 def said_of_face(face: str, left: Iterable[str], target: str = "") -> list[Statement]:
-    """What it says that a face left some groups, for another one if there is a target."""
+    """Return the statements that a face left some groups, for another one if there is a target."""
     joined = [Statement(IS, target, face=face)] if target else []
     return [*joined, *(Statement(NOT, group, face=face) for group in left)]
 
 
 def verdicts(statements: Iterable[Statement]) -> dict[tuple[str, str], bool]:
-    """Group and face to whether it shows that person; the last word counts."""
+    """Return for each group and face whether it shows that person; the last statement counts."""
     return {(said.group, said.face): said.kind == IS for said in statements if said.kind in (IS, NOT)}
 
 
 def faces_put(statements: Iterable[Statement]) -> set[str]:
-    """Ids of the faces of which a user said whom they show."""
+    """Return the ids of faces that the user assigned."""
     return {said.face for said in statements if said.kind == IS}
 
 

@@ -15,7 +15,7 @@ from facesets.results.safe_folder import SafeFolder
 
 
 def bring_back(root: Path, known: GroupMembership) -> None:
-    """Let people whose folder came back, and photos that lie where they were deleted, be what they were.
+    """Restore people with folders that came back, and deleted photos that are there again.
 
     A folder is known again by its photos: by any of them under its own name, by most of them under another.
 

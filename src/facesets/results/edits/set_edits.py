@@ -193,7 +193,7 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
 
 
 def edited_crops(sets: SetManifests, name: str, *, goes: bool = False) -> Sequence[str]:
-    """Crops of a set that somebody worked on, relative to the export.
+    """Return the crops of a face set that a user edited, relative to the export.
 
     Nothing is known after a run that was cut off, for it may have been writing the set. If the set goes,
     whatever differs counts as worked on even then.

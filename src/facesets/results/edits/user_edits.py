@@ -1,4 +1,4 @@
-"""From a user's changes in a result folder to statements about identity, and from these to who is who.
+"""From a user's edits of a result folder to statements about people.
 
 A photo that was moved to another person's folder shows that person; one that was deleted does not show the
 person whose folder it lay in; a renamed folder names its person; photos moved to a new folder are a person of
@@ -88,7 +88,7 @@ def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollect
 
 
 def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
-    """Say, before anything is written, what the user may not have meant."""
+    """Print, before anything is written, what may be unintended."""
     if known is not None:
         warn_of_deleted(known.deleted, out, progress)
         for line in known.warnings:
@@ -96,7 +96,7 @@ def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
 
 
 def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
-    """Say which deleted folders are about to be believed, and how they are had back."""
+    """Print which deleted folders are treated as deleted, and how to restore them."""
     for name in names:
         undo, listed = Command("undo", printable(out), "RUN"), Command("undo", printable(out))
         progress.say(

@@ -26,7 +26,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class NamedPerson:
-    """Somebody who has a name.
+    """A named person.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class PeopleNames:
     people: tuple[NamedPerson, ...] = ()
 
     def of(self, store: str) -> "PeopleNames":
-        """What is said of a store: nothing, if this is about another one that lay there."""
+        """Return what is known of a store: nothing, if this is about another store at the same place."""
         return self if self.store == store else PeopleNames(store)
 
 
 def read_names(path: Path) -> PeopleNames:
-    """Read the file; where there is none, nobody has a name.
+    """Read the file; without one, no person has a name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One person, one name: what a result of a store calls somebody, its other results call her too.
+"""One person, one name: a name given in one result of a store reaches its other results.
 
 Every command that writes a result looks at all results of its store, learns which names a user gave there
 since, and lets its own result follow. The newest name wins. Who is who is known by faces: where a group holds
@@ -132,7 +132,7 @@ class Naming:
         return not any(own in self.former.get(name, ()) for name in names)
 
     def learn(self, results: Iterable[Path]) -> None:
-        """Note, before results are written, who is called what from now on, and which these are.
+        """Record, before results are written, the people's new names.
 
         What they are to be called is noted by `keep` when that is true: a folder that a run did not come to
         would seem to have been given its old name back. Errors as `update_names`.

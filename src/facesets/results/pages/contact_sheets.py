@@ -129,7 +129,7 @@ def draw_sheets(
 
 
 def own_sheet_names(rows: int = OWN_SHEET_ROWS) -> list[str]:
-    """Names that a command gives to sheets of its own for so many rows; by default all it may give."""
+    """Return the names of a command's own sheets for so many rows; by default all possible ones."""
     pages = -(-min(rows, OWN_SHEET_ROWS) // ROWS_PER_PAGE)
     return [page_name(SHEET_NAME, page) for page in range(1, pages + 1)]
 
@@ -162,7 +162,7 @@ def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: i
 
 
 def count_in_words(what: str, count: int) -> str:
-    """A number of a manifest with its words: all that are counted there end in s, but for some."""
+    """Return a count of a manifest with its noun."""
     one, many = _WORDS.get(what, (what.removesuffix("s").replace("_", " "), what.replace("_", " ")))
     return counted(count, one, many)
 

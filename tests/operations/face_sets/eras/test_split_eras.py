@@ -366,7 +366,7 @@ def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(out: Path,
     first, second = (era.set for era in split(out).eras if not era.thin)
     moved, alien = (read_manifest(out / first, SetManifest).faces[n] for n in (-1, -2))
     (out / first / moved.file).rename(out / second / "moved.png")
-    assert f"1 face shows {second}, not {first}." in split(out).export.learned
+    assert f"1 face moved from {first} to {second}." in split(out).export.learned
 
     def faces(name: str) -> set[str]:
         return {item.face.face for item in read_manifest(out / name, SetManifest).faces}

@@ -26,7 +26,7 @@ _STRAY_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """A set of an export that somebody looks after.
+    """A face set of an export that a user curates.
 
     Attributes
     ----------

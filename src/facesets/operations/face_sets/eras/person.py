@@ -27,7 +27,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class EraRequest:
-    """Whose eras, and where to look.
+    """The face set to split, and where to look for faces.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class EraRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundPerson:
-    """Everything that is known before something is written.
+    """Everything that is known before anything is written.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether splitting a person by era makes sense: the evidence, as numbers, as text and as a picture."""
+"""Whether splitting a person by era makes sense: the evidence, as numbers, text and chart."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ class SubCluster:
     joins: bool
 
     def role(self, join_threshold: float) -> str:
-        """What becomes of it, and why."""
+        """Return what becomes of it, and why."""
         if self.anchor:
             return "anchor"
         if self.cosine_distance is None:
@@ -177,7 +177,7 @@ def _mean_distances(embeddings: Float32, eras: Eras) -> tuple[float | None, floa
 
 
 def judge(years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitErasOptions) -> tuple[bool, str]:
-    """Whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
+    """Return whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
     clusters = [_sub_cluster(number, years, eras) for number in range(len(eras.dominant_year))]
     anchors = [cluster for cluster in clusters if cluster.anchor]
     if not anchors:
