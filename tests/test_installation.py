@@ -78,7 +78,7 @@ def test_without_libgl_a_command_ends_with_the_one_that_repairs_it(
     lines = [["embed", str(tmp_path), "faces.npz"], ["stats", *elsewhere], ["sheet", "out"]]
     for status, said in ended(lines, without_libgl, tmp_path).values():
         assert status == 2
-        assert said.startswith(f"facesets: cv2 cannot be loaded ({REASON}). Repair it: `{REPAIR}")
+        assert said.startswith(f"facesets: Cannot load cv2 ({REASON}). Repair it: `{REPAIR}")
         assert said.count("\n") == 1
 
 

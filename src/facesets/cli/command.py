@@ -49,21 +49,6 @@ def _plain(refusal: str) -> str:
     return "give a number, such as 0.5." if "valid number" in refusal else refusal
 
 
-def _say_where_it_belongs(ctx: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
-    """Add to a refusal of an option what to do in its place."""
-    from facesets.cli.misplaced import nearly, where_it_belongs
-
-    message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
-    if not (message.startswith("No such option") and option.startswith("--")):
-        return
-    near = nearly(ctx.command, option)
-    advice = "" if near else where_it_belongs(ctx, option)
-    # What resembles it from afar is of no interest where it is known what was meant.
-    error.possibilities = near or (None if advice else error.possibilities)
-    if advice:
-        error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
-
-
 class ExampleCommand(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time.
 
@@ -116,8 +101,10 @@ class ExampleCommand(TyperCommand):
             error.message = example or _plain(message.removeprefix("Value error, "))
             raise
         except Exception as error:
-            # Typer has no name for the class of those that say what nobody takes.
-            _say_where_it_belongs(ctx, error)
+            # Typer has no name for the class of errors for unknown options.
+            from facesets.cli.misplaced import say_where_it_belongs
+
+            say_where_it_belongs(ctx, error)
             raise
         if "" in words:
             self._refuse_empty_paths(ctx, given)

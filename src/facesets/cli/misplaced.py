@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
 
@@ -50,6 +50,19 @@ _SLIP = 0.85
 def nearly(command: "AnyCommand", option: str) -> list[str]:
     """The options of a command that one that it does not have is a slip of the finger from."""
     return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
+
+
+def say_where_it_belongs(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
+    """Add to the error for an unknown option what to use instead."""
+    message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
+    if not (message.startswith("No such option") and option.startswith("--")):
+        return
+    near = nearly(context.command, option)
+    advice = "" if near else where_it_belongs(context, option)
+    # Distant matches are of no interest where it is known what was meant.
+    error.possibilities = near or (None if advice else error.possibilities)
+    if advice:
+        error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
 
 
 def where_it_belongs(context: "Context", option: str) -> str:

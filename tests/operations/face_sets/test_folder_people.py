@@ -125,7 +125,7 @@ def test_a_folder_without_anybody_says_why() -> None:
     assert found == []
     assert [(f.path, f.reason.partition(":")[0]) for f in failures] == [
         ("/p/crowd", "its 9 faces do not match each other"),
-        ("/p/empty", "no face was found in its 1 photo"),
+        ("/p/empty", "no face found in its 1 photo"),
         ("/nowhere", "none of its photos are embedded"),
     ]
 
@@ -157,12 +157,12 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("mixd = []", "no mixd to set"),
-        ("[options]\nroute = 1", "no options.route to set"),
+        ("mixd = []", "unknown setting mixd"),
+        ("[options]\nroute = 1", "unknown setting options.route"),
         ("[options]\ntop-n = [1]", "must be a whole number"),
         ("[options]\ntop-n = 1.5", "must be a whole number"),
         ("[options]\nroute-threshold = true", "must be a number"),
-        ("[options]\nroute_threshold = 0.4", "no options.route_threshold to set"),
+        ("[options]\nroute_threshold = 0.4", "unknown setting options.route_threshold"),
         ("people = 3", r"must be a table"),
         ("[people]\nAnna = 3", "people.Anna in .* must be a folder or a list of folders"),
         ("[people]\nAnna = [3]", "must be a folder or a list"),

@@ -200,4 +200,4 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     listed.write_text("[options]\nmin-face-shrt = 60\n", "utf-8")
     wrong = run_program("import-folders", *arguments)
     assert wrong.status == 2
-    assert "no options.min-face-shrt" in wrong.err
+    assert "unknown setting options.min-face-shrt" in wrong.err

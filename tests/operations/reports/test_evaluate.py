@@ -24,7 +24,7 @@ def people(*names: str, spread: float = 0.01) -> Truth:
     vectors = np.array([centre[name[0]] for name in names]) + rng.normal(0, spread, (len(names), 8))
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     rows = np.arange(len(names))
-    return Truth(unit, np.array(names), rows, rows)
+    return Truth(unit, np.array(names), rows, rows, "these names")
 
 
 def test_a_perfect_clustering_scores_one_and_has_no_errors() -> None:
@@ -39,7 +39,7 @@ def test_the_worst_merge_and_split_come_first() -> None:
     truth = people(*names)
     vectors = truth.embedding.copy()
     vectors[-1] = np.eye(8, dtype=np.float32)[7]
-    result = evaluate(Truth(vectors, truth.name, truth.image, truth.row), [ClusterOptions()])
+    result = evaluate(Truth(vectors, truth.name, truth.image, truth.row, truth.source), [ClusterOptions()])
     assert [merge.people for merge in result.merges] == [(("ann", 3), ("anna", 3)), (("bob", 2), ("bill", 1))]
     assert [merge.pairs for merge in result.merges] == [9, 2]
     (split,) = result.splits

@@ -36,7 +36,7 @@ def formats_named(flag: str, text: str) -> tuple[Format, ...]:
     named = {part.strip() for part in text.split(",") if part.strip()}
     unknown = sorted(named.difference(FORMATS))
     if unknown or not named:
-        wrong = ": no format given" if unknown else f" {printable(unknown[0])} is not a known format"
+        wrong = f" {printable(unknown[0])} is not a known format" if unknown else ": no format given"
         raise WrongUsage(f"{flag}{wrong}. Give one or more of {', '.join(FORMATS)}.")
     return tuple(each for each in FORMATS if each in named)
 

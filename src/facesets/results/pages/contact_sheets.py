@@ -45,6 +45,8 @@ _WORDS = {
     "images": ("photo", "photos"),
     "persons": ("person", "people"),
     "facesets": ("face set", "face sets"),
+    "sets": ("face set", "face sets"),
+    "dropped": ("rejected", "rejected"),
     "singletons": ("unassigned face", "unassigned faces"),
     "no_face": ("photo without a face", "photos without a face"),
 }
