@@ -139,7 +139,7 @@ def test_a_result_grows_and_a_run_is_taken_back(
     again = run("extend", cache, raw, "--no-sheet")
     assert "0 new faces" in again.out
     listed = run("undo", raw).out.splitlines()[0]
-    assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files made, 1 replaced", listed)
+    assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files created, 1 replaced", listed)
     assert run("undo", raw, "2", "--dry-run").status == 0
     assert {str(path): path.read_bytes() for path in files_in(raw)} != before
     undone = run("undo", raw, "2")

@@ -62,7 +62,7 @@ def test_a_first_evening_with_people(
     # What names a person is an id; numbers in tables are counts.
     assert say("list").split()[0] == say("show", anna).split()[0] == "id"
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
-    assert f"Anna ({anna}): named; 4 faces in all. Step" in say("name", anna, "Anna")
+    assert f"Anna ({anna}): named; 4 faces in all. Undo change" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
     totals = facesets("stats").out
     assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
@@ -95,7 +95,7 @@ def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
     say("name", anna, "Anna")
     further = facesets("people", "label", anna, "Mother")
     assert "They still go by Anna: `facesets people rename` replaces names." in further.err
-    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Step" in further.out
+    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Undo change" in further.out
     log = say("log").splitlines()
     assert log[0].split() == ["step", "when", "changed", "who", "what"]
     assert say("undo").endswith(f"({log[1].split()[3]} faces changed).\n")
@@ -149,7 +149,7 @@ def test_exemplars_are_listed_fixed_and_dropped(
     assert [words[1] for words in listed] == ["exemplar"] * 3 + ["centroid"]
     dropped = int(listed[0][2])
     text = say("prototypes", "Anna", "--drop", dropped)
-    assert "1 face dropped from the exemplars of Anna. Step" in text
+    assert "1 face dropped from the exemplars of Anna. Undo change" in text
     found = json.loads(say("prototypes", "Anna", "--json"))
     assert dropped not in [line["face"] for line in found["prototypes"]]
     say("undo")
@@ -230,7 +230,7 @@ def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path:
     assert "Nothing was changed: --apply makes people" in shown
     assert sheet.exists()
     assert len(say("list").splitlines()) == 3
-    assert "Split into 2 parts. Step" in say("split", anna, "--parts", 2, "--min-size", 1, "--apply")
+    assert "Split into 2 parts. Undo change" in say("split", anna, "--parts", 2, "--min-size", 1, "--apply")
     assert len(say("list").splitlines()) == 4
 
 

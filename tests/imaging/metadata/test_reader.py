@@ -198,7 +198,7 @@ def test_xmp_of_megabytes_is_refused_with_the_reason(kind: str) -> None:
     some = packet({"tiff:Make": "Maker"})
     assert read(photo(kind, xmp=some + b" " * 500_000)).make == "Maker"
     found = read(photo(kind, xmp=some + b" " * 1_000_000))
-    assert (found.make, found.refused["XMP"]) == ("", "it is exceeds 1 MB")
+    assert (found.make, found.refused["XMP"]) == ("", "it exceeds 1 MB")
 
 
 @pytest.mark.parametrize(

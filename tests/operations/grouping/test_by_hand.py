@@ -198,7 +198,7 @@ def test_what_the_next_run_could_not_tell_is_refused_and_nothing_is_moved(
     before = photos_of(raw)
     with pytest.raises(WrongUsage, match="would be ambiguous"):
         move_faces(raw, Seen(other), [others.face], "Emil")
-    with pytest.raises(WrongUsage, match="there already"):
+    with pytest.raises(WrongUsage, match="already there"):
         move_faces(raw, Seen(other), [others.face], other)
     assert photos_of(raw) == before
 

@@ -113,7 +113,7 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
     (raw / "manifest.json").unlink()
     shutil.rmtree(raw / ".facesets-journal")
     (raw / "contact_sheet.png").touch()
-    how = f"restore it from a backup; or move {raw} away and run the command that wrote it again"
+    how = f"restore it from a backup, or move {raw} away and run the command that wrote it again"
     with pytest.raises(CannotWrite, match=f"manifest is missing: {how}"):
         sort(store, raw, ClusterOptions())
     with pytest.raises(WrongUsage, match=f"any more: {how}"):

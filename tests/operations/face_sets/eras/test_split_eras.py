@@ -326,7 +326,7 @@ def test_only_photos_below_the_roots_count(out: Path, tmp_path: Path, split: Spl
     forced = split(out, roots=(one,), force=True)
     assert forced.recovered == 1
     assert forced.forced.startswith("No sub-cluster")
-    with pytest.raises(WrongUsage, match="no faces below"):
+    with pytest.raises(WrongUsage, match="No faces found in"):
         split(out, roots=(tmp_path,))
 
 
@@ -414,7 +414,7 @@ def test_the_command_probes_and_splits(
     split = run_program(*dry, "--force", "--json")
     assert (split.status, split.out.count("\n")) == (0, 1), split.err
     (newest,) = [line for line in run_program("undo", out).out.splitlines() if "split-eras-probe" in line]
-    assert "2 files made" in newest
+    assert "2 files created" in newest
     assert run_program("undo", out, newest.partition(":")[0]).status == 0
     assert contents(out) == contents(curated)
     nobody = run_program(*common)
