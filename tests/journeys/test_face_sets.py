@@ -113,7 +113,7 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
         ("sheet nothing.json", "Manifest not found"),
         ("show nothing.json", "Manifest not found"),
         ("verify-bundle nothing.fsz", "Bundle not found"),
-        ("verify-bundle .", "no bundle in"),
+        ("verify-bundle .", "No bundle in"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, said: str) -> None:

@@ -107,7 +107,7 @@ def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
     people = result_site.people()
     first, second = people["person_001"], people["person_002"]
     asked = result_site.say("person_002", action="rename", name="person_001", status=409)
-    assert (asked["kind"], "one person?" in asked["question"]) == ("name-taken", True)
+    assert (asked["kind"], "the same person?" in asked["question"]) == ("name-taken", True)
     merged = result_site.post(
         f"/persons/{second['id']}/merge",
         {"intoPersonId": first["id"], "version": second["version"], "intoVersion": first["version"]},
@@ -238,7 +238,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         page.keyboard.type("person_002")
         press("Enter")
         page.get_by_role("heading", name="person_002").wait_for()
-        page.locator(".message", has_text="show person_002").wait_for()
+        page.locator(".message", has_text="moved from person_001 to person_002").wait_for()
         press("u")
         page.locator(".message", has_text="Taken back").wait_for()
         page.get_by_role("heading", name="person_001").wait_for()
@@ -265,7 +265,7 @@ def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResul
         with page.expect_response(lambda answer: answer.status == 409):
             page.locator(".result-face label").first.click()
             page.evaluate("document.querySelector('#not').click()")
-        page.get_by_text("Somebody else changed this meanwhile").wait_for()
+        page.get_by_text("This was changed in the meantime").wait_for()
         assert len(result_site.faces("person_001")) == seen - 1
 
 

@@ -217,7 +217,7 @@ def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_
     say("undo")
     assert "1 new name" in say("import", file, "--dry-run")
     assert "Anna" not in say("list")
-    assert re.search(r"3 new statements.* Step \d+: `facesets people undo`", say("import", file))
+    assert re.search(r"3 new statements.* Undo change \d+ with `facesets people undo`", say("import", file))
     assert "Anna" in say("list")
 
 

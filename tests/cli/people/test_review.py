@@ -100,7 +100,7 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     assert "Kept: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
     same = questions()[0]["id"]
     kept = facesets("people", "answer", same, "yes").out
-    assert re.search(r"Kept: Are .* yes\. Step \d+: `facesets people undo`", kept)
+    assert re.search(r"Kept: Are .* yes\. Undo change \d+ with `facesets people undo`", kept)
     assert who_is(library, "annie-0-0") == anna
     assert "is open" in facesets("people", "answer", same, "no", status=2).err
     for words in ((same,), (same, "yes", "--name", "Anna")):

@@ -91,10 +91,13 @@ def test_workers_find_the_people_that_one_process_finds(facesets: Call, tmp_path
         ("cluster --method hdbscan --eps 0.4", "--eps requires --method dbscan, but the method is hdbscan"),
         ("cluster --person-threshold 0.8", "--person-threshold requires --dual: add --dual, or omit"),
         ("cluster out --unknown-min-size 4", "--unknown-min-size requires --dual"),
-        ("cluster --dual --unknown-eps 0.4", "is for --unknown-method agglomerative or components or dbscan"),
+        (
+            "cluster --dual --unknown-eps 0.4",
+            "requires --unknown-method agglomerative or components or dbscan",
+        ),
         ("cluster --dual --threshold 0.6", "--threshold has no effect with --dual: use --person-threshold"),
-        ("cluster --dual --method auto", "say --unknown-method instead"),
-        ("cluster --dual --min-size 3", "say --unknown-min-size instead"),
+        ("cluster --dual --method auto", "use --unknown-method instead"),
+        ("cluster --dual --min-size 3", "use --unknown-min-size instead"),
         ("cluster --dual --full", "--full has no effect with --dual"),
         ("cluster --full", "--full requires --method hdbscan, but the method is auto"),
         ("cluster --min-cluster-size 4", "--min-cluster-size requires --method hdbscan"),
@@ -110,7 +113,7 @@ def test_workers_find_the_people_that_one_process_finds(facesets: Call, tmp_path
         ("cluster --engine dask://scheduler", "such as dask://10.0.0.5:8786"),
         (
             "cluster --method hdbscan --engine local",
-            "auto or agglomerative or components or dbscan, and this",
+            "auto or agglomerative or components or dbscan, but the method",
         ),
         ("cluster --dual --engine local", "--engine has no effect with --dual"),
         ("cluster out --shards x", "--shards requires --engine: give --engine, or omit --shards"),
@@ -132,10 +135,10 @@ def test_settings_are_for_several_ways_and_pass(facesets: Call) -> None:
 @pytest.mark.usefixtures("library")
 def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(facesets: Call) -> None:
     dry = facesets("cluster", "--dry-run").out
-    assert ("Step" in dry, "Nothing was stored." in dry) == (False, True)
+    assert ("Undo change" in dry, "Nothing was stored." in dry) == (False, True)
     line = facesets("cluster").out.splitlines()[0]
     reported = re.search(
-        r"8 became 2 new people, 0 stayed alone\. Step (\d+): `facesets people undo` takes", line
+        r"8 became 2 new people, 0 stayed alone\. Undo change (\d+) with `facesets people undo`", line
     )
     assert reported is not None, line
     assert f"Taken back: step {reported[1]}" in facesets("people", "undo").out
