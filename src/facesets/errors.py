@@ -78,7 +78,7 @@ class Field:
 
 @dataclass(frozen=True, init=False)
 class Command:
-    """A command by its name, such as `models pull`, with its arguments; nobody else quotes these."""
+    """A command by its name, such as `models pull`, with its arguments, quoted for a shell."""
 
     name: str
     arguments: "tuple[str | Field, ...]"

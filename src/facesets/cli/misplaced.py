@@ -48,7 +48,7 @@ _SLIP = 0.85
 
 
 def nearly(command: "AnyCommand", option: str) -> list[str]:
-    """The options of a command that one that it does not have is a slip of the finger from."""
+    """Return the options of a command that an unknown one may be a typing error for."""
     return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
 
 
@@ -66,7 +66,7 @@ def say_where_it_belongs(context: "Context", error: Any) -> None:  # noqa: ANN40
 
 
 def where_it_belongs(context: "Context", option: str) -> str:
-    """What to do in place of giving an option that a command does not have; empty where none has it."""
+    """Return what to use instead of an unknown option; empty if no command has it."""
     name = option.lstrip("-")
     command = context.command_path.partition(" ")[2]
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]

@@ -39,7 +39,7 @@ def _noted(name: str) -> Callable[[bool], bool]:
 def folders_meant(
     context: typer.Context, folders: list[Path] | None, target: list[Path] | None
 ) -> list[Path]:
-    """All folders that arguments and `--target` name; those of settings only where a call names none."""
+    """Return the folders of arguments and `--target`; those of the settings only if none is given."""
     typed: list[Path] = []
     for name, given in (("folders", folders), ("target", target)):
         source = context.get_parameter_source(name)
@@ -235,7 +235,7 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
 
 
 def refuse_several_results(folder: Path, command: str) -> None:
-    """Refuse the OUT of `run` where one result is wanted, and name those in it.
+    """Refuse the OUT of `run` where one result is needed, and name those in it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the environment and `facesets.toml` say of the options of commands."""
+"""The options of commands that the environment and `facesets.toml` set."""
 
 import dataclasses
 from inspect import signature
@@ -73,7 +73,7 @@ def _flag(option: str) -> str:
 
 
 def configured(context: typer.Context, command: str) -> typer.Context:
-    """Another command as it would be called without any flag: by the environment and facesets.toml."""
+    """Return another command as called without any flag: by the environment and facesets.toml."""
     group = context.parent
     if group is None:
         raise ValueError("a command that stands for others belongs to the app")

@@ -1,4 +1,4 @@
-"""The gates: every reason for which a face is in no face set, as options, manifests and sheets call it.
+"""The quality filters: every reason to leave a face out of a face set, with its names.
 
 A new gate is a line here, the option of its name where there is one, and a line in `docs/manifests.md`.
 """

@@ -116,7 +116,7 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
     how = f"restore it from a backup, or move {raw} away and run the command that wrote it again"
     with pytest.raises(CannotWrite, match=f"manifest is missing: {how}"):
         sort(store, raw, ClusterOptions())
-    with pytest.raises(WrongUsage, match=f"any more: {how}"):
+    with pytest.raises(WrongUsage, match=f"It was deleted: {how}"):
         grow(store, raw)
 
 

@@ -103,7 +103,7 @@ def _hint(empty: Sequence[SetManifest]) -> str:
 
 
 def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
-    """What a run would do, as far as that is known without reading photos."""
+    """Return what a run would do, as far as it is known without reading photos."""
     faces, out = run.collection.faces, run.out
     chosen = [
         select_faces(faces, planned.rows, run.rating, run.options, given=planned.given)

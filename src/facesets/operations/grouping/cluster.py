@@ -182,7 +182,7 @@ def group_faces(
     engine: Engine = IN_PROCESS,
     on_progress: OnProgress | None = None,
 ) -> Grouping:
-    """Cluster by the chosen method; a face that is alone is noise.
+    """Cluster by the chosen method; a single face is noise.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class Evaluation:
 
 
 def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10) -> Evaluation:
-    """Cluster the faces in each of the given ways and compare with the truth.
+    """Cluster the faces in each of the given ways and compare with the ground truth.
 
     Raises
     ------

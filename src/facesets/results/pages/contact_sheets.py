@@ -79,7 +79,7 @@ class PlannedRow:
 
 
 def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
-    """Choose what to show of a manifest that lies in `folder`: a row a person, largest first."""
+    """Choose what to show of a manifest in `folder`: one row per person, largest first."""
     if isinstance(manifest, ClusterManifest):
         return [_group_row(group, ()) for group in manifest.persons]
     if isinstance(manifest, RefineManifest):
