@@ -245,7 +245,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         press("r")
         page.keyboard.type("person_003")
         press("Enter")
-        question = page.get_by_role("dialog", name=re.compile("one person"))
+        question = page.get_by_role("dialog", name=re.compile("the same person"))
         expect(question.locator("figure:last-child img").first).to_be_visible()
         expect(question.get_by_role("button", name="Use another name")).to_be_focused()
         page.keyboard.press("Shift+Tab")

@@ -354,7 +354,7 @@ def test_a_folder_whose_state_cannot_be_gone_on_from_is_refused_and_left_alone(t
         whole = state.read_text()
         for content, error, says in (
             (whole.replace("0000000a", "0000000b"), WrongUsage, "another account"),
-            (whole.replace('"version": 1', '"version": 2'), NewerFormat, "later version of facesets"),
+            (whole.replace('"version": 1', '"version": 2'), NewerFormat, "later facesets"),
             ("", DamagedFile, "not fetched again"),
             ("{", DamagedFile, "not fetched again"),
             ("[]", DamagedFile, "not fetched again"),
