@@ -199,7 +199,7 @@ def test_an_unmounted_source_forgets_nothing(intake: Intake, cache: Path) -> Non
     for photo in photos:
         photo.unlink()
     result = intake.take()
-    assert (result.status, "If the drive is not mounted" in result.err) == (2, True)
+    assert (result.status, "Is it mounted?" in result.err) == (2, True)
     assert len(loaded(cache).images) == 2
 
 

@@ -109,7 +109,7 @@ def test_a_mistyped_target_is_told_before_models_are_looked_for(intake: Intake) 
     never = intake.photos / "never"
     result = run("index", never, "--pack", "not_here", "--database", intake.place)
     assert result.status == 2
-    assert f"Folder not found: {never}" in result.err
+    assert f"There is no folder {never} that one can see." in result.err
 
 
 def test_patterns_that_leave_out_everything_are_named_as_the_cause(intake: Intake) -> None:
