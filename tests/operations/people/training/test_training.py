@@ -169,7 +169,7 @@ def test_without_torch_the_extra_is_named(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtra, match="optional part train"):
+    with pytest.raises(MissingExtra, match="requires the extra train"):
         train(Library(database), tmp_path)
 
 
