@@ -50,7 +50,7 @@ class SeenResult:
     given : frozenset of str
         Names that its manifest does not know yet.
     names_people : bool
-        Commands name its groups, too, as `import-folders` does.
+        Its command names groups, as `import-folders` does.
     faces : frozenset of str
         Ids of the faces of all groups.
     """
@@ -275,10 +275,9 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
             for person in people
         ]
         before = folders.get(folder)
-        new = named.keys() - set(before or ())
-        if before is None or not there.names_people:
-            # Other names are of the manifest alone, as after a run was undone.
-            new &= there.given
+        # A name that only the manifest has may be of a run that was undone.
+        may_be_new = there.given if before is None or not there.names_people else named.keys()
+        new = may_be_new - set(before or ())
         held = _held(people, there.groups)
         for name, faces in named.items():
             if name in new:
