@@ -27,7 +27,7 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
     assert "from-environment" in run(*flag[:3], cwd=tmp_path, env=environment).err
     assert "from-file" in run(*flag[:3], cwd=tmp_path).err
     (tmp_path / "facesets.toml").unlink()
-    assert "no cache" in run(*flag[:3], cwd=tmp_path).err
+    assert "Cache not found" in run(*flag[:3], cwd=tmp_path).err
 
 
 @pytest.mark.parametrize(

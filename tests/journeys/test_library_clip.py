@@ -132,7 +132,7 @@ def test_unsound_embeddings_are_mended_and_photos_found_by_words_likeness_dates_
     none = facesets("search", "red", *nowhen)
     assert (none.out, "No matching photos" in none.err) == ("", True)
     assert search(*nowhen) == []
-    assert "called Bob" in facesets("search", "red", "--person", "Bob", status=2).err
+    assert "not found: Bob" in facesets("search", "red", "--person", "Bob", status=2).err
     for words in (["red", "--like", "x.jpg"], [" "], [], ["red", "--face", "x.jpg"], ["--like", "x.jpg"]):
         assert facesets("search", *words, status=2).err.startswith("facesets: ")
 

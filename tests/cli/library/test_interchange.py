@@ -28,7 +28,7 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     tried = facesets("import-names", tmp_path, "--dry-run").out
     assert "1 photo with names: 1 person (1 new), 1 face named, 0 already known. Nothing was stored." in tried
     done = facesets("import-names", tmp_path, "--from", "picasa").out
-    assert "with `facesets people undo`." in done
+    assert "Undo change 1 with `facesets people undo`." in done
     assert "Invalid name: Ben\\x1b[2J: " in done
     assert "\x1b" not in done
     assert facesets("import-names", "--conflicts").out == "Nothing to list.\n"

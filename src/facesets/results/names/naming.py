@@ -1,8 +1,8 @@
 """One person, one name: a name given in one result of a store reaches its other results.
 
 Every command that writes a result looks at all results of its store, learns which names a user gave there
-since, and lets its own result follow. The newest name wins. Who is who is known by faces: where a group holds
-several of another result's people, it keeps its name.
+since, and lets its own result follow. The newest name wins. People are matched by faces: a group that holds
+several of another result's people keeps its name.
 """
 
 import os
@@ -50,7 +50,7 @@ class SeenResult:
     given : frozenset of str
         Names that its manifest does not know yet.
     names_people : bool
-        Its command names groups, as `import-folders` does.
+        Its command names groups, too.
     faces : frozenset of str
         Ids of the faces of all groups.
     """
@@ -160,12 +160,12 @@ class Naming:
 
         def change(before: PeopleNames) -> PeopleNames:
             after = _learned(before.of(self.store), self.seen)
-            people = [
+            people = tuple(
                 replace(each, faces=own.get(each.folder, {}).get(each.name, each.faces))
                 for each in after.people
-            ]
+            )
             folders = {folder: tuple(groups) for folder, groups in own.items()}
-            return PeopleNames(self.store, {**after.folders, **folders}, tuple(people))
+            return PeopleNames(self.store, after.folders | folders, people)
 
         update_names(self.file, change)
 
@@ -276,8 +276,7 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
         ]
         before = folders.get(folder)
         # A name that only the manifest has may be of a run that was undone.
-        may_be_new = there.given if before is None or not there.names_people else named.keys()
-        new = may_be_new - set(before or ())
+        new = (there.given if before is None or not there.names_people else named.keys()) - set(before or ())
         held = _held(people, there.groups)
         for name, faces in named.items():
             if name in new:
