@@ -70,7 +70,10 @@ def test_queued_index_gives_the_library_of_a_direct_run(
     (job,) = jobs(library_url)
     assert (job["id"], job["what"], job["state"]) == (number, "index", "done")
     assert (job["done"], job["total"], job["result"]["indexed"]) == (41, 41, 40)
-    assert f"{photos / 'torn.jpg'}: not a picture" in facesets(library_url, "jobs", "show", number).out
+    assert (
+        f"{photos / 'torn.jpg'}: not a supported photo format"
+        in facesets(library_url, "jobs", "show", number).out
+    )
     assert len(queue.recorded) == 0
     assert Library(queue).claims("path").take(["free"]) == {"free"}
     # What is known is not queued again.
@@ -142,7 +145,7 @@ def test_every_command_on_people_is_done_from_the_queue(
     assert "6 done" in facesets(library_url, "stats").out
     listed_text = facesets(library_url, "jobs", "--watch").out
     assert "maintain health" in listed_text
-    assert "6 faces: 6 became 6 new people" in listed_text
+    assert "6 faces: 6 form 6 new people" in listed_text
 
 
 def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(queue: Database, library_url: str) -> None:

@@ -153,7 +153,7 @@ def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Pa
     (photos / "torn.jpg").write_bytes(b"no picture")
     done = pipeline(photos)
     assert done.status == 3
-    assert "torn.jpg: not a picture" in done.err
+    assert "torn.jpg: not a supported photo format" in done.err
     assert "1 failed." in done.out
     assert "In total 6 photos" in done.out
     assert pipeline(photos).status == 0

@@ -117,7 +117,7 @@ def test_a_photo_that_cannot_be_read_is_named_once_and_counted_until_it_is_repai
     torn.write_bytes(b"no picture")
     first = intake.take()
     assert first.status == 3
-    assert "torn.jpg: not a picture" in first.err
+    assert "torn.jpg: not a supported photo format" in first.err
     assert f"1 {failed}" in first.out
     link.symlink_to("nowhere")
     second = intake.take()
@@ -134,10 +134,10 @@ def test_a_photo_that_cannot_be_read_is_named_once_and_counted_until_it_is_repai
     assert intake.summary("--dry-run", "--retry-failed")["to_do"] == 2
     asked = intake.take("-v")
     assert asked.status == 0
-    assert "torn.jpg: not a picture" in asked.err
+    assert "torn.jpg: not a supported photo format" in asked.err
     strict = intake.take("--strict")
     assert strict.status == 3
-    assert "torn.jpg: not a picture" in strict.err
+    assert "torn.jpg: not a supported photo format" in strict.err
     link.unlink()
     assert [Path(each["path"]).name for each in intake.summary()["failures"]] == ["torn.jpg"]
     shutil.copy2(intake.examples[1], torn)
