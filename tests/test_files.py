@@ -62,7 +62,7 @@ def test_a_disk_without_locks_is_no_other_run(tmp_path: Path, monkeypatch: pytes
 
     # As a share answers whose server keeps no locks; none can be had here.
     monkeypatch.setattr(fcntl, "flock", refused)
-    with pytest.raises(CannotWrite, match="cannot be locked"), FileLock(tmp_path / "x.lock", what="x"):
+    with pytest.raises(CannotWrite, match="Cannot lock"), FileLock(tmp_path / "x.lock", what="x"):
         pass
 
 

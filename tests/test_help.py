@@ -50,7 +50,7 @@ def test_wrong_usage_ends_with_status_2(arguments: list[str]) -> None:
 def test_embed_with_one_argument_shows_the_whole_line(given: str, line: str) -> None:
     result = run("embed", given)
     assert result.status == 2
-    assert f"name the photos and the file for their faces: `facesets embed {line}`." in result.err
+    assert f"give a photo folder and a cache file: `facesets embed {line}`." in result.err
 
 
 def test_what_is_missing_is_shown_by_an_example() -> None:

@@ -78,7 +78,7 @@ def test_without_libgl_a_command_ends_with_the_one_that_repairs_it(
     lines = [["embed", str(tmp_path), "faces.npz"], ["stats", *elsewhere], ["sheet", "out"]]
     for status, said in ended(lines, without_libgl, tmp_path).values():
         assert status == 2
-        assert said.startswith(f"facesets: cv2 cannot be loaded ({REASON}). Repair it: `{REPAIR}")
+        assert said.startswith(f"facesets: Cannot load cv2 ({REASON}). Repair it: `{REPAIR}")
         assert said.count("\n") == 1
 
 
@@ -202,7 +202,7 @@ def test_a_wheel_is_told_what_an_extra_requires_for_its_name_is_on_no_index(site
     assert adding("train") == (*pip, "torch>=2.4")
     assert adding("directml") == (*pip, "--force-reinstall", "--no-deps", "onnxruntime-directml>=1.21")
     line = shlex.join(adding("serve"))
-    assert str(MissingExtra("serve")) == f"This needs the optional part serve. Install it: `{line}`."
+    assert str(MissingExtra("serve")) == f"This requires the extra serve. Install it: `{line}`."
 
 
 def test_a_checkout_that_scripts_install_made_is_told_its_flag(

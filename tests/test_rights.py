@@ -137,7 +137,9 @@ def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
     for _ in range(2):
         extend(store, raw, ExtendOptions(), **QUIET)
         said = [record.getMessage() for record in caplog.records]
-        assert said == [f"Tightened the rights of {raw}: others may do no more with it than with its photos."]
+        assert said == [
+            f"Restricted the permissions of {raw}: others now have no more access to it than to its photos."
+        ]
         assert [name for name in open_ones(raw) if JOURNAL not in name] == []
         assert rights(raw)[JOURNAL] == 0
 
@@ -221,7 +223,7 @@ def test_caches_and_names_are_their_owner_s_alone_and_existing_ones_become_so(
             pass
     assert open_ones(tmp_path) == []
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"Only you can read {cache.path} from now on; others could before."]
+    assert said == [f"Only you can read {cache.path} now; before, others could."]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
@@ -245,7 +247,7 @@ def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
     write("a")
     os.chown("faces.npz", 1000, 1001)
     for mode, sentence in (
-        (0o666, "faces.npz belongs to .+, who alone may write it"),
+        (0o666, "faces.npz belongs to .+, and only that account can write it"),
         (0o600, "Cannot read faces.npz .*: only its owner may read it"),
     ):
         Path("faces.npz").chmod(mode)
@@ -269,7 +271,7 @@ def test_what_is_tightened_is_a_notice_on_standard_error(tmp_path: Path, flags: 
     cache.path.chmod(0o644)
     done = run("relocate", "/gone", "--forget", cache.path, *flags)
     assert done.status == 0
-    assert done.err == f"Only you can read {cache.path} from now on; others could before.\n"
+    assert done.err == f"Only you can read {cache.path} now; before, others could.\n"
 
 
 def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
@@ -421,6 +423,6 @@ def test_no_command_leaves_a_file_that_is_more_open_than_private_photos(
     assert len(rights(out)) > 100
     let(at("run"), 0o644, 0o755)
     again = [run_apart("run", private_photos, at("run"), *pack).err for _ in range(2)]
-    assert [err.count("Tightened the rights of") for err in again] == [4, 0]
+    assert [err.count("Restricted the permissions of") for err in again] == [4, 0]
     assert [err.count("Only you can read") for err in again] == [1, 0]
     assert [name for name in open_ones(at("run")) if f"{JOURNAL}/" not in name] == []

@@ -35,19 +35,19 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
     [
         ("[refine]\nmin-facess = 3\n", "min-facess"),
         ("[refin]\nmin-faces = 3\n", "[refin]"),
-        ("models = ['/x']\n", "one text"),
+        ("models = ['/x']\n", "must be a string"),
         ("speed = 3\n", "speed"),
         ("[worker]\npaths = ['/x']\n", "Z:/photos"),
         ("[schedule]\ndaily = 3\n", "03:00"),
-        ("targets = [1]\n", "facesets.toml is no setting of all commands. Remove it, or put it below"),
+        ("targets = [1]\n", "facesets.toml is not a global setting. Remove it, or move it under"),
         (
             "[pipeline]\ntargets = [1]\n",
-            '`targets` below [pipeline] in {file} has to be a list of texts: targets = ["…"].',
+            '`targets` under [pipeline] in {file} must be a list of strings: targets = ["…"].',
         ),
-        ("[index]\ntarget = 1\n", "`target` below [index] in {file} has to be a list of texts"),
-        ("[cluster]\nsheet = 1\n", "`sheet` below [cluster] in {file} has to be true or false."),
-        ("[index]\nbody_model = 1\n", '[index] in {file} has to be one text: body-model = "…".'),
-        ("[refine]\nmin-faces = [1]\n", "[refine] in {file} has to be one value: min-faces = …."),
+        ("[index]\ntarget = 1\n", "`target` under [index] in {file} must be a list of strings"),
+        ("[cluster]\nsheet = 1\n", "`sheet` under [cluster] in {file} must be true or false."),
+        ("[index]\nbody_model = 1\n", '[index] in {file} must be a string: body-model = "…".'),
+        ("[refine]\nmin-faces = [1]\n", "[refine] in {file} must be a single value: min-faces = …."),
         ("not toml", "Cannot read the settings"),
         (f"x = {'[' * 30_000}", "Cannot read the settings"),
     ],
@@ -89,7 +89,7 @@ def test_the_file_is_found_by_name_then_here_then_at_home(tmp_path: Path) -> Non
     named = tmp_path / "named.toml"
     named.write_text("models = '/named'")
     assert load({**environment, "FACESETS_CONFIG": str(named)}, here).model_roots[0] == Path("/named")
-    with pytest.raises(WrongUsage, match=r"There is no \S+nowhere\.toml, which FACESETS_CONFIG names"):
+    with pytest.raises(WrongUsage, match=r"FACESETS_CONFIG names \S+nowhere\.toml, which does not exist"):
         load({"FACESETS_CONFIG": str(tmp_path / "nowhere.toml")}, here)
 
 

@@ -37,7 +37,7 @@ def test_the_second_signal_ends_a_run_in_the_middle_of_a_picture(number: signal.
         assert process.stderr is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)
-        assert "Once more to stop at once" in process.stderr.readline()
+        assert "again to stop immediately" in process.stderr.readline()
         began = time.monotonic()
         process.send_signal(number)
         _, err = process.communicate(timeout=PATIENCE_S)

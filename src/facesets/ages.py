@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AgeRange:
-    """How old somebody is on a photo, in full years, both ends included."""
+    """A person's age on a photo, in full years, both ends included."""
 
     youngest: int
     oldest: int
@@ -15,6 +15,6 @@ _COARSE_FROM = 10
 
 
 def about(years: float) -> str:
-    """How old a model takes somebody to be, in words: to five years, of children to one."""
+    """Return an estimated age in words: to five years, of children to one."""
     rounded = 5 * round(years / 5) if years >= _COARSE_FROM else max(1, round(years))
     return f"about {rounded}"

@@ -78,7 +78,7 @@ class Field:
 
 @dataclass(frozen=True, init=False)
 class Command:
-    """A command by its name, such as `models pull`, with its arguments; nobody else quotes these."""
+    """A command by its name, such as `models pull`, with its arguments, quoted for a shell."""
 
     name: str
     arguments: "tuple[str | Field, ...]"
@@ -183,18 +183,18 @@ class SchemaOutdated(WrongUsage):
 
 
 class NotFound(WrongUsage):
-    """What was asked about does not exist, or not any more."""
+    """What was asked for does not exist, or no longer exists."""
 
 
 class Changed(WrongUsage):
-    """Somebody else changed what this was about, since it was seen."""
+    """Someone else changed this since it was seen."""
 
 
 class MissingExtra(WrongUsage):
     """An optional part of the program is not installed."""
 
     def __init__(self, extra: str) -> None:
-        super().__init__(f"This needs the optional part {extra}. Install it: `{typed(adding(extra))}`.")
+        super().__init__(f"This requires the extra {extra}. Install it: `{typed(adding(extra))}`.")
 
 
 def require_extra(extra: str) -> None:
@@ -213,7 +213,7 @@ class BrokenLibrary(WrongUsage):
     """A library that the program needs cannot be loaded as it is installed."""
 
     def __init__(self, module: str, reason: object) -> None:
-        super().__init__(f"{module} cannot be loaded ({reason}). Repair it: `{typed(repairing(module))}`.")
+        super().__init__(f"Cannot load {module} ({reason}). Repair it: `{typed(repairing(module))}`.")
 
 
 class Unreachable(FacesetsError):
@@ -254,7 +254,7 @@ class UnreadableXmp(FacesetsError):
     """What a file says in XMP cannot be read. The reason is recorded and the run goes on."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Its XMP cannot be read: {reason}.")
+        super().__init__(f"Cannot read the XMP: {reason}.")
         self.reason = reason
 
 

@@ -42,7 +42,7 @@ class FileRecord:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether this takes back what was said of the path before."""
+        """Whether this withdraws what was known of the path."""
         return self.reason == _GONE
 
     @property

@@ -46,13 +46,13 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise CannotWrite(
-                f"No space left to write {printable(path)}. Free some and run the same command "
-                "again: it goes on from the last flush."
+                f"No space left to write {printable(path)}. Free some space and run the same command again "
+                "to resume."
             ) from error
         if error.errno == errno.ELOOP:
             raise CannotWrite(
-                f"{printable(path)} lies behind a link, which is not followed here. Remove the link, or put "
-                "what it leads to in its place."
+                f"{printable(path)} is behind a link, and links are not followed here. Remove the link, or "
+                "replace it with its target."
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise CannotWrite(
@@ -64,7 +64,7 @@ def writing(path: Path) -> Iterator[None]:
                 "again."
             ) from error
         raise CannotWrite(
-            f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
+            f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you can write to."
         ) from error
 
 
@@ -284,13 +284,13 @@ class FileLock:
                 file.close()
                 if error.errno not in _HELD:
                     raise CannotWrite(
-                        f"{printable(self._path)} cannot be locked ({error.strerror}). Choose a place on a "
-                        "disk that has locks."
+                        f"Cannot lock {printable(self._path)} ({error.strerror}). Choose a disk that "
+                        "supports file locks."
                     ) from error
                 if self._waits():
                     continue
                 raise AlreadyRunning(
-                    f"Another run is working on {self._what}. Wait for it to end, then try again."
+                    f"Another run is working on {self._what}. Wait for it to finish, then try again."
                 ) from error
             if self._is_current(file):
                 self._file = file

@@ -1,4 +1,4 @@
-"""Joiners: characters that nobody sees, but that belong to how some names are written."""
+"""Joiners: invisible characters that belong to how some names are written."""
 
 import re
 import unicodedata
@@ -23,14 +23,14 @@ def joiners(text: str) -> set[int]:
 
 
 def without_invisible(text: str) -> str:
-    """A text without what nobody sees, as two that look alike are compared."""
+    """Return a text without invisible characters, to compare two that look the same."""
     if text.isascii():
         return text
     return "".join(c for c in text if unicodedata.category(c) != "Cf" and c not in _VARIATIONS)
 
 
 def made_printable(text: str, instead: Callable[[str], str]) -> str:
-    """A text with something instead of what does not print, but for joiners where they belong."""
+    """Replace what does not print, except joiners where they belong."""
     if text.isprintable():
         return text
     kept = joiners(text)

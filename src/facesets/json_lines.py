@@ -24,7 +24,7 @@ def json_line(record: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
 
 
 def whole_lines(content: bytes) -> list[bytes]:
-    """The lines of such a file, but for a last one that was never finished: it does not count."""
+    """Return the lines of such a file without an unfinished last one."""
     return content.split(b"\n")[:-1]
 
 

@@ -94,7 +94,7 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """Somebody of whom a human said something.
+    """A person with corrections.
 
     Attributes
     ----------

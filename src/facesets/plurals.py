@@ -2,10 +2,10 @@
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number with its noun in the right form: `1 face`, `2 faces`; `many` where an s is not enough."""
+    """Return a number with its noun: `1 face`, `2 faces`; `many` where an s is not enough."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def people(count: int) -> str:
-    """So many persons."""
+    """Return a number of people in words."""
     return counted(count, "person", "people")

@@ -156,7 +156,7 @@ def keep_private(path: Path, *more: Path) -> None:
     for each in (path, *more):
         _refuse_another_s(each)
     if narrowed := [each for each in (path, *more) if narrow(each)]:
-        _log.warning("Only you can read %s from now on; others could before.", printable(narrowed[0]))
+        _log.warning("Only you can read %s now; before, others could.", printable(narrowed[0]))
 
 
 def _refuse_another_s(path: Path) -> None:
@@ -175,25 +175,26 @@ def _refuse_another_s(path: Path) -> None:
             except KeyError:
                 name = f"account {owner}"
             raise CannotWrite(
-                f"{printable(path)} belongs to {name}, who alone may write it. Run this as {name}, or on a "
-                "copy of your own."
+                f"{printable(path)} belongs to {name}, and only that account can write it. Run this as "
+                f"{name}, or on a copy of your own."
             )
 
 
 def tell_tightened(path: Path) -> None:
-    """Say that others may do less with a result from now on."""
+    """Warn that other accounts now have less access to a result."""
     _log.warning(
-        "Tightened the rights of %s: others may do no more with it than with its photos.", printable(path)
+        "Restricted the permissions of %s: others now have no more access to it than to its photos.",
+        printable(path),
     )
 
 
 def private(path: str, flags: int) -> int:
-    """For `open(opener=…)`: a file that is made gives nobody else a right."""
+    """For `open(opener=…)`: a new file gives no other account a right."""
     return os.open(path, flags, file_mode())
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, and those above it that are not there, for nobody but their owner."""
+    """Make a folder and its missing parents accessible to their owner only."""
     for folder in reversed((path, *path.parents)):
         if not folder.exists():
             folder.mkdir(folder_mode(), exist_ok=True)

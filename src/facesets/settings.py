@@ -170,7 +170,7 @@ def _whole_number(env: Mapping[str, str], name: str, usual: int, *, most: int) -
     if not text:
         return usual
     if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise WrongUsage(f"{name} is no whole number between 1 and {most}. Correct or unset it.")
+        raise WrongUsage(f"{name} is not a whole number between 1 and {most}. Correct or unset it.")
     return int(text)
 
 
@@ -188,25 +188,25 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     texts = {name: content.pop(name) for name in _TEXTS if name in content}
     for name, value in texts.items():
         if not isinstance(value, str):
-            raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
+            raise WrongUsage(f'`{name}` in {printable(file or "")} must be a string: {name} = "…".')
     export = _immich_export(content.pop("immich", {}), file)
     describe = content.get("describe")
     prices = describe.pop("prices", {}) if isinstance(describe, dict) else {}
     if not isinstance(prices, dict):
-        raise WrongUsage(f'`prices` in {printable(file or "")} has to be [describe.prices."MODEL"].')
+        raise WrongUsage(f'`prices` in {printable(file or "")} must be a table [describe.prices."MODEL"].')
     worker = content.get("worker")
     paths = worker.pop("paths", {}) if isinstance(worker, dict) else {}
     schedule = content.pop("schedule", {})
     for name, table in (("paths", paths), ("schedule", schedule)):
         if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
             example = 'paths = {"/mnt/photos" = "Z:/photos"}' if name == "paths" else 'daily = "03:00"'
-            raise WrongUsage(f"`{name}` in {printable(file or '')} has to be texts by name: {example}.")
+            raise WrongUsage(f"`{name}` in {printable(file or '')} must be a table of strings: {example}.")
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
             raise WrongUsage(
-                f"`{command}` in {printable(file or '')} is no setting of all commands. Remove it, or put it "
-                "below the [command] that has it."
+                f"`{command}` in {printable(file or '')} is not a global setting. Remove it, or move it "
+                "under the [command] that has it."
             )
         flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
     models = env.get("FACESETS_MODELS") or texts.get("models")
@@ -274,7 +274,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError as error:
-        raise WrongUsage("The directory that you are in is gone. Go to one that is there: cd ~") from error
+        raise WrongUsage("The current directory no longer exists. Change to another one: cd ~") from error
 
 
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:
@@ -295,7 +295,7 @@ def _read(path: Path | None) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise WrongUsage(
-            f"There is no {printable(path)}, which FACESETS_CONFIG names. Correct it, or unset it."
+            f"FACESETS_CONFIG names {printable(path)}, which does not exist. Correct or unset it."
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUsage(
@@ -306,8 +306,8 @@ def _read(path: Path | None) -> dict[str, Any]:
 def _immich_export(table: object, file: Path | None) -> Path | None:
     """The export that `[immich]` names."""
     if not isinstance(table, dict) or not table.keys() <= {"export"}:
-        raise WrongUsage(f'[immich] in {printable(file or "")} takes one setting: export = "DIR".')
+        raise WrongUsage(f'[immich] in {printable(file or "")} has one setting: export = "DIR".')
     export = table.get("export")
     if export is not None and not (isinstance(export, str) and export):
-        raise WrongUsage(f'`export` under [immich] in {printable(file or "")} has to be one text: "DIR".')
+        raise WrongUsage(f'`export` under [immich] in {printable(file or "")} must be a string: "DIR".')
     return Path(export).expanduser().absolute() if export else None

@@ -36,7 +36,7 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether the end was requested."""
         return self._event.is_set()
 
     def request(self) -> None:
@@ -46,7 +46,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The surroundings of a piece of work; by default nobody looks on and nobody ends it.
+    """The context of a piece of work; by default without progress and without a stop.
 
     Attributes
     ----------

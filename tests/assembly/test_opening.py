@@ -44,7 +44,7 @@ def test_where_dask_or_half_of_it_is_missing_its_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     options = EngineOptions(engine=workers_named("--engine", engine))
-    with pytest.raises(MissingExtra, match="optional part scale"), open_engine(options, SETTINGS):
+    with pytest.raises(MissingExtra, match="requires the extra scale"), open_engine(options, SETTINGS):
         pass
 
 
@@ -92,7 +92,7 @@ def test_keys_show_nowhere() -> None:
 def test_what_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with (
-        pytest.raises(MissingExtra, match="optional part describe"),
+        pytest.raises(MissingExtra, match="requires the extra describe"),
         language_model(load({}), LlmSettings(), HERE, Stop()),
     ):
         pass

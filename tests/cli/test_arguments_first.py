@@ -12,11 +12,11 @@ from tests.fixtures.program import run as run_program
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("embed", "no/such/folder", "new.npz"), "no folder"),
-        (("split-eras", "CACHE", "OUT", "--set", "nobody"), "There is no manifest"),
+        (("embed", "no/such/folder", "new.npz"), "Folder not found"),
+        (("split-eras", "CACHE", "OUT", "--set", "nobody"), "Manifest not found"),
         (("import-folders", "CACHE", "OUT", "--folder", "no/such/folder"), "embed it first"),
-        (("discover", "CACHE", "OUT", "--source-root", "no/such/folder"), "no folder"),
-        (("export-swap", "CACHE", "no/refine_manifest.json", "OUT"), "no manifest at"),
+        (("discover", "CACHE", "OUT", "--source-root", "no/such/folder"), "Folder not found"),
+        (("export-swap", "CACHE", "no/refine_manifest.json", "OUT"), "Manifest not found"),
     ],
 )
 def test_a_slip_is_told_before_models_are_looked_for(

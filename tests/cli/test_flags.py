@@ -123,7 +123,7 @@ def test_days_mean_their_beginning_or_their_end() -> None:
     )
     found = options_of(SearchOptions, parse(["search", "--from", "2024-05-01"]))
     assert (found.since, found.until) == (date(2024, 5, 1), None)
-    with pytest.raises(WrongUsage, match=r"^--from tomorrow is no date"):
+    with pytest.raises(WrongUsage, match=r"^--from tomorrow is not a date"):
         options_of(SearchOptions, parse(["search", "--from", "tomorrow"]))
 
 
@@ -140,7 +140,7 @@ def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
         "metadata",
         "attributes",
     )
-    with pytest.raises(WrongUsage, match="a cache does not keep what scene finds"):
+    with pytest.raises(WrongUsage, match="a cache cannot store scene"):
         stages("embed", "photos", "faces.npz", "--stages", "scene,metadata")
 
 

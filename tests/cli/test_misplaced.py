@@ -14,20 +14,23 @@ LEFT_OUT = "No such option: "
     [
         (
             "pipeline --target pics",
-            "DIR is given without an option: `facesets pipeline [DIR]...`. Without",
+            "DIR is an argument, not an option: `facesets pipeline [DIR]...`. Without",
         ),
-        ("run --target pics", "PHOTOS is given without an option: `facesets run PHOTOS [OUT]`."),
-        ("embed --photos pics faces.npz", "SRC is given without an option: `facesets embed [SRC] CACHE`."),
-        ("cluster faces.npz --out raw", "OUT is given without an option: `facesets cluster [CACHE] [OUT]`."),
+        ("run --target pics", "PHOTOS is an argument, not an option: `facesets run PHOTOS [OUT]`."),
+        ("embed --photos pics faces.npz", "SRC is an argument, not an option: `facesets embed [SRC] CACHE`."),
+        (
+            "cluster faces.npz --out raw",
+            "OUT is an argument, not an option: `facesets cluster [CACHE] [OUT]`.",
+        ),
         (
             "run pics --min-faces 5",
-            "It is an option of `refine`, which `run` takes from the settings: min-faces = … below [refine]",
+            "It is an option of `refine`, which `run` reads from the settings: min-faces = … under [refine]",
         ),
         (
             "run pics --min-faces 5",
             "in facesets.toml, or FACESETS_REFINE_MIN_FACES=… in the environment.",
         ),
-        ("pipeline pics --ml-uri http://here", "ml-uri = … below [index] in facesets.toml"),
+        ("pipeline pics --ml-uri http://here", "ml-uri = … under [index] in facesets.toml"),
         ("pipeline pics --min-size 3", "FACESETS_CLUSTER_MIN_SIZE=… in the environment"),
         ("index --target pics --top-n 3", "It is an option of `facesets export-swap`"),
         ("stats --refine-out sets", "It is an option of `facesets extend`."),

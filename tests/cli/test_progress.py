@@ -57,8 +57,8 @@ def test_a_log_says_at_once_what_is_done_and_goes_on_saying_so(monkeypatch: pyte
         plain.begin("Clustering", 1)
         wait_for(lambda: lines[-1].startswith("Clustering"))
     assert lines[0] == "Started: facesets run photos"
-    assert lines[1] == "Working: 0 s so far"
-    assert "Clustering: 0 s so far" in lines
+    assert lines[1] == "Working: 0 s elapsed"
+    assert "Clustering: 0 s elapsed" in lines
 
 
 def test_what_is_done_soon_or_quietly_is_not_introduced() -> None:

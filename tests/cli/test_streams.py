@@ -103,7 +103,7 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
         console.notice("Apply these changes to the server?")
         assert stop.requested
     said = (tmp_path / "screen").read_text()
-    assert "Stopping cleanly" in said
+    assert "Stopping after the current photos" in said
     assert "Apply these changes to the server?" in said
 
 

@@ -98,8 +98,8 @@ def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() ->
     )
     done = Result(run="0002-extend", folders=[folder], dry_run=False)
     first, second = words.undo(done, aside=WITHOUT_ORIGINAL)
-    assert first == "out: 1 file restored as before 0002-extend, 0 removed."
+    assert first == "out: 1 file restored to the state before 0002-extend, 0 removed."
     assert second == (
-        "1 photo whose original is not where it was is kept in out/_without_original. If `relocate` followed "
-        "them, that is not taken back."
+        "1 photo without its original is kept in out/_without_original. Changes made by `relocate` are not "
+        "undone."
     )

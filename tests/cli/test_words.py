@@ -52,17 +52,17 @@ def test_an_option_takes_one_value_or_says_whether_all_or_any_of_several_count(
         if param.multiple:
             assert re.search(r"\b(all|any)\b", param.help or ""), f"{path} {option}: all of them, or any?"
         elif not param.is_flag:
-            with pytest.raises(typer.BadParameter, match="given several times, with different values"):
+            with pytest.raises(typer.BadParameter, match="given more than once with different values"):
                 command.parse_args(context, [option, "1", f"{option}=2"])
         elif other != option:
-            with pytest.raises(typer.BadParameter, match="given several times, with different values"):
+            with pytest.raises(typer.BadParameter, match="given more than once with different values"):
                 command.parse_args(context, [option, other])
 
 
 def test_an_option_that_is_given_twice_with_one_value_does_no_harm() -> None:
     assert parse(["search", "--limit", "3", "--limit=3", "--json", "--json"])["limit"] == 3
     refused = run("search", "--camera", "canon", "--camera", "nikon")
-    assert (refused.status, "'--camera': given several times, with different values" in refused.err) == (
+    assert (refused.status, "'--camera': given more than once with different values" in refused.err) == (
         2,
         True,
     )
@@ -254,4 +254,4 @@ def test_what_may_not_be_indexed_is_refused_before_a_library_is_opened(tmp_path:
     (tmp_path / "trip" / "index.json").write_text("{}")
     result = run("index", tmp_path / "trip" / "tn", "--database", "postgresql://127.0.0.1:1/nowhere")
     assert result.status == 2
-    assert "belongs to the thumbnails of the gallery" in result.err
+    assert "holds thumbnails of the gallery" in result.err

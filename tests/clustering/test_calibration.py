@@ -56,7 +56,7 @@ def test_auto_needs_no_setting_for_another_recogniser(real_people: People) -> No
     names = real_people.name[some]
     for what, vectors in recognisers(real_people).items():
         result = cluster_auto(vectors[some])
-        offset += "Even strangers' faces were similar by 0.6" in result.reasons[0]
+        offset += "Even faces of different people had a similarity of 0.6" in result.reasons[0]
         scores = evaluate(result.labels, names)
         assert scores.pairwise_f1 >= 0.98, what
         assert scores.bcubed_f1 >= 0.98, what
@@ -79,8 +79,8 @@ def test_more_faces_take_more_similarity_to_be_linked() -> None:
 
 def test_too_few_faces_get_what_is_known_of_the_recogniser() -> None:
     assert calibrate(np.eye(5)).typical == 0.6
-    assert "as usual with ArcFace: too few people" in calibrate(np.empty((0, 5))).source
-    assert "measured of w600k_mbf" in calibrate(np.eye(5), recogniser="w600k_mbf.onnx").source
+    assert "typical for ArcFace: too few people" in calibrate(np.empty((0, 5))).source
+    assert "measured for w600k_mbf" in calibrate(np.eye(5), recogniser="w600k_mbf.onnx").source
 
 
 def test_bursts_of_one_person_are_one_person_to_a_known_recogniser(real_people: People) -> None:

@@ -106,7 +106,7 @@ def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_pa
         (np.array([[1, 0], [0, 0.0]]), "Row 1 of embeddings is all zeros"),
         (np.ones(3), "two dimensions"),
         (np.ones((3, 2), int), "must hold floats"),
-        (np.ones((3, 0)), "at least one number"),
+        (np.ones((3, 0)), "at least one value"),
     ],
 )
 @pytest.mark.parametrize("method", ["linkage", "components, nearby"])

@@ -99,7 +99,7 @@ def test_the_nearest_reference_is_that_of_the_full_product() -> None:
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda: nearest(np.eye(3), np.eye(4)), "different recognisers"),
+        (lambda: nearest(np.eye(3), np.eye(4)), "different recognition models"),
         (lambda: centroids(np.eye(3), [0, 1]), "2 labels for 3 faces"),
         (lambda: evaluate([0, 1], ["x"]), "2 labels for 1"),
         (lambda: numbered([0.5, 1.0]), "integers"),

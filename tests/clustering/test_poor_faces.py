@@ -39,7 +39,7 @@ def test_similar_poor_faces_are_nobody_and_others_stay_whom_they_were(album: Alb
     assert len(np.unique(result.labels[poor])) == BLURRED
     assert (result.placement[poor] == Placement.POOR).all()
     assert same_partition(result.labels[~poor], alone.labels)
-    assert f"{BLURRED} faces show too little" in " ".join(result.reasons)
+    assert f"{BLURRED} faces are too low quality to group" in " ".join(result.reasons)
 
 
 def test_a_poor_face_joins_whom_it_resembles_but_not_beside_one_of_the_same_photo(

@@ -99,7 +99,7 @@ def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
 
     with (
         remote_engine(scheduler, tmp_path / "shards") as engine,
-        pytest.raises(Unreachable, match=r"does not see \S+shards: name a folder with shards"),
+        pytest.raises(Unreachable, match=r"cannot see \S+shards\. Use shards to name a folder"),
     ):
         cluster_auto(vectors, approximate=True, engine=engine, on_progress=gone)
 
@@ -126,7 +126,7 @@ def test_a_worker_that_rounds_otherwise_is_refused(
 ) -> None:
     monkeypatch.setattr(dask_engine, "_fingerprint", lambda: "another numpy")
     refused = pytest.raises(
-        Unreachable, match=r"The worker tcp://\S+ would find other labels.*OPENBLAS_CORETYPE"
+        Unreachable, match=r"Worker tcp://\S+ would compute different results.*OPENBLAS_CORETYPE"
     )
     with refused, remote_engine(scheduler, tmp_path):
         pass
@@ -139,7 +139,7 @@ def test_a_scheduler_without_workers_and_one_that_is_not_there_are_sentences(
     monkeypatch.setattr(dask_engine, "_CONNECTING_S", 0.5)
     with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty:
         address = empty.scheduler_address.removeprefix("tcp://")
-        with pytest.raises(Unreachable, match="has no worker: start some"), remote_engine(address, tmp_path):
+        with pytest.raises(Unreachable, match="has no workers"), remote_engine(address, tmp_path):
             pass
     with (
         pytest.raises(Unreachable, match=f"No dask scheduler answers at {address}"),

@@ -89,7 +89,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(CannotWrite, match=r"No space left on device.*make room there.*shards"):
+    with pytest.raises(CannotWrite, match=r"No space left on device.*Free some space there.*shards"):
         folder.empty((10, 10), np.float32)
     assert not list(folder.path.iterdir())
 

@@ -151,7 +151,7 @@ def test_a_database_with_other_tables_or_with_views_gets_a_sentence(tmp_path: Pa
     photos_of_digikam(tmp_path / "digikam4.db")
     with closing(sqlite3.connect(tmp_path / "digikam4.db")) as database:
         database.executescript(change)
-    with pytest.raises(WrongUsage, match=r"cannot be read as digiKam's database"):
+    with pytest.raises(WrongUsage, match=r"as a digiKam database"):
         list(read_digikam(tmp_path / "digikam4.db"))
 
 

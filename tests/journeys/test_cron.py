@@ -41,7 +41,7 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(intake: Intake) -> N
     assert len(done.out.splitlines()) == 1
     grouped = run("cluster", "--database", intake.place)
     assert (grouped.status, grouped.err) == (0, "")
-    assert "became" in grouped.out
+    assert " new pe" in grouped.out
     assert "already assigned" in run("cluster", "--dry-run", "--database", intake.place).out
     assert "index: " in intake.take("--skip-clip", "-v").err
 

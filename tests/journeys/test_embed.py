@@ -216,7 +216,7 @@ def test_nothing_is_written_over_photos_or_among_them(intake: Intake, cache: Pat
         assert run(*over).status == 2
     for among in (intake.photos, tmp_path):
         result = run("cluster", cache, among)
-        assert (result.status, "Choose a folder" in result.err) == (2, True)
+        assert (result.status, "Choose another folder" in result.err) == (2, True)
     assert photo.read_bytes() == before
     assert len(list(intake.photos.iterdir())) == 2
 

@@ -110,10 +110,10 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("sheet nothing.json", "no manifest"),
-        ("show nothing.json", "no manifest"),
-        ("verify-bundle nothing.fsz", "no bundle at"),
-        ("verify-bundle .", "no bundle in"),
+        ("sheet nothing.json", "Manifest not found"),
+        ("show nothing.json", "Manifest not found"),
+        ("verify-bundle nothing.fsz", "Bundle not found"),
+        ("verify-bundle .", "No bundle in"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, said: str) -> None:
@@ -139,14 +139,14 @@ def test_a_result_grows_and_a_run_is_taken_back(
     again = run("extend", cache, raw, "--no-sheet")
     assert "Added 0 photos" in again.out
     listed = run("undo", raw).out.splitlines()[0]
-    assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files made, 1 replaced", listed)
+    assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files created, 1 replaced", listed)
     assert run("undo", raw, "2", "--dry-run").status == 0
     assert {str(path): path.read_bytes() for path in files_in(raw)} != before
     undone = run("undo", raw, "2")
     assert undone.status == 0, undone.err
     assert {str(path): path.read_bytes() for path in files_in(raw)} == before
     refused = run("undo", raw, "2")
-    assert (refused.status, "there are: 0001-cluster" in refused.err) == (2, True)
+    assert (refused.status, "runs: 0001-cluster" in refused.err) == (2, True)
 
 
 def test_suggested_commands_are_typed_as_they_stand(embedded: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     last = first.out.splitlines()[-1]
     assert str(out / "index.html") in last
     assert "Next:" not in first.out, "what to do next is for who looks on"
-    assert "6 photos, 6 faces: 2 people" in first.out
+    assert "6 photos with 6 faces: 2 people" in first.out
     has_ages = attribute_model(read_pack(pack_dir)) is not None
     assert (Cache(out / "faces.npz").load().faces.age is not None) == has_ages
     shutil.copy2(lfw_dir / "Celine_Dion" / "Celine_Dion_0001.jpg", album / "private.jpg")
@@ -68,14 +68,14 @@ def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack
         refused = run(command, out)
         assert (refused.status, f"facesets {command} {out}/people" in refused.err) == (2, True)
     other = run("run", album, out, "--pack", "buffalo_l", env={"FACESETS_MODELS": str(tmp_path)})
-    assert (other.status, "Leave out --pack" in other.err) == (2, True)
+    assert (other.status, "Omit --pack" in other.err) == (2, True)
     moved = album.rename(tmp_path / "moved")
     follow = f"`facesets relocate {album} {moved} {out}/faces.npz`"
     assert follow in run("run", moved, out, "--dry-run").err
 
 
 def test_what_facesets_wrote_is_not_taken_for_photos(tmp_path: Path) -> None:
-    for name, advice in (("faces.npz", "`facesets cluster"), ("manifest.json", "Give the folder")):
+    for name, advice in (("faces.npz", "`facesets cluster"), ("manifest.json", "Give a photo folder")):
         written = tmp_path / name
         written.write_bytes(b"")
         refused = run("run", written, tmp_path / "out")

@@ -226,28 +226,28 @@ def test_results_among_the_photos_are_not_taken_for_photos_and_photos_beside_the
         assert go(photos, place, embedder).images == 3
         assert go(photos, place, None).to_do == 0
     for results in (out / "people", out):
-        with pytest.raises(WrongUsage, match="holds results"):
+        with pytest.raises(WrongUsage, match="is a result folder"):
             go(results, tmp_path / "other", None)
 
 
 def test_a_folder_of_the_user_is_never_taken_for_results(library: Library, tmp_path: Path) -> None:
     photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:2], tmp_path / "album")
-    with pytest.raises(WrongUsage, match="holds the photos"):
+    with pytest.raises(WrongUsage, match="is the photo folder"):
         go(photos, photos, None)
     inside = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:1], photos / "2019")
-    with pytest.raises(WrongUsage, match="holds something else"):
+    with pytest.raises(WrongUsage, match="already contains"):
         go(photos, inside, None)
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "index.html").write_text("mine")
-    with pytest.raises(WrongUsage, match="holds something else"):
+    with pytest.raises(WrongUsage, match="already contains"):
         go(photos, taken, None)
     assert [path.name for path in taken.iterdir()] == ["index.html"]
 
 
 def test_a_page_of_the_user_that_came_later_is_kept(library: Library, embedded: Path) -> None:
     (embedded / "index.html").write_text("mine")
-    with pytest.raises(CannotWrite, match="not ours"):
+    with pytest.raises(CannotWrite, match="not written by facesets"):
         go(library.photos, embedded, None)
     assert (embedded / "index.html").read_text() == "mine"
 
@@ -311,7 +311,7 @@ def test_a_dry_run_and_one_without_models_or_photos_leave_nothing(library: Libra
     with pytest.raises(MissingModelPack):
         run(library.photos, out, PLAIN, refuse, work=Work())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(WrongUsage, match="no photos"):
+    with pytest.raises(WrongUsage, match="No photos"):
         go(tmp_path / "empty", out, None)
     with pytest.raises(SourceGone):
         go(tmp_path / "typo", out, None)
@@ -325,7 +325,7 @@ def test_photos_that_were_moved_name_the_command_that_follows_them(embedded: Pat
     with pytest.raises(SourceGone, match=f"`relocate '{moved}' NEW {embedded}/faces.npz`"):
         go(moved, embedded, None)
     moved.mkdir()
-    with pytest.raises(SourceGone, match=f"no photos below {moved}, where {len(known)} photos were. Is it"):
+    with pytest.raises(SourceGone, match=f"No photos found in {moved}, which held {len(known)} photos. If"):
         go(moved, embedded, None)
 
 

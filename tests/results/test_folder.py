@@ -139,7 +139,7 @@ def test_an_edit_after_a_run_that_was_cut_off_survives(out: Path, plan: Plan) ->
 def test_an_announcement_that_is_not_ours_is_a_sentence(out: Path, plan: Plan, content: str) -> None:
     out.mkdir()
     (out / ANNOUNCEMENT).write_text(content)
-    with pytest.raises(CannotWrite, match="remove that file"):
+    with pytest.raises(CannotWrite, match="remove the file"):
         write(out, plan, {})
 
 

@@ -284,10 +284,10 @@ def test_a_copied_folder_says_nothing_and_is_told(store: MadeStore, tmp_path: Pa
     before = people(raw)
     shutil.copytree(raw / "person_002", raw / "Ben")
     (line,) = heard_from(store, raw)
-    assert line.startswith("6 copies of photos lie in Ben, which says nothing")
+    assert line.startswith("6 copies of photos are in Ben, which has no effect")
     assert people(raw) == before
     (raw / "person_002").rename(tmp_path / "away")
-    assert heard_from(store, raw) == ["person_002 is called Ben."]
+    assert heard_from(store, raw) == ["person_002 was renamed to Ben."]
     assert result(raw).statements[-1].kind == "named"
 
 
@@ -299,8 +299,8 @@ def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_t
     (raw / "person_002").rename(raw / "The person")
     shutil.copytree(raw / "The person", raw / "A copy", copy_function=shutil.copy)
     learned, warning = heard_from(store, raw)
-    assert learned == "person_002 is called The person."
-    assert warning.startswith("6 copies of photos lie in A copy, which says nothing")
+    assert learned == "person_002 was renamed to The person."
+    assert warning.startswith("6 copies of photos are in A copy, which has no effect")
     assert people(raw) == {
         {"person_002": "The person"}.get(name, name): faces for name, faces in before.items()
     }
@@ -379,7 +379,7 @@ def test_a_result_copied_elsewhere_is_a_result_of_its_own(store: MadeStore, tmp_
     raw, _ = make(store, tmp_path)
     shutil.copytree(raw, tmp_path / "copy")
     (tmp_path / "copy" / "person_001").rename(tmp_path / "copy" / "Anna")
-    assert grow(store, tmp_path / "copy").raw.learned == ["person_001 is called Anna."]
+    assert grow(store, tmp_path / "copy").raw.learned == ["person_001 was renamed to Anna."]
     assert grow(store, raw).raw.learned == []
 
 

@@ -49,8 +49,8 @@ def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) ->
 def test_where_there_are_no_people_it_is_not_said_what_to_do_with_their_folders() -> None:
     start = render(EMPTY)["index.html"].decode()
     assert "Add photos" in start
-    assert "Rename a folder" not in start
-    assert "Rename a folder" in render(replace(EMPTY, people=(person("Ann"),)))["index.html"].decode()
+    assert "rename a folder" not in start
+    assert "rename a folder" in render(replace(EMPTY, people=(person("Ann"),)))["index.html"].decode()
 
 
 def test_pages_ask_nothing_of_a_network_and_run_nothing() -> None:

@@ -221,7 +221,7 @@ def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
         with pytest.raises(CannotWrite, match=r"cannot be read \(Permission denied\)"):
             write(out, {"Anna/1.jpg": photos[1]}, earlier)
         if there == "Anna":
-            with pytest.raises(CannotWrite, match="not taken for deleted"):
+            with pytest.raises(CannotWrite, match="not treated as deleted"):
                 read_edits(out, {name: put for name, put in earlier.items() if put}, ())
     assert tree(out) == before
 

@@ -73,12 +73,12 @@ def test_a_folder_stands_for_its_manifest(path: Path) -> None:
 
 
 def test_another_kind_of_manifest_is_refused(path: Path) -> None:
-    with pytest.raises(WrongUsage, match="facesets/refine manifest is needed"):
+    with pytest.raises(WrongUsage, match="facesets/refine manifest is required"):
         read_manifest(path, RefineManifest)
 
 
 def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="no manifest"):
+    with pytest.raises(WrongUsage, match="Manifest not found"):
         read_any_manifest(tmp_path / "nothing.json")
     (tmp_path / "other.json").write_text('{"name": "package"}')
     with pytest.raises(WrongUsage, match="not a manifest"):
@@ -87,7 +87,7 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_later_version_is_refused_by_name(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"version": 4', b'"version": 5', 1))
-    with pytest.raises(NewerFormat, match="later facesets"):
+    with pytest.raises(NewerFormat, match="later version of facesets"):
         read_any_manifest(path)
 
 
@@ -112,7 +112,7 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_a_cache_in_place_of_a_manifest_is_not_said_to_be_damaged(path: Path) -> None:
     np.savez(path.with_suffix(".npz"), det_score=np.zeros(1))
-    with pytest.raises(WrongUsage, match="is a cache and no manifest"):
+    with pytest.raises(WrongUsage, match=r"is a cache\. Give a manifest"):
         read_any_manifest(path.with_suffix(".npz"))
 
 

@@ -61,7 +61,7 @@ def test_a_name_given_in_the_raw_result_reaches_the_face_sets(store: MadeStore, 
     before, photos = sets_of(sets), photos_in(sets / "faceset_001")
     (raw / "person_001").rename(raw / "Anna")
     summary = choose(store, sets)
-    assert summary.learned == ["faceset_001 is called Anna."]
+    assert summary.learned == ["faceset_001 was renamed to Anna."]
     assert (summary.copied, summary.removed) == (0, 0)
     assert sets_of(sets) == {
         "Anna": before["faceset_001"],
@@ -73,7 +73,7 @@ def test_a_name_given_in_the_raw_result_reaches_the_face_sets(store: MadeStore, 
     lying = tree(tmp_path)
     assert choose(store, sets).learned == []
     assert tree(tmp_path) == lying
-    assert sort(store, raw).learned == ["person_001 is called Anna."]
+    assert sort(store, raw).learned == ["person_001 was renamed to Anna."]
 
 
 @pytest.mark.parametrize("extends", [True, False])
@@ -84,7 +84,7 @@ def test_a_name_given_to_a_face_set_reaches_the_raw_result(
     before = people(raw)
     (sets / "faceset_001").rename(sets / "Anna")
     learned = grow(store, raw).raw.learned if extends else sort(store, raw).learned
-    assert learned == ["person_001 is called Anna."]
+    assert learned == ["person_001 was renamed to Anna."]
     assert people(raw) == {
         "Anna": before["person_001"],
         "person_002": before["person_002"],
@@ -115,7 +115,7 @@ def test_both_folders_that_extend_grows_agree_after_one_run(
 def test_a_result_made_anew_knows_the_names(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     (raw / "person_002").rename(raw / "Ben")
-    assert choose(store, tmp_path / "more").learned == ["faceset_002 is called Ben."]
+    assert choose(store, tmp_path / "more").learned == ["faceset_002 was renamed to Ben."]
     assert set(sets_of(tmp_path / "more")) == {"faceset_001", "Ben", "faceset_003"}
     shutil.rmtree(raw)
     sort(store, raw)
@@ -178,7 +178,7 @@ def test_a_set_that_holds_several_people_keeps_its_name_and_says_so(store: MadeS
             photo.rename(raw / name / photo.name)
     heard = Heard()
     refine(store, sets, GATES, work=Work(progress=heard))
-    assert "faceset_001 holds Anna and Ben: it keeps its name." in heard.lines
+    assert "faceset_001 contains Anna and Ben, so it keeps its name." in heard.lines
     assert set(sets_of(sets)) == {"faceset_001", "faceset_002", "faceset_003"}
 
 
@@ -189,7 +189,10 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(store: MadeStore, tmp_path
     (raw / "person_001").rename(raw / "Anna")
     heard = Heard()
     refine(store, sets, GATES, work=Work(progress=heard))
-    assert "faceset_001 is called Anna elsewhere. Here that name is taken: it keeps its own." in heard.lines
+    assert (
+        "faceset_001 is named Anna in other results. That name is taken here, so it keeps its own."
+        in heard.lines
+    )
     assert photos_in(sets / "Anna") == {"letter.txt"}
     assert "faceset_001" in sets_of(sets)
 
@@ -255,8 +258,10 @@ def test_a_dry_run_says_which_names_it_would_give_and_changes_nothing(
     (raw / "person_001").rename(raw / "Anna")
     before = tree(tmp_path)
     summary = choose(drawn, sets, replace(GATES, dry_run=True))
-    assert (summary.learned, summary.copied, summary.removed) == (["faceset_001 is called Anna."], 0, 0)
-    assert export(drawn, tmp_path, replace(CROPS, dry_run=True)).learned == ["faceset_001 is called Anna."]
+    assert (summary.learned, summary.copied, summary.removed) == (["faceset_001 was renamed to Anna."], 0, 0)
+    assert export(drawn, tmp_path, replace(CROPS, dry_run=True)).learned == [
+        "faceset_001 was renamed to Anna."
+    ]
     grow(drawn, raw, sets, replace(QUIET, dry_run=True))
     sort(drawn, raw, replace(PLAIN, dry_run=True))
     assert tree(tmp_path) == before
@@ -295,7 +300,7 @@ def test_a_name_reaches_the_export_and_what_was_done_to_crops_stays(
     (tmp_path / named).rename((tmp_path / named).with_name("Anna"))
     if refined:
         choose(drawn, sets)
-    assert "faceset_001 is called Anna." in export(drawn, tmp_path).learned
+    assert "faceset_001 was renamed to Anna." in export(drawn, tmp_path).learned
     assert exported(swap) == {"Anna": 6, "faceset_002": 4}
     assert not (swap / "faceset_001").exists()
     assert {path.name for path in (swap / "Anna" / "_given").iterdir()} == given

@@ -200,7 +200,9 @@ def test_photos_of_which_less_than_half_is_there_change_no_result(
     with pytest.raises(SourceGone, match="cannot be read") as refused:
         command(store, tmp_path, False)
     advice = worded(refused.value.sentence)
-    assert re.search(r"cannot be read.*`facesets relocate \S+ NEW .*forget them: `facesets \w+ \S+", advice)
+    assert re.search(
+        r"cannot be read.*`facesets relocate \S+ NEW .*on purpose, run `facesets \w+ \S+", advice
+    )
     assert refused.value.exit_status == 2
     assert tree(tmp_path) == before
 

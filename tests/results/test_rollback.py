@@ -189,7 +189,7 @@ def test_what_lay_there_is_on_the_disk_before_anything_takes_its_place(
 
 def test_an_unknown_run_is_refused_with_those_that_there_are(out: Path, photos: list[str]) -> None:
     write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
-    with pytest.raises(WrongUsage, match=r"there are: 0001-cluster"):
+    with pytest.raises(WrongUsage, match=r"runs: 0001-cluster"):
         undo(out, "7")
 
 

@@ -56,7 +56,7 @@ def test_a_set_that_was_given_the_name_of_a_deleted_one_is_not_taken_for_it(
     (out / "faceset_002").rename(out / "faceset_001")
     assert sorted([*learned, *export(store, tmp_path, options).learned]) == [
         "faceset_001 was deleted: it stays deleted.",
-        "faceset_002 is called faceset_001.",
+        "faceset_002 was renamed to faceset_001.",
     ]
     for _ in range(2):
         assert faces(out) == {"faceset_001": before["faceset_002"], "faceset_003": before["faceset_003"]}
@@ -71,8 +71,8 @@ def test_sets_may_change_names(store: DrawnStore, tmp_path: Path, out: Path, mer
     for old, new in (("faceset_001", "free"), ("faceset_002", "faceset_001"), ("free", "faceset_002")):
         (out / old).rename(out / new)
     assert export(store, tmp_path, options).learned == [
-        "faceset_001 is called faceset_002.",
-        "faceset_002 is called faceset_001.",
+        "faceset_001 was renamed to faceset_002.",
+        "faceset_002 was renamed to faceset_001.",
     ]
     swapped = {"faceset_001": before["faceset_002"], "faceset_002": before["faceset_001"]}
     for _ in range(2):

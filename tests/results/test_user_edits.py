@@ -164,7 +164,7 @@ def test_folders_of_the_same_photos_and_no_mark_that_were_renamed_at_once_are_re
     with pytest.raises(WrongUsage, match="rename one after the other"):
         grow(twins, raw)
     (raw / "Ben").rename(raw / "person_002")
-    assert grow(twins, raw).raw.learned == ["person_001 is called Anna."]
+    assert grow(twins, raw).raw.learned == ["person_001 was renamed to Anna."]
 
 
 def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
@@ -178,7 +178,7 @@ def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
     (raw / "person_001" / name).rename(raw / "Dora" / name)
     (raw / "person_002" / name).unlink()
     learned = grow(company, raw).raw.learned
-    assert "Whose they are where they are now is not known" in learned[-1]
+    assert "It is unclear which person they show now" in learned[-1]
     unclear = {face for faces in before.values() for face in faces if face.startswith(sha)}
     assert people(raw) == {group: faces - unclear for group, faces in before.items()}
 
@@ -189,11 +189,11 @@ def test_folders_put_into_another_are_refused_and_never_merged(company: MadeStor
     (raw / "family").mkdir()
     for name in ("person_001", "person_002"):
         (raw / name).rename(raw / "family" / name)
-    with pytest.raises(WrongUsage, match=r"family/person_001\. Each group is a folder at the top"):
+    with pytest.raises(WrongUsage, match=r"family/person_001\. Each person needs a folder at the top"):
         grow(company, raw)
     for name, new in (("person_001", "Anna"), ("person_002", "Ben")):
         (raw / "family" / name).rename(raw / "family" / new)
-    with pytest.raises(WrongUsage, match="Each group is a folder at the top"):
+    with pytest.raises(WrongUsage, match="Each person needs a folder at the top"):
         grow(company, raw)
     for name in ("Anna", "Ben"):
         (raw / "family" / name).rename(raw / name)
@@ -211,7 +211,7 @@ def test_single_faces_may_join_people_though_their_folder_was_deleted(
     raw, sets = make(company, tmp_path)
     shutil.rmtree(raw / "_singletons")
     assert grow(company, raw).raw.learned == [
-        "_singletons was deleted: its photos are not put there again, but its faces may join people."
+        "_singletons was deleted: its photos are not added again, but its faces may join people."
     ]
     assert len(result(raw).set_aside) == 0
     for _ in range(2):
@@ -287,7 +287,7 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
             assert name == {1: "Anna", 2: "Ben"}.get(truth[f"{sha}#{ordinal}"], "")
     other, _ = make(company, tmp_path / "other")
     cluster_stopping_after(company, other, replace(PLAIN, method="agglomerative", threshold=0.01), photos=1)
-    with pytest.raises(WrongUsage, match="cluster` was cut off"):
+    with pytest.raises(WrongUsage, match="cluster` was interrupted"):
         people_of_folder(company, other, contents)
 
 
@@ -358,7 +358,7 @@ def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
     shutil.move(raw / "person_002", tmp_path / "trash")
     again(company, raw, sets)
     shutil.move(tmp_path / "trash", raw / "Anna: 2020")
-    with pytest.raises(WrongUsage, match="Give that folder a name without"):
+    with pytest.raises(WrongUsage, match="Rename that folder"):
         again(company, raw, sets)
     (raw / "Anna: 2020").rename(raw / "Anna")
     again(company, raw, sets)
@@ -409,5 +409,5 @@ def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStor
     heard = Heard()
     assert extend(company, raw, QUIET, work=Work(progress=heard)).raw.learned == []
     (line,) = heard.lines
-    assert line.startswith("3 copies of photos lie in Bea")
+    assert line.startswith("3 copies of photos are in Bea")
     assert people(raw) == before

@@ -65,7 +65,7 @@ def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
     for asked, answer in (
         ("print(g.GallerySource([target]).unavailable())", str([str(photos)])),
         ("print(list(g.GallerySource([target]).stamps()))", "[]"),
-        ("list(f.FolderSource(target).files())", f"SourceGone: There is no folder {photos} that one"),
+        ("list(f.FolderSource(target).files())", f"SourceGone: Folder not found: {photos}"),
     ):
         line = [sys.executable, "-c", f"{imports}; {become}; {asked}"]
         done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)

@@ -107,7 +107,7 @@ def test_an_ignore_file_that_cannot_be_used_stops_the_run(tmp_path: Path, conten
         ignore.mkdir()
     else:
         ignore.write_bytes(content)
-    with pytest.raises(WrongUsage, match=r"\.facesetsignore cannot be used"):
+    with pytest.raises(WrongUsage, match=r"\.facesetsignore is invalid"):
         list(FolderSource(tmp_path).files())
 
 

@@ -181,7 +181,7 @@ def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_se
     assert photo.text != face.text
     assert said.status_code == 404
     assert said.json()["detail"] == (
-        "Cannot show the photo: there is no file at its path. Connect its drive, or restore the file."
+        "Cannot show the photo: file not found. Connect its drive, or restore the file."
     )
     assert str(path.parent) not in said.text
 

@@ -90,10 +90,10 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     result_site.say("person_001", action="move", name="PERSON_002", faceIds=[foreign])
     result_site.say("person_001", action="move", name="Zoë", faceIds=[new])
     renamed = result_site.say("person_001", action="rename", name="Anna")
-    assert renamed["did"] == "person_001 is called Anna"
+    assert renamed["did"] == "person_001 renamed to Anna"
     page = result_site.page("/people")
-    assert "1 face shows Zoë, not Anna." in page
-    assert "1 face does not show Anna." in page
+    assert "1 face moved from Anna to Zoë." in page
+    assert "1 face removed from Anna." in page
     wanted = {name: set(result_site.faces(name)) for name in result_site.people()}
     extend(library.store, root, ExtendOptions(sheet=False), work=Work())
     assert {name: {f.replace("#", "-") for f in faces} for name, faces in groups(root).items()} == wanted
@@ -107,7 +107,7 @@ def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
     people = result_site.people()
     first, second = people["person_001"], people["person_002"]
     asked = result_site.say("person_002", action="rename", name="person_001", status=409)
-    assert (asked["kind"], "one person?" in asked["question"]) == ("name-taken", True)
+    assert (asked["kind"], "the same person?" in asked["question"]) == ("name-taken", True)
     merged = result_site.post(
         f"/persons/{second['id']}/merge",
         {"intoPersonId": first["id"], "version": second["version"], "intoVersion": first["version"]},
@@ -128,7 +128,7 @@ def test_while_a_run_works_or_where_no_photos_lie_nothing_is_changed(
     cluster(library.store, result_site.root, ClusterOptions(sheet=False, materialize="none"), work=Work())
     assert "This folder can't be changed" in result_site.page("/people")
     refused = result_site.say("person_001", action="rename", name="Anna", status=422)
-    assert "No photos lie in this folder" in refused["detail"]
+    assert "This folder holds no photos" in refused["detail"]
 
 
 def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, library: Library) -> None:
@@ -206,15 +206,15 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         expect(page.locator("#count")).to_contain_text("3 of")
         page.get_by_label("Move to").fill("person_002")
         page.get_by_role("option", name="person_002").click()
-        page.locator(".message", has_text="3 faces show person_002, not person_001").wait_for()
+        page.locator(".message", has_text="3 faces moved from person_001 to person_002").wait_for()
         page.get_by_label("Name", exact=True).fill("Anna")
         page.get_by_role("button", name="Rename").click()
         page.get_by_role("heading", name="Anna").wait_for()
         assert result_site.people()["Anna"]["faceCount"] == before["person_001"] - 3
-        page.get_by_role("button", name="Undo: person_001 is called Anna").click()
+        page.get_by_role("button", name="Undo: person_001 renamed to Anna").click()
         page.get_by_role("heading", name="person_001").wait_for()
         # The script of the page says this, and only then listens to the button.
-        page.locator(".message", has_text="Undid: person_001 is called Anna").wait_for()
+        page.locator(".message", has_text="Undid: person_001 renamed to Anna").wait_for()
         page.get_by_role("button", name="Undo: 3 faces").click()
         page.locator(".message", has_text="Undid: 3 faces").wait_for()
     assert {name: person["faceCount"] for name, person in result_site.people().items()} == before
@@ -233,19 +233,19 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         press("Space")
         expect(page.locator("#count")).to_contain_text("1 of")
         press("n")
-        page.locator(".message", has_text="1 face does not show person_001").wait_for()
+        page.locator(".message", has_text="1 face removed from person_001").wait_for()
         press("g")
         page.keyboard.type("person_002")
         press("Enter")
         page.get_by_role("heading", name="person_002").wait_for()
-        page.locator(".message", has_text="show person_002").wait_for()
+        page.locator(".message", has_text="moved from person_001 to person_002").wait_for()
         press("u")
         page.locator(".message", has_text="Undid").wait_for()
         page.get_by_role("heading", name="person_001").wait_for()
         press("r")
         page.keyboard.type("person_003")
         press("Enter")
-        question = page.get_by_role("dialog", name=re.compile("one person"))
+        question = page.get_by_role("dialog", name=re.compile("the same person"))
         expect(question.locator("figure:last-child img").first).to_be_visible()
         expect(question.get_by_role("button", name="Use another name")).to_be_focused()
         page.keyboard.press("Shift+Tab")
@@ -265,7 +265,7 @@ def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResul
         with page.expect_response(lambda answer: answer.status == 409):
             page.locator(".result-face label").first.click()
             page.evaluate("document.querySelector('#not').click()")
-        page.get_by_text("Somebody else changed this meanwhile").wait_for()
+        page.get_by_text("This was changed in the meantime").wait_for()
         assert len(result_site.faces("person_001")) == seen - 1
 
 

@@ -125,7 +125,7 @@ def test_centroids_are_made_and_assign_gives_faces_to_people_as_a_step_that_is_u
 def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whether its extra is installed or not: that is loaded once there are people.
     monkeypatch.setattr("facesets.installation.find_spec", lambda name: name)
-    assert "training needs 5." in website.post("/train", status=422)["detail"]
+    assert "Training needs 5 named people" in website.post("/train", status=422)["detail"]
 
 
 def test_training_without_its_extra_says_what_to_install(

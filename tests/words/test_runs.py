@@ -14,13 +14,13 @@ def test_a_summary_that_lacks_something_is_no_problem(command: str, summary: dic
 def test_only_what_happened_is_told() -> None:
     summary = {"faces": 9, "kept": 0, "joined": 2, "new_faces": 4, "new_persons": 1, "alone": 2, "review": 1}
     assert outcome("cluster", summary) == [
-        "9 faces: 2 joined somebody known, 4 became 1 new person, 3 stayed alone."
+        "9 faces: 2 joined known people, 4 form 1 new person, 3 unassigned."
     ]
     both = {
         "known": {"faces": 5, "assigned": 2, "people": 1},
         "unknown": {"faces": 3, "clusters": 1, "noise": 1},
     }
-    assert outcome("cluster", both)[1] == "Of 3 others 1 cluster, 1 in none; 0 questions to review."
+    assert outcome("cluster", both)[1] == "3 unmatched: 1 cluster, 1 unassigned; 0 suggestions to review."
     assert title("cluster", {"method": "dual"}) == "Cluster, known people first"
 
 

@@ -49,21 +49,6 @@ def _plain(refusal: str) -> str:
     return "give a number, such as 0.5." if "valid number" in refusal else refusal
 
 
-def _say_where_it_belongs(ctx: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
-    """Add to a refusal of an option what to do in its place."""
-    from facesets.cli.misplaced import nearly, where_it_belongs
-
-    message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
-    if not (message.startswith("No such option") and option.startswith("--")):
-        return
-    near = nearly(ctx.command, option)
-    advice = "" if near else where_it_belongs(ctx, option)
-    # What resembles it from afar is of no interest where it is known what was meant.
-    error.possibilities = near or (None if advice else error.possibilities)
-    if advice:
-        error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
-
-
 class ExampleCommand(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time.
 
@@ -116,8 +101,10 @@ class ExampleCommand(TyperCommand):
             error.message = example or _plain(message.removeprefix("Value error, "))
             raise
         except Exception as error:
-            # Typer has no name for the class of those that say what nobody takes.
-            _say_where_it_belongs(ctx, error)
+            # Typer has no name for the class of errors for unknown options.
+            from facesets.cli.misplaced import say_where_it_belongs
+
+            say_where_it_belongs(ctx, error)
             raise
         if "" in words:
             self._refuse_empty_paths(ctx, given)
@@ -148,7 +135,7 @@ class ExampleCommand(TyperCommand):
             is_single = isinstance(param, TyperOption) and not param.multiple
             if is_single and len(set(given.get(param.name or "", ()))) > 1:
                 raise typer.BadParameter(
-                    "given several times, with different values. Give it once.",
+                    "given more than once with different values. Give it once.",
                     ctx=ctx,
                     param=param,  # type: ignore[arg-type]
                 )
@@ -161,7 +148,7 @@ class ExampleCommand(TyperCommand):
                 for value in (given.get(param.name), ctx.params.get(param.name))
             )
             if "" in texts and any(isinstance(path, Path) for path in paths):
-                raise typer.BadParameter("is empty; say . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
+                raise typer.BadParameter("is empty; use . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
 
     def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
         """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
@@ -355,7 +342,7 @@ def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[
 
 def _close(path: str, values: dict[str, Any], began: float) -> None:
     """Name the contact sheet and the next step, where somebody looks on."""
-    console.detail(f"{path}: {time.monotonic() - began:.1f} s in all.")
+    console.detail(f"{path}: {time.monotonic() - began:.1f} s in total.")
     step = GUIDE[path].next_step if path in GUIDE else None
     for line in last_lines(path, step, values, console.session.summary):
         console.aside(line)

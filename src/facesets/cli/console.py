@@ -60,17 +60,17 @@ def speak(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None
 
 
 def is_watched() -> bool:
-    """Whether somebody looks on."""
+    """Whether a terminal shows the output."""
     return sys.stdout.isatty() or sys.stderr.isatty()
 
 
 def can_ask() -> bool:
-    """Whether somebody at a terminal can be asked."""
+    """Whether a person at a terminal can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def only_the_result_unless_watched() -> None:
-    """Show no progress and make no remarks from now on, unless somebody looks on: the rest is a log."""
+    """Show no progress and no remarks from here on unless a terminal shows the output, as for logs."""
     session.only_result = not is_watched()
 
 
@@ -114,7 +114,7 @@ def stoppable() -> Iterator[Stop]:
             raise KeyboardInterrupt
         session.stopped_by = number
         stop.request()
-        _notice_at_once("Stopping cleanly after the work at hand. Once more to stop at once.")
+        _notice_at_once("Stopping after the current photos. Press Ctrl-C again to stop immediately.")
 
     with handling(handle, signal.SIGINT, signal.SIGTERM, *HANGUP):
         yield stop
@@ -157,7 +157,7 @@ def prepare_streams() -> None:
 
 
 def notice(line: str) -> None:
-    """One line for the user on standard error; one that nobody reads any more is no failure."""
+    """Print one line for the user on standard error; a closed pipe is not a failure."""
     try:
         print(worded(line), file=sys.stderr, flush=True)
     except BrokenPipeError:
@@ -181,14 +181,14 @@ def remark(line: str) -> None:
 
 
 def remark_once(line: str, *, unasked: bool = False) -> None:
-    """Print a remark once; one about a choice that nobody made goes into logs, too, but not with -q."""
+    """Print a remark once; one about a choice made automatically goes into logs too, but not with -q."""
     is_left_out = session.quiet and not session.verbose if unasked else session.terse
     if not is_left_out and is_new(line):
         notice(line)
 
 
 def detail(line: str) -> None:
-    """Print a line for whoever wants to know exactly, once: what several parts of a run need each finds."""
+    """Print a line with -v only, once."""
     if session.verbose and is_new(line):
         notice(line)
 
@@ -205,7 +205,7 @@ def is_new(line: str) -> bool:
 
 
 def says_again() -> bool:
-    """Whether what was said in an earlier run is to be said again."""
+    """Whether to repeat what an earlier run printed."""
     return session.verbose or is_watched()
 
 
@@ -252,8 +252,8 @@ def out(text: str) -> None:
         drop_output()
         if not isinstance(error, BrokenPipeError):
             raise CannotWrite(
-                f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
-                "output goes."
+                f"The work is done, but its result cannot be printed ({error.strerror}). Free space for "
+                "the output."
             ) from error
 
 
@@ -314,7 +314,7 @@ def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: _Say = noti
 def profile(
     stopwatch: "Stopwatch", meter: "Meter", *, workers: int, path: "Path | None", say: _Say = notice
 ) -> None:
-    """Say in a few lines where the time went, and keep it in a file, as far as either is asked for."""
+    """Print in a few lines where the time went, and write it to a file, if either is asked for."""
     if path is None and not session.verbose:
         return
     from facesets.operations.models.profile import profile_of

@@ -1,9 +1,9 @@
-"""What is said of an option that a command does not take: where it belongs."""
+"""Where an option belongs that a command does not take."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
 
@@ -36,7 +36,7 @@ _NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
 }
 """What the other command has for a library, or for a folder, where such a command has none."""
 
-_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
+_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] under [pipeline] in facesets.toml is used.'}
 """What is done without the argument, where that is not plain."""
 
 _MOST_NAMED = 3
@@ -45,18 +45,31 @@ _SLIP = 0.85
 
 
 def nearly(command: "AnyCommand", option: str) -> list[str]:
-    """The options of a command that one that it does not have is a slip of the finger from."""
+    """Return the options of a command that an unknown one may be a typing error for."""
     return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
 
 
+def say_where_it_belongs(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
+    """Add to the error for an unknown option what to use instead."""
+    message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
+    if not (message.startswith("No such option") and option.startswith("--")):
+        return
+    near = nearly(context.command, option)
+    advice = "" if near else where_it_belongs(context, option)
+    # Distant matches are of no interest where it is known what was meant.
+    error.possibilities = near or (None if advice else error.possibilities)
+    if advice:
+        error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
+
+
 def where_it_belongs(context: "Context", option: str) -> str:
-    """What to do in place of giving an option that a command does not have; empty where none has it."""
+    """Return what to use instead of an unknown option; empty if no command has it."""
     name = option.lstrip("-")
     command = context.command_path.partition(" ")[2]
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
     if shown := _meant(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
-        return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
+        return f"{shown} is an argument, not an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
     having = [path for path, options in _options(context.find_root()) if option in options]
     key = name.removeprefix("no-")
     standing = [
@@ -67,8 +80,8 @@ def where_it_belongs(context: "Context", option: str) -> str:
     if standing and name not in _NEVER_SET:
         variable = f"{ENVIRONMENT_PREFIX}_{standing[0]}_{key}".upper().replace("-", "_")
         return (
-            f"It is an option of `{standing[0]}`, which `{command}` takes from the settings: {key} = … below "
-            f"[{standing[0]}] in facesets.toml, or {variable}=… in the environment."
+            f"It is an option of `{standing[0]}`, which `{command}` reads from the settings: {key} = … "
+            f"under [{standing[0]}] in facesets.toml, or {variable}=… in the environment."
         )
     if not having:
         return ""

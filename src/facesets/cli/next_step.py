@@ -24,7 +24,7 @@ _RAW, _SETS, _SWAP = Path("out/raw"), Path("out/facesets"), Path("out/swap")
 
 
 def last_lines(command: str, step: Step | None, values: Values, summary: object) -> list[str]:
-    """What to say at the end of a command that came to its end.
+    """Return the last lines of a command that ended normally.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ def _after_run(summary: object) -> list[str]:
     if not out or not getattr(summary, "index", ""):
         return []
     if not getattr(summary, "persons", 0):
-        return ["Next: add photos in which people come twice, and run the same command again."]
+        return ["Next: add photos that show the same people, and run the same command again."]
     folder = printable(Path(out) / "people")
-    again = "run the same command again: it takes in names and new photos"
+    again = "run the same command again to pick up names and new photos"
     return [f"Next: name the folders in {folder}, such as person_001, and {again}."]
 
 

@@ -1,4 +1,4 @@
-"""What commands work on: a cache or the library, opened with somebody to report to and a way to stop."""
+"""What commands work on: a cache or the library, opened with progress and a way to stop."""
 
 import getpass
 import platform
@@ -39,8 +39,8 @@ def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
         if not console.can_ask():
             return True
         with console.paused(progress):
-            console.notice(f"The model pack {DEFAULT_PACK} cannot be fetched now. ({reason})")
-            return console.agrees("Go on with the open pack, which is free for any use?", default=True)
+            console.notice(f"The model pack {DEFAULT_PACK} is not available right now. ({reason})")
+            return console.agrees("Use the open pack instead? It is free for any use.", default=True)
 
     return agrees
 

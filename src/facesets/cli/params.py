@@ -21,8 +21,8 @@ EXIT_STATUSES = (
 )
 SETTINGS_NOTE = (
     "Each option can also be set in the environment, such as FACESETS_REFINE_MIN_FACES=8, and in "
-    "facesets.toml, such as min-faces = 8 below [refine]: the file that FACESETS_CONFIG names, else in "
-    "this folder, else in ~/.config/facesets."
+    "facesets.toml, such as min-faces = 8 under [refine]: the file that FACESETS_CONFIG names, else the "
+    "one in this folder, else the one in ~/.config/facesets."
 )
 
 
@@ -39,7 +39,7 @@ def _noted(name: str) -> Callable[[bool], bool]:
 def folders_meant(
     context: typer.Context, folders: list[Path] | None, target: list[Path] | None
 ) -> list[Path]:
-    """All folders that arguments and `--target` name; those of settings only where a call names none."""
+    """Return the folders of arguments and `--target`; those of the settings only if none is given."""
     typed: list[Path] = []
     for name, given in (("folders", folders), ("target", target)):
         source = context.get_parameter_source(name)
@@ -124,7 +124,7 @@ def _no_blank(what: str) -> Callable[[str, str], str]:
 
     def parse(flag: str, text: str) -> str:
         if not text.strip():
-            raise WrongUsage(f"{flag} is empty. Give the address of {what}, or leave {flag} out.")
+            raise WrongUsage(f"{flag} is empty. Give the address of {what}, or omit {flag}.")
         return text
 
     return parse
@@ -173,7 +173,7 @@ _MEASURES: "dict[str, Measure | None]" = {
 
 
 def said_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
-    """The one threshold that was said; one of the command line wins over those of settings.
+    """Return the one threshold that was given; the command line wins over the settings.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def said_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Thr
     chosen = [name for name in given if name in typed] or given
     if len(chosen) > 1:
         names = " and ".join(Field(name).flag for name in chosen)
-        raise WrongUsage(f"{names} are ways to say one thing. Give only one of them.")
+        raise WrongUsage(f"{names} are mutually exclusive. Give only one.")
     for name in chosen:
         value = flags[name]
         number = number_or_auto(f"--{name}", value) if isinstance(value, str) else value
@@ -240,7 +240,7 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
 
 
 def refuse_several_results(folder: Path, command: str) -> None:
-    """Refuse the OUT of `run` where one result is wanted, and name those in it.
+    """Refuse the OUT of `run` where one result is needed, and name those in it.
 
     Raises
     ------
@@ -249,4 +249,4 @@ def refuse_several_results(folder: Path, command: str) -> None:
     """
     if (folder / RUN_RECORD).is_file():
         each = " or ".join(f"{Command(command, printable(folder / name))}" for name in (PEOPLE, SETS))
-        raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")
+        raise WrongUsage(f"{printable(folder)} holds several results of `facesets run`. Choose one: {each}.")

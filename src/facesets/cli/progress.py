@@ -23,14 +23,14 @@ _REDRAW_EVERY_S = 0.1
 
 
 def amount(done: float, total: float | None, *, in_bytes: bool) -> str:
-    """How much of how much is done; bytes in megabytes."""
+    """Return the progress so far; bytes in megabytes."""
     if in_bytes:
         return f"{done / 1e6:.0f}/{total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
     return f"{done:.0f}/{total:.0f}" if total else f"{done:.0f}"
 
 
 def speed(rate: float, *, in_bytes: bool) -> str:
-    """How much is done in a second."""
+    """Return the rate per second."""
     return f"{rate / 1e6:.1f} MB/s" if in_bytes else f"{rate:.1f}/s"
 
 
@@ -58,14 +58,14 @@ class PlainProgress:
         self.remind()
 
     def remind(self) -> None:
-        """Say how far the work is if nothing was said for a while."""
+        """Print the progress if nothing was printed for a while."""
         now = time.monotonic()
         often = _PLAIN_LINE_EVERY_S if now - self._began < _LATER_S else _LATER_LINE_EVERY_S
         if now - self._spoke >= often:
             self._speak()
 
     def introduce(self) -> None:
-        """Say what the work is, before anything else."""
+        """Print what the work is, before anything else."""
         if self._doing and not self._is_terse():
             self.say(f"Started: {self._doing}")
 
@@ -86,7 +86,7 @@ class PlainProgress:
             return
         elapsed = max(time.monotonic() - self._began, 1e-6)
         if not self._done:
-            self.say(f"{self._what or 'Working'}: {elapsed:.0f} s so far")
+            self.say(f"{self._what or 'Working'}: {elapsed:.0f} s elapsed")
             return
         rate = self._done / elapsed
         count = amount(self._done, self._total, in_bytes=self._in_bytes)

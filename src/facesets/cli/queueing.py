@@ -1,4 +1,4 @@
-"""Beginning a command of the table: here, or with `--queue` by a worker."""
+"""Run a command of the table: here, or with `--queue` on a worker."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def commands() -> list[str]:
-    """Those that have the flag."""
+    """Return the commands that take `--queue`."""
     from facesets.assembly.commands import VERBS
 
     return [name for name in VERBS if " --" not in name]
@@ -31,7 +31,7 @@ def is_asked() -> bool:
 
 
 def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # noqa: ANN401 - by name
-    """Do as `carry_out`, and show what came of it."""
+    """Do as `carry_out`, and print the result."""
     from facesets.assembly.commands import VERBS
 
     done = carry_out(name, database, **given)
@@ -84,13 +84,13 @@ def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, 
     with open_queue(database, settings.load(), console) as session:
         number = put(session, order)
     console.show(Result(job=number, command=name), [str(number)], asked_for=True)
-    console.aside(f"Queued. `facesets worker` does it; `facesets jobs show {number}` says how far it is.")
+    console.aside(f"Queued. `facesets worker` runs it; `facesets jobs show {number}` shows its progress.")
 
 
 def refuse(why: str) -> None:
     """Refuse `--queue` where it makes no sense. Raises `WrongUsage`."""
     if is_asked():
-        raise WrongUsage(f"{why} Leave out --queue.")
+        raise WrongUsage(f"{why} Omit --queue.")
 
 
 def queue_index(
@@ -100,7 +100,7 @@ def queue_index(
     asked: "Asked",
     options: "IndexOptions",
 ) -> bool:
-    """Queue `index` if that is asked for: a worker lists the folders and cuts them into chunks of photos."""
+    """Queue `index` if asked for: a worker lists the folders and cuts them into chunks of photos."""
     if not is_asked():
         return False
     from facesets.sources.galleries import GallerySource
@@ -125,13 +125,13 @@ def queue_index(
     }
     if options.prune or options.max_images or options.max_minutes or options.dry_run:
         raise WrongUsage(
-            "--prune, --max-images, --max-minutes and --dry-run are of a run that sees all of its photos. "
-            "Leave them out, or leave out --queue."
+            "--prune, --max-images, --max-minutes and --dry-run need a single run over all photos. Omit "
+            "them, or omit --queue."
         )
     roots = GallerySource(targets).roots
     for root in roots:
         if not has_something(Path(root)):
-            raise SourceGone(f"There is nothing in {printable(root)}. Check the path, or mount it.")
+            raise SourceGone(f"{printable(root)} is empty. Check the path, or mount the drive.")
     given = {
         "targets": [to_text(root) for root in roots],
         "include": [escaped(each) for each in patterns[0]],
@@ -144,27 +144,27 @@ def queue_index(
 
 
 def refuse_typed(typed: Collection[str], *names: str) -> None:
-    """Refuse flags of the command line that say how the host works that is to do it. Raises `WrongUsage`."""
+    """Refuse flags that describe the host that does the work. Raises `WrongUsage`."""
     flags = " and ".join(Field(name).flag for name in names if name in typed)
     if flags and is_asked():
-        raise WrongUsage(f"{flags} cannot go into the queue: the worker decides. Leave out one or the other.")
+        raise WrongUsage(f"{flags} cannot be used with --queue: the worker decides. Omit one or the other.")
 
 
 def refuse_with_index(stage: str | None, profile: Path | None, *, assign: bool, alone: bool) -> None:
-    """Refuse what only a run can do that does all by itself. Raises `WrongUsage`."""
+    """Refuse flags that only work without a queue. Raises `WrongUsage`."""
     if stage is not None or profile is not None or assign or alone:
-        refuse("--stage, --assign, --alone and --profile are of a run that does all by itself.")
+        refuse("--stage, --assign, --alone and --profile cannot be queued.")
 
 
 def placed(pack: str | None) -> str | None:
-    """A pack that was named by its path, by one that does not depend on the folder where one is."""
+    """Return a pack given by its path as an absolute path."""
     return str(Path(pack).absolute()) if pack and Path(pack).is_dir() else pack
 
 
 def refuse_secrets(uri: str | None) -> None:
-    """Refuse to keep an address in the queue that holds a password. Raises `WrongUsage`."""
+    """Refuse to queue an address that contains a password. Raises `WrongUsage`."""
     if uri and "@" in urlsplit(uri).netloc:
         raise WrongUsage(
-            "An address with a password is not put into the queue. Give it to the worker: its settings, or "
-            "`facesets worker --ml-uri`."
+            "An address that contains a password cannot be queued. Configure it on the worker: in its "
+            "settings, or with `facesets worker --ml-uri`."
         )

@@ -1,4 +1,4 @@
-"""What the environment and `facesets.toml` say of the options of commands."""
+"""The options of commands that the environment and `facesets.toml` set."""
 
 import dataclasses
 from inspect import signature
@@ -41,7 +41,7 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
             if flag not in known:
                 what = f"[{command}] {key}" if known else f"[{command}]"
                 see = f"facesets {command} --help" if known else "facesets --help"
-                raise WrongUsage(f"There is no {what} to set in facesets.toml. See `{see}`.")
+                raise WrongUsage(f"facesets.toml has no setting {what}. See `{see}`.")
             param, value = known[flag], values[flag]
             is_list = getattr(param, "multiple", False) or param.nargs == -1
             value = [value] if is_list and isinstance(value, str) else value
@@ -49,7 +49,7 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
             declared = getattr(param, "type_descriptor", None)
             if declared and (has_to_be := _refused(declared.annotation, key, value)):
                 file = printable(settings.file or "facesets.toml")
-                raise WrongUsage(f"`{key}` below [{command}] in {file} has to be {has_to_be}.")
+                raise WrongUsage(f"`{key}` under [{command}] in {file} must be {has_to_be}.")
             found[command][param.name] = value
     return found
 
@@ -60,12 +60,12 @@ def _refused(kind: Any, key: str, value: object) -> str:  # noqa: ANN401 - whate
     if several:
         may_be = str if several[0] is Path else str | int
         is_right = isinstance(value, list) and all(isinstance(each, may_be) for each in value)
-        return "" if is_right else f'a list of texts: {key} = ["…"]'
+        return "" if is_right else f'a list of strings: {key} = ["…"]'
     if kind is bool:
         return "" if isinstance(value, bool | str) else "true or false"
     if kind is Path:
-        return "" if isinstance(value, str) else f'one text: {key} = "…"'
-    return f"one value: {key} = …" if isinstance(value, list | dict) else ""
+        return "" if isinstance(value, str) else f'a string: {key} = "…"'
+    return f"a single value: {key} = …" if isinstance(value, list | dict) else ""
 
 
 def _flag(option: str) -> str:
@@ -73,7 +73,7 @@ def _flag(option: str) -> str:
 
 
 def configured(context: typer.Context, command: str) -> typer.Context:
-    """Another command as it would be called without any flag: by the environment and facesets.toml."""
+    """Return another command as called without any flag: by the environment and facesets.toml."""
     group = context.parent
     if group is None:
         raise ValueError("a command that stands for others belongs to the app")

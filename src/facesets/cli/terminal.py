@@ -1,4 +1,4 @@
-"""The terminal as it is sat before: keys and lines in, pictures out."""
+"""The terminal: keys and lines in, pictures out."""
 
 import base64
 import os
@@ -35,7 +35,7 @@ _ERASES_ALL = "\x15"
 
 
 def read_key() -> str:
-    """Wait for one key; empty once there is no more input. Ctrl-C raises `KeyboardInterrupt` as usual.
+    """Wait for one key; empty at the end of input. Ctrl-C raises `KeyboardInterrupt`.
 
     What an arrow key sends is one key: ESC.
     """
@@ -44,13 +44,13 @@ def read_key() -> str:
 
 
 def is_typing_on() -> bool:
-    """Whether another key follows at once, as the letters of a word do."""
+    """Whether another key follows at once, as while typing a word."""
     with _single_keys():
         return _is_there(_WITHIN_WORD_S)
 
 
 def read_name(prompt: str, start: str = "") -> str:
-    """Ask for some words whose beginning is there already; empty for none, by Esc or at the end of input."""
+    """Ask for a line of text with a given beginning; empty for none, by Esc or at the end of input."""
     text = start
     _echo(f"{prompt}{text}")
     with _single_keys():
@@ -163,7 +163,7 @@ def _wait_for_input(number: int, is_stopping: Callable[[], bool] = lambda: False
 
 @contextmanager
 def handling(handle: "Callable[[int, FrameType | None], object]", *signals: signal.Signals) -> Iterator[None]:
-    """Let a function hear of these signals within the block."""
+    """Call a function on these signals within the block."""
     before = {number: signal.signal(number, handle) for number in signals}
     try:
         yield
@@ -174,7 +174,7 @@ def handling(handle: "Callable[[int, FrameType | None], object]", *signals: sign
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let a kill, or a terminal that is closed, end the block as Ctrl-C does, which clears up."""
+    """Let a kill or a closed terminal end the block as Ctrl-C does, with clean-up."""
 
     def leave(number: int, _frame: "FrameType | None") -> None:
         raise SystemExit(128 + number)
@@ -198,7 +198,7 @@ def open_picture(file: Path) -> None:
 
 
 def picture(png: bytes, protocol: Protocol) -> str:
-    """What to write so that the terminal shows a picture; empty where it shows none.
+    """Return the sequence that shows a picture in the terminal; empty if it cannot.
 
     References
     ----------

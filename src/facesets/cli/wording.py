@@ -1,4 +1,4 @@
-"""How this run of the program talks: its session, and sentences as the user of a terminal reads them."""
+"""The session of this run of the program, and sentences as a user of a terminal reads them."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from facesets.errors import Command, Field, Sentence
 
 @dataclass
 class ConsoleSession:
-    """How this run of the program talks: set by the options that every command shares."""
+    """The session of this run of the program, set by the options that all commands share."""
 
     json: bool = False
     debug: bool = False
@@ -30,7 +30,7 @@ class ConsoleSession:
 
     @property
     def terse(self) -> bool:
-        """Whether progress and remarks are left out."""
+        """Whether to leave out progress and remarks."""
         return not self.verbose and (self.quiet or self.only_result)
 
 
@@ -50,7 +50,7 @@ def worded(sentence: str) -> str:
 
 
 def with_library(line: str, database: str) -> str:
-    """A command as it is typed, for the library that was named, where the command takes one.
+    """Return a command line with the library that was named, if the command takes one.
 
     A placeholder stands for a name that holds a password.
     """

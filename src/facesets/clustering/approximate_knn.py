@@ -257,8 +257,8 @@ def _near_pairs(
     graph = near.edges(engine=engine)
     del near
     reason = (
-        f"Each face was compared with nearby ones only: {100 * found:.1f} % of the {_NEIGHBOURS} nearest "
-        f"were found, counting those similar by {lowest:.2f} or more (checked on {_CHECKED_FACES} faces)."
+        f"Approximate search found {100 * found:.1f} % of each face's {_NEIGHBOURS} nearest faces with a "
+        f"similarity of {lowest:.2f} or more (checked on {_CHECKED_FACES} faces)."
     )
 
     def faces(similarity: float) -> Edges:

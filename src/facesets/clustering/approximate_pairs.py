@@ -162,16 +162,16 @@ class LinksChecked:
 
     @property
     def share_whole(self) -> float:
-        """Share of faces that lack nobody, in [0, 1]; 1 where there are none."""
+        """Share of faces that miss no match, in [0, 1]; 1 where there are none."""
         return self.faces_whole / self.faces if self.faces else 1.0
 
     def sentence(self, min_cosine_similarity: float) -> str:
         """What a user may want to know."""
         together, whole = _percent(self.share_together), _percent(self.share_whole)
         return (
-            "Each face was compared with nearby ones only: of the pairs similar by "
-            f"{min_cosine_similarity:.2f} or more {together} are together, and {whole} of faces lack nobody "
-            f"(checked on {self.faces} faces)."
+            f"Approximate search: of the pairs with a similarity of {min_cosine_similarity:.2f} or more, "
+            f"{together} are in one cluster, and {whole} of faces miss no match (checked on {self.faces} "
+            "faces)."
         )
 
 

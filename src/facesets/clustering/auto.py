@@ -55,8 +55,10 @@ _LEAST_PAIRS = 8
 _BLOCK_CLUSTERS = 1024
 
 
-_STRATEGY = "average linkage from certain cores, with junk control"
-_OFFSET_TAKEN = "Even strangers' faces were similar by {:.2f}: what all have in common was taken away first."
+_STRATEGY = "average linkage from certain cores, with quality control"
+_OFFSET_TAKEN = (
+    "Even faces of different people had a similarity of {:.2f}, so their common component was removed first."
+)
 
 
 def cluster_auto(
@@ -190,7 +192,7 @@ class _Work:
         self.placement[:] = np.where(core, Placement.CORE, Placement.LINKED)
         self._mark_alone()
         self.reasons = (
-            f"Two faces that resemble nobody else were taken for one person from {pair_cut:.2f} on.",
+            f"Pairs of faces that match no other face were grouped from a similarity of {pair_cut:.2f}.",
         )
 
     def _find_cores(self, edges: Edges) -> None:

@@ -144,7 +144,7 @@ def complete_linkage(embeddings: Embeddings, *, max_cosine_distance: float) -> I
     check_matrix(embeddings)
     if len(embeddings) > _MAX_COMPLETE_LINKAGE_FACES:
         raise ValueError(
-            f"Complete linkage compares all pairs; {len(embeddings)} faces are more than "
+            f"Complete linkage compares all pairs: {len(embeddings)} faces are more than the maximum of "
             f"{_MAX_COMPLETE_LINKAGE_FACES}. Use average linkage."
         )
     order = canonical_order(embeddings)

@@ -82,7 +82,7 @@ class Calibration:
     @classmethod
     def linking_at(cls, link: float, middle: float, spread: float, faces: int) -> "Calibration":
         """What similarities mean where it is known from which mean similarity on merging is right."""
-        return cls(link / _LINK_SHARE, middle, spread, faces, "known beforehand")
+        return cls(link / _LINK_SHARE, middle, spread, faces, "predefined")
 
     @property
     def strangers(self) -> float:
@@ -172,7 +172,7 @@ def calibrate(
     typical = _typical(rows, measured)
     if typical is not None:
         return replace(measured, typical=typical, source=f"{seen}, certain clusters")
-    unseen = f"{known.source}: too few people with several faces to measure here"
+    unseen = f"{known.source}: too few people with several faces to measure it here"
     if _may_be_strangers(middle, known) and seen != known.source:
         return replace(measured, source=f"{seen}; one person's faces {unseen}")
     return replace(measured, middle=known.middle, spread=known.spread, source=unseen)

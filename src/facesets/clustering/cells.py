@@ -216,7 +216,7 @@ class CellComparison:
 
 
 class Batch:
-    """The faces of some cells, and whom they are compared with.
+    """The faces of some cells, and the faces that they are compared with.
 
     Parameters
     ----------

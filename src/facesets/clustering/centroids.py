@@ -64,7 +64,7 @@ def cluster_sums(rows: Float32, labels: Int64) -> Float64:
 
 
 def sums_in_parts(rows: Float32, labels: Int64, wanted: Int64) -> Iterator[tuple[Int64, Float64]]:
-    """Yield some of the clusters, and the sums of their unit rows, so many at a time that memory stays small.
+    """Yield clusters in parts, with the sums of their unit rows, so that memory stays small.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class _Products:
 
     @contextmanager
     def on_one_core(self) -> Iterator[int]:
-        """Say how many products may run at once: as many as the library would have used cores.
+        """Return how many products may run at once: as many as the library would have used cores.
 
         That is 1 where it is not known how to tell the library. The setting is the process's; it lasts until
         the last of those who asked for it is done.

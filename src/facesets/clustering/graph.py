@@ -1,4 +1,4 @@
-"""Who is near whom: exact graphs from blocked matrix products.
+"""Graphs of similar faces: exact, from blocked matrix products.
 
 A product of two blocks of rows is the only expensive step. Each pair of faces is multiplied once (the
 matrix is symmetric), and a block stays in the processor's cache while it is searched.

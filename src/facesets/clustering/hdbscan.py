@@ -124,11 +124,11 @@ class HdbscanResult:
             known = Constraints(arrays["must_link"], arrays["cannot_link"])
             sizes = int(arrays["min_cluster_size"]), int(arrays["min_samples"])
         except KeyError as missing:
-            raise ValueError(f"The stored clustering lacks the array {missing}.") from None
+            raise ValueError(f"The stored clustering has no array {missing}.") from None
         if version != FORMAT_VERSION:
             raise ValueError(f"The stored clustering has version {version}, not {FORMAT_VERSION}.")
         if len(tree) != max(0, len(core) - 1) or distance not in get_args(Distance):
-            raise ValueError("The stored clustering is damaged: its tree does not span its faces.")
+            raise ValueError("The stored clustering is damaged: its tree does not cover all faces.")
         return cls._cut(tree, core, *sizes, "chord" if distance == "chord" else "cosine", known)
 
     @classmethod

@@ -238,8 +238,8 @@ def nearest(embeddings: Embeddings, references: Embeddings) -> Matches:
     check_matrix(references, name="references")
     if embeddings.shape[1] != references.shape[1]:
         raise ValueError(
-            f"Faces of {embeddings.shape[1]} numbers cannot be compared with references of "
-            f"{references.shape[1]}: they come from different recognisers."
+            f"Embeddings with {embeddings.shape[1]} dimensions cannot be compared with "
+            f"{references.shape[1]}-dimensional references: they come from different recognition models."
         )
     known = unit_rows(references, name="references")
     index = np.full(len(embeddings), -1, np.int64)

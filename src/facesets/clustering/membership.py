@@ -234,7 +234,7 @@ def leave_clusters(rows: Float32, labels: Int64, apart: Int64) -> Int64:
 
 
 def leave_clashing(rows: Float32, image: Int64, before: Int64, after: Int64) -> Int64:
-    """Find the faces that must not be given to whom they would be: another one in their image has them.
+    """Find the faces that cannot join a cluster because another face in their image has it.
 
     Who was the person's before stays; of others the one more similar to the person's faces.
 

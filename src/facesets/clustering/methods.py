@@ -126,7 +126,7 @@ def _agglomerative(task: GroupingTask) -> Grouping:
     if threshold is None:
         measured = task.measured()
         threshold = measured.max_cosine_distance
-        cut = f"Cut at a cosine distance of {threshold:.2f}, a cosine similarity of {measured.link:.2f}"
+        cut = f"Cut at a cosine distance of {threshold:.2f} (cosine similarity {measured.link:.2f})"
         reasons = (f"{cut}, {measured.source}.",)
     labels = average_linkage(
         task.embeddings,
@@ -142,7 +142,7 @@ def _agglomerative(task: GroupingTask) -> Grouping:
 
 def _components(task: GroupingTask) -> Grouping:
     if task.threshold is None:
-        raise ValueError("no threshold is measured for components")
+        raise ValueError("components measures no threshold")
     labels = connected_components(
         task.embeddings,
         min_cosine_similarity=task.threshold,

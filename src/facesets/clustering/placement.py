@@ -66,34 +66,28 @@ def describe(
     count: list[int] = np.bincount(placement, minlength=len(Placement)).tolist()
     said = [
         (
-            f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
-            f"{measured.strangers:.2f} ({measured.source})."
+            f"Faces of one person typically have a similarity of {measured.typical:.2f}, faces of "
+            f"different people rarely {measured.strangers:.2f} ({measured.source})."
         ),
+        (f"Cores were cut at a mean similarity of {measured.core:.2f} and linked from {measured.link:.2f}."),
         (
-            f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "
-            f"{measured.link:.2f} on."
-        ),
-        (
-            f"{_faces_are(count[Placement.CORE])} certain, {count[Placement.JOINED]} resemble the mean of "
-            f"their cluster, {count[Placement.LINKED]} are linked, {count[Placement.SATELLITE]} surround "
-            f"their person, {count[Placement.ALONE]} are alone."
+            f"{_faces_are(count[Placement.CORE])} certain, {count[Placement.JOINED]} match the centroid of "
+            f"their cluster, {count[Placement.LINKED]} are linked, {count[Placement.SATELLITE]} joined as "
+            f"outliers, {count[Placement.ALONE]} are unassigned."
         ),
     ]
     if count[Placement.INCOHERENT]:
         said.append(
-            f"{_faces_are(count[Placement.INCOHERENT])} noise, out of clusters whose faces are similar by "
-            f"less than {measured.coherent:.2f} on average, and stay unassigned."
+            f"{_faces_are(count[Placement.INCOHERENT])} unassigned because the mean similarity in their "
+            f"cluster is below {measured.coherent:.2f}."
         )
     if count[Placement.POOR]:
-        said.append(
-            f"{counted(count[Placement.POOR], 'face shows', 'faces show')} too little to tell who it is: "
-            "no new person is made of such faces."
-        )
+        said.append(f"{counted(count[Placement.POOR], 'face is', 'faces are')} too low quality to group.")
     if cannot:
         said.append(f"{counted(cannot, 'pair of faces was', 'pairs of faces were')} kept apart.")
     if contradictions:
         pairs = counted(contradictions, "pair")
-        said.append(f"{pairs} had to be both together and apart; they are together.")
+        said.append(f"{pairs} had to be both together and apart; they were kept together.")
     return tuple(said)
 
 

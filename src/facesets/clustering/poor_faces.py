@@ -1,4 +1,4 @@
-"""Faces that show too little to tell who somebody is: they make nobody new.
+"""Faces that are too low quality to group: they make no new person.
 
 Recognisers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
 similar to one another, and clusters of them are nobody. How much a face shows is told by the norm of its
@@ -104,7 +104,7 @@ def how_much_faces_show(norm: Float32 | None, limits: NormLimits | None, poor: B
 
 
 def set_aside(shows: HowMuch | None, known: Groups) -> Bool:
-    """Faces that make nobody, and of which nobody said that they show one person with others. Shape (n,)."""
+    """Return the faces that make no person and are not confirmed with others. Shape (n,)."""
     count = len(known.group)
     if shows is None:
         return np.zeros(count, bool)
@@ -122,7 +122,7 @@ def join_people(
     measured: Calibration,
     engine: Engine,
 ) -> Int64:
-    """Let each poor face join the person whose centroid it resembles; changes `labels`.
+    """Let each poor face join the person with the most similar centroid; changes `labels`.
 
     Parameters
     ----------

@@ -53,9 +53,9 @@ def approximate_predict(
     rows, known = unit_rows(new, name="new"), unit_rows(embeddings)
     there = np.arange(len(result.labels)) if faces is None else faces
     if len(known) != len(there):
-        raise ValueError(f"The run had {len(there)} faces, not {len(known)}.")
+        raise ValueError(f"The clustering had {len(there)} faces, not {len(known)}.")
     if known.shape[1] != rows.shape[1]:
-        raise ValueError(f"New faces have {rows.shape[1]} numbers, known ones {known.shape[1]}.")
+        raise ValueError(f"New embeddings have {rows.shape[1]} dimensions, known ones {known.shape[1]}.")
     if len(known) < 2:
         return Prediction(np.full(len(rows), -1, np.int64), np.zeros(len(rows)))
 

@@ -110,7 +110,7 @@ class Recogniser:
     norm_tells: bool = True
 
 
-ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
+ARCFACE = Recogniser(0.6, 0.01, 0.065, "typical for ArcFace", is_sure=False)
 """For recognisers that nobody measured: those trained with ArcFace's loss differ little from each other."""
 
 _MEASURED = {
@@ -118,14 +118,14 @@ _MEASURED = {
         0.6,
         0.014,
         0.067,
-        "as measured of w600k_mbf on news photos",
+        "measured for w600k_mbf on news photos",
         norm_limits=NormLimits(founding=16.0, joining=14.0),
     ),
     "dlib_resnet": Recogniser(
         0.613,
         0.175,
         0.07,
-        "as measured of the open pack on news photos",
+        "measured for the open pack on news photos",
         pairs=PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354),
         merge_max_cosine_distance=0.30,
         max_from_centroid=0.40,

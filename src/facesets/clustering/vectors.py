@@ -30,9 +30,9 @@ def check_matrix(embeddings: Embeddings, *, name: str = "embeddings") -> None:
         When `embeddings` is not two-dimensional, has no columns, or does not hold floats.
     """
     if embeddings.ndim != 2:
-        raise ValueError(f"{name} must have two dimensions (faces, numbers), not {embeddings.ndim}.")
+        raise ValueError(f"{name} must have two dimensions (faces, values), not {embeddings.ndim}.")
     if embeddings.shape[1] == 0:
-        raise ValueError(f"{name} must have at least one number per face.")
+        raise ValueError(f"{name} must have at least one value per face.")
     if not np.issubdtype(embeddings.dtype, np.floating):
         raise ValueError(f"{name} must hold floats, not {embeddings.dtype}.")
 
@@ -125,7 +125,7 @@ def _check_lengths(length: Float64, start: int, order: Int64 | None, name: str) 
     row = start + int(wrong[0])
     row = row if order is None else int(order[row])
     fault = "is all zeros" if length[wrong[0]] == 0 else "holds NaN or infinity"
-    raise ValueError(f"Row {row} of {name} {fault}: it has no direction to compare.")
+    raise ValueError(f"Row {row} of {name} {fault}, so it cannot be compared.")
 
 
 def canonical_order(embeddings: Embeddings) -> Int64:

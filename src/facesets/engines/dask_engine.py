@@ -40,7 +40,7 @@ _TRIED_SHAPES = ((512, 2048), (96, 49), (3, 300))
 
 @contextmanager
 def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
-    """An engine of so many processes on this machine, which end with the block.
+    """Return an engine of several processes on this machine, which end with the block.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def remote_engine(address: str, folder: Path) -> Iterator["DaskEngine"]:
         client = Client(address, timeout=_CONNECTING_S, set_as_default=False)
     except OSError as error:
         raise Unreachable(
-            f"No dask scheduler answers at {address}: start `dask scheduler` there, or check "
+            f"No dask scheduler answers at {address}. Start `dask scheduler` there, or check "
             f"{Field('engine')}."
         ) from error
     with client, _engine(client, folder, is_remote=True) as engine:
@@ -135,16 +135,16 @@ class DaskEngine:
         for worker, answer in found.items():
             if isinstance(answer, ImportError):
                 raise Unreachable(
-                    f"The worker {worker} lacks a part of this program ({answer}): install "
-                    f"facesets {__version__} there, with its extra 'scale'."
+                    f"Worker {worker} lacks a dependency ({answer}). Install facesets {__version__} there, "
+                    "with its extra 'scale'."
                 )
             if isinstance(answer, Exception):
-                raise Unreachable(f"The worker {worker} failed: {answer}") from answer
+                raise Unreachable(f"Worker {worker} failed: {answer}") from answer
             fingerprint, sees = answer
             if fingerprint != _fingerprint():
                 raise _unfit(worker)
             if not sees:
-                raise _unseen(f"The worker {worker}", self._arrays.path)
+                raise _unseen(f"Worker {worker}", self._arrays.path)
 
     def each(
         self, work: Callable[..., Found], arrays: Sequence[Any], tasks: Iterable[Any]
@@ -196,8 +196,8 @@ class DaskEngine:
                     raise _without_workers() from error
             except KilledWorker as error:
                 raise FacesetsError(
-                    "Several workers died one after the other of the same part of the work, most likely for "
-                    "lack of memory: give each more, or start fewer on a machine."
+                    "Several workers died on the same part of the work, most likely because they ran out "
+                    "of memory. Give each worker more memory, or start fewer per machine."
                 ) from error
             except _Unfit as error:
                 raise _unfit(str(error)) from error
@@ -205,7 +205,8 @@ class DaskEngine:
                 raise _unseen("A worker", self._arrays.path) from error
             except CancelledError as error:
                 raise Unreachable(
-                    "The dask scheduler ended before the work was done: start it again, and then this."
+                    "The dask scheduler ended before the work was done. Start it again, then run the "
+                    "same command again."
                 ) from error
 
 
@@ -245,19 +246,21 @@ def _fingerprint() -> str:
 
 def _unfit(worker: str) -> Unreachable:
     return Unreachable(
-        f"The worker {worker} would find other labels, for products round otherwise there: give it facesets "
-        f"{__version__}, the same numpy, and the OPENBLAS_CORETYPE that {Command('doctor')} names here."
+        f"Worker {worker} would compute different results because its arithmetic rounds differently. Give "
+        f"it facesets {__version__}, the same numpy, and the OPENBLAS_CORETYPE that {Command('doctor')} "
+        "prints here."
     )
 
 
 def _unseen(who: str, folder: Path) -> Unreachable:
     return Unreachable(
-        f"{who} does not see {folder.parent}: name a folder with {Field('shards')} that this machine and all "
-        "workers see by the same path, and start them as the account of this run, which alone may read there."
+        f"{who} cannot see {folder.parent}. Use {Field('shards')} to name a folder that this machine and "
+        "all workers see at the same path, and start the workers under the account of this run."
     )
 
 
 def _without_workers() -> Unreachable:
     return Unreachable(
-        "The dask scheduler has no worker: start some with `dask worker` and its address, and run this again."
+        "The dask scheduler has no workers. Start some with `dask worker ADDRESS`, then run the same "
+        "command again."
     )

@@ -143,6 +143,6 @@ def _reserve(path: Path, size: int) -> None:
 def _cannot_write(folder: Path, error: OSError) -> CannotWrite:
     reason = error.strerror or str(error)
     return CannotWrite(
-        f"Arrays cannot be written to {printable(folder)} ({reason}): make room there, or name another "
+        f"Cannot write arrays to {printable(folder)} ({reason}). Free some space there, or name another "
         f"folder with {Field('shards')}."
     )

@@ -83,9 +83,9 @@ def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:
                 if "/" not in entry.filename and entry.filename.endswith(".png")
             ]
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.") from error
+        raise WrongUsage(f"Bundle not found: {printable(path)}") from error
     except OSError as error:
-        raise DamagedFile(f"{printable(path)} cannot be read ({error}). Export it again.") from error
+        raise DamagedFile(f"Cannot read {printable(path)} ({error}). Export it again.") from error
     except _DAMAGE as error:
         raise DamagedFile(f"{printable(path)} is damaged ({error}). Export it again.") from error
     expected = [f"{rank}.png" for rank in range(len(pictures))]
@@ -103,9 +103,9 @@ def _entry_problems(entry: zipfile.ZipInfo) -> list[str]:
     problems = []
     name = printable(entry.filename)
     if "/" in entry.filename:
-        problems.append(f"{name} lies in a sub-folder, which breaks later loads")
+        problems.append(f"{name} is in a subfolder, which makes loaders fail")
     elif not _ENTRY.fullmatch(entry.filename):
-        problems.append(f"{name} is not named by a rank")
+        problems.append(f"{name} is not named by its rank")
     if entry.compress_type != zipfile.ZIP_STORED:
         problems.append(f"{name} is compressed")
     return problems

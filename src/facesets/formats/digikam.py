@@ -67,7 +67,7 @@ class _Reading:
 
 
 def read_digikam(path: Path) -> Iterator[NamedPhoto]:
-    """The photos on which somebody has a name, in the order of their numbers.
+    """Return the photos with named people, in the order of their numbers.
 
     Raises
     ------
@@ -87,8 +87,8 @@ def read_digikam(path: Path) -> Iterator[NamedPhoto]:
             yield from _photos(reading)
     except _BROKEN as error:
         raise WrongUsage(
-            f"{printable(path)} cannot be read as digiKam's database ({printable(str(error))}). Give the "
-            "digikam4.db of digiKam 5 or later, or a copy of it made while digiKam is closed."
+            f"Cannot read {printable(path)} as a digiKam database ({printable(str(error))}). Give the "
+            "digikam4.db of digiKam 5 or later, or a copy made while digiKam is closed."
         ) from error
 
 
@@ -96,12 +96,12 @@ def require_database(path: Path) -> None:
     """Refuse what is no SQLite file, or one that is being written. Raises as `read_digikam`."""
     with open_regular_file(path) as file:
         if file.read(len(HEADER)) != HEADER:
-            raise WrongUsage(f"{printable(path)} is no SQLite database. Give digiKam's digikam4.db.")
+            raise WrongUsage(f"{printable(path)} is not an SQLite database. Give digiKam's digikam4.db.")
     log = path.with_name(f"{path.name}-wal")
     if log.is_file() and log.stat().st_size:
         raise WrongUsage(
-            f"{printable(path)} is in use: what digiKam wrote last is not in it yet. Close digiKam, then try "
-            "again."
+            f"{printable(path)} is in use, so digiKam's latest changes are not in it yet. Close digiKam "
+            "and try again."
         )
 
 

@@ -6,7 +6,7 @@ from facesets.files import open_regular_file
 
 _LOOKED_AT_BYTES = 512
 _BEGINNINGS = (
-    (b"PK\x03\x04", "an archive, as caches and bundles are"),
+    (b"PK\x03\x04", "an archive, such as a cache or bundle"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\xff\xd8\xff", "a picture"),
     (b"\x89PNG\r\n", "a picture"),
@@ -23,7 +23,7 @@ _SPACES = "\t\r\n\f"
 
 
 def guessed_kind(path: str | os.PathLike[str]) -> str:
-    """What a file seems to be, such as `a picture`; empty where it cannot be read or nobody knows."""
+    """Return what a file seems to be, such as `a picture`; empty where it cannot be read or is unknown."""
     try:
         with open_regular_file(path) as file:
             head = file.read(_LOOKED_AT_BYTES)

@@ -22,7 +22,7 @@ _SPACE = " \t\n\r"
 
 
 def read_osxphotos(path: Path) -> Iterator[NamedPhoto]:
-    """The photos of an export on which somebody has a name.
+    """Return the photos of an export with named people.
 
     Raises
     ------
@@ -31,17 +31,15 @@ def read_osxphotos(path: Path) -> Iterator[NamedPhoto]:
     OSError
         It cannot be read.
     """
-    again = "Give what `osxphotos query --json` prints"
+    again = "Give the output of `osxphotos query --json`"
     try:
         with open_regular_file(path) as file:
             for photo in elements(file):
                 if not isinstance(photo, dict) or not {"persons", "face_info"} & photo.keys():
-                    raise WrongUsage(
-                        f"{printable(path)} holds something else than photos of osxphotos. {again}."
-                    )
+                    raise WrongUsage(f"{printable(path)} does not hold photos from osxphotos. {again}.")
                 yield from _of_photo(photo)
     except BrokenJson as error:
-        raise WrongUsage(f"{printable(path)} is no whole JSON array. {again}, all of it.") from error
+        raise WrongUsage(f"{printable(path)} is not a complete JSON array. {again} in full.") from error
 
 
 def _of_photo(photo: dict[str, Any]) -> Iterator[NamedPhoto]:

@@ -48,7 +48,7 @@ class PicasaFolder:
         )
 
     def nameless(self, contacts: Mapping[str, str]) -> int:
-        """How many faces show somebody of whom nobody says a name."""
+        """Return how many faces have no name."""
         shown = [contact for faces in self.faces.values() for _, contact in faces]
         return sum(contact not in self.contacts and contact not in contacts for contact in shown)
 
@@ -75,7 +75,9 @@ def read_picasa_ini(content: bytes) -> PicasaFolder:
         elif key.strip().casefold() == "faces":
             folder.faces.setdefault(section.casefold(), []).extend(_faces(value))
     if content.strip() and not section:
-        raise WrongUsage("It has no section in brackets, so it is no .picasa.ini. Remove it, or restore it.")
+        raise WrongUsage(
+            "It has no section in brackets, so it is not a .picasa.ini. Remove it, or restore it."
+        )
     return folder
 
 
@@ -100,7 +102,7 @@ def read_contacts(content: bytes) -> dict[str, str]:
     try:
         root = fromstring(content, forbid_dtd=True)
     except (DefusedXmlException, ParseError, ValueError, LookupError) as error:
-        raise WrongUsage("It is no XML that Picasa writes. Give Picasa's own contacts.xml.") from error
+        raise WrongUsage("It is not Picasa's XML. Give Picasa's own contacts.xml.") from error
     found: dict[str, str] = {}
     for contact in root.iter("contact"):
         name = plain_name(contact.get("name")) or plain_name(contact.get("display"))

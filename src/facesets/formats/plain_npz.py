@@ -65,7 +65,7 @@ def _refuse_bombs(archive: zipfile.ZipFile, most: int) -> None:
     """Compare what an archive's members claim to hold with the most that they may."""
     claimed = sum(member.file_size for member in archive.infolist())
     if claimed > most:
-        raise ValueError("the archive claims more than its size allows")
+        raise ValueError("the archive declares more data than its size allows")
     for member in archive.infolist():
         with archive.open(member) as file:
             read_header(file, member.file_size)
@@ -80,5 +80,5 @@ def read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[A
     if dtype.hasobject or (fortran_order and len(shape) > 1):
         raise ValueError("not a plain array")
     if any(edge < 0 for edge in shape) or math.prod(shape) * dtype.itemsize != size - (file.tell() - begin):
-        raise ValueError("an array's shape does not fit its size")
+        raise ValueError("an array's shape does not match its size")
     return shape, dtype

@@ -70,9 +70,9 @@ def read_takeout(content: bytes) -> tuple[NamedRegion, ...]:
     try:
         said = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise WrongUsage("It is no JSON that Takeout writes. Unpack the archive again.") from error
+        raise WrongUsage("It is not valid JSON. Unpack the archive again.") from error
     if not isinstance(said, dict):
-        raise WrongUsage("It is no JSON object, so it is not Takeout's. Unpack the archive again.")
+        raise WrongUsage("It is not a JSON object, so it is not from Takeout. Unpack the archive again.")
     people = said.get("people")
     names = (
         [plain_name(each.get("name")) for each in people if isinstance(each, dict)]

@@ -1,4 +1,4 @@
-"""People as a body detector sees them in one picture, and which face is whose."""
+"""Bodies that a detector finds in a picture, and the faces that belong to them."""
 
 from dataclasses import dataclass
 

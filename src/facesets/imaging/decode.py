@@ -155,7 +155,7 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int 
         with Image.open(BoundedBytes(first_frame(data)), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise UnreadableImage(
-                    f"{image.width}×{image.height} pixels are more than {max_pixels / 1e6:g} million"
+                    f"{image.width}×{image.height} pixels exceed the limit of {max_pixels / 1e6:g} million"
                 )
             if image.format in _JPEGS:
                 require_few_scans(data, image.width * image.height)
@@ -166,7 +166,7 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int 
                 pixels = _upright(stored, orientation)
             width, height = image.size[::-1] if orientation in ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
-        raise UnreadableImage("not a picture of a known format") from error
+        raise UnreadableImage("not a supported photo format") from error
     except DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
     return Decoded(pixels, width, height)

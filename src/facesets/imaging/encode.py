@@ -24,7 +24,7 @@ _BLOCKS = 5
 
 
 def outgoing_size(width: int, height: int, edge: int) -> tuple[int, int]:
-    """What a picture's sides become, so that the longer one has so many pixels at most."""
+    """Return a picture's sides such that the longer one has at most `edge` pixels."""
     scale = min(1.0, edge / max(width, height, 1))
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
@@ -45,7 +45,7 @@ def outgoing_jpeg(pixels: Pixels, edge: int) -> tuple[bytes, int, int]:
         Image.fromarray(np.ascontiguousarray(small)).save(out, "JPEG", quality=quality)
         if out.tell() <= _MOST_BYTES:
             return out.getvalue(), *size
-    raise UnreadableImage("it stays too large to be sent")
+    raise UnreadableImage("it is too large to send")
 
 
 def blurred(pixels: Pixels, boxes: Float32) -> Pixels:

@@ -172,7 +172,7 @@ def _words(cut: CutBar) -> str:
     alone = sum(size == 1 for size in cut.sizes)
     fragments = len(cut.sizes) - cut.anchors - alone
     parts = [f"{n} {what}{'s'[: n != 1]}" for n, what in ((cut.anchors, "anchor"), (fragments, "fragment"))]
-    return ", ".join([*parts, f"{alone} alone"])
+    return ", ".join([*parts, f"{alone} single"])
 
 
 def _draw_rows(page: Image.Image, pen: ImageDraw.ImageDraw, chart: EraChart, top: int) -> None:

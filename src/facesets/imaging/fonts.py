@@ -67,7 +67,7 @@ def font(file: str, size: int) -> ImageFont.FreeTypeFont:
     """Open a font. Raises OSError where that cannot be done in this size."""
     opened = ImageFont.load_default(size) if file == _PILLOWS else ImageFont.truetype(file, size)
     if not isinstance(opened, ImageFont.FreeTypeFont):
-        raise OSError("this Pillow draws no letters of any size")
+        raise OSError("this Pillow cannot draw text at any size")
     return opened
 
 

@@ -55,12 +55,12 @@ def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = 
     UnreadableImage
         None of the paths does, with the reason of the last.
     """
-    reason = "there is no path"
+    reason = "it has no path"
     for path in paths:
         try:
             data = read_regular_file(Path(path), max_bytes=MAX_FILE_BYTES)
         except FileNotFoundError:
-            reason = "cannot be read: there is no file at its path"
+            reason = "cannot be read: file not found"
             continue
         except (OSError, ValueError) as error:
             reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -1,4 +1,4 @@
-"""Faces that show too little to tell who somebody is.
+"""Faces that are too low quality to be recognised.
 
 Blurred specks in the background, heads cut in half by the edge of the photo, and patterns that a detector
 takes for a face resemble each other more than they resemble anybody: recognisers give such crops much the

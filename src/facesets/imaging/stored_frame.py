@@ -55,7 +55,7 @@ def stored_frame(path: Path) -> StoredFrame:
             size, orientation = _stored_size(image), orientation_of(image)
             by_decoder = image.format in _TURNED_BY_DECODER
     except UnidentifiedImageError as error:
-        raise UnreadableImage("not a picture of a known format") from error
+        raise UnreadableImage("not a supported photo format") from error
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
     except DECODING_ERRORS as error:

@@ -73,7 +73,7 @@ called only when there is something to embed."""
 
 
 def default_out(photos: Path, here: Path) -> Path:
-    """Where results go if nothing is said: here, or beside the photos where here is among them."""
+    """Return the default result folder: here, or beside the photos if here is among them."""
     photos = plain_path(photos)
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 
@@ -252,7 +252,7 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
         for path, record in known.items()
     )
     if not listed and not gone:
-        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+        raise WrongUsage(f"No photos found in {source.label}. Check the path.")
     if not listed:
         raise _unavailable(source, cache)
     return to_do, bool(to_do or gone)
@@ -262,8 +262,8 @@ def _unavailable(source: Source, cache: Cache) -> SourceGone:
     known = counted(sum(map(source.covers, cache.files())), "photo")
     follow = Command("relocate", source.label, "NEW", cache.label)
     return SourceGone(
-        f"There are no photos below {source.label}, where {known} were. Is it mounted? If it was moved, say "
-        f"where to, and run the same command on that: {follow}."
+        f"No photos found in {source.label}, which held {known}. If the drive is not mounted, mount it. If "
+        f"the folder was moved, run this first: {follow}."
     )
 
 
@@ -286,7 +286,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     source, target = photos.resolve(), out.resolve()
     if _is_within_results(source):
         raise WrongUsage(
-            f"{printable(photos)} holds results of {Command('run')}, not photos. Name the photos."
+            f"{printable(photos)} is a result folder of {Command('run')}. Give the photo folder."
         )
     if (target / RUN_RECORD).exists():
         return tuple(dict.fromkeys([*sources_of(target), str(plain_path(photos))]))
@@ -296,11 +296,11 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
         taken |= {name for name in there if not name.startswith(".facesets")}
     if source != target and not taken.isdisjoint(there):
         raise WrongUsage(
-            f"{printable(out)} holds something else already ({printable(min(taken.intersection(there)))}). "
-            "Name a new folder for the results."
+            f"{printable(out)} already contains {printable(min(taken.intersection(there)))}. Give a new "
+            "folder for the results."
         )
     if source == target:
-        raise WrongUsage(f"{printable(out)} holds the photos. Name another folder for the results.")
+        raise WrongUsage(f"{printable(out)} is the photo folder. Give another folder for the results.")
     return (str(plain_path(photos)),)
 
 

@@ -1,4 +1,4 @@
-"""The runs that changed a result folder, and how one is taken back."""
+"""The runs that changed a result folder, and how to undo one."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from facesets.results.run_records import DONE, WRITING, add_pardons, read_runs
 
 
 def known_runs(out: Path) -> Result:
-    """List the runs that changed a result folder and can be taken back, the newest first.
+    """List the runs of a result folder that can be undone, the newest first.
 
     Raises
     ------
@@ -99,4 +99,4 @@ def _deleted_folders(root: Path) -> set[str]:
 
 def _require(out: Path) -> None:
     if not out.is_dir():
-        raise WrongUsage(f"There is no folder {printable(out)}. Give the OUT of the run to take back.")
+        raise WrongUsage(f"Folder not found: {printable(out)}. Give the result folder of the run to undo.")

@@ -24,7 +24,7 @@ M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whom to take out.
+    """The person to remove.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ def renumbered_face(face: FaceEntry, whom: Whom) -> FaceEntry:
 def statements_without(
     statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: Whom
 ) -> tuple[Statement, ...]:
-    """What was said of others than these groups, faces and names."""
+    """Return the statements on other groups, faces and names."""
 
     def is_about_them(said: Statement) -> bool:
         names = {folded(said.group), folded(said.name)} & whom.names

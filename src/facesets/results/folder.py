@@ -1,4 +1,4 @@
-"""Result folders that can be written again and again, and whose writing may be cut off at any moment.
+"""Result folders that can be written again and again, and safely interrupted at any moment.
 
 A folder belongs to its user. Only names that an earlier manifest lists, or that an interrupted run
 announced in `.facesets-writing.json`, are ever replaced or removed; and of those not a copy that somebody
@@ -116,7 +116,7 @@ class ResultFolder:
                 raise self._in_the_way(name)
 
     def announce(self, names: Mapping[str, str]) -> None:
-        """Say durably, before any of it is written, which names this run may write, and from what."""
+        """Record durably, before writing, which names this run may write, and from what."""
         folder = self.inside
         self.linked |= linked_folders(folder, names)
         before = {name: puts for name, puts in self.owned.items() if folder.exists(name)}
@@ -148,8 +148,8 @@ class ResultFolder:
         if link and name in self.kept:
             return
         if name not in self.owned:
-            reason = f"{printable(self._path(link))} is a link, which is not followed" if link else ""
-            lies = f"a file of yours lies at {printable(self._path(name))}"
+            reason = f"{printable(self._path(link))} is a link, and links are not followed" if link else ""
+            lies = f"your file {printable(self._path(name))} is in the way"
             self.failed.append(Failure(source, reason or lies))
             return
         before = self.owned[name]
@@ -199,10 +199,10 @@ class ResultFolder:
     def _in_the_way(self, name: str) -> CannotWrite:
         target = printable(self._path(name))
         if restores := how_to_restore(self.root):
-            return CannotWrite(
-                f"{target} is not known as ours, for the folder's manifest is gone: {restores}."
-            )
-        return CannotWrite(f"{target} is not ours to replace. Move it away, or choose another OUT.")
+            return CannotWrite(f"{target} is unknown because the folder's manifest is missing: {restores}.")
+        return CannotWrite(
+            f"{target} was not written by facesets and is not replaced. Move it away, or choose another OUT."
+        )
 
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
@@ -269,7 +269,7 @@ class ResultFolder:
         return sum(not name.endswith(f"/{GROUP_MARK}") for name in gone)
 
     def set_aside_edited(self, name: str) -> None:
-        """Keep a file of ours that somebody worked on, under a name that is theirs."""
+        """Keep a file of ours that a user edited, under a name of its own."""
         self.move(name, place_for_edited(self.inside, name))
 
     def move(self, name: str, place: str) -> None:
@@ -282,7 +282,7 @@ class ResultFolder:
             folder.rename(name, place)
 
     def rename(self, names: Mapping[str, str]) -> set[str]:
-        """Give files of ours other names where those are free; a file that somebody worked on goes along.
+        """Rename files of ours where the names are free, including files that a user edited.
 
         Parameters
         ----------
@@ -340,5 +340,5 @@ def _there(folder: SafeFolder, name: str) -> os.stat_result:
     """What a file is that was just made or found; raises `OSError` where it went meanwhile."""
     status = folder.status(name)
     if status is None:
-        raise FileNotFoundError(errno.ENOENT, "is not there any more", os.fspath(folder.path(name)))
+        raise FileNotFoundError(errno.ENOENT, "no longer exists", os.fspath(folder.path(name)))
     return status

@@ -59,7 +59,7 @@ class ResultForgotten:
 
 
 def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten | None:
-    """Take a person out of a result folder, or tell what is of them there; None where nothing is.
+    """Remove a person from a result folder, or return what is there of them; None if nothing is.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten 
     elif isinstance(manifest, ExportManifest):
         found = _of_sets(root, manifest, whom)
     else:
-        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that a command sorted by person.")
+        raise WrongUsage(f"{printable(root)} holds no people. Give a result folder with people.")
     if not (found.faces or found.groups or found.renamed):
         return None
     left = list(found.left)

@@ -1,4 +1,4 @@
-"""The gates: every reason for which a face is in no face set, as options, manifests and sheets call it.
+"""The quality filters: every reason to leave a face out of a face set, with its names.
 
 A new gate is a line here, the option of its name where there is one, and a line in `docs/manifests.md`.
 """
@@ -101,9 +101,7 @@ def _age_gate(name: str, sign: str) -> Gate:
         age = np.full(len(faces), np.nan, np.float32) if faces.age is None else faces.age
         return np.nan_to_num(age, nan=_NO_AGE[name])
 
-    return Gate(
-        name, "guessed age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None)
-    )
+    return Gate(name, "age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None))
 
 
 MIN_AGE = _age_gate("min_age", "<")
@@ -112,7 +110,7 @@ AGE_GATES = (MIN_AGE, MAX_AGE)
 ASKED_GATES = (MIN_NORM, *AGE_GATES)
 """Those that a face meets only where somebody asks for them."""
 
-AGE_SPREADS = Gate("age_spreads", "guessed age off by {}", ">", limit=lambda options: options.age_spreads)
+AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
 
 OUTLIER = Gate(
@@ -136,9 +134,9 @@ DUPLICATE = Gate("duplicate", "duplicate, {} bits apart", "")
 SEVERAL_FACES = Gate("several_faces", "{} faces in the crop", "")
 NO_FACE_FOUND = Gate("no_face_found", "no face found", "")
 ANOTHER_FACE = Gate("another_face", "wrong face {}", ">")
-TAKEN_OUT = Gate("taken_out", "taken out by you", "")
+TAKEN_OUT = Gate("taken_out", "removed by you", "")
 
-UNASSIGNED = Gate("nobody", "taken out by you", "")
+UNASSIGNED = Gate("nobody", "removed by you", "")
 """Of faces that get no folder by the user's will: manifests list them apart."""
 
 GATES = (
@@ -155,12 +153,12 @@ _BY_NAME = {gate.name: gate for gate in GATES}
 
 
 def gate_named(name: str) -> Gate:
-    """The gate of a manifest; one that this version does not know is called by its name."""
+    """Return the filter with a manifest's name; one unknown to this version keeps its name."""
     return _BY_NAME.get(name) or Gate(name, f"{name.replace('_', ' ')} {{}}")
 
 
 def reason(item: DroppedFace) -> str:
-    """Why a face was left out, in a few words: what was measured, and what is needed."""
+    """Return why a face was rejected, in a few words: what was measured, and what is needed."""
     gate = gate_named(item.gate)
     if not math.isfinite(item.limit):
         return gate.label.replace("{}", "").strip(" :")
@@ -185,5 +183,5 @@ def _told_apart(value: float, limit: float) -> tuple[str, str]:
 
 
 def was_taken_out(item: DroppedFace) -> bool:
-    """Whether the user left a face out."""
+    """Whether the user removed a face."""
     return item.gate == TAKEN_OUT.name

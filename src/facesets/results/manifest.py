@@ -321,7 +321,7 @@ _ONLY_WHERE_GIVEN = frozenset({"min_norm", "min_age", "max_age", "formats", "era
 
 
 def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance") -> Provenance:
-    """Say what a result is made by and from."""
+    """Return what a result is made by and from."""
     values = {name: value for some in options for name, value in recorded_options(some).items()}
     return Provenance(
         program=__version__, cache=store.label, store=store.identity, models=models, options=values

@@ -61,7 +61,7 @@ def read_manifest(path: Path, kind: type[M]) -> M:
     manifest = read_any_manifest(path)
     if not isinstance(manifest, kind):
         raise WrongUsage(
-            f"{printable(path)} is a {manifest.FORMAT} manifest, but a {kind.FORMAT} manifest is needed here."
+            f"{printable(path)} is a {manifest.FORMAT} manifest, but a {kind.FORMAT} manifest is required."
         )
     return manifest
 
@@ -72,14 +72,14 @@ def read_any_manifest(path: Path) -> Manifest:
     raw = _load(path)
     kind = _kind(raw)
     if kind is None:
-        raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give the manifest that it wrote.")
+        raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give one that facesets wrote.")
     version = raw.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DamagedFile(_damaged(path, "its version is missing or no number"))
+        raise DamagedFile(_damaged(path, "its version is missing or not a number"))
     if version > kind.VERSION:
         raise NewerFormat(
-            f"{printable(path)} was written by a later facesets (format version {version}, this program "
-            f"reads up to {kind.VERSION}). Install the later one."
+            f"{printable(path)} was written by a later version of facesets (format version {version}; this "
+            f"version reads up to {kind.VERSION}). Upgrade facesets."
         )
     _upgrade(raw, kind, version)
     missing = next((field.name for field in fields(kind) if field.name not in raw), "")
@@ -88,12 +88,10 @@ def read_any_manifest(path: Path) -> Manifest:
     try:
         record = msgspec.convert(raw, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
-        raise DamagedFile(
-            _damaged(path, f"{_field_of(error)} is missing, or is not what it should be")
-        ) from error
+        raise DamagedFile(_damaged(path, f"{_field_of(error)} is missing or invalid")) from error
     for made in (record.made, *getattr(record, "extended", ())):
         if not all(is_sound_text(text) for text in astuple(made.models) if isinstance(text, str)):
-            raise DamagedFile(_damaged(path, "made.models is not what it should be"))
+            raise DamagedFile(_damaged(path, "made.models is invalid"))
     return record
 
 
@@ -138,20 +136,18 @@ def _load(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except FileNotFoundError as error:
         restores = how_to_restore(path.parent)
-        gone = f" any more: {restores}." if restores else ". Check the path."
-        raise WrongUsage(f"There is no manifest at {printable(path)}{gone}") from error
+        gone = f". It was deleted: {restores}." if restores else ". Check the path."
+        raise WrongUsage(f"Manifest not found: {printable(path)}{gone}") from error
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     if content.startswith(_ZIP):
-        raise WrongUsage(
-            f"{printable(path)} is a cache and no manifest. Give the manifest that a command made of it."
-        )
+        raise WrongUsage(f"{printable(path)} is a cache. Give a manifest made from it.")
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DamagedFile(_damaged(path, "it is not JSON")) from error
     if not isinstance(raw, dict):
-        raise DamagedFile(_damaged(path, "it is no JSON object"))
+        raise DamagedFile(_damaged(path, "it is not a JSON object"))
     return raw
 
 
@@ -194,10 +190,10 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
 
 def _damaged(path: Path, why: str) -> str:
     damaged = f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and"
-    # Without its manifest nobody knows whose a result is, so that the command alone would refuse the folder.
+    # Without its manifest a folder belongs to no known result, so that the command alone would refuse it.
     if (path.parent / JOURNAL).is_dir():
         undo = Command("undo", printable(path.parent))
-        return f"{damaged} take the latest run back, which restores it: {undo} lists the runs."
+        return f"{damaged} undo the latest run, which restores it: {undo} lists the runs."
     return f"{damaged} run the command that wrote it again."
 
 

@@ -44,8 +44,8 @@ def _announced(folder: SafeFolder) -> dict[str, Puts]:
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CannotWrite(
-            f"{printable(folder.path(ANNOUNCEMENT))} cannot be read. Look what lies in that folder, remove "
-            "that file, and run the same command again."
+            f"{printable(folder.path(ANNOUNCEMENT))} cannot be read. Check what is in that folder, remove "
+            "the file, and run the same command again."
         ) from error
 
 
@@ -89,7 +89,7 @@ def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPa
 
 
 def how_to_restore(root: Path) -> str:
-    """How to go on in a folder whose manifest is gone; empty where it is there, or there never was one.
+    """Return how to restore a folder with a missing manifest; empty if it is there or never was.
 
     An undo brings back one that the journal knows; what later runs did, such as a drawing, is taken back
     before it.
@@ -106,12 +106,10 @@ def how_to_restore(root: Path) -> str:
                 # Before its first run a folder had none: without what that wrote, the next one begins again.
                 first = changes[name].kept is None
                 in_order = ", then ".join(f"{undo}" for undo in undos)
-                return (
-                    f"{in_order} {'removes what was written there' if first else 'restores the one before'}"
-                )
+                return f"{in_order} {'removes what the runs wrote' if first else 'restores the previous one'}"
     if any((root / name).exists() for name in MANIFEST_NAMES) or not _holds_results(root):
         return ""
-    return f"restore it from a backup; or move {printable(root)} away and run the command that wrote it again"
+    return f"restore it from a backup, or move {printable(root)} away and run the command that wrote it again"
 
 
 def _holds_results(root: Path) -> bool:

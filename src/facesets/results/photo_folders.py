@@ -32,7 +32,7 @@ Result = ClusterManifest | RefineManifest
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What happened to the files of a result folder; `run` is what `facesets undo` takes back."""
+    """What happened to the files of a result folder; `run` is what `facesets undo` undoes."""
 
     copied: int
     unchanged: int
@@ -224,7 +224,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
         folder.write_manifest(plan.manifest_name, manifest_bytes(plan.as_left))
     folder.announce({**plan.files, **moves, **dict.fromkeys([*sheets, *map(mark_of, marks)], "")})
     for link in folder.links:
-        work.progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
+        work.progress.say(f"{printable(plan.out / link)} is a link; its target is left as it is.")
     for old in renamed.keys() - folder.rename(renamed):
         if renamed[old] in plan.keep:
             folder.kept[old] = folder.kept.pop(renamed[old])
@@ -240,7 +240,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
     clear_pardons(plan.out)
     if folder.set_aside:
-        one, many = "photo whose original is gone is", "photos whose originals are gone are"
+        one, many = "photo without its original is", "photos without their originals are"
         aside = printable(plan.out / WITHOUT_ORIGINAL)
         work.progress.say(f"{counted(folder.set_aside, one, many)} now in {aside}.")
     return _written(folder, plan, removed=removed)
@@ -307,8 +307,8 @@ def _refuse_source(plan: PhotoFolders) -> None:
     inside = next((path for path in plan.paths if path.startswith(places)), None)
     if inside is not None:
         raise WrongUsage(
-            f"{printable(plan.out)} holds photos of the cache ({printable(inside)}). Choose a folder of its "
-            "own."
+            f"{printable(plan.out)} contains photos of the cache ({printable(inside)}). Choose another "
+            "folder."
         )
 
 

@@ -65,11 +65,11 @@ class PhotoSources:
             return
         folder, known = found[0]
         follow, forget = self._follow_and_forget(folder)
-        more = f" (nor below {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
+        more = f" (nor in {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
         raise SourceGone(
-            f"Most of the {counted(known, 'photo')} known below {printable(folder)} cannot be read{more}. "
-            "Is it mounted? Until then nothing is removed or replaced. If it was moved, say where to: "
-            f"{follow}. If they are gone on purpose, forget them: {forget}."
+            f"Most of the {counted(known, 'photo')} in {printable(folder)} cannot be read{more}. Nothing "
+            "was removed or replaced. If the drive is not mounted, mount it. If the folder was moved, run "
+            f"{follow}. If the photos were deleted on purpose, run {forget}."
         )
 
     def _follow_and_forget(self, folder: str) -> tuple[Command, Command]:

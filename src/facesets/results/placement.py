@@ -1,4 +1,4 @@
-"""One photo in a result folder: how it gets there, whether somebody edited it, and where it is put aside."""
+"""One photo in a result folder: how it gets there, whether it was edited, and where it is set aside."""
 
 import errno
 import os
@@ -69,7 +69,7 @@ def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result
 
 
 def was_edited(there: os.stat_result | None, source: os.stat_result, puts: Puts) -> bool:
-    """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
+    """Whether a user edited our copy: it is a file of its own, and not as we wrote it."""
     if there is None or not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
         return False
     return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
@@ -109,7 +109,7 @@ def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, ho
     except OSError as error:
         if error.errno in _NO_LINKS:
             raise CannotWrite(
-                f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
+                f"{printable(path.parent)} does not support a {how} to {printable(source)} "
                 f"({error.strerror}). Use {Field('materialize', 'copy')}."
             ) from error
         with writing(path):
@@ -155,7 +155,7 @@ DRAWINGS = "_eras"
 
 
 def place_for_edited(folder: SafeFolder, name: str) -> str:
-    """A free name for a file that somebody worked on."""
+    """Return a free name for a file that a user edited."""
     return next(place for place in _places(EDITED, name) if not folder.exists(place))
 
 

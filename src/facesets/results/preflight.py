@@ -29,8 +29,9 @@ def require_same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: P
     """Refuse vectors of another recogniser: raises `RecogniserMismatch`."""
     if ours.recogniser_sha256 != theirs.recogniser_sha256:
         raise RecogniserMismatch(
-            f"{printable(where)} has vectors of another recogniser ({theirs.pack}/{theirs.recogniser}) than "
-            f"the cache ({ours.pack}/{ours.recogniser}). Use what was made from this cache."
+            f"{printable(where)} was made with another recognition model "
+            f"({theirs.pack}/{theirs.recogniser}) than the cache ({ours.pack}/{ours.recogniser}). Use a "
+            "result made from this cache."
         )
 
 
@@ -44,13 +45,13 @@ def require_same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) 
     require_same_recogniser(ours, theirs, where)
     if ours.detection != theirs.detection:
         raise WrongUsage(
-            f"{printable(where)} names faces found with another detection ({_detection(theirs)}) than the "
-            f"cache's ({_detection(ours)}). Run the command that wrote it again, with this cache."
+            f"{printable(where)} was made with other detection settings ({_detection(theirs)}) than the "
+            f"cache ({_detection(ours)}). Run the command that wrote it again, with this cache."
         )
 
 
 def _detection(models: CacheSettings) -> str:
-    return f"{models.detector} at {models.det_size}, from score {models.min_det_score:g}"
+    return f"{models.detector} at {models.det_size}, minimum score {models.min_det_score:g}"
 
 
 def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -> Int64:
@@ -58,8 +59,8 @@ def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -
     missing = [face for face in ids if face not in rows_by_id]
     if missing:
         raise WrongUsage(
-            f"{printable(manifest)} lists {counted(len(missing), 'face')} that the cache does not hold. Give "
-            "the cache that it was made from, or refine again."
+            f"{printable(manifest)} lists {counted(len(missing), 'face')} that the cache does not have. "
+            "Give the cache that it was made from, or refine again."
         )
     return np.array([rows_by_id[face] for face in ids], np.int64)
 
@@ -150,7 +151,7 @@ def readable_sources(
 
 
 def refuse_of_another_store(store: Store, before: Result, out: Path) -> None:
-    """Refuse a result of another store; one that does not say whose it is, an earlier version made.
+    """Refuse a result of another store; earlier versions did not record the store.
 
     Raises
     ------
@@ -184,8 +185,8 @@ def _faces(before: Result) -> Iterator[str]:
 
 def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:
     return WrongUsage(
-        f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Name "
-        f"the one that it was made from, or another folder; with {Field('replace')} it is taken over."
+        f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Give "
+        f"the cache that it was made from, or another folder; with {Field('replace')} it is overwritten."
     )
 
 

@@ -73,7 +73,7 @@ def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
     first = _find(root, name)
     if first is None:
         known = ", ".join(run.name for run in reversed(read_runs(root))) or "none"
-        raise WrongUsage(f"{printable(root)} has no run {printable(name)} to take back (there are: {known}).")
+        raise WrongUsage(f"{printable(root)} has no run {printable(name)} (runs: {known}).")
     others = sorted(path for path in set(first.also) if _is_partner(path, first))
     with ExitStack() as stack:
         plans = []
@@ -100,7 +100,7 @@ def _plan(run: Run) -> Undoing:
     later = [other.name for other in read_runs(run.root) if other.number > run.number]
     if later:
         raise WrongUsage(
-            f"{later[-1]} changed {printable(run.root)} after {run.name}. Take that back first: "
+            f"{later[-1]} changed {printable(run.root)} after {run.name}. Undo that first: "
             f"{Command('undo', printable(run.root), later[-1])}."
         )
     restore, remove = dict[str, str](), list[str]()
@@ -108,7 +108,7 @@ def _plan(run: Run) -> Undoing:
     folder, changes = run.folder, run.changes()
     folder.refuse_links(OWN_NAMES)
     if not all(map(is_inside, changes)):
-        raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
+        raise WrongUsage(f"The journal of {run.name} names a file outside {printable(run.root)}.")
     links = linked_folders(folder, changes)
     for name, change in changes.items():
         if PurePosixPath(name).parent in links:
@@ -143,7 +143,7 @@ def _refuse_edited(run: Run, name: str, change: NameChange, now: State) -> None:
     if now is not None and now not in change.left:
         raise WrongUsage(
             f"{printable(run.root / PurePosixPath(name))} was changed after {run.name}. Move it away, then "
-            "take the run back."
+            "undo the run again."
         )
 
 

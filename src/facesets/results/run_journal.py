@@ -51,7 +51,7 @@ class RunJournal:
         undoing = next((known for known in runs if known.state == UNDOING), None)
         if undoing is not None:
             raise CannotWrite(
-                f"Taking back {undoing.name} was cut off. Run "
+                f"Undoing {undoing.name} was interrupted. Run "
                 f"{Command('undo', printable(root), undoing.name)} first."
             )
         self._root = root

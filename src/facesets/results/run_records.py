@@ -1,4 +1,4 @@
-"""What each run changed in a result folder, as its journal records it, so that the run can be taken back.
+"""What each run changed in a result folder, as its journal records it, so that it can be undone.
 
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
@@ -160,7 +160,7 @@ class Run:
 
 
 def read_runs(root: Path) -> list[Run]:
-    """Every run that can be taken back, oldest first.
+    """Return every run that can be undone, oldest first.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
     if state not in (WRITING, DONE, UNDOING) or not isinstance(also, list) or not isinstance(began, str):
         raise ValueError("a field has the wrong type")
     if not all(isinstance(path, str) and is_sound_text(path) for path in also):
-        raise ValueError("a folder has no possible name")
+        raise ValueError("a folder has an invalid name")
     if began:
         datetime.fromisoformat(began).astimezone()
     return Run(root, name, state, began, tuple(Path(os.path.normpath(root.absolute() / p)) for p in also))
@@ -213,8 +213,8 @@ def _names_of_runs(folder: SafeFolder) -> list[str]:
 
 def _damaged(directory: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(directory)} is damaged. Remove that directory: the run can no longer be taken back, its "
-        "results stay."
+        f"{printable(directory)} is damaged. Remove that directory: the run can then no longer be undone, "
+        "its results stay."
     )
 
 
@@ -233,7 +233,7 @@ def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tu
             state = None if left is None else (int(left[0]), int(left[1]))
             sources = tuple(str(source) for source in rest if source is not None)
             if not isinstance(name, str):
-                raise TypeError("a name is none")
+                raise TypeError("a name is invalid")
         except _DAMAGE as error:
             raise _damaged(directory) from error
         before = found.get(name, NameChange(kept, ()))
@@ -273,7 +273,7 @@ def sweep_journal(root: Path) -> None:
 
 
 def read_pardons(root: Path) -> frozenset[str]:
-    """Names of folders whose deletion was taken back; a note that cannot be read is none."""
+    """Return the folders for which the deletion was undone; a note that cannot be read is none."""
     try:
         names = json.loads(SafeFolder(root).read(_PARDONS))
     except (OSError, ValueError, RecursionError):

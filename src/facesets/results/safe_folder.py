@@ -299,8 +299,8 @@ class SafeFolder:
             there = self.status(name)
             if there is not None and is_link(there):
                 raise CannotWrite(
-                    f"{printable(self.path(name))} is a link, which is not followed in a folder of results. "
-                    "Remove the link, or put what it leads to in its place."
+                    f"{printable(self.path(name))} is a link, and links are not followed in a result "
+                    "folder. Remove the link, or replace it with its target."
                 )
 
     @contextmanager
@@ -342,6 +342,6 @@ class SafeFolder:
 
 def _refused(path: Path, error: PermissionError) -> CannotWrite:
     return CannotWrite(
-        f"{printable(path)} cannot be read ({error.strerror}), and what cannot be looked at is not taken for "
-        "deleted. Give yourself the permission, or choose another folder."
+        f"{printable(path)} cannot be read ({error.strerror}), so it is not treated as deleted. Change its "
+        "permissions, or choose another folder."
     )

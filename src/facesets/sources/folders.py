@@ -61,9 +61,7 @@ class FolderSource:
             An ignore file cannot be used.
         """
         if not is_there(self._root):
-            raise SourceGone(
-                f"There is no folder {self.label} that one can see. Check the path, or mount it."
-            )
+            raise SourceGone(f"Folder not found: {self.label}")
         if not self._root.is_dir():
             yield found_file(str(self._root))
             return
@@ -86,7 +84,7 @@ def found_file(path: str) -> FoundFile:
 
 
 class ListedOnce:
-    """Another source, whose folders are walked as far as somebody asks, and no folder twice.
+    """Another source whose folders are walked only as far as needed, each folder once.
 
     A command may look at the first files before it reads them all; on a share listing takes minutes.
     """

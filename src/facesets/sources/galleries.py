@@ -188,8 +188,8 @@ def _refuse_thumbnails(root: Path) -> None:
     gallery = thumbnails_of(root)
     if gallery is not None:
         raise WrongUsage(
-            f"{printable(root)} belongs to the thumbnails of the gallery {printable(gallery)}, which are "
-            "never indexed. Index the gallery."
+            f"{printable(root)} holds thumbnails of the gallery {printable(gallery)}, which are not "
+            "indexed. Index the gallery instead."
         )
 
 
@@ -223,7 +223,7 @@ def read_gallery(directory: str) -> Gallery:
     if isinstance(content, list):
         content = {"images": content}
     if not isinstance(content, dict):
-        return Gallery(directory, problem="it holds no gallery")
+        return Gallery(directory, problem="it is not a gallery")
     listed: list[Any] = next((content[name] for name in _LISTS if isinstance(content.get(name), list)), [])
     return Gallery(
         path=directory,

@@ -1,4 +1,4 @@
-"""Files that are missing: removed or moved by somebody, or on a drive that is merely not mounted.
+"""Missing files: removed, moved, or on a drive that is not mounted.
 
 Without its drive a folder is empty, or it is missing from a folder where drives appear. So a missing file
 counts as removed only where the nearest folder above it that exists holds something and is none of those.
@@ -47,7 +47,7 @@ def moved_away(copies: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
 
 
 def removed(paths: Iterable[str]) -> Iterator[str]:
-    """Those of some paths where there is surely nothing any more."""
+    """Return the paths where the file is surely gone."""
     nearest = _Nearest()
     return (path for path in paths if is_gone(path) and nearest.of(path) is not None)
 

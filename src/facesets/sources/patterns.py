@@ -83,7 +83,7 @@ class IgnoreRules:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise WrongUsage(
-                f"{printable(path)} cannot be used ({printable(str(reason))}). Correct it, or move it away."
+                f"{printable(path)} is invalid ({printable(str(reason))}). Correct it, or move it away."
             ) from error
         return IgnoreRules((*self.below, (len(relative) + 1 if relative else 0, spec)))
 

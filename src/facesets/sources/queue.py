@@ -40,7 +40,7 @@ class QueueSource:
 
     @property
     def ignored(self) -> frozenset[str]:
-        """Nothing, likewise."""
+        """Return nothing: a list has no ignore files."""
         return frozenset()
 
     def is_there(self) -> bool:
@@ -71,8 +71,8 @@ class QueueSource:
             content = json.loads(self._queue.read_bytes())
         except OSError as error:
             raise SourceGone(
-                f"Cannot read the queue {self.label} ({error.strerror}). Check the path, or make it with "
-                f"{Command('immich-stage')}."
+                f"Cannot read the download list {self.label} ({error.strerror}). Check the path, or create "
+                f"it with {Command('immich-stage')}."
             ) from error
         except ValueError as error:
             raise self._damaged() from error
@@ -83,8 +83,8 @@ class QueueSource:
             raise self._damaged()
         if version > VERSION:
             raise NewerFormat(
-                f"{self.label} was written by a later facesets (queue version {version}, this one reads up "
-                f"to {VERSION}). Upgrade facesets."
+                f"{self.label} was written by a later version of facesets (version {version}; this version "
+                f"reads up to {VERSION}). Upgrade facesets."
             )
         paths = [row.get("path") if isinstance(row, dict) else None for row in rows]
         if not all(map(_stays_inside, paths)):
@@ -93,7 +93,7 @@ class QueueSource:
 
     def _damaged(self) -> DamagedFile:
         return DamagedFile(
-            f"{self.label} is not a queue that {Command('immich-stage')} wrote, or is damaged. Run that "
+            f"{self.label} is damaged or not a download list of {Command('immich-stage')}. Run that "
             "command again."
         )
 

@@ -1,4 +1,4 @@
-"""What commands on face sets, and on reports of a result, did, in words."""
+"""Summaries of the commands on face sets, and of reports on a result."""
 
 from facesets.files import printable
 from facesets.plurals import counted, people
@@ -6,11 +6,11 @@ from facesets.result import Result
 from facesets.words.phrases import by_gate, learned_lines, table, would
 
 _SHOWN = 40
-"""Groups that `discover` lists."""
+"""Clusters that `discover` lists."""
 
 
 def export_swap(done: Result) -> list[str]:
-    """Words of `export-swap`."""
+    """Return the summary of `export-swap`."""
     models = f"{counted(done.models, 'face model')}, " if done.models else ""
     return [
         (
@@ -26,11 +26,11 @@ def export_swap(done: Result) -> list[str]:
 
 
 def discover(done: Result) -> list[str]:
-    """Words of `discover`."""
+    """Return the summary of `discover`."""
     new = sum(bool(cluster.name) for cluster in done.clusters)
     line = (
-        f"{printable(done.out)}: {counted(done.faces, 'face')}, {done.known} of them known; "
-        f"{counted(len(done.clusters), 'group')} of others, {counted(new, 'face set')} "
+        f"{printable(done.out)}: {counted(done.faces, 'face')}, {done.known} of known people; "
+        f"{counted(len(done.clusters), 'cluster')} of new people, {counted(new, 'face set')} "
         f"{would(done.dry_run, 'added', 'to add')}."
     )
     rows = [
@@ -39,36 +39,36 @@ def discover(done: Result) -> list[str]:
     ]
     return [
         line,
-        *([table(("face set", "faces", "photos", "photos through the gates"), rows)] if rows else []),
+        *([table(("face set", "faces", "photos", "photos that pass the filters"), rows)] if rows else []),
         *(_left_out(done.export) if done.export else []),
     ]
 
 
 def import_folders(done: Result) -> list[str]:
-    """Words of `import-folders`, but for what became of the people of a library."""
+    """Return the summary of `import-folders`, without the changes to people of a library."""
     rows = [
         (p.state, printable(p.set) or "-", p.photos, p.faces, p.core, p.routed, p.faces - p.core)
         for p in done.people
     ]
     return [
-        table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
+        table(("", "face set", "photos", "faces", "core", "matched", "bystanders"), rows),
         (
             f"{printable(done.out)}: {people(len(done.people))}, {counted(done.export.faces, 'face')} "
-            f"{would(done.dry_run, 'in their sets', 'to check and export')}, "
-            f"{counted(done.export.sets, 'set')} in all."
+            f"{would(done.dry_run, 'in their face sets', 'to check and export')}, "
+            f"{counted(done.export.sets, 'face set')} in total."
         ),
         *_left_out(done.export),
     ]
 
 
 def probe_eras(done: Result) -> list[str]:
-    """Words of `split-eras --probe`."""
-    written = "" if done.dry_run else f"{printable(done.chart)} shows the same as a picture."
+    """Return the report of `split-eras --probe`."""
+    written = "" if done.dry_run else f"Chart: {printable(done.chart)}"
     return [done.text + written]
 
 
 def split_eras(done: Result) -> list[str]:
-    """Words of `split-eras`."""
+    """Return the summary of `split-eras`."""
     rows = [
         (
             era.state,
@@ -82,40 +82,41 @@ def split_eras(done: Result) -> list[str]:
     ]
     thin = sum(era.thin for era in done.eras)
     return [
-        table(("", "set", "faces", "mostly", "years", "joined fragments"), rows),
-        *(f"{would(done.dry_run, 'gone', 'to go')}: {printable(name)}" for name in done.gone),
+        table(("", "face set", "faces", "mostly", "years", "joined fragments"), rows),
+        *(f"{would(done.dry_run, 'removed', 'to remove')}: {printable(name)}" for name in done.gone),
         (
             f"{printable(done.out)}: {counted(done.recovered, 'face')} of {printable(done.set)} in "
-            f"{counted(len(done.eras) - thin, 'era')} and {thin} thin ones; {done.left_out} alone."
+            f"{counted(len(done.eras) - thin, 'era')} and {counted(thin, 'thin era')}; {done.left_out} "
+            "unassigned."
         ),
-        *([f"Split by --force: {done.forced}"] if done.forced else []),
+        *([f"Split because of --force: {done.forced}"] if done.forced else []),
         *([] if done.export is None else _left_out(done.export)),
     ]
 
 
 def dedup(done: Result) -> list[str]:
-    """Words of `dedup`."""
-    left_out = f"{counted(done.left_out, 'path')} left out: links, or files that are gone or changed."
+    """Return the summary of `dedup`."""
+    left_out = f"{counted(done.left_out, 'path')} skipped: links, or files that are gone or changed."
     return [
         (
-            f"{counted(done.images, 'image')}: {done.identical_groups} at several paths "
+            f"{counted(done.images, 'photo')}: {done.identical_groups} at several paths "
             f"({counted(done.spare_files, 'spare file')}); "
-            f"{counted(done.near_groups, 'group')} that look the same "
-            f"({counted(done.spare_images, 'spare image')})."
+            f"{counted(done.near_groups, 'group')} of near-duplicates "
+            f"({counted(done.spare_images, 'spare photo')})."
         ),
         *([left_out] if done.left_out else []),
-        f"Report {would(done.dry_run, 'in', 'would go to')} {printable(done.report)}",
+        f"Report{would(done.dry_run, ':', ' would go to')} {printable(done.report)}",
     ]
 
 
 def sheet(done: Result) -> list[str]:
-    """Words of `sheet`."""
+    """Return the summary of `sheet`."""
     verb = would(done.dry_run, "drawn", "to draw")
     return [f"{counted(done.rows, 'row')} {verb}.", *map(printable, done.pages)]
 
 
 def verify_bundle(done: Result) -> list[str]:
-    """Words of `verify-bundle`."""
+    """Return the table of `verify-bundle`."""
     rows = [
         [
             printable(check.file),
@@ -128,14 +129,14 @@ def verify_bundle(done: Result) -> list[str]:
         ]
         for check in done.bundles
     ]
-    headings = ["file", "format", "pictures", "faces", "own set", "nearest other", "verdict"]
+    headings = ["file", "format", "pictures", "faces", "own face set", "most similar other", "verdict"]
     return [table(headings, rows)]
 
 
 def _left_out(export: Result) -> list[str]:
-    """How many faces an export left out, by reason, and what was learned from the user's own changes."""
+    """Return how many faces an export rejected, by reason, and which edits of the user it noted."""
     reasons = by_gate(export.dropped_by)
-    total = f"{counted(export.dropped, 'face')} left out" + (f": {reasons}." if reasons else ".")
+    total = f"{counted(export.dropped, 'face')} rejected" + (f": {reasons}." if reasons else ".")
     hint = [export.hint] if export.hint else []
     return [total, *map(_not_made, export.empty), *hint, *learned_lines(export.learned)]
 
@@ -144,8 +145,8 @@ def _not_made(empty: Result) -> str:
     reasons = [by_gate(empty.dropped_by)] if empty.dropped_by else []
     reasons += [f"{counted(empty.failed, 'photo')} could not be read"] if empty.failed else []
     return (
-        f"{printable(empty.name) or 'A new person'}: none of {counted(empty.faces, 'face')} passed "
-        f"({', '.join(reasons)}), so there is no face set."
+        f"{printable(empty.name) or 'A new person'}: no face set, as none of {counted(empty.faces, 'face')} "
+        f"passed ({', '.join(reasons)})."
     )
 
 

@@ -1,19 +1,19 @@
-"""Phrases that the words of several commands have in common, and tables."""
+"""Phrases that the summaries of several commands share, and tables."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-GO_ON = "Stopped early: run the same command again to go on."
-"""What is said of a run that a signal ended."""
+GO_ON = "Stopped early. Run the same command again to resume."
+"""Printed after a run that a signal ended."""
 
 _LEAST_COLUMN = 20
-"""Characters of a column that goes on in further lines, however narrow the terminal."""
+"""Minimum characters of a column that wraps, however narrow the terminal."""
 
 
 def name_and_number(name: str, person: str) -> str:
-    """What a person is called, with the number in brackets; the number alone of somebody without a name."""
+    """Return a person's name with the number in brackets; the number alone for an unnamed person."""
     return person if name == person else f"{name} ({person})"
 
 
@@ -23,17 +23,17 @@ def how_to_undo(step: int | None) -> str:
 
 
 def by_gate(dropped: Mapping[str, int]) -> str:
-    """How many faces each gate dropped."""
+    """Return how many faces each quality filter rejected."""
     return ", ".join(f"{count} by {gate}" for gate, count in dropped.items())
 
 
 def local_time(text: str) -> str:
-    """A moment as the clock on the wall shows it."""
+    """Return a time in the local time zone."""
     return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
 
 
 def as_before(failures: Iterable[Any]) -> str:
-    """How many failures are none that is new, in brackets; nothing where all are."""
+    """Return how many failures are not new, in brackets; nothing if all are."""
     known = sum(failure.known for failure in failures)
     return f" ({known} as before)" if known else ""
 
@@ -44,12 +44,12 @@ def would(dry_run: bool, done: str, planned: str) -> str:  # noqa: FBT001 - read
 
 
 def learned_lines(learned: Sequence[str]) -> list[str]:
-    """What the user's own changes in a folder said."""
-    return [f"  Learned: {line}" for line in learned]
+    """Return a line for each edit that the user made in a folder."""
+    return [f"  Noted: {line}" for line in learned]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
-    """Rows as aligned columns of plain text; with a width the last column goes on in further lines."""
+    """Return rows as aligned columns of plain text; with a width, the last column wraps."""
     cells = [list(headings), *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
     before = sum(widths[:-1]) + 2 * (len(widths) - 1)

@@ -1,4 +1,4 @@
-"""What commands did that write people's folders and face sets, in words."""
+"""Summaries of the commands that write result folders and face sets."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,21 +11,22 @@ from facesets.words.phrases import by_gate, learned_lines, local_time, would
 
 
 def cluster(done: Result) -> list[str]:
-    """Words of `cluster` that makes folders."""
+    """Return the summary of `cluster` into a folder; how faces were grouped is printed with -v only."""
     if not done.grouped:
         return list(done.reasons)
     found = (
-        f"{counted(done.faces, 'face')} in {counted(done.images, 'image')}: {people(done.persons)}, "
-        f"{counted(done.singletons, 'single face')}, {counted(done.no_face, 'image')} without a face."
+        f"{counted(done.images, 'photo')} with {counted(done.faces, 'face')}: {people(done.persons)}, "
+        f"{counted(done.singletons, 'face')} unassigned, {counted(done.no_face, 'photo')} without a face."
     )
-    return [found, *done.reasons, photos_line(done), *learned_lines(done.learned)]
+    changed = [done.method_changed] if done.method_changed else []
+    return [found, *changed, photos_line(done), *learned_lines(done.learned)]
 
 
 def refine(done: Result, *, cache: Path | None) -> list[str]:
-    """Words of `refine`."""
+    """Return the summary of `refine`."""
     return [
         f"{counted(done.faces, 'face')}: {counted(done.facesets, 'face set')} "
-        f"with {counted(done.kept, 'face')}, {done.dropped} dropped"
+        f"with {counted(done.kept, 'face')}, {done.dropped} rejected"
         + (f" ({by_gate(done.dropped_by)})." if done.dropped_by else "."),
         photos_line(done),
         *_hint_lines(done, cache, Path(done.out)),
@@ -34,15 +35,15 @@ def refine(done: Result, *, cache: Path | None) -> list[str]:
 
 
 def photos_line(done: Result) -> str:
-    """What happened to the photos in OUT."""
+    """Return what happened to the photos in OUT."""
     renamed = f" ({done.renamed} {would(done.dry_run, 'renamed', 'to rename')})" if done.renamed else ""
     written = f"{counted(done.copied, 'photo')} {would(done.dry_run, 'written', 'to write')}"
     removed = f"{done.removed} {would(done.dry_run, 'removed', 'to remove')}"
-    return f"{printable(done.out)}: {written}, {done.unchanged} there already{renamed}, {removed}."
+    return f"{printable(done.out)}: {written}, {done.unchanged} unchanged{renamed}, {removed}."
 
 
 def _hint_lines(done: Result, cache: Path | None, out: Path) -> list[str]:
-    """What the gates cost, and the command that would give the most."""
+    """Return what the quality filters reject, and the command that would keep the most."""
     if not done.hint:
         return []
     places = [printable(path) for path in (cache, out) if path is not None]
@@ -51,21 +52,21 @@ def _hint_lines(done: Result, cache: Path | None, out: Path) -> list[str]:
 
 
 def extend(done: Result) -> list[str]:
-    """Words of `extend`."""
-    lines = _extended_lines(done.raw, "people", "stay single", dry_run=done.dry_run)
+    """Return the summary of `extend`."""
+    lines = _extended_lines(done.raw, "people", "unassigned", dry_run=done.dry_run)
     if done.sets:
-        lines += _extended_lines(done.sets, "face sets", "were dropped", dry_run=done.dry_run)
+        lines += _extended_lines(done.sets, "face sets", "rejected", dry_run=done.dry_run)
     return lines
 
 
 def _extended_lines(done: Result, what: str, alone: str, *, dry_run: bool) -> list[str]:
     lines = [
         f"{printable(done.out)}: {counted(done.new, 'new face')}: {sum(done.joined.values())} joined "
-        f"{len(done.joined)} {what}, {sum(done.made.values())} made {counted(len(done.made), 'new one')}, "
+        f"{len(done.joined)} {what}, {sum(done.made.values())} are in {len(done.made)} new {what}, "
         f"{done.alone} {alone}" + (f" ({by_gate(done.dropped_by)})." if done.dropped_by else "."),
         f"  {counted(len(done.written), 'photo')} {would(dry_run, 'written', 'to write')}, "
-        f"{done.unchanged} there already."
-        + (f" Take it back: {Command('undo', printable(done.out), done.run).line}" if done.run else ""),
+        f"{done.unchanged} unchanged."
+        + (f" To undo: {Command('undo', printable(done.out), done.run).line}" if done.run else ""),
         *learned_lines(done.learned),
     ]
     if dry_run:
@@ -76,81 +77,78 @@ def _extended_lines(done: Result, what: str, alone: str, *, dry_run: bool) -> li
 
 
 def run(done: Result) -> list[str]:
-    """Words of `run`."""
+    """Return the summary of `run`."""
     out = Path(done.out)
     if done.dry_run:
         to_do = counted(done.to_do, "photo")
-        return [f"{to_do} of {printable(done.photos)} to look at. Results would go to {printable(out)}."]
+        return [f"{to_do} to add from {printable(done.photos)}. Results would go to {printable(out)}."]
     if not done.index:
-        return [f"{counted(done.new_images, 'new photo')} looked at."]
+        return [f"Added {counted(done.new_images, 'photo')}."]
     counts = (
         people(done.persons),
-        counted(done.singletons, "single face"),
+        f"{counted(done.singletons, 'face')} unassigned",
         f"{counted(done.no_face, 'photo')} without a face",
         counted(done.facesets, "face set"),
     )
-    lines = [f"{counted(done.images, 'photo')}, {counted(done.faces, 'face')}: {', '.join(counts)}."]
+    lines = [f"{counted(done.images, 'photo')} with {counted(done.faces, 'face')}: {', '.join(counts)}."]
     if done.joined:
-        new = counted(done.new_images, "new photo")
-        lines.append(f"{new}; {counted(done.joined, 'face')} joined people who were there.")
+        new = counted(done.new_images, "photo")
+        lines.append(f"Added {new}: {counted(done.joined, 'face')} joined known people.")
     if done.gone:
         relocate = Command("relocate", "OLD", "NEW", printable(out / RUN_CACHE))
         which = counted(done.gone, "of these photos is", "of these photos are")
         lines.append(
-            f"{which} no longer in {printable(done.photos)}; what {printable(out)} has of them stays. If "
-            f"they were moved, follow them: `{relocate.line}`. To "
-            f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
-            "command again: names stay."
+            f"{which} no longer in {printable(done.photos)}; {printable(out)} keeps its copies. If you moved "
+            f"them, run `{relocate.line}`. To remove them from the results, delete {printable(out / PEOPLE)} "
+            f"and {printable(out / SETS)} and run the same command again; names are kept."
         )
     lines += [*learned_lines(done.learned), *_hint_lines(done, out / RUN_CACHE, out / SETS)]
     if done.unreadable:
         failed = printable(out / PAGES / "failed.html")
         lines.append(f"{counted(done.unreadable, 'file')} cannot be read: {failed}")
     if done.sheet:
-        lines.append(f"As one picture: {printable(done.sheet)}")
+        lines.append(f"Contact sheet: {printable(done.sheet)}")
     return [*lines, f"Open {printable(done.index)} in a browser."]
 
 
 def runs(known: Result, *, below: Iterable[Path]) -> list[str]:
-    """Words of `undo` that only lists runs; `below` are folders in OUT that have runs of their own."""
+    """Return the runs that `undo` lists; `below` are folders in OUT that have runs of their own."""
     elsewhere = " and ".join(map(printable, below))
-    elsewhere = f" Those of `run` are in {elsewhere}." if elsewhere else ""
-    return [*map(_run_line, known.runs)] or [f"{printable(known.out)}: no run to take back.{elsewhere}"]
+    elsewhere = f" The runs of `run` are in {elsewhere}." if elsewhere else ""
+    return [*map(_run_line, known.runs)] or [f"{printable(known.out)}: no run to undo.{elsewhere}"]
 
 
 def _run_line(run: Result) -> str:
-    when = local_time(run.began) if run.began else "at some time"
-    cut = "" if run.complete else " (undo was cut off)" if run.half_undone else " (was cut off)"
+    when = local_time(run.began) if run.began else "time unknown"
+    cut = "" if run.complete else " (undo interrupted)" if run.half_undone else " (interrupted)"
     also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
     return (
-        f"{run.run}: {when}, {counted(run.made, 'file')} made, {run.replaced} replaced, "
+        f"{run.run}: {when}, {counted(run.made, 'file')} created, {run.replaced} replaced, "
         f"{run.removed} removed{cut}{also}"
     )
 
 
 def undo(done: Result, *, aside: str) -> list[str]:
-    """Words of `undo`; `aside` is the folder of photos whose originals are gone."""
+    """Return the summary of `undo`; `aside` is the folder of photos whose originals are gone."""
     return [line for folder in done.folders for line in _undone_lines(folder, done, aside)]
 
 
 def _undone_lines(folder: Result, done: Result, aside: str) -> list[str]:
     restored = f"{counted(len(folder.restored), 'file')} {would(done.dry_run, 'restored', 'to restore')}"
     removed = f"{len(folder.removed)} {would(done.dry_run, 'removed', 'to remove')}"
-    lines = [f"{printable(folder.folder)}: {restored} as before {done.run}, {removed}."]
+    lines = [f"{printable(folder.folder)}: {restored} to the state before {done.run}, {removed}."]
     if folder.set_aside:
-        one = f"photo whose original is not where it was {would(done.dry_run, 'is', 'would be')}"
-        many = f"photos whose originals are not where they were {would(done.dry_run, 'are', 'would be')}"
+        one = f"photo without its original {would(done.dry_run, 'is', 'would be')}"
+        many = f"photos without their originals {would(done.dry_run, 'are', 'would be')}"
         lines.append(
             f"{counted(len(folder.set_aside), one, many)} kept in {printable(Path(folder.folder) / aside)}. "
-            "If `relocate` followed them, that is not taken back."
+            "Changes made by `relocate` are not undone."
         )
     if count := len(folder.stay_deleted):
-        one, many = "file that you deleted since stays", "files that you deleted since stay"
+        one, many = "file that you have deleted stays", "files that you have deleted stay"
         lines.append(f"{counted(count, one, many)} deleted.")
     if count := len(folder.elsewhere):
-        one, many = "file that it made is", "files that it made are"
-        lines.append(
-            f"{counted(count, one, many)} no longer where it was put: what you moved stays as it is."
-        )
-    lines += [f"{printable(link)} is a link: what it leads to stays as it is." for link in folder.links]
+        one, many = "file of this run has been moved and stays", "files of this run have been moved and stay"
+        lines.append(f"{counted(count, one, many)} where you put them.")
+    lines += [f"{printable(link)} is a link; its target stays as it is." for link in folder.links]
     return lines

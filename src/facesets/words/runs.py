@@ -1,6 +1,6 @@
-"""Runs of a library in a few words, for lists of them.
+"""Titles and outcomes of a library's runs, for lists.
 
-What came of them may have been recorded by an earlier version, so that any figure may be missing.
+An earlier version may have recorded the outcome, so any figure may be missing.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ COMMANDS = {
     "train": "Train",
     "maintain": "Maintain",
     "relocate": "Relocate",
-    "people centroids": "Make centroids",
-    "people forget": "Forget somebody",
+    "people centroids": "Recompute reference faces",
+    "people forget": "Forget a person",
     "pipeline": "Pipeline",
 }
-"""What the runs are called; others are called as they are typed."""
+"""The titles of runs; other runs are titled with their command."""
 
 
 def title(command: str, options: Mapping[str, Any]) -> str:
-    """What a run is called."""
+    """Return the title of a run."""
     dual = command == "cluster" and options.get("method") == "dual"
     return COMMANDS.get("cluster --dual" if dual else command, command)
 
 
 def outcome(command: str, summary: Mapping[str, Any]) -> list[str]:
-    """Sentences about what came of it; none where that is not known."""
+    """Return sentences on the outcome of a run; none where it is not known."""
     if not summary:
         return []
     if "known" in summary and "unknown" in summary:
@@ -62,11 +62,11 @@ def _index(summary: Mapping[str, Any]) -> list[str]:
     if failed := _number(summary, "failed"):
         lines.append(f"{counted(failed, 'file')} cannot be read.")
     if left := _number(summary, "to_do"):
-        lines.append(f"{counted(left, 'file')} left to do: the next run goes on there.")
+        lines.append(f"{counted(left, 'file')} left; the next run resumes there.")
     if summary.get("assigned") is not None:
         lines.append(
-            f"{_some(summary, 'assigned', 'face')} given to people, "
-            f"{_number(summary, 'to_review')} to be asked about."
+            f"{_some(summary, 'assigned', 'face')} matched to people, "
+            f"{_number(summary, 'to_review')} for review."
         )
     return [*lines, *map(str, summary.get("away") or [])]
 
@@ -74,22 +74,20 @@ def _index(summary: Mapping[str, Any]) -> list[str]:
 def _cluster(summary: Mapping[str, Any]) -> list[str]:
     review = summary.get("review")
     unsure = len(review) if isinstance(review, list) else _number(summary, "review")
-    new = (
-        f"{_number(summary, 'new_faces')} became {_some(summary, 'new_persons', 'new person', 'new people')}"
-    )
+    new = f"{_number(summary, 'new_faces')} form {_some(summary, 'new_persons', 'new person', 'new people')}"
     parts = [
-        f"{_number(summary, 'kept')} had a person" if _number(summary, "kept") else "",
-        f"{_number(summary, 'joined')} joined somebody known" if _number(summary, "joined") else "",
+        f"{_number(summary, 'kept')} unchanged" if _number(summary, "kept") else "",
+        f"{_number(summary, 'joined')} joined known people" if _number(summary, "joined") else "",
         new if _number(summary, "new_faces") else "",
-        f"{_number(summary, 'alone') + unsure} stayed alone",
+        f"{_number(summary, 'alone') + unsure} unassigned",
     ]
     lines = [f"{_some(summary, 'faces', 'face')}: {', '.join(filter(None, parts))}."]
     if regrouped := _number(summary, "regrouped"):
-        lines.append(f"{counted(regrouped, 'face')} of unnamed people changed person.")
+        lines.append(f"{counted(regrouped, 'face')} moved between unnamed people.")
     if left_out := _number(summary, "left_out"):
-        lines.append(f"{counted(left_out, 'face')} left out.")
+        lines.append(f"{counted(left_out, 'face')} rejected.")
     if questions := _number(summary, "questions"):
-        lines.append(f"{counted(questions, 'question')} to review.")
+        lines.append(f"{counted(questions, 'suggestion')} to review.")
     return lines
 
 
@@ -97,45 +95,46 @@ def _dual(summary: Mapping[str, Any]) -> list[str]:
     known, unknown = summary.get("known") or {}, summary.get("unknown") or {}
     lines = [
         (
-            f"{counted(_number(known, 'faces'), 'face')} compared, {_number(known, 'assigned')} given to "
+            f"{counted(_number(known, 'faces'), 'face')} compared, {_number(known, 'assigned')} matched to "
             f"{people(_number(known, 'people'))}."
         )
     ]
     if unknown:
         lines.append(
-            f"Of {_number(unknown, 'faces')} others {counted(_number(unknown, 'clusters'), 'cluster')}, "
-            f"{_number(unknown, 'noise')} in none; {counted(_number(unknown, 'questions'), 'question')} "
+            f"{_number(unknown, 'faces')} unmatched: {counted(_number(unknown, 'clusters'), 'cluster')}, "
+            f"{_number(unknown, 'noise')} unassigned; {counted(_number(unknown, 'questions'), 'suggestion')} "
             "to review."
         )
     return lines
 
 
 def _assign(summary: Mapping[str, Any]) -> list[str]:
-    given = f"{_number(summary, 'assigned')} given to {_some(summary, 'assigned_people', 'person', 'people')}"
-    asked = f"{_number(summary, 'review')} to be asked about"
-    return [f"{_some(summary, 'faces', 'face')} without a person: {given}, {asked}."]
+    of = _some(summary, "assigned_people", "person", "people")
+    matched = f"{_number(summary, 'assigned')} matched to {of}"
+    return [
+        f"{_some(summary, 'faces', 'unassigned face')}: {matched}, {_number(summary, 'review')} for review."
+    ]
 
 
 def _train(summary: Mapping[str, Any]) -> list[str]:
     verdict = summary.get("verdict")
-    learnt = f"{_some(summary, 'faces', 'face')} of {_some(summary, 'people', 'person', 'people')} looked at."
-    return [learnt, str(verdict)] if verdict else [learnt]
+    used = f"Trained on {_some(summary, 'faces', 'face')} of {_some(summary, 'people', 'person', 'people')}."
+    return [used, str(verdict)] if verdict else [used]
 
 
 def _centroids(summary: Mapping[str, Any]) -> list[str]:
-    made = (
-        f"{_some(summary, 'prototypes', 'prototype')} of {_some(summary, 'people', 'person', 'people')} made"
-    )
-    return [f"{made}; {_number(summary, 'changed')} had others before."]
+    of = _some(summary, "people", "person", "people")
+    made = f"Recomputed {_some(summary, 'prototypes', 'reference face')} of {of}"
+    return [f"{made}; {_number(summary, 'changed')} changed."]
 
 
 def _pipeline(summary: Mapping[str, Any]) -> list[str]:
     found = f"{_some(summary, 'new_images', 'new photo')}, {_some(summary, 'new_faces', 'new face')}"
-    return [f"{found}; {_number(summary, 'assigned')} given to known people."]
+    return [f"{found}; {_number(summary, 'assigned')} matched to known people."]
 
 
 def in_words(seconds: float) -> str:
-    """A time as people say it."""
+    """Return a duration in words."""
     whole = round(seconds)
     if whole < 1:
         return "less than 1 s"

@@ -168,7 +168,7 @@ def test_batches_wait_for_more_and_are_collected(
         ({"LLM_PROVIDER": "clippy"}, "Unknown LLM_PROVIDER clippy"),
         ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
         ({"ANTHROPIC_API_KEY": "sk-wrong"}, "rejected the API key"),
-        ({"BATCH_SIZE": "many"}, "BATCH_SIZE is no whole number"),
+        ({"BATCH_SIZE": "many"}, "BATCH_SIZE is not a whole number"),
         ({"LLM_MODEL": "claude-nobody-knows"}, "does not know the model"),
         ({"LLM_PROVIDER": "openai"}, "Missing server address"),
     ],

@@ -51,7 +51,7 @@ def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
     (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Anna"}))
     (tmp_path / "1.jpg.xmp").write_bytes(b"no XML")
     result = facesets("import-names", tmp_path, status=3)
-    assert "1.jpg.xmp: Its XMP cannot be read" in result.out
+    assert "1.jpg.xmp: Cannot read the XMP" in result.out
     read = name_sources.named_photos
 
     def interrupted(*arguments: Any) -> Iterator[NamedPhoto]:
@@ -60,7 +60,7 @@ def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
 
     monkeypatch.setattr(name_sources, "named_photos", interrupted)
     result = facesets("import-names", tmp_path, status=128 + signal.SIGINT)
-    assert "Stopped early: run the same command again to go on." in result.out
+    assert "Stopped early. Run the same command again to resume." in result.out
 
 
 def test_what_does_not_go_together_is_wrong_usage(facesets: Call) -> None:
@@ -118,7 +118,7 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
     assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
     assert sidecar(photo).read_bytes() == edited
     sidecar(photo).write_bytes(b"<html>")
-    assert f"{sidecar(photo)}: it is no XML" in facesets("export-xmp", status=3).err
+    assert f"{sidecar(photo)}: it is not XML" in facesets("export-xmp", status=3).err
 
 
 def test_who_named_nobody_is_told_how(facesets: Call) -> None:

@@ -44,4 +44,4 @@ def test_upkeep_tells_each_task_in_a_line_and_in_json(maintain: Call) -> None:
 def test_a_task_or_a_time_that_does_not_exist_is_refused(maintain: Call) -> None:
     assert "weekly" in maintain("tidy", status=2).err
     wrong = maintain("unassigned", "--older-than", "soon", status=2).err
-    assert "--older-than soon is no time. Give days such as 90d" in wrong
+    assert "--older-than soon is not a time span. Give days such as 90d" in wrong

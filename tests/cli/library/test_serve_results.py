@@ -18,7 +18,7 @@ def test_what_cannot_be_served_as_results_is_said(tmp_path: Path) -> None:
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "manifest.json").write_text("{}")
     for words, said in (
-        ((tmp_path / "none",), "There is no manifest at"),
+        ((tmp_path / "none",), "Manifest not found"),
         ((tmp_path,), f"Give --results {tmp_path / 'people'}."),
         ((tmp_path, "--database", "postgresql:///nowhere"), "Give only one"),
     ):

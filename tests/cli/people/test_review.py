@@ -237,7 +237,7 @@ def test_a_key_opens_the_faces_in_the_desktops_viewer(review: Review, tmp_path: 
     viewer.write_text(f'#!/bin/sh\nhead -c 4 "$1" > {opened}.part && mv {opened}.part {opened}\n')
     viewer.chmod(0o755)
     with review(DISPLAY=":7", PATH=f"{viewer.parent}:{os.environ['PATH']}") as screen:
-        screen.expect("o opens it")
+        screen.expect("press o to open")
         screen.expect(r"\[o\]pen faces .*\[q\]uit")
         screen.press("o")
         wait_for(opened.exists)

@@ -130,5 +130,5 @@ def test_a_format_is_known_by_its_content_whatever_the_file_is_called(
 
 @pytest.mark.parametrize("read", [read_reactor, read_visomaster, read_rope, read_archive])
 def test_a_missing_file_is_a_usage_error(tmp_path: Path, read: object) -> None:
-    with pytest.raises(WrongUsage, match="no face model"):
+    with pytest.raises(WrongUsage, match="Face model not found"):
         read(tmp_path / "nothing")  # type: ignore[operator]

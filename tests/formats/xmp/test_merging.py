@@ -254,7 +254,7 @@ def test_an_edit_of_ours_is_not_overwritten_unless_that_is_wanted(ours: bytes, e
     assert ours in made.content
     changed = made.content.replace(ours, edited)
     for faces in ((_ANNA,), (_ANNA, _BEN), ()):
-        with pytest.raises(EditedSince, match="somebody changed"):
+        with pytest.raises(EditedSince, match="someone edited"):
             _put(changed, *faces, ours=made.ours)
     replaced = _put(changed, _ANNA, ours=made.ours, replace=True)
     assert replaced.content is not None
@@ -283,7 +283,7 @@ def test_what_a_run_wrote_that_was_cut_off_is_ours() -> None:
 def test_regions_of_a_crop_are_not_mixed_with_those_of_the_whole() -> None:
     theirs = packet_of(regions(region("Carl", 0.5, 0.5, 0.2, 0.2)))
     crop = WantedSidecar((_ANNA,), 300, 300)
-    with pytest.raises(UnfitSidecar, match=r"400×300 pixels, the photo has 300×300"):
+    with pytest.raises(UnfitSidecar, match=r"400×300 pixels, but the photo has 300×300"):
         merged(theirs, crop, (), _HASHED)
     assert merged(theirs, crop, (), _HASHED, replace=True).ours.mwg
     smaller = WantedSidecar((_ANNA,), 200, 150)

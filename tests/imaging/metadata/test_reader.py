@@ -63,14 +63,14 @@ def test_places_are_in_degrees_north_and_east(latitude: float, longitude: float)
 @pytest.mark.parametrize(
     ("wrong", "name", "reason"),
     [
-        ({LATITUDE: [(0, 1)] * 3, 4: [(0, 1)] * 3}, "GPSLatitude", "no place is known"),
+        ({LATITUDE: [(0, 1)] * 3, 4: [(0, 1)] * 3}, "GPSLatitude", "an unknown location"),
         ({LATITUDE: [(91, 1), (0, 1), (0, 1)]}, "GPSLatitude", "out of range"),
         ({4: [(180, 1), (0, 1), (1, 1)]}, "GPSLongitude", "out of range"),
         ({LATITUDE_REF: "E", LONGITUDE_REF: "N"}, "GPSLatitude", "hemisphere 'E'"),
         ({LONGITUDE_REF: ""}, "GPSLongitude", "no hemisphere"),
-        ({LATITUDE: [(0, 0)] * 3}, "GPSLatitude", "no number"),
-        ({LATITUDE: "somewhere"}, "GPSLatitude", "no number"),
-        ({ACCURACY: [(1, 0)]}, "GPSHPositioningError", "no number"),
+        ({LATITUDE: [(0, 0)] * 3}, "GPSLatitude", "not a number"),
+        ({LATITUDE: "somewhere"}, "GPSLatitude", "not a number"),
+        ({ACCURACY: [(1, 0)]}, "GPSHPositioningError", "not a number"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused_with_the_reason(
@@ -198,7 +198,7 @@ def test_xmp_of_megabytes_is_refused_with_the_reason(kind: str) -> None:
     some = packet({"tiff:Make": "Maker"})
     assert read(photo(kind, xmp=some + b" " * 500_000)).make == "Maker"
     found = read(photo(kind, xmp=some + b" " * 1_000_000))
-    assert (found.make, found.refused["XMP"]) == ("", "it is larger than 1 MB")
+    assert (found.make, found.refused["XMP"]) == ("", "it exceeds 1 MB")
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
         (out / "faceset_001" / item.file).rename(out / "faceset_002" / f"moved {item.file}")
     summary = run(pristine, out, checker)
     assert summary.export is not None
-    assert f"{len(moved)} faces show faceset_002, not faceset_001." in summary.export.learned
+    assert f"{len(moved)} faces moved from faceset_001 to faceset_002." in summary.export.learned
     new = [read_manifest(out / name, SetManifest) for name in new_sets(summary)]
     assert not {item.face.face for manifest in new for item in manifest.faces} & set(moved)
     assert read_manifest(out / "faceset_002", SetManifest) == second

@@ -178,7 +178,7 @@ def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
         copy(exported / name, tmp_path / name)
     swapped = tmp_path / first.name / "swapped.fsz"
     shutil.copy2(exported / second.name / second.bundles[0], swapped)
-    assert "more than its own set" in " ".join(check_bundle(swapped, embedder).problems)
+    assert "better than its own face set" in " ".join(check_bundle(swapped, embedder).problems)
     crowd = tmp_path / first.name / "crowd.fsz"
     with zipfile.ZipFile(crowd, "w") as archive:
         archive.write(pristine.photos / "two people.png", "0.png")
@@ -201,7 +201,7 @@ def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path)
 def test_candidates_need_the_raw_manifest(
     pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
-    with pytest.raises(WrongUsage, match="candidates needs raw_manifest"):
+    with pytest.raises(WrongUsage, match="candidates requires raw_manifest"):
         export_swap(pristine.store, manifests / "fs", tmp_path, checker, TASTE, work=Work())
 
 
@@ -329,7 +329,7 @@ def test_faces_found_with_another_detection_are_refused(
     given = {"refined": manifests / "fs" / "refine_manifest.json", "raw": manifests / "raw" / "manifest.json"}
     other = tmp_path / "other.json"
     other.write_text(given[which].read_text().replace('"det_size": 640', '"det_size": 320'))
-    with pytest.raises(WrongUsage, match="another detection"):
+    with pytest.raises(WrongUsage, match="other detection settings"):
         run(tmp_path / "swap", **{which: other})
 
 
@@ -348,7 +348,9 @@ def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(out: Pat
     crop.write_bytes(b"retouched by hand")
     summary = run(out)
     assert summary.unchanged_sets == summary.sets - 2
-    assert summary.learned == ["faceset_002/faceset_002_001.png was changed: it is set aside and made again."]
+    assert summary.learned == [
+        "faceset_002/faceset_002_001.png was edited: it is set aside and exported again."
+    ]
     after = contents(out)
     assert after.pop("_edited/faceset_002/faceset_002_001.png") == b"retouched by hand"
     assert after == whole
@@ -361,7 +363,7 @@ def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_firs
     first, second = set_manifests(out)[:2]
     moved, stays = first.faces[3], first.faces[0]
     (out / first.name / moved.file).rename(out / second.name / moved.file)
-    learned = f"1 face shows {second.name}, not {first.name}."
+    learned = f"1 face moved from {first.name} to {second.name}."
     planned = run(out, replace(TASTE, dry_run=True))
     assert learned in planned.learned
     assert learned in run(out).learned
@@ -401,7 +403,7 @@ def test_whoever_was_sorted_into_another_set_whole_is_that_person(
     for item in first.faces:
         (out / first.name / item.file).rename(out / second.name / f"was {item.file}")
     learned = run(out).learned
-    assert f"{len(first.faces)} faces show {second.name}, not {first.name}." in learned
+    assert f"{len(first.faces)} faces moved from {first.name} to {second.name}." in learned
     assert not (out / first.name).exists()
     having = set_manifests(out)[0]
     assert having.name == second.name
@@ -444,7 +446,7 @@ def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_d
     moved, deleted = (set_manifests(exported)[n].faces[1].face.face for n in (0, 2))
     (out / "faceset_001" / "001.png").rename(out / "faceset_002" / "001 (2).png")
     (out / "faceset_003" / "001.png").unlink()
-    assert "1 face shows faceset_002, not faceset_001." in run(out).learned
+    assert "1 face moved from faceset_001 to faceset_002." in run(out).learned
     first, second, third, _ = ({item.face.face for item in m.faces} for m in set_manifests(out))
     assert moved in second - first
     assert deleted not in third
@@ -474,7 +476,7 @@ def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Pat
     (out / "faceset_002").symlink_to(disk)
     before = inodes(disk), contents(disk)
     summary = run(out, replace(TASTE, top_n=2))
-    assert "faceset_002 is a link: it is left as it is." in summary.learned
+    assert "faceset_002 is a link and is left as it is." in summary.learned
     assert (inodes(disk), contents(disk)) == before
     disk.rename(tmp_path / "unplugged")
     assert run(out, replace(TASTE, top_n=3)).sets == len(PEOPLE)
@@ -568,5 +570,5 @@ def test_candidates_show_as_much_as_is_asked_of_faces(run: Run, pristine: Librar
 
 
 def test_ages_are_refused_where_no_face_has_one(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="has an age"):
+    with pytest.raises(WrongUsage, match="requires ages"):
         run(tmp_path / "swap", replace(TASTE, min_age=5))

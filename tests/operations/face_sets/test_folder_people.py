@@ -124,9 +124,9 @@ def test_a_folder_without_anybody_says_why() -> None:
     found, failures = find_identities(whole, folders, OPTIONS)
     assert found == []
     assert [(f.path, f.reason.partition(":")[0]) for f in failures] == [
-        ("/p/crowd", "its 9 faces have nothing in common"),
-        ("/p/empty", "no face was found in its 1 photo"),
-        ("/nowhere", "no photo below it is in the store"),
+        ("/p/crowd", "its 9 faces do not match each other"),
+        ("/p/empty", "no face found in its 1 photo"),
+        ("/nowhere", "none of its photos are embedded"),
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_folder_has_its_own_name_or_the_one_that_is_said() -> None:
     assert labelled("/p/Anna Maria/") == ("Anna Maria", Path("/p/Anna Maria"))
     assert labelled("Anna=/p/2=3") == ("Anna", Path("/p/2=3"))
     for text in ("", "/", "=/p", "Anna="):
-        with pytest.raises(WrongUsage, match="Say NAME=FOLDER"):
+        with pytest.raises(WrongUsage, match="Give NAME=FOLDER"):
             labelled(text)
 
 
@@ -157,17 +157,17 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("mixd = []", "no mixd to set"),
-        ("[options]\nroute = 1", "no options.route to set"),
-        ("[options]\ntop-n = [1]", "has to be a whole number"),
-        ("[options]\ntop-n = 1.5", "has to be a whole number"),
-        ("[options]\nroute-threshold = true", "has to be a number"),
-        ("[options]\nroute_threshold = 0.4", "no options.route_threshold to set"),
-        ("people = 3", r"has to be a table"),
-        ("[people]\nAnna = 3", "people.Anna in .* has to be a folder or a list of folders"),
-        ("[people]\nAnna = [3]", "has to be a folder or a list"),
+        ("mixd = []", "unknown setting mixd"),
+        ("[options]\nroute = 1", "unknown setting options.route"),
+        ("[options]\ntop-n = [1]", "must be a whole number"),
+        ("[options]\ntop-n = 1.5", "must be a whole number"),
+        ("[options]\nroute-threshold = true", "must be a number"),
+        ("[options]\nroute_threshold = 0.4", "unknown setting options.route_threshold"),
+        ("people = 3", r"must be a table"),
+        ("[people]\nAnna = 3", "people.Anna in .* must be a folder or a list of folders"),
+        ("[people]\nAnna = [3]", "must be a folder or a list"),
         ("mixed = [''", "Cannot read"),
-        ("mixed = ['']", "has to be a folder"),
+        ("mixed = ['']", "must be a folder"),
         ("[people]\n' ' = '/x'", "has no name"),
         ("\xff", "Cannot read"),
     ],

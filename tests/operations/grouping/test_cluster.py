@@ -236,7 +236,7 @@ def test_results_are_kept_out_of_the_photos_however_their_folder_is_written(
     monkeypatch.chdir(tmp_path)
     Path("link").symlink_to(library.photos)
     for out in (library.photos, Path(os.path.relpath(library.photos)), Path("link")):
-        with pytest.raises(WrongUsage, match="holds photos of the cache"):
+        with pytest.raises(WrongUsage, match="contains photos of the cache"):
             run(library, out, ClusterOptions(dry_run=True))
 
 
@@ -246,7 +246,7 @@ def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
     out = tmp_path / "raw"
     out.mkdir()
     (out / "contact_sheet.png").write_bytes(b"mine")
-    with pytest.raises(CannotWrite, match="not ours"):
+    with pytest.raises(CannotWrite, match="not written by facesets"):
         run(library, out)
     assert [p.name for p in out.iterdir()] == ["contact_sheet.png"]
     assert run(library, out, ClusterOptions(sheet=False)).copied
@@ -274,9 +274,9 @@ def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
         assert done.status == 128 + signal.SIGINT
         return done.out.splitlines()
 
-    again = "Stopped early: run the same command again to go on."
+    again = "Stopped early. Run the same command again to resume."
     collection = library.store.load()
-    what = f"Interrupted while {len(collection.faces)} faces in {len(collection.images)} images were grouped."
+    what = f"Interrupted while grouping {len(collection.faces)} faces in {len(collection.images)} photos."
     assert said() == [f"{what} Nothing was written to {out}.", again]
     assert not any(out.glob("person_*"))
     run(library, out)
@@ -325,7 +325,7 @@ def test_the_command_says_what_it_measured_and_refuses_nonsense(
     report = json.loads(program.run("cluster", cache, raw, "--method", "auto", "--json", "--no-sheet").out)
     assert report["persons"] >= 1
     assert any("similar" in reason for reason in report["reasons"])
-    measured = program.run("cluster", cache, raw, "--threshold", "auto", "--dry-run")
-    assert "as measured of w600k_mbf on news photos: too few people" in measured.out
+    measured = program.run("cluster", cache, raw, "--threshold", "auto", "--dry-run", "-v")
+    assert "measured for w600k_mbf on news photos: too few people" in measured.err
     refused = program.run("cluster", cache, raw, "--threshold", "much")
     assert (refused.status, "neither a number nor auto" in refused.err) == (2, True)

@@ -89,20 +89,22 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     last = read_runs(raw)[-1].name
     (raw / "manifest.json").unlink()
     (raw / "contact_sheet.png").touch()
-    again = f"gone: `undo {raw} {last}` restores the one before"
+    again = f"missing: `undo {raw} {last}` restores the previous one"
     with pytest.raises(CannotWrite, match=again):
         sort(store, raw, ClusterOptions())
-    with pytest.raises(WrongUsage, match=f"any more: `undo {raw} {last}` restores"):
+    with pytest.raises(WrongUsage, match=f"It was deleted: `undo {raw} {last}` restores"):
         grow(store, raw)
     undo(raw, last)
     assert people(raw) == before
     (raw / "manifest.json").unlink()
-    with pytest.raises(WrongUsage, match=f"any more: `undo {raw} 0001-cluster` removes what was written"):
+    with pytest.raises(
+        WrongUsage, match=f"It was deleted: `undo {raw} 0001-cluster` removes what the runs wrote"
+    ):
         grow(store, raw)
     # What was drawn since is taken back first, as `undo` wants it.
     write_drawings(raw, {"drawn.png": b""}, "sheet")
     first, then = f"`undo {raw} 0002-sheet`", f"`undo {raw} 0001-cluster`"
-    with pytest.raises(WrongUsage, match=f"any more: {first}, then {then} removes what was written"):
+    with pytest.raises(WrongUsage, match=f"It was deleted: {first}, then {then} removes what the runs wrote"):
         grow(store, raw)
 
 
@@ -111,10 +113,10 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
     (raw / "manifest.json").unlink()
     shutil.rmtree(raw / ".facesets-journal")
     (raw / "contact_sheet.png").touch()
-    how = f"restore it from a backup; or move {raw} away and run the command that wrote it again"
-    with pytest.raises(CannotWrite, match=f"manifest is gone: {how}"):
+    how = f"restore it from a backup, or move {raw} away and run the command that wrote it again"
+    with pytest.raises(CannotWrite, match=f"manifest is missing: {how}"):
         sort(store, raw, ClusterOptions())
-    with pytest.raises(WrongUsage, match=f"any more: {how}"):
+    with pytest.raises(WrongUsage, match=f"It was deleted: {how}"):
         grow(store, raw)
 
 
@@ -232,10 +234,10 @@ def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_p
         store.add(person)
     learned = grow(store, raw).raw.learned
     assert learned == [
-        "person_001 is called Anna.",
-        "person_003 was deleted: its faces get no folder any more.",
-        "1 face shows Anna, not person_002.",
-        "1 face does not show person_002.",
+        "person_001 was renamed to Anna.",
+        "person_003 was deleted: its faces get no folder.",
+        "1 face moved from person_002 to Anna.",
+        "1 face removed from person_002.",
     ]
     after = people(raw)
     assert after["Anna"] >= before["person_001"] | {moved_face}
@@ -257,7 +259,7 @@ def test_a_result_that_was_cut_off_by_another_command_is_refused(store: MadeStor
     store.add(8)
     store.add(8)
     cluster_stopping_after(store, raw, replace(PLAIN, method="agglomerative", threshold=0.01), photos=1)
-    with pytest.raises(WrongUsage, match="cluster` was cut off"):
+    with pytest.raises(WrongUsage, match="cluster` was interrupted"):
         grow(store, raw)
 
 
@@ -340,8 +342,10 @@ def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_nam
     (raw / "person_002").rename(raw / "Anna")
     store.add(2)
     changed = sort(store, raw)
-    assert changed.reasons[0].startswith("Grouped by auto, which is used where no method is named")
-    assert "agglomerative (threshold 0.55)" in changed.reasons[0]
+    assert changed.method_changed.startswith(
+        "Grouped with auto, the default method, which needs no threshold"
+    )
+    assert "agglomerative (threshold 0.55)" in changed.method_changed
     after = people(raw)
     assert set(after) == {"person_001", "Anna", "person_003"}
     assert (after["person_001"], after["person_003"]) == (before["person_001"], before["person_003"])

@@ -196,15 +196,15 @@ def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
     better = run(library, tmp_path / "fs", replace(RefineOptions(dry_run=True), **looser))  # type: ignore[arg-type]
     sets = f"{better.facesets} face set{'s' if better.facesets > 1 else ''} with {better.kept} faces"
     assert better.facesets > 0
-    assert f"there would be {sets}, where there are 0 face sets" in summary.hint
+    assert f"would give {sets}, compared with 0 face sets" in summary.hint
 
 
 @pytest.mark.parametrize(
     ("edge", "options", "hint", "needs_more"),
     [
-        (70, replace(TASTE, min_short=110), "With --min-short 70 there would be", True),
-        (105, replace(TASTE, min_short=110), "With --min-short 105 there would be", False),
-        (95, replace(TASTE, min_short=90, min_blur=5000), "With --min-blur", True),
+        (70, replace(TASTE, min_short=110), "--min-short 70 would give", True),
+        (105, replace(TASTE, min_short=110), "--min-short 105 would give", False),
+        (95, replace(TASTE, min_short=90, min_blur=5000), ". --min-blur", True),
     ],
 )
 def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
@@ -215,7 +215,7 @@ def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
     advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
     assert hint in advice.hint
     least = min(edge, options.min_short)
-    also = f"`export-swap` takes faces from 100 pixels on: give it --min-face-short {least}, too."
+    also = f"Also give --min-face-short {least} to `export-swap`, which requires 100 pixels by default."
     assert advice.hint.endswith(also) == needs_more
 
 
@@ -260,7 +260,7 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     assert all(item.value < item.limit == limit for item in dropped)
     unknown, every = int(np.isnan(norm).sum()), len(norm)
     (said,) = (worded(line) for line in progress.lines if "norm" in line)
-    assert said.startswith(f"{unknown} of {every} faces have no norm, so --min-norm lets them pass. ")
+    assert said.startswith(f"{unknown} of {every} faces have no norm, so --min-norm does not apply to them. ")
     assert said.endswith("`facesets enrich` measures them.")
 
 
@@ -284,7 +284,7 @@ def test_ages_in_the_wrong_order_are_refused() -> None:
 
 def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp_path: Path) -> None:
     asked = replace(TASTE, min_age=12, max_age=40, min_faces=2)
-    with pytest.raises(WrongUsage, match="has an age"):
+    with pytest.raises(WrongUsage, match="requires ages"):
         run(library, tmp_path / "fs", asked)
     faces = library.store.load().faces
     # Those of the first image are 8, of the next but one 10, and so on.

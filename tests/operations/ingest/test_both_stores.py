@@ -104,4 +104,4 @@ def test_both_refuse_pictures_that_are_larger_than_was_said(
         assert known.images.width.tolist() == [250, 250]
     for files in (Cache(tmp_path / "c.npz").files(), intake.library.files()):
         reasons = [file.reason for file in files.values() if file.reason]
-        assert reasons == ["4000×1000 pixels are more than 0.0625 million"]
+        assert reasons == ["4000×1000 pixels exceed the limit of 0.0625 million"]

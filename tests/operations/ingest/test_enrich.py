@@ -119,7 +119,7 @@ def test_a_photo_that_vanished_is_named_and_tried_again(library: Library, tmp_pa
 def test_photos_that_are_all_unavailable_are_one_refusal(library: Library, run: Run, tmp_path: Path) -> None:
     unplugged = library.photos.rename(tmp_path / "unplugged")
     try:
-        with pytest.raises(SourceGone, match="Is it mounted"):
+        with pytest.raises(SourceGone, match="If the drive is not mounted"):
             run()
     finally:
         unplugged.rename(library.photos)

@@ -409,7 +409,7 @@ def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
     ("content", "kind", "says"),
     [
         (b"SQLite format 3\0 and no more", "auto", "digikam4.db"),
-        (b"hello", "digikam", "no SQLite database"),
+        (b"hello", "digikam", "not an SQLite database"),
         (b"hello", "auto", "is not a known source of names"),
         (b'{"people": []}', "osxphotos", "osxphotos query --json"),
         (b"hello", "picasa", "Give the photo folder"),

@@ -45,7 +45,7 @@ def test_it_is_strict_with_the_open_pack_and_as_ever_with_others_unless_it_is_gi
                 f.name for f in fields(options) if getattr(options, f.name) != getattr(resolved, f.name)
             }
             assert changed == {name for other, name, _ in USUAL if type(other) is type(options)}
-    with pytest.raises(ValueError, match="recogniser"):
+    with pytest.raises(ValueError, match="recognition model"):
         settled(getattr(options, field))
 
 

@@ -93,7 +93,7 @@ def test_a_threshold_out_of_range_is_refused_by_the_name_of_its_flag() -> None:
 @pytest.mark.parametrize("second", ["--min-cosine-similarity", "--threshold"])
 def test_two_thresholds_at_once_are_refused_in_a_sentence(command: str, second: str) -> None:
     flags = parse([command, "faces.npz", "--max-cosine-distance", "0.4", second, "0.6"])
-    with pytest.raises(WrongUsage, match=f"--max-cosine-distance and {second} are ways to say one thing"):
+    with pytest.raises(WrongUsage, match=f"--max-cosine-distance and {second} are mutually exclusive"):
         said_threshold(flags)
 
 

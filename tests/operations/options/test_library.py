@@ -24,16 +24,16 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("48,137,11,575", "is no place"),
-        ("48.137N,11.575E", "is no place"),
-        ("48.137", "is no place"),
-        ("nan,1", "is no place"),
-        ("", "is no place"),
-        ("48.137,11.575km", "is no place"),
-        ("148.137,11.575", "148.137 is no latitude. It is between -90 and 90, and comes first"),
-        ("1,181", "181 is no longitude"),
+        ("48,137,11,575", "is not a place"),
+        ("48.137N,11.575E", "is not a place"),
+        ("48.137", "is not a place"),
+        ("nan,1", "is not a place"),
+        ("", "is not a place"),
+        ("48.137,11.575km", "is not a place"),
+        ("148.137,11.575", "148.137 is not a latitude. The first number must be between -90 and 90"),
+        ("1,181", "181 is not a longitude"),
         ("1,1,0", "more than 0"),
-        ("1,1,20017", "at most 20016 kilometres, not 20017"),
+        ("1,1,20017", "at most 20016, not 20017"),
     ],
 )
 def test_what_is_no_place_is_refused_with_what_is_one(text: str, said: str) -> None:

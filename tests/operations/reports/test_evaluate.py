@@ -91,7 +91,7 @@ def test_a_threshold_is_said_in_each_way_and_a_sweep_that_makes_no_sense_is_refu
         assert (trial["method"], trial["threshold"]) == (method, used)
     for values in ("1:2", "0.8:0.4:0.1", "0.4.1:0.8:0.1", "0.4:0.8:0", "a:b:c"):
         refused = said("--sweep", values)
-        assert (refused.status, "from:to:step" in refused.err) == (2, True)
+        assert (refused.status, "FROM:TO:STEP" in refused.err) == (2, True)
     refused = said("--method", "auto", "--threshold", "0.4")
     assert (refused.status, "has no threshold" in refused.err) == (2, True)
 
@@ -121,10 +121,10 @@ def test_photos_in_folders_are_evaluated_by_the_real_command(
     assert json.loads(by_table.out)["trials"][0]["scores"]["pairwise_f1"] > 0.99
     assert json.loads(by_table.out)["unknown"] == 0
     table.write_text(table.read_text() + "\n/gone/1.jpg,ann\n/gone/2.jpg,bob\n/gone/2.jpg,bob\n")
-    assert ", 2 named without a face here" in run("evaluate", cache, "--truth", table).out
+    assert ", 2 named without a face" in run("evaluate", cache, "--truth", table).out
     table.write_text("path,name\n/gone/1.jpg,ann\n")
     refused = run("evaluate", cache, "--truth", table)
-    assert (refused.status, "1 named have none here" in refused.err) == (2, True)
+    assert (refused.status, "1 names have no face here" in refused.err) == (2, True)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

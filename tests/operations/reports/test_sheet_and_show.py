@@ -18,9 +18,10 @@ from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store
-from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest import REFINE_MANIFEST, ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.results.pages.contact_sheets import count_in_words, plan_rows
+from facesets.results.pages import contact_sheets
+from facesets.results.pages.contact_sheets import count_in_words, draw_sheets, plan_rows
 from facesets.work import Work
 
 
@@ -80,7 +81,7 @@ def test_a_face_set_says_which_person_it_is_and_a_person_which_face_set(results:
     assert {str(row[-1]): row[0] for row in of_people.rows if row[-1] != "-"} == is_who
     assert show_manifest(results / "fs", "faceset_001").facts["person"] == is_who["faceset_001"]
     for row in plan_rows(refined, results / "fs"):
-        assert row.title not in is_who or row.facts[0] == f"is {is_who[row.title]}"
+        assert row.title not in is_who or row.facts[0] == f"person: {is_who[row.title]}"
 
 
 def test_results_of_another_cache_beside_say_nothing(results: Path, tmp_path: Path) -> None:
@@ -181,20 +182,36 @@ def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str
     assert contents.headings[0] == heading
     assert contents.rows
     assert all(len(row) == len(contents.headings) for row in contents.rows)
-    with pytest.raises(WrongUsage, match="no group person_999"):
+    with pytest.raises(WrongUsage, match="no person or face set person_999"):
         show_manifest(results / "raw", "person_999")
 
 
 @pytest.mark.parametrize(
     ("what", "one", "many"),
     [
-        ("images", "1 image", "2 images"),
+        ("images", "1 photo", "2 photos"),
         ("persons", "1 person", "2 people"),
         ("facesets", "1 face set", "2 face sets"),
-        ("singletons", "1 single face", "2 single faces"),
-        ("no_face", "1 image without a face", "2 images without a face"),
-        ("dropped", "1 dropped", "2 dropped"),
+        ("singletons", "1 unassigned face", "2 unassigned faces"),
+        ("no_face", "1 photo without a face", "2 photos without a face"),
+        ("sets", "1 face set", "2 face sets"),
+        ("dropped", "1 rejected", "2 rejected"),
     ],
 )
 def test_what_a_sheet_counts_is_said_in_words_that_fit(what: str, one: str, many: str) -> None:
     assert (count_in_words(what, 1), count_in_words(what, 2)) == (one, many)
+
+
+def test_a_sheet_of_one_face_set_has_no_plural(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    headings = []
+
+    def draw(title: str, subtitle: str, _rows: object) -> np.ndarray:
+        headings.append((title, subtitle))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(contact_sheets, "draw_sheet", draw)
+    manifest = read_manifest(results / "fs", RefineManifest)
+    one = replace(manifest, counts=manifest.counts | {"facesets": 1})
+    draw_sheets(one, plan_rows(one, results / "fs")[:1], REFINE_MANIFEST, work=Work())
+    ((title, subtitle),) = headings
+    assert (title, "   ·   1 face set   ·   " in subtitle) == ("1 face set", True)

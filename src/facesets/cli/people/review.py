@@ -138,7 +138,7 @@ class _Review:
         from facesets.operations.people.review.question_sheet import draw_question
 
         self._faces.show(draw_question(self._database, question))
-        console.out(f"\n{question.text}   (affects {counted(question.settles, 'face')})")
+        console.out(f"\n{question.text}   (settles {counted(question.settles, 'face')})")
         if self._faces.where:
             console.out(self._faces.where)
         for item in question.items:

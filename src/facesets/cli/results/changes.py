@@ -46,7 +46,7 @@ def extend(
 
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():
-        raise WrongUsage(f"Extend what? Say {Command('extend', printable(first), 'RAW')}.")
+        raise WrongUsage(f"Missing RAW. Usage: {Command('extend', printable(first), 'RAW')}.")
     with work_on_store(cache, database) as (store, work):
         done = run(store, raw, options, refine_out=refine_out, work=work)
     console.report(done, words.extend(done))
@@ -71,7 +71,7 @@ def enrich(
     if queueing.is_asked():
         queueing.refuse_typed(typed_flags(context), "provider")
         if cache is not None:
-            queueing.refuse("A cache is worked on here.")
+            queueing.refuse("`enrich` works on a cache.")
         queueing.queue("enrich", database, pack=queueing.placed(pack), options=options)
         return
     conf = settings.load()
@@ -103,11 +103,13 @@ def relocate(
     from facesets.operations.ingest import relocate as run
 
     if forget and cache is not None:
-        raise WrongUsage("--forget takes no NEW: relocate OLD --forget, and CACHE where there is one.")
+        raise WrongUsage("--forget takes no NEW. Usage: relocate OLD --forget [CACHE].")
     if forget:
         new, cache = None, new
     elif new is None:
-        raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
+        raise WrongUsage(
+            "Missing NEW. Give the folder where the photos are now, or --forget if they are gone."
+        )
     with opened_store(cache, database) as store, run.writing(store, dry_run=dry_run):
         if new is None:
             done = run.forget_folder(store, old, dry_run=dry_run)

@@ -113,7 +113,7 @@ def export_swap(
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
     if cache is None and first.suffix == ".npz":
         raise WrongUsage(
-            f"Where to? Say {Command('export-swap', printable(first), printable(second), 'OUT')}."
+            f"Missing OUT. Usage: {Command('export-swap', printable(first), printable(second), 'OUT')}."
         )
     with exporting(cache, database, pack, provider, options) as (store, checker, work):
         done = run(
@@ -264,7 +264,7 @@ def split_eras(
 
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
-        raise WrongUsage("Which person? Name a set of OUT by --set.")
+        raise WrongUsage("Missing --set. Give the name of a face set in OUT.")
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root]

@@ -158,7 +158,7 @@ def evaluate(
     evaluation = run.evaluate(known, trials)
     if sheet is not None:
         if collection is None:
-            raise WrongUsage("--sheet needs a cache or the library: vectors alone have no pictures.")
+            raise WrongUsage("--sheet needs a cache or the library: embeddings alone have no photos.")
         from facesets.operations.reports.evaluation_sheet import draw_errors
 
         with working() as work:
@@ -171,7 +171,7 @@ def _range(text: str) -> list[float]:
     match = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+):(\d*\.?\d+)", text)
     first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     if step <= 0 or last < first:
-        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
+        raise WrongUsage(f"--sweep {text} is not a range. Give FROM:TO:STEP, such as 0.4:0.8:0.05.")
     return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
 
 
@@ -199,7 +199,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         )
         for trial in evaluation.trials
     ]
-    left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
+    left_out = f", {evaluation.unknown} named without a face" if evaluation.unknown else ""
     lines = [
         f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
         f"True people: {_FOLDER_ABOVE if evaluation.truth == PARENT_FOLDER else evaluation.truth}.",
@@ -210,7 +210,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         lines.append(f"merged, {counted(merge.pairs, 'wrong pair')}: {mixed}")
     for split in evaluation.splits:
         pieces = " + ".join(str(piece) for piece in split.pieces[:10])
-        lines.append(f"split, {counted(split.pairs, 'pair')} apart: {split.person} ({pieces})")
+        lines.append(f"split, {counted(split.pairs, 'separated pair')}: {split.person} ({pieces})")
     return lines
 
 

@@ -79,23 +79,23 @@ def _why_idle(name: str, into: _Into, method: Method) -> str:
     """Why a flag has no effect, and what to do; empty if it has one."""
     flag = Field(name).flag
     if into == "folders" and name in _OF_PEOPLE:
-        return f"{flag} is for people of the library: leave out CACHE and OUT, or {flag}."
+        return f"{flag} applies to the library: omit CACHE and OUT, or omit {flag}."
     if into != "folders" and name in _OF_FOLDERS:
-        return f"{flag} is for folders: say where to, as in `facesets cluster OUT`, or leave out {flag}."
+        return f"{flag} applies to result folders: give OUT, as in `facesets cluster OUT`, or omit {flag}."
     if into != "dual" and name in _OF_DUAL:
-        return f"{flag} is for --dual: add --dual, or leave out {flag}."
+        return f"{flag} requires --dual: add --dual, or omit {flag}."
     if into == "dual" and name in _INSTEAD_WITH_DUAL:
-        return f"{flag} says nothing with --dual: say {Field(_INSTEAD_WITH_DUAL[name]).flag} instead."
+        return f"{flag} has no effect with --dual: use {Field(_INSTEAD_WITH_DUAL[name]).flag} instead."
     if into == "dual" and name in {"max_faces", "full"}:
-        return f"{flag} says nothing with --dual, which keeps no hierarchy: leave it out."
+        return f"{flag} has no effect with --dual, which keeps no hierarchy: omit it."
     if into == "dual" and name in _OF_ENGINE:
-        return f"{flag} says nothing with --dual, which compares faces in this process: leave it out."
+        return f"{flag} has no effect with --dual, which compares faces in this process: omit it."
     if name == "threshold" and into == "folders" and method == "components":
-        return "--threshold is for --method agglomerative: say --max-cosine-distance for components."
+        return "--threshold requires --method agglomerative: use --max-cosine-distance with components."
     if name in _METHODS and method not in _METHODS[name]:
         by = Field("unknown_method" if into == "dual" else "method").flag
         methods = " or ".join(_METHODS[name])
-        return f"{flag} is for {by} {methods}, and this is {method}: change {by}, or leave out {flag}."
+        return f"{flag} requires {by} {methods}, but the method is {method}: change {by}, or omit {flag}."
     return ""
 
 
@@ -151,7 +151,7 @@ def cluster(
     typed = typed_flags(context)
     said = said_threshold(context.params, typed)
     if "shards" in typed and workers.engine is None:
-        raise WrongUsage("--shards is for --engine: name one, or leave out --shards.")
+        raise WrongUsage("--shards requires --engine: give --engine, or omit --shards.")
     if first is None:
         options = _with_shared(library, folders).chosen(method, said)
         grouped_by = dual.unknown_method if dual.dual else options.method
@@ -163,12 +163,12 @@ def cluster(
             _remark_on_review(done)
         console.finish()
         return
-    queueing.refuse("Folders are written here.")
+    queueing.refuse("`cluster` with OUT writes a result folder here.")
     if dual.dual:
-        raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
+        raise WrongUsage("--dual applies to the library: omit CACHE and OUT.")
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
-        raise WrongUsage(f"Where to? Say {Command('cluster', printable(first), 'OUT')}.")
+        raise WrongUsage(f"Missing OUT. Usage: {Command('cluster', printable(first), 'OUT')}.")
     chosen = folders.chosen(method, said)
     _refuse_idle_flags(typed, "folders", chosen.method)
     _cluster_into_folders(cache, database, out, chosen, workers)
@@ -217,6 +217,8 @@ def _cluster_into_folders(
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
         done = run(store, out, options, work=work, engine=engine)
+    for line in done.reasons if done.grouped else ():
+        console.detail(line)
     console.report(done, results.cluster(done))
 
 

@@ -103,10 +103,12 @@ def _source_and_cache(
             given = printable(source)
             places = ["PHOTOS", given] if source.suffix == ".npz" else [given, "faces.npz"]
             line = Command("embed", *places).line
-            raise typer.BadParameter(f"name the photos and the file for their faces: `{line}`.")
+            raise typer.BadParameter(f"give a photo folder and a cache file: `{line}`.")
         return ListedOnce(FolderSource(source, include=include, exclude=exclude)), cache
     if include or exclude:
-        raise typer.BadParameter("a queue names its photos one by one", param_hint="--include, --exclude")
+        raise typer.BadParameter(
+            "a download list already names its photos", param_hint="--include, --exclude"
+        )
     if cache is not None:
         raise typer.BadParameter("give either SRC or --queue, not both", param_hint="--queue")
     return QueueSource(queue), source

@@ -86,11 +86,11 @@ def _require_photos(photos: Path) -> None:
 
     if photos.is_file() and photos.suffix == ".npz":
         raise WrongUsage(
-            f"{printable(photos)} is a cache, no photos. Give the folder of the photos; "
-            f"{Command('cluster', printable(photos), 'OUT')} groups the faces of a cache."
+            f"{printable(photos)} is a cache. Give a photo folder, or use "
+            f"{Command('cluster', printable(photos), 'OUT')} to group the faces of the cache."
         )
     if photos.is_file() and is_manifest(photos):
-        raise WrongUsage(f"{printable(photos)} is a manifest, no photos. Give the folder of the photos.")
+        raise WrongUsage(f"{printable(photos)} is a manifest. Give a photo folder.")
 
 
 def _default_place(photos: Path) -> Path:
@@ -109,9 +109,9 @@ def _default_place(photos: Path) -> Path:
     if sources and photos.exists() and str(plain_path(photos)) not in sources:
         advice = _if_moved_here(photos, out)
         raise WrongUsage(
-            f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
-            f"{Command('run', printable(photos), 'OUT')}. With the same OUT both are sorted together."
-            f"{' ' if advice else ''}{advice}"
+            f"{printable(out)} holds the results of {printable(sources[0])}. Give another result folder: "
+            f"{Command('run', printable(photos), 'OUT')}. If you give the same OUT, both are sorted "
+            f"together.{' ' if advice else ''}{advice}"
         )
     return out
 
@@ -125,7 +125,7 @@ def _if_moved_here(photos: Path, out: Path) -> str:
     if not gone or str(plain_path(photos)) in sources or not photos.exists():
         return ""
     relocate = Command("relocate", printable(gone[0]), printable(photos), printable(out / RUN_CACHE))
-    return f"{printable(gone[0])} is gone. If its photos were moved here, say so first: {relocate}."
+    return f"{printable(gone[0])} is gone. If its photos were moved here, run this first: {relocate}."
 
 
 def _refuse_other_pack(out: Path, pack: str | None) -> None:
@@ -152,8 +152,8 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
         is_same = False
     if not is_same:
         raise RecogniserMismatch(
-            f"The results in {printable(out)} were made with the pack {printable(known.pack)}, and "
-            f"{printable(pack)} is another. Leave out --pack, or name another OUT."
+            f"The results in {printable(out)} were made with model pack {printable(known.pack)}, not "
+            f"{printable(pack)}. Omit --pack, or give another OUT."
         )
 
 

@@ -53,7 +53,7 @@ def show(
     if path is not None and is_manifest(path):
         contents = show_manifest(path, group)
     elif group is not None:
-        raise WrongUsage("--group needs a manifest. Give the folder that `cluster` or `refine` wrote.")
+        raise WrongUsage("--group needs a manifest. Give a result folder of `cluster` or `refine`.")
     else:
         with opened_store(path, database) as store:
             contents = show_store(store, "library" if path is None else "cache")

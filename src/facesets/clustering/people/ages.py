@@ -56,7 +56,7 @@ class Births:
 
 @dataclass(frozen=True, slots=True)
 class Contradictions:
-    """Faces whose age does not fit when their person was born.
+    """Faces with an age that contradicts the person's year of birth.
 
     Attributes
     ----------

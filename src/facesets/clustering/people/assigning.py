@@ -32,7 +32,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on a face is somebody. All are cosine similarities.
+    """From which cosine similarity on a face matches a person.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def thresholds(assign: float, margin: float, review: float, known: Recogniser) -
 
 
 def measured_threshold(measured: Calibration, prototypes: int) -> float:
-    """The similarity to one of so many prototypes that a stranger's face reaches hardly ever.
+    """Return the similarity that a stranger's face hardly ever has to one of `count` prototypes.
 
     The means of several faces are shorter than one face: similarities to their direction stray the more.
     """
@@ -74,7 +74,7 @@ def measured_threshold(measured: Calibration, prototypes: int) -> float:
 
 
 def usual_review(assign: float, known: Recogniser) -> float:
-    """From where on a face is worth a question if nothing else is said, by from where on it is given away."""
+    """Return the default similarity for a suggestion, given the threshold for a match."""
     return max(0.0, min(known.review, assign - (known.assign - known.review)))
 
 

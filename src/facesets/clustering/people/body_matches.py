@@ -1,4 +1,4 @@
-"""Whose the bodies without a face may be: by where somebody stood a moment ago, and by what they wear.
+"""Which person a body without a face may be: by position a moment before, and by clothes.
 
 These are suggestions. People who dress alike are common, so that what several people of the day wear says
 nothing of whom it is on.
@@ -57,7 +57,7 @@ class DayBodies:
 
 @dataclass(frozen=True, slots=True)
 class BodyMatch:
-    """Whose a body may be.
+    """Which person a body may be.
 
     Attributes
     ----------

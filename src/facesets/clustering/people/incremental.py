@@ -1,4 +1,4 @@
-"""New faces among known people: whom each is similar to, who joins whom, and who is somebody new.
+"""New faces among known people: matches, new members, and new people.
 
 A face that is similar to one known person joins that person, and brings along the new faces that are
 similar to it. A face that is similar to two is left alone: it would tie them together. What remains is
@@ -132,8 +132,8 @@ class MatchCheck:
     def sentence(self) -> str:
         """What a user may want to know."""
         return (
-            f"New faces were compared with nearby known ones only: {self.found} of {self.due} likenesses to "
-            f"known people were found (checked on {self.faces} faces)."
+            f"Approximate search found {self.found} of {self.due} matches between new faces and known "
+            f"people (checked on {self.faces} faces)."
         )
 
 
@@ -183,7 +183,7 @@ def _block(
 
 
 def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> PersonMatches:
-    """Pairs of a face and one of so many people, each once, with its highest similarity."""
+    """Return pairs of a face and a person, each once, with the highest similarity."""
     key = face * max(people, 1) + person
     order = np.lexsort((-similarity, key))
     first = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0]) if len(key) else order
@@ -213,7 +213,7 @@ class Joined:
     checked: MatchCheck | None = None
 
     def owners(self, known: int) -> Int64:
-        """Whose each face is: of so many known people, or, beyond these, of the new groups; -1 for nobody."""
+        """Return the person of each face: a known one or, with higher numbers, a new group; -1 for none."""
         return np.where(self.group >= 0, self.group + known, self.person)
 
 

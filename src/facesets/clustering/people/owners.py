@@ -99,7 +99,7 @@ def _first_of(key: Int64, value: Int64, order: Int64, count: int) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class KnownOwners:
-    """Whose the faces of a library are so far.
+    """The current people of a library's faces.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Settling:
         self._review: list[PersonMatches] = []
 
     def restless(self) -> Bool:
-        """Large people for whom no human vouches, and who would merge with others or fall apart."""
+        """Return large unconfirmed people that would merge with others or fall apart."""
         here = np.flatnonzero(np.append(self._large, False)[self._before])
         result = np.zeros(len(self._large), bool)
         result[self._before[here]] = True
@@ -158,7 +158,7 @@ class Settling:
         return result | (parts > 1)
 
     def give(self, link: float, least: float) -> None:
-        """Decide whose every face is."""
+        """Decide the person of every face."""
         persons = len(self._known.fixed)
         owner, disputed = self._owners.owner[self._label], self._owners.disputed[self._label]
         kept = np.append(self._known.fixed | self._large, False)[self._before]
@@ -189,7 +189,7 @@ class Settling:
         self._after[self._some[few]] = NOBODY
 
     def numbered(self) -> Int64:
-        """Whose the faces are, with new people numbered by falling size."""
+        """Return the person of each face, with new people numbered by falling size."""
         persons = len(self._known.fixed)
         new = np.flatnonzero(self._after >= persons)
         labels, first, place, size = np.unique(
@@ -201,7 +201,7 @@ class Settling:
         return self._after
 
     def review(self) -> PersonMatches:
-        """Faces that a human must decide about, and whose they may be."""
+        """Return the faces that a user must decide about, with the people they may be."""
         return PersonMatches.joined(self._review)
 
     def _check_joining(self, link: float, least: float) -> None:

@@ -217,7 +217,7 @@ def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFace
 
 
 def people_who_may_be_two(similarity: Float32, person: Int64, measured: Calibration) -> Int64:
-    """Whom to look at closely: people with some face that is less like the rest than usual."""
+    """Return the people to check: those with a face that is unusually dissimilar to the rest."""
     less = np.nan_to_num(similarity, nan=1.0) < _UNUSUAL_SHARE * measured.typical
     return np.unique(person[less])
 

@@ -32,7 +32,7 @@ _BLOCK_UNITS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Regrouped:
-    """Whose the faces are now.
+    """The person of each face after regrouping.
 
     Attributes
     ----------

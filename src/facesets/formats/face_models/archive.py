@@ -73,7 +73,7 @@ def read_archive(path: Path) -> ModelsRead:
         return ModelsRead([], 0, problems)
     unit = _unit(mean_of(embeddings))
     if float(_unit(mean) @ unit) < 1 - _CLOSE:
-        problems.append("mean is not that of the embeddings")
+        problems.append("mean is not the mean of the embeddings")
     least = float((_unit(embeddings) @ unit).min())
     person = PersonRead(_text(arrays.get("person")), mean.astype(np.float32))
     return ModelsRead([person], len(embeddings), problems, round(least, 4))
@@ -82,18 +82,23 @@ def read_archive(path: Path) -> ModelsRead:
 def _problems(embeddings: NDArray[Any], mean: NDArray[Any], arrays: dict[str, NDArray[Any]]) -> list[str]:
     if embeddings.ndim != 2 or not embeddings.size or embeddings.dtype.kind != "f":
         return [
-            f"embeddings is {embeddings.dtype} of the shape {embeddings.shape}, not floating point (n, d)"
+            (
+                f"embeddings has dtype {embeddings.dtype} and shape {embeddings.shape}, not floating point "
+                "(n, d)"
+            )
         ]
     count, dimension = embeddings.shape
     problems = []
     if mean.shape != (dimension,) or mean.dtype.kind != "f":
-        problems.append(f"mean is {mean.dtype} of the shape {mean.shape}, not floating point ({dimension},)")
+        problems.append(
+            f"mean has dtype {mean.dtype} and shape {mean.shape}, not floating point ({dimension},)"
+        )
     elif not (np.isfinite(embeddings).all() and np.isfinite(mean).all()):
-        problems.append("the embeddings have numbers that are not finite")
+        problems.append("the embeddings contain NaN or infinity")
     elif not (_length(mean) > 1e-6).all() or not (_length(embeddings) > 1e-6).all():
-        problems.append("there are embeddings of length zero")
+        problems.append("an embedding is all zeros")
     if arrays["names"].shape != (count,) or arrays["names"].dtype.kind != "U":
-        problems.append(f"names are not {count} texts")
+        problems.append(f"names are not {count} strings")
     scores = arrays["scores"]
     if scores.shape != (count,) or scores.dtype.kind != "f" or not np.isfinite(scores).all():
         problems.append(f"scores are not {count} numbers")

@@ -89,10 +89,10 @@ def embedding_problem(embedding: Float32) -> str:
     if embedding.shape != (DIMENSION,):
         return f"has the shape {embedding.shape}, not ({DIMENSION},)"
     if not np.isfinite(embedding).all():
-        return "has numbers that are not finite"
+        return "contains NaN or infinity"
     length = float(np.linalg.norm(embedding.astype(np.float64)))
     if not 1e-6 < length < 1e12:
-        return f"has the length {length:g}, of which no direction can be told"
+        return f"has length {length:g}, so its direction is undefined"
     return ""
 
 
@@ -109,12 +109,12 @@ def read_model_bytes(path: Path) -> bytes:
     try:
         return read_regular_file(path, max_bytes=MAX_BYTES)
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no face model at {printable(path)}. Check the path.") from error
+        raise WrongUsage(f"Face model not found: {printable(path)}") from error
     except OSError as error:
         raise damaged(path, error.strerror or str(error)) from error
 
 
 def damaged(path: Path, why: object) -> DamagedFile:
-    """The error of a file that nobody can read."""
+    """Return the error for a file that cannot be read."""
     reason = printable(" ".join(str(why).split()))[:160]
     return DamagedFile(f"{printable(path)} is damaged ({reason}). Export it again.")

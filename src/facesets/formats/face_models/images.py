@@ -26,14 +26,12 @@ def read_images(folder: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
-        raise DamagedFile(
-            f"{printable(folder)} cannot be read ({error.strerror}). Export it again."
-        ) from error
+        raise DamagedFile(f"Cannot read {printable(folder)} ({error.strerror}). Export it again.") from error
     pictures: list[tuple[str, Pixels]] = []
     problems: list[str] = []
     for file in files:
         try:
             pictures.append((file.name, decode(file).pixels))
         except UnreadableImage as error:
-            problems.append(f"{printable(file.name)} cannot be read ({error.reason})")
+            problems.append(f"cannot read {printable(file.name)} ({error.reason})")
     return pictures, problems

@@ -41,7 +41,7 @@ def reactor_bytes(model: FaceModel) -> bytes:
     """The file of a person whose `lead` has all `LEAD_COLUMNS`."""
     lead = model.lead
     if lead is None or any(getattr(lead, name) is None for name in LEAD_COLUMNS):
-        raise ValueError("the lead of a model lacks landmarks, pose, age or sex")
+        raise ValueError("the first face of a model lacks landmarks, pose, age or sex")
     columns: dict[str, NDArray[Any]] = {name: column[0] for name, column in lead.columns().items()}
     tensors = {
         "bbox": columns["box"],
@@ -73,7 +73,7 @@ def read_reactor(path: Path) -> ModelsRead:
         raise damaged(path, error) from error
     problems = [problem for name in _SHAPES if (problem := _problem(name, tensors.get(name)))]
     problems += [
-        f"{printable(name)[:60]} is nothing that ReActor writes"
+        f"{printable(name)[:60]} is not a field of ReActor's format"
         for name in sorted(set(tensors) - set(_SHAPES))[:5]
     ]
     embedding = tensors.get("embedding")
@@ -88,14 +88,14 @@ def _problem(name: str, tensor: NDArray[Any] | None) -> str:
         return f"{name} is missing"
     whole = name in ("gender", "age")
     if tensor.dtype.kind not in ("iu" if whole else "f"):
-        return f"{name} is of the type {tensor.dtype}, not {'whole numbers' if whole else 'floating point'}"
+        return f"{name} has type {tensor.dtype}, not {'integer' if whole else 'floating point'}"
     if tensor.shape != _SHAPES[name]:
-        return f"{name} has the shape {tensor.shape}, not {_SHAPES[name]}"
+        return f"{name} has shape {tensor.shape}, not {_SHAPES[name]}"
     if name == "embedding":
         wrong = embedding_problem(tensor)
         return f"{name} {wrong}" if wrong else ""
     if not np.isfinite(tensor).all():
-        return f"{name} has numbers that are not finite"
+        return f"{name} contains NaN or infinity"
     if name == "gender" and int(tensor) not in (0, 1):
         return f"gender is {int(tensor)}, not 0 for a woman or 1 for a man"
     return ""

@@ -47,18 +47,18 @@ def read_rope(path: Path) -> ModelsRead:
     try:
         lines = read_model_bytes(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise damaged(path, "it is no text in UTF-8") from error
+        raise damaged(path, "it is not UTF-8 text") from error
     people: list[PersonRead] = []
     problems: list[str] = []
     if not lines or len(lines) % _LINES:
-        problems.append(f"it has {counted(len(lines), 'line')}, not {_LINES} for each person")
+        problems.append(f"it has {counted(len(lines), 'line')}, which is not a multiple of {_LINES}")
     for number, start in enumerate(range(0, len(lines) - DIMENSION, _LINES)):
         head, numbers = lines[start], lines[start + 1 : start + _LINES]
         if not head.startswith(_HEAD):
-            problems.append(f"line {start + 1} is not the name of a person: all that follows is shifted")
+            problems.append(f"line {start + 1} is not a person's name: all lines after it are shifted")
             break
         embedding = _numbers(numbers)
-        wrong = "is not all numbers" if embedding is None else embedding_problem(embedding)
+        wrong = "is not numeric" if embedding is None else embedding_problem(embedding)
         if wrong:
             problems.append(f"the embedding of person {number + 1} ({printable(head[6:66])}) {wrong}")
         elif embedding is not None:

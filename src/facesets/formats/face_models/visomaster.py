@@ -67,7 +67,7 @@ def read_visomaster(path: Path) -> ModelsRead:
 def _entry(entry: Any) -> tuple[str, Float32 | None, str]:  # noqa: ANN401 - whatever JSON holds
     """Name and embedding of one person, and what is wrong with them."""
     if not isinstance(entry, dict):
-        return "", None, "is no person"
+        return "", None, "is not a person"
     name, store = entry.get("name"), entry.get("embedding_store")
     if not isinstance(name, str):
         return "", None, "has no name"
@@ -75,11 +75,13 @@ def _entry(entry: Any) -> tuple[str, Float32 | None, str]:  # noqa: ANN401 - wha
         return name, None, "has no embedding_store"
     arrays = {key: _numbers(values) for key, values in store.items()}
     for key, array in arrays.items():
-        wrong = "is no list of numbers" if array is None else embedding_problem(array) if key == KEY else ""
+        wrong = (
+            "is not a list of numbers" if array is None else embedding_problem(array) if key == KEY else ""
+        )
         if wrong:
             return name, None, f"has a {printable(key)[:40]} that {wrong}"
     if KEY not in arrays:
-        return name, None, f"has no {KEY}, which the swapper Inswapper128 needs"
+        return name, None, f"has no {KEY}, which Inswapper128 needs"
     return name, arrays[KEY], ""
 
 

@@ -112,7 +112,7 @@ def list_in(holder: Node, name: str, kind: str, made: set[str]) -> Node:
     if held is not None:
         return held
     if isinstance(found, str) or len(found) or (found.text or "").strip() or _PARSE_TYPE in found.attrib:
-        raise UnfitSidecar(f"its {name} is no list")
+        raise UnfitSidecar(f"its {name} is not a list")
     made.add(f"{name}#list")
     return add(found, kind)
 
@@ -135,11 +135,11 @@ def structure_in(holder: Node, name: str, made: set[str]) -> Node:
         inner = found.find(qualified("rdf:Description"))
         if inner is not None:
             return inner
-    raise UnfitSidecar(f"its {name} is no structure")
+    raise UnfitSidecar(f"its {name} is not a structure")
 
 
 def remove_empty(tree: Tree, made: set[str]) -> None:
-    """Take out lists and structures of our own making that hold nothing any more."""
+    """Remove lists and structures of our own that have become empty."""
     regions = property_of(tree, qualified("mwg-rs:Regions"))
     info = property_of(tree, qualified("MP:RegionInfo"))
     _remove_empty_list(regions, "mwg-rs:RegionList", made)

@@ -1,4 +1,4 @@
-"""Parts of a photo that show somebody, by IPTC: rectangles, circles and polygons that have names.
+"""Named regions of a photo, by IPTC: rectangles, circles and polygons.
 
 References
 ----------

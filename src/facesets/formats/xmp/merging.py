@@ -84,7 +84,7 @@ class Merged:
 
 
 class EditedSince(Changed):
-    """Somebody changed or removed what we wrote into a sidecar."""
+    """Someone changed or removed what we wrote into a sidecar."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ def merged(
     *,
     replace: bool = False,
 ) -> Merged:
-    """A sidecar with what is wanted, and without what was ours and is not wanted any more.
+    """Return a sidecar with what is wanted, and without what was ours and is no longer wanted.
 
     The same bytes come back where nothing has to change.
 
@@ -190,7 +190,7 @@ def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: 
     if not candidates:
         return NOTHING
     if not replace:
-        raise EditedSince("somebody changed what facesets wrote there")
+        raise EditedSince("someone edited what facesets wrote")
     return _kept_of(there, candidates[0])
 
 
@@ -232,7 +232,7 @@ def _require_same_picture(work: _Work, wanted: WantedSidecar, ours: Ours, *, rep
     a, b = size[0] * wanted.height, size[1] * wanted.width
     if abs(a - b) > _SAME_SHAPE * max(a, b):
         raise UnfitSidecar(
-            f"its regions are of a picture of {size[0]:g}×{size[1]:g} pixels, the photo has "
+            f"its regions are for a photo of {size[0]:g}×{size[1]:g} pixels, but the photo has "
             f"{wanted.width}×{wanted.height}"
         )
 

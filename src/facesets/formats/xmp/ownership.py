@@ -63,7 +63,7 @@ class Hasher:
 
 
 def is_near(a: Box, b: Box) -> bool:
-    """Whether two boxes are one, but for rounding."""
+    """Whether two boxes are the same within rounding."""
     return all(abs(x - y) <= _TOLERANCE for x, y in zip(a, b, strict=True))
 
 

@@ -74,7 +74,7 @@ def parse(data: bytes) -> Tree:
         raise UnreadableXmp(f"it is larger than {MAX_BYTES // 1_000_000} MB")
     text = _text(data)
     if "<!DOCTYPE" in text:
-        raise UnreadableXmp("it has a DOCTYPE, which XMP never needs")
+        raise UnreadableXmp("it has a DOCTYPE, which XMP does not allow")
     if text.count("<") > _MOST_TAGS:
         raise UnreadableXmp("it has too many elements")
     parser = etree.XMLParser(
@@ -89,9 +89,9 @@ def parse(data: bytes) -> Tree:
     try:
         root = etree.fromstring(text.encode(), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise UnreadableXmp(f"it is no XML ({_first_line(error)})") from error
+        raise UnreadableXmp(f"it is not XML ({_first_line(error)})") from error
     if next(root.iter(qualified("rdf:RDF")), None) is None:
-        raise UnreadableXmp("it is XML, but no XMP")
+        raise UnreadableXmp("it is XML, but not XMP")
     return root.getroottree()
 
 
@@ -113,7 +113,7 @@ def _text(data: bytes) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UnreadableXmp(f"it is no text in {encoding.removesuffix('-sig').upper()}") from error
+        raise UnreadableXmp(f"it is not {encoding.removesuffix('-sig').upper()} text") from error
     text = text.strip("\0\ufeff \r\n\t")
     if not text:
         raise UnreadableXmp("it is empty")

@@ -9,7 +9,7 @@ from facesets.formats.xmp.regions import MWG_AREA, Region
 
 
 def write_mwg(tree: Tree, made: set[str], name: str, box: Box, region: Region | None) -> None:
-    """Say by the Metadata Working Group who is at a place, in a region that is there or in a new one.
+    """Write a person's name by the Metadata Working Group, into an existing region or a new one.
 
     Raises
     ------

@@ -73,12 +73,12 @@ def place_of(fields: Fields) -> dict[str, Any]:
     }
     if latitude is not None and longitude is not None:
         if latitude == longitude == 0:
-            fields.refused["GPSLatitude"] = "0, 0 is what is written where no place is known"
+            fields.refused["GPSLatitude"] = "0, 0 stands for an unknown location"
         else:
             found |= {"latitude": latitude, "longitude": longitude}
     elif (latitude is None) != (longitude is None) and not {*_HEMISPHERES} & {*fields.refused}:
         there = "GPSLongitude" if latitude is None else "GPSLatitude"
-        fields.refuse(there, "is half a place")
+        fields.refuse(there, "lacks the other coordinate")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -93,12 +93,12 @@ def _degrees(fields: Fields, name: str) -> float | None:
     parts = value if isinstance(value, tuple) else (value,)
     numbers = [as_number(part) for part in parts[:3]]
     if not numbers or None in numbers:
-        fields.refuse(name, "is no number")
+        fields.refuse(name, "is not a number")
         return None
     degrees: float = sum((number or 0) / 60.0**place for place, number in enumerate(numbers))
     if hemisphere not in (positive, negative):
         said = f"the hemisphere {hemisphere!r}" if hemisphere else "no hemisphere"
-        fields.refuse(name, f"comes with {said} in place of {positive} or {negative}")
+        fields.refuse(name, f"has {said} instead of {positive} or {negative}")
         return None
     if not 0 <= degrees <= most or any((number or 0) < 0 for number in numbers):
         fields.refuse(name, "is out of range")

@@ -60,7 +60,7 @@ def _joined(file: IO[bytes], own: bytes) -> bytes:
         if of.lower() != own:
             continue
         if said > _MOST_BYTES:
-            raise UnreadableXmp(f"its further parts are larger than {_MOST_BYTES // 1_000_000} MB")
+            raise UnreadableXmp(f"its extended parts exceed {_MOST_BYTES // 1_000_000} MB")
         size = length - len(_NAME) - _HEAD.size
         held += size
         whole = whole or said
@@ -78,4 +78,4 @@ def _joined(file: IO[bytes], own: bytes) -> bytes:
 
 
 def _broken() -> UnreadableXmp:
-    return UnreadableXmp("its further parts do not fit together")
+    return UnreadableXmp("its extended parts do not fit together")

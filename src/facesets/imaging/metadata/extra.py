@@ -37,7 +37,7 @@ _COMMENTS = ("UserComment", "GPSProcessingMethod", "GPSAreaInformation")
 
 
 def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> Mapping[str, Any]:
-    """The tags that nobody used, then the XMP properties that mean other ones than those used.
+    """Return the unused tags, then the XMP properties with other meanings than the used ones.
 
     What has no room is noted in `fields.refused`.
     """
@@ -46,7 +46,7 @@ def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> M
     for name, value in [*_of_tags(fields), *_of_xmp(properties, used)]:
         size = len(json.dumps({name: value}))
         if size > room:
-            fields.refused["extra"] = f"{name} and perhaps more: there is room for {MOST_BYTES // 1000} kB"
+            fields.refused["extra"] = f"{name} and possibly more: the limit is {MOST_BYTES // 1000} kB"
             continue
         extra[name] = value
         room -= size
@@ -59,7 +59,7 @@ def _of_tags(fields: Fields) -> Iterator[tuple[str, Any]]:
             continue
         kept = _kept(name, value)
         if kept is None and _is_broken_ratio(value):
-            fields.refuse(name, "is no number")
+            fields.refuse(name, "is not a number")
         elif kept not in (None, "", []):
             yield name, kept
 

@@ -42,7 +42,7 @@ class Fields:
             return None
         number = as_number(value)
         if number is None:
-            self.refuse(name, "is no number")
+            self.refuse(name, "is not a number")
             return None
         if not least <= number <= most or (above and number == least):
             self.refuse(name, "is out of range")

@@ -113,7 +113,7 @@ def packet_in(file: IO[bytes]) -> bytes:
             raise
         return b""
     if blocks.has_larger_xmp:
-        raise UnreadableXmp(f"the XMP in it is larger than {_LARGEST_XMP // 1_000_000} MB")
+        raise UnreadableXmp(f"it exceeds {_LARGEST_XMP // 1_000_000} MB")
     if blocks.xmp:
         return blocks.xmp
     if blocks.parts_looked_at:
@@ -133,15 +133,15 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
         if is_of_system(error):
             raise
         blocks = Blocks()
-        refused["file"] = "its parts are broken"
+        refused["file"] = "its structure is damaged"
     if blocks.parts_looked_at and not blocks.has_both:
         refused["file"] = _too_many_parts(blocks)
     if blocks.exif is not None:
         tags, broken = read_tags(blocks.exif)
         if broken:
-            refused["EXIF"] = "it is broken"
+            refused["EXIF"] = "it is damaged"
     if blocks.has_larger_xmp:
-        refused["XMP"] = f"it is larger than {MOST_XMP // 1_000_000} MB"
+        refused["XMP"] = f"it exceeds {MOST_XMP // 1_000_000} MB"
     xmp = blocks.xmp or tags.get(XMP, b"")
     if isinstance(xmp, bytes) and xmp.strip(b"\0"):
         try:
@@ -153,7 +153,7 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
 
 def _too_many_parts(blocks: Blocks) -> str:
     looked_at = f"{blocks.parts_looked_at:_}".replace("_", " ")
-    return f"it has more than {looked_at} parts, and those behind were not looked at"
+    return f"it has more than {looked_at} parts; the parts after those were ignored"
 
 
 def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:

@@ -74,14 +74,14 @@ def read_time(source: str, text: str, *, latest: np.datetime64, fraction: str = 
         return Taken(source, "")
     match = _TIME.match(text)
     if match is None:
-        return Taken(source, text, reason="it is no time")
+        return Taken(source, text, reason="it is not a time")
     year, month, day, hour, minute, second = (int(match[name] or least) for name, least in _PARTS.items())
     if not year:
         return Taken(source, text, reason="the clock was never set")
     try:
         whole = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - by the camera's clock
     except ValueError:
-        return Taken(source, text, reason="there is no such time")
+        return Taken(source, text, reason="it is not a valid time")
     digits = match["fraction"] or (fraction.strip() if fraction.strip().isdecimal() else "")
     microseconds = int(f"{digits:0<6.6}") if digits.isascii() else 0
     time = np.datetime64(whole + timedelta(microseconds=microseconds), "us")
@@ -110,9 +110,9 @@ def offset_of(text: str) -> int | None:
 def unbelievable(time: np.datetime64, latest: np.datetime64) -> str:
     """Why no photo can be from a time; empty where it can."""
     if time > latest + _AHEAD:
-        return "it lies in the future"
+        return "it is in the future"
     if time < _FIRST:
-        return "it is before photography"
+        return "it is before the invention of photography"
     if any(day <= time < day + _A_DAY for day in _CLOCKS_BEGIN) or time == _ARCHIVES_BEGIN:
-        return "it is what clocks that were never set begin with"
+        return "it is the initial time of a clock that was never set"
     return ""

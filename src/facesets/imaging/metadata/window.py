@@ -62,7 +62,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, whatever is there; none after too many times.
+        """Read up to `size` bytes; none after too many reads.
 
         Raises
         ------

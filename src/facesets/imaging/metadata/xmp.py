@@ -50,9 +50,9 @@ def properties(xmp: bytes) -> Properties:
     try:
         root = fromstring(xmp.strip(b"\0 \r\n\t"), forbid_dtd=True)
     except DefusedXmlException as error:
-        raise BrokenXmp("it defines entities, which XMP never needs") from error
+        raise BrokenXmp("it defines entities, which XMP does not allow") from error
     except (ParseError, ValueError, LookupError) as error:
-        raise BrokenXmp("it is no XML") from error
+        raise BrokenXmp("it is not XML") from error
     found: dict[str, str | list[str]] = {}
     for description in root.iter(f"{_RDF}Description"):
         for name, value in _of(description):

@@ -97,13 +97,13 @@ def _hint(empty: Sequence[SetManifest]) -> str:
     sizes = sorted((drop.value for drop in small), reverse=True)
     edge = int(sizes[len(sizes) // 2])
     return (
-        f"Faces of {small[0].limit:g} pixels are needed; the largest of those has {int(sizes[0])}: "
+        f"Faces need at least {small[0].limit:g} pixels; the largest of these has {int(sizes[0])}. "
         f"{MIN_FACE_SHORT.flag} {edge} would keep half of them."
     )
 
 
 def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
-    """What a run would do, as far as that is known without reading photos."""
+    """Return what a run would do, as far as it is known without reading photos."""
     faces, out = run.collection.faces, run.out
     chosen = [
         select_faces(faces, planned.rows, run.rating, run.options, given=planned.given)

@@ -82,7 +82,7 @@ class ExportRun:
     def modeller_needed(self) -> FaceModeller:
         """The modeller, where face models are to be made."""
         if self.modeller is None:
-            raise ValueError("face models are asked for, and nothing that makes them is given")
+            raise ValueError("face models are requested, but no modeller is given")
         return self.modeller
 
     @property
@@ -155,7 +155,7 @@ def open_export(
 
 
 def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: str) -> None:
-    """Refuse formats whose consumers take every embedding for one of `w600k_r50`, unless it is.
+    """Refuse formats that need embeddings of `w600k_r50` if the store has others.
 
     Raises
     ------
@@ -170,9 +170,9 @@ def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: 
     left = [each for each in formats if each not in OF_ONE_RECOGNISER]
     rest = f"choose {Field('formats', ','.join(left))}" if left else "choose fsz, images or npz"
     raise RecogniserMismatch(
-        f"{consumers} {verb} with embeddings of {RECOGNISER} as {PACK} has it, and the faces of {store} come "
-        f"from {printable(models.recogniser)} of {printable(models.pack)}, so nothing is exported. Embed the "
-        f"photos with {Field('pack', PACK)}, or {rest}."
+        f"{consumers} {verb} only with embeddings of {RECOGNISER} ({PACK}), but the faces of {store} were "
+        f"embedded with {printable(models.recogniser)} ({printable(models.pack)}). Nothing was exported. "
+        f"Embed the photos with {Field('pack', PACK)}, or {rest}."
     )
 
 
@@ -196,7 +196,7 @@ def require_lead_columns(modeller: FaceModeller, faces: Faces, rows: Int64) -> N
     ]
     if lacking:
         raise WrongUsage(
-            f"ReActor's face models hold {', '.join(lacking)} as well, for which the pack has no model "
-            f"and which some faces lack, so nothing is exported. Use a pack that has one, such as {PACK}, or "
-            "leave safetensors out of the formats."
+            f"ReActor's face models also need {', '.join(lacking)}, which the model pack cannot estimate "
+            f"and some faces lack. Nothing was exported. Use another pack, such as {PACK}, or remove "
+            "safetensors from the formats."
         )

@@ -140,8 +140,8 @@ def _refuse_foreign_sets(run: ExportRun, prefix: str) -> None:
     foreign = [entry.name for entry in there if not entry.source.startswith(prefix)]
     if foreign:
         raise WrongUsage(
-            f"{printable(run.out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
-            f"more). Use {Field('merge')} to add to them, or choose another OUT."
+            f"{printable(run.out)} holds face sets from another manifest ({foreign[0]} and "
+            f"{len(foreign) - 1} more). Use {Field('merge')} to add to them, or choose another OUT."
         )
 
 
@@ -155,7 +155,7 @@ def single_faces(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours:
     """
     if raw_manifest is None:
         raise WrongUsage(
-            f"{Field('candidates')} needs {Field('raw_manifest')}: the manifest.json that "
+            f"{Field('candidates')} requires {Field('raw_manifest')}: the manifest.json that "
             f"{Command('cluster')} wrote."
         )
     raw = read_manifest(raw_manifest, ClusterManifest)

@@ -1,4 +1,4 @@
-"""Which folders are whose: named one by one, or in a small TOML file.
+"""Which folder shows which person: given one by one, or in a small TOML file.
 
     mixed = ["parties", "/srv/photos/2019"]     # photos of anybody
     each-in = ["people"]                        # every folder directly below is one person
@@ -28,7 +28,7 @@ _KEYS = ("people", "each-in", "mixed", "options")
 
 @dataclass(frozen=True, slots=True)
 class SortedFolders:
-    """What a person says about folders.
+    """What a user gives about folders.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class SortedFolders:
     mixed: tuple[Path, ...] = ()
 
     def with_more(self, other: "SortedFolders") -> "SortedFolders":
-        """What both say."""
+        """Return both together."""
         return SortedFolders(
             people=tuple(dict.fromkeys([*self.people, *other.people])),
             each_in=tuple(dict.fromkeys([*self.each_in, *other.each_in])),
@@ -65,7 +65,7 @@ def labelled(text: str) -> tuple[str, Path]:
     folder = Path(after if equals else text).absolute()
     label = (before if equals else folder.name).strip()
     if not label or not (after if equals else text):
-        raise WrongUsage(f"Whose folder is {printable(text)}? Say NAME=FOLDER.")
+        raise WrongUsage(f"{printable(text)} has no name or no folder. Give NAME=FOLDER.")
     return label, folder
 
 
@@ -99,7 +99,7 @@ def read_folder_list(
         for folder in _folders(path, f"people.{label}", folders, base)
     ]
     if any(not label.strip() for label, _ in people):
-        raise WrongUsage(f"Somebody under [people] in {printable(path)} has no name. Give one.")
+        raise WrongUsage(f"A person under [people] in {printable(path)} has no name. Give one.")
     folders = SortedFolders(
         people=tuple(people),
         each_in=_folders(path, "each-in", content.get("each-in", []), base),
@@ -115,7 +115,7 @@ def _options(path: Path, found: Mapping[str, Any], known: Mapping[str, type[floa
         fits = isinstance(value, int if known[name] is int else int | float)
         if not fits or isinstance(value, bool):
             what = "a whole number" if known[name] is int else "a number"
-            raise WrongUsage(f"options.{name.replace('_', '-')} in {printable(path)} has to be {what}.")
+            raise WrongUsage(f"options.{name.replace('_', '-')} in {printable(path)} must be {what}.")
     return options
 
 
@@ -123,7 +123,7 @@ def _refuse_unknown(path: Path, where: str, found: Iterable[str], known: Sequenc
     for key in found:
         if key not in known:
             raise WrongUsage(
-                f"There is no {where}{printable(key)} to set in {printable(path)}. Known are "
+                f"{printable(path)} has an unknown setting {where}{printable(key)}. Known settings: "
                 f"{', '.join(known)}."
             )
 
@@ -131,7 +131,7 @@ def _refuse_unknown(path: Path, where: str, found: Iterable[str], known: Sequenc
 def _table(path: Path, content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = content.get(name, {})
     if not isinstance(table, dict):
-        raise WrongUsage(f"`{name}` in {printable(path)} has to be a table: write [{name}].")
+        raise WrongUsage(f"`{name}` in {printable(path)} must be a table: write [{name}].")
     return table
 
 
@@ -140,7 +140,7 @@ def _folders(path: Path, where: str, value: object, base: Path) -> tuple[Path, .
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
         raise WrongUsage(
-            f"{printable(where)} in {printable(path)} has to be a folder or a list of folders, such as "
+            f"{printable(where)} in {printable(path)} must be a folder or a list of folders, such as "
             '["anna", "old/anna"].'
         )
     return tuple(base / Path(text).expanduser() for text in texts)

@@ -1,4 +1,4 @@
-"""The people of folders that somebody sorted: asserted, not inferred.
+"""The people of folders that a user sorted: asserted, not inferred.
 
 A folder says who is in its photos; which of the faces in them that is, the faces tell: the one person who is
 in most of the photos agrees on a centroid, and bystanders fall out.
@@ -32,7 +32,7 @@ _BLOCK_ROWS = 16384
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person, by the word of whoever sorted the folders.
+    """A person, as the user sorted the folders.
 
     Attributes
     ----------
@@ -63,19 +63,19 @@ class Identity:
 
     @property
     def warning(self) -> str:
-        """What somebody should look at; empty when there is nothing."""
+        """Return what the user should check; empty if nothing."""
         if self.doubtful < max(_DOUBTFUL_PHOTOS, _DOUBTFUL_SHARE * self.photos):
             return ""
         return (
-            f"{printable(self.label)}: two faces match in {self.doubtful} of {self.photos} photos. Are they "
-            "of two people? Then the set mixes them: sort photos of only one into the folder."
+            f"{printable(self.label)}: {self.doubtful} of {self.photos} photos show two matching faces. If "
+            "they are two people, the face set mixes them: keep only photos of one person in the folder."
         )
 
 
 def find_identities(
     collection: Collection, folders: SortedFolders, options: ImportFoldersOptions
 ) -> tuple[list[Identity], list[Failure]]:
-    """Find the person of each label, and her faces in the mixed folders.
+    """Find the person of each label, and their faces in the mixed folders.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def find_identities(
         for (label, (rows, core)), joining in zip(found.items(), routed, strict=True)
     ]
     empty = [
-        Failure(str(folder), "no photo below it is in the store: embed it first") for folder in images.empty
+        Failure(str(folder), "none of its photos are embedded: embed it first") for folder in images.empty
     ]
     return identities, failures + empty
 
@@ -129,8 +129,8 @@ def _within(embeddings: Float32, rows: Int64, centres: Sequence[Float32], limit:
 
 def _why_nobody(images: Sequence[int], rows: Int64) -> str:
     if not len(rows):
-        return f"no face was found in its {counted(len(images), 'photo')}"
-    return f"its {len(rows)} faces have nothing in common: is this one person's folder?"
+        return f"no face found in its {counted(len(images), 'photo')}"
+    return f"its {len(rows)} faces do not match each other: is this one person's folder?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def import_folders(
     """
     if not folders.people and not folders.each_in:
         raise WrongUsage(
-            f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
+            f"No folders given. Use {Field('folder')} or {Field('each_in')}, or list them in a file with "
             f"{Field('folders')}."
         )
     with open_export(store, out, embedder, export, work, modeller) as run:
@@ -62,7 +62,7 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
     identities, failures = find_identities(run.collection, folders, options)
     if not identities:
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)
-        raise WrongUsage(f"None of the folders gives a person ({reasons}).")
+        raise WrongUsage(f"No person found in any of the folders ({reasons}).")
     made = provenance(run.store, run.collection.settings, options, run.options)
     plan = plan_sets(run, [_wanted(identity) for identity in identities], BESIDE_OTHERS, made)
     states = set_states(run.out, plan)
@@ -93,7 +93,7 @@ def _name_in_library(run: ExportRun, identities: Sequence[Identity]) -> Result |
 
 
 def source_of(label: str) -> str:
-    """What a set is known again by: the label, so that its folders may move and grow."""
+    """Return the key that identifies a face set: its label, so that its folders may move and grow."""
     return f"import-folders#{label}"
 
 
@@ -111,8 +111,8 @@ def _wanted(identity: Identity) -> NewSet:
 def _marker(identity: Identity) -> str:
     folders = "".join(f"    {printable(folder)}\n" for folder in identity.folders)
     return (
-        f"{printable(identity.label)}\n\n"
-        f"Imported by `facesets import-folders`: somebody sorted these photos as one person.\n{folders}"
+        f"{printable(identity.label)}\n\nImported by `facesets import-folders` from folders sorted by "
+        f"person.\n{folders}"
     )
 
 

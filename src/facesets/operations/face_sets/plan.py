@@ -151,7 +151,7 @@ def _kept_files(
 
 
 def _calling(called: Mapping[str, str]) -> list[str]:
-    return [f"{printable(old)} is called {printable(new)}." for old, new in called.items()]
+    return [f"{printable(old)} was renamed to {printable(new)}." for old, new in called.items()]
 
 
 def _not_refused(wanted: Sequence[NewSet], edits: EditedSets) -> list[NewSet]:
@@ -243,13 +243,15 @@ def _as_found(earlier: EarlierExport, statements: tuple[Statement, ...]) -> Expo
 def _changes(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequence[str]) -> list[str]:
     """A sentence for each set from which faces were taken, and for each crop that is set aside."""
     taken = [
-        f"{counted(len(each.taken_out), 'face was', 'faces were')} taken out of {printable(each.name)} and "
+        f"{counted(len(each.taken_out), 'face was', 'faces were')} removed from {printable(each.name)} and "
         "will stay out."
         for each in sets
         if len(each.taken_out)
     ]
-    again = [f"{printable(name)} was changed: it is set aside and made again." for name in remade]
-    gone = [f"{printable(name)} was changed: it is set aside, for its set goes." for name in dropped]
+    again = [f"{printable(name)} was edited: it is set aside and exported again." for name in remade]
+    gone = [
+        f"{printable(name)} was edited: it is set aside because its face set is removed." for name in dropped
+    ]
     return [*taken, *again, *gone]
 
 
@@ -258,7 +260,7 @@ def _renaming(renamed: Sequence[RenamedCrops]) -> list[str]:
     if not earlier:
         return []
     example = next(iter(earlier[0].moves.values()))
-    return [f"Crops are called after their sets now, such as {printable(example)}."]
+    return [f"Crops are now named after their face sets, such as {printable(example)}."]
 
 
 def groups_of(run: ExportRun, plan: ExportPlan) -> dict[str, frozenset[str]]:

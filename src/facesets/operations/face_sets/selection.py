@@ -231,8 +231,6 @@ def rows_under(collection: Collection, roots: Sequence[Path]) -> Int64:
         folder = FolderSource(root)
         covered = [any(map(folder.covers, paths)) for paths in collection.images.paths]
         if not any(covered) and not root.is_dir():
-            raise WrongUsage(
-                f"There is no folder {printable(root)}, and no photos from there are known. Check the path."
-            )
+            raise WrongUsage(f"Folder not found: {printable(root)} (no known photos are from there).")
         below |= np.array(covered, bool)
     return np.flatnonzero(below[collection.faces.image])

@@ -44,7 +44,7 @@ _READ_PEOPLE = {"visomaster": read_visomaster, "rope": read_rope}
 
 
 def possible_outputs(name: str, faces: int, options: ExportSwapOptions) -> list[str]:
-    """Every file that a set of so many faces may get beside its crops, relative to its folder."""
+    """Return every file that a face set may get beside its crops, relative to its folder."""
     folder = images_folder(name, options.top_n)
     names: dict[Format, list[str]] = {kind: [model_name(name, kind)] for kind in _MODELS}
     names["fsz"] = [*bundle_names(name, options.top_n)]

@@ -1,4 +1,4 @@
-"""Corrections of a result folder: made as with a file manager, so that the next run takes them as statements.
+"""Corrections of a result folder, made as with a file manager, so that the next run applies them.
 
 A photo moved to another person's folder shows that person; a renamed folder names its person; a photo moved
 to `_unassigned` shows nobody. After each change the folder is read as the next run will read it. Where that
@@ -33,17 +33,17 @@ UNASSIGNED = "_unassigned"
 
 
 class FolderTaken(WrongUsage):
-    """Another person's folder has that name, and it was not said that the two are one."""
+    """Another person's folder has that name, and the two were not confirmed to be one."""
 
     def __init__(self, name: str, faces: int) -> None:
-        somebody = f"Somebody is called {printable(name)} already ({counted(faces, 'face')})."
-        self.question = f"{somebody} Are they one person?"
-        super().__init__(f"{somebody} If they are one person, put their photos together.")
+        somebody = f"The name {printable(name)} is already in use ({counted(faces, 'face')})."
+        self.question = f"{somebody} Is it the same person?"
+        super().__init__(f"{somebody} If it is the same person, merge the two.")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What somebody saw of a folder when they decided; without a version, anything goes."""
+    """The state of a folder when the user decided; without a version, any state is accepted."""
 
     folder: str
     version: str | None = None
@@ -64,15 +64,13 @@ def _correcting(root: Path, *seen: Seen) -> Iterator[ResultNow]:
 
 def _require(now: ResultNow, seen: Seen) -> None:
     if not now.faces_in(seen.folder):
-        raise NotFound(f"There is no {printable(seen.folder)} here any more. Load the page again.")
+        raise NotFound(f"{printable(seen.folder)} is no longer here. Reload the page.")
     if seen.version is not None and seen.version != now.version(seen.folder):
-        raise Changed(
-            "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
-        )
+        raise Changed("This was changed in the meantime. Nothing was done. Check it again before you decide.")
 
 
 def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> Result:
-    """Say whom faces of a folder show: their photos are moved to that person's folder.
+    """Correct the person of faces: move their photos to that person's folder.
 
     A photo is moved as a whole: other faces that the folder has in it go along.
 
@@ -101,7 +99,7 @@ def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> R
 def rename(
     root: Path, seen: Seen, name: str, *, into: bool = False, into_version: str | None = None
 ) -> Result:
-    """Name a person: the folder gets that name. With `into`, one that has it already gets all the photos.
+    """Name a person: rename the folder. With `into`, a folder with that name gets all the photos.
 
     Raises
     ------
@@ -118,19 +116,19 @@ def rename(
             _require(now, Seen(other, into_version))
             return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], other)
         if seen.folder == now.single_folder:
-            raise WrongUsage("These faces are no person. Choose some of them, then say who they are.")
+            raise WrongUsage("Unassigned faces have no name. Select some of them first.")
         new = usable_name(now, name, instead_of=seen.folder)
         if new == seen.folder:
-            raise WrongUsage(f"{printable(new)} is the name already.")
+            raise WrongUsage(f"The name is already {printable(new)}.")
         faces = now.groups[seen.folder]
         expected = now.who_is_who()
         expected[f"group {new}"] = expected.pop(f"group {seen.folder}")
-        what = f"{seen.folder} is called {new}"
+        what = f"{seen.folder} renamed to {new}"
         return _change(now, what, [(seen.folder, new)], expected, folder=new, faces=len(faces))
 
 
 def merge(root: Path, seen: Seen, into: Seen) -> Result:
-    """Say that two are one person: all photos of the first are moved to the folder of the other.
+    """Merge two people: move all photos of the first to the folder of the second.
 
     Errors as `move_faces`.
     """
@@ -142,23 +140,20 @@ def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Res
     """Move photos of faces from a folder to another one, which need not be there yet."""
     known = {face.face: face.image for face in now.faces_in(left)}
     if not set(faces) <= known.keys():
-        raise Changed("Some of these faces are not here any more. Nothing was done: load the page again.")
+        raise Changed("Some of these faces are no longer here. Nothing was done. Reload the page.")
     if target == left or not faces:
-        raise WrongUsage("These faces are there already. Choose another person.")
+        raise WrongUsage("These faces are already there. Choose another person.")
     images = {known[face] for face in faces}
     leaving = frozenset(face for face, image in known.items() if image in images)
-    show = "shows" if len(leaving) == 1 else "show"
-    do = "does" if len(leaving) == 1 else "do"
-    what = f"{counted(len(leaving), 'face')} " + (
-        f"{show} {target}, not {left}" if target else f"{do} not show {left}"
-    )
+    went = f"moved from {left} to {target}" if target else f"removed from {left}"
+    what = f"{counted(len(leaving), 'face')} {went}"
     moves = [pair for image in sorted(images) for pair in _moves_of(now, left, image, target)]
     expected = _moved(now, left, leaving, target)
     return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
 
 
 def take_back(root: Path, number: int | None = None) -> Result:
-    """Take back the latest change that was made here since the last run.
+    """Undo the latest change made here since the last run.
 
     Parameters
     ----------
@@ -178,9 +173,9 @@ def take_back(root: Path, number: int | None = None) -> Result:
         settle(root)
         last = latest_change(root, read_result(root))
         if last is None:
-            raise NotFound("There is nothing to take back here since the last run.")
+            raise NotFound("There is nothing to undo since the last run.")
         if number is not None and number != last.change:
-            raise Changed(f"Something was changed after that: take that back first ({printable(last.what)}).")
+            raise Changed(f"A later change must be undone first ({printable(last.what)}).")
         hand_moves.take_back(root, last)
         back, now = folder_of(last.moves[0][0]), read_result(root)
         put_mark_back(in_result(root), back, now.marks.get(back, ""))
@@ -188,32 +183,31 @@ def take_back(root: Path, number: int | None = None) -> Result:
 
 
 def latest_change(root: Path, now: ResultNow) -> HandChange | None:
-    """The latest change that stands and that no run has taken up."""
+    """Return the latest change that is in effect and that no run has applied."""
     standing = [change for change in noted_changes(root) if change.state == hand_moves.DONE]
     return standing[-1] if standing and standing[-1].since == now.since else None
 
 
 def existing(now: ResultNow, name: str) -> str:
-    """The person's folder that a name means, whatever its case; empty if there is none."""
+    """Return the person's folder with a name, ignoring case; empty if there is none."""
     wanted = _seen(_tidy(name))
     return next((folder for folder in now.groups if wanted in {_seen(folder), _seen(printable(folder))}), "")
 
 
 def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
-    """A name for a new folder, as it will be written. Raises `WrongUsage` where none can have it."""
+    """Return the name of a new folder as it will be written. Raises `WrongUsage` if it is not valid."""
     tidy = _tidy(name)
     # Joiners are part of names in many scripts, and of emoji, wherever they stand.
     bare = "".join(each for each in tidy if each not in JOINERS)
     if not bare or printable(bare) != bare or folder_name(tidy) != tidy:
         raise WrongUsage(
-            'No folder can be called that. Choose a shorter name without any of / \\ : * ? " < > | % ~, and '
-            "without _ or . at its beginning."
+            'This cannot be a folder name. Choose a shorter name without any of / \\ : * ? " < > | % ~, '
+            "and without _ or . at its beginning."
         )
     others = [each.name for each in now.root.iterdir() if each.name != instead_of]
     if _seen(tidy) in map(_seen, others):
         raise WrongUsage(
-            f"There is something called {printable(tidy)} in this folder already that is no person of it. "
-            "Choose another name."
+            f"This folder already contains {printable(tidy)}, which is not a person. Choose another name."
         )
     return tidy
 
@@ -231,8 +225,8 @@ def _moves_of(now: ResultNow, folder: str, image: str, target: str) -> list[tupl
     places = now.places(folder, image)
     if not places:
         raise WrongUsage(
-            f"The photo does not lie in {printable(folder)}, so it cannot be moved from there. Run the "
-            "command that made this folder again, with photos."
+            f"The photo is not in {printable(folder)}, so it cannot be moved. Run the command that wrote "
+            "this folder again, with photos."
         )
     return [(place, f"{target or UNASSIGNED}/{PurePosixPath(place).name}") for place in places]
 
@@ -286,9 +280,9 @@ def _change(
     if after is None or after.who_is_who() != expected:
         hand_moves.take_back(now.root, change)
         raise WrongUsage(
-            "Together with what was changed before, the next run could not tell who is meant, so nothing was "
-            f"done. Run {Command('extend')} here, or {Command('refine')} for face sets: it takes up what was "
-            "changed before. Then say this again."
+            "Together with earlier changes, this would be ambiguous for the next run, so nothing was "
+            f"done. Run {Command('extend')} here, or {Command('refine')} for face sets, to apply the "
+            "earlier changes. Then try again."
         )
     for old, _ in change.moves:
         remove_emptied(in_result(now.root), old)

@@ -126,7 +126,8 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
     return Result(
         interrupted,
         **manifest.counts,
-        reasons=[*_of_another_method(folder.begun.before, options), *grouping.reasons],
+        reasons=list(grouping.reasons),
+        method_changed=_of_another_method(folder.begun.before, options),
         learned=list(kept.learned),
         **files_of(written, options),
         grouped=True,
@@ -136,7 +137,7 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
 def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) -> Result:
     """The result of a run that ends before faces are grouped; one that goes on changes its figures."""
     collection = folder.begun.collection
-    what = f"{counted(len(collection.faces), 'face')} in {counted(len(collection.images), 'image')}"
+    what = f"{counted(len(collection.faces), 'face')} in {counted(len(collection.images), 'photo')}"
     stands = "Nothing was written to" if folder.begun.before is None else "Nothing was changed in"
     return Result(
         out=str(folder.out),
@@ -145,7 +146,8 @@ def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) 
         persons=0,
         singletons=0,
         no_face=0,
-        reasons=[f"Interrupted while {what} were grouped. {stands} {printable(folder.out)}."],
+        reasons=[f"Interrupted while grouping {what}. {stands} {printable(folder.out)}."],
+        method_changed="",  # a sentence where the folder was grouped with another method before
         learned=[],
         **files_of(Written(0, 0, 0, stopped=True), options),
         # Whether it came so far; the reasons say what stands otherwise.
@@ -153,22 +155,21 @@ def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) 
     )
 
 
-def _of_another_method(before: ClusterManifest | None, options: ClusterOptions) -> list[str]:
+def _of_another_method(before: ClusterManifest | None, options: ClusterOptions) -> str:
     """What to say where the folder may change more than its photos and the user's edits explain."""
     used = {} if before is None else before.made.options
     method = used.get("method", options.method)
     if options.method != "auto" or method == options.method:
-        return []
+        return ""
     cut = "".join(
         f" ({name.replace('_', ' ')} {used[name]:g})"
         for name in ("threshold", "min_cosine_similarity")
         if isinstance(used.get(name), int | float)
     )
-    sentence = (
-        "Grouped by auto, which is used where no method is named and needs no threshold; before, this folder "
-        f"was grouped by {method}{cut}. People keep the names and the corrections that you gave them."
+    return (
+        "Grouped with auto, the default method, which needs no threshold. Before, this folder was grouped "
+        f"with {method}{cut}. People keep your names and corrections."
     )
-    return [sentence]
 
 
 def group_faces(
@@ -181,7 +182,7 @@ def group_faces(
     engine: Engine = IN_PROCESS,
     on_progress: OnProgress | None = None,
 ) -> Grouping:
-    """Cluster by the chosen method; a face that is alone is noise.
+    """Cluster by the chosen method; a single face is noise.
 
     Parameters
     ----------

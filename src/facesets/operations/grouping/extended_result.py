@@ -56,7 +56,7 @@ def completed(
     *,
     no_face: tuple[ImageEntry, ...] = (),
 ) -> Grown:
-    """The manifest and the photos that follow from who is who."""
+    """Return the manifest and the photos that follow from the people."""
     found = _with_names(found, known, out, naming)
     folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
     folders[SINGLETONS] = [face.paths for face in known.single]

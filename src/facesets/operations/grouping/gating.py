@@ -1,4 +1,4 @@
-"""Gates that faces pass on their way into face sets, and what another setting of them would give."""
+"""Quality filters for face sets, and what other settings of them would keep."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -53,7 +53,7 @@ class Gated:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the gates cost, and the setting that would give the most.
+    """What the filters reject, and the setting that would keep the most.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Advice:
 def quality_gates(
     faces: Faces, options: RefineOptions | SplitErasOptions
 ) -> Iterator[tuple[Gate, Bool, Float32]]:
-    """Each gate that judges a face by itself, in order: the faces that it drops, and what is measured."""
+    """Yield each filter that judges single faces, in order: the faces it rejects, and the values."""
     for gate in (*QUALITY_GATES, *ASKED_GATES):
         limit = gate.limit_of(options)
         if gate.measure is not None and limit is not None:
@@ -79,7 +79,7 @@ def quality_gates(
 
 
 def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOptions) -> None:
-    """Make sure that faces have ages where options ask for some.
+    """Make sure that faces have ages if options need them.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
     if asked and faces.age is None:
         by_stage = Command("index", Field("stage", "attributes"))
         raise WrongUsage(
-            f"No face of {store} has an age, so that {Field(asked[0].name)} means nothing. "
-            f"{Command('enrich')} finds the ages of a cache, {by_stage} those of the library."
+            f"{Field(asked[0].name)} requires ages, but no face of {store} has one. {Command('enrich')} "
+            f"adds ages to a cache, {by_stage} to the library."
         )
 
 
@@ -102,19 +102,19 @@ def say_unmeasured(
     options: RefineOptions | ExportSwapOptions | SplitErasOptions,
     progress: Progress,
 ) -> None:
-    """Say how many faces pass the gate of norms because theirs is not known."""
+    """Print how many faces pass the norm filter because their norm is unknown."""
     if MIN_NORM.limit_of(options) is None or not (count := without_norm(faces)):
         return
     has, them = ("has", "it") if count == 1 else ("have", "them")
     enriching = "measures" if norms_tell(models) else "cannot measure"
     progress.say(
-        f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} lets {them} "
-        f"pass. {Command('enrich')} {enriching} {them}."
+        f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} does not apply "
+        f"to {them}. {Command('enrich')} {enriching} {them}."
     )
 
 
 def dropped_by(gated: Gated) -> dict[str, int]:
-    """How many faces each gate dropped, in the order of the gates."""
+    """Return how many faces each filter rejected, in filter order."""
     counts = {gate.name: int((gated.gate == gate.name).sum()) for gate in REFINE_GATES}
     return {gate: count for gate, count in counts.items() if count}
 
@@ -122,7 +122,7 @@ def dropped_by(gated: Gated) -> dict[str, int]:
 def advise(
     faces: Faces, photos: int, options: RefineOptions, regate: Callable[[RefineOptions], Gated]
 ) -> Advice:
-    """Say what the gates cost, and find by trial which one to open.
+    """Return what the filters reject, and find by trial which one to loosen.
 
     Where no gate by itself gives a face set, two are opened together, and then all.
 
@@ -140,22 +140,22 @@ def advise(
     if not costs:
         return Advice()
     listed = [f"{count} by {gate_named(gate).flag}" for gate, count in costs.items()]
-    cost = f"Left out, in the order of the gates: {', '.join(listed)}."
+    cost = f"Rejected, in filter order: {', '.join(listed)}."
     looser = {g.name: g.widest for g in REFINE_GATES if g.widest is not None and g.is_loosened(options)}
     for together in (1, 2, len(looser)):
         best = _best(combinations(looser, together), looser, options, regate)
         if best is not None and _kept(best[2]) > _kept(now):
             chosen = _tightened(*best, faces, regate)
             opened = regate(chosen)
-            gives = f"{_words(opened)}, where there are {_words(now)} now"
+            gives = f"{_words(opened)}, compared with {_words(now)} now"
             changed = " ".join(_flags(chosen, options))
             usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
             flags = _flags(chosen, options, usual)
             also = _also(chosen, faces, opened)
-            return Advice(f"{cost} With {changed} there would be {gives}.{also}", flags)
+            return Advice(f"{cost} {changed} would give {gives}.{also}", flags)
         if _kept(now):
             break
-    return Advice(f"{cost} No looser gate would give more.")
+    return Advice(f"{cost} No looser filter would keep more.")
 
 
 def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
@@ -164,7 +164,7 @@ def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
     if not (faces.face_short[opened.gate == ""] < needed).any():
         return ""
     give = f"{MIN_FACE_SHORT.flag} {chosen.min_short:g}"
-    return f" `export-swap` takes faces from {needed:g} pixels on: give it {give}, too."
+    return f" Also give {give} to `export-swap`, which requires {needed:g} pixels by default."
 
 
 def _best(

@@ -124,7 +124,7 @@ _HIDDEN = re.compile(r"hidden-[0-9a-f]{8}")
 
 
 def people_of(store: Store) -> Sequence[KnownPerson] | None:
-    """Everybody of whom a human said something in the library; None where it is a cache."""
+    """Return the people with corrections in the library; None for a cache."""
     return store.said_people() if is_library(store) else None
 
 
@@ -167,7 +167,7 @@ def with_hidden(
     people: Sequence[KnownPerson] | None,
     describe: Callable[[int], FaceEntry],
 ) -> GroupMembership | None:
-    """Who is who in a folder, with the hidden people of the library among those who get none."""
+    """Return a folder's people, with the library's hidden people among those without a folder."""
     if people is None:
         return known
     hidden = [person for person in people if person.is_hidden and person.faces]

@@ -1,4 +1,4 @@
-"""A result folder of people as it is now: what its manifest says, and what somebody did there since."""
+"""A result folder as it is now: its manifest, and the user's edits since."""
 
 import hashlib
 from collections import defaultdict
@@ -29,7 +29,7 @@ from facesets.results.safe_folder import SafeFolder
 
 @dataclass(frozen=True)
 class ResultNow:
-    """Who is who in a result folder.
+    """The people of a result folder.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class ResultNow:
         return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def who_is_who(self) -> dict[str, frozenset[str]]:
-        """Ids of the faces of each person, and of those of nobody; what a change is meant to alter."""
+        """Return the face ids of each person, and the unassigned ones; what a change is meant to alter."""
         groups = {f"group {name}": faces for name, faces in self.groups.items()}
         groups |= {f"hidden {name}": faces for name, faces in self.hidden.items()}
         groups |= {"single": self.single, "unassigned": self.unassigned}
@@ -164,7 +164,7 @@ def _made_there(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG0
     """The result as its run left it, kept until its manifest is another file: it may take long to read."""
     manifest = read_any_manifest(root)
     if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
-        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that cluster or refine wrote.")
+        raise WrongUsage(f"{printable(root)} holds no people. Give a result folder of cluster or refine.")
     return _Made(manifest, recorded(manifest, _as_collection(manifest)))
 
 
@@ -172,11 +172,14 @@ def _why_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
     try:
         refuse_cut_off(root, but="")
     except WrongUsage as error:
-        return f"Wait while a command works on this folder. If none does: {error}"
+        return f"A command is working on this folder. Wait for it to finish. If none is running: {error}"
     if SafeFolder(root).exists(ANNOUNCEMENT):
-        return "Wait while a command works on this folder. If none does, one was cut off: run it again first."
+        return (
+            "A command is working on this folder. Wait for it to finish. If none is running, one was "
+            "interrupted: run it again first."
+        )
     if not manifest.files:
-        return "No photos lie in this folder, so nothing can be moved. Write it with photos first."
+        return "This folder holds no photos, so nothing can be moved. Run the command again with photos."
     return ""
 
 

@@ -149,7 +149,7 @@ def moment(flag: str, text: str, at: time = time.min) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
+        raise WrongUsage(f"{flag} {printable(text)} is not a date. Give one such as 2024-05-01.") from error
     return found if "T" in text or " " in text else datetime.combine(found.date(), at)
 
 
@@ -217,5 +217,5 @@ def for_recogniser(options: Options, recogniser: str) -> Options:
 def settled(distance: float | None) -> float:
     """Such a distance once `for_recogniser` has seen to it. Raises ValueError before."""
     if distance is None:
-        raise ValueError("it depends on the recogniser, which is not known yet")
+        raise ValueError("the value depends on the recognition model, which is not known yet")
     return distance

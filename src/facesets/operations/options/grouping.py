@@ -1,4 +1,4 @@
-"""How faces are grouped, whichever command does it: by which method, how similar, by whose processes."""
+"""How faces are grouped, whichever command does it: method, threshold, and engine."""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ Method = Literal["auto", "agglomerative", "components", "hdbscan", "dbscan"]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold as it was said.
+    """A threshold as given by the user.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Threshold:
         """
         flag = f"--{(self.measure or 'threshold').replace('_', '-')}"
         if self.value is None:
-            raise WrongUsage(f"{flag} has to be a number.")
+            raise WrongUsage(f"{flag} must be a number.")
         if self.measure in (None, measure):
             check_number(flag, self.value, least, most)
             return self.value
@@ -72,9 +72,9 @@ def measures_itself(method: Method) -> bool:
 
 
 def refuse(method: Method) -> WrongUsage:
-    """What to raise where a method was given a threshold that it does not have."""
+    """Return the error for a method that was given a threshold but has none."""
     return WrongUsage(
-        f"{Field('method', method)} has no threshold. Leave the threshold out, or take another method."
+        f"{Field('method', method)} has no threshold. Omit the threshold, or choose another method."
     )
 
 
@@ -97,7 +97,7 @@ def workers_named(flag: str, text: str) -> Workers:
     found = _ADDRESS.fullmatch(text)
     if found is None:
         raise WrongUsage(
-            f"{flag} {printable(text)} is no engine. Give {LOCAL}, or the address of a dask scheduler "
+            f"{flag} {printable(text)} is not an engine. Give {LOCAL}, or the address of a dask scheduler "
             "such as dask://10.0.0.5:8786."
         )
     return Workers(found["address"])

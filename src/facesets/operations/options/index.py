@@ -28,7 +28,7 @@ def stage_named(flag: str, text: str) -> str:
 
 
 def _one_of(flag: str, text: str, names: tuple[str, ...]) -> NoReturn:
-    raise WrongUsage(f"{flag} {printable(text)}: there is no such stage. Give one of {', '.join(names)}.")
+    raise WrongUsage(f"{flag}: unknown analysis step {printable(text)}. Choose from {', '.join(names)}.")
 
 
 def one_stage(flag: str, text: str) -> str:
@@ -44,19 +44,19 @@ def stages_named(flag: str, text: str) -> tuple[str, ...]:
     named = {stage_named(flag, part.strip()) for part in text.split(",") if part.strip()}
     if "describe" in named:
         raise WrongUsage(
-            f"{flag}: describing photos costs time or money, so that it is done on its own. Leave out "
-            f"describe, and run {Command('describe')}."
+            f"{flag}: describe runs on its own because it costs time or money. Omit it, and run "
+            f"{Command('describe')}."
         )
     return tuple(stage for stage in STAGES if stage in named)
 
 
 def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
-    """As `stages_named`, of those whose findings a cache keeps; `none` for none."""
+    """As `stages_named`, for steps that a cache can store; `none` for none."""
     named = () if text.strip() == "none" else stages_named(flag, text)
     if others := [each for each in named if each not in IN_CACHES]:
         raise WrongUsage(
-            f"{flag}: a cache does not keep what {', '.join(others)} finds. Give of {', '.join(IN_CACHES)}, "
-            "or none; the library keeps all."
+            f"{flag}: a cache cannot store {', '.join(others)}. Choose from {', '.join(IN_CACHES)}, or "
+            "none. The library stores all."
         )
     return named
 

@@ -29,7 +29,7 @@ def place_named(flag: str, text: str) -> Near:
         numbers = []
     if len(numbers) not in (2, 3) or not all(map(math.isfinite, numbers)):
         raise WrongUsage(
-            f"{flag} {printable(text)} is no place. Give degrees north and east, and kilometres around it, "
+            f"{flag} {printable(text)} is not a place. Give latitude, longitude and kilometres around it, "
             "such as 48.137,11.575,5."
         )
     return near(flag, *numbers)
@@ -38,12 +38,16 @@ def place_named(flag: str, text: str) -> Near:
 def near(flag: str, latitude: float, longitude: float, km: float = USUAL_KM) -> Near:
     """What is around a place. Raises `WrongUsage` for one that is not on Earth."""
     if not -90 <= latitude <= 90:
-        raise WrongUsage(f"{flag}: {latitude:g} is no latitude. It is between -90 and 90, and comes first.")
+        raise WrongUsage(
+            f"{flag}: {latitude:g} is not a latitude. The first number must be between -90 and 90."
+        )
     if not -180 <= longitude <= 180:
-        raise WrongUsage(f"{flag}: {longitude:g} is no longitude. It is between -180 and 180.")
+        raise WrongUsage(
+            f"{flag}: {longitude:g} is not a longitude. The second number must be between -180 and 180."
+        )
     if not 0 < km <= math.ceil(FARTHEST_KM):
         raise WrongUsage(
-            f"{flag}: give more than 0 and at most {math.ceil(FARTHEST_KM)} kilometres, not {km:g}."
+            f"{flag}: the kilometres must be more than 0 and at most {math.ceil(FARTHEST_KM)}, not {km:g}."
         )
     return Near(latitude, longitude, km)
 
@@ -52,7 +56,7 @@ def age_range(flag: str, text: str) -> AgeRange:
     """Read `5-8`, or `5` for one year of age. Raises `WrongUsage`."""
     found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text.strip())
     if found is None:
-        raise WrongUsage(f"{flag} {printable(text)} is no age. Give full years, such as 5-8.")
+        raise WrongUsage(f"{flag} {printable(text)} is not an age. Give full years, such as 5-8.")
     ages = AgeRange(int(found[1]), int(found[2] or found[1]))
     if ages.youngest > ages.oldest:
         raise WrongUsage(f"{flag} {printable(text)}: give the younger age first, such as 5-8.")
@@ -176,7 +180,7 @@ class DescribeOptions(Checked):
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.wait and not self.check_batches:
-            raise WrongUsage(f"{Field('wait')} belongs to {Field('check_batches')}: add that.")
+            raise WrongUsage(f"{Field('wait')} requires {Field('check_batches')}.")
 
 
 @dataclass(frozen=True, slots=True)

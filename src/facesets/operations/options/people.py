@@ -21,7 +21,7 @@ from facesets.operations.options.shared import DryRun, Eps, MinClusterSize, MinS
 
 def _month(flag: str, text: str) -> str:
     if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) is None:
-        raise WrongUsage(f"{flag} {printable(text)} is no month. Give one such as 2024-05.")
+        raise WrongUsage(f"{flag} {printable(text)} is not a month. Give one such as 2024-05.")
     return text
 
 
@@ -83,9 +83,7 @@ class ClusterLibraryOptions(Checked):
         check_number("--threshold", self.threshold, 0, 1)
         # Of the default this is known without the methods, which bring SciPy: help texts make these options.
         if self.threshold is None and self.method != "auto" and not measures_itself(self.method):
-            raise WrongUsage(
-                f"No threshold is measured for {self.method}. Give {Field('threshold')} a number."
-            )
+            raise WrongUsage(f"{self.method} cannot measure a threshold. Give {Field('threshold')} a number.")
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""
@@ -180,7 +178,7 @@ def _threshold(flag: str, text: str) -> float | Literal["auto"]:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use.
+    """How `assign` matches faces. None means: by the recognition model, or by the head in use.
 
     Attributes
     ----------
@@ -236,7 +234,7 @@ class AssignOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions(Checked):
-    """Into what somebody is split."""
+    """How a person is split."""
 
     parts: Annotated[
         int | None, Option("Number of parts.", least=2, unset="as many as the faces fall into")

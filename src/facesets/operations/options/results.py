@@ -36,7 +36,7 @@ def formats_named(flag: str, text: str) -> tuple[Format, ...]:
     named = {part.strip() for part in text.split(",") if part.strip()}
     unknown = sorted(named.difference(FORMATS))
     if unknown or not named:
-        wrong = f" {printable(unknown[0])}: there is no such format" if unknown else ": no format is named"
+        wrong = f" {printable(unknown[0])} is not a known format" if unknown else ": no format given"
         raise WrongUsage(f"{flag}{wrong}. Give one or more of {', '.join(FORMATS)}.")
     return tuple(each for each in FORMATS if each in named)
 
@@ -185,7 +185,7 @@ class ExtendOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions(Checked):
-    """Whom `discover` knows. All else is as `refine` and `export-swap` have it."""
+    """Which people `discover` knows. Everything else is as in `refine` and `export-swap`."""
 
     known_threshold: Annotated[
         float | None,
@@ -197,7 +197,7 @@ class DiscoverOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ImportFoldersOptions(Checked):
-    """How `import-folders` finds the person of a folder that somebody sorted."""
+    """How `import-folders` finds the person of a folder."""
 
     first_threshold: Annotated[
         float,

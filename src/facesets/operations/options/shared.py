@@ -96,6 +96,6 @@ def require_order(youngest: float | None, oldest: float | None) -> None:
     """Refuse a gate that no age passes. Raises `WrongUsage`."""
     if youngest is not None and oldest is not None and youngest > oldest:
         raise WrongUsage(
-            f"{Field('min_age')} {youngest:g} is above {Field('max_age')} {oldest:g}, so that no face "
-            "is left. Give the younger age to the first."
+            f"{Field('min_age')} {youngest:g} is above {Field('max_age')} {oldest:g}, so no face can pass. "
+            "Give the younger age first."
         )

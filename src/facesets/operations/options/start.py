@@ -97,7 +97,7 @@ LeastDetectionScore = Annotated[float | None, _MIN_SCORE]
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions(Checked):
-    """What counts as a face, by a model pack that is named or whose path is given."""
+    """What counts as a face, by a model pack that is given by name or path."""
 
     pack: str = "buffalo_l"
     det_size: Annotated[int, _DET_SIZE] = DET_SIZE

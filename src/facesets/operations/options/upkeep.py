@@ -33,7 +33,7 @@ class PipelineOptions(Checked):
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.dual and self.full:
-            raise WrongUsage(f"Give {Field('dual')} or {Field('full')}, not both.")
+            raise WrongUsage(f"{Field('dual')} and {Field('full')} are mutually exclusive. Give only one.")
 
 
 Task = Literal[
@@ -58,7 +58,7 @@ def tasks_named(names: Sequence[str]) -> list[Task]:
     known = {task: task for task in get_args(Task)}
     for name in names:
         if name not in known:
-            raise WrongUsage(f"There is no task {printable(name)}. There are {', '.join(known)}.")
+            raise WrongUsage(f"Unknown task {printable(name)}. Choose from {', '.join(known)}.")
     return [known[name] for name in names]
 
 
@@ -68,7 +68,9 @@ _DAYS = {"": 1, "d": 1, "w": 7, "y": 365}
 def _days(flag: str, text: str) -> int:
     number, unit = text.rstrip("dwy"), text[len(text.rstrip("dwy")) :]
     if not number.isdecimal() or unit not in _DAYS:
-        raise WrongUsage(f"{flag} {printable(text)} is no time. Give days such as 90d, or weeks such as 12w.")
+        raise WrongUsage(
+            f"{flag} {printable(text)} is not a time span. Give days such as 90d, or weeks such as 12w."
+        )
     return int(number) * _DAYS[unit]
 
 
@@ -119,7 +121,7 @@ class MaintainOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions(Checked):
-    """How a projection head is trained, and on whom."""
+    """How a projection head is trained, and on which people."""
 
     epochs: Annotated[
         int,

@@ -47,7 +47,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> R
     files = store.files()
     there = _Files(files)
     identical = _identical(images, there)
-    work.progress.begin(f"Comparing {counted(len(images), 'image')}")
+    work.progress.begin(f"Comparing {counted(len(images), 'photo')}")
     groups = groups_alike(images, max_bits=options.max_bits)
     work.progress.end()
     failed: list[Failure] = []

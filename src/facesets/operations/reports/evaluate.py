@@ -24,7 +24,7 @@ PARENT_FOLDER = "parent-folder"
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Faces whose person is known.
+    """Faces with a known person.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Evaluation:
 
 
 def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10) -> Evaluation:
-    """Cluster the faces in each of the given ways and compare with the truth.
+    """Cluster the faces in each of the given ways and compare with the ground truth.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         No face has a known person.
     """
     if not len(truth.name):
-        missing = f": {truth.unknown} named have none here" if truth.unknown else ""
+        missing = f" ({truth.unknown} names have no face here)" if truth.unknown else ""
         raise WrongUsage(f"No face has a known person{missing}. Check {Field('truth')}.")
     results = []
     for options in trials:
@@ -180,10 +180,10 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise WrongUsage(f"Cannot read {printable(path)}: {error}. It has to be a CSV file.") from error
+        raise WrongUsage(f"Cannot read {printable(path)}: {error}. It must be a CSV file.") from error
     key = next((column for column in ("face", "path") if lines and column in lines[0]), None)
     if key is None or "name" not in lines[0]:
-        raise WrongUsage(f"{printable(path)} needs a column `name`, and `face` or `path` beside it.")
+        raise WrongUsage(f"{printable(path)} needs a column `name`, and a column `face` or `path`.")
     if key == "face":
         row_of = {face: row for row, face in enumerate(collection.face_ids())}
     else:
@@ -222,13 +222,13 @@ def truth_of_vectors(path: Path) -> Truth:
         name = arrays["name"].astype(str)
         image = arrays["image"].astype(np.int64) if "image" in arrays else np.arange(len(name))
         if embedding.ndim != 2 or not len(embedding) == len(name) == len(image):
-            raise ValueError("the arrays do not have a row for each face")  # noqa: TRY301 - one sentence for all
+            raise ValueError("the arrays must have one row for each face")  # noqa: TRY301 - one sentence for all
         length = np.linalg.norm(embedding, axis=1, keepdims=True)
         if not (length > 0).all():
             raise ValueError("an embedding is zero or not a number")  # noqa: TRY301 - likewise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedFile(
-            f"{printable(path)} has to be an .npz file with the arrays `embedding` (n, d) and `name` (n): "
+            f"{printable(path)} must be an .npz file with the arrays `embedding` (n, d) and `name` (n): "
             f"{error}."
         ) from error
     return Truth(embedding / length, name, image, np.arange(len(name)), printable(path))

@@ -99,7 +99,7 @@ def sheet(manifest: Path, out: Path | None, *, dry_run: bool = False, work: Work
         require_suffix(out, ".png")
     record = read_any_manifest(manifest)
     if isinstance(record, DuplicatesReport):
-        raise WrongUsage(f"{printable(manifest)} is a report of duplicates and shows no people.")
+        raise WrongUsage(f"{printable(manifest)} is a duplicates report, which has no people to draw.")
     folder = manifest if manifest.is_dir() else manifest.parent
     first = out or folder / "sheet.png"
     rows = plan_rows(record, folder)

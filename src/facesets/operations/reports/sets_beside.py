@@ -37,7 +37,7 @@ class SetLikeness:
         if self.own is None or self.other_similarity is None or self.other_similarity < self.own:
             return []
         who = f"{printable(self.name)} in it" if self.name else "it"
-        return [f"{who} resembles {printable(self.other)} more than its own set"]
+        return [f"{who} matches {printable(self.other)} better than its own face set"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ def bundles_at(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = _below(path) if path.is_dir() else [path]
         if not inside:
-            raise WrongUsage(f"There is no bundle in {printable(path)}. Name the folder of an export.")
+            raise WrongUsage(f"No bundle in {printable(path)}. Give an export folder.")
         if not inside[0].exists():
-            raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.")
+            raise WrongUsage(f"Bundle not found: {printable(path)}")
         found += inside
     return found
 

@@ -101,7 +101,7 @@ def _models(models: CacheSettings) -> dict[str, str | int | float]:
     return {
         "model pack": models.pack,
         "recogniser": f"{models.recogniser} ({models.recogniser_sha256[:12]})",
-        "detector": f"{models.detector} at {models.det_size}, from score {models.min_det_score:g}",
+        "detector": f"{models.detector} at {models.det_size}, minimum score {models.min_det_score:g}",
     }
 
 
@@ -111,10 +111,10 @@ def _table(manifest: Manifest) -> tuple[list[str], list[list[str | int | float]]
     if isinstance(manifest, RefineManifest):
         return _refine_table(manifest)
     if isinstance(manifest, ExportManifest):
-        headings = ["set", "faces", "candidates", "left out", "failed"]
+        headings = ["face set", "faces", "candidates", "rejected", "failed"]
         return headings, [[s.name, s.faces, s.candidates, s.dropped, s.failed] for s in manifest.sets]
     if isinstance(manifest, DuplicatesReport):
-        headings = ["keep", "spare", "most bits apart"]
+        headings = ["keep", "spare", "max. difference (bits)"]
         return headings, [
             [g.images[0].paths[0], len(g.images) - 1, max(i.bits for i in g.images)] for g in manifest.near
         ]
@@ -131,7 +131,7 @@ def _cluster_table(manifest: ClusterManifest) -> tuple[list[str], list[list[str 
     for group in manifest.persons:
         how = [manifest.placements.get(face.face) for face in group.faces]
         rows.append([group.name, len(group.faces), group.images, *(how.count(word) for word in words)])
-    return ["person", "faces", "images", *words], rows
+    return ["person", "faces", "photos", *words], rows
 
 
 def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], list[list[str | int | float]]]:
@@ -145,7 +145,8 @@ def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], lis
         groups = {group.name: group.faces for group in manifest.facesets}
     if name not in groups:
         raise WrongUsage(
-            f"{printable(path)} has no group {printable(name)}. Run it without {Field('group')}."
+            f"{printable(path)} has no person or face set {printable(name)}. Omit {Field('group')} to "
+            "list them."
         )
     headings = ["photo", "placement", "quality", "short edge (px)", "sharpness", "norm"]
     return headings, [
@@ -176,4 +177,4 @@ def _refine_table(manifest: RefineManifest) -> tuple[list[str], list[list[str | 
         ]
         for group in manifest.facesets
     ]
-    return ["face set", "faces", "images", "left out", "best", "worst"], rows
+    return ["face set", "faces", "photos", "rejected", "best", "worst"], rows

@@ -1,4 +1,4 @@
-"""Bundles and face models loaded as their consumers load them, and whom the result resembles.
+"""Bundles and face models, loaded as their consumers load them, and which person they match.
 
 Written from what the consumers read, not from our writers, so that it also judges what others wrote.
 roop-unleashed takes every face of every picture of a bundle and averages them; so do others with a folder of
@@ -87,11 +87,11 @@ def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> Result:
     try:
         kind = format_of(file)
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no bundle at {printable(file)}. Check the path.") from error
+        raise WrongUsage(f"Bundle not found: {printable(file)}") from error
     except OSError as error:
-        return _unread(file, "", f"{printable(file)} cannot be read ({error.strerror}). Export it again.")
+        return _unread(file, "", f"Cannot read {printable(file)} ({error.strerror}). Export it again.")
     if kind is None:
-        return _unread(file, "", f"it is in none of the formats {', '.join(FORMATS)}")
+        return _unread(file, "", f"unknown format; known are {', '.join(FORMATS)}")
     if kind in ("fsz", "images"):
         return check_bundle(file, loader, read)
     return check_model(file, kind, read)
@@ -111,7 +111,7 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
     odd = {name: count for name, count in counts.items() if count != 1}
     problems += [f"{printable(name)} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
-        problems.append("there is no picture in it")
+        problems.append("it contains no picture")
     likeness, least = SetLikeness(), None
     if sum(counts.values()):
         vectors = np.concatenate(embeddings)
@@ -147,8 +147,8 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Res
     problems = list(found.problems)
     if beside.models is not None and kind in OF_ONE_RECOGNISER and not is_of_swappers(beside.models):
         problems.append(
-            f"it lies in an export of {printable(beside.models.recogniser)}, and {CONSUMERS[kind]} takes it "
-            f"for {RECOGNISER}"
+            f"it is in an export made with {printable(beside.models.recogniser)}, but {CONSUMERS[kind]} "
+            f"expects {RECOGNISER}"
         )
     alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
     problems += [problem for each in alike for problem in each.problems()]

@@ -56,7 +56,7 @@ class Carried:
     def named(self, names: Mapping[str, str]) -> "Carried":
         """The same with names that new groups have, too: number to name."""
         said = [Statement("named", old, name=name) for old, name in names.items()]
-        renamed = [f"{printable(old)} is called {printable(name)}." for old, name in names.items()]
+        renamed = [f"{printable(old)} was renamed to {printable(name)}." for old, name in names.items()]
         return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *renamed))
 
 

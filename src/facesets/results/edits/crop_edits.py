@@ -185,5 +185,5 @@ def _moved(
 
 def _sentence(name: str, target: str, many: int) -> str:
     if name == target:
-        return f"{many} renamed in {printable(name)}: still that person."
+        return f"{many} renamed in {printable(name)}, still the same person."
     return sentence(many, name, target)

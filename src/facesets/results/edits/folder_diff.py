@@ -327,8 +327,9 @@ class _Search:
         ]
         if len(alike) > 1:
             raise WrongUsage(
-                f"{' and '.join(alike)} hold the same photos and were renamed at once: who is who is not "
-                "known. Give them back their names, then rename one after the other, with a run in between."
+                f"{' and '.join(alike)} hold the same photos and were renamed at the same time, so it is "
+                "unclear which is which. Restore their names, then rename one after the other, with a run "
+                "in between."
             )
 
 
@@ -344,6 +345,6 @@ def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
         most = own[0] if own else places.most_common(1)[0][0]
         if len(most.parts) > 1 and (own or inside.setdefault(most.parts[0], most) != most):
             raise WrongUsage(
-                f"Photos of {printable(folder)} lie in {printable(root / most)}. Each group is a folder at "
-                "the top of a result: move it there, under whatever name, or out of the result."
+                f"Photos of {printable(folder)} are in {printable(root / most)}. Each person needs a "
+                "folder at the top of the result: move it there, under any name, or out of the result."
             )

@@ -1,4 +1,4 @@
-"""Photos and folders moved within a result as by a file manager, noted so that each change can be taken back.
+"""Photos and folders moved within a result, recorded so that each change can be undone.
 
 The notes are a hidden file in the folder, `.facesets-moves.jsonl`. A line a change is on the disk before
 anything is moved:
@@ -134,8 +134,8 @@ def take_back(root: Path, change: HandChange) -> None:
         for old, new in change.moves:
             if not folder.exists(new) or folder.exists(old):
                 raise Changed(
-                    f"{printable(new)} was moved since, so this change cannot be taken back. Move its "
-                    "photos yourself."
+                    f"{printable(new)} was moved since, so this change cannot be undone. Move its photos "
+                    "yourself."
                 )
         _note(root, {"change": change.change, "state": BEGUN})
     for old, new in reversed(change.moves):
@@ -158,9 +158,7 @@ def _move(root: Path, old: str, new: str) -> None:
     folder = in_result(root)
     with writing(folder.path(new)):
         if not folder.exists(old):
-            raise Changed(
-                f"{printable(old)} is not there any more. Nothing was changed: load the page again."
-            )
+            raise Changed(f"{printable(old)} is no longer there. Nothing was changed. Reload the page.")
         if "/" in new:
             folder.make_folder_of(new)
             try:
@@ -174,7 +172,7 @@ def _move(root: Path, old: str, new: str) -> None:
 
 
 def _taken(name: str) -> Changed:
-    return Changed(f"There is a {printable(name)} by now. Nothing was changed: load the page again.")
+    return Changed(f"{printable(name)} already exists. Nothing was changed. Reload the page.")
 
 
 def _remove_reserved(folder: SafeFolder, name: str) -> bool:
@@ -196,6 +194,6 @@ def _note(root: Path, record: dict[str, object]) -> None:
 
 def _damaged(root: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(root / NOTES)} cannot be read. Move it away: what is noted in it cannot be taken back "
-        "then."
+        f"{printable(root / NOTES)} cannot be read. Move it away; the changes recorded in it can then no "
+        "longer be undone."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from facesets.files import printable
+from facesets.plurals import counted
 from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest, Statement
 
 
@@ -71,7 +72,7 @@ class GroupMembership:
         return GroupMembership(**{each.name: _anew(getattr(self, each.name)) for each in fields(self)})
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
-        """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
+        """Rename groups: by the user's names, and `others` by automatic ones; old to new."""
         names = {**named, **(others or {})}
         self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
         self.marks = {names.get(name, name): group for name, group in self.marks.items()}
@@ -84,7 +85,7 @@ class GroupMembership:
         self.renamed = before | {old: new for old, new in named.items() if old in is_new}
         for old, new in named.items():
             self.statements.append(Statement("named", old, name=new))
-            self.learned.append(f"{printable(old)} is called {printable(new)}.")
+            self.learned.append(f"{printable(old)} was renamed to {printable(new)}.")
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""
@@ -111,23 +112,26 @@ IS, NOT = "is", "not"
 
 
 def said_of_face(face: str, left: Iterable[str], target: str = "") -> list[Statement]:
-    """What it says that a face left some groups, for another one if there is a target."""
+    """Return the statements that a face left some groups, for another one if there is a target."""
     joined = [Statement(IS, target, face=face)] if target else []
     return [*joined, *(Statement(NOT, group, face=face) for group in left)]
 
 
 def verdicts(statements: Iterable[Statement]) -> dict[tuple[str, str], bool]:
-    """Group and face to whether it shows that person; the last word counts."""
+    """Return for each group and face whether it shows that person; the last statement counts."""
     return {(said.group, said.face): said.kind == IS for said in statements if said.kind in (IS, NOT)}
 
 
 def faces_put(statements: Iterable[Statement]) -> set[str]:
-    """Ids of the faces of which a user said whom they show."""
+    """Return the ids of faces that the user assigned."""
     return {said.face for said in statements if said.kind == IS}
 
 
 def sentence(many: int, left: str, target: str = "") -> str:
-    """Say that so many faces left a group, for another one if there is a target."""
-    faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
-    what = f"{show} {printable(target)}, not" if target else f"{do} not show"
-    return f"{faces} {what} {printable(left)}."
+    """Return a sentence on faces that left a group, for another one if there is a target."""
+    went = (
+        f"moved from {printable(left)} to {printable(target)}"
+        if target
+        else f"removed from {printable(left)}"
+    )
+    return f"{counted(many, 'face')} {went}."

@@ -15,7 +15,7 @@ from facesets.results.safe_folder import SafeFolder
 
 
 def bring_back(root: Path, known: GroupMembership) -> None:
-    """Let people whose folder came back, and photos that lie where they were deleted, be what they were.
+    """Restore people with folders that came back, and deleted photos that are there again.
 
     A folder is known again by its photos: by any of them under its own name, by most of them under another.
 
@@ -41,7 +41,7 @@ def bring_back(root: Path, known: GroupMembership) -> None:
         known.groups[name] = known.hidden.pop(hidden)
         known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
         known.statements.append(Statement("named", hidden, name=name))
-        known.learned.append(f"{printable(name)} is back: its faces get their folder again.")
+        known.learned.append(f"{printable(name)} was restored with its faces.")
     _take_back_photos(root, known)
 
 
@@ -88,7 +88,7 @@ def _take_back_photos(root: Path, known: GroupMembership) -> None:
                 known.groups[group].append(face)
                 known.files |= there
                 known.statements += said_of_face(face.face, (), group)
-                known.learned.append(f"1 face shows {printable(group)} again.")
+                known.learned.append(f"1 face is back in {printable(group)}.")
                 break
     for said in [said for said in known.statements if said.kind == "without"]:
         there = _put_back(root, known, said.group, (said.name,))

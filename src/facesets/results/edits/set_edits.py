@@ -108,13 +108,13 @@ class EditedSets:
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
-        lines = [f"{printable(old)} is called {printable(new)}." for old, new in self.renamed]
-        lines += [f"{printable(entry.name)} is back." for entry in self.back]
+        lines = [f"{printable(old)} was renamed to {printable(new)}." for old, new in self.renamed]
+        lines += [f"{printable(entry.name)} was restored." for entry in self.back]
         for entry in self.deleted:
-            then = "it is made again, as you ask for it" if entry.source in wanted else "it stays deleted"
+            then = "it is exported again, as requested" if entry.source in wanted else "it stays deleted"
             lines.append(f"{printable(entry.name)} was deleted: {then}.")
         linked = [printable(entry.name) for entry in self.there if entry.source in self.linked]
-        return [*lines, *(f"{name} is a link: it is left as it is." for name in linked)]
+        return [*lines, *(f"{name} is a link and is left as it is." for name in linked)]
 
 
 def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
@@ -193,7 +193,7 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
 
 
 def edited_crops(sets: SetManifests, name: str, *, goes: bool = False) -> Sequence[str]:
-    """Crops of a set that somebody worked on, relative to the export.
+    """Return the crops of a face set that a user edited, relative to the export.
 
     Nothing is known after a run that was cut off, for it may have been writing the set. If the set goes,
     whatever differs counts as worked on even then.

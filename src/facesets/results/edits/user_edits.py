@@ -1,4 +1,4 @@
-"""From a user's changes in a result folder to statements about identity, and from these to who is who.
+"""From a user's edits of a result folder to statements about people.
 
 A photo that was moved to another person's folder shows that person; one that was deleted does not show the
 person whose folder it lay in; a renamed folder names its person; photos moved to a new folder are a person of
@@ -88,7 +88,7 @@ def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollect
 
 
 def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
-    """Say, before anything is written, what the user may not have meant."""
+    """Print, before anything is written, what may be unintended."""
     if known is not None:
         warn_of_deleted(known.deleted, out, progress)
         for line in known.warnings:
@@ -96,14 +96,14 @@ def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
 
 
 def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
-    """Say which deleted folders are about to be believed, and how they are had back."""
+    """Print which deleted folders are treated as deleted, and how to restore them."""
     for name in names:
         undo, listed = Command("undo", printable(out), "RUN"), Command("undo", printable(out))
         progress.say(
             Sentence(
-                f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
-                f"accident, put the folder back and run this again, or take this run back: {undo}, where RUN "
-                f"is the first that {listed} lists."
+                f"{printable(name)} was deleted, so this person gets no folder. If that was an accident, "
+                f"put the folder back and run this again, or undo this run: {undo}, where RUN is the first "
+                f"run listed by {listed}."
             )
         )
 
@@ -123,8 +123,8 @@ def refuse_cut_off(folder: Path, *, but: str) -> None:
     runs = read_runs(folder)
     if runs and runs[-1].state == WRITING and runs[-1].command != but:
         raise WrongUsage(
-            f"{Command(runs[-1].command)} was cut off in {printable(folder)}. Run it again first, or take "
-            f"it back: {Command('undo', printable(folder), runs[-1].name)}."
+            f"{Command(runs[-1].command)} was interrupted in {printable(folder)}. Run it again first, or "
+            f"undo it: {Command('undo', printable(folder), runs[-1].name)}."
         )
 
 
@@ -170,8 +170,8 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     _follow_copies(known, edits)
     if edits.unclear:
         known.learned.append(
-            f"{counted(len(edits.unclear), 'photo was', 'photos were')} taken out of several folders at "
-            "once. Whose they are where they are now is not known: their faces are unassigned."
+            f"{counted(len(edits.unclear), 'photo was', 'photos were')} moved out of several folders at "
+            "once. It is unclear which person they show now, so their faces are unassigned."
         )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 
@@ -220,11 +220,11 @@ def _leave_deleted_folders(known: GroupMembership, edits: Edits, names: Mapping[
             known.statements += [
                 Statement("without", folder, name=known.files[name].source) for name in photos
             ]
-            meaning = "its photos are not put there again, but its faces may join people."
+            meaning = "its photos are not added again, but its faces may join people."
         else:
             known.statements.append(Statement("removed", names[folder]))
             known.deleted.append(names[folder])
-            meaning = "its faces get no folder any more."
+            meaning = "its faces get no folder."
         known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
     known.files = {name: put for name, put in known.files.items() if name not in gone}
 
@@ -267,8 +267,8 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
     _follow_files(root, known, edits)
     for (folder, target), many in counts.items():
         if many and target == folder:
-            copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
-            known.learned.append(f"{copies} not wanted in {printable(folder)}.")
+            copies = "1 copy of a photo was" if many == 1 else f"{many} copies of photos were"
+            known.learned.append(f"{copies} removed from {printable(folder)}.")
         elif many:
             known.learned.append(sentence(many, folder, target))
 
@@ -326,12 +326,12 @@ def _follow_copies(known: GroupMembership, edits: Edits) -> None:
             known.groups[target].append(faces[0])
             known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
             known.statements += said_of_face(faces[0].face, (), target)
-            known.learned.append(f"1 face shows {printable(target)}.")
+            known.learned.append(f"1 face added to {printable(target)}.")
     for folder, many in strange.items():
-        copies = "1 copy of a photo lies" if many == 1 else f"{many} copies of photos lie"
+        copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
         known.warnings.append(
-            f"{copies} in {printable(folder)}, which says nothing while the photos lie where they were: move "
-            f"them there if they show {printable(folder)}."
+            f"{copies} in {printable(folder)}, which has no effect while the originals stay where they "
+            f"are. If they show {printable(folder)}, move the originals there."
         )
 
 

@@ -79,7 +79,7 @@ def flatten_all(paths: Iterable[str]) -> dict[str, str]:
 
 
 def folder_name(label: str) -> str:
-    """Turn a label, such as the name of somebody's folder, into a name for one of ours.
+    """Turn a label, such as the name of a person's folder, into a name for one of ours.
 
     What a name may not hold becomes `%XX`. A leading `_` does so too: such folders of ours have a meaning.
     The name leaves room for the endings of the files that are called after it.

@@ -171,7 +171,7 @@ def with_names(
     members: Mapping[int, Iterable[str]],
     said: UserConstraints | None,
 ) -> dict[str, str]:
-    """What clusters are called elsewhere that nobody knows here yet: number to name.
+    """Return the names that clusters have elsewhere and that are new here: number to name.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class NamedPerson:
-    """Somebody who has a name.
+    """A named person.
 
     Attributes
     ----------
@@ -60,12 +60,12 @@ class PeopleNames:
     people: tuple[NamedPerson, ...] = ()
 
     def of(self, store: str) -> "PeopleNames":
-        """What is said of a store: nothing, if this is about another one that lay there."""
+        """Return what is known of a store: nothing, if this is about another store at the same place."""
         return self if self.store == store else PeopleNames(store)
 
 
 def read_names(path: Path) -> PeopleNames:
-    """Read the file; where there is none, nobody has a name.
+    """Read the file; without one, no person has a name.
 
     Raises
     ------
@@ -80,7 +80,9 @@ def read_names(path: Path) -> PeopleNames:
         if raw["format"] != _FORMAT or type(version) is not int:
             raise _damaged(path)
         if version > _VERSION:
-            raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+            raise NewerFormat(
+                f"{printable(path)} was written by a later version of facesets. Upgrade facesets."
+            )
         store = _text(raw["store"])
         folders = {_text(name): tuple(map(_text, names)) for name, names in raw["folders"].items()}
         people = tuple(
@@ -115,7 +117,7 @@ def is_person_name(name: str) -> bool:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} cannot be read. Remove it: names that you give from then on are followed again."
+        f"{printable(path)} cannot be read. Remove it; names that you give after that are carried over again."
     )
 
 

@@ -1,4 +1,4 @@
-"""One person, one name: what a result of a store calls somebody, its other results call her too.
+"""One person, one name: a name given in one result of a store reaches its other results.
 
 Every command that writes a result looks at all results of its store, learns which names a user gave there
 since, and lets its own result follow. The newest name wins. Who is who is known by faces: where a group holds
@@ -50,7 +50,7 @@ class SeenResult:
     given : frozenset of str
         Names that its manifest does not know yet.
     names_people : bool
-        Commands name its groups, too, as `import-folders` does.
+        Its command names groups, as `import-folders` does.
     faces : frozenset of str
         Ids of the faces of all groups.
     """
@@ -124,7 +124,7 @@ class Naming:
             elif NUMBERED_GROUP.fullmatch(own):
                 others = names if len(names) > 1 else [*names, "others"]
                 warnings.append(
-                    f"{printable(own)} holds {' and '.join(map(printable, others))}: it keeps its name."
+                    f"{printable(own)} contains {' and '.join(map(printable, others))}, so it keeps its name."
                 )
         return _without_clashes(wishes, groups, taken, warnings), warnings
 
@@ -135,7 +135,7 @@ class Naming:
         return not any(own in self.former.get(name, ()) for name in names)
 
     def learn(self, results: Iterable[Path]) -> None:
-        """Note, before results are written, who is called what from now on, and which these are.
+        """Record, before results are written, the people's new names.
 
         What they are to be called is noted by `keep` when that is true: a folder that a run did not come to
         would seem to have been given its old name back. Errors as `update_names`.
@@ -275,10 +275,9 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
             for person in people
         ]
         before = folders.get(folder)
-        new = named.keys() - set(before or ())
-        if before is None or not there.names_people:
-            # Other names are of the manifest alone, as after a run was undone.
-            new &= there.given
+        # A name that only the manifest has may be of a run that was undone.
+        may_be_new = there.given if before is None or not there.names_people else named.keys()
+        new = may_be_new - set(before or ())
         held = _held(people, there.groups)
         for name, faces in named.items():
             if name in new:
@@ -344,8 +343,8 @@ def _without_clashes(
         for own in sorted(left.keys() - granted.keys()):
             name = left[own]
             warnings.append(
-                f"{printable(own)} is called {printable(name)} elsewhere. Here that name is taken: it keeps "
-                "its own."
+                f"{printable(own)} is named {printable(name)} in other results. That name is taken here, "
+                "so it keeps its own."
             )
         if len(granted) == len(left):
             return granted

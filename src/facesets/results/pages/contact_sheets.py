@@ -42,10 +42,13 @@ OWN_SHEET_ROWS = 60
 """Rows on the sheets that commands write by themselves; `facesets sheet` draws all."""
 
 _WORDS = {
+    "images": ("photo", "photos"),
     "persons": ("person", "people"),
     "facesets": ("face set", "face sets"),
-    "singletons": ("single face", "single faces"),
-    "no_face": ("image without a face", "images without a face"),
+    "sets": ("face set", "face sets"),
+    "dropped": ("rejected", "rejected"),
+    "singletons": ("unassigned face", "unassigned faces"),
+    "no_face": ("photo without a face", "photos without a face"),
 }
 """What a manifest counts, in words."""
 
@@ -76,7 +79,7 @@ class PlannedRow:
 
 
 def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
-    """Choose what to show of a manifest that lies in `folder`: a row a person, largest first."""
+    """Choose what to show of a manifest in `folder`: one row per person, largest first."""
     if isinstance(manifest, ClusterManifest):
         return [_group_row(group, ()) for group in manifest.persons]
     if isinstance(manifest, RefineManifest):
@@ -128,7 +131,7 @@ def draw_sheets(
 
 
 def own_sheet_names(rows: int = OWN_SHEET_ROWS) -> list[str]:
-    """Names that a command gives to sheets of its own for so many rows; by default all it may give."""
+    """Return the names of a command's own sheets for so many rows; by default all possible ones."""
     pages = -(-min(rows, OWN_SHEET_ROWS) // ROWS_PER_PAGE)
     return [page_name(SHEET_NAME, page) for page in range(1, pages + 1)]
 
@@ -161,7 +164,7 @@ def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: i
 
 
 def count_in_words(what: str, count: int) -> str:
-    """A number of a manifest with its words: all that are counted there end in s, but for some."""
+    """Return a count of a manifest with its noun."""
     one, many = _WORDS.get(what, (what.removesuffix("s").replace("_", " "), what.replace("_", " ")))
     return counted(count, one, many)
 
@@ -184,7 +187,7 @@ def _group_row(group: Group, dropped: Sequence[DroppedFace], beside: str = "") -
     tiles = [PlannedTile(face, _caption(face, face.quality)) for face in best_first]
     facts = _facts([face.quality for face in group.faces], group.images, len(dropped), group.faces)
     if beside not in ("", group.name):
-        facts = (f"is {beside}", *facts)
+        facts = (f"person: {beside}", *facts)
     return _row(group.name, facts, tiles, dropped)
 
 
@@ -217,7 +220,7 @@ def _facts(
         first, last = min(years), max(years)
         facts.append(f"taken {first}" if first == last else f"taken {first} to {last}")
     if dropped:
-        facts.append(f"{dropped} left out" if qualities else f"no face set: {dropped} left out")
+        facts.append(f"{dropped} rejected" if qualities else f"no face set: {dropped} rejected")
     return tuple(facts)
 
 

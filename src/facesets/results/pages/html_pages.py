@@ -31,13 +31,14 @@ _WIDE_WORD = 12
 _Html: TypeAlias = Callable[[str], str]
 _POLICY = "default-src 'none'; img-src 'self' file:; style-src 'self' file:"
 _HELP = (
-    '<p class="soft">Rename a folder in <code>people</code>, and its person is called so after the next run. '
-    "Move a photo to another folder where it is in the wrong one.</p>"
+    '<p class="soft">To name a person, rename a folder in <code>people</code>. To correct a match, move the '
+    "photo to another folder. The next run picks up both.</p>"
 )
 
 
 _NOBODY_YET = (
-    '<p class="soft">Nobody is on two of these photos so far. Add photos, and run the same command again.</p>'
+    '<p class="soft">No person appears in two of these photos yet. Add photos, and run the same command '
+    "again.</p>"
 )
 
 
@@ -46,8 +47,8 @@ def _note(words: str, up: str) -> str:
     return f'<p class="soft">{words}</p>'
 
 
-_NOBODY = partial(_note, "Faces that resemble no other.")
-_FACELESS = partial(_note, "Photos in which no face was found.")
+_NOBODY = partial(_note, "Faces that match no other face.")
+_FACELESS = partial(_note, "Photos without a face.")
 _UNREAD = partial(_note, "Files that could not be read, with the reason.")
 
 
@@ -144,9 +145,11 @@ def render(site: PageSite) -> dict[str, bytes]:
             lambda up: _facts(site.facts) + _sheets(site, up) + (_HELP if site.people else _NOBODY_YET),
             [partial(_card, person, page) for person, page in zip(site.people, of_people, strict=True)],
         ),
-        _listing(f"{PAGES}/single.html", "Single faces", _NOBODY, [partial(_tile, p) for p in site.single]),
+        _listing(
+            f"{PAGES}/single.html", "Unassigned faces", _NOBODY, [partial(_tile, p) for p in site.single]
+        ),
         _listing(f"{PAGES}/no-face.html", "No face", _FACELESS, [partial(_tile, p) for p in site.no_face]),
-        _listing(f"{PAGES}/failed.html", "Not read", _UNREAD, [partial(_row, *f) for f in site.failed]),
+        _listing(f"{PAGES}/failed.html", "Unreadable", _UNREAD, [partial(_row, *f) for f in site.failed]),
     ]
     areas = [(each.area, each.names[0], len(each.items)) for each in lists if each.items or each is lists[0]]
     for person, page in zip(site.people, of_people, strict=True):
@@ -193,7 +196,7 @@ def _page(site: PageSite, each: _Listing, number: int, areas: Sequence[tuple[str
         for area, first, count in areas
     )
     title, turning = _text(each.title), _turning(each.names, number, up)
-    rows = "ul" if each.area == "Not read" else "div"
+    rows = "ul" if each.area == "Unreadable" else "div"
     return f"""{MADE_BY}<html lang="en">
 <head>
 <meta charset="utf-8">
@@ -203,7 +206,7 @@ def _page(site: PageSite, each: _Listing, number: int, areas: Sequence[tuple[str
 <link rel="stylesheet" href="{_url(up, STYLE)}">
 </head>
 <body>
-<a class="skip" href="#main">To the content</a>
+<a class="skip" href="#main">Skip to content</a>
 <header><nav aria-label="Lists">{links}</nav></header>
 <main id="main">
 <h1 dir="auto">{_broken(each.title)}</h1>
@@ -272,7 +275,7 @@ def _facts(facts: Sequence[str]) -> str:
 
 def _sheets(site: PageSite, up: str) -> str:
     links = " · ".join(f'<a href="{_url(up, path)}">{_text(title)}</a>' for title, path in site.sheets)
-    return f'<p class="soft">As one picture: {links}</p>' if links else ""
+    return f'<p class="soft">Contact sheets: {links}</p>' if links else ""
 
 
 def _url(up: str, path: str) -> str:

@@ -69,7 +69,8 @@ def refuse_foreign_pages(out: Path) -> None:
     foreign = [*links, *([start] if start.exists() and not _is_ours(start) else [])]
     if foreign:
         raise CannotWrite(
-            f"{printable(foreign[0])} is not ours to replace. Move it away, or choose another OUT."
+            f"{printable(foreign[0])} was not written by facesets and is not replaced. Move it away, "
+            "or choose another OUT."
         )
 
 

@@ -70,7 +70,7 @@ def make_thumbnails(
     workers: int,
     work: Work,
 ) -> set[str]:
-    """Make the thumbnails that are not there yet, and remove those of earlier runs that nobody wants.
+    """Make the missing thumbnails, and remove those of earlier runs that are no longer used.
 
     Parameters
     ----------

@@ -275,7 +275,7 @@ def test_a_crop_that_was_worked_on_outlives_its_era(eras: Path, split: Split, cu
     assert not (eras / "Hugo_2008-2014").exists()
     assert summary.export
     assert reported.export
-    assert cut_off or f"Hugo_2008-2014/{crop.name} was changed" in " ".join(summary.export.learned)
+    assert cut_off or f"Hugo_2008-2014/{crop.name} was edited" in " ".join(summary.export.learned)
     assert reported.export.learned == summary.export.learned
 
 
@@ -313,7 +313,7 @@ def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
     out: Path, done: tuple[Path, Result], split: Split
 ) -> None:
     (out / "Hugo").rename(out / "Hugo C")
-    with pytest.raises(WrongUsage, match=r"There are: Hugo C\."):
+    with pytest.raises(WrongUsage, match=r"Available: Hugo C\."):
         split(out, name="Hugo")
     assert [era.faces for era in split(out, name="Hugo C").eras] == [era.faces for era in done[1].eras]
     assert groups(out, "Hugo C_1998-2001") == {"young": 10}
@@ -321,19 +321,19 @@ def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
 
 def test_only_photos_below_the_roots_count(out: Path, tmp_path: Path, split: Split, life: Life) -> None:
     one = next(life.photos.glob("young*"))
-    with pytest.raises(WrongUsage, match=r"Hugo is left as it is\. No sub-cluster has 8 faces"):
+    with pytest.raises(WrongUsage, match=r"Hugo was not split\. No sub-cluster has 8 faces"):
         split(out, roots=(one,))
     forced = split(out, roots=(one,), force=True)
     assert forced.recovered == 1
     assert forced.forced.startswith("No sub-cluster")
-    with pytest.raises(WrongUsage, match="no faces below"):
+    with pytest.raises(WrongUsage, match="No faces found in"):
         split(out, roots=(tmp_path,))
 
 
 def test_a_set_that_is_not_there_or_is_an_era_is_refused(done: tuple[Path, Result], split: Split) -> None:
-    with pytest.raises(WrongUsage, match=r"There are: Hugo\."):
+    with pytest.raises(WrongUsage, match=r"Available: Hugo\."):
         split(done[0], name="Anna")
-    with pytest.raises(WrongUsage, match="is an era already"):
+    with pytest.raises(WrongUsage, match="is already an era"):
         split(done[0], name="Hugo_1998-2001")
 
 
@@ -352,7 +352,7 @@ def test_the_probe_shows_its_evidence_and_touches_no_set(probed: tuple[Path, Res
     assert [cut.threshold for cut in evidence.cuts] == [0.30, 0.35, 0.40, 0.45, 0.50]
     assert all(sum(cut.sizes) == 26 for cut in evidence.cuts)
     roles = [c.role(TASTE.join_threshold).partition(" (")[0] for c in evidence.clusters]
-    assert roles == ["anchor", "anchor", "joins 2", "other years than 1", "too far from 2"]
+    assert roles == ["anchor", "anchor", "joins 2", "years differ from 1", "too far from 2"]
     assert [c.faces for c in evidence.clusters] == [10, 10, 3, 2, 1]
     assert evidence.verdict == "Splitting makes 2 eras: 1998 to 2001, 2008 to 2014."
     assert (out / "_eras" / "Hugo.txt").read_text("utf-8") == summary.text
@@ -366,7 +366,7 @@ def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(out: Path,
     first, second = (era.set for era in split(out).eras if not era.thin)
     moved, alien = (read_manifest(out / first, SetManifest).faces[n] for n in (-1, -2))
     (out / first / moved.file).rename(out / second / "moved.png")
-    assert f"1 face shows {second}, not {first}." in split(out).export.learned
+    assert f"1 face moved from {first} to {second}." in split(out).export.learned
 
     def faces(name: str) -> set[str]:
         return {item.face.face for item in read_manifest(out / name, SetManifest).faces}
@@ -392,7 +392,7 @@ def test_the_probe_says_when_there_is_nothing_to_split(curated: Path, life: Life
     for options, says in (
         (replace(TASTE, min_era_faces=20), "too few photos"),
         (replace(TASTE, split_threshold=1.5), "One anchor holds 26 of 26 faces"),
-        (replace(TASTE, join_years=20), "of the same years"),
+        (replace(TASTE, join_years=20), "with the same years"),
     ):
         found = probe_eras(life.store, request, options, dry_run=True, work=Work())
         assert says in found.evidence.verdict
@@ -410,13 +410,13 @@ def test_the_command_probes_and_splits(
     dry = (*common, *how, "--dry-run", "--pack", pack_dir)
     refused = run_program(*dry)
     assert refused.status == 2
-    assert re.search(r"Hugo is left as it is.*--force", refused.err, re.DOTALL)
+    assert re.search(r"Hugo was not split.*--force", refused.err, re.DOTALL)
     split = run_program(*dry, "--force", "--json")
     assert (split.status, split.out.count("\n")) == (0, 1), split.err
     (newest,) = [line for line in run_program("undo", out).out.splitlines() if "split-eras-probe" in line]
-    assert "2 files made" in newest
+    assert "2 files created" in newest
     assert run_program("undo", out, newest.partition(":")[0]).status == 0
     assert contents(out) == contents(curated)
     nobody = run_program(*common)
     assert nobody.status == 2
-    assert "Name a set of OUT by --set" in nobody.err
+    assert "Give the name of a face set in OUT" in nobody.err

@@ -131,7 +131,7 @@ def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(dat
         library.commit([made_file("/a.jpg", image)], [image])
     summary = run(library, dry_run=True)
     assert (summary.threshold, summary.review_threshold) == (0.5557, 0.4557)
-    assert summary.reason == "as measured of the open pack on news photos"
+    assert summary.reason == "measured for the open pack on news photos"
     summary = run(library, dry_run=True, threshold=0.4)
     assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
 

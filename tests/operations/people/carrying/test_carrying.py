@@ -246,7 +246,7 @@ def test_exported_people_that_were_changed_for_the_worse_are_not_read(
 @pytest.mark.parametrize(
     ("content", "seems"),
     [
-        (b"PK\x03\x04" + bytes(60), "an archive, as caches and bundles are. .*import-cache"),
+        (b"PK\x03\x04" + bytes(60), "an archive, such as a cache or bundle. .*import-cache"),
         (b"root:x:0:0:root:/root:/bin/bash\n", "text. Give a JSON file"),
         (b"\xff\xd8\xff\xe0" + bytes(60), "a picture. Give"),
         (b"SQLite format 3\0" + bytes(60), "an SQLite database. Give"),

@@ -359,7 +359,7 @@ def test_two_people_who_are_one_become_one_and_the_name_stays(library: Library) 
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     correcting.same(library.database, "Ben", anna, faces=False, by=BY)
     assert who_is(library, "anna-0-0") == who_is(library, "ben-0-0") == ben
-    with pytest.raises(WrongUsage, match="Both are Ben"):
+    with pytest.raises(WrongUsage, match="Both are the same person, Ben"):
         correcting.same(library.database, "Ben", anna, faces=False, by=BY)
 
 

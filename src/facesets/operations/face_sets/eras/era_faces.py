@@ -26,7 +26,7 @@ _STRAY_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """A set of an export that somebody looks after.
+    """A face set of an export that a user curates.
 
     Attributes
     ----------
@@ -108,9 +108,9 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
     entry = entries.get(name)
     if entry is None:
         known = ", ".join(printable(each) for each, e in entries.items() if e.kind != ERA) or "none"
-        raise WrongUsage(f"There is no set {printable(name)} in {printable(out)}. There are: {known}.")
+        raise WrongUsage(f"{printable(out)} has no face set {printable(name)}. Available: {known}.")
     if entry.kind == ERA:
-        raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
+        raise WrongUsage(f"{printable(name)} is already an era. Give the face set that it was split from.")
     manifest = earlier.sets.read(name)
     require_same_recogniser(collection.settings, manifest.made.models, out / name)
     said = earlier.said
@@ -123,7 +123,7 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
     unwanted = (said.out_of(name) | elsewhere) - given
     wanted = ({item.face.face for item in manifest.faces} - unwanted) | given
     if not wanted:
-        raise WrongUsage(f"{printable(out / name)} holds no faces to start from. Export it again.")
+        raise WrongUsage(f"{printable(out / name)} has no faces. Export it again.")
     rows = [row for row, face in enumerate(collection.face_ids()) if face in wanted]
     # The store may not hold the photos that the set was made from; then its own centroid has to do.
     whole = len(rows) == len(wanted)
@@ -156,8 +156,8 @@ def recover(
     """
     under = rows_under(collection, roots)
     if not len(under):
-        where = f" below {' or '.join(printable(root) for root in roots)}" if roots else ""
-        raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
+        where = f" in {' or '.join(printable(root) for root in roots)}" if roots else ""
+        raise WrongUsage(f"No faces found{where}. Embed photos first, or give another folder.")
     faces = collection.faces
     near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
     given = np.intersect1d(under, rows_among(collection.face_ids(), curated.given))
@@ -173,8 +173,9 @@ def recover(
     rows = np.union1d(left[~far], given)
     if not len(rows):
         raise WrongUsage(
-            f"None of {counted(len(under), 'face')} is near the set and passes the gates ({len(near)} near). "
-            f"Loosen {Field('recover_threshold')}, {Field('min_short')} or {Field('min_blur')}."
+            f"None of {counted(len(under), 'face')} is similar enough to the face set and passes the "
+            f"quality filters ({len(near)} similar). Loosen {Field('recover_threshold')}, "
+            f"{Field('min_short')} or {Field('min_blur')}."
         )
     per_photo = np.unique(faces.image[rows], return_counts=True)[1]
     return Recovered(rows, len(near), dropped, int((per_photo > 1).sum()))

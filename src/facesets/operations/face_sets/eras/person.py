@@ -27,7 +27,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class EraRequest:
-    """Whose eras, and where to look.
+    """The face set to split, and where to look for faces.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class EraRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundPerson:
-    """Everything that is known before something is written.
+    """Everything that is known before anything is written.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ def find_person(
     years = capture_years(collection.images, images, store.files(), cache, latest=latest, work=work)
     if years.sources.damaged_cache:
         work.progress.say(
-            f"The capture years kept in {printable(cache)} were damaged, so they are read again."
+            f"The stored capture years in {printable(cache)} were damaged, so they are read again."
         )
     of_face = years.year[place]
     eras = split(collection.faces.embedding[recovered.rows], of_face, options)

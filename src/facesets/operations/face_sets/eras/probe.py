@@ -1,4 +1,4 @@
-"""Whether splitting a person by era makes sense: the evidence, as numbers, as text and as a picture."""
+"""Whether splitting a person by era makes sense: the evidence, as numbers, text and chart."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ class SubCluster:
     joins: bool
 
     def role(self, join_threshold: float) -> str:
-        """What becomes of it, and why."""
+        """Return what becomes of it, and why."""
         if self.anchor:
             return "anchor"
         if self.cosine_distance is None:
@@ -79,7 +79,9 @@ class SubCluster:
             return f"joins {where}"
         if self.cosine_distance > join_threshold:
             return f"too far from {where}"
-        return f"no year to join {where}" if self.dominant == NO_YEAR else f"other years than {where}"
+        return (
+            f"no capture year to join {where}" if self.dominant == NO_YEAR else f"years differ from {where}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _mean_distances(embeddings: Float32, eras: Eras) -> tuple[float | None, floa
 
 
 def judge(years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitErasOptions) -> tuple[bool, str]:
-    """Whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
+    """Return whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
     clusters = [_sub_cluster(number, years, eras) for number in range(len(eras.dominant_year))]
     anchors = [cluster for cluster in clusters if cluster.anchor]
     if not anchors:
@@ -191,11 +193,11 @@ def judge(years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitEra
     if len(dated) < 2:
         return (
             False,
-            f"There are {len(anchors)} anchors, but too few capture years to say that they are eras.",
+            f"There are {len(anchors)} anchors, but too few capture years to tell whether they are eras.",
         )
     if max(dated) - min(dated) <= options.join_years:
-        spread = f"{len(anchors)} anchors, but of the same years ({min(dated)} to {max(dated)})"
-        return False, f"There are {spread}: something else than age sets them apart."
+        spread = f"{len(anchors)} anchors with the same years ({min(dated)} to {max(dated)})"
+        return False, f"There are {spread}: something other than age separates them."
     names = ", ".join(_span(era.first, era.last) for era in _by_year(named) if era.clusters[0] < len(anchors))
     return True, f"Splitting makes {len(anchors)} eras: {names}."
 
@@ -214,15 +216,15 @@ def facts_line(recovered: Recovered, curated: Curated, years: YearSources) -> st
     """Where the faces come from, in a line."""
     dropped = sum(recovered.dropped_by.values())
     parts = [
-        f"{counted(len(recovered.rows), 'face')} found from the {curated.faces} of the set",
-        f"{recovered.near} near it, {dropped} dropped",
+        f"{counted(len(recovered.rows), 'face')} found, starting from the {curated.faces} of the face set",
+        f"{recovered.near} similar, {dropped} rejected",
         (
-            f"photos dated by store or header {years.by_exif}, by name {years.by_name}, "
-            f"not at all {years.unknown}"
+            f"capture year from metadata {years.by_exif}, from file name {years.by_name}, unknown "
+            f"{years.unknown}"
         ),
     ]
     if recovered.twice:
-        parts.append(f"photos with two of the faces {recovered.twice}")
+        parts.append(f"photos with two of the faces: {recovered.twice}")
     return "  ·  ".join(parts)
 
 
@@ -230,7 +232,7 @@ def probe_text(name: str, facts: str, found: EraProbe, options: SplitErasOptions
     """The evidence as plain text."""
     lines = [printable(name), facts.replace("  ·  ", "; "), found.verdict, ""]
     if found.mean_inside is not None:
-        means = f"{found.mean_inside:.2f} in one anchor, {found.mean_between:.2f} in two"
+        means = f"{found.mean_inside:.2f} within an anchor, {found.mean_between:.2f} between anchors"
         lines += [f"Mean cosine distance of two faces: {means}.", ""]
     lines += ["Cosine distance of all pairs of faces", *_text_histogram(found), ""]
     lines += ["Sub-clusters at each cut"]
@@ -238,7 +240,7 @@ def probe_text(name: str, facts: str, found: EraProbe, options: SplitErasOptions
         mark = "*" if cut.threshold == options.split_threshold else " "
         alone = sum(size == 1 for size in cut.sizes)
         shown = " ".join(str(size) for size in cut.sizes if size > 1)
-        lines.append(f"{mark} {cut.threshold:.2f}  {cut.anchors:3d} anchors  sizes {shown}  alone {alone}")
+        lines.append(f"{mark} {cut.threshold:.2f}  {cut.anchors:3d} anchors  sizes {shown}  single {alone}")
     lines += ["", f"Sub-clusters at {options.split_threshold:.2f}, and faces by capture year"]
     for number, cluster in enumerate(found.clusters, start=1):
         if cluster.faces < options.min_fragment_faces:
@@ -279,7 +281,7 @@ def probe_png(
         place for place, cluster in enumerate(found.clusters) if cluster.faces >= options.min_fragment_faces
     ][:_ROWS_SHOWN]
     describe = face_describer(collection, quality(collection.faces).total)
-    progress.begin("Drawing the evidence", len(shown))
+    progress.begin("Drawing the chart", len(shown))
     drawn = []
     for place in shown:
         members = np.flatnonzero(eras.cluster == place)

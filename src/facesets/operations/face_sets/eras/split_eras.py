@@ -115,8 +115,8 @@ def split_eras(
         splits, verdict = judge(person.of_face, person.eras, person.named, options)
         if not splits and not request.force:
             raise WrongUsage(
-                f"{printable(request.name)} is left as it is. {verdict} {Field('probe')} shows more, "
-                f"{Field('force')} splits all the same."
+                f"{printable(request.name)} was not split. {verdict} {Field('probe')} shows details, "
+                f"{Field('force')} splits it regardless."
             )
         summary = _written(run, request, person, options)
         return summary if splits else Result(summary, forced=verdict)
@@ -195,8 +195,8 @@ def _wanted(
 
 def _thin_text(fit: int, faces: int, options: SplitErasOptions) -> str:
     return (
-        f"{fit} of the {faces} faces of this era pass the gates of the export. What is averaged from fewer "
-        f"than {options.min_era_faces} looks more like these photos than like the person.\n"
+        f"{fit} of the {faces} faces of this era pass the quality filters of the export. An average of "
+        f"fewer than {options.min_era_faces} resembles these photos more than the person.\n"
     )
 
 
@@ -206,8 +206,8 @@ def _era_text(person: FoundPerson, era: EraFaces) -> str:
     by_year = "".join(f"    {year or 'unknown'}: {count}\n" for year, count in counts)
     joined = f" Fragments that joined its anchor: {len(era.clusters) - 1}." if len(era.clusters) > 1 else ""
     return (
-        f"One era of {printable(person.curated.name)}, by `facesets split-eras`.{joined}\n\n"
-        f"Faces by capture year:\n{by_year}"
+        f"One era of {printable(person.curated.name)}, made by `facesets split-eras`.{joined}\n\nFaces by "
+        f"capture year:\n{by_year}"
     )
 
 

@@ -140,9 +140,9 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
     people = int(faces.person.max(initial=-1)) + 1
     if people < _LEAST_PEOPLE:
         raise WrongUsage(
-            f"Only {people} named {'person has' if people == 1 else 'people have'} at least "
-            f"{options.min_faces} faces of quality {options.min_quality:g} or higher; training needs "
-            f"{_LEAST_PEOPLE}. Name more with {Command('people name', 'WHO', 'NAME')}."
+            f"Training needs {_LEAST_PEOPLE} named people with at least {options.min_faces} faces of quality "
+            f"{options.min_quality:g} or higher each; the library has {people}. Name more with "
+            f"{Command('people name', 'WHO', 'NAME')}."
         )
     faces, vectors = load_vectors(connection, detector, faces)
     return detector, Taught(vectors, faces.person)
