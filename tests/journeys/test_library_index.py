@@ -77,7 +77,7 @@ def test_photos_that_are_all_away_are_asked_about_and_forgotten_with_their_folde
     assert len(intake.files()) == 3
     (photos / "notes.txt").write_text("moved away")
     assert intake.take().status == 2
-    assert "2 to forget, 0 failed. Nothing was stored." in intake.take("--prune", "--dry-run").out
+    assert "2 missing files to remove. Nothing was stored." in intake.take("--prune", "--dry-run").out
     assert intake.summary("--prune")["pruned"] == 2
 
 
