@@ -165,7 +165,7 @@ class Naming:
                 for each in after.people
             )
             folders = {folder: tuple(groups) for folder, groups in own.items()}
-            return PeopleNames(self.store, after.folders | folders, people)
+            return PeopleNames(self.store, {**after.folders, **folders}, people)
 
         update_names(self.file, change)
 
