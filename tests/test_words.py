@@ -46,6 +46,12 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+KEPT = {
+    "src/facesets/file_records.py": "any more",  # what caches of earlier versions hold
+    "src/facesets/inference/open_pack.py": "whom",  # the MIT licence
+}
+
+
 def found(texts: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
     """Where texts hold a retired phrase, and which."""
     any_of = re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in retired()), re.IGNORECASE)
@@ -67,5 +73,6 @@ def test_messages_and_help_use_no_retired_phrase() -> None:
         f"{path.relative_to(REPOSITORY)}:{line}": phrase
         for path in SOURCES
         for line, phrase in found(messages(path.read_text("utf-8")))
+        if KEPT.get(f"{path.relative_to(REPOSITORY)}") != phrase
     }
     assert here == {}

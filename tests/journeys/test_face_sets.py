@@ -137,7 +137,7 @@ def test_a_result_grows_and_a_run_is_taken_back(
     said = json.loads(done.out)["raw"]
     assert (sum(said["joined"].values()), said["run"]) == (2, "0002-extend")
     again = run("extend", cache, raw, "--no-sheet")
-    assert "Added 0 photos" in again.out
+    assert "0 new faces: 0 joined" in again.out
     listed = run("undo", raw).out.splitlines()[0]
     assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files created, 1 replaced", listed)
     assert run("undo", raw, "2", "--dry-run").status == 0

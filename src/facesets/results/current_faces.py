@@ -23,7 +23,7 @@ M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 
 
 @dataclass(frozen=True, slots=True)
-class Whom:
+class PersonToErase:
     """The person to remove.
 
     Attributes
@@ -49,7 +49,7 @@ class Whom:
         """Whether a face in a manifest is the person's."""
         return self.is_at_place(face) or self.renumbered.get(face.face) == ""
 
-    def among(self, faces: Iterable[FaceEntry]) -> "Whom":
+    def among(self, faces: Iterable[FaceEntry]) -> "PersonToErase":
         """The same, with what is not done yet where these faces are written down."""
         return replace(self, changes=self.changes.outstanding((face.face, face.box) for face in faces))
 
@@ -63,7 +63,7 @@ def with_current_ids(manifest: M, collection: Collection) -> M:
     if not changed:
         return manifest
     gone = {old for old, new in changed.items() if not new}
-    whom = Whom(lambda _: False, Renumbered(changed, {}), frozenset())
+    whom = PersonToErase(lambda _: False, Renumbered(changed, {}), frozenset())
     return without_faces(manifest, gone, whom)
 
 
@@ -104,7 +104,7 @@ def _boxes(faces: Sequence[FaceEntry]) -> Float32:
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
-def without_faces(manifest: M, gone: AbstractSet[str], whom: Whom) -> M:
+def without_faces(manifest: M, gone: AbstractSet[str], whom: PersonToErase) -> M:
     """Return the manifest without some faces, the others by the ids that they have now; its files stay."""
     left = without_faces_and_groups(manifest, (), gone, whom, {})
     return cast("M", replace(left, sheets=manifest.sheets))
@@ -114,7 +114,7 @@ def without_faces_and_groups(
     manifest: ClusterManifest | RefineManifest,
     own: Sequence[str],
     theirs: AbstractSet[str],
-    whom: Whom,
+    whom: PersonToErase,
     gone: Mapping[str, object],
 ) -> ClusterManifest | RefineManifest:
     """The manifest without some faces and groups; faces that have other ids now have these."""
@@ -155,14 +155,14 @@ def without_faces_and_groups(
     return replace(changed, **common)  # type: ignore[arg-type]
 
 
-def renumbered_face(face: FaceEntry, whom: Whom) -> FaceEntry:
+def renumbered_face(face: FaceEntry, whom: PersonToErase) -> FaceEntry:
     """A face by the id that it has now."""
     new = whom.renumbered.get(face.face)
     return replace(face, face=new) if new else face
 
 
 def statements_without(
-    statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: Whom
+    statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: PersonToErase
 ) -> tuple[Statement, ...]:
     """Return the statements on other groups, faces and names."""
 

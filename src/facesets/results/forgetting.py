@@ -7,7 +7,12 @@ from pathlib import Path
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
 from facesets.results.crop_names import files_of_entry
-from facesets.results.current_faces import Whom, renumbered_face, statements_without, without_faces_and_groups
+from facesets.results.current_faces import (
+    PersonToErase,
+    renumbered_face,
+    statements_without,
+    without_faces_and_groups,
+)
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.edits.folder_contents import folder_of
 from facesets.results.edits.folder_diff import read_edits
@@ -58,7 +63,7 @@ class ResultForgotten:
     removed: bool
 
 
-def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten | None:
+def forget_in_result(root: Path, whom: PersonToErase, *, apply: bool) -> ResultForgotten | None:
     """Remove a person from a result folder, or return what is there of them; None if nothing is.
 
     Raises
@@ -99,7 +104,7 @@ class _Found:
     renamed: bool = False
 
 
-def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Whom) -> _Found:
+def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: PersonToErase) -> _Found:
     whom = whom.among(every_face(manifest))
     groups = groups_of(manifest)
     own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
@@ -132,7 +137,7 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     )
 
 
-def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
+def _of_sets(root: Path, manifest: ExportManifest, whom: PersonToErase) -> _Found:
     export = EarlierExport(root, manifest)
     own: list[SetEntry] = []
     left: list[str] = []
@@ -169,7 +174,7 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
 
 
-def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
+def _set_without(said: SetManifest, whom: PersonToErase) -> SetManifest:
     """The manifest of somebody else's set; crops of the person in it stay until the set is made again."""
 
     def kept(item: ExportedFace) -> ExportedFace:
@@ -188,7 +193,7 @@ def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
     )
 
 
-def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Whom) -> ExportManifest:
+def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: PersonToErase) -> ExportManifest:
     names = sorted(entry.name for entry in own)
     gone = {face for face, new in whom.renumbered.items() if not new}
 

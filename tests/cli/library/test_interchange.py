@@ -115,7 +115,7 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
     sidecar(photo).write_bytes(edited)
     result = facesets("export-xmp")
     assert "1 sidecar was left unchanged. To rewrite the part made by facesets, add --replace." in result.err
-    assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
+    assert f"{sidecar(photo)}: someone edited what facesets wrote" in result.err
     assert sidecar(photo).read_bytes() == edited
     sidecar(photo).write_bytes(b"<html>")
     assert f"{sidecar(photo)}: it is not XML" in facesets("export-xmp", status=3).err

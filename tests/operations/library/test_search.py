@@ -98,7 +98,7 @@ def test_somebody_is_found_by_name_in_any_case_and_by_the_number_that_is_printed
         "INSERT INTO person_names (person_id, name) SELECT id, 'Anna' FROM persons RETURNING 1",
     )
     assert [found.taken[:10] for found in shows(library, "ANNA", 10)] == ["2020-01-03", "2020-01-02"]
-    with pytest.raises(WrongUsage, match="called Bob"):
+    with pytest.raises(WrongUsage, match="not found: Bob"):
         shows(library, "Bob", 10)
 
 

@@ -87,7 +87,7 @@ class SearchOptions(Checked):
             "With --face: minimum cosine similarity of a result.",
             least=-1,
             most=1,
-            unset="that of the recognition model, 0.37 for most",
+            unset="that of the recognition model, usually 0.37",
         ),
     ] = None
     person: Annotated[

@@ -154,7 +154,7 @@ class DualOptions(Checked):
             "hdbscan and auto.",
             least=0,
             most=2,
-            unset="that of the recognition model, 0.5 for most",
+            unset="that of the recognition model, usually 0.5",
             advanced=True,
         ),
     ] = None

@@ -63,7 +63,7 @@ Eps = Annotated[
         "dbscan: maximum cosine distance of two neighbours.",
         least=0,
         most=2,
-        unset="that of the recognition model, 0.5 for most",
+        unset="that of the recognition model, usually 0.5",
         advanced=True,
     ),
 ]

@@ -115,7 +115,7 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     face = face_of(library, "anna-0-3")
     shown = run("explain", face, "--database", library_url)
     assert shown.status == 0, shown.err
-    assert f"face       {face} on /anna-0-3.jpg" in shown.out
+    assert f"face       {face} in /anna-0-3.jpg" in shown.out
     assert "runner-up  Ben" in shown.out
     reported = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
     told = (reported["name"], reported["about"]["name"], reported["runner_up"]["name"])

@@ -12,7 +12,7 @@ from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.records import Bool, Float32
-from facesets.results.current_faces import Whom
+from facesets.results.current_faces import PersonToErase
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.forgetting import ResultForgotten, forget_in_result
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
@@ -236,7 +236,7 @@ def forget_in_results(
         mine = np.array([face.box], np.float32)
         return theirs is not None and bool(best_partners(mine, theirs, min_iou=SAME_FACE_OVERLAP)[0] >= 0)
 
-    whom = Whom(is_at_place, renumbered, frozenset(map(folded, traces.names)))
+    whom = PersonToErase(is_at_place, renumbered, frozenset(map(folded, traces.names)))
     found: list[ResultForgotten] = []
     failures: list[str] = []
     for folder in folders:
