@@ -57,8 +57,8 @@ def immich_push(
 ) -> None:
     """Write people and their names back to Immich.
 
-    Shows the plan; changes nothing before you agree, or without --apply. Names, hidden people and faces
-    that a user of the server decided about stay as they are. Every run can be taken back with --undo.
+    Shows the plan, and changes nothing before you agree or give --apply. Names, hidden people and faces
+    that an Immich user decided on stay as they are. --undo undoes a run.
     """
     from facesets.assembly.immich import access_to, local_people_source
     from facesets.operations.immich.push import immich_push as run

@@ -54,8 +54,8 @@ def immich_stage(
 ) -> None:
     """Download photos with large faces from Immich.
 
-    The download list that it writes is for `embed --queue`. Run it again to go on after an outage, or for
-    what is new: nothing is fetched twice.
+    The download list that it writes is for `embed --queue`. Run it again after an outage, or for new
+    photos: nothing is downloaded twice.
     """
     from facesets.assembly.immich import access_to, known_content
     from facesets.operations.immich.stage import immich_stage as run
@@ -99,8 +99,8 @@ def immich_finish(
 ) -> None:
     """Embed downloaded photos and find new people in them.
 
-    Run it again after an outage, or when more was staged: what is done is not done again. Other flags of
-    `embed` and `discover` are taken from facesets.toml.
+    Run it again after an outage, or after staging more: finished work is skipped. Other options of `embed`
+    and `discover` come from facesets.toml.
     """
     from facesets.operations.immich.finish import FinishOptions, FinishSteps, paths_for
     from facesets.operations.immich.finish import immich_finish as run

@@ -117,8 +117,8 @@ def check(
 ) -> None:
     """Check library integrity.
 
-    Finds what changes by hand have broken. Status 1 if something is left broken. Photos of which no file is
-    left are named, too. They count nowhere, and are back when their files are.
+    Finds what manual changes have broken, and lists photos without any file left, which other commands
+    ignore until their files are back. Exits with status 1 if something is left broken.
     """
     from facesets.assembly.describing import Asked
     from facesets.operations.library.check import check as run

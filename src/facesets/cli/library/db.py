@@ -51,7 +51,7 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 def url(database: DatabaseOption = None) -> None:
     """Print the connection string.
 
-    The embedded server then runs on until `facesets db stop`.
+    The embedded server then runs until `facesets db stop`.
     """
     from facesets.assembly.stores import embedded_server, named_database
     from facesets.store.postgres.server.tools import masked
@@ -134,7 +134,7 @@ def index(
 ) -> None:
     """Build the indexes for fast search on large libraries.
 
-    Work may go on meanwhile.
+    Other commands can run meanwhile.
     """
     from facesets.operations.library.search_index import build_index, drop_index
 

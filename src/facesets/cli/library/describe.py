@@ -65,8 +65,8 @@ def describe(
 ) -> None:
     """Describe photos in words with a language model.
 
-    `search --words` then finds them. Photos leave this machine unless the model runs on it: what is sent,
-    to whom, and what it costs is shown first, and nothing is sent before you agree. See docs/describe.md.
+    `search --words` then finds them. Photos leave this machine unless the model runs on it: before anything
+    is sent, you see what is sent, where to and at what cost, and confirm it. See docs/describe.md.
     """
     from facesets.assembly.commands import VERBS
 
@@ -157,7 +157,7 @@ def set_(
 ) -> None:
     """Add or replace tag categories from FILE.
 
-    `tags run` then tags by them.
+    `tags run` then applies them.
     """
     from facesets.operations.library.tags import set_tags
 
@@ -184,8 +184,7 @@ def run(
 ) -> None:
     """Tag photos of the library that lack tags.
 
-    Photos whose categories changed are tagged again. It uses the embeddings that `index` keeps, so that no
-    photo is read.
+    Photos whose categories changed are tagged again. Uses the embeddings of `index`, so no photo is read.
     """
     from facesets.assembly.describing import Asked
     from facesets.assembly.tags import run_tags

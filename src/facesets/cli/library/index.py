@@ -216,9 +216,9 @@ def index(
 ) -> None:
     """Add photos and their faces to the library.
 
-    Embeds every image below the folders and every face in it, once. Run it again whenever photos were
-    added: what is known is not read again. Several runs may be at it at once, on one machine or many. In
-    cron -q leaves nothing but warnings.
+    Embeds every photo below the folders and every face in it, once. Run it again for new photos: known ones
+    are not read again. Several runs may work at once, on one machine or many. In cron, -q prints only
+    warnings.
     """
     from facesets.assembly.describing import Asked
     from facesets.sources.galleries import GallerySource

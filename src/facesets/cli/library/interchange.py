@@ -60,7 +60,7 @@ def import_names(
 ) -> None:
     """Import names from Picasa, digiKam, Lightroom and others.
 
-    What you said here stays: another name for the same face becomes a question of `people review`.
+    Your own corrections stay: a different name for the same face becomes a suggestion in `people review`.
     """
     from facesets.operations.interchange.import_names import import_names as run
     from facesets.operations.interchange.name_sources import FilesRead, named_photos, read_places
@@ -133,8 +133,8 @@ def export_xmp(
 ) -> None:
     """Write names into XMP sidecars for other programs.
 
-    Photos are never changed, and of a sidecar only what facesets wrote there. What is not true any more is
-    removed by the next run, which writes nothing else again.
+    Photos are never changed, and in a sidecar only the part of facesets. The next run removes names that
+    are no longer true; without changes it writes nothing.
     """
     if undo is not None and (who or options.target or options.replace or options.microsoft):
         raise WrongUsage("--undo RUN undoes a whole run; it can only be combined with --dry-run.")

@@ -59,7 +59,7 @@ def jobs(
 ) -> None:
     """List jobs; show, cancel or retry one.
 
-    A command goes into the queue with --queue, and `facesets worker` takes it out.
+    Commands with --queue become jobs, and `facesets worker` does them.
     """
     from facesets import settings
     from facesets.assembly.stores import open_queue
@@ -225,9 +225,9 @@ def worker(
 ) -> None:
     """Do queued jobs, on any host that reaches the library.
 
-    A worker takes what its host can do: folders that are there, models, optional parts. Ctrl-C or SIGTERM
-    ends it after the photo at hand, and gives the rest back; what a worker that died was at goes to
-    another.
+    A worker takes the jobs that its host can do: folders that exist, models, optional parts. Ctrl-C or
+    SIGTERM ends it after the current photo and releases the rest; another worker takes over the jobs of one
+    that died.
     """
     from facesets.assembly.stores import few_connections, open_queue
 

@@ -47,9 +47,8 @@ def pipeline(
 ) -> None:
     """Index, cluster and assign, by one line in a crontab.
 
-    A run that was stopped or killed, or that failed, goes on with the next one at that step. Other settings
-    are those of `index`, `cluster`, `assign` and `train` in facesets.toml. A second run on the same library
-    ends with status 75.
+    An interrupted or failed run resumes at that step. Other settings are those of `index`, `cluster`,
+    `assign` and `train` in facesets.toml. A second run on the same library exits with status 75.
     """
     from facesets.assembly.pipeline import run_pipeline
 
@@ -134,8 +133,8 @@ def assign(
 ) -> None:
     """Match unassigned faces to known people.
 
-    Each face is compared with the prototypes of everybody (`facesets people prototypes`). What is not
-    certain is kept as a question. Run it again after each `index`, or say `index --assign`.
+    Compares each face with the reference faces of all people (`facesets people prototypes`). Uncertain
+    matches become suggestions. Run it again after each `index`, or use `index --assign`.
     """
     queueing.begin("assign", database, options=options)
     console.finish()
@@ -158,7 +157,7 @@ def maintain(
     """Tidy the library's people and clusters.
 
     Each task is one change that `people undo` undoes. daily is centroids, empty, statistics, must-links and
-    violations; weekly is daily and then medoids, merge-similar, unassigned and associate.
+    violations; weekly is daily, medoids, merge-similar, unassigned and associate.
     """
     done = queueing.carry_out("maintain", database, tasks=tasks_named(tasks), options=options)
     if done is None:

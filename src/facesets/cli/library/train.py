@@ -39,8 +39,8 @@ def train(
 ) -> None:
     """Learn from named people to tell people apart.
 
-    What was learned is used only if it helps with people it has not seen. The recogniser and its vectors
-    stay as they are: what is learnt is a projection of them (a head).
+    What was learned is used only if it improves results for other people. The recognition model and its
+    embeddings stay as they are: the result is a projection of them (a head).
     """
     if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")

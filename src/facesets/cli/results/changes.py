@@ -40,7 +40,7 @@ def extend(
 ) -> None:
     """Add new faces to existing results; renumber nothing.
 
-    Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
+    Nothing is renumbered or moved, and photos and folders that you moved, renamed or deleted stay that way.
     """
     from facesets.operations.grouping.extend import extend as run
 
@@ -63,8 +63,8 @@ def enrich(
 ) -> None:
     """Add landmarks and pose to each face.
 
-    Measures how much each face shows, where an older version left that out. Faces of a cache that lack age
-    and sex get them, too; those of a library by `index --stage attributes`.
+    Also measures face quality where an earlier version did not, and adds missing age and sex in a cache; in
+    a library use `index --stage attributes`.
     """
     from facesets.assembly.embedding import enrich_store
 
@@ -97,8 +97,8 @@ def relocate(
 ) -> None:
     """Follow a photo folder that was moved or renamed.
 
-    The photos are not read. What is known below OLD, in CACHE or in the library, is known below NEW from
-    then on. Results follow with their next run. To take it back, move the folder back and relocate NEW OLD.
+    Reads no photos: CACHE or the library replaces OLD by NEW in its paths. Results follow at their next
+    run. To undo it, move the folder back and run relocate NEW OLD.
     """
     from facesets.operations.ingest import relocate as run
 
@@ -133,10 +133,9 @@ def undo(
 ) -> None:
     """List the runs that changed OUT, or undo one.
 
-    Runs are undone newest first, and never over an edit of yours. Whatever a command wrote in OUT is taken
-    back, drawings too. What `relocate` changed lies in the cache or the library: move the folder back and
-    relocate it back. OUT keeps what its last 10 runs replaced, in .facesets-journal, fewer where that is
-    more than 2 GiB.
+    Runs are undone newest first, and never over an edit of yours. This covers everything that a command
+    wrote in OUT. `relocate` changes the cache or the library instead: move the folder back and relocate it
+    back. OUT keeps what its last 10 runs replaced in .facesets-journal, at most 2 GiB.
     """
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back

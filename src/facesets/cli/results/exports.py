@@ -147,7 +147,7 @@ def discover(
 ) -> None:
     """Add face sets of new people to an export.
 
-    The sets that are there stay as they are.
+    Existing sets stay as they are.
     """
     from facesets.operations.face_sets.discover import discover as run
 

@@ -243,8 +243,7 @@ def refine(
 ) -> None:
     """Make face sets: only sharp, large, confident faces.
 
-    Writes OUT/faceset_001 and so on. refine_manifest.json says for every face that was dropped which gate
-    dropped it.
+    Writes OUT/faceset_001 and so on. refine_manifest.json gives the reason for every rejected face.
     """
     from facesets.operations.grouping.refine import refine as run
 

@@ -57,7 +57,7 @@ def embed(
 ) -> None:
     """Find and embed every face of a folder, into CACHE.
 
-    Run it again whenever photos were added: what is known is not read again.
+    Run it again for new photos: known ones are not read again.
     """
     from facesets.assembly.embedding import InferenceFlags, embed_photos
     from facesets.assembly.stores import open_cache

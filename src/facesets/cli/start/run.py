@@ -55,9 +55,8 @@ def run(
 ) -> None:
     """Sort a folder of photos by person.
 
-    Makes folders, face sets, contact sheets, and pages to look at. Run it again whenever photos were added,
-    or folders renamed. Other settings are those of `embed`, `cluster`, `refine` and `extend` in
-    facesets.toml.
+    Makes folders, face sets, contact sheets, and pages to look at. Run it again after you added photos or
+    renamed folders. Other settings are those of `embed`, `cluster`, `refine` and `extend` in facesets.toml.
     """
     from facesets.operations.run import run as run_all
 
