@@ -41,7 +41,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow, ensure_detector
-from facesets.store.postgres.people.peopled_faces import assign, load_peopled_faces
+from facesets.store.postgres.people.assigned_faces import assign, load_assigned_faces
 from facesets.store.postgres.people.persons import create_persons
 from facesets.store.postgres.people.steps import making_step
 from facesets.work import Work
@@ -250,7 +250,7 @@ def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exac
             )
     reset(database)
     began = time.perf_counter()
-    faces = database.run(lambda connection: load_peopled_faces(connection, _detector(connection)))
+    faces = database.run(lambda connection: load_assigned_faces(connection, _detector(connection)))
     read = time.perf_counter()
     labels = singletons_as_noise(np.arange(len(faces.face_id)) // 5)
     persons = [uuid4() for _ in range(int(labels.max()) + 1)]

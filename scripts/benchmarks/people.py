@@ -38,7 +38,7 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people import peopled_faces as faces_of_people
+from facesets.store.postgres.people import assigned_faces as faces_of_people
 from facesets.store.postgres.people.persons import make_person
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step

@@ -18,8 +18,8 @@ from facesets import settings
 from facesets.errors import UnreadableImage
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.operations.people.forgetting.forget import forget
-from facesets.store.kept_pictures import FOLDER, remove_pictures
 from facesets.store.postgres.photos.images import pictures_of_faces
+from facesets.store.stored_crops import FOLDER, remove_pictures
 from facesets.web import crops
 from facesets.web.crops import CropStore
 from facesets.work import SilentProgress, Work

@@ -9,7 +9,7 @@ from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.rollback import take_back, undoing
-from facesets.results.run_records import DONE, WRITING, add_pardons, read_runs
+from facesets.results.run_records import DONE, WRITING, add_restored, read_runs
 
 
 def known_runs(out: Path) -> Result:
@@ -67,7 +67,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
             before = [_deleted_folders(root) for root in roots]
             take_back(plans)
             for root, deleted in zip(roots, before, strict=True):
-                add_pardons(root, deleted - _deleted_folders(root))
+                add_restored(root, deleted - _deleted_folders(root))
         folders = [
             Result(
                 folder=str(plan.run.root),

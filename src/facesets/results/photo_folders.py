@@ -24,7 +24,7 @@ from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.placement import WITHOUT_ORIGINAL
-from facesets.results.run_records import clear_pardons
+from facesets.results.run_records import clear_restored
 from facesets.work import Work
 
 Result = ClusterManifest | RefineManifest
@@ -238,7 +238,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     complete = _marked(folder, plan, complete, marks)
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
-    clear_pardons(plan.out)
+    clear_restored(plan.out)
     if folder.set_aside:
         one, many = "photo without its original is", "photos without their originals are"
         aside = printable(plan.out / WITHOUT_ORIGINAL)

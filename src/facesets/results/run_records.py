@@ -48,7 +48,7 @@ KEPT_BYTES = 2 << 30
 WRITING, DONE, UNDOING = "writing", "done", "undoing"
 
 _RUN = "run.json"
-_PARDONS = f"{JOURNAL}/pardons.json"
+_RESTORED = f"{JOURNAL}/pardons.json"
 CHANGES = "changes.jsonl"
 KEPT = "kept"
 # What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
@@ -272,10 +272,10 @@ def sweep_journal(root: Path) -> None:
                 folder.remove_tree(run)
 
 
-def read_pardons(root: Path) -> frozenset[str]:
+def read_restored(root: Path) -> frozenset[str]:
     """Return the folders for which the deletion was undone; a note that cannot be read is none."""
     try:
-        names = json.loads(SafeFolder(root).read(_PARDONS))
+        names = json.loads(SafeFolder(root).read(_RESTORED))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     return (
@@ -283,13 +283,13 @@ def read_pardons(root: Path) -> frozenset[str]:
     )
 
 
-def add_pardons(root: Path, names: Collection[str]) -> None:
+def add_restored(root: Path, names: Collection[str]) -> None:
     """Note further folders. Raises `CannotWrite`."""
     if names:
-        SafeFolder(root).write_json(_PARDONS, sorted(read_pardons(root).union(names)))
+        SafeFolder(root).write_json(_RESTORED, sorted(read_restored(root).union(names)))
 
 
-def clear_pardons(root: Path) -> None:
+def clear_restored(root: Path) -> None:
     """Forget them, when a run is complete. Raises `CannotWrite`."""
     with writing(root / JOURNAL):
-        SafeFolder(root).remove(_PARDONS)
+        SafeFolder(root).remove(_RESTORED)

@@ -20,7 +20,7 @@ from facesets.file_system import patiently
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.records import Pixels
 from facesets.rights import make_private_folder, private
-from facesets.store.kept_pictures import SUFFIX, file_of
+from facesets.store.stored_crops import SUFFIX, file_of
 
 _SIZES = (96, 160, 320, 640, 1600)
 """Edges in pixels that are made: few, so that few are kept."""

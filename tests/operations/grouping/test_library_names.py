@@ -14,9 +14,9 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.options.start import ClusterOptions
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import correcting, naming
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.result_names import people_of_result
 from facesets.operations.people.lists.listing import people, person
 from facesets.result import Result
 from facesets.store.postgres.connection import Database

@@ -15,9 +15,9 @@ from facesets.errors import Changed
 from facesets.operations.library.check import erase_missing, plan_erasing
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.lists.listing import people
-from facesets.store.kept_pictures import file_of
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.stored_crops import file_of
 
 BY = "anna@home"
 

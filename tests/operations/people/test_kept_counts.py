@@ -5,9 +5,9 @@ from operator import attrgetter
 from uuid import UUID
 
 import pytest
+from tests.fixtures.corrections import BY, by_sql, call, move, undo
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, face_of, rows, who_is
-from tests.fixtures.said import BY, by_sql, call, move, undo
 
 from facesets.operations.people.corrections.cluster_corrections import hide_cluster, label_cluster
 from facesets.operations.people.lists.listing import people, person
@@ -15,8 +15,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.face_groups import groups_page
-from facesets.store.postgres.people.kept_states import current_state
 from facesets.store.postgres.people.people_list import refresh_totals
+from facesets.store.postgres.people.people_state import current_state
 from facesets.store.postgres.people.persons import take_faces
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step

@@ -157,7 +157,7 @@ def check(
 
 def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes: bool) -> None:
     from facesets.operations.library.check import erase_missing, plan_erasing
-    from facesets.store.kept_pictures import FOLDER
+    from facesets.store.stored_crops import FOLDER
 
     with opened_library(database) as library:
         plan = plan_erasing(library)

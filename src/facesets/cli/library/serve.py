@@ -157,7 +157,7 @@ def serve(
         access = _access(
             token_file, settings, name, host, of_machine=not is_loopback(bound), is_open=no_token
         )
-        from facesets.store.kept_pictures import FOLDER
+        from facesets.store.stored_crops import FOLDER
         from facesets.web.background import Jobs
         from facesets.web.crops import CropStore
 

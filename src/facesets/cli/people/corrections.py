@@ -37,7 +37,7 @@ def name(
     A person may have several names; `people rename` replaces them all. If the name exists, both people are
     shown and you are asked; without a terminal the name is refused. `people label` is the same command.
     """
-    from facesets.cli.people.shown_faces import are_one
+    from facesets.cli.people.face_picture import are_one
     from facesets.operations.people.corrections.naming import NameTaken
     from facesets.operations.people.corrections.naming import name as run
 
@@ -61,7 +61,7 @@ def rename(
     database: DatabaseOption = None,
 ) -> None:
     """Rename a person, replacing all names."""
-    from facesets.cli.people.shown_faces import are_one
+    from facesets.cli.people.face_picture import are_one
     from facesets.operations.people.corrections.naming import NameTaken
     from facesets.operations.people.corrections.naming import name as add
     from facesets.operations.people.corrections.naming import rename as run

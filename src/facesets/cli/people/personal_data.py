@@ -28,7 +28,7 @@ def export(
 
     The file identifies each face by the photo's content and the face's box.
     """
-    from facesets.operations.people.carrying.export_people import export_people as run
+    from facesets.operations.people.exchange.export_people import export_people as run
 
     with opened_session(database) as session:
         done = run(session, file)
@@ -51,9 +51,9 @@ def import_(
 
     Entries that contradict your own corrections are skipped.
     """
-    from facesets.operations.people.carrying.import_people import import_people as run
-    from facesets.operations.people.carrying.people_file import read_people
-    from facesets.operations.people.carrying.result_names import people_of_result
+    from facesets.operations.people.exchange.import_people import import_people as run
+    from facesets.operations.people.exchange.people_file import read_people
+    from facesets.operations.people.exchange.result_names import people_of_result
     from facesets.store.postgres.library import Library
 
     with opened_session(database) as session:
@@ -93,7 +93,7 @@ def forget(
     from facesets.operations.people.forgetting.forget import forget as run
     from facesets.operations.people.forgetting.forget import plan_forget
     from facesets.settings import load
-    from facesets.store.kept_pictures import FOLDER
+    from facesets.store.stored_crops import FOLDER
     from facesets.work import Work
 
     caches = [open_cache(path) for path in cache]

@@ -25,7 +25,7 @@ from facesets.words.phrases import table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facesets.cli.people.shown_faces import ShownFaces
+    from facesets.cli.people.face_picture import ShownFaces
     from facesets.operations.people.review.answering import Verdict
     from facesets.operations.people.review.questions import Question
     from facesets.store.postgres.connection import Database
@@ -54,7 +54,7 @@ def review(
     change. Skipped suggestions return only if their evidence changes. Without a terminal the suggestions are
     listed, with --json as lines of JSON; answer them with `people answer`.
     """
-    from facesets.cli.people.shown_faces import showing_faces
+    from facesets.cli.people.face_picture import showing_faces
     from facesets.operations.people.review.answering import ask_again
     from facesets.operations.people.review.questions import next_questions, refresh_questions
     from facesets.store.postgres.library import Library

@@ -15,8 +15,8 @@ from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.result_names import FolderFaces, brought
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.result_names import FolderFaces, brought
 from facesets.result import Result
 from facesets.results.manifest import Failure, face_describer, provenance
 from facesets.results.names.file_names import folder_name

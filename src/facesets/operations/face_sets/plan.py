@@ -190,10 +190,10 @@ def _named(
         for each in wanted
         if each.source not in left_alone and succession.heirs.get(each.source) not in edits.linked
     ]
-    pardoned = {entry.source: entry.name for entry in edits.pardoned}
+    restored = {entry.source: entry.name for entry in edits.restored}
     names = free_names(
         [(each.source, each.name) for each in new],
-        {**succession.names, **there, **pardoned} if policy.remakes else {},
+        {**succession.names, **there, **restored} if policy.remakes else {},
         [entry.name for entry in kept],
         [entry.name for entry in (*edits.there, *edits.removed)],
     )

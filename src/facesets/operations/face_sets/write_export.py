@@ -21,7 +21,7 @@ from facesets.results.folder_runs import finish, writing_results
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.manifest_json import manifest_bytes
 from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.results.run_records import clear_pardons
+from facesets.results.run_records import clear_restored
 
 # Faces by which a set is known again when its folder is gone: enough for a centroid.
 _BEST = 8
@@ -68,7 +68,7 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
         folder.write(name, content)
     complete = replace(contents, sheets=tuple(sheets), models=tuple(people))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
-    clear_pardons(folder.root)
+    clear_restored(folder.root)
     return result_of(run, plan, sets, removed=removed, stopped=False)
 
 

@@ -12,9 +12,9 @@ from facesets.formats.named_photos import NamedPhoto
 from facesets.operations.interchange.name_claims import Here, NameClaims, place_whole_names, weigh
 from facesets.operations.interchange.name_sources import FilesRead
 from facesets.operations.interchange.names_read import NamesRead, read_names
-from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
 from facesets.operations.people.corrections.who import called, folded, kept_step
+from facesets.operations.people.exchange.import_steps import follow_statements
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection

@@ -21,7 +21,6 @@ from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.sources.missing import removed
-from facesets.store.kept_pictures import remove_pictures
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
@@ -39,6 +38,7 @@ from facesets.store.postgres.photos.missing import (
     places_of_missing,
     targets_of_runs,
 )
+from facesets.store.stored_crops import remove_pictures
 from facesets.work import Work
 
 

@@ -17,7 +17,7 @@ from facesets.results.inside import is_inside
 from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.run_records import read_pardons
+from facesets.results.run_records import read_restored
 from facesets.results.safe_folder import SafeFolder
 
 
@@ -104,7 +104,7 @@ class EditedSets:
     renamed: tuple[tuple[str, str], ...] = ()
     linked: frozenset[str] = frozenset()
     back: tuple[SetEntry, ...] = ()
-    pardoned: tuple[SetEntry, ...] = ()
+    restored: tuple[SetEntry, ...] = ()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
@@ -132,13 +132,13 @@ def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     entries += back
     place = _places([entry for entry in entries if entry.source not in links], sets)
     place |= {entry.source: entry.name for entry in entries if entry.source in links}
-    pardons = read_pardons(out)
+    restored_folders = read_restored(out)
     lost = [e for e in entries if e.source not in place and _has_left(e, place.values(), sets)]
-    pardoned = tuple(entry for entry in lost if entry.name in pardons)
+    restored = tuple(entry for entry in lost if entry.name in restored_folders)
     now = [replace(entry, name=place[entry.source]) for entry in entries if entry.source in place]
-    deleted = tuple(entry for entry in lost if entry not in pardoned)
+    deleted = tuple(entry for entry in lost if entry not in restored)
     if deleted and not now:
-        return EditedSets(removed=removed, linked=links, pardoned=pardoned)
+        return EditedSets(removed=removed, linked=links, restored=restored)
     return EditedSets(
         there=tuple(now),
         removed=(*removed, *deleted),
@@ -146,7 +146,7 @@ def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
         renamed=tuple((e.name, place[e.source]) for e in entries if place.get(e.source, e.name) != e.name),
         linked=links | {entry.source for entry in now if sets.is_linked(entry.name)},
         back=back,
-        pardoned=pardoned,
+        restored=restored,
     )
 
 

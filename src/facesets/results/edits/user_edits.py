@@ -32,7 +32,7 @@ from facesets.results.manifest import (
     groups_of,
 )
 from facesets.results.ownership import announced_names
-from facesets.results.run_records import WRITING, read_pardons, read_runs
+from facesets.results.run_records import WRITING, read_restored, read_runs
 
 SINGLETONS = "_singletons"
 
@@ -147,7 +147,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     edits = read_edits(root, known.files, ours, known.marks)
     if edits.is_emptied:
         known.files = {}
-    edits = _without_pardoned(root, known, edits)
+    edits = _without_restored(root, known, edits)
     if not edits:
         return
     deleted = _deleted_folders(known, edits)
@@ -176,10 +176,10 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 
 
-def _without_pardoned(root: Path, known: GroupMembership, edits: Edits) -> Edits:
+def _without_restored(root: Path, known: GroupMembership, edits: Edits) -> Edits:
     """Forget photos of folders whose deletion was taken back, so that they are put there again."""
-    pardons = read_pardons(root)
-    again = frozenset(name for name in edits.deleted if folder_of(name) in pardons)
+    restored_folders = read_restored(root)
+    again = frozenset(name for name in edits.deleted if folder_of(name) in restored_folders)
     known.files = {name: put for name, put in known.files.items() if name not in again}
     return replace(edits, deleted=edits.deleted - again, unclear=edits.unclear - again)
 

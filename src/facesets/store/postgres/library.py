@@ -28,7 +28,7 @@ from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.people import persons
-from facesets.store.postgres.people.said_people import said_people
+from facesets.store.postgres.people.person_corrections import said_people
 from facesets.store.postgres.photos import (
     face_attributes,
     faces,

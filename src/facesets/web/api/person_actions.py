@@ -12,7 +12,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.operations.people.corrections.giving import (
+from facesets.operations.people.corrections.moving import (
     Picked,
     choose_best,
     give_to,

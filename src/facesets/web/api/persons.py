@@ -9,8 +9,8 @@ from pydantic import Field
 
 from facesets.face_attributes import Sex
 from facesets.operations.people.corrections.correcting import merge
-from facesets.operations.people.corrections.giving import Picked, give_to_name
 from facesets.operations.people.corrections.history import undo
+from facesets.operations.people.corrections.moving import Picked, give_to_name
 from facesets.operations.people.lists.browsing import born_when, people_page, seen_person
 from facesets.store.postgres.people.people_list import PeopleWanted
 from facesets.store.postgres.people.undoing import faces_moved

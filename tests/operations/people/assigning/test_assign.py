@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import (
@@ -20,7 +21,6 @@ from tests.fixtures.library_people import (
     who_is,
 )
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
-from tests.fixtures.said import BY, by_sql, call, hide, merge, move, pair, redo, undo
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage

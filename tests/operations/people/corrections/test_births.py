@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 from tests.fixtures.aged_people import look, looks, photo
+from tests.fixtures.corrections import BY, by_sql, call, merge, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster
 from tests.fixtures.postgres import Server, temporary
-from tests.fixtures.said import BY, by_sql, call, merge, undo
 
 from facesets.errors import WrongUsage
-from facesets.operations.people.carrying.export_people import export_people
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.people_file import read_people
 from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.operations.people.exchange.export_people import export_people
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.people_file import read_people
 from facesets.operations.people.lists.listing import person
 from facesets.result import Result
 from facesets.store.postgres.connection import Database

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY, by_sql
 from tests.fixtures.library_people import add_like, add_person, cluster, rows
-from tests.fixtures.said import BY, by_sql
 from tests.fixtures.soak import soaking
 
 from facesets.errors import WrongUsage
@@ -18,19 +18,19 @@ from facesets.operations.options.people import AssignOptions, ClusterLibraryOpti
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.assigning.prototypes import prototypes
-from facesets.operations.people.carrying.export_people import export_people
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.people_file import read_people
 from facesets.operations.people.corrections import (
     cluster_corrections,
     correcting,
-    giving,
     history,
+    moving,
     naming,
 )
-from facesets.operations.people.corrections.giving import Picked
+from facesets.operations.people.corrections.moving import Picked
 from facesets.operations.people.corrections.splitting import apply_split
 from facesets.operations.people.corrections.who import find_cluster
+from facesets.operations.people.exchange.export_people import export_people
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.people_file import read_people
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import next_questions, refresh_questions
@@ -210,12 +210,12 @@ class Story:
             "different": lambda: correcting.different(of, *faces(), faces=True, by=BY),
             "apart": lambda: groups.different(of, self.who(), self.anybody(), faces=False, by=BY),
             "split": lambda: apply_split(of, self.who(), SplitOptions(parts=2, min_size=1), by=BY),
-            "give": lambda: giving.give_to(of, self.picked(), UUID(self.anybody()), by=BY),
-            "give to a name": lambda: giving.give_to_name(
+            "give": lambda: moving.give_to(of, self.picked(), UUID(self.anybody()), by=BY),
+            "give to a name": lambda: moving.give_to_name(
                 of, self.picked(), self.a_name(), into=self.is_so(), by=BY
             ),
-            "split off": lambda: giving.split_off(of, self.picked(), by=BY),
-            "take away": lambda: giving.take_away(of, self.picked(), by=BY),
+            "split off": lambda: moving.split_off(of, self.picked(), by=BY),
+            "take away": lambda: moving.take_away(of, self.picked(), by=BY),
             "best": self.best,
             "label": lambda: groups.label_cluster(
                 of, self.any_group(), self.a_name(), into=self.is_so(), by=BY
@@ -246,7 +246,7 @@ class Story:
     def best(self) -> None:
         picked = self.picked()
         if picked.owner is not None:
-            giving.choose_best(self.database, picked.faces[0], picked.owner, by=BY)
+            moving.choose_best(self.database, picked.faces[0], picked.owner, by=BY)
 
     def split_group(self) -> None:
         options = SplitOptions(min_size=self.random.choice([1, 3]))

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.corrections import BY, apart, by_sql, call, hide, merge, move, pair, undo
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions

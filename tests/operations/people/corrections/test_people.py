@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.corrections import BY, apart, by_sql, call, merge, move, pair, redo, state, undo
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
-from tests.fixtures.said import BY, apart, by_sql, call, merge, move, pair, redo, state, undo
 
 from facesets.errors import WrongUsage
-from facesets.operations.people.corrections import correcting, giving, history, naming
-from facesets.operations.people.corrections.giving import Picked
+from facesets.operations.people.corrections import correcting, history, moving, naming
+from facesets.operations.people.corrections.moving import Picked
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.browsing import about_person, seen_person
 from facesets.operations.people.lists.listing import people, person
@@ -302,7 +302,7 @@ def test_what_is_no_number_of_a_face_is_refused(library: Library, number: str) -
 def test_all_faces_of_somebody_are_nobody_new(library: Library) -> None:
     picked = Picked([face_of(library, f"ben-0-{i}") for i in range(4)], UUID(who_is(library, "ben-0-0")))
     with pytest.raises(WrongUsage, match="These are all of"):
-        giving.split_off(library.database, picked, by=BY)
+        moving.split_off(library.database, picked, by=BY)
 
 
 def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY, by_sql, call, merge, pair, state, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
-from tests.fixtures.said import BY, by_sql, call, merge, pair, state, undo
 
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split

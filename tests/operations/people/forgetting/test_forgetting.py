@@ -20,12 +20,12 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.corrections import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.made_metadata import with_metadata
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
-from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
@@ -39,7 +39,7 @@ from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_proof import names_in
-from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
+from facesets.operations.people.forgetting.written_names import holds_name, written_forms
 from facesets.operations.people.lists.listing import person
 from facesets.operations.people.review.questions import refresh_questions
 from facesets.records import CacheSettings, Finding, ImageRecord

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY
 from tests.fixtures.library_people import cluster as cluster_library
 from tests.fixtures.library_people import rows
 from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.photo_library import with_own_cache
 from tests.fixtures.postgres import Server
 from tests.fixtures.postgres import filled as filled_database
-from tests.fixtures.said import BY
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_swap import export_swap
@@ -24,12 +24,12 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import naming
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.result_names import people_of_result
 from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
-from facesets.operations.people.forgetting.forget_words import holds_name
+from facesets.operations.people.forgetting.written_names import holds_name
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest

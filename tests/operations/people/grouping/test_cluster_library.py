@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from tests.fixtures.corrections import by_sql, call, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, add_photo, cluster, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_image
-from tests.fixtures.said import by_sql, call, undo
 from tests.fixtures.waiting import wait_for
 
 from facesets.clustering import components

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facesets.operations.people.grouping.clusters import largest_in, matched_ids
 from facesets.operations.people.grouping.library_faces import join_by_clusters
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 
 
 def fresh(number: int, numbers: "count[int]") -> list[str]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from tests.fixtures.corrections import BY, by_sql, call, hide, redo, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, cluster_of, face_of, rows, who_is
-from tests.fixtures.said import BY, by_sql, call, hide, redo, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions

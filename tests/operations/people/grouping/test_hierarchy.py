@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.corrections import by_sql, redo, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import (
     add_face,
@@ -19,7 +20,6 @@ from tests.fixtures.library_people import (
     rows,
     who_is,
 )
-from tests.fixtures.said import by_sql, redo, undo
 
 from facesets.cli.library.check import staleness_lines
 from facesets.clustering import hdbscan

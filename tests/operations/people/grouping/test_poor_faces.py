@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import by_sql, call, undo
 from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
-from tests.fixtures.said import by_sql, call, undo
 
 from facesets.clustering.poor_faces import Shows
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
-from facesets.operations.people.review.looking import look_at_people
+from facesets.operations.people.review.finding import look_at_people
 from facesets.operations.people.review.questions import next_questions
 from facesets.records import CacheSettings, Float64
 from facesets.result import Result

@@ -4,9 +4,9 @@ from datetime import date
 
 import numpy as np
 from tests.fixtures.aged_people import FIRST_YEAR, look, looks, photo
+from tests.fixtures.corrections import BY, by_sql, call, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
-from tests.fixtures.said import BY, by_sql, call, undo
 
 from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import attributes_stage

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.fixtures.corrections import by_sql, call, move
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import random_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from tests.fixtures.program import run
-from tests.fixtures.said import by_sql, call, move
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.people import AssignOptions

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import OUTPUTS, confusing_head, use
 from tests.fixtures.library_people import (
@@ -18,13 +19,12 @@ from tests.fixtures.library_people import (
     rows,
     who_is,
 )
-from tests.fixtures.said import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 
 from facesets.clustering.people.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import cluster_corrections as cluster_corrections
 from facesets.operations.people.corrections import correcting
-from facesets.operations.people.review import looking, looking_at_people
+from facesets.operations.people.review import finding, people_suggestions
 from facesets.operations.people.review.answering import answer, ask_again, skip
 from facesets.operations.people.review.open_questions import WaitingCounts, open_questions, waiting
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
@@ -417,7 +417,7 @@ def test_questions_are_looked_for_by_a_head_that_comes_into_use_meanwhile(
             use(library, confusing_head(["anna", "ben"]), LIMITS)
         return similarity_to_rest(*given)
 
-    monkeypatch.setattr(looking, "similarity_to_rest", meanwhile)
+    monkeypatch.setattr(finding, "similarity_to_rest", meanwhile)
     group(library)
     assert [len(vectors[0]) for vectors, *_ in looks] == [512, OUTPUTS]
     assert rows(library, "SELECT middle FROM question_runs") == [(pytest.approx(LIMITS.middle),)]
@@ -435,7 +435,7 @@ def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.
         assert is_answered.wait(20)
         return compare(*given)
 
-    monkeypatch.setattr(f"{looking_at_people.__name__}.people_who_may_be_one", compare_slowly)
+    monkeypatch.setattr(f"{people_suggestions.__name__}.people_who_may_be_one", compare_slowly)
     other = library.database.another(reconnect_within_s=1)
     searching = threading.Thread(target=refresh_questions, args=(Library(other),))
     searching.start()

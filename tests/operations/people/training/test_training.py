@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import by_sql
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.postgres import Server, filled, temporary
 from tests.fixtures.program import environment, run
-from tests.fixtures.said import by_sql
 from tests.fixtures.taught_people import blurred_people, two_faced_people
 
 from facesets.errors import MissingExtra, WrongUsage

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.corrections import BY, apart, by_sql, call, move, state, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import (
     add_face,
@@ -15,7 +16,6 @@ from tests.fixtures.library_people import (
     rows,
     who_is,
 )
-from tests.fixtures.said import BY, apart, by_sql, call, move, state, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.library.check import check

@@ -6,7 +6,7 @@ from tests.fixtures.library_people import add_person, rows
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.peopled_faces import assign
+from facesets.store.postgres.people.assigned_faces import assign
 from facesets.store.postgres.people.persons import give_faces, make_person, take_faces
 from facesets.store.postgres.people.steps import TABLES, KeptTable, making_step
 from facesets.store.postgres.people.undoing import take_back

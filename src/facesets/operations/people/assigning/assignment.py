@@ -9,14 +9,14 @@ import numpy as np
 from facesets.clustering.people.assigning import AssignedPeople, Thresholds, choose_people
 from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, strongest
 from facesets.operations.people.corrections.who import kept_step
-from facesets.operations.people.grouping.obeying import obey
+from facesets.operations.people.grouping.enforcing import obey
 from facesets.plurals import counted
 from facesets.records import Bool, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people import peopled_faces as people
-from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces
+from facesets.store.postgres.people import assigned_faces as people
+from facesets.store.postgres.people.assigned_faces import PeopledFaces, load_assigned_faces
 from facesets.store.postgres.people.persons import merged_into
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import Step, making_step
@@ -111,7 +111,7 @@ class Assignment:
         """Decide by the current owners of the faces."""
         said = load_statements(connection)
         faces, now = _with_persons(
-            load_peopled_faces(connection, self.detector, vectors=False),
+            load_assigned_faces(connection, self.detector, vectors=False),
             merged_into(connection, self.persons),
         )
         found = self.matches

@@ -12,7 +12,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
-from facesets.store.postgres.people.said_people import SaidBirth, said_births, say_birth
+from facesets.store.postgres.people.person_corrections import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.steps import changing
 
 _EARLIEST = 1800

@@ -25,6 +25,7 @@ from facesets.operations.people.corrections.who import (
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_corrections import said_births
 from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
@@ -37,7 +38,6 @@ from facesets.store.postgres.people.persons import (
     set_status,
     take_faces,
 )
-from facesets.store.postgres.people.said_people import said_births
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,

@@ -5,6 +5,7 @@ from uuid import UUID
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections.who import find_person, has_name
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_corrections import faces_away_from_home, lost_people
 from facesets.store.postgres.people.persons import (
     add_name,
     give_faces,
@@ -12,7 +13,6 @@ from facesets.store.postgres.people.persons import (
     person_state,
     set_status,
 )
-from facesets.store.postgres.people.said_people import faces_away_from_home, lost_people
 from facesets.store.postgres.people.steps import Step, making_step
 from facesets.store.postgres.people.undoing import StepRow, find_step, latest_step, list_steps, take_back
 

@@ -31,12 +31,11 @@ from facesets.operations.people.forgetting.forget_files import (
 )
 from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import prove
-from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.operations.people.forgetting.reach import out_of_reach
+from facesets.operations.people.forgetting.written_names import sql_pattern, written_forms
 from facesets.records import Bool
 from facesets.result import Result
 from facesets.results.forgetting import ResultForgotten
-from facesets.store.kept_pictures import remove_pictures
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -56,6 +55,7 @@ from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
 from facesets.store.postgres.photos.xmp_sidecars import count_naming_forgotten, count_sidecars
+from facesets.store.stored_crops import remove_pictures
 from facesets.work import Work
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
-from facesets.operations.people.forgetting.forget_words import holds_name
+from facesets.operations.people.forgetting.written_names import holds_name
 from facesets.records import Bool, Float32
 from facesets.results.current_faces import PersonToErase
 from facesets.results.export_manifest import ExportManifest

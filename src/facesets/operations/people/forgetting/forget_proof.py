@@ -13,7 +13,7 @@ import numpy as np
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.operations.people.forgetting.forget_files import NEAR, CacheForgotten
-from facesets.operations.people.forgetting.forget_words import holds_name, sql_pattern
+from facesets.operations.people.forgetting.written_names import holds_name, sql_pattern
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest

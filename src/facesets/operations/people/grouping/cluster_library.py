@@ -15,6 +15,7 @@ from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.history import restore_people
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
+from facesets.operations.people.grouping.enforcing import obey
 from facesets.operations.people.grouping.hierarchy import Placed, keep
 from facesets.operations.people.grouping.library_faces import (
     LoadedFaces,
@@ -23,9 +24,8 @@ from facesets.operations.people.grouping.library_faces import (
     without_smudges,
 )
 from facesets.operations.people.grouping.matching import Decision, StoppedEarly, decide
-from facesets.operations.people.grouping.obeying import obey
 from facesets.operations.people.grouping.regrouping import decide_again
-from facesets.operations.people.review.looking import look_at_everything
+from facesets.operations.people.review.finding import look_at_everything
 from facesets.operations.people.review.open_questions import waiting
 from facesets.plurals import counted
 from facesets.records import Int64
@@ -33,10 +33,10 @@ from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 from facesets.store.postgres.people.face_details import keep_norm_limits
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.people.unassigned_faces import note_unassigned

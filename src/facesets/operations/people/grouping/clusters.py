@@ -8,6 +8,7 @@ import numpy as np
 
 from facesets.clustering.people.incremental import Joined
 from facesets.records import Bool, Int64
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 from facesets.store.postgres.people.clusters import (
     NONE,
     ClusterBirth,
@@ -17,7 +18,6 @@ from facesets.store.postgres.people.clusters import (
     put_into,
 )
 from facesets.store.postgres.people.face_groups import OF_PERSON
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.steps import Step
 
 

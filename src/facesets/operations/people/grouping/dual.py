@@ -9,9 +9,9 @@ from facesets.operations.people.assigning.assigning import compare_with_people
 from facesets.operations.people.assigning.assignment import Assignment
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.dual_unknown import Others
+from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.library_faces import load_faces
 from facesets.operations.people.grouping.matching import StoppedEarly
-from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted
 from facesets.records import Int64

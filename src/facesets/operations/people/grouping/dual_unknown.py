@@ -24,9 +24,9 @@ from facesets.records import Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.assigned_faces import people_now
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
 from facesets.store.postgres.people.face_details import people_shown_by_nothing
-from facesets.store.postgres.people.peopled_faces import people_now
 from facesets.store.postgres.people.prototypes import fresh_prototypes
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.unassigned_faces import hidden_people, note_unassigned

@@ -16,11 +16,12 @@ from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.clusters import ClusterPlan, largest_in, matched_ids, named_by
+from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.matching import Steps
-from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.assigned_faces import FaceScope, PeopledFaces
 from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
 from facesets.store.postgres.people.hierarchies import (
     KeptRun,
@@ -30,7 +31,6 @@ from facesets.store.postgres.people.hierarchies import (
     keep_run,
     run_in_force,
 )
-from facesets.store.postgres.people.peopled_faces import FaceScope, PeopledFaces
 from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.steps import Step
 

@@ -25,11 +25,11 @@ from facesets.plurals import counted
 from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
+from facesets.store.postgres.people.assigned_faces import FaceScope, PeopledFaces, face_scope
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
 from facesets.store.postgres.people.face_details import how_much_they_show
-from facesets.store.postgres.people.peopled_faces import FaceScope, PeopledFaces, face_scope
 from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.unassigned_faces import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
@@ -73,7 +73,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     detector = library.require_detector(connection)
-    faces = people.load_peopled_faces(connection, detector)
+    faces = people.load_assigned_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
     shows = how_much_they_show(connection, detector, faces.face_id)

@@ -15,7 +15,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 from facesets.work import Work
 
 

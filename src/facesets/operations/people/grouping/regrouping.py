@@ -13,11 +13,11 @@ from facesets.clustering.people.owners import KnownOwners
 from facesets.clustering.people.regrouping import Regrouped, regroup
 from facesets.clustering.poor_faces import HowMuch
 from facesets.operations.options.people import ClusterLibraryOptions
+from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.matching import Decision, Steps
-from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 from facesets.store.postgres.people.statements import Statements
 from facesets.work import Work
 

@@ -12,9 +12,9 @@ from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.assigned_faces import face_scope, load_assigned_faces
 from facesets.store.postgres.people.clusters import clusters_of, fresh_centers
 from facesets.store.postgres.people.hierarchies import faces_found_since, latest_parameters
-from facesets.store.postgres.people.peopled_faces import face_scope, load_peopled_faces
 
 MOST_ADDED = 0.25
 """Share of faces added since, of those that made the hierarchy, from which it is due."""
@@ -82,7 +82,7 @@ def _measure(connection: Connection, library: Library) -> Staleness:
     hierarchy = None if detector is None else load_hierarchy(connection, detector.model_id, None)
     if detector is None or hierarchy is None:
         return _without(connection, detector)
-    faces = load_peopled_faces(connection, detector)
+    faces = load_assigned_faces(connection, detector)
     run, asked = hierarchy.run, dict(hierarchy.run.parameters)
     scope = face_scope(connection, detector, faces.face_id, asked["time_bucket"])
     # What was left out as too many was there already: only faces found later are new.

@@ -7,8 +7,8 @@ from uuid import UUID
 from facesets.errors import NotFound
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
-from facesets.operations.people.lists.alike import people_like_person
 from facesets.operations.people.lists.listing import said_about
+from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import find, require_person
-from facesets.operations.people.lists.alike import people_like_person
+from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 from collections.abc import Sequence
 
 from facesets.operations.people.corrections.who import called, find_person, short
-from facesets.operations.people.lists.alike import people_like
+from facesets.operations.people.lists.similar_people import people_like
 from facesets.result import Result
 from facesets.store.postgres.models import detector_of_face
 from facesets.store.postgres.people.clusters import find_cluster, fresh_centers

@@ -11,7 +11,7 @@ from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.people import USUAL_MARGIN
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
-from facesets.operations.people.review.looking import calibration_of
+from facesets.operations.people.review.finding import calibration_of
 from facesets.operations.people.review.verdict import Likeness, of_what_shows, turning_point, verdict_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32

@@ -14,7 +14,7 @@ from facesets.errors import Changed
 from facesets.files import printable
 from facesets.formats.named_photos import PROGRAMS
 from facesets.operations.people.corrections.who import called
-from facesets.operations.people.review.looking import look_at_everything, look_at_people
+from facesets.operations.people.review.finding import look_at_everything, look_at_people
 from facesets.operations.people.review.open_questions import (
     Kind,
     UnwordedQuestion,
@@ -24,7 +24,7 @@ from facesets.operations.people.review.open_questions import (
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.peopled_faces import load_peopled_faces
+from facesets.store.postgres.people.assigned_faces import load_assigned_faces
 from facesets.store.postgres.people.person_faces import best_faces_of_cluster
 from facesets.store.postgres.people.persons import (
     PersonState,
@@ -132,7 +132,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     database = library.database
     detector = database.run(library.require_detector)
     if database.run(last_looked_for, detector.model_id) is None:
-        look_at_everything(database, detector, database.run(load_peopled_faces, detector))
+        look_at_everything(database, detector, database.run(load_assigned_faces, detector))
     look_at_people(database, detector, of_steps=of_steps)
 
 

@@ -227,7 +227,7 @@ def _tie(step: Step, members: list[int], said: list[FaceStatement]) -> tuple[int
     owners = persons_of_faces(connection, members)
     people = Counter(person for person in owners.values() if person is not None)
     meant = {each.person for each in said if each.is_person}
-    target = _whom(connection, people, meant)
+    target = _who(connection, people, meant)
     if target is None:
         return 0, 0
     merged = 0
@@ -243,7 +243,7 @@ def _tie(step: Step, members: list[int], said: list[FaceStatement]) -> tuple[int
     return len(free), merged
 
 
-def _whom(connection: Connection, people: Counter[UUID], meant: set[UUID]) -> UUID | None:
+def _who(connection: Connection, people: Counter[UUID], meant: set[UUID]) -> UUID | None:
     """Whose they are: who was said, else who has a name, else who has most; None where that is unclear."""
     found = {person: person_state(connection, person) for person in {*people, *meant}}
     there = {person: state for person, state in found.items() if state is not None}

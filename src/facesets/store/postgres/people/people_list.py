@@ -16,7 +16,7 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import usual_detector
-from facesets.store.postgres.people.kept_states import due_since_kept, note_kept, replacing_kept
+from facesets.store.postgres.people.people_state import due_since_kept, note_kept, replacing_kept
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 
 _QUICK = 1000

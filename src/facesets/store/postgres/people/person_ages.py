@@ -14,7 +14,7 @@ from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
-from facesets.store.postgres.people.said_people import SaidBirth
+from facesets.store.postgres.people.person_corrections import SaidBirth
 
 if TYPE_CHECKING:
     from facesets.clustering.people.ages import Births

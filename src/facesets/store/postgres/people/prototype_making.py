@@ -29,7 +29,7 @@ from facesets.store.postgres.copying import (
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits
-from facesets.store.postgres.people.kept_states import replacing_kept
+from facesets.store.postgres.people.people_state import replacing_kept
 
 _FACES_AT_ONCE = 100_000
 """Faces read at once to make prototypes: 200 MiB of embeddings."""

@@ -17,7 +17,7 @@ from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gath
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits
-from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
+from facesets.store.postgres.people.people_state import due_since_kept, note_kept
 from facesets.store.postgres.people.prototype_making import PrototypeSource, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.said_people import hand_over_birth
+from facesets.store.postgres.people.person_corrections import hand_over_birth
 from facesets.store.postgres.people.steps import Step
 
 

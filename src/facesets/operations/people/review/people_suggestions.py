@@ -17,12 +17,12 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits, people_shown_by_nothing
 from facesets.store.postgres.people.person_ages import aged_faces
+from facesets.store.postgres.people.person_corrections import said_births
 from facesets.store.postgres.people.prototypes import (
     faces_per_person,
     kept_prototypes,
     similarity_to_centroids,
 )
-from facesets.store.postgres.people.said_people import said_births
 from facesets.store.postgres.people.suggestions import (
     ChangedPeople,
     FaceCandidate,

@@ -5,7 +5,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.people.questions import mean_vectors
-from facesets.operations.people.review.looking import calibration_of
+from facesets.operations.people.review.finding import calibration_of
 from facesets.operations.people.training.heads import active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.people.carrying.people_file import FilePerson
 from facesets.operations.people.corrections.contradictions import Statement
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
+from facesets.operations.people.exchange.people_file import FilePerson
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.person_corrections import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.persons import (
     PersonState,
     give_faces,
@@ -18,7 +19,6 @@ from facesets.store.postgres.people.persons import (
     persons_of_faces,
     take_faces,
 )
-from facesets.store.postgres.people.said_people import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,

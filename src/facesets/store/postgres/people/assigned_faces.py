@@ -53,7 +53,7 @@ class PeopledFaces:
         )
 
 
-def load_peopled_faces(
+def load_assigned_faces(
     connection: Connection, detector: DetectorRow, *, vectors: bool = True
 ) -> PeopledFaces:
     """Read faces that have an embedding, with people and embeddings, as of one moment.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.corrections import BY, apart, by_sql, call, hide, move, pair, undo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import (
     add_face,
@@ -18,13 +19,12 @@ from tests.fixtures.library_people import (
     who_is,
 )
 from tests.fixtures.postgres import Server, temporary
-from tests.fixtures.said import BY, apart, by_sql, call, hide, move, pair, undo
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
-from facesets.operations.people.carrying.export_people import export_people
-from facesets.operations.people.carrying.import_people import import_people
-from facesets.operations.people.carrying.people_file import read_people
 from facesets.operations.people.corrections import correcting, history
+from facesets.operations.people.exchange.export_people import export_people
+from facesets.operations.people.exchange.import_people import import_people
+from facesets.operations.people.exchange.people_file import read_people
 from facesets.operations.people.lists.listing import people, person
 from facesets.result import Result
 from facesets.store.postgres.connection import Database, opened

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from facesets import __version__
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.operations.people.carrying.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
+from facesets.operations.people.exchange.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
 from facesets.records import Collection, Faces, Images
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.edits.membership import verdicts

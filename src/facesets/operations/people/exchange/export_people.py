@@ -7,7 +7,7 @@ from uuid import UUID
 
 from facesets import __version__
 from facesets.files import require_suffix
-from facesets.operations.people.carrying.people_file import (
+from facesets.operations.people.exchange.people_file import (
     FileFace,
     FilePerson,
     PeopleFile,
@@ -20,7 +20,7 @@ from facesets.operations.people.carrying.people_file import (
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.said_people import (
+from facesets.store.postgres.people.person_corrections import (
     SaidBirth,
     SaidExemplarRow,
     named_or_said,

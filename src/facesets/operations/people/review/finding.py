@@ -25,7 +25,7 @@ from facesets.clustering.people.questions import (
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
-from facesets.operations.people.review.looking_at_people import (
+from facesets.operations.people.review.people_suggestions import (
     keep_questions_about_ages,
     keep_questions_about_people,
 )
@@ -33,8 +33,8 @@ from facesets.operations.people.training.heads import Head, active_head, is_in_u
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.assigned_faces import PeopledFaces, people_now
 from facesets.store.postgres.people.face_details import how_much_they_show
-from facesets.store.postgres.people.peopled_faces import PeopledFaces, people_now
 from facesets.store.postgres.people.persons import active_people
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements

@@ -9,7 +9,7 @@ from facesets.clustering import Constraints
 from facesets.clustering.graph import join_pairs
 from facesets.clustering.people.incremental import NOBODY, Joined
 from facesets.records import Bool, Int64
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import PeopledFaces
 from facesets.store.postgres.people.statements import FacePair, Statements
 
 

@@ -7,20 +7,20 @@ from uuid import UUID, uuid4
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.people.carrying.import_steps import (
-    follow_statements,
-    going_to_be_called,
-    of_name,
-    say_all,
-    say_births,
-)
-from facesets.operations.people.carrying.people_file import FilePerson, PeopleFile
 from facesets.operations.people.corrections.contradictions import (
     Statement,
     describing,
     without_contradictions,
 )
 from facesets.operations.people.corrections.who import cleaned, folded, kept_step, short, standing
+from facesets.operations.people.exchange.import_steps import (
+    follow_statements,
+    going_to_be_called,
+    of_name,
+    say_all,
+    say_births,
+)
+from facesets.operations.people.exchange.people_file import FilePerson, PeopleFile
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.persons import (
