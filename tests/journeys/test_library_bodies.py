@@ -85,7 +85,7 @@ def test_a_day_with_a_body_model(facesets: Call, photos: Path, model: Path) -> N
     assert (found["bodies"], Path(suggested["path"]).name, suggested["why"]) == (3, "back.webp", "colours")
     assert suggested["box"] == BODY
     text = facesets("people", "bodies", "Colin").out
-    assert "1 photo on which they may be" in text
+    assert "1 photo that may show them" in text
     assert "same colours that day" in text
     assert json.loads(facesets("people", "show", "Colin", "--json").out)["bodies"] == 3
     assert "people bodies" in facesets("people", "show", "Colin").out

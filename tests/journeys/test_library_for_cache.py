@@ -182,4 +182,4 @@ def test_a_cache_without_a_place_for_results_is_not_taken_for_one(
     cache, url = stores
     for line in (["cluster", cache], ["export-swap", cache, tmp_path], ["cluster", "missing.npz"]):
         result = run(*line, "--database", url, cwd=tmp_path)
-        assert (result.status, "Where to?" in result.err) == (2, True), line
+        assert (result.status, "Missing OUT" in result.err) == (2, True), line

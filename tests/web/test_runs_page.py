@@ -48,7 +48,7 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(website: Website, 
         expect(message).to_be_visible(timeout=20_000)
         latest = page.locator("#history li").first
         expect(latest).to_contain_text("Done")
-        expect(latest).to_contain_text("became 4 new people")
+        expect(latest).to_contain_text("form 4 new people")
         # What somebody filled in is still there, for the next time.
         expect(form.get_by_label("Minimum faces of a new person")).to_have_value("3")
     assert website.rows("SELECT count(DISTINCT person_id) FROM face_detections") == [(4,)]
@@ -232,9 +232,9 @@ def test_what_cannot_be_started_is_said(
         expect(latest).to_contain_text("Cluster")
         found[0] = "the extra"
         train.click()
-        expect(page.locator(".message.error").last).to_contain_text("training needs 5.")
+        expect(page.locator(".message.error").last).to_contain_text("Training needs 5 named people")
         expect(latest).to_contain_text("Failed")
-        expect(latest).to_contain_text("training needs 5.")
+        expect(latest).to_contain_text("Training needs 5 named people")
 
 
 def test_older_runs_are_a_page_away(website: Website, album: Library) -> None:
