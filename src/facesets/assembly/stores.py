@@ -177,7 +177,9 @@ def open_store(
         return
     if not is_library_there(database, settings, notices):
         index = Command("index", "DIR")
-        raise WrongUsage(f"There is no library yet. Give a cache, or run {index} first.")
+        raise WrongUsage(
+            f"There is no library yet. Give a cache first, such as facesets-out/faces.npz, or run {index}."
+        )
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 

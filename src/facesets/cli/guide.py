@@ -104,7 +104,10 @@ GUIDE = {
         "facesets relocate /mnt/old --forget             # from the library",
     ),
     "undo": _entry(
-        FOLDERS, "facesets undo out/raw", "facesets undo out/raw 3 --dry-run", next_step=step.after_undo
+        FOLDERS,
+        "facesets undo facesets-out/people",
+        "facesets undo facesets-out/people 3 --dry-run",
+        next_step=step.after_undo,
     ),
     "evaluate": _entry(
         FOLDERS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"
@@ -244,7 +247,7 @@ GUIDE = {
         PEOPLE,
         'facesets search "a red bicycle in snow"',
         "facesets search --face anna.jpg --min-similarity 0.5",
-        'facesets search --person "Anna" --from 2019-01-01',
+        "facesets search --person Anna --person Ben --from 2019-01-01",
         'facesets search --words "birthday cake" --person Anna',
     ),
     "explain": _entry(

@@ -11,7 +11,7 @@ from facesets.words.phrases import how_to_undo, name_and_number, table
 def assign(done: Result) -> list[str]:
     """Return the summary of `assign`."""
     if not done.people and not done.stopped:
-        return ["The library has no people yet. Run `facesets cluster` first."]
+        return ["The library has no people yet. Run `facesets index PHOTOS`, then `facesets cluster`."]
     line = (
         f"{counted(done.faces, 'unassigned face')}: {done.assigned} assigned to "
         f"{people(done.assigned_people)}, {done.review} for review, "

@@ -199,7 +199,7 @@ def test_a_name_is_no_longer_than_a_line(facesets: Call, anna: str) -> None:
     ("line", "advice"),
     [
         ("people move x --to nobody", "'FACE...': give a whole number, such as 12."),
-        ("people undo abc", "'[STEP]': give a whole number, such as 12."),
+        ("people undo abc", "'[CHANGE]': give a whole number, such as 12."),
         ("people show Anna --faces 1.5", "'--faces' / '--limit': give a whole number, such as 12."),
         ("assign --margin much", "'--margin': give a number, such as 0.5."),
     ],

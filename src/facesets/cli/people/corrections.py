@@ -160,7 +160,7 @@ def undo(
     number: Annotated[
         int | None,
         typer.Argument(
-            metavar="[STEP]", help="The number of a change, as `people log` prints it.", show_default=False
+            metavar="[CHANGE]", help="The number of a change, as `people log` prints it.", show_default=False
         ),
     ] = None,
     database: DatabaseOption = None,

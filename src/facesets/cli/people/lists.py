@@ -61,7 +61,7 @@ def list_(
 
     with opened_session(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
-    nobody = "The library has no people yet. Run `facesets cluster` first."
+    nobody = "The library has no people yet. Run `facesets index PHOTOS`, then `facesets cluster`."
     if unnamed or status != "active":
         nobody = "No person matches. To list all people, run `facesets people list --status all`."
     headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")

@@ -21,7 +21,7 @@ from facesets.cli.params import (
     cache_and_out,
 )
 from facesets.errors import Command, WrongUsage
-from facesets.files import printable
+from facesets.files import RUN_RECORD, SETS, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.results import (
     DiscoverOptions,
@@ -115,6 +115,9 @@ def export_swap(
         raise WrongUsage(
             f"Missing OUT. Usage: {Command('export-swap', printable(first), printable(second), 'OUT')}."
         )
+    if (refine_manifest / RUN_RECORD).is_file():
+        sets = printable(refine_manifest / SETS)
+        raise WrongUsage(f"{printable(refine_manifest)} holds all results of `facesets run`. Give {sets}.")
     with exporting(cache, database, pack, provider, options) as (store, checker, work):
         done = run(
             store,
