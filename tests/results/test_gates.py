@@ -58,7 +58,7 @@ def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None
     [
         ("min_short", 87.6, 90, "87 px, needs 90"),
         ("min_face_short", 99.99, 100, "99 px, needs 100"),
-        ("min_blur", 12.5, 40, "sharpness 12.5, needs 40"),
+        ("min_blur", 12.5, 40, "sharp 12.5, needs 40"),
         ("min_norm", 13.2, 16, "norm 13.2, needs 16"),
         ("min_det_score", 0.61, 0.7, "score 0.61, needs 0.7"),
         ("outlier_threshold", 0.61, 0.55, "distance 0.61, max 0.55"),

@@ -78,7 +78,7 @@ MIN_SHORT = Gate(
 )
 MIN_BLUR = Gate(
     "min_blur",
-    "sharpness {}",
+    "sharp {}",
     measure=lambda faces: faces.blur,
     limit=lambda options: options.min_blur,
     widest=10,
