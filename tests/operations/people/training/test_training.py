@@ -215,7 +215,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert "whitening-1  in use" in run("train", "--list", env=variables).out
     assert "no longer" in run("train", "--deactivate", env=variables).out
     assert "No head was in use" in run("train", "--deactivate", env=variables).out
-    assert "triplet-1 is in use" in run("train", "--activate", "triplet-1", env=variables).out
+    assert "triplet-1 is now in use" in run("train", "--activate", "triplet-1", env=variables).out
     listed = json.loads(run("train", "--list", "--json", env=variables).out)["heads"]
     assert [head["name"] for head in listed if head["active"]] == ["triplet-1"]
     wrong = run("train", "--activate", "triplet-9", env=variables)
