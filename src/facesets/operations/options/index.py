@@ -97,12 +97,7 @@ class BatchingOptions(Checked):
 
     max_batch: Annotated[
         int,
-        Option(
-            "Maximum number of photos that models process together.",
-            least=1,
-            most=256,
-            advanced=True,
-        ),
+        Option("Maximum number of photos that models process together.", least=1, most=256, advanced=True),
     ] = 32
     max_wait_ms: Annotated[
         float,

@@ -76,8 +76,7 @@ class SearchOptions(Checked):
     box: Annotated[
         str | None,
         Option(
-            "With --face: use the face in this box, in pixels of the upright photo.",
-            metavar="X1,Y1,X2,Y2",
+            "With --face: use the face in this box, in pixels of the upright photo.", metavar="X1,Y1,X2,Y2"
         ),
     ] = None
     all_faces: Annotated[bool, Option("With --face: search for every face in the photo.")] = False
@@ -135,8 +134,7 @@ class SearchOptions(Checked):
         ),
     ] = ()
     words: Annotated[
-        str | None,
-        Option("Photos with these words in their description (see `describe`).", metavar="WORDS"),
+        str | None, Option("Photos with these words in their description (see `describe`).", metavar="WORDS")
     ] = None
     age: Annotated[
         AgeRange | None,
@@ -164,10 +162,7 @@ class DescribeOptions(Checked):
         ),
     ] = False
     retry_failed: Annotated[bool, Option("Send failed photos again; they are charged again.")] = False
-    max_cost: Annotated[
-        float | None,
-        Option("Maximum cost of this run.", metavar="USD", least=0),
-    ] = None
+    max_cost: Annotated[float | None, Option("Maximum cost of this run.", metavar="USD", least=0)] = None
     blur_faces: Annotated[bool, Option("Blur every detected face; photos without face detection wait.")] = (
         False
     )

@@ -46,15 +46,13 @@ class ClusterLibraryOptions(Checked):
     method: Method = "auto"
     threshold: float | None = None
     min_size: Annotated[
-        int,
-        Option("Library: minimum number of faces of a new person; 1 gives every face a person.", least=1),
+        int, Option("Library: minimum number of faces of a new person; 1 gives every face a person.", least=1)
     ] = 2
     min_cluster_size: MinClusterSize = 3
     min_samples: MinSamples = 2
     eps: Eps = None
     min_quality: Annotated[
-        float,
-        Option("Library: minimum quality of a face that is grouped.", least=0, most=1, advanced=True),
+        float, Option("Library: minimum quality of a face that is grouped.", least=0, most=1, advanced=True)
     ] = 0.0
     max_faces: Annotated[
         int,
@@ -161,9 +159,7 @@ class DualOptions(Checked):
     dual_max_faces: Annotated[
         int | None,
         Option(
-            "With --dual: maximum number of unmatched faces to group, best first.",
-            least=1,
-            advanced=True,
+            "With --dual: maximum number of unmatched faces to group, best first.", least=1, advanced=True
         ),
     ] = None
 

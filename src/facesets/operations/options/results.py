@@ -102,8 +102,7 @@ class ExportSwapOptions(Checked):
     top_n: Annotated[int, Option("Number of faces in the smaller bundle.", least=1)] = 30
     # Tighter than refine: averaging wants a clean core.
     outlier_threshold: Annotated[
-        float,
-        Option("Maximum cosine distance of a face from the set's centroid.", least=0, most=2),
+        float, Option("Maximum cosine distance of a face from the set's centroid.", least=0, most=2)
     ] = 0.45
     pad_ratio: Annotated[
         float,
@@ -127,8 +126,7 @@ class ExportSwapOptions(Checked):
         False
     )
     candidate_match_threshold: Annotated[
-        float | None,
-        centroid_distance("Maximum cosine distance of a candidate from its set.", usual=0.55),
+        float | None, centroid_distance("Maximum cosine distance of a candidate from its set.", usual=0.55)
     ] = None
     candidate_min_score: Annotated[
         float, Option("Minimum quality of a candidate.", least=0, most=1, advanced=True)
@@ -174,8 +172,7 @@ class ExtendOptions(Checked):
         ),
     ] = None
     cluster_threshold: Annotated[
-        float,
-        Option("Cosine distance for clustering the other new faces.", least=0, most=2, advanced=True),
+        float, Option("Cosine distance for clustering the other new faces.", least=0, most=2, advanced=True)
     ] = 0.55
     same_image_ok: SameImageOk = False
     sheet: Sheet = True

@@ -31,11 +31,7 @@ MaxPixels = Annotated[
     ),
 ]
 TrustMtime = Annotated[
-    bool,
-    Option(
-        "Use a file's modification time as the capture date if the photo has none.",
-        advanced=True,
-    ),
+    bool, Option("Use a file's modification time as the capture date if the photo has none.", advanced=True)
 ]
 Enrich = Annotated[bool, Option("Also add landmarks and pose, as `enrich` does.")]
 SameImageOk = Annotated[bool, Option("Allow two faces in one photo to be one person (collages, mirrors).")]

@@ -17,10 +17,7 @@ AFTER_TRAINING = 0.75
 class PipelineOptions(Checked):
     """Which steps there are between `index` and `stats`."""
 
-    dual: Annotated[
-        bool,
-        Option("Use cluster --dual in place of cluster, assign and centroids."),
-    ] = False
+    dual: Annotated[bool, Option("Use cluster --dual in place of cluster, assign and centroids.")] = False
     full: Annotated[
         bool,
         Option(
@@ -195,8 +192,7 @@ class WorkerOptions(Checked):
         ),
     ] = None
     gpu: Annotated[
-        bool,
-        Option("Take only jobs that need models, and run them on the GPU; fail without one."),
+        bool, Option("Take only jobs that need models, and run them on the GPU; fail without one.")
     ] = False
     until_empty: Annotated[bool, Option("End when no jobs are left. For cron.")] = False
     heartbeat: Annotated[

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facesets.operations.people.grouping.clusters import largest_in, matched_ids
 from facesets.operations.people.grouping.library_faces import join_by_clusters
-from facesets.store.postgres.people.assigned_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces
 
 
 def fresh(number: int, numbers: "count[int]") -> list[str]:
@@ -71,7 +71,7 @@ def at(degrees: float, axis: int = 1) -> list[float]:
 def decided(rows: list[tuple[int, int, list[float]]]) -> tuple[list[int], list[int], list[tuple[int, int]]]:
     """Persons and groups of the faces without a person, and questions, of (person, cluster, vector)."""
     person = np.array([each for each, _, _ in rows], np.int64)
-    faces = PeopledFaces(
+    faces = AssignedFaces(
         detector_id=1,
         face_id=np.arange(len(rows), dtype=np.int64),
         image=np.arange(len(rows), dtype=np.int64),

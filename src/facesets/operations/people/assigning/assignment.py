@@ -16,7 +16,7 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import assigned_faces as people
-from facesets.store.postgres.people.assigned_faces import PeopledFaces, load_assigned_faces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces, load_assigned_faces
 from facesets.store.postgres.people.persons import merged_into
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import Step, making_step
@@ -129,7 +129,7 @@ class Assignment:
         return _obeyed(faces, replace(choice, review=choice.review.of(asked)), said)
 
 
-def _with_persons(faces: PeopledFaces, persons: Sequence[UUID]) -> tuple[PeopledFaces, Int64]:
+def _with_persons(faces: AssignedFaces, persons: Sequence[UUID]) -> tuple[AssignedFaces, Int64]:
     """The faces with these people among theirs, and the index of each of them."""
     index = {person: i for i, person in enumerate(faces.persons)}
     for person in persons:
@@ -146,7 +146,7 @@ def _rows_of(face_id: Int64, wanted: Int64) -> Int64:
     return rows
 
 
-def _refused(connection: Connection, faces: PeopledFaces, matches: PersonMatches, said: Statements) -> Bool:
+def _refused(connection: Connection, faces: AssignedFaces, matches: PersonMatches, said: Statements) -> Bool:
     """Which pairs of a face and a person were ruled out by what a human said or answered."""
     index = {person: i for i, person in enumerate(faces.persons)}
     pairs = [(each.face, each.person) for each in said.faces if not each.is_person]
@@ -165,7 +165,7 @@ def _refused(connection: Connection, faces: PeopledFaces, matches: PersonMatches
     return refused
 
 
-def _on_photo(faces: PeopledFaces, image: Int64, person: Int64) -> Bool:
+def _on_photo(faces: AssignedFaces, image: Int64, person: Int64) -> Bool:
     """Which people are on an image already, by another face."""
     people_count = max(1, len(faces.persons))
     owned = faces.person >= 0
@@ -174,7 +174,7 @@ def _on_photo(faces: PeopledFaces, image: Int64, person: Int64) -> Bool:
     return on_photo
 
 
-def _obeyed(faces: PeopledFaces, choice: AssignedPeople, said: Statements) -> AssignmentPlan:
+def _obeyed(faces: AssignedFaces, choice: AssignedPeople, said: Statements) -> AssignmentPlan:
     """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]

@@ -35,7 +35,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
-from facesets.store.postgres.people.assigned_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.face_details import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
@@ -190,7 +190,7 @@ def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was count
 
 
 def result_of(
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     decision: Decision,
     options: ClusterLibraryOptions,
     seconds: dict[str, float],
@@ -219,7 +219,7 @@ def result_of(
     )
 
 
-def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[Result]:
+def _cases(faces: AssignedFaces, joined: Joined, rows: Int64) -> list[Result]:
     face_ids = faces.face_id[rows]
     cases: dict[int, list[tuple[str, float]]] = {}
     review = joined.review

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.clustering.people.incremental import Joined
 from facesets.records import Bool, Int64
-from facesets.store.postgres.people.assigned_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.clusters import (
     NONE,
     ClusterBirth,
@@ -49,7 +49,7 @@ def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
 
 
 def plan_of_groups(
-    faces: PeopledFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
+    faces: AssignedFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
 ) -> ClusterPlan:
     """Plan clusters: new people get their own; a face that joins a person gets that person's largest.
 

@@ -21,7 +21,7 @@ from facesets.operations.people.grouping.matching import Steps
 from facesets.plurals import counted
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.assigned_faces import FaceScope, PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceScope
 from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
 from facesets.store.postgres.people.hierarchies import (
     KeptRun,
@@ -128,7 +128,7 @@ def load_hierarchy(
 
 
 def place(
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     clusters: FaceClusters,
     scope: FaceScope,
     hierarchy: Hierarchy | None,
@@ -179,7 +179,7 @@ def place(
 
 
 def _made(
-    faces: PeopledFaces, rows: Int64, said: Statements, options: ClusterLibraryOptions, reported: Steps
+    faces: AssignedFaces, rows: Int64, said: Statements, options: ClusterLibraryOptions, reported: Steps
 ) -> tuple[HdbscanResult, Int64]:
     """A hierarchy of some faces, and the cluster of each."""
     result = hdbscan(
@@ -265,7 +265,7 @@ def rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:
 def keep(
     step: Step,
     model_id: int,
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     placed: Placed,
     hierarchy: Hierarchy | None,
     options: ClusterLibraryOptions,

@@ -27,7 +27,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
-from facesets.store.postgres.people.assigned_faces import FaceScope, PeopledFaces, face_scope
+from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceScope, face_scope
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
 from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.store.postgres.people.statements import Statements
@@ -52,7 +52,7 @@ class LoadedFaces:
     """
 
     model_id: int
-    faces: PeopledFaces
+    faces: AssignedFaces
     clusters: FaceClusters
     scope: FaceScope
     hierarchy: Hierarchy | None
@@ -99,7 +99,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     )
 
 
-def without_smudges(loaded: LoadedFaces) -> tuple[PeopledFaces, int]:
+def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
     """Return the faces without unnamed people of low quality, and how many of these there are.
 
     They are people for whom no human vouches, with hardly a face that shows enough to make somebody.
@@ -156,7 +156,7 @@ def by_hierarchy(
     return Decision(np.flatnonzero(loaded.faces.person < 0), joined, (placed.sentence(),)), placed
 
 
-def _one_face_a_photo(faces: PeopledFaces, joined: Joined) -> Joined:
+def _one_face_a_photo(faces: AssignedFaces, joined: Joined) -> Joined:
     """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
     new = np.flatnonzero(faces.person < 0)
     after = faces.person.copy()
@@ -173,7 +173,7 @@ _AT_ONCE = 16_384
 
 
 def join_by_clusters(
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     cluster: Int64,
     *,
     min_cosine_similarity: float,
@@ -216,7 +216,7 @@ def join_by_clusters(
     return Joined(person, group, PersonMatches.joined(review), rest.checked)
 
 
-def _owners_of(faces: PeopledFaces, cluster: Int64, new: Int64) -> PersonMatches:
+def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatches:
     """How similar new faces, by their places in `new`, are to the people who have faces in their cluster."""
     owned = np.flatnonzero((faces.person >= 0) & (cluster >= 0))
     both = np.stack([cluster[owned], faces.person[owned]], axis=1)

@@ -15,7 +15,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
-from facesets.store.postgres.people.assigned_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.work import Work
 
 
@@ -44,7 +44,7 @@ class Decision:
     reasons: tuple[str, ...] = ()
     used: Mapping[str, Any] = field(default_factory=dict)
 
-    def freed(self, faces: PeopledFaces) -> PeopledFaces:
+    def freed(self, faces: AssignedFaces) -> AssignedFaces:
         """Return the library as if none of the free faces had a person."""
         person = faces.person.copy()
         person[self.free] = NOBODY
@@ -52,7 +52,7 @@ class Decision:
 
 
 def decide(
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     options: ClusterLibraryOptions,
     work: Work,
     *,
@@ -109,7 +109,7 @@ def decide(
     return Decision(new, joined, tuple(reasons), used)
 
 
-def _references(faces: PeopledFaces, options: ClusterLibraryOptions) -> tuple[Float32, Int64]:
+def _references(faces: AssignedFaces, options: ClusterLibraryOptions) -> tuple[Float32, Int64]:
     """What new faces are compared with, and whose it is."""
     if options.method == "components":
         known = faces.person >= 0
@@ -130,7 +130,7 @@ def _task(rows: Float32, options: ClusterLibraryOptions, **surroundings: Any) ->
 
 
 def _threshold(
-    faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress, recogniser: str | None
+    faces: AssignedFaces, options: ClusterLibraryOptions, progress: Progress, recogniser: str | None
 ) -> tuple[float, Calibration | None]:
     """The similarity from which a face joins a person, and what was measured among all faces if needed."""
     if options.threshold is not None:
@@ -174,7 +174,7 @@ class Steps:
         self._done = done
 
 
-def _apart(faces: PeopledFaces, options: ClusterLibraryOptions) -> Constraints | None:
+def _apart(faces: AssignedFaces, options: ClusterLibraryOptions) -> Constraints | None:
     """Pairs of faces in one photo, where the method keeps them apart."""
     if options.same_image_ok or options.method == "components":
         return None
@@ -182,7 +182,7 @@ def _apart(faces: PeopledFaces, options: ClusterLibraryOptions) -> Constraints |
 
 
 def _one_face_a_photo(
-    faces: PeopledFaces, new: Int64, joined: Joined, apart: Constraints, means: Float32
+    faces: AssignedFaces, new: Int64, joined: Joined, apart: Constraints, means: Float32
 ) -> Joined:
     """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
     person = faces.person.copy()

@@ -17,7 +17,7 @@ from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.store.postgres.people.assigned_faces import PeopledFaces
+from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.statements import Statements
 from facesets.work import Work
 
@@ -50,7 +50,7 @@ class FacesBefore:
 
 
 def decide_again(
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     seen: FacesBefore,
     said: Statements,
     options: ClusterLibraryOptions,
@@ -88,13 +88,13 @@ def decide_again(
     return _decision(faces, found, {"measured_cosine_similarity": measured.link})
 
 
-def _unseen(faces: PeopledFaces, seen: FacesBefore, options: ClusterLibraryOptions) -> Int64:
+def _unseen(faces: AssignedFaces, seen: FacesBefore, options: ClusterLibraryOptions) -> Int64:
     """Rows of the faces without a person, less those that the last run, if one like this, left so."""
     free = np.flatnonzero(faces.person < 0)
     return free[~np.isin(faces.face_id[free], seen.left)] if seen.was_told(options) else free
 
 
-def _decision(faces: PeopledFaces, found: Regrouped, used: Mapping[str, float]) -> Decision:
+def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float]) -> Decision:
     """What was found, about the faces without a person and those that change theirs."""
     free = np.flatnonzero((faces.person < 0) | (found.person != faces.person))
     known = len(faces.persons)

@@ -33,7 +33,7 @@ from facesets.operations.people.training.heads import Head, active_head, is_in_u
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.assigned_faces import PeopledFaces, people_now
+from facesets.store.postgres.people.assigned_faces import AssignedFaces, people_now
 from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.store.postgres.people.persons import active_people
 from facesets.store.postgres.people.prototypes import refresh_prototypes
@@ -65,7 +65,7 @@ _NO_MATCHES = PersonMatches.joined([])
 def look_at_everything(
     database: Database,
     detector: DetectorRow,
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     undecided: PersonMatches = _NO_MATCHES,
     undecided_persons: list[UUID] | None = None,
 ) -> None:
@@ -73,7 +73,7 @@ def look_at_everything(
 
     Parameters
     ----------
-    faces : PeopledFaces
+    faces : AssignedFaces
         All faces of the detector; whose they are is looked up again.
     undecided : PersonMatches
         Faces, by number, that a run found similar to several of `undecided_persons`.
@@ -86,7 +86,7 @@ def look_at_everything(
 def _looked_by_the_head_in_use(
     database: Database,
     detector: DetectorRow,
-    faces: PeopledFaces,
+    faces: AssignedFaces,
     undecided: PersonMatches,
     undecided_persons: list[UUID],
 ) -> bool:
@@ -226,7 +226,7 @@ def _of_head(head: Head, faces: int) -> Calibration:
 
 
 def _measured(
-    known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow, head: Head | None
+    known: LookedFor | None, faces: AssignedFaces, detector: DetectorRow, head: Head | None
 ) -> Calibration:
     count = len(faces.face_id)
     if head is not None:
@@ -239,7 +239,7 @@ def _measured(
 
 
 def _compared_again(
-    undecided: PersonMatches, persons: list[UUID], faces: PeopledFaces, means: Float32
+    undecided: PersonMatches, persons: list[UUID], faces: AssignedFaces, means: Float32
 ) -> PersonMatches:
     """The same pairs with the mean similarities of these vectors; without whom nobody has by now."""
     row = {face: place for place, face in enumerate(faces.face_id.tolist())}
@@ -252,7 +252,7 @@ def _compared_again(
     return replace(kept, similarity=np.einsum("ij,ij->i", rows, theirs))
 
 
-def _near(faces: PeopledFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
+def _near(faces: AssignedFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
     """Faces without a person near one or two people."""
     new = np.flatnonzero(faces.person < 0)
     near = faces_near_people(faces.embedding[new], means, np.arange(len(means)), measured)
@@ -266,7 +266,7 @@ def _near(faces: PeopledFaces, means: Float32, measured: Calibration) -> Iterato
         yield FaceCandidate(int(faces.face_id[row]), faces.persons[person], "near", similarity, likely)
 
 
-def _far(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
+def _far(faces: AssignedFaces, rest: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
     """Faces that are little like the rest of their person."""
     far = faces_far_from_people(rest, measured)
     for row, similarity, likely in zip(
@@ -276,7 +276,7 @@ def _far(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Iterator[
         yield FaceCandidate(int(faces.face_id[row]), person, "far", similarity, likely)
 
 
-def _of_halves(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Iterator[PeopleCandidate]:
+def _of_halves(faces: AssignedFaces, rest: Float32, measured: Calibration) -> Iterator[PeopleCandidate]:
     """People who may be two."""
     order = np.argsort(faces.person, kind="stable")
     start = np.searchsorted(faces.person[order], np.arange(len(faces.persons) + 1))
@@ -298,7 +298,7 @@ def _of_halves(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Ite
             )
 
 
-def _means(faces: PeopledFaces) -> Float32:
+def _means(faces: AssignedFaces) -> Float32:
     """The mean face of each person; not of unit length."""
     counts = np.bincount(faces.person[faces.person >= 0], minlength=len(faces.persons))
     sums = cluster_sums(faces.embedding, faces.person)

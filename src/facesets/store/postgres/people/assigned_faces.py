@@ -20,7 +20,7 @@ _MEMORY_MB = 64
 
 
 @dataclass(frozen=True, slots=True)
-class PeopledFaces:
+class AssignedFaces:
     """All faces of one detector, as clustering sees them.
 
     Attributes
@@ -40,7 +40,7 @@ class PeopledFaces:
     persons: list[UUID]
     embedding: Float32
 
-    def take(self, which: Bool) -> "PeopledFaces":
+    def take(self, which: Bool) -> "AssignedFaces":
         """Return some of the faces; all people stay listed."""
         if which.all():
             return self
@@ -55,7 +55,7 @@ class PeopledFaces:
 
 def load_assigned_faces(
     connection: Connection, detector: DetectorRow, *, vectors: bool = True
-) -> PeopledFaces:
+) -> AssignedFaces:
     """Read faces that have an embedding, with people and embeddings, as of one moment.
 
     Without `vectors` all faces are read, and the array of vectors has no columns.
@@ -74,7 +74,7 @@ def load_assigned_faces(
     raw = columns["person"] if found.all() else columns["person"][found]
     names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
     persons, number = _persons(names)
-    return PeopledFaces(
+    return AssignedFaces(
         detector_id=detector.id,
         face_id=columns["id"] if found.all() else columns["id"][found],
         image=columns["image"] if found.all() else columns["image"][found],
@@ -92,7 +92,7 @@ def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
     return persons, np.array([index.get(uuid, -1) for uuid in uuids], np.int64)
 
 
-def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
+def people_now(connection: Connection, faces: AssignedFaces) -> AssignedFaces:
     """Return the same faces with their current people, without those that are gone."""
     blocks = copy_out(
         connection,
@@ -108,7 +108,7 @@ def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
     raw = columns["person"][place]
     names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
     persons, number = _persons(names)
-    return PeopledFaces(
+    return AssignedFaces(
         detector_id=faces.detector_id,
         face_id=faces.face_id[still],
         image=faces.image[still],
