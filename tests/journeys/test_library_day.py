@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -250,6 +251,9 @@ def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_
         assert done.status == status, done.err
         return done
 
+    def people() -> Any:
+        return json.loads(facesets("people", "list", "--json").out)["people"]
+
     first = ["index", "--target", photos, "--pack", pack_dir.name, "--skip-clip"]
     for det_size in ("320", "640"):
         facesets(*first, "--det-size", det_size)
@@ -276,5 +280,8 @@ def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_
     assert known["named"] > 0
     for count in ("named", "persons", "faces", "assigned", "models"):
         assert stats[count] == known[count]
-    facesets("db", "psql", "-c", "DELETE FROM images; DELETE FROM persons")
+    facesets("people", "name", people()[0]["id"], "Anna")
+    facesets("db", "psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people")
     facesets(*first, "--det-size", "640")
+    facesets("cluster", "--threshold", "0.4")
+    assert [each for each in people() if each["names"]] == []

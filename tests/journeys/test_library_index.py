@@ -290,8 +290,9 @@ def test_enriching_needs_the_models_here(intake: Intake, without_models: list[st
     assert "facesets enrich" in result.err
 
 
+@pytest.mark.parametrize("command", ["index", "pipeline"])
 def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_change_that(
-    intake: Intake, open_pack: Path, lfw_dir: Path, tmp_path: Path
+    intake: Intake, open_pack: Path, lfw_dir: Path, tmp_path: Path, command: str
 ) -> None:
     """As where the default pack cannot be fetched; what is suggested is run by a real shell."""
     for photo in sorted(lfw_dir.glob("*/*_0001.jpg"))[:2]:
@@ -300,13 +301,15 @@ def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_chan
     packs.mkdir(parents=True)
     (packs / "open").symlink_to(open_pack)
     env = {"DATABASE_URL": str(intake.place), "FACESETS_MODELS": f"{packs.parent}", "FACESETS_PACK": ""}
-    line = ("index", intake.photos, "--skip-clip", "--stages", "detection")
+    env |= {"FACESETS_INDEX_SKIP_CLIP": "true", "FACESETS_INDEX_STAGES": "detection"}
+    line = (command, intake.photos)
     done = run(*line, env=env)
     last = done.out.splitlines()[-1]
     assert "model pack open" in last
     assert "0.992" in last
     commands = re.findall("`facesets ([^`]+)`", last)
-    assert shlex.split(commands[0]) == ["db", "psql", "-c", "DELETE FROM images; DELETE FROM persons"]
+    emptied = "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people"
+    assert shlex.split(commands[0]) == ["db", "psql", "-c", emptied]
     assert shlex.split(commands[1]) == ["index", "PHOTOS", "--pack", "buffalo_l"]
     assert commands[0] in done.err
     # A library that holds faces has its pack, and nothing to say of it.

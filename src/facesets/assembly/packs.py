@@ -93,7 +93,7 @@ def pack_to_begin_with(
 
 def how_to_change_pack() -> Sentence:
     """Say how to switch a library to the default pack."""
-    empty = Command("db psql", "-c", "DELETE FROM images; DELETE FROM persons")
+    empty = Command("db psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people")
     again = Command("index", "PHOTOS", Field("pack", DEFAULT_PACK))
     return Sentence(
         f"To switch to {DEFAULT_PACK} while the library is small, delete all faces and names with "

@@ -276,7 +276,7 @@ def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> N
     if session.json:
         out(json.dumps(plain(summary), ensure_ascii=True))
     elif asked_for or not session.quiet:
-        out(worded("\n".join(lines)))
+        out("\n".join(map(worded, lines)))
 
 
 def show_list(name: str, items: Sequence[object], text: str) -> None:
