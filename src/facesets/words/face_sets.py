@@ -1,5 +1,6 @@
 """Summaries of the commands on face sets, and of reports on a result."""
 
+from facesets.errors import Command
 from facesets.files import printable
 from facesets.plurals import counted, people
 from facesets.result import Result
@@ -21,8 +22,16 @@ def export_swap(done: Result) -> list[str]:
             f"{counted(done.bundles, 'bundle')}, {models}"
             f"{counted(done.candidates, 'candidate')}."
         ),
+        *([_removed(done)] if done.removed else []),
         *_left_out(done),
     ]
+
+
+def _removed(done: Result) -> str:
+    """Report files that are no longer part of an export, such as those of a format not named again."""
+    did = would(done.dry_run, "removed", "to remove")
+    files = f"{counted(done.removed, 'file')} of the previous export {did}"
+    return f"{files}. `{Command('undo', printable(done.out)).line}` lists the runs to undo."
 
 
 def discover(done: Result) -> list[str]:

@@ -41,6 +41,7 @@ from facesets.results.forgetting import forget_in_result
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
 from facesets.store.npz.cache import Cache
+from facesets.words import face_sets as words
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow
@@ -203,6 +204,7 @@ def test_formats_that_nobody_asks_for_any_more_go_and_an_undo_brings_them_back(
 ) -> None:
     summary = run(out, CROPS)
     assert (summary.bundles, summary.models) == (2 * len(PEOPLE), 0)
+    assert f"{summary.removed} files of the previous export removed." in words.export_swap(summary)[1]
     assert {Path(name).suffix for name in contents(out)} == {".png", ".fsz", ".json"}
     assert not list(out.glob("*/*_top5"))
     # What holds no models earlier programs can read.
