@@ -16,7 +16,7 @@ import pytest
 import facesets
 from facesets import errors
 from facesets.cli.wording import worded
-from facesets.errors import CannotWrite, Command, Field, RecogniserMismatch, Sentence, quoted
+from facesets.errors import CannotWrite, Command, Field, RecognizerMismatch, Sentence, quoted
 from tests.fixtures.parsing import commands
 
 SOURCE = Path(facesets.__file__).parent
@@ -25,9 +25,9 @@ KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)} 
 TERMINAL = ("cli/",)
 
 
-def error() -> RecogniserMismatch:
+def error() -> RecognizerMismatch:
     pull = Command("models pull", "x y", Field("force"))
-    return RecogniserMismatch(f"Use {Field('det_size', '640')} or {Field('pack')}, or run {pull}.")
+    return RecognizerMismatch(f"Use {Field('det_size', '640')} or {Field('pack')}, or run {pull}.")
 
 
 def test_a_sentence_is_neutral_until_it_is_worded_for_a_terminal() -> None:
@@ -66,7 +66,7 @@ def test_no_text_of_a_user_is_taken_for_a_placeholder_and_none_stops_a_sentence(
 
 def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
     for again in (copy.copy(error()), copy.deepcopy(error()), pickle.loads(pickle.dumps(error()))):
-        assert isinstance(again, RecogniserMismatch)
+        assert isinstance(again, RecognizerMismatch)
         assert again.sentence.parts == error().sentence.parts
         assert str(again) == str(error())
     assert copy.deepcopy(error().sentence).parts == error().sentence.parts

@@ -25,9 +25,9 @@ import numpy as np
 from throw_away import throw_away_library
 
 from facesets.clustering import Calibration, calibrate
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.assigning import KnownPeople, choose_people, measured_threshold, thresholds
 from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
-from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
 from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assigning import assign
@@ -151,7 +151,7 @@ def measure_assign(database: Database, faces: int, persons: int, known: int) -> 
         def run(options: AssignOptions = options, found: list[Result] = found) -> None:
             found.append(assign(library, options, work=Work(by=BY)))
 
-        timed(f"assign --threshold {threshold or 'of the recogniser, --dry-run'}", run, 60)
+        timed(f"assign --threshold {threshold or 'of the recognizer, --dry-run'}", run, 60)
         print(found[0])
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory at most   (aim 3)")
     timed("making all prototypes again", prototypes, 0)
@@ -273,7 +273,7 @@ def right_and_wrong(
     while True:
         vectors, who, is_exemplar = named_people(rows, owner, owner >= 0)
         limit = measured_threshold(measured, len(who)) if threshold is None else threshold
-        limits = thresholds(limit, USUAL_MARGIN, limit - 0.1, recogniser_named(None))
+        limits = thresholds(limit, USUAL_MARGIN, limit - 0.1, known_recognizer(None))
         rest = np.flatnonzero(owner < 0)
         matches = KnownPeople(vectors, who, is_exemplar).similar(rows[rest], limits)
         given = choose_people(matches, matches.face, limits).given

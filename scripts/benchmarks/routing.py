@@ -1,6 +1,6 @@
 """How well `extend` routes new faces to people it knows, and which threshold would be best.
 
-    PYTHONPATH=src python scripts/benchmarks/routing.py [--vectors FILE.npz --recogniser NAME]
+    PYTHONPATH=src python scripts/benchmarks/routing.py [--vectors FILE.npz --recognizer NAME]
         [--min-faces 15] [--seed 0]
 
 Of each person's photos a third is held out. People are made of the rest as `cluster` and `refine` make
@@ -24,7 +24,7 @@ from facesets.clustering import average_linkage, numbered
 from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.extend_sets import route
 from facesets.operations.grouping.refine import gate_faces, surviving
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.start import RefineOptions
 from facesets.records import Faces, Int64
@@ -115,7 +115,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--vectors", type=Path, default=SHARED / "faces" / "lfw_dev_embeddings.npz")
-    parser.add_argument("--recogniser", default="w600k_mbf", help="that the vectors are of")
+    parser.add_argument("--recognizer", default="w600k_mbf", help="that the vectors are of")
     parser.add_argument("--min-faces", type=int, nargs="+", default=[15, 5])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -124,9 +124,9 @@ def main() -> None:
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     faces = faces_of(vectors)
     split = hold_out(names, np.random.default_rng(options.seed))
-    usual = for_recogniser(ExtendOptions(), options.recogniser)
+    usual = for_recognizer(ExtendOptions(), options.recognizer)
     for least in options.min_faces:
-        gates = RefineOptions(min_faces=least).for_store(len(names), options.recogniser)
+        gates = RefineOptions(min_faces=least).for_store(len(names), options.recognizer)
         members = face_sets(faces, split.known, gates)
         table(f"face sets of {least} photos or more", faces, names, split, members, usual)
     table("people of `cluster`", faces, names, split, raw_people(faces, split.known), usual)

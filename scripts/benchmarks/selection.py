@@ -30,7 +30,7 @@ HELD_OUT = 4
 
 @dataclass(frozen=True)
 class Person:
-    """The faces of one person, one a photo, and their embeddings as the recogniser gives them."""
+    """The faces of one person, one a photo, and their embeddings as the recognizer gives them."""
 
     name: str
     faces: Faces

@@ -3,7 +3,7 @@
     FacesetsError                 1
     ├── WrongUsage                2   the command line or a file it names does not fit
     │   ├── MissingModelPack      2
-    │   ├── RecogniserMismatch    2
+    │   ├── RecognizerMismatch    2
     │   ├── NewerFormat           2
     │   ├── SchemaOutdated        2
     │   ├── NotFound              2   nobody and nothing is called so
@@ -170,8 +170,8 @@ class MissingModelPack(WrongUsage):
     """No model pack of that name was found and none could be fetched."""
 
 
-class RecogniserMismatch(WrongUsage):
-    """Vectors of two recognisers would have been compared."""
+class RecognizerMismatch(WrongUsage):
+    """Vectors of two recognizers would have been compared."""
 
 
 class NewerFormat(WrongUsage):

@@ -5,7 +5,7 @@ y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, Self
@@ -72,8 +72,8 @@ class Faces:
     blur : float32 array of shape (n,)
         Variance of the Laplacian of the grey face crop: higher is sharper.
     norm : float32 array of shape (n,) or None
-        Length of the recogniser's output before it was scaled to unit length: the longer, the more of a
-        person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN where the recogniser gives none.
+        Length of the recognizer's output before it was scaled to unit length: the longer, the more of a
+        person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN where the recognizer gives none.
     landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
         What `enrich` adds: landmarks in pixels, pose as pitch, yaw, roll in degrees.
     age, male : float32 arrays of shape (n,) or None
@@ -210,11 +210,11 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """What the vectors of a store come from. They live in one space where `recogniser_sha256` agrees."""
+    """What the vectors of a store come from. They live in one space where `recognizer_sha256` agrees."""
 
     pack: str
-    recogniser: str
-    recogniser_sha256: str
+    recognizer: str
+    recognizer_sha256: str
     dimension: int
     detector: str
     detector_sha256: str
@@ -225,6 +225,20 @@ class CacheSettings:
     def detection(self) -> tuple[str, int, float]:
         """What decides which faces are found, whatever the pack is called."""
         return self.detector_sha256, self.det_size, self.min_det_score
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the values by the names that files use."""
+        return {_NAMES_IN_FILES.get(name, name): value for name, value in asdict(self).items()}
+
+
+_NAMES_IN_FILES = {"recognizer": "recogniser", "recognizer_sha256": "recogniser_sha256"}
+"""Caches and manifests keep the spelling that they began with."""
+
+
+def from_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file holds of `CacheSettings` by the names of its fields; unknown names stay."""
+    fields_of = {in_file: name for name, in_file in _NAMES_IN_FILES.items()}
+    return {fields_of.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

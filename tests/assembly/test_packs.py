@@ -9,7 +9,7 @@ import pytest
 from facesets.assembly.models import detection_options, models_like
 from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import MAKERS, StageModels
-from facesets.errors import MissingModelPack, RecogniserMismatch
+from facesets.errors import MissingModelPack, RecognizerMismatch
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import find_pack, read_pack
 from facesets.records import CacheSettings
@@ -76,7 +76,7 @@ def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
     cache.require(models)
     with cache.writing(models):
         cache.commit([], [])
-    with pytest.raises(RecogniserMismatch, match="cannot be added to it"):
+    with pytest.raises(RecognizerMismatch, match="cannot be added to it"):
         cache.require(models_of(other))
 
 
@@ -85,7 +85,7 @@ def test_a_pack_that_would_be_refused_is_not_fetched(
 ) -> None:
     models = models_of(small_pack)
     with pytest.raises(
-        RecogniserMismatch, match=r"The faces of a cache come from the pack .* not downloaded"
+        RecognizerMismatch, match=r"The faces of a cache come from the pack .* not downloaded"
     ):
         refuse_to_fetch_another("open", models, settings, "a cache")
     for name in (models.pack, None, "unheard-of"):
@@ -161,7 +161,7 @@ def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
     small_pack: Path, settings: Settings, stage: str
 ) -> None:
     have(settings, "open", small_pack)
-    of_service = replace(models_of(small_pack), pack="ml-service/buffalo_l", recogniser_sha256="0" * 64)
+    of_service = replace(models_of(small_pack), pack="ml-service/buffalo_l", recognizer_sha256="0" * 64)
     notices = KeptNotices()
     models = StageModels(of_service, "open", "cpu")
     MAKERS[stage](models, settings, notices, Work())

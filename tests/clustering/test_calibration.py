@@ -1,4 +1,4 @@
-"""Clustering by itself as a recogniser needs it: measured on the faces, or known as of the open pack's."""
+"""Clustering by itself as a recognizer needs it: measured on the faces, or known as of the open pack's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 
 from facesets.clustering import Calibration, average_linkage, calibrate, cluster_auto, evaluate
 from facesets.clustering.graph import Edges
+from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.pairing import few_pairs_cut, matched, pair_cut
-from facesets.clustering.recognisers import PairModel
 from facesets.clustering.vectors import unit_rows
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
@@ -26,16 +26,16 @@ def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> 
 
 
 @pytest.mark.slow
-def test_a_recogniser_with_other_similarities_gets_other_thresholds(real_people: People) -> None:
-    # A constant part in every vector lifts all similarities, as some recognisers do.
+def test_a_recognizer_with_other_similarities_gets_other_thresholds(real_people: People) -> None:
+    # A constant part in every vector lifts all similarities, as some recognizers do.
     vectors = real_people.embedding[:3000]
     lifted = np.c_[vectors, np.full(len(vectors), 0.8, np.float32)]
     assert calibrate(lifted).offset
     assert calibrate(lifted).link > calibrate(vectors).link + 0.1
 
 
-def recognisers(real_people: People) -> dict[str, Float32]:
-    """The same faces as other recognisers would see them."""
+def recognizers(real_people: People) -> dict[str, Float32]:
+    """The same faces as other recognizers would see them."""
     rng = np.random.default_rng(0)
     unit = real_people.embedding / np.linalg.norm(real_people.embedding, axis=1, keepdims=True)
     noise = rng.standard_normal(unit.shape)
@@ -50,11 +50,11 @@ def recognisers(real_people: People) -> dict[str, Float32]:
 
 
 @pytest.mark.slow
-def test_auto_needs_no_setting_for_another_recogniser(real_people: People) -> None:
+def test_auto_needs_no_setting_for_another_recognizer(real_people: People) -> None:
     some = np.isin(real_people.name, np.unique(real_people.name)[::3])
     offset = 0
     names = real_people.name[some]
-    for what, vectors in recognisers(real_people).items():
+    for what, vectors in recognizers(real_people).items():
         result = cluster_auto(vectors[some])
         offset += "Even faces of different people had a similarity of 0.6" in result.reasons[0]
         scores = evaluate(result.labels, names)
@@ -77,25 +77,25 @@ def test_more_faces_take_more_similarity_to_be_linked() -> None:
     assert many.several < many.link
 
 
-def test_too_few_faces_get_what_is_known_of_the_recogniser() -> None:
+def test_too_few_faces_get_what_is_known_of_the_recognizer() -> None:
     assert calibrate(np.eye(5)).typical == 0.6
     assert "typical for ArcFace: too few people" in calibrate(np.empty((0, 5))).source
-    assert "measured for w600k_mbf" in calibrate(np.eye(5), recogniser="w600k_mbf.onnx").source
+    assert "measured for w600k_mbf" in calibrate(np.eye(5), recognizer="w600k_mbf.onnx").source
 
 
-def test_bursts_of_one_person_are_one_person_to_a_known_recogniser(real_people: People) -> None:
+def test_bursts_of_one_person_are_one_person_to_a_known_recognizer(real_people: People) -> None:
     names, faces = np.unique(real_people.name, return_counts=True)
     moments = unit_rows(real_people.embedding[real_people.name == names[faces.argmax()]][::25])
     noise = unit_rows(np.random.default_rng(0).standard_normal((10 * len(moments), 512)))
     bursts = (np.repeat(moments, 10, axis=0) + 0.16 * noise).astype(np.float32)
-    known = calibrate(bursts, recogniser="w600k_mbf.onnx")
+    known = calibrate(bursts, recognizer="w600k_mbf.onnx")
     assert cluster_auto(bursts, calibration=known).labels.max() == 0
 
 
 def test_one_persons_photos_are_not_taken_for_strangers(real_people: People) -> None:
     names, faces = np.unique(real_people.name, return_counts=True)
     one = real_people.embedding[real_people.name == names[faces.argmax()]]
-    assert calibrate(one, recogniser="w600k_mbf.onnx").strangers < 0.3
+    assert calibrate(one, recognizer="w600k_mbf.onnx").strangers < 0.3
     assert calibrate(one).strangers < 0.3
 
 
@@ -129,7 +129,7 @@ def albums(real_lfw: Path, open_pack: Path) -> list[Album]:
 @pytest.mark.slow
 def test_people_are_found_and_no_cut_chosen_by_who_knows_them_is_much_better(albums: list[Album]) -> None:
     for vectors, names in albums:
-        known = calibrate(vectors, recogniser="dlib_resnet.onnx")
+        known = calibrate(vectors, recognizer="dlib_resnet.onnx")
         scores = evaluate(cluster_auto(vectors, calibration=known).labels, names)
         assert min(scores.pairwise_f1, scores.bcubed_f1) > 0.95
         for cut in np.arange(0.4, 0.65, 0.01):
@@ -140,7 +140,7 @@ def test_people_are_found_and_no_cut_chosen_by_who_knows_them_is_much_better(alb
 
 def test_its_cut_rises_with_the_number_of_faces_and_is_measured_on_none_of_them() -> None:
     rng = np.random.default_rng(0)
-    few, many = (calibrate(rng.standard_normal((n, 16)), recogniser="dlib_resnet.onnx") for n in (100, 3000))
+    few, many = (calibrate(rng.standard_normal((n, 16)), recognizer="dlib_resnet.onnx") for n in (100, 3000))
     assert (few.typical, few.middle, few.spread) == (many.typical, many.middle, many.spread)
     assert 0.4 < few.link < many.link < many.core < 0.5
     assert many.several == many.link

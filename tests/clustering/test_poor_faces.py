@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from facesets.clustering import Constraints, cluster_auto
+from facesets.clustering.known_recognizers import NormLimits
 from facesets.clustering.placement import Placement
 from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
-from facesets.clustering.recognisers import NormLimits
 from facesets.clustering.vectors import Bool, unit_rows
 from tests.fixtures.vectors import Float32, Int64, people, same_partition
 
@@ -92,7 +92,7 @@ def test_what_a_face_shows_is_told_by_its_norm_and_where_that_is_unknown_by_its_
 
 
 @pytest.mark.parametrize("few_people", [False, True])
-def test_limits_of_an_unknown_recogniser_are_measured_where_short_vectors_resemble_each_other(
+def test_limits_of_an_unknown_recognizer_are_measured_where_short_vectors_resemble_each_other(
     specks: Float32, few_people: bool
 ) -> None:
     """In a family's album, too, where random pairs are often one person's."""

@@ -25,15 +25,15 @@ def is_poor(limits: FaceLimits, kps: Float32, short: float = 100.0) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("recogniser", "least"), [("w600k_mbf.onnx", 32), (None, 32), ("dlib_resnet.onnx", 48)]
+    ("recognizer", "least"), [("w600k_mbf.onnx", 32), (None, 32), ("dlib_resnet.onnx", 48)]
 )
-def test_a_face_is_poor_below_the_size_that_its_recogniser_needs(recogniser: str | None, least: int) -> None:
-    limits = face_limits(recogniser)
+def test_a_face_is_poor_below_the_size_that_its_recognizer_needs(recognizer: str | None, least: int) -> None:
+    limits = face_limits(recognizer)
     assert is_poor(limits, face_at(300, 200), least - 0.1)
     assert not is_poor(limits, face_at(300, 200), least)
 
 
-def test_the_open_packs_recogniser_needs_whole_faces_and_others_see_somebody_in_half_of_one() -> None:
+def test_the_open_packs_recognizer_needs_whole_faces_and_others_see_somebody_in_half_of_one() -> None:
     cut_off = face_at(5, 200)
     assert is_poor(OPEN, cut_off)
     assert not is_poor(face_limits("w600k_mbf.onnx"), cut_off)

@@ -27,8 +27,8 @@ from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
 
 
 @pytest.fixture
-def recogniser(small_pack: Path) -> Session:
-    return Session(read_pack(small_pack).recogniser.path)
+def session(small_pack: Path) -> Session:
+    return Session(read_pack(small_pack).recognizer.path)
 
 
 def noise(count: int, seed: int = 0) -> np.ndarray:
@@ -54,13 +54,13 @@ def test_the_same_faces_are_found_where(
         assert (ours.embedding * theirs.embedding).sum(axis=1).min() >= 0.999999
 
 
-def test_a_recogniser_for_a_fixed_number_of_faces_can_be_tried_on_a_provider(
+def test_a_recognizer_for_a_fixed_number_of_faces_can_be_tried_on_a_provider(
     small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = onnx.load(str(small_pack / "w600k_mbf.onnx"))
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save(graph, str(tmp_path / "four.onnx"))
-    model = replace(read_pack(small_pack).recogniser, path=tmp_path / "four.onnx")
+    model = replace(read_pack(small_pack).recognizer, path=tmp_path / "four.onnx")
     # The processor in the role of a GPU that works, and that takes pixels.
     monkeypatch.setitem(PROVIDERS, "cuda", CPU)
     monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
@@ -82,20 +82,20 @@ def test_a_network_in_half_precision_takes_pixels_too(tmp_path: Path) -> None:
     assert np.abs(session.run(pictures)[0] - expected).max() < 2e-3
 
 
-def test_a_gpu_gets_few_sizes_of_batches(recogniser: Session, pack_dir: Path) -> None:
-    assert [recogniser.run_size(count) for count in (1, 3, 5, 64)] == [1, 3, 5, 64]
-    recogniser.provider = CUDA
-    assert [recogniser.run_size(count) for count in (1, 2, 3, 5, 63, 64)] == [1, 2, 4, 8, 64, 64]
+def test_a_gpu_gets_few_sizes_of_batches(session: Session, pack_dir: Path) -> None:
+    assert [session.run_size(count) for count in (1, 3, 5, 64)] == [1, 3, 5, 64]
+    session.provider = CUDA
+    assert [session.run_size(count) for count in (1, 2, 3, 5, 63, 64)] == [1, 2, 4, 8, 64, 64]
     assert Session(read_pack(pack_dir).detector.path).run_size(1) == 1
 
 
-def test_input_that_lies_ready_for_each_thread_gives_what_a_plain_run_gives(recogniser: Session) -> None:
-    bound = FixedInput(recogniser.raw, device="cpu")
+def test_input_that_lies_ready_for_each_thread_gives_what_a_plain_run_gives(session: Session) -> None:
+    bound = FixedInput(session.raw, device="cpu")
     batches = [noise(count, seed) for seed, count in enumerate((2, 1, 2, 4, 1) * 4)]
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda batch: bound.run(batch)[0], batches))
     for batch, result in zip(batches, results, strict=True):
-        np.testing.assert_array_equal(result, recogniser.run(batch)[0])
+        np.testing.assert_array_equal(result, session.run(batch)[0])
 
 
 class Watched:
@@ -119,19 +119,19 @@ class Watched:
 
 @pytest.mark.parametrize(("provider", "one_at_a_time"), [(DIRECTML, True), (CPU, False)])
 def test_directml_is_asked_by_one_thread_at_a_time(
-    recogniser: Session, provider: str, one_at_a_time: bool
+    session: Session, provider: str, one_at_a_time: bool
 ) -> None:
-    recogniser._session = watched = Watched(recogniser.raw)
-    recogniser._turn = in_turn(provider)
+    session._session = watched = Watched(session.raw)
+    session._turn = in_turn(provider)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda seed: recogniser.run(noise(1, seed)), range(12)))
+        list(pool.map(lambda seed: session.run(noise(1, seed)), range(12)))
     assert (watched.most == 1) == one_at_a_time
 
 
-def test_a_device_that_cannot_hold_inputs_ready_is_run_plainly(recogniser: Session) -> None:
-    plain = recogniser.run(noise(1))[0]
-    recogniser._fixed_input = FixedInput(recogniser.raw, device="cuda")  # there is none here
-    np.testing.assert_array_equal(recogniser.run(noise(1))[0], plain)
+def test_a_device_that_cannot_hold_inputs_ready_is_run_plainly(session: Session) -> None:
+    plain = session.run(noise(1))[0]
+    session._fixed_input = FixedInput(session.raw, device="cuda")  # there is none here
+    np.testing.assert_array_equal(session.run(noise(1))[0], plain)
 
 
 def test_a_model_whose_data_lie_in_a_missing_file_is_refused_in_a_sentence(
@@ -156,7 +156,7 @@ def outputs(model: str | bytes, batch: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_the_recogniser_gives_the_same_without_prelu(
+def test_the_recognizer_gives_the_same_without_prelu(
     small_pack: Path, blocked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rewrite, "_BLOCKED_LAYOUT", blocked)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.vectors import People
 
+from facesets.clustering.known_recognizers import ARCFACE
 from facesets.clustering.people.assigning import KnownPeople, thresholds
-from facesets.clustering.recognisers import ARCFACE
 from facesets.clustering.vectors import Float32, unit_rows
 from facesets.inference.near_vectors import NearVectors
 

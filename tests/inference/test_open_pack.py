@@ -47,14 +47,14 @@ def faces(embedder: LocalEmbedder, group: Pixels) -> Faces:
 
 @pytest.fixture(scope="module")
 def chips(open_pack: Path, group: Pixels, faces: Faces) -> list[Pixels]:
-    template = np.array(read_pack(open_pack).recogniser.keypoints, np.float32)
+    template = np.array(read_pack(open_pack).recognizer.keypoints, np.float32)
     upright = [align(group, kps, 150, template) for kps in faces.kps]
     return [*upright, *(np.ascontiguousarray(chip[:, ::-1]) for chip in upright)]
 
 
 @pytest.fixture(scope="module")
 def dlibs_file(open_archives: Mapping[str, Path]) -> bytes:
-    """The file that the recogniser is made from."""
+    """The file that the recognizer is made from."""
     with tarfile.open(open_archives["dlib_resnet.onnx"]) as archive:
         name = next(name for name in archive.getnames() if name.endswith("resnet_model_v1.dat"))
         file = archive.extractfile(name)

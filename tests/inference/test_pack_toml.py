@@ -70,7 +70,7 @@ def expected(crop: Pixels, mean: list[float], std: list[float], *, bgr: bool) ->
         ('mean = 5\nstd = 2\nchannels = "bgr"', [5] * 3, [2] * 3, True),
     ],
 )
-def test_a_recogniser_is_fed_as_its_pack_says(
+def test_a_recognizer_is_fed_as_its_pack_says(
     tmp_path: Path,
     crop: Pixels,
     declared: int | str,
@@ -80,9 +80,9 @@ def test_a_recogniser_is_fed_as_its_pack_says(
     bgr: bool,
 ) -> None:
     text = f'[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n{said}\n'
-    recogniser = Recognizer(described(tmp_path / "pack", text, declared=declared).recogniser)
-    assert (recogniser.input_size, recogniser.dimension) == (64, 6)
-    vector = recogniser.raw_embeddings([crop, crop[::-1]])[0]
+    recognizer = Recognizer(described(tmp_path / "pack", text, declared=declared).recognizer)
+    assert (recognizer.input_size, recognizer.dimension) == (64, 6)
+    vector = recognizer.raw_embeddings([crop, crop[::-1]])[0]
     assert vector == pytest.approx(expected(crop, mean, std, bgr=bgr), abs=1e-3)
 
 
@@ -98,15 +98,15 @@ def test_where_the_device_scales_pixels_it_does_so_as_the_pack_says(
     assert vector[0] == pytest.approx(expected(crop, [10, 20, 30], [2, 4, 8], bgr=bgr), abs=1e-3)
 
 
-def test_the_same_file_fed_otherwise_is_another_recogniser(tmp_path: Path) -> None:
+def test_the_same_file_fed_otherwise_is_another_recognizer(tmp_path: Path) -> None:
     base = '[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n'
     points = "keypoints = [[1, 1], [9, 1], [5, 5], [2, 9], [8, 9]]\n"
     texts = [base, f"{base}mean = 1\n", f"{base}std = 1\n", f'{base}channels = "bgr"\n', base + points]
     packs = [described(tmp_path / str(i), text) for i, text in enumerate(texts)]
-    assert len({pack.recogniser.sha256 for pack in packs}) == len(packs)
-    assert len({pack.recogniser.file_sha256 for pack in packs}) == 1
+    assert len({pack.recognizer.sha256 for pack in packs}) == len(packs)
+    assert len({pack.recognizer.file_sha256 for pack in packs}) == 1
     again = described(tmp_path / "again", f'{base}licence = "MIT"\nsource = "mine"\n')
-    assert again.recogniser.sha256 == packs[0].recogniser.sha256
+    assert again.recognizer.sha256 == packs[0].recognizer.sha256
 
 
 def test_a_description_that_says_what_the_graph_says_changes_no_identity(
@@ -118,8 +118,8 @@ def test_a_description_that_says_what_the_graph_says_changes_no_identity(
     text = '[recognition]\nfile = "w600k_mbf.onnx"\nlicence = "research only"\n'
     (folder / "pack.toml").write_text(text, "utf-8")
     pack = read_pack(folder)
-    assert pack.recogniser.licence == "research only"
-    assert pack.recogniser.sha256 == plain.recogniser.sha256
+    assert pack.recognizer.licence == "research only"
+    assert pack.recognizer.sha256 == plain.recognizer.sha256
     assert sorted(pack.models) == sorted(plain.models)
 
 

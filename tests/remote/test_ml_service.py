@@ -192,7 +192,7 @@ def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_mod
     here, there = (MlService(f"http://{host}:3003", pause=lambda _: None) for host in ("a", "b"))
     other = MlService("http://a:3003", ServiceModels(faces="antelopev2"), pause=lambda _: None)
     assert here.settings == there.settings
-    assert here.settings.recogniser_sha256 != other.settings.recogniser_sha256
+    assert here.settings.recognizer_sha256 != other.settings.recognizer_sha256
     for service in (here, there, other):
         service.close()
 

@@ -353,7 +353,7 @@ def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
         assert 0 < found["validationFaces"] < found["trainingFaces"] < found["totalFaces"]
         assert found["finalTrainLoss"] >= 0
         assert Path(found["modelCheckpoint"]).exists()
-        # Who is held out decides: hardly a head beats the recogniser itself.
+        # Who is held out decides: hardly a head beats the recognizer itself.
         assert found["reason"].endswith(".")
         job = site.get("/jobs")["items"][0]
         assert (job["title"], job["status"]) == ("Train", "done")

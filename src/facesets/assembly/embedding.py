@@ -76,7 +76,7 @@ def embed_photos(
 
     Raises
     ------
-    MissingModelPack, RecogniserMismatch, AlreadyRunning, SourceGone, WrongUsage, CannotWrite
+    MissingModelPack, RecognizerMismatch, AlreadyRunning, SourceGone, WrongUsage, CannotWrite
         The sentence says why.
     """
 

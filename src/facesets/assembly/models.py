@@ -85,7 +85,7 @@ def make_embedder(
     tuning: Tuning | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> LocalEmbedder:
-    """Load detector and recogniser on the best provider; without tuning for one image at a time."""
+    """Load detector and recognizer on the best provider; without tuning for one image at a time."""
     tuning = tuning or Tuning(1, 1, 1, 1)
     return LocalEmbedder(
         pack,
@@ -117,7 +117,7 @@ def make_attributes(pack: ModelPack, choice: ProviderChoice) -> "Attributes | No
 
 def choose(provider: str, pack: ModelPack, notices: Notices) -> ProviderChoice:
     """Choose where models run, and report it if there was a choice."""
-    choice = choose_provider(provider, pack.recogniser)
+    choice = choose_provider(provider, pack.recognizer)
     if provider == "auto":
         notices.remark(choice.sentence())
     return choice

@@ -10,7 +10,7 @@ from facesets.errors import (
     FacesetsError,
     Field,
     MissingModelPack,
-    RecogniserMismatch,
+    RecognizerMismatch,
     Sentence,
 )
 from facesets.files import printable
@@ -110,7 +110,7 @@ def refuse_to_fetch_another(
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
         It would be fetched only to be refused.
     """
     if name is None or known is None or name == known.pack or not (name in PUBLISHED or name in CONVERTED):
@@ -118,7 +118,7 @@ def refuse_to_fetch_another(
     try:
         find_pack(name, settings.model_roots)
     except MissingModelPack as missing:
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The faces of {place} come from the pack {printable(known.pack)}, so {name} is not "
             f"downloaded. Remove {Field('pack')}."
         ) from missing

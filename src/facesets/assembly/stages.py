@@ -79,7 +79,7 @@ def _attributes(models: StageModels, conf: Settings, notices: Notices, work: Wor
     if known is None or (models.pack is None and service_model(known) is not None):
         return None
     pack = _pack(known, models, conf, notices, work)
-    made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
+    made = make_attributes(pack, choose_provider(models.provider, pack.recognizer))
     return None if made is None else attributes_stage(made)
 
 
@@ -111,7 +111,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
         return None
     notices.detail(f"Body model: {printable(path)}")
     if pack is not None:
-        provider = choose_provider(models.provider, pack.recogniser).provider
+        provider = choose_provider(models.provider, pack.recognizer).provider
     else:
         # There is nothing to try an accelerator with.
         provider = PROVIDERS.get(models.provider, PROVIDERS["cpu"])
@@ -220,7 +220,7 @@ def stages_of_run(
         from facesets.inference.providers import choose_provider
 
         pack = _pack(known, models, conf, notices, work)
-        provider = choose_provider(models.provider, pack.recogniser)
+        provider = choose_provider(models.provider, pack.recognizer)
         stages.append(landmarks_stage(make_landmarks(pack, provider)))
     return stages
 

@@ -64,7 +64,7 @@ def run_tags(
     ------
     WrongUsage
         No photo was embedded, or there is no category about that.
-    MissingModelPack, RecogniserMismatch, DamagedFile, Unreachable
+    MissingModelPack, RecognizerMismatch, DamagedFile, Unreachable
         The model is not here, or is another one; or the service does not answer.
     """
     from facesets.operations.library.tagging import tag_library

@@ -25,13 +25,13 @@ from facesets.clustering.centroids import cluster_means, coherence, unit_centres
 from facesets.clustering.constraints import Constraints, Groups, Partners, among, resolve, same_image_pairs
 from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
 from facesets.clustering.graph import Edges, OnProgress
+from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.membership import MOST_INTRUDERS, join_anchors, kept_apart_leniently
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.poor_faces import HowMuch, Shows, join_people, set_aside
-from facesets.clustering.recognisers import PairModel
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,

@@ -1,9 +1,9 @@
 """At which similarity two faces are one person: measured on the faces themselves.
 
-Recognisers differ in what a similarity means. Two things can be seen without labels: how similar the
+Recognizers differ in what a similarity means. Two things can be seen without labels: how similar the
 faces of one person typically are, from clusters that are certain, and how similar strangers are, from
 random pairs, or from faces that share an image. Where the faces are too few to tell, what is known of the
-recogniser decides.
+recognizer decides.
 """
 
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from facesets.clustering.average_linkage import merge_groups
 from facesets.clustering.centroids import coherence
 from facesets.clustering.constraints import Constraints, resolve, same_image_pairs
 from facesets.clustering.graph import Edges, edge_chunks, pair_similarities
+from facesets.clustering.known_recognizers import ARCFACE, KnownRecognizer, PairModel, known_recognizer
 from facesets.clustering.labels import numbered
-from facesets.clustering.recognisers import ARCFACE, PairModel, Recogniser, recogniser_named
 from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, canonical_order, unit_rows
 
 _SAMPLE_FACES = 8000
@@ -43,15 +43,15 @@ _IMAGE_PAIRS = 400_000
 _HALVINGS = 2
 
 
-def usual_link(recogniser: str | None) -> float:
-    """Similarity from which two faces are rather one person than two, as far as the recogniser tells.
+def usual_link(recognizer: str | None) -> float:
+    """Similarity from which two faces are rather one person than two, as far as the recognizer tells.
 
     Parameters
     ----------
-    recogniser : str or None
+    recognizer : str or None
         The file name of the network that made the embeddings.
     """
-    return round(_LINK_SHARE * recogniser_named(recogniser).typical, 2)
+    return round(_LINK_SHARE * known_recognizer(recognizer).typical, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Calibration:
     source : str
         What it was measured on, or taken from, in words.
     pairs : PairModel, optional
-        Given where the recogniser's mean vectors mislead (see `Recogniser`).
+        Given where the recognizer's mean vectors mislead (see `KnownRecognizer`).
     """
 
     typical: float
@@ -140,7 +140,7 @@ class Calibration:
 
 
 def calibrate(
-    embeddings: Embeddings, *, image_index: ArrayLike | None = None, recogniser: str | None = None
+    embeddings: Embeddings, *, image_index: ArrayLike | None = None, recognizer: str | None = None
 ) -> Calibration:
     """Measure what similarities mean among these faces, without labels.
 
@@ -150,7 +150,7 @@ def calibrate(
         Scaled to unit length if they are not.
     image_index : integers of shape (n,), optional
         The image of each face: pairs in one image are strangers for certain.
-    recogniser : str, optional
+    recognizer : str, optional
         The file name of the network that made the embeddings. Where the faces tell too little, what was
         measured of it elsewhere takes their place; of an unknown one, the values of ArcFace.
 
@@ -159,7 +159,7 @@ def calibrate(
     ValueError
         When the embeddings are malformed (see `unit_rows`).
     """
-    known = recogniser_named(recogniser)
+    known = known_recognizer(recognizer)
     order = canonical_order(embeddings)
     if known.pairs is not None:
         return Calibration(
@@ -179,7 +179,7 @@ def calibrate(
 
 
 def _strangers(
-    rows: Float32, embeddings: Embeddings, image_index: ArrayLike | None, known: Recogniser
+    rows: Float32, embeddings: Embeddings, image_index: ArrayLike | None, known: KnownRecognizer
 ) -> tuple[float, float, str]:
     """Middle and spread of the similarities of strangers, and what they were seen on."""
     if len(rows) < _LEAST_FACES:
@@ -197,7 +197,7 @@ def _strangers(
     return middle, spread, seen
 
 
-def _may_be_strangers(middle: float, known: Recogniser) -> bool:
+def _may_be_strangers(middle: float, known: KnownRecognizer) -> bool:
     """Whether most pairs can be strangers'; where nearly all faces are one person's they are not."""
     return middle < rare(known.middle, known.spread)
 

@@ -14,9 +14,9 @@ from facesets.clustering.dbscan import dbscan
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.graph import OnProgress
 from facesets.clustering.hdbscan import hdbscan
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.placement import Placement
 from facesets.clustering.poor_faces import HowMuch
-from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Embeddings, Int64
 
 Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
@@ -37,7 +37,7 @@ class GroupingTask:
         `apart` holds none but those.
     shows : uint8 array of shape (n,), optional
         How much each face shows (`Shows`). `auto` makes nobody of too little.
-    recogniser : str, optional
+    recognizer : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
         Measured on these faces where absent and needed.
@@ -54,7 +54,7 @@ class GroupingTask:
     apart: Constraints | None = None
     apart_in_images: bool = False
     shows: HowMuch | None = None
-    recogniser: str | None = None
+    recognizer: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
     min_cluster_size: int
@@ -71,7 +71,7 @@ class GroupingTask:
     def measured(self) -> Calibration:
         """What similarities mean among these faces."""
         return self.calibration or calibrate(
-            self.embeddings, image_index=self.image, recogniser=self.recogniser
+            self.embeddings, image_index=self.image, recognizer=self.recognizer
         )
 
 
@@ -171,7 +171,7 @@ def _hdbscan(task: GroupingTask) -> Grouping:
 
 
 def _dbscan(task: GroupingTask) -> Grouping:
-    usual = recogniser_named(task.recogniser).neighbour_cosine_distance
+    usual = known_recognizer(task.recognizer).neighbour_cosine_distance
     eps = usual if task.threshold is None else task.threshold
     labels = dbscan(
         task.embeddings,

@@ -1,4 +1,4 @@
-"""Grouping with recognisers to which strangers resemble each other, so that a single pair says little.
+"""Grouping with recognizers to which strangers resemble each other, so that a single pair says little.
 
 How similar two faces must be depends on what else is there. Among many strangers a similar pair is rather
 one of theirs; where people have two photos each, it is rather one person's. The library itself tells
@@ -20,9 +20,9 @@ from facesets.clustering.calibration import Calibration
 from facesets.clustering.centroids import cluster_means
 from facesets.clustering.constraints import Groups
 from facesets.clustering.graph import Edges
+from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
-from facesets.clustering.recognisers import PairModel
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 _MANY_PAIRS = 6

@@ -1,8 +1,8 @@
 """Faces that are too low quality to group: they make no new person.
 
-Recognisers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
+Recognizers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
 similar to one another, and clusters of them are nobody. How much a face shows is told by the norm of its
-embedding, where the recogniser gives one that does; else by what is known of its pixels.
+embedding, where the recognizer gives one that does; else by what is known of its pixels.
 
 References
 ----------
@@ -18,8 +18,8 @@ from facesets.clustering.calibration import Calibration, bulk, random_similariti
 from facesets.clustering.centroids import coherence, unit_centres
 from facesets.clustering.constraints import Groups, Partners
 from facesets.clustering.engine import Engine
+from facesets.clustering.known_recognizers import NormLimits, known_recognizer
 from facesets.clustering.membership import nearest_centres, place_in_turn
-from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 _ANCHOR_FACES = 4
@@ -46,16 +46,16 @@ HowMuch = NDArray[np.uint8]
 
 
 def norm_limits(
-    recogniser: str | None, embedding: Float32, norm: Float32 | None, image: Int64
+    recognizer: str | None, embedding: Float32, norm: Float32 | None, image: Int64
 ) -> NormLimits | None:
     """From which norms on faces show enough; None where norms do not tell, or too few are known.
 
-    A recogniser that nobody measured is measured by its faces: where those far below the median norm resemble
+    A recognizer that nobody measured is measured by its faces: where those far below the median norm resemble
     each other more than strangers above it do, norms tell.
 
     Parameters
     ----------
-    recogniser : str or None
+    recognizer : str or None
         The file name of the network that made the embeddings.
     embedding : float32 array of shape (n, d)
         Of unit length; some thousand faces are enough.
@@ -64,7 +64,7 @@ def norm_limits(
     image : int64 array of shape (n,)
         The image of each face.
     """
-    known = recogniser_named(recogniser)
+    known = known_recognizer(recognizer)
     if known.norm_limits is not None or not known.norm_tells or norm is None:
         return known.norm_limits
     rows = np.flatnonzero(np.isfinite(norm))

@@ -1,4 +1,4 @@
-"""Faces turned upright and scaled as ArcFace recognisers expect them."""
+"""Faces turned upright and scaled as ArcFace recognizers expect them."""
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ def similarity_to_template(
 
 
 def align(pixels: Pixels, kps: Float32, size: int = 112, template: Float32 | None = None) -> Pixels:
-    """Cut out a face, upright, as the recogniser wants it; without template insightface's `norm_crop`.
+    """Cut out a face, upright, as the recognizer wants it; without template insightface's `norm_crop`.
 
     Parameters
     ----------

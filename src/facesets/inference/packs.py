@@ -36,7 +36,7 @@ class ModelPack:
         return self.models[DETECTION]
 
     @property
-    def recogniser(self) -> ModelFile:
+    def recognizer(self) -> ModelFile:
         """The recognition model, which embeds an aligned face."""
         return self.models[RECOGNITION]
 
@@ -94,7 +94,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
     MissingModelPack
         There is none; the sentence says how to get it and which other packs are there.
     DamagedFile
-        The directory holds no usable detector or recogniser.
+        The directory holds no usable detector or recognizer.
     """
     for directory in pack_directories(name, roots):
         if directory.is_dir() and any(directory.glob("*.onnx")):
@@ -125,7 +125,7 @@ def read_pack(directory: Path) -> ModelPack:
     Raises
     ------
     DamagedFile
-        A file is no ONNX model, the description is wrong, or the detector or the recogniser is missing.
+        A file is no ONNX model, the description is wrong, or the detector or the recognizer is missing.
     """
     described = read_description(directory)
     models = dict(described.models)

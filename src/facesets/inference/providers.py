@@ -57,7 +57,7 @@ def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
     wanted : str
         `auto` or a key of `PROVIDERS`.
     model : ModelFile
-        A recogniser to try it with.
+        A recognizer to try it with.
 
     Raises
     ------

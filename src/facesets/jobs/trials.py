@@ -196,7 +196,7 @@ def _without_model(client: MlService, own: str | None, needs: Needs, known: Cach
     otherwise = start if own else "name another service when queueing the job"
     return (
         f"the machine-learning service {client.label} does not work with the model "
-        f"{printable(client.settings.recogniser)}, {whose}: load it there, or {otherwise}"
+        f"{printable(client.settings.recognizer)}, {whose}: load it there, or {otherwise}"
     )
 
 

@@ -112,8 +112,8 @@ class MlService:
         name = self._models.faces
         return CacheSettings(
             pack=f"ml-service/{name}",
-            recogniser=name,
-            recogniser_sha256=_stand_in(f"{name}/recognition"),
+            recognizer=name,
+            recognizer_sha256=_stand_in(f"{name}/recognition"),
             dimension=FACE_DIMENSION,
             detector=name,
             detector_sha256=_stand_in(f"{name}/detection"),

@@ -58,7 +58,7 @@ class ServiceEmbedder:
         )
 
     def _models(self) -> str:
-        names = [self._service.settings.recogniser] if self._faces else []
+        names = [self._service.settings.recognizer] if self._faces else []
         names += [service_clip(self._service.clip_model) or ""] if self._clip else []
         return f"model{'s' if len(names) > 1 else ''} {' and '.join(map(printable, names))}"
 

@@ -10,6 +10,7 @@ import msgspec
 
 from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import json_bytes, printable
+from facesets.records import from_recorded
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import (
@@ -17,6 +18,7 @@ from facesets.results.manifest import (
     MANIFEST_NAMES,
     REFINE_MANIFEST,
     ClusterManifest,
+    Provenance,
     RefineManifest,
 )
 from facesets.results.manifest_values import is_sound_text
@@ -36,6 +38,8 @@ _MISSING = re.compile(r"missing required field `(\w+)`")
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the file's content, in the earliest version that can hold it."""
     record = msgspec.to_builtins(manifest)
+    for made, written in zip(_provenances(manifest), _provenances_of(record), strict=True):
+        written["models"] = made.models.recorded()
     version = manifest.VERSION
     if isinstance(manifest, ExportManifest | SetManifest):
         version = manifest.written_version
@@ -82,6 +86,9 @@ def read_any_manifest(path: Path) -> Manifest:
             f"version reads up to {kind.VERSION}). Upgrade facesets."
         )
     _upgrade(raw, kind, version)
+    for written in _provenances_of(raw):
+        if isinstance(models := written.get("models"), dict):
+            written["models"] = from_recorded(models)
     missing = next((field.name for field in fields(kind) if field.name not in raw), "")
     if missing:
         raise DamagedFile(_damaged(path, f"{missing} is missing"))
@@ -89,10 +96,21 @@ def read_any_manifest(path: Path) -> Manifest:
         record = msgspec.convert(raw, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         raise DamagedFile(_damaged(path, f"{_field_of(error)} is missing or invalid")) from error
-    for made in (record.made, *getattr(record, "extended", ())):
+    for made in _provenances(record):
         if not all(is_sound_text(text) for text in astuple(made.models) if isinstance(text, str)):
             raise DamagedFile(_damaged(path, "made.models is invalid"))
     return record
+
+
+def _provenances(manifest: Manifest) -> list[Provenance]:
+    return [manifest.made, *getattr(manifest, "extended", ())]
+
+
+def _provenances_of(raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same in JSON, as far as it is what it should be."""
+    extended = raw.get("extended", ())
+    found = [raw.get("made"), *(extended if isinstance(extended, list | tuple) else ())]
+    return [each for each in found if isinstance(each, dict)]
 
 
 def refuse_other_results(folder: Path, own: type[Manifest]) -> None:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from facesets.errors import Field, RecogniserMismatch, WrongUsage
+from facesets.errors import Field, RecognizerMismatch, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.plurals import counted
@@ -25,12 +25,12 @@ from facesets.results.manifest_json import read_manifest, refuse_other_results
 from facesets.results.photo_sources import PhotoSources
 
 
-def require_same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
-    """Refuse vectors of another recogniser: raises `RecogniserMismatch`."""
-    if ours.recogniser_sha256 != theirs.recogniser_sha256:
-        raise RecogniserMismatch(
+def require_same_recognizer(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
+    """Refuse vectors of another recognizer: raises `RecognizerMismatch`."""
+    if ours.recognizer_sha256 != theirs.recognizer_sha256:
+        raise RecognizerMismatch(
             f"{printable(where)} was made with another recognition model "
-            f"({theirs.pack}/{theirs.recogniser}) than the cache ({ours.pack}/{ours.recogniser}). Use a "
+            f"({theirs.pack}/{theirs.recognizer}) than the cache ({ours.pack}/{ours.recognizer}). Use a "
             "result made from this cache."
         )
 
@@ -40,9 +40,9 @@ def require_same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) 
 
     Raises
     ------
-    RecogniserMismatch, WrongUsage
+    RecognizerMismatch, WrongUsage
     """
-    require_same_recogniser(ours, theirs, where)
+    require_same_recognizer(ours, theirs, where)
     if ours.detection != theirs.detection:
         raise WrongUsage(
             f"{printable(where)} was made with other detection settings ({_detection(theirs)}) than the "

@@ -122,7 +122,7 @@ def strangers(trial: RecognitionTrial, projected: Float32) -> Float32:
 def nearest_people(trial: RecognitionTrial, to_projected: Project) -> Nearest:
     """Return the similarity of each query to its person's prototypes, and to the nearest other's.
 
-    Prototypes are those of `assign`: the unit mean of the faces as the recogniser made them, and some faces.
+    Prototypes are those of `assign`: the unit mean of the faces as the recognizer made them, and some faces.
     """
     people, index = np.unique(trial.person[~trial.asked], return_inverse=True)
     known = trial.embedding[~trial.asked]

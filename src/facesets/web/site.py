@@ -72,7 +72,7 @@ class Models:
         ------
         WrongUsage
             No photo has a CLIP embedding yet, or only from a service.
-        MissingModelPack, RecogniserMismatch, CannotInfer, DamagedFile
+        MissingModelPack, RecognizerMismatch, CannotInfer, DamagedFile
             The model is not installed, or cannot be used.
         """
         key = tuple(library.clip_models())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from facesets.clustering import Calibration
+from facesets.clustering.known_recognizers import ARCFACE, PairModel
 from facesets.clustering.people.assigning import (
     KnownPeople,
     choose_people,
@@ -12,7 +13,6 @@ from facesets.clustering.people.assigning import (
     thresholds,
 )
 from facesets.clustering.people.incremental import PersonMatches
-from facesets.clustering.recognisers import ARCFACE, PairModel
 from facesets.clustering.vectors import Float32, Int64, unit_rows
 
 LIMITS = thresholds(0.6, 0.05, 0.5, ARCFACE)

@@ -105,7 +105,7 @@ def test_numpy_gets_embeddings_mean_names_and_scores_without_pickles(tmp_path: P
         assert np.allclose(arrays["mean"], MODEL.embeddings.mean(axis=0), atol=1e-6)
         assert arrays["names"].tolist() == list(MODEL.files)
         assert np.array_equal(arrays["scores"], MODEL.scores)
-        assert (str(arrays["person"]), str(arrays["recogniser"])) == ("Anna Öz", MODELS.recogniser)
+        assert (str(arrays["person"]), str(arrays["recogniser"])) == ("Anna Öz", MODELS.recognizer)
     read = read_archive(path)
     assert (read.problems, read.faces, read.people[0].name) == ([], 3, "Anna Öz")
     assert read.least_cosine_similarity is not None

@@ -293,7 +293,7 @@ def test_the_manifest_says_by_which_gates_people_were_found(
     assert options["outlier_threshold"] == TASTE.outlier_threshold
     assert options["refine_outlier_threshold"] == GATES.outlier_threshold
     found = pristine.store.load()
-    used = asdict(GATES.for_store(len(found.images), found.settings.recogniser))
+    used = asdict(GATES.for_store(len(found.images), found.settings.recognizer))
     gates = {"initial_threshold", "merge_threshold", "outlier_min_cluster", "min_faces", "min_short"}
     gates |= {"min_blur", "min_det_score", "same_image_ok"}
     assert {name: options[name] for name in gates} == {name: used[name] for name in gates}

@@ -13,7 +13,7 @@ from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.soak import soaking
 from tests.fixtures.trees import contents, files_in
 
-from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
+from facesets.errors import DamagedFile, RecognizerMismatch, WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
@@ -313,12 +313,12 @@ def test_a_folder_of_another_command_is_refused(manifests: Path, run: Run) -> No
         assert sorted((manifests / name).iterdir()) == before
 
 
-def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Path, run: Run) -> None:
+def test_vectors_of_another_recognizer_are_refused(manifests: Path, tmp_path: Path, run: Run) -> None:
     refined = read_manifest(manifests / "fs", RefineManifest)
-    models = replace(refined.made.models, recogniser_sha256="00" * 32)
+    models = replace(refined.made.models, recognizer_sha256="00" * 32)
     other = tmp_path / "other.json"
     other.write_bytes(manifest_bytes(replace(refined, made=replace(refined.made, models=models))))
-    with pytest.raises(RecogniserMismatch):
+    with pytest.raises(RecognizerMismatch):
         run(tmp_path / "swap", refined=other)
 
 

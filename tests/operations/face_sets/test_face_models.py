@@ -1,6 +1,6 @@
 """Face models of an export, with real models on real photos.
 
-The pack at hand is not the one that swappers know: where their formats are written, its recogniser's sha256
+The pack at hand is not the one that swappers know: where their formats are written, its recognizer's sha256
 stands in the catalogue for that of w600k_r50.
 """
 
@@ -19,7 +19,7 @@ from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.trees import contents
 
 from facesets.assembly.crop_checker import EmbedderOnDemand
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import RecognizerMismatch, WrongUsage
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -80,10 +80,10 @@ def modeller(insightface_pack: Path) -> EmbedderOnDemand:
 
 @contextmanager
 def known(embedder: Embedder) -> Iterator[None]:
-    """Let the recogniser at hand be the one that swappers know."""
+    """Let the recognizer at hand be the one that swappers know."""
     with pytest.MonkeyPatch.context() as patch:
         files = PUBLISHED["buffalo_l"].files
-        patch.setitem(files, "w600k_r50.onnx", embedder.settings.recogniser_sha256)
+        patch.setitem(files, "w600k_r50.onnx", embedder.settings.recognizer_sha256)
         yield
 
 
@@ -228,17 +228,17 @@ def test_a_file_of_the_users_is_never_replaced(tmp_path: Path, run: Run) -> None
 
 @pytest.mark.parametrize("kind", ["safetensors", "visomaster", "rope"])
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_embeddings_of_another_recogniser_are_refused_before_anything_is_written(
+def test_embeddings_of_another_recognizer_are_refused_before_anything_is_written(
     tmp_path: Path, run: Run, kind: str, dry_run: bool
 ) -> None:
     formats = formats_named("--formats", f"fsz,{kind}")
-    with pytest.raises(RecogniserMismatch, match=r"w600k_r50.onnx \(buffalo_l\).*choose formats fsz") as said:
+    with pytest.raises(RecognizerMismatch, match=r"w600k_r50.onnx \(buffalo_l\).*choose formats fsz") as said:
         run(tmp_path / "swap", replace(CROPS, formats=formats, dry_run=dry_run))
     assert said.value.exit_status == 2
     assert not (tmp_path / "swap").exists()
 
 
-def test_what_needs_no_certain_recogniser_is_written_with_any(
+def test_what_needs_no_certain_recognizer_is_written_with_any(
     tmp_path: Path, run: Run, embedder: LocalEmbedder
 ) -> None:
     options = replace(CROPS, formats=formats_named("--formats", "npz,images"))
@@ -269,7 +269,7 @@ def test_reactors_models_are_refused_where_nothing_tells_what_they_hold(tmp_path
     assert not (tmp_path / "swap").exists()
 
 
-def test_a_model_of_somebody_else_or_of_another_recogniser_is_found_out(
+def test_a_model_of_somebody_else_or_of_another_recognizer_is_found_out(
     out: Path, exported: Path, embedder: LocalEmbedder
 ) -> None:
     for ending in (".safetensors", "_visomaster.json"):
@@ -286,9 +286,9 @@ def test_a_model_of_somebody_else_or_of_another_recogniser_is_found_out(
         "faceset_001/faceset_001_visomaster.json": [f"it {resembles.format(2)}"],
         "merged_embeddings.txt": [f"faceset_00{3 - n} in it {resembles.format(n)}" for n in (1, 2)],
     }
-    recogniser = embedder.settings.recogniser
+    recognizer = embedder.settings.recognizer
     (check,) = verified(exported / "faceset_001" / "faceset_001_rope.txt", embedder).bundles
-    assert check.problems == [f"it is in an export made with {recogniser}, but Rope expects w600k_r50.onnx"]
+    assert check.problems == [f"it is in an export made with {recognizer}, but Rope expects w600k_r50.onnx"]
 
 
 def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_changes(

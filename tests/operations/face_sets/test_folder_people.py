@@ -9,13 +9,13 @@ from tests.fixtures.program import REPOSITORY
 from facesets.errors import WrongUsage
 from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
 from facesets.operations.face_sets.folder_people import Identity, find_identities
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ImportFoldersOptions
 from facesets.records import Collection, Images
 
 Photos = dict[str | tuple[str, ...], list[np.ndarray]]
 KNOWN: dict[str, type[float]] = {"route_threshold": float, "top_n": int}
-OPTIONS = for_recogniser(ImportFoldersOptions(), "r")
+OPTIONS = for_recognizer(ImportFoldersOptions(), "r")
 
 
 def person(number: int, count: int, distance: float = 0.2) -> list[np.ndarray]:

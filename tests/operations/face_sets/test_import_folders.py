@@ -8,14 +8,14 @@ from tests.fixtures.photos import copy_photos, wide_picture
 from tests.fixtures.program import run as run_program
 from tests.fixtures.trees import contents, files_in
 
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import RecognizerMismatch, WrongUsage
 from facesets.formats.bundle import read_bundle
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.options.start import EmbedOptions
 from facesets.records import CacheSettings
@@ -172,12 +172,12 @@ def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run
     assert not out.exists()
 
 
-def test_faces_of_another_recogniser_are_refused(photos: Sorted, checker: Embedder, tmp_path: Path) -> None:
+def test_faces_of_another_recognizer_are_refused(photos: Sorted, checker: Embedder, tmp_path: Path) -> None:
     class Other:
-        settings: CacheSettings = replace(checker.settings, recogniser_sha256="f" * 64)
+        settings: CacheSettings = replace(checker.settings, recognizer_sha256="f" * 64)
         embed = checker.embed
 
-    with pytest.raises(RecogniserMismatch):
+    with pytest.raises(RecognizerMismatch):
         options, out = ImportFoldersOptions(), tmp_path / "swap"
         import_folders(photos.store, photos.folders, out, Other(), options, TASTE, work=Work())
 
@@ -193,7 +193,7 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "Hugo" / "Hugo_top2.fsz").is_file()
     manifest = read_manifest(tmp_path / "out" / "Hugo", SetManifest)
-    usual = for_recogniser(ImportFoldersOptions(), manifest.made.models.recogniser)
+    usual = for_recognizer(ImportFoldersOptions(), manifest.made.models.recognizer)
     assert manifest.made.options["route_threshold"] == usual.route_threshold
     assert manifest.made.options["min_face_short"] == 60
     assert manifest.made.options["min_norm"] == 1

@@ -10,7 +10,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_faces
 from tests.fixtures.photos import wide_picture
 
-from facesets.errors import AlreadyRunning, NotFound, RecogniserMismatch, UnreadableImage
+from facesets.errors import AlreadyRunning, NotFound, RecognizerMismatch, UnreadableImage
 from facesets.file_records import FileRecord
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
@@ -110,12 +110,12 @@ def test_what_cannot_be_looked_at_is_said(library: Library, embedder: LocalEmbed
         look_again(library, embedder, digest, min_det_score=0.5, min_short=20)
 
 
-def test_faces_of_another_recogniser_stay_out(
+def test_faces_of_another_recognizer_stay_out(
     database: Database, embedder: LocalEmbedder, photo: Path
 ) -> None:
     library = Library(database)
     image = ImageRecord(sha(photo), 600, 300, np.datetime64("NaT", "s"), bytes(32), made_faces(0))
     with library.writing(SETTINGS):
         library.commit([FileRecord(str(photo), 1, 1, image.sha256)], [image])
-    with pytest.raises(RecogniserMismatch):
+    with pytest.raises(RecognizerMismatch):
         look(library, embedder, photo)

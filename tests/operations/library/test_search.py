@@ -19,7 +19,7 @@ from tests.fixtures.program import run
 from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.waiting import wait_for
 
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import RecognizerMismatch, WrongUsage
 from facesets.imaging.encode import png_bytes
 from facesets.machine import processors
 from facesets.operations.library.photo_search import filter_of, people_meant
@@ -128,7 +128,7 @@ class Finding:
         return [self.faces for _ in pictures]
 
 
-def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_librarys_recogniser(
+def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_librarys_recognizer(
     library: Library, tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.png"
@@ -158,8 +158,8 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_libr
     assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
     with pytest.raises(WrongUsage, match="No face found in that box"):
         faces_like(Which(box=(500, 500, 510, 510)))
-    other = Finding(faces, replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
-    with pytest.raises(RecogniserMismatch, match="Search with pack made"):
+    other = Finding(faces, replace(SETTINGS, pack="other", recognizer_sha256="dd" * 32))
+    with pytest.raises(RecognizerMismatch, match="Search with pack made"):
         search_by_face(library, other, str(photo), PhotoFilter(), 1)
 
 
@@ -208,7 +208,7 @@ def test_the_most_similar_images_come_first_with_or_without_index(
     drop_index(embedded)
     assert not wants_index(embedded, row), "few images are compared soon enough"
     assert similar(embedded, vectors[3], 8) == exact
-    with pytest.raises(RecogniserMismatch, match="24"):
+    with pytest.raises(RecognizerMismatch, match="24"):
         similar_images(embedded, row, np.ones(5, np.float32), PhotoFilter(), 1)
 
 

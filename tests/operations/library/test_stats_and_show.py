@@ -20,9 +20,9 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 SERVICE = replace(
-    SETTINGS, pack="ml-service/antelopev2", recogniser="antelopev2", recogniser_sha256="cc" * 32
+    SETTINGS, pack="ml-service/antelopev2", recognizer="antelopev2", recognizer_sha256="cc" * 32
 )
-DLIB = replace(SETTINGS, pack="open", recogniser="dlib_resnet.onnx", recogniser_sha256="dd" * 32)
+DLIB = replace(SETTINGS, pack="open", recognizer="dlib_resnet.onnx", recognizer_sha256="dd" * 32)
 
 
 def add(database: Database, name: str, faces: int, settings: CacheSettings, *, measured: bool) -> None:
@@ -69,16 +69,16 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
 
 
 @pytest.mark.parametrize(
-    ("recogniser", "words"),
+    ("recognizer", "words"),
     [
         ("w600k_mbf.onnx", "norm of a face: 16 to create a person, 14 to join one (published value"),
         ("w600k_r50.onnx", "judged by size"),
         ("dlib_resnet.onnx", "judged by size"),
     ],
 )
-def test_it_is_told_how_much_a_face_has_to_show(database: Database, recogniser: str, words: str) -> None:
+def test_it_is_told_how_much_a_face_has_to_show(database: Database, recognizer: str, words: str) -> None:
     assert norm_limits_in_words(Library(database)) == ""
-    models = replace(SETTINGS, recogniser=recogniser, recogniser_sha256="dd" * 32)
+    models = replace(SETTINGS, recognizer=recognizer, recognizer_sha256="dd" * 32)
     add(database, "new", 2, models, measured=True)
     assert words in norm_limits_in_words(Library(database))
 

@@ -84,7 +84,7 @@ def test_beside_a_gpu_all_processors_decode_whatever_the_batch(cpus: int) -> Non
 
 def test_where_no_way_works_the_reason_is_given(pack: ModelPack, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    broken = replace(pack.recogniser, path=tmp_path / "broken.onnx")
+    broken = replace(pack.recognizer, path=tmp_path / "broken.onnx")
     no_pack = replace(pack, models={**pack.models, "recognition": broken})
     with pytest.raises(CannotInfer, match=r"broken\.onnx cannot be loaded"):
         benchmark(no_pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)

@@ -1,11 +1,11 @@
-"""Distances from a centroid that nobody gave go by the recogniser."""
+"""Distances from a centroid that nobody gave go by the recognizer."""
 
 from dataclasses import fields, replace
 
 import pytest
 
-from facesets.clustering.recognisers import recogniser_named
-from facesets.operations.options.declaration import CentroidDistance, declared, for_recogniser, settled
+from facesets.clustering.known_recognizers import known_recognizer
+from facesets.operations.options.declaration import CentroidDistance, declared, for_recognizer, settled
 from facesets.operations.options.results import (
     DiscoverOptions,
     ExportSwapOptions,
@@ -35,12 +35,12 @@ each_option = pytest.mark.parametrize(
 def test_it_is_strict_with_the_open_pack_and_as_ever_with_others_unless_it_is_given(
     options: Options, field: str, usual: float
 ) -> None:
-    for recogniser, by_itself in ((OPEN, STRICT), *((other, usual) for other in OTHERS)):
-        assert settled(getattr(for_recogniser(options, recogniser), field)) == by_itself
+    for recognizer, by_itself in ((OPEN, STRICT), *((other, usual) for other in OTHERS)):
+        assert settled(getattr(for_recognizer(options, recognizer), field)) == by_itself
         for given in (usual, 0.0, 1.2):
-            resolved = for_recogniser(replace(options, **{field: given}), recogniser)  # type: ignore[arg-type]
+            resolved = for_recognizer(replace(options, **{field: given}), recognizer)  # type: ignore[arg-type]
             assert getattr(resolved, field) == given
-            assert for_recogniser(resolved, "") == resolved
+            assert for_recognizer(resolved, "") == resolved
             changed = {
                 f.name for f in fields(options) if getattr(options, f.name) != getattr(resolved, f.name)
             }
@@ -55,4 +55,4 @@ def test_its_help_says_both(options: Options, field: str, usual: float) -> None:
     option = next(each.option for each in known if each.field == field)
     assert isinstance(option, CentroidDistance)
     assert option.unset == f"{usual:.2f}, or {STRICT:.2f} with the open pack"
-    assert recogniser_named(OPEN).max_from_centroid == STRICT
+    assert known_recognizer(OPEN).max_from_centroid == STRICT

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecogniserMismatch, WrongUsage
+from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecognizerMismatch, WrongUsage
 from facesets.formats.plain_npz import read_columns
 from facesets.records import Collection, ImageRecord
 from facesets.store.npz import cache_journal
@@ -152,8 +152,8 @@ def test_other_vectors_are_refused_before_anything_is_written(tmp_path: Path) ->
     commit_all(cache, [image(1, 1)])
     before = (tmp_path / "c.npz").read_bytes()
     with (
-        pytest.raises(RecogniserMismatch, match="cannot be added"),
-        cache.writing(replace(SETTINGS, recogniser_sha256="ef" * 32)),
+        pytest.raises(RecognizerMismatch, match="cannot be added"),
+        cache.writing(replace(SETTINGS, recognizer_sha256="ef" * 32)),
     ):
         pass
     assert (tmp_path / "c.npz").read_bytes() == before

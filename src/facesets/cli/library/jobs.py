@@ -309,7 +309,7 @@ def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop
     found: list[ProviderChoice] = []
 
     def choose() -> str:
-        found.append(choose_provider("auto", models.recogniser))
+        found.append(choose_provider("auto", models.recognizer))
         return found[0].name
 
     provider = tried_once(choose, stop, ends_within_s=_GPU_TRIED_S)

@@ -14,7 +14,7 @@ from facesets.cli.opening import agrees_to_open_pack, working
 from facesets.cli.params import PackOption, said_threshold
 from facesets.cli.settings_file import configured_flags
 from facesets.cli.wording import worded
-from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
+from facesets.errors import Command, MissingModelPack, RecognizerMismatch, WrongUsage
 from facesets.files import RUN_CACHE, is_there, plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.results import ExtendOptions
@@ -132,7 +132,7 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
         It does.
     """
     from facesets.assembly.stores import open_cache
@@ -150,7 +150,7 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
             raise
         is_same = False
     if not is_same:
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The results in {printable(out)} were made with model pack {printable(known.pack)}, not "
             f"{printable(pack)}. Omit --pack, or give another OUT."
         )

@@ -9,8 +9,8 @@ import numpy as np
 
 from facesets.clustering.calibration import Calibration, rare
 from facesets.clustering.engine import on_all_cores
+from facesets.clustering.known_recognizers import KnownRecognizer
 from facesets.clustering.people.incremental import PersonMatches, strongest
-from facesets.clustering.recognisers import Recogniser
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 NearPairs: TypeAlias = Callable[[Float32, float], tuple[Int64, Int64]]
@@ -52,7 +52,7 @@ class Thresholds:
     nearby: float
 
 
-def thresholds(assign: float, margin: float, review: float, known: Recogniser) -> Thresholds:
+def thresholds(assign: float, margin: float, review: float, known: KnownRecognizer) -> Thresholds:
     """The same with what follows from them: which exemplars matter at all."""
     review = min(review, assign)
     least = min(review, assign - margin)
@@ -73,7 +73,7 @@ def measured_threshold(measured: Calibration, prototypes: int) -> float:
     return min(max(measured.link, chance), measured.core)
 
 
-def usual_review(assign: float, known: Recogniser) -> float:
+def usual_review(assign: float, known: KnownRecognizer) -> float:
     """Return the default similarity for a suggestion, given the threshold for a match."""
     return max(0.0, min(known.review, assign - (known.assign - known.review)))
 

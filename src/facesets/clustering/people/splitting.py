@@ -14,8 +14,8 @@ from facesets.clustering.average_linkage import average_linkage
 from facesets.clustering.centroids import centroids, reject_outliers
 from facesets.clustering.constraints import Constraints, Partners, as_pairs
 from facesets.clustering.knn import nearest
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.labels import as_labels, cluster_sizes
-from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Embeddings, Float32, Int64, unit_rows
 
 _LINK_SHARE, _CORE_SHARE = 0.62, 0.81
@@ -55,7 +55,7 @@ def split(
     count: int | None = None,
     min_size: int = 3,
     constraints: Constraints | None = None,
-    recogniser: str | None = None,
+    recognizer: str | None = None,
 ) -> FaceParts:
     """Average linkage, cut more and more tightly until the faces fall into several parts.
 
@@ -69,14 +69,14 @@ def split(
         Fewest faces of a part; smaller ones join the part whose mean they resemble most.
     constraints : Constraints, optional
         Faces that stay together, and those that do not share a part.
-    recogniser : str, optional
+    recognizer : str, optional
         The file name of the network that made the embeddings.
     """
     known = constraints if constraints is not None else Constraints()
     rows = unit_rows(embeddings)
     if len(rows) < 2 * min_size or count == 1:
         return FaceParts(np.zeros(len(rows), np.int64), 0.0)
-    typical = recogniser_named(recogniser).typical
+    typical = known_recognizer(recognizer).typical
     cuts = np.linspace(_LINK_SHARE * typical, _CORE_SHARE * typical, _CUTS)
     if count is not None:
         cuts = 1 - np.geomspace(_LOOSEST, _TIGHTEST, _STEPS)

@@ -2,7 +2,7 @@
 
 | array | holds |
 |---|---|
-| `embeddings` | float32 (n, d), as the recogniser gives them |
+| `embeddings` | float32 (n, d), as the recognizer gives them |
 | `mean` | float32 (d,), the mean of those |
 | `names` | text (n,), the pictures that they come from, best first |
 | `scores` | float32 (n,), the quality of each, in [0, 1] |
@@ -42,8 +42,8 @@ def write_archive(file: IO[bytes], model: FaceModel, models: CacheSettings) -> N
         names=np.array([_sound(name) for name in model.files], np.str_),
         scores=model.scores.astype(np.float32),
         person=np.array(_sound(model.name)),
-        recogniser=np.array(_sound(models.recogniser)),
-        recogniser_sha256=np.array(models.recogniser_sha256),
+        recogniser=np.array(_sound(models.recognizer)),
+        recogniser_sha256=np.array(models.recognizer_sha256),
     )
 
 

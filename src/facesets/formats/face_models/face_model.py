@@ -26,7 +26,7 @@ class FaceModel:
     Attributes
     ----------
     embeddings : float32 array of shape (n, d)
-        As the recogniser gives them, not scaled to unit length: sharp faces have longer ones and weigh more,
+        As the recognizer gives them, not scaled to unit length: sharp faces have longer ones and weigh more,
         as in what the consumers average themselves.
     files : tuple of str
         The pictures that they come from, best first.

@@ -21,7 +21,7 @@ CONSUMERS: dict[Format, str] = {
 }
 """Who reads each: a program, where several do the first that did."""
 
-OF_ONE_RECOGNISER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
+OF_ONE_RECOGNIZER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
 """What holds embeddings without saying whose they are: their consumers take them for `w600k_r50`'s."""
 
 OF_EVERYBODY: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}

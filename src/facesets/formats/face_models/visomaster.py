@@ -1,4 +1,4 @@
-"""The embeddings of VisoMaster and Rope-next: a JSON list of people, each with an embedding per recogniser.
+"""The embeddings of VisoMaster and Rope-next: a JSON list of people, each with an embedding per recognizer.
 
 [{"name": "Anna", "embedding_store": {"Inswapper128ArcFace": [512 numbers]}}]
 """

@@ -17,7 +17,7 @@ from facesets.operations.face_sets.selection import centroid_of, rows_under
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import Gated, say_unmeasured
 from facesets.operations.grouping.refine import gate_faces, surviving, years_of_faces
-from facesets.operations.options.declaration import for_recogniser, settled
+from facesets.operations.options.declaration import for_recognizer, settled
 from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
 from facesets.operations.options.start import RefineOptions
 from facesets.plurals import counted
@@ -29,7 +29,7 @@ from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
 from facesets.results.manifest import SET_MANIFEST, provenance, recorded_options
 from facesets.results.names.group_names import following_names
-from facesets.results.preflight import require_same_recogniser
+from facesets.results.preflight import require_same_recognizer
 from facesets.work import Work
 
 KIND = "discovered"
@@ -98,12 +98,12 @@ def discover(
 
 def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions) -> Result:
     collection = run.collection
-    options = for_recogniser(options, collection.settings.recogniser)
+    options = for_recognizer(options, collection.settings.recognizer)
     known = known_sets(run.earlier, run.collection)
     rows = rows_under(collection, roots)
     run.work.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(run, rows, known, options)]
-    refine = refine.for_store(len(collection.images), collection.settings.recogniser)
+    refine = refine.for_store(len(collection.images), collection.settings.recognizer)
     years = years_of_faces(collection)[unknown]
     faces = collection.faces.take(unknown)
     say_unmeasured(faces, collection.settings, refine, run.work.progress)
@@ -183,7 +183,7 @@ def known_sets(earlier: EarlierExport, collection: Collection) -> KnownSets:
         if not path.is_file():
             continue
         known = earlier.sets.read(entry.name)
-        require_same_recogniser(collection.settings, known.made.models, path)
+        require_same_recognizer(collection.settings, known.made.models, path)
         faces |= {item.face.face for item in known.faces} | {item.face.face for item in known.dropped}
         if _is_person(entry):
             whole.append(known.centroid)

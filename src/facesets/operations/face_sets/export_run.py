@@ -8,14 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from facesets.errors import Field, RecogniserMismatch, WrongUsage
+from facesets.errors import Field, RecognizerMismatch, WrongUsage
 from facesets.files import printable
 from facesets.formats.face_models.face_model import LEAD_COLUMNS
-from facesets.formats.face_models.kinds import CONSUMERS, OF_ONE_RECOGNISER, Format
+from facesets.formats.face_models.kinds import CONSUMERS, OF_ONE_RECOGNIZER, Format
 from facesets.imaging.quality import FaceQuality, known_pose, quality
 from facesets.interfaces import Embedder, Store
-from facesets.operations.models.known_packs import PACK, RECOGNISER, is_of_swappers
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.models.known_packs import PACK, RECOGNIZER, is_of_swappers
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64, Pixels
 from facesets.results.earlier_export import EarlierExport
@@ -60,7 +60,7 @@ class ExportRun:
     earlier : EarlierExport
         What is in the export.
     embedder : Embedder
-        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+        With the consumer's detection settings (640, 0.5) and the recognizer of the store.
     modeller : FaceModeller or None
         Of the same pack; only face models need it.
     """
@@ -113,14 +113,14 @@ def open_export(
     Parameters
     ----------
     embedder : Embedder
-        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+        With the consumer's detection settings (640, 0.5) and the recognizer of the store.
     modeller : FaceModeller, optional
         Of the same pack; needed for face models.
 
     Raises
     ------
-    RecogniserMismatch
-        Store and embedder do not have the same recogniser, or the consumer of a format knows another.
+    RecognizerMismatch
+        Store and embedder do not have the same recognizer, or the consumer of a format knows another.
     WrongUsage
         `out` holds something else, or the export of another store.
     SourceGone
@@ -135,7 +135,7 @@ def open_export(
     with reserved(out, dry_run=options.dry_run):
         begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
         collection = begun.collection
-        require_recogniser(options.formats, collection.settings, store.label)
+        require_recognizer(options.formats, collection.settings, store.label)
         pose = known_pose(collection.faces)
         parts = quality(collection.faces, pose)
         yield ExportRun(
@@ -148,30 +148,30 @@ def open_export(
             sources=begun.sources,
             earlier=EarlierExport(out, begun.before),
             embedder=embedder,
-            options=for_recogniser(options, collection.settings.recogniser),
+            options=for_recognizer(options, collection.settings.recognizer),
             work=work,
             modeller=modeller,
         )
 
 
-def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: str) -> None:
+def require_recognizer(formats: Sequence[Format], models: CacheSettings, store: str) -> None:
     """Refuse formats that need embeddings of `w600k_r50` if the store has others.
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
     """
-    keyed = [each for each in formats if each in OF_ONE_RECOGNISER]
+    keyed = [each for each in formats if each in OF_ONE_RECOGNIZER]
     if not keyed or is_of_swappers(models):
         return
     *first, last = (CONSUMERS[each] for each in keyed)
     consumers = f"{', '.join(first)} and {last}" if first else last
     verb = "works" if len(keyed) == 1 else "work"
-    left = [each for each in formats if each not in OF_ONE_RECOGNISER]
+    left = [each for each in formats if each not in OF_ONE_RECOGNIZER]
     rest = f"choose {Field('formats', ','.join(left))}" if left else "choose fsz, images or npz"
-    raise RecogniserMismatch(
-        f"{consumers} {verb} only with embeddings of {RECOGNISER} ({PACK}), but the faces of {store} were "
-        f"embedded with {printable(models.recogniser)} ({printable(models.pack)}). Nothing was exported. "
+    raise RecognizerMismatch(
+        f"{consumers} {verb} only with embeddings of {RECOGNIZER} ({PACK}), but the faces of {store} were "
+        f"embedded with {printable(models.recognizer)} ({printable(models.pack)}). Nothing was exported. "
         f"Embed the photos with {Field('pack', PACK)}, or {rest}."
     )
 

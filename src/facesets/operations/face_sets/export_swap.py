@@ -73,7 +73,7 @@ def export_swap(
 def plan_export(
     run: ExportRun, refine_manifest: Path, raw_manifest: Path | None, naming: Naming
 ) -> ExportPlan:
-    """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
+    """Read the manifests, compare recognizers, and settle names; errors as `export_swap`."""
     collection, options = run.collection, run.options
     require_ages(run.store.label, collection.faces, options)
     refined = read_manifest(refine_manifest, RefineManifest)

@@ -13,7 +13,7 @@ from facesets.operations.face_sets.folder_people import Identity, find_identitie
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.people.exchange.import_people import import_people
 from facesets.operations.people.exchange.result_names import FolderFaces, brought
@@ -58,7 +58,7 @@ def import_folders(
 
 
 def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions) -> Result:
-    options = for_recogniser(options, run.collection.settings.recogniser)
+    options = for_recognizer(options, run.collection.settings.recognizer)
     identities, failures = find_identities(run.collection, folders, options)
     if not identities:
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)

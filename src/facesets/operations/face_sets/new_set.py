@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.selection import years_of
@@ -97,7 +97,7 @@ def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
     facts = {
         "rules": _CROP_RULES,
         "options": recorded_options(run.options),
-        "consumer": asdict(run.embedder.settings),
+        "consumer": run.embedder.settings.recorded(),
         "faces": [run.ids[row] for row in wanted.rows],
         "candidates": {run.ids[row]: distance for row, distance in wanted.candidates.items()},
         "markers": dict(wanted.markers),

@@ -17,7 +17,7 @@ from facesets.results.export_manifest import ExportManifest, SetEntry
 from facesets.results.manifest import PlacedFile, Provenance, Statement
 from facesets.results.names.group_names import free_names
 from facesets.results.names.naming import Naming
-from facesets.results.preflight import require_same_recogniser, rows_among
+from facesets.results.preflight import require_same_recognizer, rows_among
 
 _ASKED_FOR = frozenset({"imported", ERA})
 
@@ -90,14 +90,14 @@ def plan_sets(
 
     Raises
     ------
-    RecogniserMismatch
-        The embedder has another recogniser than the store.
+    RecognizerMismatch
+        The embedder has another recognizer than the store.
     WrongUsage
         Neither models nor the store tell what ReActor's face models hold.
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
-    require_same_recogniser(run.collection.settings, run.embedder.settings, run.embedder.settings.pack)
+    require_same_recognizer(run.collection.settings, run.embedder.settings, run.embedder.settings.pack)
     earlier, edits = run.earlier, run.earlier.edits
     succession = succession or Succession()
     wanted = _not_refused(wanted, edits)

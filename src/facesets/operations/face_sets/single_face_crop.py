@@ -99,7 +99,7 @@ def single_face_crops(
     Parameters
     ----------
     embedder : Embedder
-        With the consumer's detection settings, and the recogniser of the cached embeddings.
+        With the consumer's detection settings, and the recognizer of the cached embeddings.
     """
     squares = [_square(subject, rules, 1.0) for subject in subjects]
     looks = _looks(subjects, squares, embedder, rules)

@@ -83,14 +83,14 @@ def cluster(
 def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, engine: Engine) -> Result:
     folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, work.progress)
     collection, interrupted = folder.begun.collection, _interrupted(folder, options)
-    faces, recogniser = collection.faces, collection.settings.recogniser
+    faces, recognizer = collection.faces, collection.settings.recognizer
     reported = Steps(work, f"Clustering {counted(len(faces), 'face')}")
     try:
         grouping = group_faces(
             faces.embedding,
             faces.image,
             options,
-            recogniser,
+            recognizer,
             shows=shown_in(collection),
             engine=engine,
             on_progress=reported,
@@ -176,7 +176,7 @@ def group_faces(
     embeddings: Float32,
     image: Int64,
     options: ClusterOptions,
-    recogniser: str | None = None,
+    recognizer: str | None = None,
     *,
     shows: HowMuch | None = None,
     engine: Engine = IN_PROCESS,
@@ -189,7 +189,7 @@ def group_faces(
     embeddings : float32 array of shape (n, d)
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
-    recogniser : str, optional
+    recognizer : str, optional
         The file name of the network that made the embeddings.
     shows : uint8 array of shape (n,), optional
         How much each face shows (`Shows`). `auto` makes nobody of too little.
@@ -202,7 +202,7 @@ def group_faces(
         embeddings=embeddings,
         image=None if options.same_image_ok else image,
         shows=shows,
-        recogniser=recogniser,
+        recognizer=recognizer,
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
@@ -216,8 +216,8 @@ def group_faces(
 
 def shown_in(collection: Collection) -> HowMuch:
     """How much each face of a collection shows of who it is (`Shows`). Shape (faces,)."""
-    faces, recogniser = collection.faces, collection.settings.recogniser
-    limits = norm_limits(recogniser, faces.embedding, faces.norm, faces.image)
+    faces, recognizer = collection.faces, collection.settings.recognizer
+    limits = norm_limits(recognizer, faces.embedding, faces.norm, faces.image)
     return how_much_faces_show(faces.norm, limits, poor_in(collection))
 
 

@@ -13,7 +13,7 @@ from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label, shown_in
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets, join_known
 from facesets.operations.grouping.extended_result import COMMAND, Grown, completed
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.result import Result
@@ -62,8 +62,8 @@ def extend(
         there was cut off.
     SourceGone
         Photos that the store knows are unavailable.
-    RecogniserMismatch
-        The vectors come from another recogniser than those of the result.
+    RecognizerMismatch
+        The vectors come from another recognizer than those of the result.
     AlreadyRunning
         Another run writes there.
     CannotWrite
@@ -77,7 +77,7 @@ def _extend(
     store: Store, raw: Path, options: ExtendOptions, *, refine_out: Path | None, work: Work
 ) -> Result:
     collection = store.load()
-    options = for_recogniser(options, collection.settings.recogniser)
+    options = for_recognizer(options, collection.settings.recognizer)
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
     results: dict[Path, ClusterManifest | RefineManifest] = {raw: people}
     refined = None

@@ -14,8 +14,8 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
+from facesets.clustering.known_recognizers import ARCFACE
 from facesets.clustering.people.ages import spreads_off
-from facesets.clustering.recognisers import ARCFACE
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label
@@ -82,7 +82,7 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
     faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
     say_unmeasured(faces, collection.settings, options, work.progress)
-    options = options.for_store(len(collection.images), collection.settings.recogniser)
+    options = options.for_store(len(collection.images), collection.settings.recognizer)
     work.progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = (

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import Field, RecogniserMismatch, UnreadableImage
+from facesets.errors import Field, RecognizerMismatch, UnreadableImage
 from facesets.files import printable
 from facesets.imaging.boxes import best_partners
 from facesets.imaging.originals import read_row
@@ -44,7 +44,7 @@ class FaceFinder(Protocol):
     def detect(self, pixels: Pixels) -> Detections: ...  # noqa: D102 - as its name says
 
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
-        """Return the recogniser's own output (n, d) for faces given by keypoints (n, 5, 2)."""
+        """Return the recognizer's own output (n, d) for faces given by keypoints (n, 5, 2)."""
         ...
 
 
@@ -77,7 +77,7 @@ def enrich(
     attributes : AttributeModel, optional
         Says age and sex of the faces where they are, whether they are found again or not.
     norms : bool
-        Whether the norms of the finder's recogniser tell how much a face shows, so that they are kept.
+        Whether the norms of the finder's recognizer tell how much a face shows, so that they are kept.
 
     Raises
     ------
@@ -157,13 +157,13 @@ def refuse_other_models(store: Store, settings: CacheSettings) -> None:
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
         They are others than those that found them.
     """
     known = require_models(store)
-    if (known.recogniser_sha256, known.detection) != (settings.recogniser_sha256, settings.detection):
-        raise RecogniserMismatch(
-            f"The faces of {store.label} come from {known.recogniser} and {known.detector} of "
+    if (known.recognizer_sha256, known.detection) != (settings.recognizer_sha256, settings.detection):
+        raise RecognizerMismatch(
+            f"The faces of {store.label} come from {known.recognizer} and {known.detector} of "
             f"{printable(known.pack)}, and {printable(settings.pack)} has different models. Use "
             f"{Field('pack', printable(known.pack))}."
         )

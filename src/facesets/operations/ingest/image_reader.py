@@ -28,7 +28,7 @@ _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 _LEAST_EDGE_IN_INPUTS = 3
 """What a reduced picture keeps of its longer edge, in edges of the detector's input: a face of 40 pixels
-in there, which is about the smallest that is found surely, then still fills the recogniser's 112."""
+in there, which is about the smallest that is found surely, then still fills the recognizer's 112."""
 
 Place: TypeAlias = tuple[int, int]
 """Number of a batch, and of a file in it: an earlier file has the smaller one."""

@@ -82,7 +82,7 @@ def index(
     ------
     WrongUsage
         There are no photos below the targets.
-    RecogniserMismatch
+    RecognizerMismatch
         The library's faces were found in another way.
     SourceGone
         All targets are unavailable, or one vanished; what was done until then is kept.

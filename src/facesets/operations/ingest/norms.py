@@ -9,10 +9,10 @@ from facesets.records import CacheSettings, Faces
 def norms_tell(models: CacheSettings) -> bool:
     """Whether the norms of these models measure face quality; then `enrich` can add them."""
     # They bring SciPy and an HTTP client, which nobody needs whose faces all have a norm.
-    from facesets.clustering.recognisers import recogniser_named
+    from facesets.clustering.known_recognizers import known_recognizer
     from facesets.remote.service_embedder import service_model
 
-    return service_model(models) is None and recogniser_named(models.recogniser).norm_tells
+    return service_model(models) is None and known_recognizer(models.recognizer).norm_tells
 
 
 def without_norm(faces: Faces) -> int:

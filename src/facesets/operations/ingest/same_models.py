@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from facesets.errors import Field, RecogniserMismatch, Sentence
+from facesets.errors import Field, RecognizerMismatch, Sentence
 from facesets.files import printable
 from facesets.installation import page
 from facesets.records import CacheSettings
@@ -17,33 +17,33 @@ def require_way_of_library(library: "Library", settings: CacheSettings) -> None:
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
     """
     ours = library.searched_by()
     if ours is not None and _way(ours) != _way(settings) and library.has_people():
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The faces of {library.label} were found with {_options(ours)}; faces found with "
             f"{_options(settings)} would match none of its people. Use the same options, another "
             f"library ({Field('database')}), or start over ({page('library.md')})."
         )
 
 
-def require_recogniser_of_library(library: "Library", settings: CacheSettings) -> None:
-    """Refuse to search with faces of another recognition model: raises `RecogniserMismatch`."""
+def require_recognizer_of_library(library: "Library", settings: CacheSettings) -> None:
+    """Refuse to search with faces of another recognition model: raises `RecognizerMismatch`."""
     ours = library.settings
-    if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:
+    if ours is not None and ours.recognizer_sha256 != settings.recognizer_sha256:
         service = service_model(ours)
         pack = Field("pack", printable(ours.pack) if service is None else service)
         way = f"{pack}" if service is None else f"{Field('ml_uri', 'URL')} {pack}"
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The faces of {library.label} come from another recognition model "
-            f"({ours.pack}/{ours.recogniser}) than the pack {printable(settings.pack)}, and their "
+            f"({ours.pack}/{ours.recognizer}) than the pack {printable(settings.pack)}, and their "
             f"embeddings cannot be compared. Search with {way}."
         )
 
 
 def _way(models: CacheSettings) -> tuple[object, ...]:
-    return models.recogniser_sha256, models.pack, models.detection
+    return models.recognizer_sha256, models.pack, models.detection
 
 
 def _options(models: CacheSettings) -> Sentence:

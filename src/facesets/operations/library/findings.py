@@ -8,7 +8,7 @@ from facesets.errors import AlreadyRunning, NotFound, WrongUsage
 from facesets.imaging.decode import Decoded
 from facesets.imaging.originals import read_decoded
 from facesets.interfaces import Embedder
-from facesets.operations.ingest.same_models import require_recogniser_of_library
+from facesets.operations.ingest.same_models import require_recognizer_of_library
 from facesets.records import Faces, ImageRecord
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
@@ -48,14 +48,14 @@ def look_again(
         There is no such photo.
     UnreadableImage
         None of its files can be read.
-    RecogniserMismatch
-        The embedder has another recogniser.
+    RecognizerMismatch
+        The embedder has another recognizer.
     AlreadyRunning
         Another run is looking at it.
     WrongUsage
         No photo was searched for faces yet.
     """
-    require_recogniser_of_library(library, embedder.settings)
+    require_recognizer_of_library(library, embedder.settings)
     picture = library.database.run(picture_of_image, sha256)
     if picture is None:
         raise NotFound("This photo is not in the library.")

@@ -9,13 +9,13 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.calibration import usual_link
-from facesets.errors import Command, Field, RecogniserMismatch, UnreadableImage, WrongUsage
+from facesets.errors import Command, Field, RecognizerMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.library_records import ClipRow
-from facesets.operations.ingest.same_models import require_recogniser_of_library
+from facesets.operations.ingest.same_models import require_recognizer_of_library
 from facesets.operations.people.corrections.who import require_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres.connection import Connection
@@ -128,22 +128,22 @@ def search_by_face(
     limit : int
         Most results for each face asked for.
     min_cosine_similarity : float, optional
-        What is less similar is left out; by default what the library's recogniser gives two faces of one
+        What is less similar is left out; by default what the library's recognizer gives two faces of one
         person rather than of two.
 
     Raises
     ------
-    RecogniserMismatch
-        The library's faces come from another recogniser than the embedder's.
+    RecognizerMismatch
+        The library's faces come from another recognizer than the embedder's.
     WrongUsage
         The photo cannot be read or shows no face, or none where asked for; or the library is empty.
     """
-    require_recogniser_of_library(library, embedder.settings)
+    require_recognizer_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
     if not len(faces):
         raise WrongUsage(f"No face found in {printable(photo)}.")
     if min_cosine_similarity is None:
-        min_cosine_similarity = usual_link(embedder.settings.recogniser)
+        min_cosine_similarity = usual_link(embedder.settings.recognizer)
     rows = _asked_for(faces, which or Which(), photo)
     found = [
         FoundFace(**{name: getattr(hit, name) for name in FaceHit.__dataclass_fields__}, of=number)
@@ -232,11 +232,11 @@ def similar_images(
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
         The vector is none of that model.
     """
     if len(embedding) != row.dimension:
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The CLIP model's embeddings have {len(embedding)} dimensions, but those of "
             f"{library.label} have {row.dimension}. Give the CLIP pack of the library with "
             f"{Field('clip_pack')}."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.files import printable
 from facesets.operations.ingest.norms import lack_of_norms, norms_tell
 from facesets.operations.ingest.tag_stages import STAGE_OF
@@ -50,10 +50,10 @@ def norm_limits_in_words(library: Library) -> str:
         detector = library.detector(connection)
         if detector is None:
             return ""
-        name, limits = printable(detector.settings.recogniser), library_norm_limits(connection, detector)
+        name, limits = printable(detector.settings.recognizer), library_norm_limits(connection, detector)
         if limits is None:
             return f"Face quality is judged by size: {name} has no usable norms, or too few."
-        known = recogniser_named(detector.settings.recogniser).norm_limits is not None
+        known = known_recognizer(detector.settings.recognizer).norm_limits is not None
         return (
             f"Minimum norm of a face: {limits.founding:g} to create a person, {limits.joining:g} to "
             f"join one ({('published value' if known else 'measured on this library')}, {name})."

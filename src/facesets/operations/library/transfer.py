@@ -80,7 +80,7 @@ def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work:
 
     Raises
     ------
-    RecogniserMismatch
+    RecognizerMismatch
         The library's faces were found in another way.
     WrongUsage, CannotWrite
         As `transfer`.

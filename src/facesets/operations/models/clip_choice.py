@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import Command, Field, MissingModelPack, RecogniserMismatch, Sentence, WrongUsage
+from facesets.errors import Command, Field, MissingModelPack, RecognizerMismatch, Sentence, WrongUsage
 from facesets.files import printable
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP
 from facesets.inference.clip_packs import (
@@ -67,7 +67,7 @@ def pack_for_search(
         No image was embedded yet, or only by a service.
     MissingModelPack
         The pack that the embeddings came from is not here.
-    RecogniserMismatch
+    RecognizerMismatch
         The pack that is here is another model than those that the embeddings came from.
     """
     require_embeddings(known, label)
@@ -85,7 +85,7 @@ def pack_for_search(
             return pack, wanted[pack.model.sha256]
     if found:
         path = printable(found[0].path)
-        raise RecogniserMismatch(
+        raise RecognizerMismatch(
             f"The CLIP pack {path} is not the model that embedded the photos of {label} "
             f"({names(local)}). Search with that model, or embed the photos again: "
             f"{Command('index', 'PHOTOS', Field('clip_pack', path))}."
@@ -108,14 +108,14 @@ def row_of_service(model: ClipModel, known: Sequence[ClipRow], label: str) -> Cl
     ------
     WrongUsage
         No image was embedded yet.
-    RecogniserMismatch
+    RecognizerMismatch
         No image was embedded by that model of a service.
     """
     require_embeddings(known, label)
     for row in known:
         if row.model.sha256 == model.sha256:
             return row
-    raise RecogniserMismatch(
+    raise RecognizerMismatch(
         f"The photos of {label} were embedded with {names(known)}, not with that model of a "
         f"machine-learning service. Search without {Field('ml_uri')}, or name the model with "
         f"{Field('clip_pack')}."

@@ -28,7 +28,7 @@ def inference_findings(
     roots: Sequence[Path], pack: str = "", body_model: Path | None = None
 ) -> list[DoctorFinding]:
     """Check the model pack, the CLIP pack, the body model, and the accelerators."""
-    model, name = _any_recogniser(roots), usual_pack(pack, roots)
+    model, name = _any_recognizer(roots), usual_pack(pack, roots)
     return [
         *_pack(roots, name),
         _clip_pack(roots),
@@ -102,10 +102,10 @@ def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> DoctorF
         return DoctorFinding(subject, "problem", error.sentence)
 
 
-def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:
+def _any_recognizer(roots: Sequence[Path]) -> ModelFile | None:
     for directory in installed(roots):
         try:
-            return read_pack(directory).recogniser
+            return read_pack(directory).recognizer
         except FacesetsError:
             continue
     return None

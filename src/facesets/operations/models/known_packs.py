@@ -29,7 +29,7 @@ def remember_pack(file: Path, pack: ModelPack) -> None:
     AlreadyRunning
         Another command keeps it locked for seconds.
     """
-    key, here = _key(pack.recogniser.sha256, pack.detector.sha256), str(pack.path.resolve())
+    key, here = _key(pack.recognizer.sha256, pack.detector.sha256), str(pack.path.resolve())
     if _known(file).get(key) == here:
         return
     tries = iter(range(_TRIES))
@@ -44,7 +44,7 @@ def remember_pack(file: Path, pack: ModelPack) -> None:
 
 def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:
     """Return the pack of some faces, if it was used on this machine and is still there."""
-    path = _known(file).get(_key(models.recogniser_sha256, models.detector_sha256))
+    path = _known(file).get(_key(models.recognizer_sha256, models.detector_sha256))
     if path is None or not Path(path).is_dir():
         return None
     try:
@@ -57,12 +57,12 @@ def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:
 
 def is_pack_of(pack: ModelPack, models: CacheSettings) -> bool:
     """Whether faces come from the models of a pack."""
-    found = pack.recogniser.sha256, pack.detector.sha256
-    return found == (models.recogniser_sha256, models.detector_sha256)
+    found = pack.recognizer.sha256, pack.detector.sha256
+    return found == (models.recognizer_sha256, models.detector_sha256)
 
 
-def _key(recogniser: str, detector: str) -> str:
-    return f"{recogniser} {detector}"
+def _key(recognizer: str, detector: str) -> str:
+    return f"{recognizer} {detector}"
 
 
 def _known(file: Path) -> dict[str, str]:
@@ -75,10 +75,10 @@ def _known(file: Path) -> dict[str, str]:
     return {key: value for key, value in texts if isinstance(value, str)}
 
 
-PACK, RECOGNISER = "buffalo_l", "w600k_r50.onnx"
+PACK, RECOGNIZER = "buffalo_l", "w600k_r50.onnx"
 """inswapper_128 was trained on this one's embeddings, and the swappers that came after it take the same."""
 
 
 def is_of_swappers(models: CacheSettings) -> bool:
     """Whether these models give the embeddings that face swappers expect, by sha256."""
-    return models.recogniser_sha256 == PUBLISHED[PACK].files[RECOGNISER]
+    return models.recognizer_sha256 == PUBLISHED[PACK].files[RECOGNIZER]

@@ -30,7 +30,7 @@ class Tuning:
         Threads that each take files from the disk to their faces, and threads that a network uses
         within each.
     images_per_run, faces_per_run : int
-        Pictures that go through the detector at a time, and faces that go through the recogniser.
+        Pictures that go through the detector at a time, and faces that go through the recognizer.
     """
 
     workers: int
@@ -78,7 +78,7 @@ def is_long(listing: Iterable[object], known: int) -> bool:
 def _circumstances(pack: ModelPack, provider: str, cpus: int) -> dict[str, object]:
     return {
         "detector": os.fspath(pack.detector.path.name),
-        "recogniser": pack.recogniser.sha256,
+        "recogniser": pack.recognizer.sha256,
         "provider": provider,
         "processors": cpus,
         "onnxruntime": RUNTIME_VERSION,

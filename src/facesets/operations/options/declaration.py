@@ -187,7 +187,7 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class CentroidDistance(Option):
-    """An option that is None unless given: `usual`, or as much less as the recogniser needs."""
+    """An option that is None unless given: `usual`, or as much less as the recognizer needs."""
 
     usual: float = 0.0
 
@@ -198,12 +198,12 @@ def centroid_distance(text: str, *, usual: float, flag: str = "") -> CentroidDis
     return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual, flag=flag)
 
 
-def for_recogniser(options: Options, recogniser: str) -> Options:
+def for_recognizer(options: Options, recognizer: str) -> Options:
     """The same options where vectors are of the network in a file of that name; what was given stays."""
     # The package brings SciPy, which no help text needs.
-    from facesets.clustering.recognisers import recogniser_named
+    from facesets.clustering.known_recognizers import known_recognizer
 
-    most = recogniser_named(recogniser).max_from_centroid
+    most = known_recognizer(recognizer).max_from_centroid
     return replace(
         options,
         **{
@@ -215,7 +215,7 @@ def for_recogniser(options: Options, recogniser: str) -> Options:
 
 
 def settled(distance: float | None) -> float:
-    """Such a distance once `for_recogniser` has seen to it. Raises ValueError before."""
+    """Such a distance once `for_recognizer` has seen to it. Raises ValueError before."""
     if distance is None:
         raise ValueError("the value depends on the recognition model, which is not known yet")
     return distance

@@ -111,7 +111,7 @@ class ClusterLibraryOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DualOptions(Checked):
-    """How faces go to known people, and how the others are grouped. What is None goes by the recogniser."""
+    """How faces go to known people, and how the others are grouped. What is None goes by the recognizer."""
 
     dual: Annotated[
         bool,

@@ -250,19 +250,19 @@ class RefineOptions(Checked):
         check_ranges(self)
         require_order(self.min_age, self.max_age)
 
-    def for_store(self, photos: int, recogniser: str) -> "RefineOptions":
+    def for_store(self, photos: int, recognizer: str) -> "RefineOptions":
         """The same for so many photos whose vectors are of the network in a file of that name.
 
         Where nothing else is said, a set needs one photo for every hundred: at least 3, so that an album
         gives something, and at most 15, which a large library has plenty of.
         """
         # The package brings SciPy, which no help text needs.
-        from facesets.clustering.recognisers import recogniser_named
+        from facesets.clustering.known_recognizers import known_recognizer
 
         by_photos = min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES)
-        by_recogniser = recogniser_named(recogniser).merge_max_cosine_distance
+        by_recognizer = known_recognizer(recognizer).merge_max_cosine_distance
         return replace(
             self,
             min_faces=by_photos if self.min_faces is None else self.min_faces,
-            merge_threshold=by_recogniser if self.merge_threshold is None else self.merge_threshold,
+            merge_threshold=by_recognizer if self.merge_threshold is None else self.merge_threshold,
         )

@@ -78,7 +78,7 @@ class MaintainOptions(Checked):
     Attributes
     ----------
     max_centroid_distance, threshold : float or None
-        None for what fits the recogniser.
+        None for what fits the recognizer.
     older_than : int
         Days.
     """

@@ -38,7 +38,7 @@ class Truth:
         Where the people come from: `PARENT_FOLDER`, or a file.
     unknown : int
         Faces or photos that were named, but have no face in the collection.
-    recogniser : str, optional
+    recognizer : str, optional
         The file name of the network that made the embeddings, where it is known.
     shows : uint8 array of shape (n,), optional
         How much each face shows (`Shows`), where that is known.
@@ -50,7 +50,7 @@ class Truth:
     row: Int64
     source: str
     unknown: int = 0
-    recogniser: str | None = None
+    recognizer: str | None = None
     shows: HowMuch | None = None
 
 
@@ -113,7 +113,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     results = []
     for options in trials:
         labels = group_faces(
-            truth.embedding, truth.image, options, truth.recogniser, shows=truth.shows
+            truth.embedding, truth.image, options, truth.recognizer, shows=truth.shows
         ).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
@@ -154,14 +154,14 @@ def truth_of_folders(collection: Collection) -> Truth:
     rows = _main_faces(collection)
     image = collection.faces.image[rows]
     names = [Path(collection.images.paths[i][0]).parent.name for i in image]
-    used = collection.settings.recogniser
+    used = collection.settings.recognizer
     return Truth(
         collection.faces.embedding[rows],
         np.array(names, str),
         image,
         rows,
         PARENT_FOLDER,
-        recogniser=used,
+        recognizer=used,
         shows=shown_in(collection)[rows],
     )
 
@@ -195,7 +195,7 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     rows = np.array(sorted(known), np.int64)
     names = np.array([known[row] for row in rows.tolist()], str)
     unknown = len({line[key] for line in lines} - row_of.keys())
-    faces, used = collection.faces, collection.settings.recogniser
+    faces, used = collection.faces, collection.settings.recognizer
     return Truth(
         faces.embedding[rows],
         names,
@@ -203,7 +203,7 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
         rows,
         printable(path),
         unknown,
-        recogniser=used,
+        recognizer=used,
         shows=shown_in(collection)[rows],
     )
 

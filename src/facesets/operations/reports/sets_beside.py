@@ -59,9 +59,9 @@ class Beside:
     centroids: dict[str, Float32] = field(default_factory=dict)
 
     @property
-    def recogniser_sha256(self) -> str:
-        """Of the recogniser of the export; empty outside of one."""
-        return "" if self.models is None else self.models.recogniser_sha256
+    def recognizer_sha256(self) -> str:
+        """Of the recognizer of the export; empty outside of one."""
+        return "" if self.models is None else self.models.recognizer_sha256
 
     def likeness(self, name: str, embedding: Float32) -> SetLikeness:
         """Compare an embedding of unit length with the set of a name, and with all others."""

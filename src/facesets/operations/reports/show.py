@@ -100,7 +100,7 @@ def show_manifest(path: Path, group: str | None = None) -> Contents:
 def _models(models: CacheSettings) -> dict[str, str | int | float]:
     return {
         "model pack": models.pack,
-        "recogniser": f"{models.recogniser} ({models.recogniser_sha256[:12]})",
+        "recognition model": f"{models.recognizer} ({models.recognizer_sha256[:12]})",
         "detector": f"{models.detector} at {models.det_size}, minimum score {models.min_det_score:g}",
     }
 

@@ -18,12 +18,12 @@ from facesets.formats.bundle import read_bundle
 from facesets.formats.face_models.archive import read_archive
 from facesets.formats.face_models.face_model import ModelsRead
 from facesets.formats.face_models.images import read_images
-from facesets.formats.face_models.kinds import CONSUMERS, FORMATS, OF_ONE_RECOGNISER, Format, format_of
+from facesets.formats.face_models.kinds import CONSUMERS, FORMATS, OF_ONE_RECOGNIZER, Format, format_of
 from facesets.formats.face_models.reactor import read_reactor
 from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.inference.decoders import Detections
-from facesets.operations.models.known_packs import RECOGNISER, is_of_swappers
+from facesets.operations.models.known_packs import RECOGNIZER, is_of_swappers
 from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
@@ -118,7 +118,7 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
         mean = unit(vectors.mean(axis=0))
         least = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
         beside = sets_beside(file, read)
-        if beside.recogniser_sha256 == loader.settings.recogniser_sha256:
+        if beside.recognizer_sha256 == loader.settings.recognizer_sha256:
             likeness = beside.likeness(beside.own, mean)
         problems += likeness.problems()
     return Result(
@@ -145,10 +145,10 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Res
         return _unread(file, kind, error.sentence)
     beside = sets_beside(file, read)
     problems = list(found.problems)
-    if beside.models is not None and kind in OF_ONE_RECOGNISER and not is_of_swappers(beside.models):
+    if beside.models is not None and kind in OF_ONE_RECOGNIZER and not is_of_swappers(beside.models):
         problems.append(
-            f"it is in an export made with {printable(beside.models.recogniser)}, but {CONSUMERS[kind]} "
-            f"expects {RECOGNISER}"
+            f"it is in an export made with {printable(beside.models.recognizer)}, but {CONSUMERS[kind]} "
+            f"expects {RECOGNIZER}"
         )
     alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
     problems += [problem for each in alike for problem in each.problems()]

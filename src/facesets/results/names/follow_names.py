@@ -45,7 +45,7 @@ def known_and_named(
 
     Raises
     ------
-    WrongUsage, RecogniserMismatch
+    WrongUsage, RecognizerMismatch
         A folder holds statements about faces that were found otherwise; as `known_of`.
     DamagedFile, NewerFormat
         What is kept of names cannot be read.

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from facesets.errors import Command, Field, RecogniserMismatch, WrongUsage
+from facesets.errors import Command, Field, RecognizerMismatch, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
@@ -127,7 +127,7 @@ class Cache:
         ------
         AlreadyRunning
             Another run is writing.
-        RecogniserMismatch
+        RecognizerMismatch
             As `require`.
         CannotWrite
             No space or no permission; what was committed is kept.
@@ -149,21 +149,21 @@ class Cache:
 
         Raises
         ------
-        RecogniserMismatch
+        RecognizerMismatch
             The vectors would not be comparable, or detection would differ from image to image.
         """
         mine = self.settings
         if mine is None:
             self._settings = settings
-        elif mine.recogniser_sha256 != settings.recogniser_sha256:
-            raise RecogniserMismatch(
-                f"The cache {self.label} has embeddings of {mine.recogniser} of {mine.pack}; those of "
-                f"{settings.recogniser} of {settings.pack} cannot be added to it. Use "
+        elif mine.recognizer_sha256 != settings.recognizer_sha256:
+            raise RecognizerMismatch(
+                f"The cache {self.label} has embeddings of {mine.recognizer} of {mine.pack}; those of "
+                f"{settings.recognizer} of {settings.pack} cannot be added to it. Use "
                 f"{Field('pack', printable(mine.pack))}, or another cache."
             )
         elif mine.detection != settings.detection:
             size, score = Field("det_size", str(mine.det_size)), f"{mine.min_det_score:g}"
-            raise RecogniserMismatch(
+            raise RecognizerMismatch(
                 f"The cache {self.label} was made with {size} {Field('min_det_score', score)} and the "
                 f"detector {mine.detector} of {mine.pack}. Use the same settings, or another cache."
             )

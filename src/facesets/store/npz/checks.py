@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import CacheSettings, EnrichState, Faces, PoseSource
+from facesets.records import CacheSettings, EnrichState, Faces, PoseSource, from_recorded
 from facesets.store.npz.columns import let_go
 
 _UNIT_TOLERANCE = 1e-2
@@ -73,6 +73,7 @@ def check_settings(settings: object) -> None:
     """Check the settings in a cache's `meta`. Raises `ValueError` or `TypeError`."""
     if not isinstance(settings, dict):
         raise TypeError("the settings are invalid")
+    settings = from_recorded(settings)
     types = get_type_hints(CacheSettings)
     for field in fields(CacheSettings):
         if field.name not in settings:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from facesets.file_records import FileRecord
 from facesets.files import RUN_RECORD, printable
 from facesets.formats.guessed_kind import guessed_kind
 from facesets.formats.plain_npz import DAMAGE
-from facesets.records import CacheSettings, Faces, ImageRecord
+from facesets.records import CacheSettings, Faces, ImageRecord, from_recorded
 from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
 from facesets.store.npz.columns import let_go, map_columns
 
@@ -75,7 +75,7 @@ def small_arrays(
         "format": "facesets/cache",
         "version": VERSION,
         "id": identity,
-        "settings": asdict(settings),
+        "settings": settings.recorded(),
     }
     reasons = {i: record.reason for i, record in enumerate(files) if record.reason}
     return {
@@ -182,7 +182,7 @@ def _damaged(path: Path) -> FacesetsError:
 
 def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[FileRecord]) -> Part:
     check_settings(meta["settings"])
-    settings = CacheSettings(**meta["settings"])
+    settings = CacheSettings(**from_recorded(meta["settings"]))
     check_columns(arrays, settings.dimension)
     names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
     # A cache of an earlier version has no id, until it is written again.
@@ -202,7 +202,7 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[Fil
 
 def identity_of(settings: CacheSettings, paths: Sequence[str]) -> str:
     """Return the id of a cache that begins with these paths; equal caches have equal ids."""
-    facts = [settings.recogniser_sha256, *settings.detection, *paths[:1]]
+    facts = [settings.recognizer_sha256, *settings.detection, *paths[:1]]
     return hashlib.sha256(json.dumps(facts).encode("ascii")).hexdigest()[:32]
 
 

@@ -79,7 +79,7 @@ def find_detector(connection: Connection, settings: CacheSettings) -> DetectorRo
     """Return the row of these settings, if they were ever used."""
     row = connection.execute(
         """SELECT d.id, m.id FROM detectors d JOIN models m ON m.id = d.model_id
-            WHERE m.kind = 'face' AND m.sha256 = %(recogniser)s AND d.pack = %(pack)s
+            WHERE m.kind = 'face' AND m.sha256 = %(recognizer)s AND d.pack = %(pack)s
                 AND d.detector = %(detector)s AND d.detector_sha256 = %(sha256)s
                 AND d.det_size = %(size)s AND d.min_det_score = %(score)s""",
         _parameters(settings),
@@ -91,7 +91,7 @@ def ensure_detector(connection: Connection, settings: CacheSettings) -> Detector
     """Return the row of these settings, creating it if new."""
     found = find_detector(connection, settings)
     if found is None:
-        name, sha256 = settings.recogniser, settings.recogniser_sha256
+        name, sha256 = settings.recognizer, settings.recognizer_sha256
         model = ensure_model(connection, "face", name, sha256, settings.dimension)
         connection.execute(
             """INSERT INTO detectors (model_id, pack, detector, detector_sha256, det_size, min_det_score)
@@ -107,7 +107,7 @@ def ensure_detector(connection: Connection, settings: CacheSettings) -> Detector
 
 def _parameters(settings: CacheSettings) -> dict[str, object]:
     return {
-        "recogniser": settings.recogniser_sha256,
+        "recognizer": settings.recognizer_sha256,
         "pack": settings.pack,
         "detector": settings.detector,
         "sha256": settings.detector_sha256,

@@ -15,7 +15,7 @@ class ModelStatistics:
     """The images searched and faces found by one detector."""
 
     pack: str
-    recogniser: str
+    recognizer: str
     det_size: int
     min_det_score: float
     images: int

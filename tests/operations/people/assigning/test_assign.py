@@ -124,10 +124,10 @@ def test_auto_measures_the_threshold_where_a_face_can_be_given_away_and_says_so(
     assert summary.reason
 
 
-def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(database: Database) -> None:
+def test_the_threshold_where_too_little_can_be_measured_is_by_the_recognizer(database: Database) -> None:
     library = Library(database)
     image = made_image("a", 1)
-    with library.writing(replace(SETTINGS, recogniser="dlib_resnet.onnx")):
+    with library.writing(replace(SETTINGS, recognizer="dlib_resnet.onnx")):
         library.commit([made_file("/a.jpg", image)], [image])
     summary = run(library, dry_run=True)
     assert (summary.threshold, summary.review_threshold) == (0.5557, 0.4557)

@@ -141,9 +141,9 @@ def test_means_of_sets_are_compared_with_the_persons_vectors(made: Made) -> None
     centroid = EarlierExport(export, manifest).sets.read(name).centroid
     alike, nothing = np.array([centroid], np.float32), np.zeros(1, np.int64)
     vectors = [
-        FaceVectors(nothing, nothing, alike, 1, "recogniser"),
-        # Of another recogniser, with shorter vectors.
-        FaceVectors(nothing, nothing, alike[:, :4], 2, "recogniser"),
+        FaceVectors(nothing, nothing, alike, 1, "recognizer"),
+        # Of another recognizer, with shorter vectors.
+        FaceVectors(nothing, nothing, alike[:, :4], 2, "recognizer"),
     ]
     assert near_sets(export, vectors) == [f"{export}/{name}"]
     assert near_sets(export, vectors[1:]) == []

@@ -25,7 +25,7 @@ from facesets.work import Stop, Work
 
 pytestmark = pytest.mark.slow
 
-OTHER_MODEL = replace(SETTINGS, recogniser_sha256="dd" * 32, recogniser="other.onnx")
+OTHER_MODEL = replace(SETTINGS, recognizer_sha256="dd" * 32, recognizer="other.onnx")
 
 
 def people(library: Library) -> dict[str, str]:

@@ -22,9 +22,9 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.work import Work
 
-MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)
+MBF = replace(SETTINGS, recognizer="w600k_mbf.onnx", recognizer_sha256="dd" * 32)
 """Whose limits were measured: 16 for founding, 14 for joining."""
-UNKNOWN = replace(SETTINGS, recogniser="unknown.onnx", recogniser_sha256="ee" * 32)
+UNKNOWN = replace(SETTINGS, recognizer="unknown.onnx", recognizer_sha256="ee" * 32)
 
 
 def add(
@@ -136,7 +136,7 @@ def test_people_made_of_smudges_are_dissolved_once_known_but_not_those_of_a_huma
     assert who_is(library, "smudge-0-0") == smudge
 
 
-def test_limits_of_an_unknown_recogniser_are_measured_and_hold_for_a_tenth_more(library: Library) -> None:
+def test_limits_of_an_unknown_recognizer_are_measured_and_hold_for_a_tenth_more(library: Library) -> None:
     vectors = np.random.default_rng(5).standard_normal((520, 512))
     norms = np.where(np.arange(520) % 2, 23, 21)
     strangers = {f"p{number}": pair for number, pair in enumerate(zip(vectors, norms.tolist(), strict=True))}

@@ -18,7 +18,7 @@ from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.gates import RECENTRE
-from facesets.results.preflight import require_same_recogniser, rows_among
+from facesets.results.preflight import require_same_recognizer, rows_among
 
 # Of the years of an era so many at each end may come from wrong clocks: they do not name it.
 _STRAY_SHARE = 0.05
@@ -99,8 +99,8 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
     ------
     WrongUsage
         There is no such set, or it is an era itself, or has no faces.
-    RecogniserMismatch
-        It was made with another recogniser than the store.
+    RecognizerMismatch
+        It was made with another recognizer than the store.
     """
     out = earlier.root
     earlier.require_manifest()
@@ -112,7 +112,7 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
     if entry.kind == ERA:
         raise WrongUsage(f"{printable(name)} is already an era. Give the face set that it was split from.")
     manifest = earlier.sets.read(name)
-    require_same_recogniser(collection.settings, manifest.made.models, out / name)
+    require_same_recognizer(collection.settings, manifest.made.models, out / name)
     said = earlier.said
     given = said.given_to(name)
     own = {

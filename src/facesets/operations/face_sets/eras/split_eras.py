@@ -16,7 +16,7 @@ from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.declaration import for_recognizer
 from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
 from facesets.result import Result
 from facesets.results.earlier_export import ERA, EarlierExport, succession
@@ -46,7 +46,7 @@ def probe_eras(
     Errors as `split_eras`.
     """
     begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=replace)
-    options = for_recogniser(options, begun.collection.settings.recogniser)
+    options = for_recognizer(options, begun.collection.settings.recognizer)
     earlier = EarlierExport(request.out, begun.before)
     person = find_person(store, earlier, begun.collection, request, options, work=work)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
@@ -108,7 +108,7 @@ def split_eras(
         The export or the capture years cannot be written.
     """
     with open_export(store, request.out, embedder, export, work, modeller) as run:
-        options = for_recogniser(options, run.collection.settings.recogniser)
+        options = for_recognizer(options, run.collection.settings.recognizer)
         person = find_person(store, run.earlier, run.collection, request, options, work=work)
         if work.stop.requested:
             return _summary(request, person, [], (), None, dry_run=export.dry_run)

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from facesets.clustering import calibrate
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.assigning import (
     KnownPeople,
     NearPairs,
@@ -19,7 +20,6 @@ from facesets.clustering.people.assigning import (
     usual_review,
 )
 from facesets.clustering.people.incremental import PersonMatches
-from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment
 from facesets.operations.people.corrections.history import restore_people
@@ -167,8 +167,8 @@ def _limits(
     may_measure: bool,
 ) -> tuple[Thresholds, str]:
     """The similarities that decide, and what they were measured on if they were."""
-    name = detector.settings.recogniser
-    usual = recogniser_named(None if head is not None else name)
+    name = detector.settings.recognizer
+    usual = known_recognizer(None if head is not None else name)
     margin = USUAL_MARGIN
     if head is not None:
         made = head.thresholds
@@ -181,7 +181,7 @@ def _limits(
         image, _, vectors = library.database.run(
             lambda connection: sample_vectors(connection, detector, _SAMPLE)
         )
-        measured = calibrate(vectors, image_index=None if options.same_image_ok else image, recogniser=name)
+        measured = calibrate(vectors, image_index=None if options.same_image_ok else image, recognizer=name)
         threshold, reason = measured_threshold(measured, prototypes), measured.source
     review = options.review_threshold
     if review is None:

@@ -146,7 +146,7 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
         count=options.parts,
         min_size=options.min_size,
         constraints=_constraints(faces, said, known),
-        recogniser=faces.recogniser,
+        recognizer=faces.recognizer,
     )
     staying = _staying(parts.labels, faces.face_id, known)
     labels = np.where(parts.labels < 0, staying, parts.labels)

@@ -120,18 +120,18 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
 def _near_faces(cache: Cache, vectors: Sequence[FaceVectors]) -> int:
     collection = cache.load()
     return int(
-        _near_vectors(collection.faces.embedding, collection.settings.recogniser_sha256, vectors).sum()
+        _near_vectors(collection.faces.embedding, collection.settings.recognizer_sha256, vectors).sum()
     )
 
 
 def _near(part: Part, vectors: Sequence[FaceVectors]) -> Bool:
-    return _near_vectors(part.faces.embedding, part.settings.recogniser_sha256, vectors)
+    return _near_vectors(part.faces.embedding, part.settings.recognizer_sha256, vectors)
 
 
-def _near_vectors(embedding: Float32, recogniser_sha256: str, vectors: Sequence[FaceVectors]) -> Bool:
+def _near_vectors(embedding: Float32, recognizer_sha256: str, vectors: Sequence[FaceVectors]) -> Bool:
     near = np.zeros(len(embedding), bool)
     for theirs in vectors:
-        if theirs.recogniser_sha256 == recogniser_sha256 and len(embedding):
+        if theirs.recognizer_sha256 == recognizer_sha256 and len(embedding):
             near |= is_near(embedding, theirs.embedding, NEAR)
     return near
 

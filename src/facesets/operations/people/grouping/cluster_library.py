@@ -138,14 +138,14 @@ def _decide(
     engine: Engine,
 ) -> tuple[Decision, Placed | None]:
     """What becomes of the faces by the method that was chosen; and where each is in a kept hierarchy."""
-    recogniser = None if library.settings is None else library.settings.recogniser
+    recognizer = None if library.settings is None else library.settings.recognizer
     if options.method == "hdbscan":
-        return by_hierarchy(loaded, said, options, work, new_id, recogniser)
+        return by_hierarchy(loaded, said, options, work, new_id, recognizer)
     if options.method != "auto":
-        return decide(loaded.faces, options, work, recogniser=recogniser, engine=engine), None
+        return decide(loaded.faces, options, work, recognizer=recognizer, engine=engine), None
     faces, dissolved = without_smudges(loaded)
     decision = decide_again(
-        faces, loaded.seen, said, options, work, shows=loaded.shows, recogniser=recogniser, engine=engine
+        faces, loaded.seen, said, options, work, shows=loaded.shows, recognizer=recognizer, engine=engine
     )
     if not dissolved:
         return decision, None

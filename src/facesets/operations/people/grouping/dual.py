@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict, dataclass, replace
 
-from facesets.clustering.recognisers import Recogniser, recogniser_named
+from facesets.clustering.known_recognizers import KnownRecognizer, known_recognizer
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import compare_with_people
 from facesets.operations.people.assigning.assignment import Assignment
@@ -88,7 +88,7 @@ def _run(asked: _Asked) -> Result:
     )
     models = asked.library.settings
     try:
-        grouping = others.group(work, None if models is None else models.recogniser)
+        grouping = others.group(work, None if models is None else models.recognizer)
     except StoppedEarly:
         return Result(stopped, known=known)
     step = None
@@ -113,7 +113,7 @@ def _run(asked: _Asked) -> Result:
 def _compare(asked: _Asked, head: Head | None) -> tuple[Result, Assignment | None]:
     """Compare faces with known people."""
     comparing = AssignOptions(
-        threshold=_threshold(asked.dual, _recogniser(asked.library), head),
+        threshold=_threshold(asked.dual, _recognizer(asked.library), head),
         same_image_ok=asked.options.same_image_ok,
         dry_run=asked.options.dry_run,
     )
@@ -159,9 +159,9 @@ def _unknown(labels: Int64, done: Result, seconds: float) -> Result:
     )
 
 
-def _recogniser(library: Library) -> Recogniser:
+def _recognizer(library: Library) -> KnownRecognizer:
     models = library.settings
-    return recogniser_named(None if models is None else models.recogniser)
+    return known_recognizer(None if models is None else models.recognizer)
 
 
 def _head(connection: Connection, library: Library) -> Head | None:
@@ -169,6 +169,6 @@ def _head(connection: Connection, library: Library) -> Head | None:
     return None if detector is None else active_head(connection, detector.model_id)
 
 
-def _threshold(dual: DualOptions, recogniser: Recogniser, head: Head | None) -> float:
-    usual = round(recogniser.assign + STRICTER, 4) if head is None else head.thresholds.person
+def _threshold(dual: DualOptions, recognizer: KnownRecognizer, head: Head | None) -> float:
+    usual = round(recognizer.assign + STRICTER, 4) if head is None else head.thresholds.person
     return usual if dual.person_threshold is None else dual.person_threshold

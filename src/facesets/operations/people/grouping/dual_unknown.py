@@ -8,9 +8,9 @@ import numpy as np
 from facesets.clustering import Constraints, same_image_pairs, singletons_as_noise
 from facesets.clustering.centroids import centroids
 from facesets.clustering.constraints import among
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.poor_faces import Shows
-from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Float32
 from facesets.operations.options.grouping import Method
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
@@ -63,23 +63,23 @@ class Others:
         rows = np.flatnonzero(free & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
-    def group(self, work: Work, recogniser: str | None) -> Grouping:
+    def group(self, work: Work, recognizer: str | None) -> Grouping:
         """Group them by the chosen method; clusters that are too small become noise."""
         rows, dual = self.rows, self.dual
         faces, method = self.loaded.faces, METHODS[dual.unknown_method]
         embedding = faces.embedding[rows]
         eps = dual.unknown_eps
         if self.head is not None:
-            embedding, recogniser = self.head.project(embedding), None
+            embedding, recognizer = self.head.project(embedding), None
             eps = _eps(dual.unknown_method, self.head) if eps is None else eps
         if eps is None:
-            eps = recogniser_named(recogniser).neighbour_cosine_distance
+            eps = known_recognizer(recognizer).neighbour_cosine_distance
         reported = Steps(work, f"Grouping {counted(len(rows), 'face')}")
         task = GroupingTask(
             embeddings=embedding,
             apart=self._constraints(rows),
             shows=self.loaded.shows[rows],
-            recogniser=recogniser,
+            recognizer=recognizer,
             threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,
             min_cluster_size=dual.unknown_min_size,
             min_samples=self.options.min_samples,
@@ -217,7 +217,7 @@ def cluster_questions(
 
 def _limits(detector: DetectorRow, head: Head | None) -> tuple[float, float]:
     """Up to which similarity a cluster is as near as strangers are, and from which on it is somebody's."""
-    usual = recogniser_named(detector.settings.recogniser)
+    usual = known_recognizer(detector.settings.recognizer)
     made = usual if head is None else head.thresholds
     return made.middle + 3 * made.spread, made.assign
 

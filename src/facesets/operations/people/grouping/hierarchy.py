@@ -10,8 +10,8 @@ import numpy as np
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
 from facesets.clustering.centroids import centroids
 from facesets.clustering.constraints import same_image_pairs
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.membership import leave_clashing, leave_clusters
-from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.people import ClusterLibraryOptions
@@ -137,7 +137,7 @@ def place(
     new_id: Callable[[], UUID],
     reported: Steps,
     *,
-    recogniser: str | None,
+    recognizer: str | None,
 ) -> Placed:
     """Place the faces that are new to a hierarchy; make it first if there is none.
 
@@ -160,7 +160,7 @@ def place(
         number = clusters.number.copy()
         home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
         new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
-    label, predicted = _placed(result, faces.embedding[rows], of_run, faces.embedding[new], recogniser)
+    label, predicted = _placed(result, faces.embedding[rows], of_run, faces.embedding[new], recognizer)
     before = number.copy()
     number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
     if not options.same_image_ok:
@@ -218,7 +218,7 @@ def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[Hd
 
 
 def _placed(
-    result: HdbscanResult, embedding: Float32, of_run: Int64, new: Float32, recogniser: str | None
+    result: HdbscanResult, embedding: Float32, of_run: Int64, new: Float32, recognizer: str | None
 ) -> tuple[Int64, Bool]:
     """The label of each new face, -1 for none; and whether the hierarchy itself placed it.
 
@@ -227,7 +227,7 @@ def _placed(
     if not len(new) or not len(embedding):
         return np.full(len(new), NONE, np.int64), np.zeros(len(new), bool)
     # A cluster is born where it parts from the rest, so that strangers are within its epsilon, too.
-    most = recogniser_named(recogniser).max_from_centroid
+    most = known_recognizer(recognizer).max_from_centroid
     middle = centroids(embedding, result.labels[of_run])
     label = approximate_predict(result, embedding, new, faces=of_run).labels
     label[label >= len(middle)] = NONE

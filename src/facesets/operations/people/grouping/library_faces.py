@@ -7,10 +7,10 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.centroids import unit_centres
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.membership import leave_clashing
 from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, join_people
 from facesets.clustering.poor_faces import HowMuch, Shows
-from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.hierarchy import (
     Hierarchy,
@@ -129,7 +129,7 @@ def by_hierarchy(
     options: ClusterLibraryOptions,
     work: Work,
     new_id: Callable[[], UUID],
-    recogniser: str | None,
+    recognizer: str | None,
 ) -> tuple[Decision, Placed]:
     """Decide about unassigned faces by the saved hierarchy, and return the place of each face in it."""
     reported = Steps(work, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
@@ -142,13 +142,13 @@ def by_hierarchy(
         options,
         new_id,
         reported,
-        recogniser=recogniser,
+        recognizer=recognizer,
     )
     joined = join_by_clusters(
         loaded.faces,
         placed.cluster,
         min_cosine_similarity=JOINING if options.threshold is None else options.threshold,
-        least_in_cluster=1.0 - recogniser_named(recogniser).max_from_centroid,
+        least_in_cluster=1.0 - known_recognizer(recognizer).max_from_centroid,
         min_size=options.min_size,
     )
     if not options.same_image_ok:

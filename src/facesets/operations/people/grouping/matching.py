@@ -56,15 +56,15 @@ def decide(
     options: ClusterLibraryOptions,
     work: Work,
     *,
-    recogniser: str | None = None,
+    recognizer: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Compare unassigned faces with known people, and group the rest.
 
-    `recogniser` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
+    `recognizer` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
     `StoppedEarly`.
     """
-    threshold, measured = _threshold(faces, options, work.progress, recogniser)
+    threshold, measured = _threshold(faces, options, work.progress, recognizer)
     new = np.flatnonzero(faces.person < 0)
     rows = faces.embedding if len(new) == len(faces.person) else faces.embedding[new]
     references, persons = _references(faces, options)
@@ -72,7 +72,7 @@ def decide(
     reported = Steps(work, f"Comparing {compared}")
     apart = _apart(faces, options)
     task = _task(
-        rows, options, calibration=measured, recogniser=recogniser, on_progress=reported, engine=engine
+        rows, options, calibration=measured, recognizer=recognizer, on_progress=reported, engine=engine
     )
     reasons: list[str] = []
     used: dict[str, Any] = {}
@@ -130,14 +130,14 @@ def _task(rows: Float32, options: ClusterLibraryOptions, **surroundings: Any) ->
 
 
 def _threshold(
-    faces: AssignedFaces, options: ClusterLibraryOptions, progress: Progress, recogniser: str | None
+    faces: AssignedFaces, options: ClusterLibraryOptions, progress: Progress, recognizer: str | None
 ) -> tuple[float, Calibration | None]:
     """The similarity from which a face joins a person, and what was measured among all faces if needed."""
     if options.threshold is not None:
         return options.threshold, None
     progress.begin("Calibrating similarities")
     images = None if options.same_image_ok else faces.image
-    measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
+    measured = calibrate(faces.embedding, image_index=images, recognizer=recognizer)
     progress.end()
     return measured.link, measured
 

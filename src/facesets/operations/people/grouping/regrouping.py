@@ -57,12 +57,12 @@ def decide_again(
     work: Work,
     *,
     shows: HowMuch | None = None,
-    recogniser: str | None = None,
+    recognizer: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Group faces that are new, and faces similar to them; nothing if there are none.
 
-    `shows` is how much each face shows of who it is; `recogniser` is the file name of the network that made
+    `shows` is how much each face shows of who it is; `recognizer` is the file name of the network that made
     the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
@@ -70,7 +70,7 @@ def decide_again(
         return _decision(faces, Regrouped.nothing(faces.person), {})
     work.progress.begin("Calibrating similarities")
     image = None if options.same_image_ok else faces.image
-    measured = calibrate(faces.embedding, image_index=image, recogniser=recogniser)
+    measured = calibrate(faces.embedding, image_index=image, recognizer=recognizer)
     work.progress.end()
     fixed = np.array([person in seen.fixed for person in faces.persons], bool)
     reported = Steps(work, f"Grouping {counted(len(seeds), 'face')} and those near them")

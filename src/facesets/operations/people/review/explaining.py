@@ -5,8 +5,8 @@ from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.assigning import measured_threshold, usual_review
-from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.people import USUAL_MARGIN
 from facesets.operations.people.corrections.contradictions import describing
@@ -249,7 +249,7 @@ def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None
     elif (ran := last_summary(connection, "assign", "faces")) and not ran["head"]:
         assign, margin, review = ran["threshold"], ran["margin"], ran["review_threshold"]
     else:
-        usual = recogniser_named(detector.settings.recogniser)
+        usual = known_recognizer(detector.settings.recognizer)
         prototypes = count_prototypes(connection, detector)
         assign = measured_threshold(replace(measured, pairs=usual.pairs), prototypes)
         margin, review = USUAL_MARGIN, usual_review(assign, usual)

@@ -14,6 +14,7 @@ import numpy as np
 
 from facesets.clustering import Calibration, calibrate
 from facesets.clustering.centroids import cluster_sums
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.people.questions import (
     faces_far_from_people,
@@ -23,7 +24,6 @@ from facesets.clustering.people.questions import (
     similarity_to_rest,
 )
 from facesets.clustering.poor_faces import Shows
-from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.people_suggestions import (
     keep_questions_about_ages,
@@ -215,7 +215,7 @@ def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> 
         return Calibration(known.typical, known.middle, known.spread, known.faces, "measured earlier")
     if head is not None:
         return _of_head(head, 0)
-    usual = recogniser_named(detector.settings.recogniser)
+    usual = known_recognizer(detector.settings.recognizer)
     return Calibration(usual.typical, usual.middle, usual.spread, 0, usual.source)
 
 
@@ -233,8 +233,8 @@ def _measured(
         return _of_head(head, count)
     if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
         return _kept(known, detector, head)
-    measured = calibrate(faces.embedding, image_index=faces.image, recogniser=detector.settings.recogniser)
-    # Questions are about means of many faces, for which one model serves all recognisers.
+    measured = calibrate(faces.embedding, image_index=faces.image, recognizer=detector.settings.recognizer)
+    # Questions are about means of many faces, for which one model serves all recognizers.
     return replace(measured, pairs=None)
 
 

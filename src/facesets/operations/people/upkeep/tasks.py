@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.known_recognizers import known_recognizer
 from facesets.errors import Command, Field, Sentence
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
@@ -136,9 +136,9 @@ def _change(task: Task, around: _Around, by: str, run_id: int) -> tuple[_Came, i
 
 
 def _associate(step: Step, around: _Around) -> _Came:
-    recogniser = recogniser_named(around.detector.settings.recogniser)
+    recognizer = known_recognizer(around.detector.settings.recognizer)
     given = around.options.threshold
-    limit = recogniser.merge_max_cosine_distance if given is None else given
+    limit = recognizer.merge_max_cosine_distance if given is None else given
     found = associate_clusters(
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
@@ -155,9 +155,9 @@ def _associate(step: Step, around: _Around) -> _Came:
 
 
 def _merge_similar(step: Step, around: _Around) -> _Came:
-    recogniser = recogniser_named(around.detector.settings.recogniser)
+    recognizer = known_recognizer(around.detector.settings.recognizer)
     given = around.options.max_centroid_distance
-    limit = round(_SIMILAR_SHARE * recogniser.merge_max_cosine_distance, 4) if given is None else given
+    limit = round(_SIMILAR_SHARE * recognizer.merge_max_cosine_distance, 4) if given is None else given
     gone = merge_similar_clusters(
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )

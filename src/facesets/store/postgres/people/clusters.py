@@ -196,7 +196,7 @@ _STALE: LiteralString = """
 def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> Centers:
     """Return the centres of clusters, after recomputing stale ones.
 
-    `ids` are those wanted, by default all of this recogniser. A cluster without faces has none.
+    `ids` are those wanted, by default all of this recognizer. A cluster without faces has none.
     """
     refresh_centers(connection, detector, ids)
     dimension = detector.settings.dimension

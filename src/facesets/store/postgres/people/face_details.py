@@ -7,8 +7,8 @@ from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.known_recognizers import NormLimits, known_recognizer
 from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
-from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.imaging.poor_faces import face_limits, poor_faces
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
@@ -25,7 +25,7 @@ class FaceVectors:
     face_id, image : int64 arrays of shape (n,)
     embedding : float32 array of shape (n, d)
         Unit length.
-    recogniser, recogniser_sha256 : str
+    recognizer, recognizer_sha256 : str
         What made them.
     """
 
@@ -33,8 +33,8 @@ class FaceVectors:
     image: Int64
     embedding: Float32
     model: int
-    recogniser: str
-    recogniser_sha256: str = ""
+    recognizer: str
+    recognizer_sha256: str = ""
 
 
 def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceVectors]:
@@ -169,7 +169,7 @@ _MORE = 1.1
 
 def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
     """Return the norm limits of the quality filter for this detector, as known or stored."""
-    known = recogniser_named(detector.settings.recogniser)
+    known = known_recognizer(detector.settings.recognizer)
     if known.norm_limits is not None or not known.norm_tells:
         return known.norm_limits
     founding, joining, _ = _kept_limits(connection, detector)
@@ -178,8 +178,8 @@ def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLi
 
 def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     """Measure and store the norm limits of a model without published ones, unless they are current."""
-    name = detector.settings.recogniser
-    known = recogniser_named(name)
+    name = detector.settings.recognizer
+    known = known_recognizer(name)
     if known.norm_limits is not None or not known.norm_tells:
         return
     faces = connection.scalar(
@@ -234,7 +234,7 @@ def how_much_they_show(
     place = np.searchsorted(found["id"], face_ids[there])
     found = {name: column[place] for name, column in found.items()}
     poor = poor_faces(
-        face_limits(detector.settings.recogniser),
+        face_limits(detector.settings.recognizer),
         found["short"],
         found["kps"].reshape(-1, 5, 2),
         found["width"],

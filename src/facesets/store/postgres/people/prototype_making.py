@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from facesets.clustering.recognisers import NormLimits
+from facesets.clustering.known_recognizers import NormLimits
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (

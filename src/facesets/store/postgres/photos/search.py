@@ -29,7 +29,7 @@ _NOTHING, _ANY = sql.SQL(""), sql.SQL("true")
 _LOOKED_UP = {"face_embeddings": 4.0, "image_embeddings": 1.25}
 """Times as many as are asked for, of ten at least, among which the full vectors decide.
 
-Two ways of finding faces that share a recogniser find each face twice.
+Two ways of finding faces that share a recognizer find each face twice.
 """
 
 

@@ -1,7 +1,7 @@
-"""What similarities mean to recognisers that were measured beforehand.
+"""What similarities mean to recognizers that were measured beforehand.
 
 Where the faces at hand are too few to measure anything, these values take the place of measured ones.
-`scripts/benchmarks/recogniser.py` measures them, on faces whose people are known.
+`scripts/benchmarks/recognizer.py` measures them, on faces whose people are known.
 """
 
 import math
@@ -64,8 +64,8 @@ class NormLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Recogniser:
-    """What was measured of a recogniser. All are cosine similarities.
+class KnownRecognizer:
+    """What was measured of a recognizer. All are cosine similarities.
 
     Attributes
     ----------
@@ -110,18 +110,18 @@ class Recogniser:
     norm_tells: bool = True
 
 
-ARCFACE = Recogniser(0.6, 0.01, 0.065, "typical for ArcFace", is_sure=False)
-"""For recognisers that nobody measured: those trained with ArcFace's loss differ little from each other."""
+ARCFACE = KnownRecognizer(0.6, 0.01, 0.065, "typical for ArcFace", is_sure=False)
+"""For recognizers that nobody measured: those trained with ArcFace's loss differ little from each other."""
 
 _MEASURED = {
-    "w600k_mbf": Recogniser(
+    "w600k_mbf": KnownRecognizer(
         0.6,
         0.014,
         0.067,
         "measured for w600k_mbf on news photos",
         norm_limits=NormLimits(founding=16.0, joining=14.0),
     ),
-    "dlib_resnet": Recogniser(
+    "dlib_resnet": KnownRecognizer(
         0.613,
         0.175,
         0.07,
@@ -137,6 +137,6 @@ _MEASURED = {
 }
 
 
-def recogniser_named(file_name: str | None) -> Recogniser:
+def known_recognizer(file_name: str | None) -> KnownRecognizer:
     """What is known of the network in a file of that name; of an unknown one, what is usual."""
     return _MEASURED.get(PurePath(file_name or "").stem, ARCFACE)

@@ -1,9 +1,9 @@
-"""What similarities mean to recognisers, and how near `auto` comes to the best cut, on known people.
+"""What similarities mean to recognizers, and how near `auto` comes to the best cut, on known people.
 
-    PYTHONPATH=src python scripts/benchmarks/recogniser.py [NAME=FILE …] [--albums 20] [--unseen]
+    PYTHONPATH=src python scripts/benchmarks/recognizer.py [NAME=FILE …] [--albums 20] [--unseen]
 
-NAME is the stem of a recogniser's file in `facesets.clustering.recognisers`. FILE is a cache, of which the
-face in the middle of each photo counts and its folder is the person, or holds `embedding`, `name` and
+NAME is the stem of a recognizer's file in `facesets.clustering.known_recognizers`. FILE is a cache, of which
+the face in the middle of each photo counts and its folder is the person, or holds `embedding`, `name` and
 `path`; by default it is w600k_mbf's ../shared/faces/lfw_dev_embeddings.npz. Given several, they are
 compared on the photos that all of them have, in the same albums:
 
@@ -13,7 +13,7 @@ compared on the photos that all of them have, in the same albums:
 - small: 30 to 300 photos of random people.
 
 The best cut is that of average linkage, chosen for each album by one who knows the truth; the best common
-cut is one for all albums of a kind. With --unseen a recogniser's numbers are measured on one half of the
+cut is one for all albums of a kind. With --unseen a recognizer's numbers are measured on one half of the
 people, and albums are made of the other half.
 """
 
@@ -27,7 +27,7 @@ import numpy as np
 
 from facesets.clustering import Calibration, average_linkage, calibrate, cluster_auto, evaluate, numbered
 from facesets.clustering.centroids import coherence
-from facesets.clustering.recognisers import PairModel
+from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.vectors import Float32, Float64, Int64, unit_rows
 from facesets.store.npz.cache import Cache
 
@@ -48,11 +48,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     usual = f"w600k_mbf={SHARED / 'faces' / 'lfw_dev_embeddings.npz'}"
-    parser.add_argument("recogniser", nargs="*", default=[usual], metavar="NAME=FILE")
+    parser.add_argument("recognizer", nargs="*", default=[usual], metavar="NAME=FILE")
     parser.add_argument("--albums", type=int, default=20, help="albums of each kind")
     parser.add_argument("--unseen", action="store_true")
     given = parser.parse_args()
-    found = {name: vectors(Path(file)) for name, file in (one.split("=", 1) for one in given.recogniser)}
+    found = {name: vectors(Path(file)) for name, file in (one.split("=", 1) for one in given.recognizer)}
     photos = sorted(set.intersection(*(set(of) for of in found.values())))
     person = numbered(
         np.unique([Path(photo).parent.name for photo in photos], return_inverse=True)[1].astype(np.int64)
@@ -87,7 +87,7 @@ def vectors(path: Path) -> Mapping[str, Float32]:
 
 
 def measure(rows: Float32, person: Int64) -> Calibration:
-    """The numbers of `facesets.clustering.recognisers`; each person counts alike."""
+    """The numbers of `facesets.clustering.known_recognizers`; each person counts alike."""
     size, inside = coherence(rows, person)
     i, j = np.triu_indices(len(rows), 1)
     similarity = np.einsum("ij,ij->i", rows[i], rows[j]).astype(np.float64)
@@ -151,18 +151,18 @@ def small(person: Int64, people: Int64, rng: np.random.Generator) -> Int64:
 def seen(name: str, rows: Float32, person: Int64, count: int) -> Iterator[tuple[str, Int64, Calibration]]:
     """Albums of all people, calibrated as the program does."""
     for kind, some in albums(person, np.unique(person), count):
-        yield kind, some, calibrate(rows[some], recogniser=name)
+        yield kind, some, calibrate(rows[some], recognizer=name)
 
 
 def unseen(name: str, rows: Float32, person: Int64, count: int) -> Iterator[tuple[str, Int64, Calibration]]:
-    """Albums of one half of the people; what a recogniser's model holds is measured on the other half."""
+    """Albums of one half of the people; what a recognizer's model holds is measured on the other half."""
     for seed in range(SPLITS):
         halves = np.array_split(np.random.default_rng(seed).permutation(int(person.max()) + 1), 2)
         for people, others in (halves, halves[::-1]):
             rest = np.flatnonzero(np.isin(person, others))
             measured = measure(rows[rest], numbered(person[rest]))
             for kind, some in albums(person, np.sort(people), max(1, count // (2 * SPLITS))):
-                usual = calibrate(rows[some], recogniser=name)
+                usual = calibrate(rows[some], recognizer=name)
                 if usual.pairs is not None:
                     usual = replace(usual, typical=measured.typical, pairs=measured.pairs)
                 yield kind, some, usual
