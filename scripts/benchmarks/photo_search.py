@@ -75,7 +75,8 @@ FILL = (
         FROM detectors d, images i, LATERAL (SELECT (300 * random() ^ 3)::int + 0 * i.id AS n) r
             LEFT JOIN (SELECT id, row_number() OVER () AS n FROM persons) p ON p.n = r.n""",
     "ALTER TABLE face_detections ENABLE TRIGGER USER",
-    "INSERT INTO said_births (person_id, year) SELECT id, 1930 + ascii(id::text) FROM persons LIMIT 150",
+    """INSERT INTO birth_corrections (person_id, year)
+        SELECT id, 1930 + ascii(id::text) FROM persons LIMIT 150""",
     """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
         VALUES ('made', 'scene', 'multi', 0, '{}', '{}'), ('seen', 'face', 'single', 0, '{}', '{}')""",
     """INSERT INTO tags (category_id, place, name, phrases) SELECT c.id, n,

@@ -281,7 +281,7 @@ def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_
     for count in ("named", "persons", "faces", "assigned", "models"):
         assert stats[count] == known[count]
     facesets("people", "name", people()[0]["id"], "Anna")
-    facesets("db", "psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people")
+    facesets("db", "psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM person_corrections")
     facesets(*first, "--det-size", "640")
     facesets("cluster", "--threshold", "0.4")
     assert [each for each in people() if each["names"]] == []

@@ -308,7 +308,7 @@ def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_chan
     assert "model pack open" in last
     assert "0.992" in last
     commands = re.findall("`facesets ([^`]+)`", last)
-    emptied = "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people"
+    emptied = "DELETE FROM images; DELETE FROM persons; DELETE FROM person_corrections"
     assert shlex.split(commands[0]) == ["db", "psql", "-c", emptied]
     assert shlex.split(commands[1]) == ["index", "PHOTOS", "--pack", "buffalo_l"]
     assert commands[0] in done.err

@@ -30,17 +30,30 @@ STATE = {
     "faces": "SELECT id, person_id::text, assigned_by, cluster FROM face_detections ORDER BY id",
     "persons": "SELECT id::text, status, merged_into_id::text FROM persons ORDER BY id",
     "names": "SELECT person_id::text, name FROM person_names ORDER BY name",
-    "said_people": "SELECT person_id::text, names, status FROM said_people ORDER BY person_id",
-    "said_faces": "SELECT face_id, person_id::text, is_person FROM said_faces ORDER BY face_id, person_id",
-    "said_of_faces": "SELECT face_a, face_b, same FROM said_of_faces ORDER BY face_a, face_b",
-    "said_of_people": "SELECT person_a::text, person_b::text FROM said_of_people ORDER BY person_a, person_b",
-    "said_exemplars": "SELECT face_id, person_id::text, pinned FROM said_exemplars ORDER BY face_id",
+    "person_corrections": "SELECT person_id::text, names, status FROM person_corrections ORDER BY person_id",
+    "face_corrections": "SELECT face_id, person_id::text, is_person FROM face_corrections ORDER BY 1, 2",
+    "face_pair_corrections": "SELECT face_a, face_b, same FROM face_pair_corrections ORDER BY face_a, face_b",
+    "person_pair_corrections": """SELECT person_a::text, person_b::text FROM person_pair_corrections
+        ORDER BY 1""",
+    "prototype_corrections": "SELECT face_id, person_id::text, pinned FROM prototype_corrections ORDER BY 1",
 }
 
 
-def state(database: Database) -> State:
-    """Who is who, and what was said."""
-    return {name: [list(row) for row in rows(database, query)] for name, query in STATE.items()}
+THEN = {
+    "person_corrections": "said_people",
+    "face_corrections": "said_faces",
+    "face_pair_corrections": "said_of_faces",
+    "person_pair_corrections": "said_of_people",
+    "prototype_corrections": "said_exemplars",
+}
+"""What tables were called."""
+
+
+def state(database: Database, *, then: bool = False) -> State:
+    """Who is who, and all corrections; by the names of today, or those of then."""
+    table = THEN if then else {}
+    queries = {name: query.replace(name, table.get(name, name)) for name, query in STATE.items()}
+    return {name: [list(row) for row in rows(database, query)] for name, query in queries.items()}
 
 
 def faces_of(found: State) -> set[int]:
@@ -66,7 +79,7 @@ def library(empty_url: str) -> Iterator[Library]:
         migrate(database, shipped_migrations()[:3])
         content = (MADE / "library.sql").read_bytes()
         database.run(lambda connection: connection.execute(content))
-        before = state(database)
+        before = state(database, then=True)
         migrate(database, shipped_migrations())
         assert state(database) == before
         yield Library(database)
@@ -79,7 +92,7 @@ def test_names_and_statements_hold(library: Library) -> None:
     # Whom a human spoke of keeps every face.
     cluster(library, method="components", threshold=0.5)
     assign(library, AssignOptions(), work=Work(by=BY))
-    spoken_of = {row[0] for row in last["said_people"]}
+    spoken_of = {row[0] for row in last["person_corrections"]}
     now = {row[0]: row[1] for row in state(library.database)["faces"]}
     assert all(now[row[0]] == row[1] for row in last["faces"] if row[1] in spoken_of)
     with pytest.raises(WrongUsage, match="Cleo"):
@@ -114,8 +127,8 @@ def test_who_is_forgotten_is_gone_from_the_steps_of_then(library: Library) -> No
     before = state(database)
     forget(database, "Cleo", (), work=Work(by=BY))
     [cleo] = {row[0] for row in before["names"]} - {row[0] for row in state(database)["names"]}
-    for table in ("steps", "step_rows", "step_persons", "step_faces", "said_faces"):
+    for table in ("steps", "step_rows", "step_persons", "step_faces", "face_corrections"):
         assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text LIKE '%{cleo}%'") == [], table
-    for table in ("steps", "step_rows", "said_people"):
+    for table in ("steps", "step_rows", "person_corrections"):
         assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text ~* 'cleo|dora'") == [], table
     assert library.database.run(find_problems) == []

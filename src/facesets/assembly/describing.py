@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facesets.assembly.notices import Notices, say_once
+from facesets.assembly.notices import Notices, notify_once
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.index import BatchingOptions, IndexOptions
 from facesets.settings import Settings
@@ -154,7 +154,7 @@ def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notice
     pack = pack_for_index(name, known, conf.model_roots)
     if pack is not None and (line := another_model(pack, known)):
         notices.notice(line)
-    say_once(conf.cache_dir, f"CLIP pack for {library.label}", NO_PACK if pack is None else "", notices)
+    notify_once(conf.cache_dir, f"CLIP pack for {library.label}", NO_PACK if pack is None else "", notices)
     return pack
 
 

@@ -44,7 +44,7 @@ class Notices(Protocol):
         ...
 
 
-def say_once(directory: Path, about: str, line: str, notices: Notices) -> None:
+def notify_once(directory: Path, about: str, line: str, notices: Notices) -> None:
     """Show a notice unless the same one was shown last time, or `notices` repeats it.
 
     Parameters

@@ -56,7 +56,7 @@ def get_pack(
     if pack is None:
         pack = _fetched(name, settings, work, fetch=fetch)
     if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
-        _say_what_is_taken(name, pack, settings, notices, is_named=is_named)
+        _announce_pack(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
@@ -93,7 +93,9 @@ def pack_to_begin_with(
 
 def how_to_change_pack() -> Sentence:
     """Say how to switch a library to the default pack."""
-    empty = Command("db psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM said_people")
+    empty = Command(
+        "db psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM person_corrections"
+    )
     again = Command("index", "PHOTOS", Field("pack", DEFAULT_PACK))
     return Sentence(
         f"To switch to {DEFAULT_PACK} while the library is small, delete all faces and names with "
@@ -124,7 +126,7 @@ def refuse_to_fetch_another(
         ) from missing
 
 
-def _say_what_is_taken(
+def _announce_pack(
     name: str, pack: ModelPack, settings: Settings, notices: Notices, *, is_named: bool
 ) -> None:
     """Report a pack that was neither named nor the default, and its note."""

@@ -102,9 +102,9 @@ class ExampleCommand(TyperCommand):
             raise
         except Exception as error:
             # Typer has no name for the class of errors for unknown options.
-            from facesets.cli.misplaced import say_where_it_belongs
+            from facesets.cli.misplaced import explain_misplaced
 
-            say_where_it_belongs(ctx, error)
+            explain_misplaced(ctx, error)
             raise
         if "" in words:
             self._refuse_empty_paths(ctx, given)

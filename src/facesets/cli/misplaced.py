@@ -49,7 +49,7 @@ def nearly(command: "AnyCommand", option: str) -> list[str]:
     return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
 
 
-def say_where_it_belongs(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
+def explain_misplaced(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
     """Add to the error for an unknown option what to use instead."""
     message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
     if not (message.startswith("No such option") and option.startswith("--")):

@@ -172,7 +172,7 @@ _MEASURES: "dict[str, Measure | None]" = {
 """What the number after each flag is; None where the command tells."""
 
 
-def said_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
+def given_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
     """Return the one threshold that was given; the command line wins over the settings.
 
     Parameters

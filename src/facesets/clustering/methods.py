@@ -132,7 +132,7 @@ def _agglomerative(task: GroupingTask) -> Grouping:
         task.embeddings,
         max_cosine_distance=threshold,
         constraints=task.constraints(),
-        # Statements about faces are certain, pairs of one image are not.
+        # Corrections about faces are certain, pairs of one image are not.
         lenient=task.apart is None or task.apart_in_images,
         on_progress=task.on_progress,
         engine=task.engine,

@@ -130,12 +130,12 @@ class _Worker:
                     await self._while_open()
             except (ConnectorException, ServerError, CannotWrite) as error:
                 await asyncio.to_thread(self._session.run, now)
-                await self._say_if_full(error)
+                await self._warn_if_full(error)
                 await asyncio.sleep(_LOOK_EVERY_S)
             else:
                 return
 
-    async def _say_if_full(self, error: Exception) -> None:
+    async def _warn_if_full(self, error: Exception) -> None:
         """Report once that the worker waits for disk space. Raises other errors."""
         if is_disk_full(error):
             if await asyncio.to_thread(self._for_room.begin):
@@ -225,7 +225,7 @@ class _Worker:
                     await self._give_sign_of_life(taker)
                     await self._sweep()
             except (ConnectorException, ServerError, CannotWrite) as error:
-                await self._say_if_full(error)
+                await self._warn_if_full(error)
 
     async def _give_sign_of_life(self, taker: Worker) -> None:
         """Send heartbeats, since procrastinate stops sending them after an outage."""

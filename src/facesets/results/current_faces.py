@@ -15,7 +15,14 @@ import numpy as np
 from facesets.imaging.boxes import best_partners, paired_iou
 from facesets.imaging.renumbered_faces import Renumbered, image_of
 from facesets.records import Collection, Float32
-from facesets.results.manifest import ClusterManifest, FaceEntry, Group, RefineManifest, Statement, every_face
+from facesets.results.manifest import (
+    ClusterManifest,
+    Correction,
+    FaceEntry,
+    Group,
+    RefineManifest,
+    every_face,
+)
 from facesets.results.names.file_names import folded
 
 _SAME_FACE = 0.5
@@ -131,7 +138,7 @@ def without_faces_and_groups(
     common = {
         "files": {name: put for name, put in manifest.files.items() if name not in gone},
         "sheets": () if theirs or own else manifest.sheets,
-        "statements": statements_without(manifest.statements, own, theirs, whom),
+        "statements": corrections_without(manifest.statements, own, theirs, whom),
         "hidden": kept_groups(manifest.hidden),
         "set_aside": kept(manifest.set_aside),
         "marks": {name: group for name, group in manifest.marks.items() if name not in own},
@@ -161,12 +168,12 @@ def renumbered_face(face: FaceEntry, whom: PersonToErase) -> FaceEntry:
     return replace(face, face=new) if new else face
 
 
-def statements_without(
-    statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: PersonToErase
-) -> tuple[Statement, ...]:
+def corrections_without(
+    statements: Iterable[Correction], own: Sequence[str], theirs: AbstractSet[str], whom: PersonToErase
+) -> tuple[Correction, ...]:
     """Return the statements on other groups, faces and names."""
 
-    def is_about_them(said: Statement) -> bool:
+    def is_about_them(said: Correction) -> bool:
         names = {folded(said.group), folded(said.name)} & whom.names
         return (
             bool(names)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from facesets.results.crop_names import files_of_entry
-from facesets.results.edits.crop_edits import SaidOfCrops, said_of_crops
+from facesets.results.edits.crop_edits import CropCorrections, crop_corrections
 from facesets.results.edits.set_edits import EditedSets, SetManifests, edited_sets
 from facesets.results.export_manifest import ExportManifest, SetEntry
 from facesets.results.inside import is_inside
@@ -49,9 +49,13 @@ class EarlierExport:
         return EditedSets() if self.manifest is None else edited_sets(self.manifest, self.sets)
 
     @cached_property
-    def said(self) -> SaidOfCrops:
+    def said(self) -> CropCorrections:
         """What the user said by deleting and moving crops."""
-        return SaidOfCrops() if self.manifest is None else said_of_crops(self.manifest, self.edits, self.sets)
+        return (
+            CropCorrections()
+            if self.manifest is None
+            else crop_corrections(self.manifest, self.edits, self.sets)
+        )
 
     @property
     def entries(self) -> tuple[SetEntry, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from facesets.formats.face_models.kinds import BUNDLE_SUFFIX
-from facesets.results.manifest import DroppedFace, FaceEntry, Failure, Provenance, Statement
+from facesets.results.manifest import Correction, DroppedFace, FaceEntry, Failure, Provenance
 from facesets.results.manifest_values import CropSquare, Finite, Integer, Name, Place, Text
 
 
@@ -132,7 +132,7 @@ class ExportManifest:
     ----------
     removed : tuple of SetEntry
         Sets whose folder the user deleted: they are not made again.
-    statements : tuple of Statement
+    statements : tuple of Correction
         What was learned from crops that the user deleted, or moved from one set to another, oldest first.
     models : tuple of str
         Files with all people that have a model of their own.
@@ -146,7 +146,7 @@ class ExportManifest:
     sets: tuple[SetEntry, ...]
     removed: tuple[SetEntry, ...]
     sheets: tuple[Place, ...]
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     models: tuple[Place, ...] = ()
 
     @property

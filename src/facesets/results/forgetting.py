@@ -9,8 +9,8 @@ from facesets.files import PAGES, RUN_RECORD, printable, writing
 from facesets.results.crop_names import files_of_entry
 from facesets.results.current_faces import (
     PersonToErase,
+    corrections_without,
     renumbered_face,
-    statements_without,
     without_faces_and_groups,
 )
 from facesets.results.earlier_export import EarlierExport
@@ -206,7 +206,7 @@ def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Per
         removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
         sheets=() if own else manifest.sheets,
         models=() if own else manifest.models,
-        statements=statements_without(manifest.statements, names, gone, whom),
+        statements=corrections_without(manifest.statements, names, gone, whom),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )
 

@@ -157,7 +157,7 @@ class PlacedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Correction:
     """What a user said about identity by changing a result folder.
 
     Attributes
@@ -189,7 +189,7 @@ class ClusterManifest:
         Paths that could not be read, of images that lie at other paths too.
     files : dict
         Each name in the folder, and what was put there.
-    statements : tuple of Statement
+    statements : tuple of Correction
         What was learned from the user's own changes in the folder, oldest first.
     hidden : tuple of Group
         People whose folder the user deleted: their faces get none.
@@ -217,7 +217,7 @@ class ClusterManifest:
     missing: tuple[Failure, ...]
     files: dict[Place, PlacedFile]
     sheets: tuple[Place, ...]
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
@@ -240,7 +240,7 @@ class RefineManifest:
     missing: tuple[Failure, ...]
     files: dict[Place, PlacedFile]
     sheets: tuple[Place, ...]
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()

@@ -60,7 +60,7 @@ def name_of(library: Library, face: int) -> str:
 
 def everything(library: Library) -> dict[str, list[Any]]:
     """All that steps keep, and whose faces are."""
-    tables = ("persons", "person_names", "said_people", "said_faces", "imported_names")
+    tables = ("persons", "person_names", "corrected_people", "face_corrections", "imported_names")
     found = {
         each: rows(library.database, f"SELECT to_jsonb(t) - 'updated_at' FROM {each} t ORDER BY 1")
         for each in tables
@@ -93,7 +93,7 @@ def test_names_of_picasa_come_on_faces_and_are_undone_as_one_step(library: Libra
     found = bring(library, tmp_path)
     assert (found.photos, found.people, found.new_people, found.named, found.asked) == (1, 2, 2, 2, 0)
     assert (name_of(library, anna), name_of(library, ben)) == ("Anna Berg", "Zoë")
-    assert rows(library.database, "SELECT count(*) FROM said_faces WHERE is_person") == [(2,)]
+    assert rows(library.database, "SELECT count(*) FROM face_corrections WHERE is_person") == [(2,)]
     assert rows(library.database, "SELECT DISTINCT assigned_by FROM face_detections") == [("imported",)]
     assert found.step is not None
 
@@ -477,7 +477,7 @@ def guessed_to_be_anna(library: Library, folder: Path) -> list[int]:
 
 def said_of(library: Library) -> set[int]:
     """The faces of whom a human said who they are."""
-    return {face for (face,) in rows(library.database, "SELECT face_id FROM said_faces")}
+    return {face for (face,) in rows(library.database, "SELECT face_id FROM face_corrections")}
 
 
 def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def check(library: Library) -> Callable[..., Result]:
 
 
 def left(library: Library) -> dict[str, int]:
-    tables = ("images", "face_detections", "said_faces", "persons")
+    tables = ("images", "face_detections", "face_corrections", "persons")
     return {table: rows(library.database, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
@@ -93,7 +93,7 @@ def test_erasing_shows_what_it_takes_and_needs_a_yes(check: Callable[..., Result
     assert done.status == 0
     assert "Erased: 3 photos with 3 faces." in done.out
     assert "is Anna" in done.out
-    assert left(library) == {"images": 4, "face_detections": 4, "said_faces": 3, "persons": 2}
+    assert left(library) == {"images": 4, "face_detections": 4, "face_corrections": 3, "persons": 2}
     assert "No missing photo has" in check("--erase-missing", "--yes").out
     assert check("--yes").status == 2
 

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from tests.fixtures.parsing import parse
 
-from facesets.cli.params import said_threshold
+from facesets.cli.params import given_threshold
 from facesets.clustering.methods import Measure
 from facesets.errors import WrongUsage
 from facesets.operations.options.grouping import Method, Threshold
@@ -94,12 +94,12 @@ def test_a_threshold_out_of_range_is_refused_by_the_name_of_its_flag() -> None:
 def test_two_thresholds_at_once_are_refused_in_a_sentence(command: str, second: str) -> None:
     flags = parse([command, "faces.npz", "--max-cosine-distance", "0.4", second, "0.6"])
     with pytest.raises(WrongUsage, match=f"--max-cosine-distance and {second} are mutually exclusive"):
-        said_threshold(flags)
+        given_threshold(flags)
 
 
 def test_what_was_typed_wins_over_settings() -> None:
     flags = {"max_cosine_distance": 0.4, "min_cosine_similarity": None, "threshold": "0.5"}
-    assert said_threshold(flags, typed={"max_cosine_distance"}) == Threshold(0.4, DISTANCE)
+    assert given_threshold(flags, typed={"max_cosine_distance"}) == Threshold(0.4, DISTANCE)
     flags = {"max_cosine_distance": 0.4, "min_cosine_similarity": None, "threshold": None}
-    assert said_threshold(flags) == Threshold(0.4, DISTANCE, is_setting=True)
-    assert said_threshold(dict.fromkeys(flags)) is None
+    assert given_threshold(flags) == Threshold(0.4, DISTANCE, is_setting=True)
+    assert given_threshold(dict.fromkeys(flags)) is None

@@ -8,7 +8,7 @@ import typer
 
 from facesets import settings
 from facesets.cli import console, queueing
-from facesets.cli.library.index import say_which_are_empty
+from facesets.cli.library.index import report_empty_folders
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption, folders_meant
 from facesets.cli.wording import worded
@@ -83,7 +83,7 @@ def describe(
         work = replace(library_work, llm=llm)
         agree = _agree(work.progress, yes=yes)
         done = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
-        say_which_are_empty(work.library, [str(folder) for folder in below])
+        report_empty_folders(work.library, [str(folder) for folder in below])
     _show(work.session.label, done)
 
 

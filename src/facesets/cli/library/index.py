@@ -107,7 +107,7 @@ def index_stage(
             models = _stage_models(work.library, asked, body_model, trust_mtime=options.trust_mtime)
             stage = stage_by_itself(name, models, conf, console, work)
             done = run_stage(work.library, stage, which, work=work)
-        say_which_are_empty(work.library, which.below)
+        report_empty_folders(work.library, which.below)
     console.show(done, photo_words.index_stage(done, label=work.session.label), asked_for=options.dry_run)
     console.finish(failed=console.unreadable(done.failures, strict=strict))
 
@@ -128,7 +128,7 @@ def _stage_models(
     )
 
 
-def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
+def report_empty_folders(library: "Library", folders: Sequence[str]) -> None:
     """Warn about given folders without photos in the library."""
     from facesets.operations.ingest.stage_run import folders_without_photos
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
-from facesets.cli.library.index import say_which_are_empty
+from facesets.cli.library.index import report_empty_folders
 from facesets.cli.opening import opened_library, opened_session, work_on_library, working
 from facesets.cli.params import CacheArgument, DatabaseOption
 from facesets.errors import Field, WrongUsage
@@ -149,7 +149,7 @@ def export_xmp(
             _finish(done, undo=True)
             return
         done = run(library, who or (), options, work=work)
-        say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
+        report_empty_folders(library, [str(plain_path(each)) for each in options.target])
     console.show(done, words.export_xmp(done), asked_for=options.dry_run)
     if not done.people and not done.unfit:
         console.notice(words.NOBODY_NAMED)

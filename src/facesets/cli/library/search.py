@@ -71,11 +71,11 @@ def search(
             described = _shown(search_by_words(library, asked_for, options.limit + 1), options.limit)
             texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
             _show("images", described, "\n".join(texts))
-            _say_why_nothing(library, asked_for, described)
+            _explain_nothing(library, asked_for, described)
         elif not asked_for.open:
             photos = _shown(search_photos(library, asked_for, options.limit + 1), options.limit)
             _show_images(photos)
-            _say_why_nothing(library, asked_for, photos)
+            _explain_nothing(library, asked_for, photos)
         else:
             raise WrongUsage(
                 "Missing search condition. Give TEXT, --like PHOTO, --face PHOTO, --person NAME, "
@@ -131,7 +131,7 @@ def _search_by_face(
         min_cosine_similarity=options.min_similarity,
     )
     _show_faces(found, photo)
-    _say_why_nothing(library, asked_for, found.faces)
+    _explain_nothing(library, asked_for, found.faces)
 
 
 def _search_similar(
@@ -152,7 +152,7 @@ def _search_similar(
     else:
         found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
     _show_similar(found)
-    _say_why_nothing(library, asked_for, found)
+    _explain_nothing(library, asked_for, found)
 
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
@@ -229,7 +229,7 @@ def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
     return found[:limit]
 
 
-def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
+def _explain_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
     """If nothing was found, say which conditions match no photo, and which photos are not analysed yet."""
     from facesets.operations.library.nothing_found import not_looked_at, why_nothing
 

@@ -17,8 +17,8 @@ from facesets.cli.params import (
     OptionalCacheArgument,
     PackOption,
     ProviderOption,
+    given_threshold,
     refuse_several_results,
-    said_threshold,
 )
 from facesets.errors import WrongUsage
 from facesets.files import require_suffix
@@ -148,7 +148,7 @@ def evaluate(
             collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
-    said = said_threshold(context.params, typed_flags(context))
+    said = given_threshold(context.params, typed_flags(context))
     options = _DEFAULT.chosen(method, said)
     if said is not None and said.measure is None and said.value is not None:
         options = options.with_own_threshold(said.value)

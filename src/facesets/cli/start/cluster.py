@@ -18,7 +18,7 @@ from facesets.cli.params import (
     MinCosineSimilarityOption,
     OutIfCacheArgument,
     cache_and_out,
-    said_threshold,
+    given_threshold,
 )
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
@@ -149,7 +149,7 @@ def cluster(
     people, and the others become clusters that `people name` and `people review` make people of.
     """
     typed = typed_flags(context)
-    said = said_threshold(context.params, typed)
+    said = given_threshold(context.params, typed)
     if "shards" in typed and workers.engine is None:
         raise WrongUsage("--shards requires --engine: give --engine, or omit --shards.")
     if first is None:
@@ -193,7 +193,7 @@ def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterL
     of_dual = dataclasses.replace(options_of(DualOptions, flags), dual=dual)
     folders = dataclasses.replace(options_of(ClusterOptions, flags), dry_run=False)
     options = _with_shared(options_of(ClusterLibraryOptions, flags), folders)
-    options = options.chosen(flags["method"], said_threshold(flags))
+    options = options.chosen(flags["method"], given_threshold(flags))
     by = of_dual.unknown_method if dual else options.method
     return unless_given(context, options, _of_hierarchy(by)), of_dual
 

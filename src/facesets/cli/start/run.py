@@ -11,7 +11,7 @@ from facesets import settings
 from facesets.cli import console
 from facesets.cli.flags import options_of
 from facesets.cli.opening import agrees_to_open_pack, working
-from facesets.cli.params import PackOption, said_threshold
+from facesets.cli.params import PackOption, given_threshold
 from facesets.cli.settings_file import configured_flags
 from facesets.cli.wording import worded
 from facesets.errors import Command, MissingModelPack, RecognizerMismatch, WrongUsage
@@ -161,7 +161,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     from facesets.operations.run import RunOptions
 
     grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")
-    finding, said = configured_flags(context, "embed"), said_threshold(grouping)
+    finding, said = configured_flags(context, "embed"), given_threshold(grouping)
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(

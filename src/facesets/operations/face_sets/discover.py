@@ -15,7 +15,7 @@ from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of, rows_under
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.grouping.gating import Gated, say_unmeasured
+from facesets.operations.grouping.gating import Gated, report_unmeasured
 from facesets.operations.grouping.refine import gate_faces, surviving, years_of_faces
 from facesets.operations.options.declaration import for_recognizer, settled
 from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
@@ -106,7 +106,7 @@ def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refin
     refine = refine.for_store(len(collection.images), collection.settings.recognizer)
     years = years_of_faces(collection)[unknown]
     faces = collection.faces.take(unknown)
-    say_unmeasured(faces, collection.settings, refine, run.work.progress)
+    report_unmeasured(faces, collection.settings, refine, run.work.progress)
     gated = gate_faces(faces, refine, years)
     found = [
         members

@@ -11,10 +11,10 @@ from facesets.operations.face_sets.new_set import NewSet, PlannedSet, Policy, di
 from facesets.plurals import counted
 from facesets.results.crop_names import RenamedCrops, files_of_entry, renamed_crops
 from facesets.results.earlier_export import ERA, EarlierExport, Succession
-from facesets.results.edits.crop_edits import SaidOfCrops
+from facesets.results.edits.crop_edits import CropCorrections
 from facesets.results.edits.set_edits import EditedSets, edited_crops
 from facesets.results.export_manifest import ExportManifest, SetEntry
-from facesets.results.manifest import PlacedFile, Provenance, Statement
+from facesets.results.manifest import Correction, PlacedFile, Provenance
 from facesets.results.names.group_names import free_names
 from facesets.results.names.naming import Naming
 from facesets.results.preflight import require_same_recognizer, rows_among
@@ -42,7 +42,7 @@ class ExportPlan:
         Crops that the user moved to other sets, and the names under which they are kept.
     withdrawn : tuple of str
         Kept crops that no longer count.
-    statements : tuple of Statement
+    statements : tuple of Correction
         What the user said so far.
     before : ExportManifest or None
         What the export lists before this run, in the light of what the user did.
@@ -66,7 +66,7 @@ class ExportPlan:
     edited: tuple[str, ...] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
     renamed: tuple[RenamedCrops, ...] = ()
@@ -201,7 +201,7 @@ def _named(
 
 
 def _planned(
-    run: ExportRun, wanted: NewSet, name: str, said: SaidOfCrops, succession: Succession
+    run: ExportRun, wanted: NewSet, name: str, said: CropCorrections, succession: Succession
 ) -> PlannedSet:
     inherited = succession.taken_out.get(wanted.source, frozenset())
     out = rows_among(run.ids, said.out_of(name) | (inherited - said.given_to(name)))
@@ -228,7 +228,7 @@ def _planned(
     )
 
 
-def _as_found(earlier: EarlierExport, statements: tuple[Statement, ...]) -> ExportManifest | None:
+def _as_found(earlier: EarlierExport, statements: tuple[Correction, ...]) -> ExportManifest | None:
     """What an export lists, after what the user did."""
     if earlier.manifest is None:
         return None

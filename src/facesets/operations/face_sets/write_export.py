@@ -11,7 +11,7 @@ from facesets.operations.face_sets.new_set import PlannedSet
 from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
-from facesets.operations.grouping.gating import say_unmeasured
+from facesets.operations.grouping.gating import report_unmeasured
 from facesets.result import Result
 from facesets.results.crop_names import rename_crops
 from facesets.results.edits.user_edits import warn_of_deleted
@@ -39,7 +39,9 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> Result:
     """
     warn_of_deleted(plan.deleted, run.out, run.work.progress)
     rows = np.unique(np.concatenate([np.empty(0, np.int64), *(planned.rows for planned in plan.sets)]))
-    say_unmeasured(run.collection.faces.take(rows), run.collection.settings, run.options, run.work.progress)
+    report_unmeasured(
+        run.collection.faces.take(rows), run.collection.settings, run.options, run.work.progress
+    )
     if run.options.dry_run:
         return rehearsed(run, plan)
     with writing_results(run.out, plan.earlier, command, photos=_photos(run, plan)) as folder:

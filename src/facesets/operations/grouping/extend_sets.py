@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering import centroids, nearest, same_image_pairs
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
-from facesets.operations.grouping.gating import say_unmeasured
+from facesets.operations.grouping.gating import report_unmeasured
 from facesets.operations.grouping.refine import (
     dropped_faces,
     gate_faces,
@@ -75,7 +75,7 @@ def grown_sets(
     new = np.array([row for face, row in rows.items() if face not in known_ids], np.int64)
     if not len(new):
         return ExtendedSets(0, {}, {}, 0, 0, tuple(earlier))
-    say_unmeasured(collection.faces.take(new), collection.settings, gates, progress)
+    report_unmeasured(collection.faces.take(new), collection.settings, gates, progress)
     describe = face_describer(collection, quality(collection.faces).total)
     joined = join_known(collection, known, new, options)
     names = [*known.groups, *known.hidden]

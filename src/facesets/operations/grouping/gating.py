@@ -96,7 +96,7 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
         )
 
 
-def say_unmeasured(
+def report_unmeasured(
     faces: Faces,
     models: CacheSettings,
     options: RefineOptions | ExportSwapOptions | SplitErasOptions,

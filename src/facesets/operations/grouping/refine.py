@@ -26,8 +26,8 @@ from facesets.operations.grouping.gating import (
     advise,
     dropped_by,
     quality_gates,
+    report_unmeasured,
     require_ages,
-    say_unmeasured,
 )
 from facesets.operations.grouping.result_folder import files_of, open_result, write_result
 from facesets.operations.options.start import MOST_MIN_FACES, RefineOptions
@@ -81,7 +81,7 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
     collection, known = folder.begun.collection, folder.known
     faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
-    say_unmeasured(faces, collection.settings, options, work.progress)
+    report_unmeasured(faces, collection.settings, options, work.progress)
     options = options.for_store(len(collection.images), collection.settings.recognizer)
     work.progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
@@ -94,7 +94,7 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
     def gate(options: RefineOptions) -> Gated:
         if said is None:
             return _gated(faces, cluster, options, taken)
-        return _gated_as_said(faces, said, options, taken)
+        return _gated_as_corrected(faces, said, options, taken)
 
     gated = gate(options)
     work.progress.end()
@@ -161,7 +161,7 @@ def _gated(
     return gated
 
 
-def _gated_as_said(faces: Faces, said: UserConstraints, options: RefineOptions, taken: Float64) -> Gated:
+def _gated_as_corrected(faces: Faces, said: UserConstraints, options: RefineOptions, taken: Float64) -> Gated:
     """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
     some = np.flatnonzero(said.label >= 0)
     inner = _gated(faces.take(some), said.label[some], options, taken[some], said.asserted[some], said.wanted)

@@ -125,7 +125,7 @@ _HIDDEN = re.compile(r"hidden-[0-9a-f]{8}")
 
 def people_of(store: Store) -> Sequence[KnownPerson] | None:
     """Return the people with corrections in the library; None for a cache."""
-    return store.said_people() if is_library(store) else None
+    return store.corrected_people() if is_library(store) else None
 
 
 def follow_library(labels: Int64, ids: Sequence[str], people: Sequence[KnownPerson] | None) -> Int64:

@@ -14,11 +14,18 @@ from facesets.operations.interchange.name_sources import FilesRead
 from facesets.operations.interchange.names_read import NamesRead, read_names
 from facesets.operations.people.corrections.contradictions import without_contradictions
 from facesets.operations.people.corrections.who import called, folded, kept_step
-from facesets.operations.people.exchange.import_steps import follow_statements
+from facesets.operations.people.exchange.import_steps import follow_corrections
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.corrections import (
+    Corrections,
+    FaceCorrection,
+    correct_each,
+    keep_people,
+    load_corrections,
+)
 from facesets.store.postgres.people.imported_names import (
     FaceState,
     ImportedName,
@@ -36,13 +43,6 @@ from facesets.store.postgres.people.persons import (
     named_people,
     people_called,
     person_states,
-)
-from facesets.store.postgres.people.statements import (
-    FaceStatement,
-    Statements,
-    keep_people,
-    load_statements,
-    say_who,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
 from facesets.store.postgres.people.suggestions import ask_about_imported
@@ -103,7 +103,7 @@ def _import(
     source: str,
     by: str,
 ) -> Result:
-    said = load_statements(connection)
+    said = load_corrections(connection)
     images = sorted({row.image for row in rows})
     states = states_of_faces(connection, sorted({row.face for row in rows if row.face is not None}))
     rows = [row if row.face is None or row.face in states else replace(row, face=None) for row in rows]
@@ -214,16 +214,16 @@ def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None
 
 
 def _say(
-    step: Step, given: Sequence[ImportedName], meant: Mapping[str, UUID], said: Statements
+    step: Step, given: Sequence[ImportedName], meant: Mapping[str, UUID], said: Corrections
 ) -> list[ImportedName]:
     """Assign people to faces; return what contradicts earlier corrections."""
-    new: dict[FaceStatement, ImportedName] = {}
+    new: dict[FaceCorrection, ImportedName] = {}
     for row in given:
         if row.face is not None:
-            new.setdefault(FaceStatement(row.face, meant[folded(row.name)], is_person=True), row)
+            new.setdefault(FaceCorrection(row.face, meant[folded(row.name)], is_person=True), row)
     faces = {each.face for each in new}
     # What the same program said of a face before is replaced.
-    standing = Statements(
+    standing = Corrections(
         [each for each in said.faces if not (each.is_person and each.face in faces)],
         said.face_pairs,
         said.person_pairs,
@@ -232,10 +232,10 @@ def _say(
     against = set(refused)
     saying = [each for each in new if each not in against]
     theirs, persons = [each.face for each in saying], [each.person for each in saying]
-    say_who(step, theirs, persons)
+    correct_each(step, theirs, persons)
     give_each(step, theirs, persons, "imported")
     keep_people(step, list(dict.fromkeys(persons)))
-    follow_statements(step, kept)
+    follow_corrections(step, kept)
     return [row for each, row in new.items() if each in against]
 
 

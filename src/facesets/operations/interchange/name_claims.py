@@ -92,7 +92,7 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
         elif person is not None and (row.face, person) in here.refused:
             claims.answered.append(row)
             continue
-        elif row in doubtful or called.get(row.face, name) != name or _is_said_otherwise(row, person, here):
+        elif row in doubtful or called.get(row.face, name) != name or _is_corrected(row, person, here):
             claims.asked.append(row)
             continue
         else:
@@ -121,7 +121,7 @@ def _is_drawn_alike(row: ImportedName, state: FaceState) -> bool:
     )
 
 
-def _is_said_otherwise(row: ImportedName, person: UUID | None, here: Here) -> bool:
+def _is_corrected(row: ImportedName, person: UUID | None, here: Here) -> bool:
     """Whether a correction here, not from this program, gives the face to another person."""
     if row.face is None or (row.face, row.program) in here.own:
         return False

@@ -25,8 +25,8 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.persons import drop_empty_persons, persons_of_faces
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.people.upkeep import empty_persons
 from facesets.store.postgres.photos.missing import (
@@ -163,7 +163,7 @@ def _surely_gone(library: Library) -> list[int]:
 def _plan(connection: Connection, numbers: list[int]) -> Result:
     chosen = set(numbers)
     faces = faces_on(connection, numbers)
-    said, describe = load_statements(connection), describing(connection)
+    said, describe = load_corrections(connection), describing(connection)
     photos = [photo for number, photo in missing_photos(connection) if number in chosen]
     return Result(
         photos=photos,  # without those with a path where something is again, or that may be on a drive

@@ -10,7 +10,7 @@ from facesets.files import printable
 from facesets.records import Bool, Int64
 from facesets.results.edits.membership import NOT, GroupMembership, faces_put
 from facesets.results.edits.user_edits import as_groups
-from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
+from facesets.results.manifest import Correction, FaceEntry, Group, PlacedFile
 from facesets.results.names.group_names import NUMBERED_GROUP, following_names, numbered_name
 
 
@@ -46,7 +46,7 @@ class UserConstraints:
 class Carried:
     """What a manifest takes over from the one before it."""
 
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     files: Mapping[str, PlacedFile] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Carried:
 
     def named(self, names: Mapping[str, str]) -> "Carried":
         """The same with names that new groups have, too: number to name."""
-        said = [Statement("named", old, name=name) for old, name in names.items()]
+        said = [Correction("named", old, name=name) for old, name in names.items()]
         renamed = [f"{printable(old)} was renamed to {printable(name)}." for old, name in names.items()]
         return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *renamed))
 
@@ -178,7 +178,7 @@ def carried(
     )
 
 
-def _renamed(said: Statement, place: Mapping[str, str]) -> Statement:
+def _renamed(said: Correction, place: Mapping[str, str]) -> Correction:
     if said.kind == "named":
         name = place.get(said.name, said.name)
         return replace(said, group=name, name=name)

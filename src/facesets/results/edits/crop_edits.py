@@ -15,23 +15,23 @@ from pathlib import Path
 
 from facesets.files import printable, sha256_of
 from facesets.results.edits.folder_contents import in_folder
-from facesets.results.edits.membership import IS, NOT, said_of_face, sentence, verdicts
+from facesets.results.edits.membership import IS, NOT, corrections_of_face, sentence, verdicts
 from facesets.results.edits.set_edits import EditedSets, SetManifests
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
 from facesets.results.gates import was_taken_out
-from facesets.results.manifest import Statement
+from facesets.results.manifest import Correction
 from facesets.results.ownership import ANNOUNCEMENT
 
 GIVEN = "_given"
 
 
 @dataclass(frozen=True, slots=True)
-class SaidOfCrops:
+class CropCorrections:
     """What the user said, in earlier runs and now.
 
     Attributes
     ----------
-    statements : tuple of Statement
+    statements : tuple of Correction
         `is` and `not`, oldest first; groups are sets by the names that they have now.
     verdicts : mapping
         Set and face to whether it shows that person.
@@ -39,29 +39,29 @@ class SaidOfCrops:
         Crops by the names under which the user put them, and the names under which they are kept.
     withdrawn : tuple of str
         Crops that are kept and that no longer count.
-    deleted : frozenset of Statement
+    deleted : frozenset of Correction
         Those of the statements that are new and stand for crops that were deleted.
     learned : tuple of str
         A sentence for each two sets between which crops were moved.
     """
 
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Correction, ...] = ()
     verdicts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     moved: Mapping[str, str] = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
-    deleted: frozenset[Statement] = frozenset()
+    deleted: frozenset[Correction] = frozenset()
     learned: tuple[str, ...] = ()
 
-    def lasting(self, names: Collection[str]) -> tuple[Statement, ...]:
+    def lasting(self, names: Collection[str]) -> tuple[Correction, ...]:
         """What is to be kept by a run that makes these sets: crops of others may still come back."""
         return tuple(said for said in self.statements if said not in self.deleted or said.group in names)
 
-    def renamed(self, out: Path, names: Mapping[str, str]) -> "SaidOfCrops":
+    def renamed(self, out: Path, names: Mapping[str, str]) -> "CropCorrections":
         """The same once sets are called otherwise; crops that were given to them go along."""
         if not names:
             return self
 
-        def now(said: Statement) -> Statement:
+        def now(said: Correction) -> Correction:
             return replace(said, group=names.get(said.group, said.group))
 
         kept = [
@@ -70,7 +70,7 @@ class SaidOfCrops:
             for path in sorted((out / name / GIVEN).glob("*.png"))
         ]
         moved = {path: path for path in kept if path not in self.withdrawn} | dict(self.moved)
-        return SaidOfCrops(
+        return CropCorrections(
             # Of a run that was cut off some have the new name already.
             tuple(dict.fromkeys(map(now, self.statements))),
             {(names.get(group, group), face): shows for (group, face), shows in self.verdicts.items()},
@@ -96,7 +96,7 @@ def given_name(name: str, face: str) -> str:
     return f"{name}/{GIVEN}/{face.replace('#', '_')}.png"
 
 
-def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests) -> SaidOfCrops:
+def crop_corrections(before: ExportManifest, edits: EditedSets, sets: SetManifests) -> CropCorrections:
     """Follow the crops that are gone from their sets.
 
     A crop stands for the duplicates as well that were left out for it. Nothing new is learned from an export
@@ -114,14 +114,14 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
     }
     known |= verdicts(earlier)
     if (out / ANNOUNCEMENT).is_file():
-        return SaidOfCrops(tuple(earlier), known)
+        return CropCorrections(tuple(earlier), known)
     lost = {
         name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
         for name, manifest in manifests.items()
     }
     found = dict(_found(out, manifests, lost))
-    fresh: list[Statement] = []
-    deleted: list[Statement] = []
+    fresh: list[Correction] = []
+    deleted: list[Correction] = []
     moved, moves = dict[str, str](), Counter[tuple[str, str]]()
     for name, items in lost.items():
         for item in items:
@@ -133,12 +133,12 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
                 moved[path] = given_name(target, item.face.face)
                 moves[name, target] += 1
             elif len(items) < len(manifests[name].faces):
-                deleted += [said for face in faces for said in said_of_face(face, [name])]
+                deleted += [said for face in faces for said in corrections_of_face(face, [name])]
     fresh += deleted
     fresh = [said for said in fresh if known.get((said.group, said.face)) is not (said.kind == IS)]
     known |= verdicts(fresh)
     left = {given_name(said.group, said.face) for said in fresh if said.kind == NOT}
-    return SaidOfCrops(
+    return CropCorrections(
         statements=(*earlier, *fresh),
         verdicts=known,
         moved={path: place for path, place in moved.items() if path != place},
@@ -177,10 +177,10 @@ def _found(
 
 def _moved(
     name: str, target: str, faces: tuple[str, ...], known: Mapping[tuple[str, str], bool]
-) -> Iterator[Statement]:
+) -> Iterator[Correction]:
     for face in faces:
         others = {group for (group, other), shows in known.items() if other == face and shows}
-        yield from said_of_face(face, sorted({name, *others} - {target}), target)
+        yield from corrections_of_face(face, sorted({name, *others} - {target}), target)
 
 
 def _sentence(name: str, target: str, many: int) -> str:

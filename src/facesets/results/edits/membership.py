@@ -11,7 +11,7 @@ from typing import Any
 
 from facesets.files import printable
 from facesets.plurals import counted
-from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest, Statement
+from facesets.results.manifest import ClusterManifest, Correction, FaceEntry, PlacedFile, RefineManifest
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class GroupMembership:
     hidden: dict[str, list[FaceEntry]] = field(default_factory=dict)
     set_aside: list[FaceEntry] = field(default_factory=list)
     files: dict[str, PlacedFile] = field(default_factory=dict)
-    statements: list[Statement] = field(default_factory=list)
+    statements: list[Correction] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ class GroupMembership:
         is_new = named.keys() - self.renamed.values()
         self.renamed = before | {old: new for old, new in named.items() if old in is_new}
         for old, new in named.items():
-            self.statements.append(Statement("named", old, name=new))
+            self.statements.append(Correction("named", old, name=new))
             self.learned.append(f"{printable(old)} was renamed to {printable(new)}.")
 
     def names_in_use(self) -> list[str]:
@@ -111,18 +111,18 @@ def _anew(value: Any) -> Any:  # noqa: ANN401 - what the attributes are made of
 IS, NOT = "is", "not"
 
 
-def said_of_face(face: str, left: Iterable[str], target: str = "") -> list[Statement]:
+def corrections_of_face(face: str, left: Iterable[str], target: str = "") -> list[Correction]:
     """Return the statements that a face left some groups, for another one if there is a target."""
-    joined = [Statement(IS, target, face=face)] if target else []
-    return [*joined, *(Statement(NOT, group, face=face) for group in left)]
+    joined = [Correction(IS, target, face=face)] if target else []
+    return [*joined, *(Correction(NOT, group, face=face) for group in left)]
 
 
-def verdicts(statements: Iterable[Statement]) -> dict[tuple[str, str], bool]:
+def verdicts(statements: Iterable[Correction]) -> dict[tuple[str, str], bool]:
     """Return for each group and face whether it shows that person; the last statement counts."""
     return {(said.group, said.face): said.kind == IS for said in statements if said.kind in (IS, NOT)}
 
 
-def faces_put(statements: Iterable[Statement]) -> set[str]:
+def faces_put(statements: Iterable[Correction]) -> set[str]:
     """Return the ids of faces that the user assigned."""
     return {said.face for said in statements if said.kind == IS}
 

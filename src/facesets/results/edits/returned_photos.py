@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from facesets.files import printable
 from facesets.results.edits.folder_contents import refuse_unusable
 from facesets.results.edits.group_marks import GROUP_MARK, read_marks
-from facesets.results.edits.membership import NOT, GroupMembership, said_of_face
-from facesets.results.manifest import FaceEntry, PlacedFile, Statement
+from facesets.results.edits.membership import NOT, GroupMembership, corrections_of_face
+from facesets.results.manifest import Correction, FaceEntry, PlacedFile
 from facesets.results.names.file_names import flatten_all, folded
 from facesets.results.safe_folder import SafeFolder
 
@@ -40,7 +40,7 @@ def bring_back(root: Path, known: GroupMembership) -> None:
         refuse_unusable(root, f"{name}/{next(iter(there.values())).name}")
         known.groups[name] = known.hidden.pop(hidden)
         known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
-        known.statements.append(Statement("named", hidden, name=name))
+        known.statements.append(Correction("named", hidden, name=name))
         known.learned.append(f"{printable(name)} was restored with its faces.")
     _take_back_photos(root, known)
 
@@ -87,7 +87,7 @@ def _take_back_photos(root: Path, known: GroupMembership) -> None:
                 known.set_aside.remove(face)
                 known.groups[group].append(face)
                 known.files |= there
-                known.statements += said_of_face(face.face, (), group)
+                known.statements += corrections_of_face(face.face, (), group)
                 known.learned.append(f"1 face is back in {printable(group)}.")
                 break
     for said in [said for said in known.statements if said.kind == "without"]:

@@ -19,16 +19,16 @@ from facesets.records import Collection as FaceCollection
 from facesets.results.current_faces import with_current_ids
 from facesets.results.edits.folder_contents import folder_of, in_folder
 from facesets.results.edits.folder_diff import Edits, read_edits
-from facesets.results.edits.membership import GroupMembership, said_of_face, sentence
+from facesets.results.edits.membership import GroupMembership, corrections_of_face, sentence
 from facesets.results.edits.moved_photos import paths_today, with_sources_today
 from facesets.results.edits.returned_photos import bring_back
 from facesets.results.manifest import (
     ClusterManifest,
+    Correction,
     FaceEntry,
     Group,
     PlacedFile,
     RefineManifest,
-    Statement,
     groups_of,
 )
 from facesets.results.ownership import announced_names
@@ -218,11 +218,11 @@ def _leave_deleted_folders(known: GroupMembership, edits: Edits, names: Mapping[
         if folder == known.single_folder:
             photos = [name for name in sorted(gone) if folder_of(name) == folder]
             known.statements += [
-                Statement("without", folder, name=known.files[name].source) for name in photos
+                Correction("without", folder, name=known.files[name].source) for name in photos
             ]
             meaning = "its photos are not added again, but its faces may join people."
         else:
-            known.statements.append(Statement("removed", names[folder]))
+            known.statements.append(Correction("removed", names[folder]))
             known.deleted.append(names[folder])
             meaning = "its faces get no folder."
         known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
@@ -247,7 +247,7 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
         if put.source in image_of:
             by_image[folder_of(name), image_of[put.source]].append(name)
         elif name in edits.deleted or name in edits.moved:
-            known.statements.append(Statement("without", folder_of(name), name=put.source))
+            known.statements.append(Correction("without", folder_of(name), name=put.source))
     counts: Counter[tuple[str, str]] = Counter()
     for (folder, image), names in by_image.items():
         touched = [name for name in names if name in edits.moved or name in edits.deleted]
@@ -262,7 +262,7 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
             left = {known.files[name].source for name in names if name not in edits.deleted}
             deleted = [known.files[name].source for name in touched if name in edits.deleted]
             gone = [source for source in deleted if source not in left]
-            known.statements += [Statement("without", folder, name=source) for source in gone]
+            known.statements += [Correction("without", folder, name=source) for source in gone]
             counts[folder, folder] += len(gone)
     _follow_files(root, known, edits)
     for (folder, target), many in counts.items():
@@ -292,7 +292,7 @@ def _move(known: GroupMembership, folder: str, image: str, targets: Sequence[str
     else:
         known.set_aside += leaving
     left = [] if folder == known.single_folder else [folder]
-    known.statements += [said for face in leaving for said in said_of_face(face.face, left, person)]
+    known.statements += [said for face in leaving for said in corrections_of_face(face.face, left, person)]
     return len(leaving)
 
 
@@ -325,7 +325,7 @@ def _follow_copies(known: GroupMembership, edits: Edits) -> None:
             known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]
             known.groups[target].append(faces[0])
             known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
-            known.statements += said_of_face(faces[0].face, (), target)
+            known.statements += corrections_of_face(faces[0].face, (), target)
             known.learned.append(f"1 face added to {printable(target)}.")
     for folder, many in strange.items():
         copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"

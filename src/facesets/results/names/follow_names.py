@@ -14,7 +14,14 @@ from facesets.results.edits.folder_contents import folder_of, in_folder
 from facesets.results.edits.membership import GroupMembership
 from facesets.results.edits.moved_photos import with_sources_today
 from facesets.results.edits.user_edits import as_groups, known_of
-from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement, groups_of
+from facesets.results.manifest import (
+    ClusterManifest,
+    Correction,
+    Group,
+    PlacedFile,
+    RefineManifest,
+    groups_of,
+)
 from facesets.results.names.naming import Naming, look, seen_by
 from facesets.results.ownership import ANNOUNCEMENT, announced_names
 from facesets.results.preflight import require_same_faces
@@ -114,7 +121,7 @@ def _follow(known: GroupMembership, naming: Naming, root: Path) -> None:
     known.called = called
 
 
-def _sort_new_names(statements: list[Statement], known: int) -> None:
+def _sort_new_names(statements: list[Correction], known: int) -> None:
     """A name may have been learned here, or noted by a run that was cut off: that makes no difference."""
     first = len(statements)
     while len(statements) > known and first and statements[first - 1].kind == "named":

@@ -187,7 +187,7 @@ def look(store: Store, own: Mapping[Path, SeenResult | None], collection: FaceCo
     file = store.names_file
     if file is None:
         return (
-            replace(_of_library(store.said_people()), note=store.note_results)
+            replace(_of_library(store.corrected_people()), note=store.note_results)
             if is_library(store)
             else Naming()
         )

@@ -216,12 +216,12 @@ def _follow_merges(connection: Connection) -> None:
     )
 
 
-_ELSEWHERE: LiteralString = """FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+_ELSEWHERE: LiteralString = """FROM face_corrections s JOIN face_detections f ON f.id = s.face_id
     JOIN persons p ON p.id = s.person_id AND p.status <> 'merged'
     WHERE s.is_person AND f.person_id <> s.person_id"""
-_DENIED: LiteralString = """FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+_DENIED: LiteralString = """FROM face_corrections s JOIN face_detections f ON f.id = s.face_id
     WHERE NOT s.is_person AND f.person_id = s.person_id"""
-_TORN: LiteralString = """FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+_TORN: LiteralString = """FROM face_pair_corrections p JOIN face_detections a ON a.id = p.face_a
     JOIN face_detections b ON b.id = p.face_b WHERE p.same <> (a.person_id = b.person_id)"""
 _ANSWERED: LiteralString = """FROM face_candidates c JOIN face_detections f ON f.id = c.face_id
     WHERE c.status = 'pending' AND c.kind = 'near' AND f.person_id IS NOT NULL"""

@@ -28,7 +28,7 @@ from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.people import persons
-from facesets.store.postgres.people.person_corrections import said_people
+from facesets.store.postgres.people.person_corrections import corrected_people
 from facesets.store.postgres.photos import (
     face_attributes,
     faces,
@@ -117,9 +117,9 @@ class Library:
         """Whether the library has any person, named or not."""
         return self.database.run(persons.any_person)
 
-    def said_people(self) -> list[KnownPerson]:
+    def corrected_people(self) -> list[KnownPerson]:
         """Return the people with corrections, and their faces."""
-        return self.database.run(lambda connection: said_people(connection, self.detector(connection)))
+        return self.database.run(lambda connection: corrected_people(connection, self.detector(connection)))
 
     def note_results(self, folders: Iterable[Path]) -> None:
         """Record folders that will hold results of the library."""

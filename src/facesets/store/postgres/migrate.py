@@ -16,7 +16,8 @@ from facesets.store.postgres.connection import Connection, Database, pass_vector
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
-_DROPPED = re.compile(r"^DROP TABLE (\w+)", re.MULTILINE)
+_DROPPED = re.compile(r"^DROP TABLE (\w+)|^ALTER TABLE (\w+) RENAME TO", re.MULTILINE)
+_RENAMED = re.compile(r"^ALTER (TABLE) \w+ RENAME TO (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
@@ -46,8 +47,9 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     def made(self, *kinds: str) -> list[str]:
-        """Return the names of the objects of these kinds that it creates: TABLE, VIEW, SEQUENCE, FUNCTION."""
-        return [name for kind, name in _MADE.findall(self.sql) if kind in kinds]
+        """Return the names that objects of these kinds get: TABLE, VIEW, SEQUENCE, FUNCTION."""
+        made = (*_MADE.findall(self.sql), *_RENAMED.findall(self.sql))
+        return [name for kind, name in made if kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,7 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
 
 
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
-    dropped = {table for migration in applied for table in _DROPPED.findall(migration.sql)}
+    dropped = {table for each in applied for names in _DROPPED.findall(each.sql) for table in names}
     tables = [table for each in applied for table in each.made("TABLE") if table not in dropped]
     gone = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)

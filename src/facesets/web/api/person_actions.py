@@ -32,21 +32,21 @@ from facesets.web.site import Seen, Site
 from facesets.work import Stop, Work
 
 
-class _Said(Shape):
+class _Versioned(Shape):
     version: Annotated[
         int | None,
         Field(description="The person's version that the client saw; without it, no check is made."),
     ] = None
 
 
-class Rename(_Said):
+class Rename(_Versioned):
     """Rename a person, replacing all names."""
 
     action: Literal["rename"]
     name: Name
 
 
-class AddName(_Said):
+class AddName(_Versioned):
     """Add a name to a person."""
 
     action: Literal["name"]
@@ -54,13 +54,13 @@ class AddName(_Said):
     into: Annotated[bool, Field(description="If the name is taken, merge the two people.")] = False
 
 
-class Hide(_Said):
+class Hide(_Versioned):
     """Hide or unhide a person."""
 
     action: Literal["hide", "unhide"]
 
 
-class Split(_Said):
+class Split(_Versioned):
     """Make a new person from these faces; without faces, from each part of the person."""
 
     action: Literal["split"]
@@ -69,7 +69,7 @@ class Split(_Said):
     min_cluster_size: Annotated[int, Field(ge=1, le=100_000)] = 3
 
 
-class Move(_Said):
+class Move(_Versioned):
     """Move faces to a person, by ID or name; with neither, the faces become unassigned."""
 
     action: Literal["move"]
@@ -79,14 +79,14 @@ class Move(_Said):
     into: Annotated[bool, Field(description="If the name is taken, use that person.")] = False
 
 
-class BestFace(_Said):
+class BestFace(_Versioned):
     """Set the best face of a person."""
 
     action: Literal["bestFace"]
     face_id: FaceNumber
 
 
-class SayBirth(_Said):
+class SayBirth(_Versioned):
     """Set the year or date of birth; with neither, clear it."""
 
     action: Literal["birth"]
@@ -94,7 +94,7 @@ class SayBirth(_Said):
     day: date | None = None
 
 
-class Forget(_Said):
+class Forget(_Versioned):
     """Permanently erase a person in the background."""
 
     action: Literal["forget"]

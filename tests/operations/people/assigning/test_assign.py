@@ -325,7 +325,7 @@ def test_what_makes_no_sense_is_refused(library: Library) -> None:
         prototypes(database, pin=[face_of(library, "nobody")], by=BY)
     with pytest.raises(WrongUsage, match="Face not found: 999999"):
         prototypes(database, drop=[999999], by=BY)
-    assert rows(database, "SELECT count(*) FROM said_exemplars") == [(0,)]
+    assert rows(database, "SELECT count(*) FROM prototype_corrections") == [(0,)]
 
 
 def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Library) -> None:

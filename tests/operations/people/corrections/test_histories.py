@@ -51,11 +51,11 @@ STATE = {
     "persons": "SELECT * FROM persons",
     "person_names": "SELECT * FROM person_names",
     "clusters": "SELECT * FROM clusters",
-    "said_people": "SELECT * FROM said_people",
-    "said_faces": "SELECT face_id AS face, * FROM said_faces",
-    "said_of_faces": "SELECT face_a AS face, face_b AS other, * FROM said_of_faces",
-    "said_of_people": "SELECT * FROM said_of_people",
-    "said_exemplars": "SELECT face_id AS face, * FROM said_exemplars",
+    "person_corrections": "SELECT * FROM person_corrections",
+    "face_corrections": "SELECT face_id AS face, * FROM face_corrections",
+    "face_pair_corrections": "SELECT face_a AS face, face_b AS other, * FROM face_pair_corrections",
+    "person_pair_corrections": "SELECT * FROM person_pair_corrections",
+    "prototype_corrections": "SELECT face_id AS face, * FROM prototype_corrections",
     # An answer that was taken back is none.
     "answers about faces": """SELECT c.face_id AS face, c.person_id, c.status FROM face_candidates c
         JOIN steps s ON s.id = c.answered_in WHERE NOT s.undone""",
@@ -64,24 +64,24 @@ STATE = {
 }
 
 BROKEN = """
-    SELECT 'is not', s.face_id::text, s.person_id::text FROM said_faces s
+    SELECT 'is not', s.face_id::text, s.person_id::text FROM face_corrections s
         JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id WHERE NOT s.is_person
-    UNION ALL SELECT 'is', s.face_id::text, s.person_id::text FROM said_faces s
+    UNION ALL SELECT 'is', s.face_id::text, s.person_id::text FROM face_corrections s
         JOIN face_detections f ON f.id = s.face_id AND f.person_id IS DISTINCT FROM s.person_id
         WHERE s.is_person
-    UNION ALL SELECT 'pair', s.face_a::text, s.face_b::text FROM said_of_faces s
+    UNION ALL SELECT 'pair', s.face_a::text, s.face_b::text FROM face_pair_corrections s
         JOIN face_detections a ON a.id = s.face_a JOIN face_detections b ON b.id = s.face_b
         WHERE s.same <> (a.person_id = b.person_id)
-    UNION ALL SELECT 'two', a.id::text, b.id::text FROM said_of_people s
+    UNION ALL SELECT 'two', a.id::text, b.id::text FROM person_pair_corrections s
         JOIN persons a ON a.id = s.person_a JOIN persons b ON b.id = s.person_b
         WHERE coalesce(a.merged_into_id, a.id) = coalesce(b.merged_into_id, b.id)
     UNION ALL SELECT 'merged', f.id::text, p.id::text FROM face_detections f
         JOIN persons p ON p.id = f.person_id WHERE p.status = 'merged'"""
-"""Statements that do not hold, and faces of somebody who was merged."""
+"""Corrections that do not hold, and faces of somebody who was merged."""
 
 VOUCHED = """SELECT f.id, f.person_id FROM face_detections f
     WHERE EXISTS (SELECT FROM person_names n WHERE n.person_id = f.person_id)
-        OR EXISTS (SELECT FROM said_people s WHERE s.person_id = f.person_id)"""
+        OR EXISTS (SELECT FROM person_corrections s WHERE s.person_id = f.person_id)"""
 """Faces of those whom a human named or spoke of: no run takes them."""
 
 PROTOTYPES = """SELECT person_id, kind, face_id, embedding::real[] FROM person_prototypes

@@ -111,7 +111,7 @@ def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(libr
     anna = who_is(library, "anna-0-2")
     by_sql(
         library,
-        f"""INSERT INTO said_faces VALUES ({face_of(library, "anna-0-0")}, '{anna}', false);
+        f"""INSERT INTO face_corrections VALUES ({face_of(library, "anna-0-0")}, '{anna}', false);
             UPDATE face_detections SET person_id = NULL
             WHERE id IN ({face_of(library, "anna-0-0")}, {face_of(library, "anna-0-1")})""",
     )
@@ -121,7 +121,7 @@ def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(libr
 
 def test_of_several_who_are_merged_a_face_said_not_to_be_one_of_them_stays_alone(library: Library) -> None:
     anna, ben, cleo = whose(library, ("anna-0-0", "ben-0-0", "cleo-0-0"))
-    by_sql(library, f"INSERT INTO said_faces VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
+    by_sql(library, f"INSERT INTO face_corrections VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
     merge(library, anna, ben, into=cleo)
     assert whose(library, ("anna-0-0", "ben-0-0", "ben-0-1")) == [cleo, "", cleo]
 
@@ -148,7 +148,7 @@ def test_a_best_face_that_is_said_not_to_be_another_stays_alone_when_they_are_on
     assert whose(library, labels) == [ben, ben]
     merge(library, anna, into=ben)
     assert whose(library, labels) == ["", ""]
-    said = rows(library, "SELECT face_id, is_person FROM said_faces")
+    said = rows(library, "SELECT face_id, is_person FROM face_corrections")
     assert {(face_of(library, each), False) for each in labels} <= set(said)
 
 
@@ -182,7 +182,7 @@ def test_who_has_an_exemplar_fixed_by_a_human_outlives_runs_and_upkeep(library: 
     by_sql(library, f"UPDATE face_detections SET person_id = NULL WHERE person_id = '{ben}'")
     upkeep(library, "empty")
     move(library, "ben-0-0", to=ben)
-    assert rows(library, "SELECT face_id FROM said_exemplars") == [(face,)]
+    assert rows(library, "SELECT face_id FROM prototype_corrections") == [(face,)]
     assert who_is(library, "ben-0-0") == ben
 
 
@@ -211,7 +211,7 @@ def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Li
     hide(library, ben)
     by_sql(
         library,
-        f"""INSERT INTO said_of_faces (face_a, face_b, same) SELECT min(id), max(id), true
+        f"""INSERT INTO face_pair_corrections (face_a, face_b, same) SELECT min(id), max(id), true
             FROM face_detections WHERE assigned_by = 'auto' AND person_id IN ('{anna}', '{ben}')""",
     )
     upkeep(library, "must-links")

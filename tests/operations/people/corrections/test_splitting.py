@@ -28,7 +28,7 @@ def fill(database: Database) -> None:
     # A merge says of three faces of each that they are the person; here a run erred, not a human.
     by_sql(
         library,
-        """DELETE FROM said_faces s USING face_detections f, image_paths p
+        """DELETE FROM face_corrections s USING face_detections f, image_paths p
             WHERE s.face_id = f.id AND p.image_id = f.image_id AND p.path LIKE '/ben-%'""",
     )
 
@@ -73,7 +73,7 @@ def test_applied_it_is_one_step_that_keeps_the_two_apart_for_good(library: Libra
     ben = who_is(library, "ben-0-0")
     assert (person(library.database, "Anna", faces=0).person.faces, len(summary.parts)) == (8, 2)
     assert ben[:8] == summary.parts[1].name
-    assert rows(library, "SELECT count(*) FROM said_of_people") == [(1,)]
+    assert rows(library, "SELECT count(*) FROM person_pair_corrections") == [(1,)]
     cluster(library)
     assert who_is(library, "ben-0-3") == ben
     undo(library, summary.step)
@@ -83,7 +83,7 @@ def test_applied_it_is_one_step_that_keeps_the_two_apart_for_good(library: Libra
 def test_what_was_said_is_honoured(library: Library) -> None:
     """Faces that were said to be Anna stay with her, with those that are said to be the same as they."""
     pair(library, "anna-0-0", "ben-0-0", same=True)
-    said = rows(library, "SELECT face_id FROM said_faces WHERE is_person")
+    said = rows(library, "SELECT face_id FROM face_corrections WHERE is_person")
     found = propose_split(library.database, "Anna", SplitOptions(parts=2, min_size=1))
     staying = set(next(part for part in found.parts if part.stays).faces)
     assert {face for (face,) in said} <= staying

@@ -78,11 +78,12 @@ def said(library: Library) -> list[list[tuple[object, ...]]]:
         WHERE f.id = {})"""
     queries = (
         "SELECT array_agg(name ORDER BY name) FROM person_names GROUP BY person_id ORDER BY 1",
-        f"""SELECT {of.format("face_id")}, is_person, names FROM said_faces
-            JOIN said_people USING (person_id) ORDER BY 1, 2, 3""",
-        f"SELECT {of.format('face_a')}, {of.format('face_b')}, same FROM said_of_faces ORDER BY 1, 2",
-        """SELECT least(a.names, b.names), greatest(a.names, b.names) FROM said_of_people
-            JOIN said_people a ON a.person_id = person_a JOIN said_people b ON b.person_id = person_b
+        f"""SELECT {of.format("face_id")}, is_person, names FROM face_corrections
+            JOIN person_corrections USING (person_id) ORDER BY 1, 2, 3""",
+        f"SELECT {of.format('face_a')}, {of.format('face_b')}, same FROM face_pair_corrections ORDER BY 1, 2",
+        """SELECT least(a.names, b.names), greatest(a.names, b.names) FROM person_pair_corrections
+            JOIN person_corrections a ON a.person_id = person_a
+            JOIN person_corrections b ON b.person_id = person_b
             ORDER BY 1""",
     )
     return [rows(library, query) for query in queries]
@@ -128,7 +129,13 @@ def test_people_come_back_after_everything_was_removed(library: Library, file: P
         export_people(library.database, file.with_suffix(".jpg"))
     export_people(library.database, file)
     by_sql(library, "UPDATE face_detections SET person_id = NULL")
-    for table in ("persons", "said_people", "said_faces", "said_of_faces", "said_of_people"):
+    for table in (
+        "persons",
+        "person_corrections",
+        "face_corrections",
+        "face_pair_corrections",
+        "person_pair_corrections",
+    ):
         by_sql(library, f"DELETE FROM {table}")
     assert bring(library, file).new_people == 3
     assert (said(library), who_is(library, "anna-0-0")) == (before, anna)
@@ -144,9 +151,9 @@ def test_what_contradicts_what_was_said_here_is_left_out_and_listed_and_the_rest
     assert who_is(other, "anna-0-0") == person(other.database, "Dora", faces=0).person.id
     assert who_is(other, "ben-0-0") == person(other.database, "Anna", faces=0).person.id
     faces = [face_of(other, f"cleo-0-{number}") for number in range(2)]
-    of_cleo = f"SELECT face_id FROM said_faces WHERE face_id = ANY(ARRAY{faces}) ORDER BY 1"
+    of_cleo = f"SELECT face_id FROM face_corrections WHERE face_id = ANY(ARRAY{faces}) ORDER BY 1"
     assert rows(other, of_cleo) == [(face,) for face in faces]
-    assert rows(other, "SELECT count(*) FROM said_of_people") == [(0,)]
+    assert rows(other, "SELECT count(*) FROM person_pair_corrections") == [(0,)]
     assert len(people(other.database, status="all", unnamed=False, sort="new")) == 3
 
 

@@ -264,9 +264,10 @@ WAYS = {
     ),
     "with a birth": Way(
         born,
-        """SELECT year, (SELECT count(*) FROM step_rows WHERE in_table = 'said_births') FROM said_births""",
+        """SELECT year, (SELECT count(*) FROM step_rows WHERE in_table = 'birth_corrections')
+            FROM birth_corrections""",
         [(1985, 1)],
-        "said_births",
+        "birth_corrections",
     ),
     "in questions": Way(in_questions, "SELECT count(*) FROM person_candidates", [(0,)], "person_candidates"),
     "in a hierarchy of all faces": Way(

@@ -185,7 +185,7 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
 
     assert give("unknown_cluster_1").faces == 15
     assert who_is(library, "ben-0-3") == anna
-    assert rows(library, "SELECT count(*) FROM said_faces WHERE NOT is_person") == [(5,)]
+    assert rows(library, "SELECT count(*) FROM face_corrections WHERE NOT is_person") == [(5,)]
     with pytest.raises(WrongUsage, match="unknown_cluster_2 is not Anna"):
         give("unknown_cluster_2")
     run(library, person_threshold=0.0)

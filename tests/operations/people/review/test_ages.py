@@ -62,7 +62,7 @@ def test_no_says_that_it_is_somebody_else_and_undo_asks_again(library: Library) 
     step = answer(library.database, question.id, "no", by=BY).step
     assert who_is(library, "anna-0-7") == ""
     assert rows(library, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [("accepted",)]
-    assert rows(library, f"SELECT is_person FROM said_faces WHERE face_id = {face}") == [(False,)]
+    assert rows(library, f"SELECT is_person FROM face_corrections WHERE face_id = {face}") == [(False,)]
     assert questions(library) == []
     undo(library, step)
     assert [each.id for each in questions(library)] == [question.id]

@@ -213,7 +213,7 @@ def test_a_face_that_went_to_somebody_else_is_not_said_to_be_of_whoever_may_be_t
     middle, *others = [face for item in question.items for face in item.faces]
     correcting.move(library.database, [middle], "new", by=BY)
     say(library, question, "no")
-    ((one_face, other),) = rows(library, "SELECT face_a, face_b FROM said_of_faces WHERE same")
+    ((one_face, other),) = rows(library, "SELECT face_a, face_b FROM face_pair_corrections WHERE same")
     owners = dict(rows(library, "SELECT id, person_id FROM face_detections"))
     assert owners[one_face] == owners[other] == owners[others[0]] != owners[middle]
 

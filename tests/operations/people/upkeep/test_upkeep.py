@@ -141,7 +141,7 @@ def test_faces_said_to_show_one_person_go_to_one_also_through_others(library: Li
     # By hand, for the command gives them to her at once.
     by_sql(
         library,
-        f"""INSERT INTO said_of_faces (face_a, face_b, same) VALUES
+        f"""INSERT INTO face_pair_corrections (face_a, face_b, same) VALUES
             ({min(far, anna)}, {max(far, anna)}, true), ({min(far, farther)}, {max(far, farther)}, true)""",
     )
     before = state(library)
@@ -245,7 +245,7 @@ def test_check_puts_right_what_sql_broke_of_people_as_a_step(library: Library) -
     cluster(library)
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     call(library, anna, "Anna")
-    (known,), (other,), *_ = rows(library, "SELECT face_id FROM said_faces ORDER BY 1")
+    (known,), (other,), *_ = rows(library, "SELECT face_id FROM face_corrections ORDER BY 1")
     call(library, ben, "Ben")
     stray = face_of(library, "ben-0-3")
     move(library, "ben-0-3", to="nobody")

@@ -137,7 +137,7 @@ def test_a_centroid_is_the_mean_of_the_good_faces_weighted_by_quality(library: L
         "UPDATE face_detections SET person_id = NULL WHERE id = {face}",
         "DELETE FROM face_detections WHERE id = {face}",
         "DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})",
-        "INSERT INTO said_exemplars VALUES ({face}, '{anna}', false)",
+        "INSERT INTO prototype_corrections VALUES ({face}, '{anna}', false)",
         "UPDATE face_detections SET person_id = '{ben}' WHERE id = {face}",
     ],
 )

@@ -15,7 +15,7 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.statements import say_best, say_of_pair
+from facesets.store.postgres.people.corrections import correct_pair, pin_only
 from facesets.store.postgres.people.steps import making_step
 from facesets.store.postgres.photos.missing import count_missing, places_of_missing
 
@@ -64,9 +64,9 @@ def said(library: Library) -> dict[str, set[tuple[Any, ...]]]:
     return {
         table: set(rows(library.database, f"SELECT {columns} FROM {table}"))
         for table, columns in (
-            ("said_faces", "face_id, is_person"),
-            ("said_of_faces", "face_a, face_b, same"),
-            ("said_exemplars", "face_id, pinned"),
+            ("face_corrections", "face_id, is_person"),
+            ("face_pair_corrections", "face_a, face_b, same"),
+            ("prototype_corrections", "face_id, pinned"),
             ("face_detections", "id, person_id, assigned_by, cluster"),
         )
     }
@@ -94,9 +94,9 @@ def old(library: Library) -> ImageRecord:
 
     def say(connection: Connection) -> None:
         with making_step(connection, "move", BY, "said") as step:
-            say_of_pair(step, anna, ben, same=False)
+            correct_pair(step, anna, ben, same=False)
             (who,) = rows(library.database, f"SELECT person_id FROM face_detections WHERE id = {anna}")[0]
-            say_best(step, anna, who)
+            pin_only(step, anna, who)
 
     library.database.run(say)
     return image
@@ -124,9 +124,9 @@ def test_names_and_corrections_pass_to_the_same_faces(
     assert owners(library, [first, second]) == ["Anna", "Ben"]
     assert owners(library, faces(library, old)) == [None, None]
     now = said(library)
-    assert now["said_faces"] == {(first, True), (second, True)}
-    assert now["said_of_faces"] == {(first, second, False)}
-    assert now["said_exemplars"] == {(first, True)}
+    assert now["face_corrections"] == {(first, True), (second, True)}
+    assert now["face_pair_corrections"] == {(first, second, False)}
+    assert now["prototype_corrections"] == {(first, True)}
     assert library.database.run(count_missing) == 0
     (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
     history.undo(library.database, step.id, by=BY)
@@ -143,9 +143,9 @@ def test_what_finds_no_such_face_stays_with_the_photo_as_it_was(library: Library
     new = content("new", ("anna", 0.9), ("carl", 1))
     put(library, new)
     assert owners(library, [*faces(library, new), anna, ben]) == ["Anna", None, None, "Ben"]
-    assert (ben, True) in said(library)["said_faces"]
+    assert (ben, True) in said(library)["face_corrections"]
     assert library.database.run(count_missing) == 1
-    assert said(library)["said_of_faces"] == {(*sorted((ben, faces(library, new)[0])), False)}
+    assert said(library)["face_pair_corrections"] == {(*sorted((ben, faces(library, new)[0])), False)}
 
 
 @pytest.mark.usefixtures("old")
@@ -155,7 +155,7 @@ def test_faces_that_are_less_similar_get_nothing(library: Library, similarity: f
     put(library, content("new", ("anna", similarity), ("ben", similarity), moved=moved))
     now = said(library)
     assert all(before[table] <= now[table] for table in before)
-    assert len(now["said_faces"]) == 2
+    assert len(now["face_corrections"]) == 2
 
 
 def test_a_photo_that_lies_elsewhere_still_keeps_its_names_too(library: Library, old: ImageRecord) -> None:
@@ -172,7 +172,7 @@ def test_a_content_that_comes_back_has_its_names_again(library: Library, old: Im
     put(library, NEW)
     put(library, old)
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
-    assert said(library)["said_faces"] == before["said_faces"]
+    assert said(library)["face_corrections"] == before["face_corrections"]
 
 
 def test_a_file_that_could_not_be_read_in_between_loses_no_names(library: Library, old: ImageRecord) -> None:
@@ -196,7 +196,7 @@ def test_a_photo_that_another_one_was_renamed_to_keeps_its_names(library: Librar
     library.forget_paths(["/b.jpg"])
     put(library, other)
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
-    assert before["said_faces"] <= said(library)["said_faces"]
+    assert before["face_corrections"] <= said(library)["face_corrections"]
     assert library.database.run(count_missing) == 1
 
 

@@ -11,7 +11,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.selection import centroid_of, rows_under
-from facesets.operations.grouping.gating import quality_gates, say_unmeasured
+from facesets.operations.grouping.gating import quality_gates, report_unmeasured
 from facesets.operations.options.declaration import settled
 from facesets.operations.options.results import SplitErasOptions
 from facesets.plurals import counted
@@ -162,7 +162,7 @@ def recover(
     near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
     given = np.intersect1d(under, rows_among(collection.face_ids(), curated.given))
     near = np.setdiff1d(near, rows_among(collection.face_ids(), curated.taken_out))
-    say_unmeasured(faces.take(near), collection.settings, options, progress)
+    report_unmeasured(faces.take(near), collection.settings, options, progress)
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
         dropped[gate.name] = int(below[left].sum())

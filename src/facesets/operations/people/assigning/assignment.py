@@ -17,8 +17,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, load_assigned_faces
+from facesets.store.postgres.people.corrections import Corrections, load_corrections
 from facesets.store.postgres.people.persons import merged_into
-from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import Step, making_step
 from facesets.store.postgres.people.unassigned_faces import (
     ask_no_more,
@@ -109,7 +109,7 @@ class Assignment:
 
     def decide(self, connection: Connection) -> AssignmentPlan:
         """Decide by the current owners of the faces."""
-        said = load_statements(connection)
+        said = load_corrections(connection)
         faces, now = _with_persons(
             load_assigned_faces(connection, self.detector, vectors=False),
             merged_into(connection, self.persons),
@@ -146,7 +146,7 @@ def _rows_of(face_id: Int64, wanted: Int64) -> Int64:
     return rows
 
 
-def _refused(connection: Connection, faces: AssignedFaces, matches: PersonMatches, said: Statements) -> Bool:
+def _refused(connection: Connection, faces: AssignedFaces, matches: PersonMatches, said: Corrections) -> Bool:
     """Which pairs of a face and a person were ruled out by what a human said or answered."""
     index = {person: i for i, person in enumerate(faces.persons)}
     pairs = [(each.face, each.person) for each in said.faces if not each.is_person]
@@ -174,7 +174,7 @@ def _on_photo(faces: AssignedFaces, image: Int64, person: Int64) -> Bool:
     return on_photo
 
 
-def _obeyed(faces: AssignedFaces, choice: AssignedPeople, said: Statements) -> AssignmentPlan:
+def _obeyed(faces: AssignedFaces, choice: AssignedPeople, said: Corrections) -> AssignmentPlan:
     """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]

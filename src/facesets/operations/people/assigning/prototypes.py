@@ -18,6 +18,7 @@ from facesets.records import Float32
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import detectors, usual_detector
+from facesets.store.postgres.people.corrections import correct_prototype
 from facesets.store.postgres.people.prototypes import (
     PrototypeLine,
     Prototypes,
@@ -27,7 +28,6 @@ from facesets.store.postgres.people.prototypes import (
     remake_prototypes,
     stale_faces,
 )
-from facesets.store.postgres.people.statements import say_exemplar
 from facesets.store.postgres.people.steps import changing, making_step
 
 _SAME = 1e-5
@@ -106,7 +106,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
             for face in sorted(set(faces)):
                 owner = owners[face]
                 if owner is not None:
-                    say_exemplar(step, face, owner, pinned=pinned)
+                    correct_prototype(step, face, owner, pinned=pinned)
     lines = [line for person in persons for line in _listed(connection, person)]
     return Result(prototypes=lines, did=did, step=kept_step(connection, step))
 

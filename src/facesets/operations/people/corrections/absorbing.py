@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
+from facesets.store.postgres.people.corrections import are_kept_apart, hand_over, keep_person, pin_only
 from facesets.store.postgres.people.people_list import cards_of
 from facesets.store.postgres.people.persons import (
     PersonState,
@@ -12,7 +13,6 @@ from facesets.store.postgres.people.persons import (
     persons_of_faces,
     set_status,
 )
-from facesets.store.postgres.people.statements import are_kept_apart, hand_over, keep_person, say_best
 from facesets.store.postgres.people.steps import Step
 
 
@@ -23,7 +23,7 @@ def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonSta
     face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
     yield
     if face is not None and persons_of_faces(step.connection, [face])[face] == person.id:
-        say_best(step, face, person.id)
+        pin_only(step, face, person.id)
 
 
 def absorb(step: Step, person: UUID, target: UUID) -> bool:

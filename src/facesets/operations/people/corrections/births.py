@@ -12,7 +12,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
-from facesets.store.postgres.people.person_corrections import SaidBirth, said_births, say_birth
+from facesets.store.postgres.people.person_corrections import BirthDate, load_births, set_birth_date
 from facesets.store.postgres.people.steps import changing
 
 _EARLIEST = 1800
@@ -42,11 +42,11 @@ def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: dat
 
     def work(connection: Connection) -> Result:
         person = find_person(connection, who)
-        known = said_births(connection, [person.id]).get(person.id)
+        known = load_births(connection, [person.id]).get(person.id)
         what = f"{called(person)}: birth unknown" if said is None else f"{called(person)}: born {said}"
         with correcting_step(connection, "birth", by, what) as step:
             if said != known:
-                say_birth(step, person.id, said)
+                set_birth_date(step, person.id, said)
                 keep_known(step, person.id)
         did = "birth removed" if said is None else f"born {said}"
         did += f" (previously {known})" if known not in (None, said) else ""
@@ -56,7 +56,7 @@ def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: dat
     return changing(database, work)
 
 
-def _said(birth: Birth, today: date) -> SaidBirth | None:
+def _said(birth: Birth, today: date) -> BirthDate | None:
     given = sum((birth.year is not None, birth.day is not None, birth.unknown))
     if given != 1:
         ways = f"{Field('birth_year', 'Y')}, {Field('birth_date', 'D')} or {Field('birth_unknown')}"
@@ -67,10 +67,10 @@ def _said(birth: Birth, today: date) -> SaidBirth | None:
     if year is None or not _EARLIEST <= year <= today.year or (birth.day is not None and birth.day > today):
         when = birth.year if birth.day is None else birth.day
         raise WrongUsage(f"{when} is not a plausible birth. Give a date from {_EARLIEST} to today.")
-    return SaidBirth(year, birth.day)
+    return BirthDate(year, birth.day)
 
 
-def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]:
+def _against(connection: Connection, person: UUID, said: BirthDate) -> list[str]:
     """What does not go with a birth, in words."""
     early: int = connection.scalar(
         """SELECT count(*) FROM present_faces f JOIN images i ON i.id = f.image_id
@@ -81,7 +81,7 @@ def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]
     return found + _estimated_otherwise(ages_of(connection, [person])[person], said)
 
 
-def _estimated_otherwise(age: PersonAge, said: SaidBirth) -> list[str]:
+def _estimated_otherwise(age: PersonAge, said: BirthDate) -> list[str]:
     if age.birth_year is None or age.spread is None or age.dated_faces < LEAST_FACES:
         return []
     if abs(age.birth_year - said.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):

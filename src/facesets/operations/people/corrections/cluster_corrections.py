@@ -28,6 +28,7 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide, verify
+from facesets.store.postgres.people.corrections import FaceCorrection, correct_faces, load_corrections
 from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.persons import (
     faces_of_person,
@@ -37,7 +38,6 @@ from facesets.store.postgres.people.persons import (
     version_of_person,
 )
 from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
-from facesets.store.postgres.people.statements import FaceStatement, load_statements, say_of_faces
 from facesets.store.postgres.people.steps import changing, making_step
 
 
@@ -82,7 +82,7 @@ def _are_one(connection: Connection, who: str, other: str) -> bool:
 
 def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by: str) -> Result:
     target = find_person(connection, into)
-    said = load_statements(connection)
+    said = load_corrections(connection)
     refused = {each.face for each in said.faces if each.person == target.id and not each.is_person}
     names = ", ".join(printable(each) for each in clusters)
     moved = 0
@@ -111,11 +111,11 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
         )
     person = require_person(connection, other.person)
     faces = find(connection, cluster).faces
-    new = [FaceStatement(face, person.id, is_person=False) for face in faces]
-    require_consistent(load_statements(connection), new, describing(connection))
+    new = [FaceCorrection(face, person.id, is_person=False) for face in faces]
+    require_consistent(load_corrections(connection), new, describing(connection))
     what = f"{printable(cluster)} is not {called(person)}"
     with making_step(connection, "different", by, what) as step:
-        say_of_faces(step, faces, person.id, is_person=False)
+        correct_faces(step, faces, person.id, is_person=False)
         keep_known(step, person.id)
     return Result(said=what, step=kept_step(connection, step))
 

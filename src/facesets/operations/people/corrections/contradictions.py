@@ -1,6 +1,6 @@
 """Whether a new correction contradicts earlier ones.
 
-Statements tie faces and people together or keep them apart, also through others: a face is Anna, another
+Corrections tie faces and people together or keep them apart, also through others: a face is Anna, another
 shows the same person, so it is Anna.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facesets.errors import Command, WrongUsage
-from facesets.store.postgres.people.statements import FacePair, FaceStatement, PersonPair, Statements
+from facesets.store.postgres.people.corrections import Corrections, FaceCorrection, FacePair, PersonPair
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -20,7 +20,7 @@ from facesets.operations.people.corrections.who import called, short
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.persons import person_state
 
-Statement = FaceStatement | FacePair | PersonPair
+Correction = FaceCorrection | FacePair | PersonPair
 
 
 @dataclass
@@ -46,8 +46,8 @@ class _Ties:
 class Settled:
     """What corrections imply about any two faces or people, also through others."""
 
-    def __init__(self, said: Statements) -> None:
-        everything: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    def __init__(self, said: Corrections) -> None:
+        everything: list[Correction] = [*said.faces, *said.face_pairs, *said.person_pairs]
         self._ties = _Ties()
         for each in everything:
             if (ends := _tied(each)) is not None:
@@ -62,13 +62,13 @@ class Settled:
 
 
 def require_consistent(
-    said: Statements, new: Sequence[Statement], describe: Callable[[Statement], str]
+    said: Corrections, new: Sequence[Correction], describe: Callable[[Correction], str]
 ) -> None:
     """Make sure that new corrections contradict neither one another nor earlier ones.
 
     Parameters
     ----------
-    said : Statements
+    said : Corrections
         What was said, without what the new ones replace.
     describe : callable
         A statement in words.
@@ -93,17 +93,17 @@ def require_consistent(
 
 @dataclass
 class _Standing:
-    """Statements taken in one after another, with what they tie together and keep apart."""
+    """Corrections taken in one after another, with what they tie together and keep apart."""
 
     ties: _Ties = field(default_factory=_Ties)
     apart: dict[Hashable, set[Hashable]] = field(default_factory=dict)
     person: "dict[Hashable, UUID]" = field(default_factory=dict)
 
-    def take(self, each: Statement) -> bool:
+    def take(self, each: Correction) -> bool:
         """Take in a statement, unless it contradicts those that were taken in."""
         tied, kept_apart = _tied(each), _apart(each)
         if tied is not None:
-            if isinstance(each, FaceStatement):
+            if isinstance(each, FaceCorrection):
                 self.person.setdefault(self.ties.root(each.person), each.person)
             return self._tie(*map(self.ties.root, tied))
         if kept_apart is None:
@@ -134,27 +134,27 @@ class _Standing:
 
 
 def without_contradictions(
-    said: Statements, new: Iterable[Statement]
-) -> tuple[list[Statement], list[Statement]]:
+    said: Corrections, new: Iterable[Correction]
+) -> tuple[list[Correction], list[Correction]]:
     """Divide new corrections into those that can be kept and those that contradict others.
 
     Parameters
     ----------
-    said : Statements
+    said : Corrections
         What was said, which is not questioned.
     """
     standing = _Standing()
-    before: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    before: list[Correction] = [*said.faces, *said.face_pairs, *said.person_pairs]
     for each in before:
         standing.take(each)
-    kept: list[Statement] = []
-    refused: list[Statement] = []
+    kept: list[Correction] = []
+    refused: list[Correction] = []
     for each in new:
         (kept if standing.take(each) else refused).append(each)
     return kept, refused
 
 
-def contradiction(against: Sequence[Statement], describe: Callable[[Statement], str]) -> WrongUsage:
+def contradiction(against: Sequence[Correction], describe: Callable[[Correction], str]) -> WrongUsage:
     """Return an error that names the contradicted corrections."""
     listed = "; ".join(describe(each) for each in against[:3])
     return WrongUsage(
@@ -163,17 +163,17 @@ def contradiction(against: Sequence[Statement], describe: Callable[[Statement], 
     )
 
 
-def _tying(broken: Statement, said: Sequence[Statement]) -> list[Statement]:
+def _tying(broken: Correction, said: Sequence[Correction]) -> list[Correction]:
     """The fewest statements that tie together what one keeps apart."""
     ends = _apart(broken)
     if ends is None:
         return []
-    near: dict[Hashable, list[tuple[Hashable, Statement]]] = {}
+    near: dict[Hashable, list[tuple[Hashable, Correction]]] = {}
     for each in said:
         if tied := _tied(each):
             near.setdefault(tied[0], []).append((tied[1], each))
             near.setdefault(tied[1], []).append((tied[0], each))
-    ways: dict[Hashable, list[Statement]] = {ends[0]: []}
+    ways: dict[Hashable, list[Correction]] = {ends[0]: []}
     reached = [ends[0]]
     for node in reached:
         for other, each in near.get(node, []):
@@ -183,15 +183,15 @@ def _tying(broken: Statement, said: Sequence[Statement]) -> list[Statement]:
     return ways.get(ends[1], [])
 
 
-def _tied(each: Statement) -> tuple[Hashable, Hashable] | None:
-    if isinstance(each, FaceStatement):
+def _tied(each: Correction) -> tuple[Hashable, Hashable] | None:
+    if isinstance(each, FaceCorrection):
         return (each.face, each.person) if each.is_person else None
     if isinstance(each, FacePair):
         return (each.first, each.second) if each.same else None
     return None
 
 
-def _apart(each: Statement) -> tuple[Hashable, Hashable] | None:
+def _apart(each: Correction) -> tuple[Hashable, Hashable] | None:
     if isinstance(each, PersonPair):
         return each.first, each.second
     if isinstance(each, FacePair):
@@ -199,23 +199,23 @@ def _apart(each: Statement) -> tuple[Hashable, Hashable] | None:
     return None if each.is_person else (each.face, each.person)
 
 
-def _broken(everything: Sequence[Statement], ties: _Ties) -> list[Statement]:
-    """Statements that keep apart what others tie together, and those that tie one face to two people."""
-    broken: list[Statement] = []
+def _broken(everything: Sequence[Correction], ties: _Ties) -> list[Correction]:
+    """Corrections that keep apart what others tie together, and those that tie one face to two people."""
+    broken: list[Correction] = []
     for each in everything:
         ends = _apart(each)
         if ends is not None and ties.root(ends[0]) == ties.root(ends[1]):
             broken.append(each)
-    people: dict[Hashable, tuple[UUID, Statement]] = {}
+    people: dict[Hashable, tuple[UUID, Correction]] = {}
     for each in everything:
-        if isinstance(each, FaceStatement) and each.is_person:
+        if isinstance(each, FaceCorrection) and each.is_person:
             first = people.setdefault(ties.root(each.person), (each.person, each))
             if first[0] != each.person:
                 broken += [first[1], each]
     return broken
 
 
-def describing(connection: Connection) -> Callable[[Statement], str]:
+def describing(connection: Connection) -> Callable[[Correction], str]:
     """Return a function that words a correction and looks up each name once."""
     names: dict[UUID, str] = {}
 
@@ -225,8 +225,8 @@ def describing(connection: Connection) -> Callable[[Statement], str]:
             names[person] = short(person) if state is None else called(state)
         return names[person]
 
-    def describe(said: Statement) -> str:
-        if isinstance(said, FaceStatement):
+    def describe(said: Correction) -> str:
+        if isinstance(said, FaceCorrection):
             return f"face {said.face} {'is' if said.is_person else 'is not'} {name_of(said.person)}"
         if isinstance(said, FacePair):
             return f"faces {said.first} and {said.second} show {'one person' if said.same else 'two people'}"

@@ -7,7 +7,7 @@ from uuid import UUID
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.contradictions import (
-    Statement,
+    Correction,
     contradiction,
     describing,
     require_consistent,
@@ -25,7 +25,21 @@ from facesets.operations.people.corrections.who import (
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_corrections import said_births
+from facesets.store.postgres.people.corrections import (
+    Corrections,
+    FaceCorrection,
+    FacePair,
+    PersonPair,
+    broken_by,
+    correct_faces,
+    correct_pair,
+    hand_over,
+    keep_person,
+    load_corrections,
+    mark_different,
+    tied_faces,
+)
+from facesets.store.postgres.people.person_corrections import load_births
 from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
@@ -37,20 +51,6 @@ from facesets.store.postgres.people.persons import (
     persons_of_faces,
     set_status,
     take_faces,
-)
-from facesets.store.postgres.people.statements import (
-    FacePair,
-    FaceStatement,
-    PersonPair,
-    Statements,
-    broken_by,
-    hand_over,
-    keep_person,
-    load_statements,
-    say_different,
-    say_of_faces,
-    say_of_pair,
-    tied_faces,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
 
@@ -97,13 +97,13 @@ def correcting_step(connection: Connection, kind: str, by: str, what: str) -> It
 def keep_known(step: Step, person: UUID) -> None:
     """Keep a person's names, and confirm their best faces."""
     keep_person(step, person)
-    say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
+    confirm_faces(step, exemplars(step.connection, person, EXEMPLARS), person)
 
 
-def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
+def confirm_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
     """Confirm that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
-    _require_new_of_faces(step.connection, [FaceStatement(face, person, is_person=True) for face in faces])
-    say_of_faces(step, faces, person, is_person=True)
+    _require_new_of_faces(step.connection, [FaceCorrection(face, person, is_person=True) for face in faces])
+    correct_faces(step, faces, person, is_person=True)
     give_faces(step, faces, person, "manual")
 
 
@@ -112,11 +112,11 @@ def merge_into(
 ) -> Result:
     """Merge people into another; errors as `merge`."""
     names = ", ".join(called(state) for state in others)
-    born = said_births(connection, [target.id, *(state.id for state in others)])
+    born = load_births(connection, [target.id, *(state.id for state in others)])
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
         moved = merge_people(step, others, target, drop_names=drop_names)
     did = [f"{counted(moved, 'face')} merged"]
-    kept = said_births(connection, [target.id]).get(target.id)
+    kept = load_births(connection, [target.id]).get(target.id)
     lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
     did += [f"birth {kept} kept, discarded: {', '.join(lost)}"] if lost else []
     return result_of(connection, target.id, "; ".join(did), step)
@@ -125,7 +125,7 @@ def merge_into(
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
     """Merge people into another; return how many faces moved; errors as `merge`."""
     connection = step.connection
-    said = load_statements(connection)
+    said = load_corrections(connection)
     together = _as_one(said, {state.id for state in others}, target.id)
     as_said = dict(zip(_all_of(together), _all_of(said), strict=True))
     describe = describing(connection)
@@ -133,26 +133,26 @@ def merge_people(step: Step, others: Sequence[PersonState], target: PersonState,
     # Who was said not to be one of both is no face by which they are known.
     refused = {each.face for each in together.faces if each.person == target.id and not each.is_person}
     best = exemplars(connection, target.id, EXEMPLARS)
-    say_known(step, [face for face in best if face not in refused], target.id)
+    confirm_faces(step, [face for face in best if face not in refused], target.id)
     with keeping_portrait(step, target, () if drop_names else others):
         moved = sum(_merge_one(step, state, target.id, refused, drop=drop_names) for state in others)
     keep_person(step, target.id)
     return moved
 
 
-def _all_of(said: Statements) -> list[Statement]:
+def _all_of(said: Corrections) -> list[Correction]:
     return [*said.faces, *said.face_pairs, *said.person_pairs]
 
 
-def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
+def _as_one(said: Corrections, others: set[UUID], target: UUID) -> Corrections:
     """What was said, as it reads when some people are one."""
 
     def one(person: UUID) -> UUID:
         return target if person in others else person
 
-    faces = [FaceStatement(each.face, one(each.person), each.is_person) for each in said.faces]
+    faces = [FaceCorrection(each.face, one(each.person), each.is_person) for each in said.faces]
     pairs = [PersonPair(one(each.first), one(each.second)) for each in said.person_pairs]
-    return Statements(faces, said.face_pairs, pairs)
+    return Corrections(faces, said.face_pairs, pairs)
 
 
 def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], *, drop: bool) -> int:
@@ -168,7 +168,7 @@ def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], 
         for name in names:
             add_name(step, target, name)
     hand_over(step, state.id, target)
-    say_known(step, known, target)
+    confirm_faces(step, known, target)
     set_status(step, state.id, "merged", target)
     return len(moved)
 
@@ -209,7 +209,7 @@ def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
     """Confirm that faces show a person, and move them; return how many. Raises `WrongUsage` as `move`."""
     connection = step.connection
     require_faces(connection, list(faces))
-    say_known(step, faces, person)
+    confirm_faces(step, faces, person)
     along = [face for face in tied_faces(connection, faces) if face not in set(faces)]
     give_faces(step, along, person, "constrained")
     return len(faces) + len(along)
@@ -231,16 +231,16 @@ def to_nobody(step: Step, faces: Sequence[int]) -> int:
 
 def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
     """Deny that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
-    new = [FaceStatement(face, person, is_person=False) for face in faces]
+    new = [FaceCorrection(face, person, is_person=False) for face in faces]
     _require_new_of_faces(step.connection, new)
-    say_of_faces(step, faces, person, is_person=False)
+    correct_faces(step, faces, person, is_person=False)
 
 
-def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) -> None:
+def _require_new_of_faces(connection: Connection, new: Sequence[FaceCorrection]) -> None:
     """Check what is said of faces, in place of what was said that they are, against all else that stands."""
-    said = load_statements(connection)
+    said = load_corrections(connection)
     moved = {each.face for each in new}
-    standing = Statements(
+    standing = Corrections(
         [each for each in said.faces if not (each.face in moved and each.is_person)],
         said.face_pairs,
         said.person_pairs,
@@ -273,7 +273,7 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
             )
         what = f"faces {one} and {other} show one person"
         with correcting_step(connection, "same", by, what) as step:
-            say_of_two_faces(step, one, other, same=True)
+            correct_two_faces(step, one, other, same=True)
             for owner in owners:
                 alone = [face for face, person in persons.items() if person is None]
                 give_faces(step, alone, owner, "constrained")
@@ -315,7 +315,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
                 )
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
-                say_of_two_faces(step, one, other, same=False)
+                correct_two_faces(step, one, other, same=False)
             return Result(said=what, step=kept_step(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
@@ -331,17 +331,17 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
 def keep_apart(step: Step, one: UUID, other: UUID) -> None:
     """Confirm that two people are different. Raises `WrongUsage` if that contradicts a correction."""
     _require_new(step.connection, PersonPair(*sorted((one, other))))
-    say_different(step, one, other)
+    mark_different(step, one, other)
     keep_known(step, one)
     keep_known(step, other)
 
 
-def say_of_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
+def correct_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
     """Confirm that two faces show the same person, or not. Raises `WrongUsage` on contradiction."""
     _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
-    say_of_pair(step, one, other, same=same)
+    correct_pair(step, one, other, same=same)
 
 
-def _require_new(connection: Connection, new: Statement) -> None:
+def _require_new(connection: Connection, new: Correction) -> None:
     """Check a statement against all that stand."""
-    require_consistent(load_statements(connection), [new], describing(connection))
+    require_consistent(load_corrections(connection), [new], describing(connection))

@@ -27,8 +27,8 @@ from facesets.operations.people.corrections.who import (
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.corrections import keep_person, pin_only
 from facesets.store.postgres.people.persons import add_name, make_person
-from facesets.store.postgres.people.statements import keep_person, say_best
 from facesets.store.postgres.people.steps import changing, making_step
 
 
@@ -129,7 +129,7 @@ def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Resu
         owner = require_person(connection, person)
         did = f"face {face} made the portrait of {called(owner)}"
         with making_step(connection, "prototypes", by, did) as step:
-            say_best(step, face, owner.id)
+            pin_only(step, face, owner.id)
         return Result(person=owner.id, did=did, step=kept_step(connection, step))
 
     return changing(database, work)

@@ -27,6 +27,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
+from facesets.store.postgres.people.corrections import keep_person
 from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
@@ -36,7 +37,6 @@ from facesets.store.postgres.people.persons import (
     make_person,
     set_status,
 )
-from facesets.store.postgres.people.statements import keep_person
 from facesets.store.postgres.people.steps import Step, changing
 
 _SHOWN = 6

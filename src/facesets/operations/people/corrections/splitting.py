@@ -20,10 +20,15 @@ from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.corrections import (
+    Corrections,
+    load_corrections,
+    mark_different,
+    tied_faces,
+)
 from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
 from facesets.store.postgres.people.person_faces import FaceLine, face_lines
 from facesets.store.postgres.people.persons import faces_of_person, give_faces, make_person
-from facesets.store.postgres.people.statements import Statements, load_statements, say_different, tied_faces
 from facesets.store.postgres.people.steps import Step, changing
 from facesets.work import Work
 
@@ -138,7 +143,7 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
     if not models:
         return summary
     faces = models[0]
-    said = load_statements(connection)
+    said = load_corrections(connection)
     theirs = [each.face for each in said.faces if each.is_person and each.person == whole.person]
     known = set(tied_faces(connection, theirs)) if theirs else set()
     parts = split(
@@ -158,7 +163,7 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
     return Result(summary, parts=found, min_cosine_similarity=parts.min_cosine_similarity)
 
 
-def _constraints(faces: FaceVectors, said: Statements, known: set[int]) -> Constraints:
+def _constraints(faces: FaceVectors, said: Corrections, known: set[int]) -> Constraints:
     """What was said about the faces: also, those that are said to be the person stay together."""
     row = {face: i for i, face in enumerate(faces.face_id.tolist())}
     pairs = [
@@ -196,7 +201,7 @@ def _as_person(step: Step, person: UUID, part: SplitPart) -> SplitPart:
     new = make_person(step)
     give_faces(step, part.faces, new)
     keep_known(step, new)
-    say_different(step, person, new)
+    mark_different(step, person, new)
     return replace(part, name=short(new))
 
 

@@ -9,25 +9,25 @@ from facesets import __version__
 from facesets.files import require_suffix
 from facesets.operations.people.exchange.people_file import (
     FileFace,
+    FileFaceCorrection,
+    FileFacePair,
     FilePerson,
+    FilePersonPair,
+    FilePrototype,
     PeopleFile,
-    SaidExemplar,
-    SaidOfFace,
-    SaidOfTwoFaces,
-    SaidOfTwoPeople,
     write_people,
 )
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.corrections import Corrections, load_corrections
 from facesets.store.postgres.people.person_corrections import (
-    SaidBirth,
-    SaidExemplarRow,
-    named_or_said,
-    said_births,
-    said_exemplars,
+    BirthDate,
+    PrototypeCorrection,
+    load_births,
+    load_prototype_corrections,
+    names_and_status,
 )
-from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.photos.face_places import places_of
 
 
@@ -52,11 +52,11 @@ def export_people(database: Database, path: Path) -> Result:
 
 def _read(connection: Connection, library: str) -> PeopleFile:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    said, exemplars = load_statements(connection), said_exemplars(connection)
+    said, exemplars = load_corrections(connection), load_prototype_corrections(connection)
     mentioned = {each.person for each in said.faces} | {each.person for each in exemplars}
-    born = said_births(connection)
+    born = load_births(connection)
     mentioned |= born.keys() | {end for pair in said.person_pairs for end in (pair.first, pair.second)}
-    known = named_or_said(connection, sorted(mentioned))
+    known = names_and_status(connection, sorted(mentioned))
     places = places_of(connection, _faces(said, exemplars))
     person = {each: number for number, each in enumerate(known)}
     face = {each: number for number, each in enumerate(places)}
@@ -74,16 +74,16 @@ def _read(connection: Connection, library: str) -> PeopleFile:
             for place in places.values()
         ),
         of_faces=tuple(
-            SaidOfFace(face[each.face], person[each.person], each.is_person)
+            FileFaceCorrection(face[each.face], person[each.person], each.is_person)
             for each in sorted(said.faces, key=lambda each: (each.face, each.person))
             if each.person in person
         ),
         of_two_faces=tuple(
-            SaidOfTwoFaces(face[each.first], face[each.second], each.same)
+            FileFacePair(face[each.first], face[each.second], each.same)
             for each in sorted(said.face_pairs, key=lambda each: (each.first, each.second))
         ),
         of_two_people=tuple(
-            SaidOfTwoPeople(person[each.first], person[each.second])
+            FilePersonPair(person[each.first], person[each.second])
             for each in sorted(said.person_pairs, key=lambda each: (each.first, each.second))
             if each.first in person and each.second in person
         ),
@@ -91,20 +91,20 @@ def _read(connection: Connection, library: str) -> PeopleFile:
     )
 
 
-def _birth(said: SaidBirth | None) -> tuple[int | None, date | None]:
+def _birth(said: BirthDate | None) -> tuple[int | None, date | None]:
     return (None, None) if said is None else (said.year, said.day)
 
 
-def _faces(said: Statements, exemplars: Sequence[SaidExemplarRow]) -> list[int]:
+def _faces(said: Corrections, exemplars: Sequence[PrototypeCorrection]) -> list[int]:
     faces = {each.face for each in said.faces} | {each.face for each in exemplars}
     return sorted(faces | {end for pair in said.face_pairs for end in (pair.first, pair.second)})
 
 
 def _exemplars(
-    exemplars: Sequence[SaidExemplarRow], face: dict[int, int], person: dict[UUID, int]
-) -> tuple[SaidExemplar, ...]:
+    exemplars: Sequence[PrototypeCorrection], face: dict[int, int], person: dict[UUID, int]
+) -> tuple[FilePrototype, ...]:
     return tuple(
-        SaidExemplar(face[each.face], person[each.person], each.pinned)
+        FilePrototype(face[each.face], person[each.person], each.pinned)
         for each in exemplars
         if each.person in person
     )

@@ -8,21 +8,28 @@ from uuid import UUID, uuid4
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import (
-    Statement,
+    Correction,
     describing,
     without_contradictions,
 )
 from facesets.operations.people.corrections.who import cleaned, folded, kept_step, short, standing
 from facesets.operations.people.exchange.import_steps import (
-    follow_statements,
+    follow_corrections,
     going_to_be_called,
     of_name,
-    say_all,
-    say_births,
+    store_births,
+    store_corrections,
 )
 from facesets.operations.people.exchange.people_file import FilePerson, PeopleFile
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.corrections import (
+    FaceCorrection,
+    FacePair,
+    PersonPair,
+    keep_person,
+    load_corrections,
+)
 from facesets.store.postgres.people.persons import (
     add_name,
     all_names,
@@ -32,13 +39,6 @@ from facesets.store.postgres.people.persons import (
     person_state,
     persons_of_faces,
     set_status,
-)
-from facesets.store.postgres.people.statements import (
-    FacePair,
-    FaceStatement,
-    PersonPair,
-    keep_person,
-    load_statements,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
 from facesets.store.postgres.photos.face_places import FacePlace, faces_at
@@ -114,7 +114,7 @@ def _import(
     places = [FacePlace(f.image, f.width, f.height, tuple(f.box), f.found_by) for f in file.faces]  # type: ignore[arg-type]
     found = faces_at(connection, places)
     with making_step(connection, "import", by, f"people imported from {printable(source)}") as step:
-        said = load_statements(connection)
+        said = load_corrections(connection)
         homes = {each.face for each in said.faces if each.is_person}
         work = _Import(step, file, found, members, homes, [None] * len(file.people))
         _find_people(work)
@@ -122,11 +122,11 @@ def _import(
         kept, refused = without_contradictions(said, new)
         known = {*said.faces, *said.face_pairs, *said.person_pairs}
         fresh = [each for each in kept if each not in known]
-        say_all(step, fresh)
+        store_corrections(step, fresh)
         _exemplars(work, kept)
-        moved = follow_statements(step, kept) + _give_members(work)
+        moved = follow_corrections(step, kept) + _give_members(work)
         _name_people(work)
-        births = say_births(step, file.people, work.target, work.skipped)
+        births = store_births(step, file.people, work.target, work.skipped)
         describe = describing(connection)
         skipped = [*work.skipped, *map(describe, refused)]
     here = [target for target in work.target if target is not None]
@@ -208,13 +208,13 @@ def _owner(
     return make_person(work.step, identity if person_state(connection, identity) is None else uuid4())
 
 
-def _statements(work: _Import) -> Iterator[Statement]:
+def _statements(work: _Import) -> Iterator[Correction]:
     """What the file says, in the numbers of the library; what speaks of nothing here is left out."""
     file, face, target = work.file, work.face, work.target
     for said in file.of_faces:
         at, person = face[said.face], target[said.person]
         if at is not None and person is not None:
-            yield FaceStatement(at, person, said.is_person)
+            yield FaceCorrection(at, person, said.is_person)
     for two in file.of_two_faces:
         one, other = face[two.face], face[two.other]
         if one is not None and other is not None and one != other:
@@ -225,17 +225,17 @@ def _statements(work: _Import) -> Iterator[Statement]:
             yield PersonPair(*sorted((first, second)))
 
 
-def _exemplars(work: _Import, kept: Sequence[Statement]) -> None:
+def _exemplars(work: _Import, kept: Sequence[Correction]) -> None:
     """Take over which faces stand for whom, where that goes with what was said."""
     refused = {
-        (each.face, each.person) for each in kept if isinstance(each, FaceStatement) and not each.is_person
+        (each.face, each.person) for each in kept if isinstance(each, FaceCorrection) and not each.is_person
     }
     for said in work.file.exemplars:
         face, person = work.face[said.face], work.target[said.person]
         if face is None or person is None or (face, person) in refused:
             continue
         work.step.connection.execute(
-            """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
+            """INSERT INTO prototype_corrections (face_id, person_id, pinned) VALUES (%s, %s, %s)
                 ON CONFLICT DO NOTHING""",
             (face, person, said.pinned),
         )
@@ -245,7 +245,7 @@ def _give_members(work: _Import) -> int:
     """Give the faces that a folder shows, and that are unassigned, to whom it shows; returns how many."""
     given = 0
     connection = work.step.connection
-    refused = {(said.face, said.person) for said in load_statements(connection).faces if not said.is_person}
+    refused = {(said.face, said.person) for said in load_corrections(connection).faces if not said.is_person}
     for number, faces in work.members.items():
         person = work.target[number]
         here = [face for each in faces if (face := work.face[each]) is not None]
@@ -283,12 +283,12 @@ def _name_people(work: _Import) -> None:
             state is not None
             and person.status == "hidden"
             and state.status == "active"
-            and not _is_said(step, target)
+            and not _is_corrected(step, target)
         ):
             set_status(step, target, "hidden")
         keep_person(step, target)
 
 
-def _is_said(step: Step, person: UUID) -> bool:
-    row = step.connection.execute("SELECT FROM said_people WHERE person_id = %s", (person,)).fetchone()
+def _is_corrected(step: Step, person: UUID) -> bool:
+    row = step.connection.execute("SELECT FROM person_corrections WHERE person_id = %s", (person,)).fetchone()
     return row is not None

@@ -7,11 +7,21 @@ from uuid import UUID
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.people.corrections.contradictions import Statement
+from facesets.operations.people.corrections.contradictions import Correction
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
 from facesets.operations.people.exchange.people_file import FilePerson
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_corrections import SaidBirth, said_births, say_birth
+from facesets.store.postgres.people.corrections import (
+    FaceCorrection,
+    FacePair,
+    broken_by,
+    correct_faces,
+    correct_pair,
+    load_corrections,
+    mark_different,
+    tied_faces,
+)
+from facesets.store.postgres.people.person_corrections import BirthDate, load_births, set_birth_date
 from facesets.store.postgres.people.persons import (
     PersonState,
     give_faces,
@@ -19,51 +29,41 @@ from facesets.store.postgres.people.persons import (
     persons_of_faces,
     take_faces,
 )
-from facesets.store.postgres.people.statements import (
-    FacePair,
-    FaceStatement,
-    broken_by,
-    load_statements,
-    say_different,
-    say_of_faces,
-    say_of_pair,
-    tied_faces,
-)
 from facesets.store.postgres.people.steps import Step
 
 _MOST_ROUNDS = 10
 
 
-def say_all(step: Step, statements: Sequence[Statement]) -> None:
+def store_corrections(step: Step, statements: Sequence[Correction]) -> None:
     """Store corrections, those about one person together."""
     of_person: dict[tuple[UUID, bool], list[int]] = {}
     for each in statements:
-        if isinstance(each, FaceStatement):
+        if isinstance(each, FaceCorrection):
             of_person.setdefault((each.person, each.is_person), []).append(each.face)
         elif isinstance(each, FacePair):
-            say_of_pair(step, each.first, each.second, same=each.same)
+            correct_pair(step, each.first, each.second, same=each.same)
         else:
-            say_different(step, each.first, each.second)
+            mark_different(step, each.first, each.second)
     for (person, is_person), faces in of_person.items():
-        say_of_faces(step, faces, person, is_person=is_person)
+        correct_faces(step, faces, person, is_person=is_person)
 
 
-def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
+def follow_corrections(step: Step, kept: Sequence[Correction]) -> int:
     """Assign faces according to corrections, or unassign them if nothing else agrees; return how many."""
     connection = step.connection
-    said_home = {each.face: each.person for each in load_statements(connection).faces if each.is_person}
-    faces = {each.face for each in kept if isinstance(each, FaceStatement)}
+    said_home = {each.face: each.person for each in load_corrections(connection).faces if each.is_person}
+    faces = {each.face for each in kept if isinstance(each, FaceCorrection)}
     faces |= {end for each in kept if isinstance(each, FacePair) for end in (each.first, each.second)}
     before = persons_of_faces(connection, sorted(faces))
     homing: dict[UUID, list[int]] = {}
     for face, owner in before.items():
         if face in said_home and owner != said_home[face]:
             homing.setdefault(said_home[face], []).append(face)
-    said = dict.fromkeys(each.person for each in kept if isinstance(each, FaceStatement) and each.is_person)
+    said = dict.fromkeys(each.person for each in kept if isinstance(each, FaceCorrection) and each.is_person)
     for person in said.keys() & homing.keys():
         give_faces(step, homing[person], person, "manual")
     for each in kept:
-        if isinstance(each, FaceStatement) and not each.is_person and before.get(each.face) == each.person:
+        if isinstance(each, FaceCorrection) and not each.is_person and before.get(each.face) == each.person:
             if each.face not in said_home:
                 take_faces(step, [each.face])
         elif isinstance(each, FacePair) and each.same:
@@ -91,7 +91,7 @@ def _settle(step: Step, said_home: Mapping[int, UUID]) -> None:
     for _ in range(_MOST_ROUNDS):
         leaving: set[int] = set()
         for each in broken_by(step):
-            if isinstance(each, FaceStatement):
+            if isinstance(each, FaceCorrection):
                 leaving.add(each.face)
             elif each.same:
                 _bring_together(step, each, said_home)
@@ -128,18 +128,18 @@ def going_to_be_called(by_name: dict[str, UUID], person: FilePerson, target: UUI
             by_name.setdefault(folded(name), target)
 
 
-class SaidBirths(NamedTuple):
+class BirthCounts(NamedTuple):
     """How many births were added, and how many were known."""
 
     new: int
     known: int
 
 
-def say_births(
+def store_births(
     step: Step, people: Sequence[FilePerson], target: Sequence[UUID | None], skipped: list[str]
-) -> SaidBirths:
+) -> BirthCounts:
     """Store births; those that differ from this library are reported in `skipped`."""
-    here = said_births(step.connection)
+    here = load_births(step.connection)
     new = known = 0
     for person, whom in zip(people, target, strict=True):
         said = _birth(person)
@@ -147,7 +147,7 @@ def say_births(
             continue
         before = here.get(whom)
         if before is None:
-            say_birth(step, whom, said)
+            set_birth_date(step, whom, said)
             here[whom] = said
             new += 1
         elif before == said or (before.year == said.year and said.day is None):
@@ -155,10 +155,10 @@ def say_births(
         else:
             name = printable(person.names[0]) if person.names else short(person.id)
             skipped.append(f"{name}: born {said}, but {before} here")
-    return SaidBirths(new, known)
+    return BirthCounts(new, known)
 
 
-def _birth(person: FilePerson) -> SaidBirth | None:
+def _birth(person: FilePerson) -> BirthDate | None:
     if person.birth_date is not None:
-        return SaidBirth(person.birth_date.year, person.birth_date)
-    return None if person.birth_year is None else SaidBirth(person.birth_year)
+        return BirthDate(person.birth_date.year, person.birth_date)
+    return None if person.birth_year is None else BirthDate(person.birth_year)

@@ -51,7 +51,7 @@ class FileFace:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidOfFace:
+class FileFaceCorrection:
     """A face shows a person, or does not."""
 
     face: Place
@@ -60,7 +60,7 @@ class SaidOfFace:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidOfTwoFaces:
+class FileFacePair:
     """Two faces show the same person, or different people."""
 
     face: Place
@@ -69,7 +69,7 @@ class SaidOfTwoFaces:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidOfTwoPeople:
+class FilePersonPair:
     """Two people are different."""
 
     person: Place
@@ -77,7 +77,7 @@ class SaidOfTwoPeople:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidExemplar:
+class FilePrototype:
     """A face is pinned as a reference face of a person, or dropped."""
 
     face: Place
@@ -102,10 +102,10 @@ class PeopleFile:
     library: Text
     people: tuple[FilePerson, ...]
     faces: tuple[FileFace, ...]
-    of_faces: tuple[SaidOfFace, ...] = ()
-    of_two_faces: tuple[SaidOfTwoFaces, ...] = ()
-    of_two_people: tuple[SaidOfTwoPeople, ...] = ()
-    exemplars: tuple[SaidExemplar, ...] = ()
+    of_faces: tuple[FileFaceCorrection, ...] = ()
+    of_two_faces: tuple[FileFacePair, ...] = ()
+    of_two_people: tuple[FilePersonPair, ...] = ()
+    exemplars: tuple[FilePrototype, ...] = ()
 
     def is_whole(self) -> bool:
         """Whether all references point into the lists."""

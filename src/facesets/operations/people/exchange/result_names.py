@@ -8,13 +8,18 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from facesets import __version__
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.operations.people.exchange.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
+from facesets.operations.people.exchange.people_file import (
+    FileFace,
+    FileFaceCorrection,
+    FilePerson,
+    PeopleFile,
+)
 from facesets.records import Collection, Faces, Images
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.edits.membership import verdicts
 from facesets.results.edits.user_edits import known_of, refuse_cut_off
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest, Statement
+from facesets.results.manifest import ClusterManifest, Correction, FaceEntry, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.names.group_names import NUMBERED_GROUP
 from facesets.results.names.names_file import is_person_name
@@ -99,7 +104,7 @@ def _of_export(export: EarlierExport) -> list[FolderFaces]:
     ]
 
 
-def _said(statements: Iterable[Statement], group: str) -> dict[str, bool]:
+def _said(statements: Iterable[Correction], group: str) -> dict[str, bool]:
     return {face: is_person for (name, face), is_person in verdicts(statements).items() if name == group}
 
 
@@ -112,7 +117,7 @@ def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
     named = [each for each in people if is_person_name(each.name) and not NUMBERED_GROUP.fullmatch(each.name)]
     place: dict[str, int] = {}
     faces: list[FileFace] = []
-    statements: list[SaidOfFace] = []
+    statements: list[FileFaceCorrection] = []
     members: dict[int, list[int]] = {}
     for number, each in enumerate(named):
         for face in each.faces:
@@ -123,7 +128,9 @@ def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
         looked_at = [face.face for face in best if each.said.get(face.face, True)][:_LOOKED_AT]
         verdict = {**dict.fromkeys(looked_at, True), **each.said}
         statements += [
-            SaidOfFace(place[face], number, is_person) for face, is_person in verdict.items() if face in place
+            FileFaceCorrection(place[face], number, is_person)
+            for face, is_person in verdict.items()
+            if face in place
         ]
         members[number] = [place[face.face] for face in each.faces]
     file = PeopleFile(

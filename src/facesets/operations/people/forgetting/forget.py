@@ -41,6 +41,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import traces as searching
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
 from facesets.store.postgres.people.forgetting import (
     Erased,
@@ -51,7 +52,6 @@ from facesets.store.postgres.people.forgetting import (
     renumbered_ids,
 )
 from facesets.store.postgres.people.persons import merged_persons, persons_of_faces
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
 from facesets.store.postgres.photos.xmp_sidecars import count_naming_forgotten, count_sidecars
@@ -259,7 +259,7 @@ def _person(database: Database, connection: Connection, who: str) -> Person:
     persons = merged_persons(connection, state.id)
     faces = faces_of_persons(connection, persons)
     vectors = vectors_of_faces(connection, faces)
-    said = load_statements(connection)
+    said = load_corrections(connection)
     refused = {each.face for each in said.faces if not each.is_person and each.person in persons}
     loose = _loose(connection, vectors, refused)
     detector = Library(database).detector(connection)

@@ -34,7 +34,7 @@ _OF_PHOTOS = (
 """Where photos and results lie, what their owner wrote about them, and what cameras, tags and models are
 called, such as Dawn and Claude: no part of what is known of people."""
 
-_OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
+_OF_NAMES = ("person_names.", "person_corrections.", "step_rows.", "steps.what")
 
 
 _OF_PHOTOS_IN_FILES = ("paths", "source", "cache")

@@ -36,8 +36,8 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
+from facesets.store.postgres.people.corrections import Corrections, load_corrections
 from facesets.store.postgres.people.face_details import keep_norm_limits
-from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.people.unassigned_faces import note_unassigned
 from facesets.store.postgres.runs import recorded_run
@@ -89,7 +89,7 @@ def _cluster(
     began = time.monotonic()
     restored = 0 if options.dry_run else database.run(restore_people, "cluster", work.by, run.id)
     work.progress.begin("Reading faces")
-    said = database.run(load_statements)
+    said = database.run(load_corrections)
     database.run(lambda connection: keep_norm_limits(connection, library.require_detector(connection)))
     loaded = database.run(load_faces, library, options)
     work.progress.end()
@@ -131,7 +131,7 @@ def _cluster(
 def _decide(
     library: Library,
     loaded: LoadedFaces,
-    said: Statements,
+    said: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     new_id: Callable[[], UUID],
@@ -254,7 +254,7 @@ def store_decision(
     faces, rows = loaded.faces, decision.free
     freed = decision.freed(faces)
     known = replace(freed, persons=persons.merged_into(connection, faces.persons))
-    joined, constrained = obey(known, decision.joined, load_statements(connection))
+    joined, constrained = obey(known, decision.joined, load_corrections(connection))
     before, after = faces.person[rows], joined.owners(len(faces.persons))
     fixed = persons.fixed_persons(connection)
     vouched = np.array([*(person in fixed for person in faces.persons), False])[before]

@@ -19,7 +19,7 @@ from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.people.unassigned_faces import Some
 from facesets.store.postgres.runs import recorded_run
@@ -81,7 +81,7 @@ def _run(asked: _Asked) -> Result:
     work.progress.begin("Reading faces")
     without_hierarchy = replace(asked.options, full=True)
     loaded = database.run(load_faces, asked.library, without_hierarchy)
-    said = database.run(load_statements)
+    said = database.run(load_corrections)
     work.progress.end()
     others = Others(
         loaded, given.face, constraints_of(said, loaded.faces.face_id), asked.options, asked.dual, head

@@ -10,10 +10,10 @@ from facesets.clustering.graph import join_pairs
 from facesets.clustering.people.incremental import NOBODY, Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
-from facesets.store.postgres.people.statements import FacePair, Statements
+from facesets.store.postgres.people.corrections import Corrections, FacePair
 
 
-def constraints_of(said: Statements, face_ids: Int64) -> Constraints:
+def constraints_of(said: Corrections, face_ids: Int64) -> Constraints:
     """Return corrections about pairs of faces, as rows of a library's faces."""
     if not said.face_pairs:
         return Constraints()
@@ -31,7 +31,7 @@ def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def obey(faces: AssignedFaces, joined: Joined, said: Statements) -> tuple[Joined, Bool]:
+def obey(faces: AssignedFaces, joined: Joined, said: Corrections) -> tuple[Joined, Bool]:
     """Apply corrections to a decision about unassigned faces.
 
     Faces that are said to be one person follow the one of them that has a person, else the largest of their
@@ -81,7 +81,7 @@ def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None
 
 
 def _not_them(
-    person: Int64, group: Int64, faces: AssignedFaces, said: Statements, unit: Mapping[int, Int64]
+    person: Int64, group: Int64, faces: AssignedFaces, said: Corrections, unit: Mapping[int, Int64]
 ) -> None:
     """Let a new face leave that is said not to be whom it would join."""
     refused = {(each.face, each.person) for each in said.faces if not each.is_person}

@@ -23,6 +23,7 @@ from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceScope
 from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
+from facesets.store.postgres.people.corrections import Corrections
 from facesets.store.postgres.people.hierarchies import (
     KeptRun,
     arrays_of,
@@ -31,7 +32,6 @@ from facesets.store.postgres.people.hierarchies import (
     keep_run,
     run_in_force,
 )
-from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.steps import Step
 
 NEAR_CENTROID = 0.45
@@ -132,7 +132,7 @@ def place(
     clusters: FaceClusters,
     scope: FaceScope,
     hierarchy: Hierarchy | None,
-    said: Statements,
+    said: Corrections,
     options: ClusterLibraryOptions,
     new_id: Callable[[], UUID],
     reported: Steps,
@@ -179,7 +179,7 @@ def place(
 
 
 def _made(
-    faces: AssignedFaces, rows: Int64, said: Statements, options: ClusterLibraryOptions, reported: Steps
+    faces: AssignedFaces, rows: Int64, said: Corrections, options: ClusterLibraryOptions, reported: Steps
 ) -> tuple[HdbscanResult, Int64]:
     """A hierarchy of some faces, and the cluster of each."""
     result = hdbscan(

@@ -29,8 +29,8 @@ from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceScope, face_scope
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
+from facesets.store.postgres.people.corrections import Corrections
 from facesets.store.postgres.people.face_details import how_much_they_show
-from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.unassigned_faces import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
@@ -125,7 +125,7 @@ def _singles(clusters: FaceClusters) -> Bool:
 
 def by_hierarchy(
     loaded: LoadedFaces,
-    said: Statements,
+    said: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     new_id: Callable[[], UUID],

@@ -18,7 +18,7 @@ from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
-from facesets.store.postgres.people.statements import Statements
+from facesets.store.postgres.people.corrections import Corrections
 from facesets.work import Work
 
 _DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", "time_bucket")
@@ -52,7 +52,7 @@ class FacesBefore:
 def decide_again(
     faces: AssignedFaces,
     seen: FacesBefore,
-    said: Statements,
+    said: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     *,

@@ -7,7 +7,7 @@ from uuid import UUID
 from facesets.errors import NotFound
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
-from facesets.operations.people.lists.listing import said_about
+from facesets.operations.people.lists.listing import corrections_about
 from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
@@ -198,7 +198,7 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
         similar = people_like_person(connection, found, _NEAREST)
         shown = cards_of(connection, [found, *(other for other, _ in similar)])
         cards = {UUID(card.id): card for card in shown}
-        ours = said_about(connection, found)
+        ours = corrections_about(connection, found)
         return AboutPerson(
             cards[found],
             spread_of(connection, found),

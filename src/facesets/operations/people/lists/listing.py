@@ -11,6 +11,7 @@ from facesets.operations.people.corrections.who import find, require_person
 from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.people_list import (
     PersonLine,
     Sort,
@@ -29,11 +30,10 @@ from facesets.store.postgres.people.person_faces import (
     vectors_of,
 )
 from facesets.store.postgres.people.prototypes import refresh_prototypes
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.photos.bodies import count_bodies
 
 if TYPE_CHECKING:
-    from facesets.operations.people.corrections.contradictions import Statement
+    from facesets.operations.people.corrections.contradictions import Correction
 
 from collections.abc import Sequence
 
@@ -153,7 +153,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
         return PersonDetails(
             line,
             _spread(connection, state.id),
-            list(map(describing(connection), said_about(connection, state.id))),
+            list(map(describing(connection), corrections_about(connection, state.id))),
             faces_of(connection, state.id, faces),
             clusters=clusters_of_person(connection, state.id),
             nearest=near_people(connection, people_like_person(connection, state.id, _NEAREST)),
@@ -164,9 +164,9 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
     return database.run(work)
 
 
-def said_about(connection: Connection, person: UUID) -> "list[Statement]":
+def corrections_about(connection: Connection, person: UUID) -> "list[Correction]":
     """Return the corrections about a person's faces, and about the person."""
-    said = load_statements(connection)
+    said = load_corrections(connection)
     return [
         *(each for each in said.faces if each.person == person),
         *(each for each in said.person_pairs if person in (each.first, each.second)),

@@ -9,14 +9,14 @@ from facesets.files import printable
 from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.correcting import (
     EXEMPLARS,
+    confirm_faces,
+    correct_two_faces,
     correcting_step,
     keep_apart,
     keep_known,
     merge_people,
     move_faces,
     refuse_faces,
-    say_known,
-    say_of_two_faces,
     to_nobody,
 )
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
@@ -25,6 +25,7 @@ from facesets.operations.people.review.open_questions import UnwordedQuestion, f
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.corrections import keep_person, load_corrections
 from facesets.store.postgres.people.open_suggestions import (
     Outcome,
     note_answered_faces,
@@ -41,7 +42,6 @@ from facesets.store.postgres.people.persons import (
     make_person,
     merged_persons,
 )
-from facesets.store.postgres.people.statements import keep_person, load_statements
 from facesets.store.postgres.people.steps import Step, changing
 from facesets.store.postgres.people.suggestions import FACE_KINDS, PeopleCandidate
 
@@ -81,7 +81,7 @@ def answer(
     """
     if verdict in {"name", "hide"}:
         # Whom it is about is found where they are named: somebody may be merged at any moment.
-        return changing(database, _say_who, question, verdict, name, by=by, into=into)
+        return changing(database, _answer_person, question, verdict, name, by=by, into=into)
 
     def work(connection: Connection) -> Result:
         asked = find_question(connection, question)
@@ -133,7 +133,7 @@ def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int
     return [each.face for each in asked.of_faces], ids, merged_persons(connection, asked.person)
 
 
-def _say_who(
+def _answer_person(
     connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
 ) -> Result:
     asked = find_question(connection, question)
@@ -171,17 +171,17 @@ def _said(worded: Question, chosen: set[int]) -> str:
 def _say(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     """Say what an answer means: of the chosen items yes, of the others no."""
     if asked.kind in FACE_KINDS:
-        _say_of_faces(step, asked, chosen)
+        _answer_faces(step, asked, chosen)
     elif asked.kind == "same":
-        _say_of_people(step, asked, chosen)
+        _answer_people(step, asked, chosen)
     elif asked.kind == "cluster":
-        _say_of_clusters(step, asked, chosen)
+        _answer_clusters(step, asked, chosen)
     else:
         ((candidate, _),) = asked.of_people
-        _say_of_halves(step, candidate, two=bool(chosen))
+        _answer_halves(step, candidate, two=bool(chosen))
 
 
-def _say_of_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _answer_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     faces = {number: each.face for number, each in enumerate(asked.of_faces, start=1)}
     yes = [face for number, face in faces.items() if number in chosen]
     no = [face for number, face in faces.items() if number not in chosen]
@@ -194,7 +194,7 @@ def _say_of_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None
         refuse_faces(step, no, asked.person)
 
 
-def _say_of_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _answer_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
     others = {number: other for number, (_, other) in enumerate(asked.of_people, start=1) if other}
     yes = [require_person(connection, other) for number, other in others.items() if number in chosen]
@@ -205,7 +205,7 @@ def _say_of_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> Non
             keep_apart(step, asked.person, other)
 
 
-def _say_of_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _answer_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
     for number, (each, _) in enumerate(asked.of_people, start=1):
         cluster = each.cluster or ""
@@ -213,26 +213,26 @@ def _say_of_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> N
         if number in chosen:
             with keeping_portrait(step, require_person(connection, asked.person)):
                 give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
-            say_known(step, best, asked.person)
+            confirm_faces(step, best, asked.person)
             keep_known(step, asked.person)
         else:
             refuse_faces(step, faces_of_cluster(connection, cluster), asked.person)
 
 
-def _say_of_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None:
+def _answer_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None:
     """Make somebody new of the smaller part, or keep that both parts are one."""
     connection = step.connection
     if not two:
-        say_of_two_faces(step, candidate.part[0], candidate.rest, same=True)
+        correct_two_faces(step, candidate.part[0], candidate.rest, same=True)
         return
     part = list(candidate.part)
-    said = {each.face for each in load_statements(connection).faces if each.is_person}
+    said = {each.face for each in load_corrections(connection).faces if each.is_person}
     new = make_person(step)
     give_faces(step, part, new, "auto")
     # What was said of faces of this part is replaced by what is said now.
     best = exemplars(connection, new, EXEMPLARS)
     move_faces(step, sorted(said & set(part) | set(best)), new)
-    say_of_two_faces(step, candidate.part[0], candidate.rest, same=False)
+    correct_two_faces(step, candidate.part[0], candidate.rest, same=False)
     keep_person(step, new)
 
 

@@ -17,6 +17,7 @@ from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow, detectors
+from facesets.store.postgres.people.corrections import load_corrections, tied_faces
 from facesets.store.postgres.people.face_details import (
     FaceRow,
     find_face,
@@ -34,7 +35,6 @@ from facesets.store.postgres.people.prototypes import (
     refresh_prototypes,
     similar_people,
 )
-from facesets.store.postgres.people.statements import load_statements, tied_faces
 from facesets.store.postgres.people.undoing import StepRow, find_step
 from facesets.store.postgres.runs import last_summary
 
@@ -261,7 +261,7 @@ def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None
 def _statements(connection: Connection, face: int) -> list[str]:
     """What was said of a face, and of those that are said to show the same person, in words."""
     tied = set(tied_faces(connection, [face]))
-    said = load_statements(connection)
+    said = load_corrections(connection)
     describe = describing(connection)
     return [
         *(describe(each) for each in said.faces if each.face in tied),
@@ -272,7 +272,7 @@ def _statements(connection: Connection, face: int) -> list[str]:
 def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
     """That the face was said not to be the person in question, in a sentence; empty where it was not."""
     tied = set(tied_faces(connection, [face]))
-    of_it = (each for each in load_statements(connection).faces if each.face in tied and not each.is_person)
+    of_it = (each for each in load_corrections(connection).faces if each.face in tied and not each.is_person)
     if about is None or about.person not in {short(each.person) for each in of_it}:
         return ""
     return f"You denied that this is {about.name}; no command assigns it to them."

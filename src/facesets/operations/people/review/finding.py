@@ -34,10 +34,10 @@ from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, people_now
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.store.postgres.people.persons import active_people
 from facesets.store.postgres.people.prototypes import refresh_prototypes
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.suggestions import (
     ChangedPeople,
     FaceCandidate,
@@ -114,7 +114,7 @@ def _looked_by_the_head_in_use(
     def work(connection: Connection) -> bool:
         if not is_in_use(connection, detector.model_id, head):
             return False
-        settled, active = Settled(load_statements(connection)), active_people(connection)
+        settled, active = Settled(load_corrections(connection)), active_people(connection)
         replace_face_candidates(
             connection,
             detector.model_id,
@@ -163,7 +163,7 @@ def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool 
     def work(connection: Connection) -> None:
         head = active_head(connection, detector.model_id)
         measured = _kept(known, detector, head)
-        settled, active = Settled(load_statements(connection)), active_people(connection)
+        settled, active = Settled(load_corrections(connection)), active_people(connection)
         changed = None if due.changed is None else list(due.changed.persons)
         keep_questions_about_ages(connection, detector, settled, active, changed)
         keep_questions_about_people(connection, detector, measured, settled, active, head, due.changed)

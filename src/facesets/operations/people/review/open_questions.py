@@ -9,6 +9,7 @@ from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.open_suggestions import (
     open_face_candidates,
     open_people_candidates,
@@ -22,7 +23,6 @@ from facesets.store.postgres.people.persons import (
     person_states,
     persons_of_faces,
 )
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.suggestions import FACE_KINDS, FaceCandidate, PeopleCandidate
 
 Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name"]
@@ -97,7 +97,7 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[U
 
 
 def _every_question(connection: Connection, most: int | None = None) -> list[UnwordedQuestion]:
-    settled, active = Settled(load_statements(connection)), active_people(connection)
+    settled, active = Settled(load_corrections(connection)), active_people(connection)
     of_people = list(_of_people(connection, settled, active, open_people_candidates(connection, most=most)))
     covered = {
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
@@ -233,7 +233,7 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
 def _open_faces(
     connection: Connection, kind: str, about: UUID, ids: Sequence[int]
 ) -> tuple[FaceCandidate, ...]:
-    settled = Settled(load_statements(connection))
+    settled = Settled(load_corrections(connection))
     found = open_face_candidates(connection, ids)
     persons = merged_into(connection, [each.person for each in found])
     ours = {
@@ -247,7 +247,7 @@ def _open_faces(
 def _open_people(
     connection: Connection, kind: str, about: UUID, ids: Sequence[int]
 ) -> tuple[tuple[PeopleCandidate, UUID | None], ...]:
-    settled, active = Settled(load_statements(connection)), active_people(connection)
+    settled, active = Settled(load_corrections(connection)), active_people(connection)
     ours: dict[int, tuple[PeopleCandidate, UUID | None]] = {}
     found = open_people_candidates(connection, ids)
     owners = _owners(connection, found)

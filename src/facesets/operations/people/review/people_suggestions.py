@@ -17,7 +17,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits, people_shown_by_nothing
 from facesets.store.postgres.people.person_ages import aged_faces
-from facesets.store.postgres.people.person_corrections import said_births
+from facesets.store.postgres.people.person_corrections import load_births
 from facesets.store.postgres.people.prototypes import (
     faces_per_person,
     kept_prototypes,
@@ -154,7 +154,7 @@ def keep_questions_about_ages(
     faces = aged_faces(
         connection, persons, detector.id, least_norm=None if limits is None else limits.joining
     )
-    said = said_births(connection, faces.persons)
+    said = load_births(connection, faces.persons)
     found = contradicting_faces(
         faces.person,
         faces.taken,

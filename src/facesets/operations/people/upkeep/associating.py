@@ -17,13 +17,13 @@ from facesets.records import Bool, Float32, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.persons import give_faces, make_person, person_state, persons_of_faces
-from facesets.store.postgres.people.statements import (
-    FaceStatement,
-    Statements,
-    broken_statements,
-    load_statements,
+from facesets.store.postgres.people.corrections import (
+    Corrections,
+    FaceCorrection,
+    broken_corrections,
+    load_corrections,
 )
+from facesets.store.postgres.people.persons import give_faces, make_person, person_state, persons_of_faces
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.upkeep import (
     Node,
@@ -47,7 +47,7 @@ def associate_clusters(
     if not known.nodes:
         return Result(joined=0, made=0, merged=0, named_alike=0)
     owner, own = _owners(known.nodes)
-    tied, left_out = _tied_by_statements(step.connection, known, owner, own)
+    tied, left_out = _tied_by_corrections(step.connection, known, owner, own)
     group = associate(
         known.centroid,
         max_cosine_distance=max_cosine_distance,
@@ -83,12 +83,14 @@ def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
     return owner, np.array(must, np.int64).reshape(-1, 2)
 
 
-def _tied_by_statements(connection: Connection, known: Nodes, owner: Int64, own: Int64) -> tuple[Int64, Bool]:
+def _tied_by_corrections(
+    connection: Connection, known: Nodes, owner: Int64, own: Int64
+) -> tuple[Int64, Bool]:
     """Pairs of nodes whose faces are said to show one person, also through others; and which stay alone.
 
     Those stay alone that such statements would make one with somebody whom they must not be.
     """
-    faces = tied_components(load_statements(connection))
+    faces = tied_components(load_corrections(connection))
     number = nodes_of_faces(connection, [face for members in faces for face in members])
     row = {node.number: row for row, node in enumerate(known.nodes)}
     pairs: list[tuple[int, int]] = []
@@ -194,8 +196,8 @@ def close_must_links(step: Step) -> Result:
     Two people who both have a name stay two: that is a violation for a human to see to. Returns how many
     faces got a person, and how many people without names became another.
     """
-    said = load_statements(step.connection)
-    of_face: dict[int, list[FaceStatement]] = {}
+    said = load_corrections(step.connection)
+    of_face: dict[int, list[FaceCorrection]] = {}
     for each in said.faces:
         of_face.setdefault(each.face, []).append(each)
     faces = merged = 0
@@ -205,7 +207,7 @@ def close_must_links(step: Step) -> Result:
     return Result(faces=faces, merged=merged)
 
 
-def tied_components(said: Statements) -> list[list[int]]:
+def tied_components(said: Corrections) -> list[list[int]]:
     """Return groups of faces that corrections tie together, also through others."""
     pairs = [(pair.first, pair.second) for pair in said.face_pairs if pair.same]
     if not pairs:
@@ -218,7 +220,7 @@ def tied_components(said: Statements) -> list[list[int]]:
     return [each.tolist() for each in np.split(ids[order], cuts)]
 
 
-def _tie(step: Step, members: list[int], said: list[FaceStatement]) -> tuple[int, int]:
+def _tie(step: Step, members: list[int], said: list[FaceCorrection]) -> tuple[int, int]:
     """Make the faces of a component one person's; returns how many got a person, and who was merged.
 
     `said` is what was said of these faces.
@@ -257,4 +259,4 @@ def _who(connection: Connection, people: Counter[UUID], meant: set[UUID]) -> UUI
 def violations(connection: Connection) -> list[str]:
     """Return all corrections that are not followed, in words."""
     describe = describing(connection)
-    return [describe(each) for each in broken_statements(connection)]
+    return [describe(each) for each in broken_corrections(connection)]

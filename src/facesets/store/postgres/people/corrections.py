@@ -10,7 +10,7 @@ from facesets.store.postgres.people.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
-class FaceStatement:
+class FaceCorrection:
     """A face shows a person, or does not."""
 
     face: int
@@ -36,100 +36,108 @@ class PersonPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
+class Corrections:
     """All corrections."""
 
-    faces: list[FaceStatement] = field(default_factory=list)
+    faces: list[FaceCorrection] = field(default_factory=list)
     face_pairs: list[FacePair] = field(default_factory=list)
     person_pairs: list[PersonPair] = field(default_factory=list)
 
 
-def load_statements(connection: Connection) -> Statements:
+def load_corrections(connection: Connection) -> Corrections:
     """Return all corrections."""
-    return Statements(
+    return Corrections(
         [
-            FaceStatement(*row)
-            for row in connection.execute("SELECT face_id, person_id, is_person FROM said_faces")
+            FaceCorrection(*row)
+            for row in connection.execute("SELECT face_id, person_id, is_person FROM face_corrections")
         ],
-        [FacePair(*row) for row in connection.execute("SELECT face_a, face_b, same FROM said_of_faces")],
-        [PersonPair(*row) for row in connection.execute("SELECT person_a, person_b FROM said_of_people")],
+        [
+            FacePair(*row)
+            for row in connection.execute("SELECT face_a, face_b, same FROM face_pair_corrections")
+        ],
+        [
+            PersonPair(*row)
+            for row in connection.execute("SELECT person_a, person_b FROM person_pair_corrections")
+        ],
     )
 
 
-def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
+def correct_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
     """Store that faces show a person, or do not; a face shows at most one person."""
     ids = sorted(set(faces))
     if is_person:
         step.connection.execute(
-            """DELETE FROM said_faces
+            """DELETE FROM face_corrections
                 WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
             (ids, person),
         )
     step.connection.execute(
-        """INSERT INTO said_faces (face_id, person_id, is_person)
+        """INSERT INTO face_corrections (face_id, person_id, is_person)
             SELECT unnest(%s::bigint[]), %s, %s
-            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = excluded.is_person, said_at = now()
-            WHERE said_faces.is_person <> excluded.is_person""",
+            ON CONFLICT (face_id, person_id)
+                DO UPDATE SET is_person = excluded.is_person, corrected_at = now()
+            WHERE face_corrections.is_person <> excluded.is_person""",
         (ids, person, is_person),
     )
     step.about(person)
 
 
-def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
-    """Store the person of each face, in bulk; see `say_of_faces`."""
+def correct_each(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
+    """Store the person of each face, in bulk; see `correct_faces`."""
     ids, given = list(faces), list(persons)
     connection = step.connection
     connection.execute(
-        """DELETE FROM said_faces s USING unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
+        """DELETE FROM face_corrections s USING unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
             WHERE s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
         (ids, given),
     )
     connection.execute(
-        """INSERT INTO said_faces (face_id, person_id, is_person)
+        """INSERT INTO face_corrections (face_id, person_id, is_person)
             SELECT n.face, n.person, true FROM unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
-            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = true, said_at = now()
-            WHERE NOT said_faces.is_person""",
+            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = true, corrected_at = now()
+            WHERE NOT face_corrections.is_person""",
         (ids, given),
     )
     step.about(*given)
 
 
-def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
+def correct_pair(step: Step, first: int, second: int, *, same: bool) -> None:
     """Store that two faces show the same person, or different people."""
     low, high = sorted((first, second))
     step.connection.execute(
-        """INSERT INTO said_of_faces (face_a, face_b, same) VALUES (%s, %s, %s)
-            ON CONFLICT (face_a, face_b) DO UPDATE SET same = excluded.same, said_at = now()
-            WHERE said_of_faces.same <> excluded.same""",
+        """INSERT INTO face_pair_corrections (face_a, face_b, same) VALUES (%s, %s, %s)
+            ON CONFLICT (face_a, face_b) DO UPDATE SET same = excluded.same, corrected_at = now()
+            WHERE face_pair_corrections.same <> excluded.same""",
         (low, high, same),
     )
 
 
-def say_different(step: Step, first: UUID, second: UUID) -> None:
+def mark_different(step: Step, first: UUID, second: UUID) -> None:
     """Store that two people are different."""
     low, high = sorted((first, second))
     step.connection.execute(
-        "INSERT INTO said_of_people (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING", (low, high)
+        "INSERT INTO person_pair_corrections (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (low, high),
     )
     step.about(low, high)
 
 
-def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
+def correct_prototype(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
     """Store that a face is pinned as a reference face of a person, or dropped."""
     step.connection.execute(
-        """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
-            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, said_at = now()
-            WHERE said_exemplars.pinned <> excluded.pinned""",
+        """INSERT INTO prototype_corrections (face_id, person_id, pinned) VALUES (%s, %s, %s)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, corrected_at = now()
+            WHERE prototype_corrections.pinned <> excluded.pinned""",
         (face, person, pinned),
     )
     step.about(person)
 
 
-def say_best(step: Step, face: int, person: UUID) -> None:
+def pin_only(step: Step, face: int, person: UUID) -> None:
     """Store that a face is a person's reference face and portrait; the latest counts."""
     step.connection.execute(
-        """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, true)
-            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = true, said_at = now()""",
+        """INSERT INTO prototype_corrections (face_id, person_id, pinned) VALUES (%s, %s, true)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = true, corrected_at = now()""",
         (face, person),
     )
     step.about(person)
@@ -143,13 +151,13 @@ def keep_person(step: Step, person: UUID) -> None:
 def keep_people(step: Step, persons: Sequence[UUID]) -> None:
     """Do as `keep_person`, for many people."""
     step.connection.execute(
-        """INSERT INTO said_people (person_id, names, status)
+        """INSERT INTO person_corrections (person_id, names, status)
             SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
                 p.status
             FROM persons p WHERE p.id = ANY(%s::uuid[]) AND p.status <> 'merged'
             ON CONFLICT (person_id) DO UPDATE
-                SET names = excluded.names, status = excluded.status, said_at = now()
-                WHERE (said_people.names, said_people.status)
+                SET names = excluded.names, status = excluded.status, corrected_at = now()
+                WHERE (person_corrections.names, person_corrections.status)
                     IS DISTINCT FROM (excluded.names, excluded.status)""",
         (list(persons),),
     )
@@ -159,24 +167,25 @@ def hand_over(step: Step, old: UUID, new: UUID) -> bool:
     """Pass all corrections of one person to another; return whether there were any by a user."""
     connection = step.connection
     connection.execute(
-        """DELETE FROM said_faces s USING said_faces known
+        """DELETE FROM face_corrections s USING face_corrections known
             WHERE s.person_id = %s AND known.person_id = %s AND known.face_id = s.face_id""",
         (old, new),
     )
-    connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
+    connection.execute("UPDATE face_corrections SET person_id = %s WHERE person_id = %s", (new, old))
     connection.execute(
-        """INSERT INTO said_exemplars (face_id, person_id, pinned, said_at)
-            SELECT face_id, %s, pinned, said_at FROM said_exemplars WHERE person_id = %s
+        """INSERT INTO prototype_corrections (face_id, person_id, pinned, corrected_at)
+            SELECT face_id, %s, pinned, corrected_at FROM prototype_corrections WHERE person_id = %s
             ON CONFLICT DO NOTHING""",
         (new, old),
     )
-    connection.execute("DELETE FROM said_exemplars WHERE person_id = %s", (old,))
+    connection.execute("DELETE FROM prototype_corrections WHERE person_id = %s", (old,))
     hand_over_birth(step, old, new)
     for first, second in connection.execute(
-        "DELETE FROM said_of_people WHERE %s IN (person_a, person_b) RETURNING person_a, person_b", (old,)
+        "DELETE FROM person_pair_corrections WHERE %s IN (person_a, person_b) RETURNING person_a, person_b",
+        (old,),
     ).fetchall():
-        say_different(step, new, second if first == old else first)
-    spoken_of = connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,)).rowcount
+        mark_different(step, new, second if first == old else first)
+    spoken_of = connection.execute("DELETE FROM person_corrections WHERE person_id = %s", (old,)).rowcount
     return bool(spoken_of)
 
 
@@ -186,53 +195,53 @@ def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
         """WITH RECURSIVE tied AS (
                 SELECT unnest(%s::bigint[]) AS face
                 UNION SELECT CASE p.face_a WHEN t.face THEN p.face_b ELSE p.face_a END
-                FROM tied t JOIN said_of_faces p ON p.same AND t.face IN (p.face_a, p.face_b))
+                FROM tied t JOIN face_pair_corrections p ON p.same AND t.face IN (p.face_a, p.face_b))
             SELECT face FROM tied ORDER BY face""",
         (list(faces),),
     )
 
 
-def broken_by(step: Step) -> list[FaceStatement | FacePair]:
+def broken_by(step: Step) -> list[FaceCorrection | FacePair]:
     """Return the corrections that a change no longer follows, by the faces it has assigned so far."""
     connection = step.connection
     faces = connection.execute(
         """SELECT s.face_id, s.person_id, s.is_person FROM step_faces c
-            JOIN face_detections f ON f.id = c.face_id JOIN said_faces s ON s.face_id = f.id
+            JOIN face_detections f ON f.id = c.face_id JOIN face_corrections s ON s.face_id = f.id
             WHERE c.step_id = %s AND f.person_id IS DISTINCT FROM c.person_before
                 AND NOT s.is_person AND s.person_id = f.person_id""",
         (step.id,),
     )
     pairs = connection.execute(
-        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+        """SELECT p.face_a, p.face_b, p.same FROM face_pair_corrections p
             JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
             WHERE p.same <> (a.person_id = b.person_id) AND EXISTS (SELECT FROM step_faces c
                 WHERE c.step_id = %s AND c.face_id IN (a.id, b.id) AND c.person_before IS DISTINCT FROM
                     CASE c.face_id WHEN a.id THEN a.person_id ELSE b.person_id END)""",
         (step.id,),
     )
-    return [*(FaceStatement(*row) for row in faces), *(FacePair(*row) for row in pairs)]
+    return [*(FaceCorrection(*row) for row in faces), *(FacePair(*row) for row in pairs)]
 
 
-def broken_statements(connection: Connection) -> list[FaceStatement | FacePair | PersonPair]:
+def broken_corrections(connection: Connection) -> list[FaceCorrection | FacePair | PersonPair]:
     """Return all corrections that are not followed."""
     faces = connection.execute(
-        """SELECT s.face_id, s.person_id, s.is_person FROM said_faces s
+        """SELECT s.face_id, s.person_id, s.is_person FROM face_corrections s
             JOIN face_detections f ON f.id = s.face_id
             WHERE s.is_person = (f.person_id IS DISTINCT FROM s.person_id) ORDER BY 1, 2"""
     )
     pairs = connection.execute(
-        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+        """SELECT p.face_a, p.face_b, p.same FROM face_pair_corrections p
             JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
             WHERE p.same <> (a.person_id = b.person_id)
                 OR (p.same AND (a.person_id IS NULL) <> (b.person_id IS NULL)) ORDER BY 1, 2"""
     )
     people = connection.execute(
-        """SELECT s.person_a, s.person_b FROM said_of_people s
+        """SELECT s.person_a, s.person_b FROM person_pair_corrections s
             JOIN persons a ON a.id = s.person_a JOIN persons b ON b.id = s.person_b
             WHERE coalesce(a.merged_into_id, a.id) = coalesce(b.merged_into_id, b.id) ORDER BY 1, 2"""
     )
     return [
-        *(FaceStatement(*row) for row in faces),
+        *(FaceCorrection(*row) for row in faces),
         *(FacePair(*row) for row in pairs),
         *(PersonPair(*row) for row in people),
     ]
@@ -241,12 +250,12 @@ def broken_statements(connection: Connection) -> list[FaceStatement | FacePair |
 def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
     """Whether corrections keep two people apart."""
     found: bool = connection.scalar(
-        """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
+        """SELECT EXISTS (SELECT FROM person_pair_corrections WHERE person_a = least(%(a)s, %(b)s)
                 AND person_b = greatest(%(a)s, %(b)s))
-            OR EXISTS (SELECT FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+            OR EXISTS (SELECT FROM face_corrections s JOIN face_detections f ON f.id = s.face_id
                 WHERE NOT s.is_person AND s.person_id IN (%(a)s, %(b)s)
                     AND f.person_id IN (%(a)s, %(b)s) AND f.person_id <> s.person_id)
-            OR EXISTS (SELECT FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+            OR EXISTS (SELECT FROM face_pair_corrections p JOIN face_detections a ON a.id = p.face_a
                 JOIN face_detections b ON b.id = p.face_b
                 WHERE NOT p.same AND a.person_id IN (%(a)s, %(b)s) AND b.person_id IN (%(a)s, %(b)s)
                     AND a.person_id <> b.person_id)""",

@@ -14,7 +14,7 @@ from facesets.store.postgres.people.imported_names import erase_imported
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
 from facesets.store.postgres.photos.descriptions import erase_descriptions
 from facesets.store.postgres.photos.face_places import hashed_words, places_of, remember_forgotten
-from facesets.store.postgres.photos.metadata import erase_said_by_files
+from facesets.store.postgres.photos.metadata import erase_metadata
 from facesets.store.postgres.photos.xmp_changes import drop_all_changes
 from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
@@ -34,7 +34,7 @@ def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
     """Return every name that some people have or had, as far as the log knows."""
     return connection.scalars(
         """SELECT name FROM person_names WHERE person_id = ANY(%(persons)s::uuid[])
-            UNION SELECT unnest(names) FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])
+            UNION SELECT unnest(names) FROM person_corrections WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT r.name FROM step_rows s, LATERAL (VALUES
                     (s.before ->> 'person_id', s.before ->> 'name'),
                     (s.after ->> 'person_id', s.after ->> 'name')) r (person, name)
@@ -49,7 +49,8 @@ def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[in
     """Return faces that some people have, or that a user confirmed for them."""
     return connection.scalars(
         """SELECT id FROM face_detections WHERE person_id = ANY(%(persons)s::uuid[])
-            UNION SELECT face_id FROM said_faces WHERE is_person AND person_id = ANY(%(persons)s::uuid[])
+            UNION SELECT face_id FROM face_corrections
+                WHERE is_person AND person_id = ANY(%(persons)s::uuid[])
             ORDER BY 1""",
         {"persons": list(persons)},
     )
@@ -135,9 +136,9 @@ _ROWS_ABOUT: LiteralString = """FROM step_rows WHERE string_to_array(key, ' ') &
     OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
     OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
     OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
-    OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
+    OR (in_table IN ('face_corrections', 'face_pair_corrections', 'prototype_corrections')
         AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[])
-    OR (in_table IN ('person_names', 'said_people') AND EXISTS (
+    OR (in_table IN ('person_names', 'person_corrections') AND EXISTS (
         SELECT FROM jsonb_array_elements_text(jsonb_build_array(before -> 'name', after -> 'name')
             || coalesce(before -> 'names', '[]') || coalesce(after -> 'names', '[]')) AS held (name)
         WHERE held.name ~* %(pattern)s AND NOT EXISTS (SELECT FROM person_names n
@@ -169,14 +170,14 @@ _STRIP: tuple[LiteralString, ...] = (
 _PEOPLE: tuple[LiteralString, ...] = (
     "DELETE FROM bodies WHERE face_id = ANY(%(faces)s::bigint[])",
     "DELETE FROM face_detections WHERE id = ANY(%(faces)s::bigint[])",
-    "DELETE FROM said_faces WHERE person_id = ANY(%(persons)s::uuid[])",
-    "DELETE FROM said_exemplars WHERE person_id = ANY(%(persons)s::uuid[])",
-    """DELETE FROM said_of_people WHERE person_a = ANY(%(persons)s::uuid[])
+    "DELETE FROM face_corrections WHERE person_id = ANY(%(persons)s::uuid[])",
+    "DELETE FROM prototype_corrections WHERE person_id = ANY(%(persons)s::uuid[])",
+    """DELETE FROM person_pair_corrections WHERE person_a = ANY(%(persons)s::uuid[])
         OR person_b = ANY(%(persons)s::uuid[])""",
     """DELETE FROM imported_names WHERE person_id = ANY(%(persons)s::uuid[])
         OR face_id = ANY(%(faces)s::bigint[])""",
-    "DELETE FROM said_births WHERE person_id = ANY(%(persons)s::uuid[])",
-    "DELETE FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])",
+    "DELETE FROM birth_corrections WHERE person_id = ANY(%(persons)s::uuid[])",
+    "DELETE FROM person_corrections WHERE person_id = ANY(%(persons)s::uuid[])",
     "UPDATE face_detections SET person_id = NULL WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM persons WHERE id = ANY(%(persons)s::uuid[])",
 )
@@ -190,7 +191,7 @@ def erase_words(connection: Connection, pattern: str) -> int:
     """
     erase_imported(connection, pattern)
     erase_descriptions(connection, pattern)
-    erase_said_by_files(connection, pattern)
+    erase_metadata(connection, pattern)
     fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
     statement = sql.SQL(
         """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,

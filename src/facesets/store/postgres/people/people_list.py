@@ -292,10 +292,10 @@ _CARDS: LiteralString = """
         ORDER BY rank, faces DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS p
     -- Chosen by a human, else the first exemplar; both may be somebody else's by now, which is seen face by
     -- face. Only where there is neither, all faces are read.
-    LEFT JOIN LATERAL (SELECT s.face_id AS id FROM said_exemplars s
+    LEFT JOIN LATERAL (SELECT s.face_id AS id FROM prototype_corrections s
         WHERE s.person_id = p.id AND s.pinned
             AND (SELECT f.person_id FROM present_faces f WHERE f.id = s.face_id) = p.id
-        ORDER BY s.said_at DESC, s.face_id LIMIT 1) AS chosen ON true
+        ORDER BY s.corrected_at DESC, s.face_id LIMIT 1) AS chosen ON true
     LEFT JOIN LATERAL (SELECT q.face_id AS id FROM person_prototypes q
         WHERE q.person_id = p.id AND q.kind = 'exemplar' AND chosen.id IS NULL
             AND (SELECT f.person_id FROM present_faces f WHERE f.id = q.face_id) = p.id

@@ -14,7 +14,7 @@ from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
-from facesets.store.postgres.people.person_corrections import SaidBirth
+from facesets.store.postgres.people.person_corrections import BirthDate
 
 if TYPE_CHECKING:
     from facesets.clustering.people.ages import Births
@@ -105,7 +105,8 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
     men = dict(zip(aged.persons, likely_men(aged.person, aged.male, len(aged.persons)), strict=True))
     rows = connection.execute(
         """SELECT p.id, s.year, s.born_on, to_char(now(), 'YYYY-MM-DD HH24:MI')
-            FROM persons p LEFT JOIN said_births s ON s.person_id = p.id WHERE p.id = ANY(%s::uuid[])""",
+            FROM persons p LEFT JOIN birth_corrections s ON s.person_id = p.id
+            WHERE p.id = ANY(%s::uuid[])""",
         (list(persons),),
     )
     found = {}
@@ -116,7 +117,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
             birth_year=birth_year,
             spread=_known(spread, 1),
             dated_faces=int(faces),
-            said="" if said is None else str(SaidBirth(said, day)),
+            said="" if said is None else str(BirthDate(said, day)),
             born=birth_year if said is None else said,
             sex=_sex(male),
             sex_probability=None if male is None else round(max(male, 1 - male), 4),

@@ -244,15 +244,15 @@ def fixed_persons(connection: Connection) -> set[UUID]:
         """SELECT id FROM persons WHERE status <> 'active'
             UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
             UNION SELECT person_id FROM person_names
-            UNION SELECT person_id FROM said_people
-            UNION SELECT person_id FROM said_faces
-            UNION SELECT person_a FROM said_of_people
-            UNION SELECT person_b FROM said_of_people
-            UNION SELECT person_id FROM said_exemplars
-            UNION SELECT person_id FROM said_births
+            UNION SELECT person_id FROM person_corrections
+            UNION SELECT person_id FROM face_corrections
+            UNION SELECT person_a FROM person_pair_corrections
+            UNION SELECT person_b FROM person_pair_corrections
+            UNION SELECT person_id FROM prototype_corrections
+            UNION SELECT person_id FROM birth_corrections
             UNION SELECT person_id FROM face_detections
                 WHERE person_id IS NOT NULL AND assigned_by <> 'auto'
-            UNION SELECT f.person_id FROM said_of_faces s
+            UNION SELECT f.person_id FROM face_pair_corrections s
                 JOIN face_detections f ON f.id IN (s.face_a, s.face_b)
                 WHERE f.person_id IS NOT NULL"""
     )

@@ -82,7 +82,7 @@ def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Proto
     said = {
         (face, person): pinned
         for face, person, pinned in connection.execute(
-            """SELECT face_id, person_id, pinned FROM said_exemplars
+            """SELECT face_id, person_id, pinned FROM prototype_corrections
                 WHERE person_id = ANY(%(persons)s::uuid[])""",
             of_model,
         )

@@ -228,7 +228,7 @@ _SOURCES: LiteralString = """
     said AS (
         SELECT s.person_id,
             bit_xor(hashint8extended(s.face_id, CASE WHEN s.pinned THEN -1 ELSE -2 END)) AS fingerprint
-        FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id
+        FROM prototype_corrections s JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id
         WHERE f.detector_id IN (SELECT id FROM ours) GROUP BY s.person_id),
     now AS (
         SELECT person_id, c.faces, c.fingerprint # coalesce(s.fingerprint, 0) AS fingerprint
@@ -333,7 +333,7 @@ def list_prototypes(connection: Connection, model: int, person: UUID | None = No
                 coalesce(to_char(q.taken_until, 'YYYY-MM-DD'), '')
             FROM person_prototypes q JOIN persons p ON p.id = q.person_id
                 LEFT JOIN face_detections f ON f.id = q.face_id
-                LEFT JOIN said_exemplars s ON s.face_id = q.face_id AND s.person_id = q.person_id
+                LEFT JOIN prototype_corrections s ON s.face_id = q.face_id AND s.person_id = q.person_id
             WHERE q.model_id = %(model)s AND p.status <> 'merged'
                 AND (%(person)s::uuid IS NULL OR q.person_id = %(person)s)
             ORDER BY q.person_id, q.id""",

@@ -96,8 +96,8 @@ _FACES: LiteralString = """
     SELECT f.image_id, f.id, f.detector_id, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width, f.y2 / i.height,
         e.embedding,
         (f.person_id IS NULL OR f.assigned_by = 'auto') AND NOT EXISTS (
-            SELECT FROM said_faces s WHERE s.face_id = f.id) AND NOT EXISTS (
-            SELECT FROM said_of_faces s WHERE f.id IN (s.face_a, s.face_b))
+            SELECT FROM face_corrections s WHERE s.face_id = f.id) AND NOT EXISTS (
+            SELECT FROM face_pair_corrections s WHERE f.id IN (s.face_a, s.face_b))
     FROM face_detections f JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id
     WHERE f.image_id = ANY(%s::bigint[]) ORDER BY f.id"""
 
@@ -181,28 +181,31 @@ def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
     )
 
 
-_SAID_OF_OLD = sql.SQL(
-    """SELECT m.new, s.person_id, s.{said}, s.said_at
+_CORRECTIONS_OF_OLD = sql.SQL(
+    """SELECT m.new, s.person_id, s.{decision}, s.corrected_at
         FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS m (old, new)
             JOIN {table} s ON s.face_id = m.old ORDER BY m.old, s.person_id"""
 )
-_SAY_OF_NEW = sql.SQL(
-    """INSERT INTO {table} (face_id, person_id, {said}, said_at) VALUES (%s, %s, %s, %s)
+_CORRECT_NEW = sql.SQL(
+    """INSERT INTO {table} (face_id, person_id, {decision}, corrected_at) VALUES (%s, %s, %s, %s)
         ON CONFLICT DO NOTHING"""
 )
 _NOT_OF_OLD = sql.SQL("DELETE FROM {table} WHERE face_id = ANY(%s::bigint[])")
-_SAID: tuple[tuple[str, LiteralString], ...] = (("said_faces", "is_person"), ("said_exemplars", "pinned"))
+_CORRECTIONS: tuple[tuple[str, LiteralString], ...] = (
+    ("face_corrections", "is_person"),
+    ("prototype_corrections", "pinned"),
+)
 
 
 def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
     """Pass on what was said of single faces, and the names that other programs gave them."""
     connection, given = step.connection, _given(same)
-    for table, said in _SAID:
-        names = {"table": sql.Identifier(table), "said": sql.Identifier(said)}
-        rows = connection.execute(_SAID_OF_OLD.format(**names), given).fetchall()
+    for table, decision in _CORRECTIONS:
+        names = {"table": sql.Identifier(table), "decision": sql.Identifier(decision)}
+        rows = connection.execute(_CORRECTIONS_OF_OLD.format(**names), given).fetchall()
         step.about(*(row[1] for row in rows))
         with connection.cursor() as cursor:
-            cursor.executemany(_SAY_OF_NEW.format(**names), rows)
+            cursor.executemany(_CORRECT_NEW.format(**names), rows)
         moved = [each.old for each in same if not each.copied]
         connection.execute(_NOT_OF_OLD.format(**names), (moved,))
     connection.execute(
@@ -219,19 +222,19 @@ def _pass_pairs(step: Step, same: Sequence[_Same]) -> None:
     new = {each.old: each.new for each in same}
     moved = {each.old for each in same if not each.copied}
     rows = step.connection.execute(
-        """SELECT face_a, face_b, same, said_at FROM said_of_faces
+        """SELECT face_a, face_b, same, corrected_at FROM face_pair_corrections
             WHERE face_a = ANY(%(old)s::bigint[]) OR face_b = ANY(%(old)s::bigint[])""",
         {"old": list(new)},
     ).fetchall()
-    for first, second, is_same, said_at in rows:
+    for first, second, is_same, corrected_at in rows:
         low, high = sorted((new.get(int(first), int(first)), new.get(int(second), int(second))))
         if low != high:
             step.connection.execute(
-                """INSERT INTO said_of_faces (face_a, face_b, same, said_at) VALUES (%s, %s, %s, %s)
-                    ON CONFLICT DO NOTHING""",
-                (low, high, is_same, said_at),
+                """INSERT INTO face_pair_corrections (face_a, face_b, same, corrected_at)
+                    VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                (low, high, is_same, corrected_at),
             )
         if moved & {first, second}:
             step.connection.execute(
-                "DELETE FROM said_of_faces WHERE face_a = %s AND face_b = %s", (first, second)
+                "DELETE FROM face_pair_corrections WHERE face_a = %s AND face_b = %s", (first, second)
             )

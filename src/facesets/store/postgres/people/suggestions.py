@@ -25,7 +25,7 @@ class ChangedPeople:
 _PAIRED: LiteralString = """WITH paired AS (SELECT f.person_id, f.cluster FROM step_rows r
         CROSS JOIN LATERAL unnest(string_to_array(r.key, ' ')) AS face (id)
         JOIN face_detections f ON f.id = face.id::bigint
-    WHERE r.step_id > %(step)s AND r.in_table = 'said_of_faces')"""
+    WHERE r.step_id > %(step)s AND r.in_table = 'face_pair_corrections')"""
 # Of whoever was forgotten no step tells, but what was made of their faces and those of others went with them.
 _PERSONS: LiteralString = """
     SELECT person_id FROM step_persons WHERE step_id > %(step)s

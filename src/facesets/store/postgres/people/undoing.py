@@ -8,7 +8,7 @@ from psycopg import sql
 
 from facesets.errors import Command, WrongUsage
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.statements import FaceStatement, broken_by
+from facesets.store.postgres.people.corrections import FaceCorrection, broken_by
 from facesets.store.postgres.people.steps import TABLES, Step, making_step, one_at_a_time
 
 
@@ -165,9 +165,9 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
 def _require_obeyed(undo: Step, step: StepRow) -> None:
     """Make sure that nothing that was said since goes against what a step that is taken back leaves."""
     broken = [
-        ("said_faces", f"{each.face} {each.person}")
-        if isinstance(each, FaceStatement)
-        else ("said_of_faces", f"{each.first} {each.second}")
+        ("face_corrections", f"{each.face} {each.person}")
+        if isinstance(each, FaceCorrection)
+        else ("face_pair_corrections", f"{each.first} {each.second}")
         for each in broken_by(undo)
     ]
     if broken:

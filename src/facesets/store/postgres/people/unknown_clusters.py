@@ -110,7 +110,7 @@ def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
         """SELECT q.cluster_id, q.person_id FROM person_candidates q LEFT JOIN steps x ON x.id = q.answered_in
             WHERE q.kind = 'cluster' AND q.status = 'rejected' AND x.undone IS NOT TRUE
             UNION
-            SELECT f.cluster, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+            SELECT f.cluster, s.person_id FROM face_corrections s JOIN face_detections f ON f.id = s.face_id
             WHERE NOT s.is_person AND f.person_id IS NULL AND f.cluster IS NOT NULL"""
     )
     return {(cluster, person) for cluster, person in rows}

@@ -72,10 +72,10 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
         + _KEY.encode()
         + b""" AS key, f.cluster, f.person_id, count(*) AS faces,
                 EXISTS (SELECT FROM person_names n WHERE n.person_id = f.person_id)
-                    OR EXISTS (SELECT FROM said_people s WHERE s.person_id = f.person_id)
-                    OR EXISTS (SELECT FROM said_faces s WHERE s.person_id = f.person_id AND s.is_person)
-                    OR EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = f.person_id)
-                    OR EXISTS (SELECT FROM said_births s WHERE s.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM person_corrections s WHERE s.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM face_corrections s WHERE s.person_id = f.person_id AND s.is_person)
+                    OR EXISTS (SELECT FROM prototype_corrections s WHERE s.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM birth_corrections s WHERE s.person_id = f.person_id)
                     AS is_vouched,
                 bool_or(c.verified_at IS NOT NULL) AS is_verified
             FROM comparable_faces f LEFT JOIN clusters c ON c.id = f.cluster
@@ -128,11 +128,11 @@ def _means(connection: Connection, detector: DetectorRow, count: int) -> Float32
 
 
 _APART: LiteralString = """
-    SELECT a.number, b.number FROM said_of_faces s JOIN node_faces a ON a.id = s.face_a
+    SELECT a.number, b.number FROM face_pair_corrections s JOIN node_faces a ON a.id = s.face_a
         JOIN node_faces b ON b.id = s.face_b WHERE NOT s.same AND a.number <> b.number
-    UNION SELECT f.number, n.number FROM said_faces s JOIN node_faces f ON f.id = s.face_id
+    UNION SELECT f.number, n.number FROM face_corrections s JOIN node_faces f ON f.id = s.face_id
         JOIN nodes n ON n.person_id = s.person_id WHERE NOT s.is_person AND f.number <> n.number
-    UNION SELECT a.number, b.number FROM said_of_people s JOIN nodes a ON a.person_id = s.person_a
+    UNION SELECT a.number, b.number FROM person_pair_corrections s JOIN nodes a ON a.person_id = s.person_a
         JOIN nodes b ON b.person_id = s.person_b"""
 _IN_ONE_IMAGE: LiteralString = """
     SELECT DISTINCT a.number, b.number FROM node_faces a JOIN node_faces b ON b.image_id = a.image_id
@@ -181,11 +181,11 @@ def empty_persons(connection: Connection) -> list[UUID]:
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)
             AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
             AND NOT EXISTS (SELECT FROM persons q WHERE q.merged_into_id = p.id)
-            AND NOT EXISTS (SELECT FROM said_people s WHERE s.person_id = p.id)
-            AND NOT EXISTS (SELECT FROM said_faces s WHERE s.person_id = p.id)
-            AND NOT EXISTS (SELECT FROM said_of_people s WHERE p.id IN (s.person_a, s.person_b))
-            AND NOT EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = p.id)
-            AND NOT EXISTS (SELECT FROM said_births s WHERE s.person_id = p.id)
+            AND NOT EXISTS (SELECT FROM person_corrections s WHERE s.person_id = p.id)
+            AND NOT EXISTS (SELECT FROM face_corrections s WHERE s.person_id = p.id)
+            AND NOT EXISTS (SELECT FROM person_pair_corrections s WHERE p.id IN (s.person_a, s.person_b))
+            AND NOT EXISTS (SELECT FROM prototype_corrections s WHERE s.person_id = p.id)
+            AND NOT EXISTS (SELECT FROM birth_corrections s WHERE s.person_id = p.id)
             ORDER BY id"""
     )
 
@@ -269,11 +269,11 @@ def library_health(connection: Connection) -> ClusterHealth:
         (SINGLE.replace("_", "\\_") + "%",),
     )
     said = connection.one(
-        """SELECT (SELECT count(*) FROM said_of_faces WHERE same)
-                + (SELECT count(*) FROM said_faces WHERE is_person),
-            (SELECT count(*) FROM said_of_faces WHERE NOT same)
-                + (SELECT count(*) FROM said_faces WHERE NOT is_person)
-                + (SELECT count(*) FROM said_of_people)"""
+        """SELECT (SELECT count(*) FROM face_pair_corrections WHERE same)
+                + (SELECT count(*) FROM face_corrections WHERE is_person),
+            (SELECT count(*) FROM face_pair_corrections WHERE NOT same)
+                + (SELECT count(*) FROM face_corrections WHERE NOT is_person)
+                + (SELECT count(*) FROM person_pair_corrections)"""
     )
     counts = (*clusters[:7], *faces[:2], *said, clusters[7], faces[2])
     return ClusterHealth(*counts)

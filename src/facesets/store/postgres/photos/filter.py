@@ -174,7 +174,7 @@ _FACE_TAGGED = sql.SQL(
 _DESCRIBED = sql.SQL("SELECT FROM descriptions d WHERE d.image_id = i.id AND d.words @@ {query}")
 _AGED = sql.SQL(
     """SELECT FROM face_detections f
-            LEFT JOIN said_births said ON said.person_id = f.person_id
+            LEFT JOIN birth_corrections said ON said.person_id = f.person_id
         WHERE f.image_id = i.id AND {face_of_one}
             AND coalesce(extract(year FROM age(i.taken, said.born_on)) - (i.taken < said.born_on)::integer,
                 extract(year FROM i.taken) - coalesce(said.year, {birth_by_faces}), f.age)

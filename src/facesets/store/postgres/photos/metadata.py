@@ -126,7 +126,7 @@ def _short_text(text: str) -> str:
     return _storable(text)[:_MOST_CHARACTERS]
 
 
-def erase_said_by_files(connection: Connection, pattern: str) -> None:
+def erase_metadata(connection: Connection, pattern: str) -> None:
     """Erase metadata that matches a pattern."""
     for table, column in (("photo_extra", "extra"), ("photo_metadata", "refused")):
         names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}

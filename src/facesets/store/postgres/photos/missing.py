@@ -201,7 +201,7 @@ def best_faces_on(connection: Connection, images: Sequence[int]) -> list[tuple[i
     return connection.execute(
         """SELECT s.face_id, coalesce((SELECT n.name FROM person_names n WHERE n.person_id = s.person_id
                 ORDER BY n.id LIMIT 1), left(s.person_id::text, 8)), s.pinned
-            FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id
+            FROM prototype_corrections s JOIN face_detections f ON f.id = s.face_id
             WHERE f.image_id = ANY(%s::bigint[]) ORDER BY 1, 2""",
         (list(images),),
     ).fetchall()
