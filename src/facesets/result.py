@@ -32,9 +32,11 @@ class Result(dict[str, Any]):
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """Figures, and records among them, as JSON has them."""
+    """Figures, and records among them, as JSON has them; a field's metadata may give another `key`."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return {
+            each.metadata.get("key", each.name): plain(getattr(value, each.name)) for each in fields(value)
+        }
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -60,7 +60,7 @@ def name_of(library: Library, face: int) -> str:
 
 def everything(library: Library) -> dict[str, list[Any]]:
     """All that steps keep, and whose faces are."""
-    tables = ("persons", "person_names", "corrected_people", "face_corrections", "imported_names")
+    tables = ("persons", "person_names", "person_corrections", "face_corrections", "imported_names")
     found = {
         each: rows(library.database, f"SELECT to_jsonb(t) - 'updated_at' FROM {each} t ORDER BY 1")
         for each in tables

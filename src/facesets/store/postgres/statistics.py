@@ -15,7 +15,7 @@ class ModelStatistics:
     """The images searched and faces found by one detector."""
 
     pack: str
-    recognizer: str
+    recognizer: str = field(metadata={"key": "recogniser"})
     det_size: int
     min_det_score: float
     images: int
