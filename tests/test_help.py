@@ -93,9 +93,9 @@ def test_the_default_method_is_told_once() -> None:
 def test_flags_are_made_of_the_command_that_is_used_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def counting(function: Callable[..., None]) -> Callable[..., None]:
+    def counting(function: Callable[..., None], path: str) -> Callable[..., None]:
         made.append(function.__name__)
-        return with_flags(function)
+        return with_flags(function, path)
 
     monkeypatch.setattr(command, "with_flags", counting)
     runner = CliRunner()

@@ -29,7 +29,8 @@ def test_the_reference_has_every_command_and_option_with_its_settings() -> None:
     assert set(sections) == set(commands())
     for path, command in commands().items():
         rows = [line for line in sections[path].splitlines() if line.startswith("| `--")]
-        shown = {param.opts[0] for param in command.params if param.opts[0].startswith("--")}
+        named = (param.opts[0] for param in command.params if not getattr(param, "hidden", False))
+        shown = {name for name in named if name.startswith("--")}
         shown -= {"--json", "--debug", "--quiet", "--verbose"}
         assert {row.split()[1].strip("`,") for row in rows} == shown
         assert all(len(row.replace("\\|", "").split("|")) == 8 for row in rows)

@@ -47,7 +47,7 @@ def test_an_option_of_another_command_says_where_it_belongs(line: str, advice: s
 def test_what_is_nearly_an_option_is_suggested_and_what_is_none_anywhere_is_plainly_refused() -> None:
     for line, option in (
         ("index --targets pics", "--target"),
-        ("people show Anna --face 3", "--faces"),
+        ("people show Anna --face 3", "--limit"),
         ("refine faces.npz out --min-face 3", "--min-faces"),
     ):
         assert run(*line.split()).err.rstrip().endswith(f"(Possible options: {option})")

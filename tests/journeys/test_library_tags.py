@@ -50,8 +50,8 @@ def test_tags_are_listed_changed_run_and_searched(
     (tmp_path / "tags.toml").write_text(COLOURS)
     tried = facesets("tags", "set", tmp_path / "tags.toml", "--only", "--dry-run")
     assert "colour added; mood, setting" in tried.out
-    assert "`facesets tags run`" not in tried.err
-    assert "`facesets tags run`" in facesets("tags", "set", tmp_path / "tags.toml", "--only").err
+    assert "`facesets index --stage scene`" not in tried.err
+    assert "`facesets index --stage scene`" in facesets("tags", "set", tmp_path / "tags.toml", "--only").err
     assert "is embedded yet" in facesets("tags", "run", status=2).err
     part, elsewhere = root / "clip" / "ViT-B-32__openai" / "textual", tmp_path / "elsewhere"
     part.rename(elsewhere)

@@ -1,9 +1,8 @@
 """What all commands have in common: how they read their words, how their help looks, and how they end."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ from facesets.cli.flags import ADVANCED, signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
 from facesets.cli.params import DebugOption, JsonOption, QueueOption
+from facesets.cli.spellings import one_value_each, read_synonyms, refuse_two_variables
 from facesets.errors import Command
 from facesets.files import printable
 from facesets.installation import with_pages
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
     from typer._click import Context, HelpFormatter
     from typer._click import Parameter as AnyParameter
+    from typer._click.parser import _OptionParser as OptionParser
 
 WIDEST_HELP = 120
 """Columns; longer lines are hard to read."""
@@ -85,7 +86,7 @@ class ExampleCommand(TyperCommand):
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         """Read the words of a command line."""
-        words = list(self._one_value_each(args))
+        words = list(one_value_each(self, args))
         try:
             given = self._given(ctx, words)
             self._refuse_contradictions(ctx, given)
@@ -110,6 +111,12 @@ class ExampleCommand(TyperCommand):
             self._refuse_empty_paths(ctx, given)
         return rest
 
+    def make_parser(self, ctx: "Context") -> "OptionParser":
+        """What finds options among words, hidden names included."""
+        parser = super().make_parser(ctx)
+        read_synonyms(parser, self)
+        return parser
+
     def _required(self, missing: "AnyParameter | None") -> str | None:
         """The argument to name for a missing one: `OUT` of `[CACHE] OUT`, where one alone is OUT."""
         names = [name for name, _ in self._arguments()]
@@ -132,6 +139,7 @@ class ExampleCommand(TyperCommand):
         if "help" in given:
             return
         for param in self.params:
+            refuse_two_variables(ctx, param)
             is_single = isinstance(param, TyperOption) and not param.multiple
             if is_single and len(set(given.get(param.name or "", ()))) > 1:
                 raise typer.BadParameter(
@@ -149,37 +157,6 @@ class ExampleCommand(TyperCommand):
             )
             if "" in texts and any(isinstance(path, Path) for path in paths):
                 raise typer.BadParameter("is empty; use . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
-
-    def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
-        """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
-
-        Only where there are no arguments, of which B would be one, or where that option stands for them.
-        """
-        arguments = {param.name for param in self.params if isinstance(param, TyperArgument)}
-        is_option_of_folders = any(word.partition("=")[0] == "--target" for word in words)
-        if arguments and not (arguments == {"folders"} and is_option_of_folders):
-            yield from words
-            return
-        taking = {
-            name: param
-            for param in self.params
-            if isinstance(param, TyperOption) and not param.is_flag
-            for name in param.opts
-        }
-        again = ""
-        left = iter(words)
-        for word in left:
-            if word == "--":
-                yield from (word, *left)
-            elif word.startswith("-"):
-                name, equals, _ = word.partition("=")
-                option = taking.get(name)
-                again = name if option is not None and option.multiple else ""
-                yield word
-                if option is not None and not equals:
-                    yield from islice(left, 1)
-            else:
-                yield from (again, word) if again else (word,)
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:  # noqa: ARG002 - Typer's signature
         """Required options, then arguments, those in brackets that may be left out."""
@@ -229,7 +206,7 @@ class HeadedGroup(TyperGroup):
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """List the commands, those of the program itself by what they are for."""
-        shown = {name: self.commands[name] for name in self.list_commands(ctx)}
+        shown = {name: each for name, each in self.commands.items() if not each.hidden}
         if ctx.parent is not None:
             _write_section(formatter, "Commands", shown)
             return
@@ -244,7 +221,7 @@ def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormat
     for param in command.get_params(ctx):
         if isinstance(param, TyperOption):
             # Names of variables that follow the rule would be half of the text.
-            param.show_envvar = param.envvar is not None
+            param.show_envvar = param.show_envvar and param.envvar is not None
             if record := param.get_help_record(ctx):
                 heading = param.rich_help_panel or "Options"
                 records[heading].append((record[0], with_pages(record[1])))
@@ -293,7 +270,8 @@ def _made_later(path: str, command: Callable[..., None], *, is_anothers: bool) -
     """A function without flags that stands for a command, and knows how to make it with them."""
 
     def make() -> Callable[..., None]:
-        return with_flags(command) if is_anothers else _with_manners(path, with_flags(command))
+        flagged = with_flags(command, path)
+        return flagged if is_anothers else _with_manners(path, flagged)
 
     def stand_in() -> None:
         """Nothing is done before the flags are made."""

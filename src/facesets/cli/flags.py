@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, ge
 import typer
 
 from facesets.operations.options.declaration import Declared, declared, option_in
+from facesets.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,11 +46,12 @@ class _Group:
         return self.kind(**{each.field: _value(each, values[each.name]) for each in self.options})
 
 
-def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+def with_flags(command: Callable[..., None], path: str = "") -> Callable[..., None]:
     """Give a command a flag for each option that its parameters declare.
 
     A parameter may be an option, such as `again: Annotated[bool, Option("…")] = False`, or stand for all
-    options of a dataclass, such as `options: RefineOptions`: the command gets these as one.
+    options of a dataclass, such as `options: RefineOptions`: the command gets these as one. By its path, such
+    as `people show`, its options are known in the environment.
     """
     own = signature(command).parameters
     groups = {name: group for name, each in own.items() if (group := _group(each.annotation)) is not None}
@@ -60,7 +62,7 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     flags: dict[str, Parameter] = {}
     for name, parameter in own.items():
         inside = [each.name for each in groups[name].options] if name in groups else [name]
-        flags |= {each: _parameter(by_name[each]) if each in by_name else parameter for each in inside}
+        flags |= {each: _parameter(by_name[each], path) if each in by_name else parameter for each in inside}
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
         made = {name: group.made(values) for name, group in groups.items()}
@@ -131,7 +133,21 @@ def _is_last(each: Declared | None) -> bool:
     return each is not None and each.option.last
 
 
-def _parameter(each: Declared) -> Parameter:
+def variable(path: str, name: str) -> str:
+    """What an option of a command is called in the environment, by one of its names."""
+    return "_".join((ENVIRONMENT_PREFIX, path, name.lstrip("-"))).upper().replace("-", "_").replace(" ", "_")
+
+
+def _variables(each: Declared, path: str) -> list[str] | None:
+    """What an option is called in the environment, if that is not by its name in code alone."""
+    if each.option.variable or not path:
+        return each.option.variable.split() or None
+    flags = [flag.partition("/")[0] for flag in (*each.shown, *each.option.synonyms.split())]
+    found = dict.fromkeys(variable(path, name) for name in (*flags, each.name))
+    return list(found) if len(found) > 1 else None
+
+
+def _parameter(each: Declared, path: str) -> Parameter:
     """The parameter that Typer makes a flag of."""
     option, kind, default = each.option, each.kind, each.default
     if option.parse is not None:
@@ -139,10 +155,12 @@ def _parameter(each: Declared) -> Parameter:
     elif get_origin(kind) is tuple:
         kind, default = list[get_args(kind)[0]] | None, None  # type: ignore[misc]
     info = typer.Option(
-        *(option.flag or each.flag).split(),
+        *each.shown,
         help=_help(each),
         metavar=option.metavar or _METAVARS.get(_value_kind(kind)),
-        envvar=option.variable.split() or None,
+        envvar=_variables(each, path),
+        show_envvar=bool(option.variable),
+        hidden=option.hidden,
         # Typer knows the two names of a switch; all else the text says.
         show_default=kind is bool,
         rich_help_panel=ADVANCED if option.advanced else None,

@@ -145,6 +145,7 @@ GUIDE = {
         "facesets index ~/Pictures",
         "facesets index /mnt/galleries/* --exclude private --exclude '*.png' --max-minutes 60 --alone -q",
         "facesets index ~/Pictures --queue",
+        "facesets index --stage scene              # tags, for photos of the library that lack them",
         next_step=step.then("cluster"),
     ),
     "pipeline": _entry(
@@ -159,7 +160,6 @@ GUIDE = {
     "train": _entry(LIBRARY, "facesets train", "facesets train --list", "facesets train --deactivate"),
     "tags list": _entry(LIBRARY, "facesets tags list", "facesets tags list --toml > tags.toml"),
     "tags set": _entry(LIBRARY, "facesets tags set tags.toml --dry-run", "facesets tags set tags.toml"),
-    "tags run": _entry(LIBRARY, "facesets tags run", "facesets tags run --faces"),
     "describe": _entry(
         LIBRARY,
         "facesets describe --dry-run",
@@ -177,7 +177,7 @@ GUIDE = {
         LIBRARY,
         "facesets worker",
         "facesets worker --until-empty -q",
-        "facesets worker --jobs index --concurrency 8",
+        "facesets worker --only index --workers 8",
         "facesets worker --gpu",
     ),
     "jobs": _entry(
@@ -195,7 +195,7 @@ GUIDE = {
         next_step=step.then("people", "review"),
     ),
     "people show": _entry(
-        PEOPLE, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"
+        PEOPLE, "facesets people show Anna", "facesets people show 1a2b3c4d --limit 20 --sheet who.png"
     ),
     "people name": _entry(
         PEOPLE, 'facesets people name 1a2b3c4d "Anna Berg"', "facesets people name --face 812 Anna --into"
@@ -208,7 +208,7 @@ GUIDE = {
         "facesets people set Anna --birth-year 1950",
         "facesets people set Ben --birth-date 2015-03-28",
     ),
-    "people merge": _entry(PEOPLE, "facesets people merge 1a2b3c4d 5e6f7a8b --into Anna"),
+    "people merge": _entry(PEOPLE, "facesets people merge 1a2b3c4d 5e6f7a8b --to Anna"),
     "people move": _entry(
         PEOPLE, "facesets people move 812 813 --to Ben", "facesets people move 812 --to nobody"
     ),
@@ -242,7 +242,6 @@ GUIDE = {
         PEOPLE, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),
     "people bodies": _entry(PEOPLE, "facesets people bodies Anna"),
-    "people centroids": _entry(PEOPLE, "facesets people centroids"),
     "search": _entry(
         PEOPLE,
         'facesets search "a red bicycle in snow"',
@@ -304,7 +303,7 @@ GUIDE = {
     ),
     "models verify": _entry(UPKEEP, "facesets models verify buffalo_l"),
     "stats": _entry(UPKEEP, "facesets stats", "facesets stats --json"),
-    "check": _entry(UPKEEP, "facesets check", "facesets check --fix", "facesets check --staleness"),
+    "check": _entry(UPKEEP, "facesets check", "facesets check --fix"),
     "migrate": _entry(
         UPKEEP, "facesets migrate --status", "facesets migrate", next_step=step.then("index", "PHOTOS")
     ),
@@ -318,3 +317,11 @@ GUIDE = {
     "db index": _entry(UPKEEP, "facesets db index", "facesets db index --drop"),
 }
 """Every command, in the order of use."""
+
+OTHER_NAMES = {
+    "people label WHO NAME": "people name WHO NAME",
+    "people centroids": "maintain centroids",
+    "tags run": "index --stage scene",
+    "tags run --faces": "index --stage scene; facesets index --stage face-tags",
+}
+"""Commands that help does not list, and what to type in place of them."""

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from inspect import Parameter, signature
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
@@ -12,9 +12,10 @@ from typer.main import get_command
 from facesets.cli import console
 from facesets.cli.app import app
 from facesets.cli.command import SHARED
-from facesets.cli.flags import declared_by
-from facesets.cli.guide import GROUPS, GUIDE
+from facesets.cli.flags import declared_by, variable
+from facesets.cli.guide import GROUPS, GUIDE, OTHER_NAMES
 from facesets.cli.params import EXIT_STATUSES, SETTINGS_NOTE
+from facesets.operations.options.declaration import Declared
 from facesets.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def manual() -> str:
         for path, entry in GUIDE.items():
             if entry.group == heading:
                 lines += _roff_section(path, entry.examples, root, context)
+    lines += [f".SH {_OTHER_NAMES.upper()}", _SAME_AS]
+    for name, same in OTHER_NAMES.items():
+        lines += [".TP", f".B {_roff(name)}", _roff(same)]
     lines += [
         ".SH SETTINGS",
         _roff(SETTINGS_NOTE),
@@ -90,8 +94,8 @@ def _roff_section(
 
 def _roff_options(command: Any, context: "Context") -> Iterator[str]:  # noqa: ANN401 - Typer's own
     for param in command.get_params(context):
-        if isinstance(param, TyperOption):
-            param.show_envvar = param.envvar is not None
+        if isinstance(param, TyperOption) and not param.hidden:
+            param.show_envvar = param.show_envvar and param.envvar is not None
             names, text = param.get_help_record(context) or ("", "")
             yield from (".TP", f".B {_roff(names)}", _roff(" ".join(text.split())))
 
@@ -101,6 +105,9 @@ def _roff(text: str) -> str:
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
+
+_OTHER_NAMES = "Other names of commands"
+_SAME_AS = "These commands do the same, with the same options. Help does not list them."
 
 _HEAD = """\
 # Commands and options
@@ -121,6 +128,8 @@ def reference() -> str:
         lines += [f"## {heading}", ""]
         for path in (path for path, entry in GUIDE.items() if entry.group == heading):
             lines += _section(path, *command_at(path, root, context))
+    other = [(f"`facesets {name}`", f"`facesets {same}`") for name, same in OTHER_NAMES.items()]
+    lines += [f"## {_OTHER_NAMES}", "", _SAME_AS, "", *_table(("Command", "The same as"), other), ""]
     exit_status = EXIT_STATUSES.partition(": ")[2]
     return "\n".join([*lines, "## Exit status", "", f"{exit_status[0].upper()}{exit_status[1:]}", ""])
 
@@ -146,20 +155,21 @@ def _section(path: str, command: Any, context: "Context") -> Iterator[str]:  # n
 def _rows(path: str, command: Any, context: "Context", *, shared: bool) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - Typer's own
     parameters = signature(command.callback).parameters
     for param in command.params:
-        if not isinstance(param, TyperOption) or (param.name in SHARED) != shared:
+        if not isinstance(param, TyperOption) or param.hidden or (param.name in SHARED) != shared:
             continue
         names, _ = param.get_help_record(context) or ("", "")
-        given = [param.envvar] if isinstance(param.envvar, str) else param.envvar
-        variables = given or [f"{context.auto_envvar_prefix}_{param.name}".upper()]
+        each = declared_by(parameters[param.name])
+        flags = [name for name in param.opts if name.startswith("--")]
+        declared = each.option.variable.split() if each else []
+        variables = declared or [variable(path, flag) for flag in flags if param.allow_from_autoenv]
         # A table of the file is a command's, not that of a group such as `models`.
-        key = f"`{param.opts[0].lstrip('-')}`" if " " not in path else ""
-        variable = ", ".join(f"`{each}`" for each in variables)
-        yield (f"`{names}`", *_facts(param, parameters[param.name]), variable, key)
+        keys = [flag[2:] for flag in flags if " " not in path]
+        settings = (", ".join(f"`{name}`" for name in found) for found in (variables, keys))
+        yield (f"`{names}`", *_facts(param, each), *settings)
 
 
-def _facts(param: Any, parameter: Parameter) -> tuple[str, str, str]:  # noqa: ANN401 - Typer's own
+def _facts(param: Any, each: Declared | None) -> tuple[str, str, str]:  # noqa: ANN401 - Typer's own
     """What an option means, its default and its range."""
-    each = declared_by(parameter)
     if each is None:
         text, default = re.fullmatch(r"(.*?)(?: \[default: ([^\]]*)\])?", param.help, re.DOTALL).groups()  # type: ignore[union-attr]
         return text, default or ("required" if param.required else ""), ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperArgument, TyperOption
 
 from facesets.cli.guide import GUIDE
+from facesets.cli.spellings import synonyms_of
 from facesets.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ _SLIP = 0.85
 
 def nearly(command: "AnyCommand", option: str) -> list[str]:
     """Return the options of a command that an unknown one may be a typing error for."""
-    return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
+    shown = {param.name: param.opts[0] for param in command.params}
+    meant = {each: shown[name] for name, synonyms in synonyms_of(command).items() for each in synonyms}
+    found = get_close_matches(option, sorted(_of(command) | meant.keys()), cutoff=_SLIP)
+    return list(dict.fromkeys(meant.get(each, each) for each in found))
 
 
 def explain_misplaced(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
@@ -105,7 +109,9 @@ def _options(root: "Context") -> Iterator[tuple[str, set[str]]]:
     groups: list[tuple[str, AnyCommand]] = []
     for name, command in root.command.commands.items():  # type: ignore[attr-defined]
         if hasattr(command, "commands"):
-            groups += [(f"{name} {each}", below) for each, below in command.commands.items()]
+            groups += [
+                (f"{name} {each}", below) for each, below in command.commands.items() if not below.hidden
+            ]
         else:
             yield name, _of(command)
     yield from ((path, _of(command)) for path, command in groups)
@@ -115,6 +121,6 @@ def _of(command: "AnyCommand") -> set[str]:
     return {
         option
         for each in command.params
-        if isinstance(each, TyperOption)
+        if isinstance(each, TyperOption) and not each.hidden
         for option in (*each.opts, *each.secondary_opts)
     }

@@ -1,6 +1,6 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,14 +37,14 @@ def _noted(name: str) -> Callable[[bool], bool]:
 
 
 def folders_meant(
-    context: typer.Context, folders: list[Path] | None, target: list[Path] | None
+    context: typer.Context, folders: list[Path] | None, target: Sequence[Path] | None
 ) -> list[Path]:
     """Return the folders of arguments and `--target`; those of the settings only if none is given."""
     typed: list[Path] = []
     for name, given in (("folders", folders), ("target", target)):
         source = context.get_parameter_source(name)
         typed += (given or ()) if source is not None and source.name == "COMMANDLINE" else ()
-    return typed or folders or target or []
+    return typed or folders or list(target or ())
 
 
 CacheArgument = Annotated[
@@ -104,7 +104,7 @@ WorkersOption = Annotated[
     Option(
         "Number of threads.",
         least=1,
-        flag="--workers --concurrency",
+        synonyms="--concurrency",
         unset="as measured on this machine, else one per processor",
     ),
 ]

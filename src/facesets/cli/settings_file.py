@@ -10,6 +10,7 @@ from typer.core import TyperArgument
 
 from facesets.cli import console
 from facesets.cli.flags import checked, declared_by
+from facesets.cli.spellings import synonyms_of
 from facesets.errors import WrongUsage
 from facesets.files import printable
 
@@ -32,10 +33,17 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
     flags = settings.flags
     commands = program.commands if flags else {}  # type: ignore[attr-defined]
     found: dict[str, dict[str, Any]] = {}
+    file = printable(settings.file or "facesets.toml")
     for command, values in flags.items():
         params = commands[command].params if command in commands else []
-        known = {_flag(option): param for param in params for option in (param.name, *param.opts)}
+        synonyms = synonyms_of(commands[command]) if params else {}
+        known = {
+            _flag(option): param
+            for param in params
+            for option in (param.name, *param.opts, *synonyms.get(param.name, ()))
+        }
         found[command] = {}
+        keys: dict[str, str] = {}
         for flag in values if known else [command]:
             key = flag.replace("_", "-")
             if flag not in known:
@@ -48,9 +56,11 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
             # Of Typer's own, which not every version has: without it Typer says itself what does not fit.
             declared = getattr(param, "type_descriptor", None)
             if declared and (has_to_be := _refused(declared.annotation, key, value)):
-                file = printable(settings.file or "facesets.toml")
                 raise WrongUsage(f"`{key}` under [{command}] in {file} must be {has_to_be}.")
-            found[command][param.name] = value
+            if param.name in keys:
+                keys_given = f"`{keys[param.name]}` and `{key}`"
+                raise WrongUsage(f"{keys_given} under [{command}] in {file} mean the same. Give only one.")
+            found[command][param.name], keys[param.name] = value, key
     return found
 
 

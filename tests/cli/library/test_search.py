@@ -79,10 +79,10 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     assert "1 photo cannot be found by this yet: run `facesets index --stage metadata`" in near
     assert "index --stage metadata" in said("--camera", "canon", status=2)
     before = said("--tag", "beach", status=2)
-    assert ("No photo is tagged yet" in before, "tags run" in before) == (True, True)
+    assert ("No photo is tagged yet" in before, "`facesets index --stage scene`" in before) == (True, True)
     database.run(lambda connection: keep_categories(connection, shipped_categories()))
     tagged = said("--tag", "beach", "--tag", "emotion:happy", "--words", "cake")
-    for command in ("tags run", "tags run --faces", "describe"):
+    for command in ("index --stage scene", "index --stage face-tags", "describe"):
         assert f"1 photo cannot be found by this yet: run `facesets {command}`" in tagged
     assert "yet" not in said("--from", "2019-01-01")
 

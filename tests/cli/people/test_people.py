@@ -114,7 +114,7 @@ def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
     assert lines == [f"people name {ben} 'Anna Berg' --into", f"people name {ben} 'Anna Berg 2'"]
     renamed = facesets("people", "rename", ben, "Anna Berg", status=2)
     assert re.findall("`facesets ([^`]+)`", renamed.err) == [
-        f"people merge {ben} --into {anna}",
+        f"people merge {ben} --to {anna}",
         f"people rename {ben} 'Anna Berg 2'",
     ]
     assert facesets(*shlex.split(lines[1])).out.startswith(f"Anna Berg 2 ({ben}): named;")
@@ -200,7 +200,7 @@ def test_a_name_is_no_longer_than_a_line(facesets: Call, anna: str) -> None:
     [
         ("people move x --to nobody", "'FACE...': give a whole number, such as 12."),
         ("people undo abc", "'[CHANGE]': give a whole number, such as 12."),
-        ("people show Anna --faces 1.5", "'--faces' / '--limit': give a whole number, such as 12."),
+        ("people show Anna --faces 1.5", "'--limit': give a whole number, such as 12."),
         ("assign --margin much", "'--margin': give a number, such as 0.5."),
     ],
 )

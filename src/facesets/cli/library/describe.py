@@ -8,7 +8,7 @@ import typer
 
 from facesets import settings
 from facesets.cli import console, queueing
-from facesets.cli.library.index import report_empty_folders
+from facesets.cli.library.index import report_empty_folders, report_unembedded
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption, folders_meant
 from facesets.cli.wording import worded
@@ -36,15 +36,8 @@ FoldersArgument = Annotated[
     ),
 ]
 TargetOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--under",
-        "--target",
-        metavar="DIR...",
-        help="The same as DIR; all folders count.",
-        show_default=False,
-        envvar=["FACESETS_DESCRIBE_UNDER", "FACESETS_DESCRIBE_TARGET"],
-    ),
+    tuple[Path, ...],
+    Option("The same as DIR; all folders count.", metavar="DIR...", flag="--under --target"),
 ]
 YesOption = Annotated[bool, Option("Skip the question. For cron.")]
 LlmUriOption = Annotated[
@@ -56,7 +49,7 @@ LlmUriOption = Annotated[
 def describe(
     context: typer.Context,
     folders: FoldersArgument = None,
-    target: TargetOption = None,
+    target: TargetOption = (),
     database: DatabaseOption = None,
     llm_uri: LlmUriOption = None,
     *,
@@ -116,7 +109,7 @@ def _show(label: str, done: Result) -> None:
 
 
 tags = typer.Typer(
-    help="List, set and apply tags of photos and faces.",
+    help="List and set tags of photos and faces.",
     no_args_is_help=True,
 )
 
@@ -138,7 +131,7 @@ def list_(
     lines = [line for each in found.categories for line in _category_lines(each)]
     console.show(found, lines, asked_for=True)
     if found.is_shipped:
-        console.aside("No photo is tagged yet. Tag the embedded photos with `facesets tags run`.")
+        console.aside("No photo is tagged yet. Tag the embedded photos with `facesets index --stage scene`.")
 
 
 def _category_lines(category: "ListedCategory") -> list[str]:
@@ -157,7 +150,7 @@ def set_(
 ) -> None:
     """Add or replace tag categories from FILE.
 
-    `tags run` then applies them.
+    `index --stage scene` then applies them.
     """
     from facesets.operations.library.tags import set_tags
 
@@ -165,17 +158,17 @@ def set_(
         done = set_tags(library, file, only=only, dry_run=dry_run)
     console.show(done, words.tags_set(done), asked_for=dry_run)
     if (done.added or done.changed) and not dry_run:
-        console.remark("Apply them with `facesets tags run`; add --faces to tag faces, too.")
+        console.remark("Apply them with `facesets index --stage scene`; faces have `--stage face-tags`.")
 
 
-@tags.command("run")
+@tags.command("run", hidden=True)
 def run(
     database: DatabaseOption = None,
     faces: Annotated[bool, Option("Tag faces, too: reads each photo with faces once.")] = False,
     force: Annotated[bool, Option("Tag all photos again, even if nothing changed.")] = False,
     retry_failed: Annotated[bool, Option("Also retry photos whose faces could not be tagged.")] = False,
     max_images: Annotated[
-        int | None, Option("Maximum number of photos to tag.", least=1, flag="--max-images --limit")
+        int | None, Option("Maximum number of photos to tag.", least=1, synonyms="--limit")
     ] = None,
     clip_pack: ClipPackOption = None,
     ml_uri: MlUriOption = None,
@@ -205,9 +198,5 @@ def run(
         ran = [run_tags(each, work.library, conf, asked, options, work) for each in stages]
     done = Result(stages=ran)
     console.show(done, words.tags_run(done, label=work.session.label), asked_for=dry_run)
-    if ran[0].unavailable:
-        console.notice(
-            f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding of this "
-            "model. Run `facesets index PHOTOS`."
-        )
+    report_unembedded(ran[0])
     console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in ran))

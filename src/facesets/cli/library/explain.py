@@ -180,7 +180,7 @@ def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explana
     if not means_photo(text):
         raise WrongUsage(
             f"{printable(text)} is neither a face number nor a photo. To list face numbers, run "
-            "`facesets people show WHO --faces 20` or `facesets show PHOTO`."
+            "`facesets people show WHO --limit 20` or `facesets show PHOTO`."
         )
     with opened_library(database) as library:
         return [run(library.database, each, who) for each in faces_of_photo(library, text)]

@@ -33,6 +33,7 @@ from facesets.operations.options.declaration import Option
 from facesets.operations.options.index import BatchingOptions, Delete, Force, IndexOptions, OneStage
 from facesets.operations.options.people import AssignOptions
 from facesets.operations.options.start import DetSize, LeastDetectionScore
+from facesets.plurals import counted
 from facesets.result import Result
 from facesets.words import library as words
 from facesets.words import photos as photo_words
@@ -109,6 +110,8 @@ def index_stage(
             done = run_stage(work.library, stage, which, work=work)
         report_empty_folders(work.library, which.below)
     console.show(done, photo_words.index_stage(done, label=work.session.label), asked_for=options.dry_run)
+    if TARGET_OF.get(name) == "scene":
+        report_unembedded(done)
     console.finish(failed=console.unreadable(done.failures, strict=strict))
 
 
@@ -126,6 +129,15 @@ def _stage_models(
         clip_pack=asked.clip_pack,
         body_model=body_model,
     )
+
+
+def report_unembedded(done: Result) -> None:
+    """Say how many photos cannot be tagged."""
+    if done.unavailable:
+        console.notice(
+            f"{counted(done.unavailable, 'photo')} cannot be tagged without an embedding of this model. Run "
+            "`facesets index PHOTOS`."
+        )
 
 
 def report_empty_folders(library: "Library", folders: Sequence[str]) -> None:

@@ -35,7 +35,6 @@ FromOption = Annotated[
     Option(
         "Only names from this program or kind of file.",
         flag="--from",
-        variable="FACESETS_IMPORT_NAMES_FROM",
     ),
 ]
 MapOption = Annotated[
@@ -43,7 +42,6 @@ MapOption = Annotated[
     Option(
         "Where a folder of the other program is on this machine; all of several apply.",
         flag="--map",
-        variable="FACESETS_IMPORT_NAMES_MAP",
         metavar="OLD=NEW",
     ),
 ]

@@ -31,9 +31,7 @@ def train(
         str | None, Option("Use this head from now on; do not train.", metavar="HEAD")
     ] = None,
     deactivate: Annotated[bool, Option("Use no head from now on; do not train.")] = False,
-    listed: Annotated[
-        bool, Option("List the heads; do not train.", flag="--list", variable="FACESETS_TRAIN_LIST")
-    ] = False,
+    listed: Annotated[bool, Option("List the heads; do not train.", flag="--list")] = False,
     *,
     options: TrainOptions,
 ) -> None:

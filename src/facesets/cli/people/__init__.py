@@ -46,6 +46,7 @@ for command in (
     split,
     forget,
 ):
-    people.command(command.__name__.rstrip("_"))(command)
+    # Upkeep has the same as `maintain centroids`.
+    people.command(command.__name__.rstrip("_"), hidden=command is centroids)(command)
     if command is name:
         people.command("label", hidden=True)(name)

@@ -35,7 +35,7 @@ def name(
     """Name a person, a cluster or a face.
 
     A person may have several names; `people rename` replaces them all. If the name exists, both people are
-    shown and you are asked; without a terminal the name is refused. `people label` is the same command.
+    shown and you are asked; without a terminal the name is refused.
     """
     from facesets.cli.people.face_picture import are_one
     from facesets.operations.people.corrections.naming import NameTaken
@@ -99,7 +99,7 @@ def merge(
         list[str],
         typer.Argument(metavar="WHO...", help="Names, ids or clusters.", show_default=False),
     ],
-    into: Annotated[str, Option("The person to merge into.", metavar="WHO")],
+    into: Annotated[str, Option("The person to merge into.", metavar="WHO", flag="--to", synonyms="--into")],
     database: DatabaseOption = None,
     drop_names: Annotated[bool, Option("Drop the names of the merged people.")] = False,
 ) -> None:
@@ -116,7 +116,7 @@ def move(
         list[int],
         typer.Argument(
             metavar="FACE...",
-            help="Face numbers, as `people show WHO --faces 20` prints them.",
+            help="Face numbers, as `people show WHO --limit 20` prints them.",
             show_default=False,
         ),
     ],

@@ -64,7 +64,7 @@ def list_(
     nobody = "The library has no people yet. Run `facesets index PHOTOS`, then `facesets cluster`."
     if unnamed or status != "active":
         nobody = "No person matches. To list all people, run `facesets people list --status all`."
-    headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")
+    headings = ("id", "name", "faces", "photos", "reference faces", "first", "last")
     text = table(headings, [_row(each) for each in found]) if found else nobody
     console.show_list("people", found, text)
 
@@ -78,7 +78,9 @@ def _row(line: "PersonLine") -> tuple[object, ...]:
 def show(
     who: WhoArgument,
     database: DatabaseOption = None,
-    faces: Annotated[int, Option("Number of the best faces to list.", least=0, flag="--faces --limit")] = 0,
+    faces: Annotated[
+        int, Option("Number of the best faces to list.", least=0, flag="--limit", synonyms="--faces")
+    ] = 0,
     sheet: Annotated[Path | None, Option("Draw the best faces into a PNG.", metavar="FILE.png")] = None,
     guesses: Guesses = False,
 ) -> None:
@@ -106,8 +108,10 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
         ("id", line.id),
         ("name", ", ".join(map(printable, line.names)) or "-"),
         ("status", line.status),
-        ("faces", f"{line.faces} on {counted(line.photos, 'photo')}"),
-        ("prototypes", line.prototypes),
+        (
+            "faces",
+            f"{line.faces} on {counted(line.photos, 'photo')}; {counted(line.prototypes, 'reference face')}",
+        ),
         ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
         ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to the mean"),
     ]

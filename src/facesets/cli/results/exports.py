@@ -42,18 +42,12 @@ if TYPE_CHECKING:
     from facesets.work import Work
 
 
-def _under(command: str) -> Option:
-    """The folders below which photos count, of a command as names in the environment write it."""
-    return Option(
-        "Only photos below any of these folders.",
-        metavar="DIR",
-        flag="--under --source-root",
-        variable=f"FACESETS_{command}_UNDER FACESETS_{command}_SOURCE_ROOT",
-    )
-
-
-UnderOfDiscover = Annotated[tuple[Path, ...], _under("DISCOVER")]
-UnderOfEras = Annotated[tuple[Path, ...], _under("SPLIT_ERAS")]
+UnderOption = Annotated[
+    tuple[Path, ...],
+    Option(
+        "Only photos below any of these folders.", metavar="DIR", flag="--under", synonyms="--source-root"
+    ),
+]
 _CROPS = (
     "top_n",
     "outlier_threshold",
@@ -139,7 +133,7 @@ _Gates = Annotated[RefineOptions, Only(*GATES)]
 def discover(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
-    source_root: UnderOfDiscover = (),
+    source_root: UnderOption = (),
     database: DatabaseOption = None,
     *,
     options: DiscoverOptions,
@@ -240,11 +234,10 @@ def split_eras(
         Option(
             "The face set in OUT to split.",
             flag="--set",
-            variable="FACESETS_SPLIT_ERAS_SET",
             metavar="NAME",
         ),
     ] = "",
-    source_root: UnderOfEras = (),
+    source_root: UnderOption = (),
     probe: Annotated[
         bool,
         Option("Only report whether a split makes sense: as text, and as a chart in OUT/_eras."),

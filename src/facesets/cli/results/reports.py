@@ -119,9 +119,7 @@ def evaluate(
     min_cosine_similarity: MinCosineSimilarityOption = None,
     threshold: Annotated[
         float | None,
-        Option(
-            "Cosine distance (agglomerative) or cosine similarity (components).", unset="the method's own"
-        ),
+        Option("Cosine distance (agglomerative) or cosine similarity (components).", hidden=True),
     ] = None,
     sweep: Annotated[
         str | None,

@@ -106,13 +106,6 @@ def _named(asked: PhotoFilter, parts: Sequence[str], conjunction: str = "") -> s
     return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
-_DONE_BY = {
-    "scene": Command("tags run"),
-    "face-tags": Command("tags run", Field("faces")),
-    "describe": Command("describe"),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class NotLookedAt:
     """Photos not analysed by a step, which a search therefore cannot find."""
@@ -123,7 +116,8 @@ class NotLookedAt:
     @property
     def sentence(self) -> str:
         """Say what is missing, and the command that adds it."""
-        command = _DONE_BY.get(self.stage) or Command("index", Field("stage", self.stage))
+        by_index = Command("index", Field("stage", self.stage))
+        command = Command("describe") if self.stage == "describe" else by_index
         photos = counted(self.photos, "photo")
         return Sentence(f"{photos} cannot be found by this yet: run {command}.")
 

@@ -125,7 +125,8 @@ def _tag_called(connection: Connection, text: str) -> AskedTag:
     if not found:
         names = all_tag_names(connection)
         if not names:
-            raise NotFound(f"No photo is tagged yet. Tag the embedded photos with {Command('tags run')}.")
+            tagging = Command("index", Field("stage", "scene"))
+            raise NotFound(f"No photo is tagged yet. Tag the embedded photos with {tagging}.")
         near = get_close_matches(name.strip().lower(), names, 1)
         rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} lists all."
         raise NotFound(f"There is no tag {printable(text)}. {rather}")

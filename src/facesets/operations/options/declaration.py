@@ -3,7 +3,6 @@
 Flags, names in the environment and in facesets.toml, help, the manual and docs/cli.md come from here.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, time
@@ -31,11 +30,14 @@ class Option:
         What is taken where nothing is given, where the default alone does not say it.
     flag : str
         Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`, or
-        `--under --target` for two that mean the same.
+        `--under --target` for two that mean the same. In the environment and in facesets.toml it has these
+        names, too.
+    synonyms : str
+        Further such names, mostly former ones, that help does not show.
     name : str
         Its name for a user where that is not the field's.
     variable : str
-        Its name in the environment, where that is not made of the command's and the field's; or several, with
+        Its name in the environment, where that is not made of the command's and the flag's; or several, with
         a space between, of which the first that is set counts.
     metavar : str
         What help calls its value, where the type alone does not say it.
@@ -45,6 +47,8 @@ class Option:
         Help lists it after those that are particular to a command.
     advanced : bool
         Only an expert sets it: help lists it below a heading of its own.
+    hidden : bool
+        Help does not show it: other options have taken its place.
     """
 
     help: str
@@ -52,12 +56,14 @@ class Option:
     most: float | None = None
     unset: str = ""
     flag: str = ""
+    synonyms: str = ""
     name: str = ""
     variable: str = ""
     metavar: str = ""
     parse: Callable[[str, str], Any] | None = None
     last: bool = False
     advanced: bool = False
+    hidden: bool = False
 
     def range(self) -> str:
         """The numbers that it may be, in words; empty where any that makes sense may be given."""
@@ -98,9 +104,14 @@ class Declared:
         return self.option.name or self.field
 
     @property
+    def shown(self) -> list[str]:
+        """Its names on the command line that help shows: `--under`, or `--sheet/--no-sheet`."""
+        return self.option.flag.split() or [f"--{self.name.replace('_', '-')}"]
+
+    @property
     def flag(self) -> str:
         """What messages call it: its first name on the command line."""
-        return re.split("[/ ]", self.option.flag or f"--{self.name.replace('_', '-')}")[0]
+        return self.shown[0].partition("/")[0]
 
     def usual(self) -> str:
         """What it is where nothing is given, in words; empty for nothing."""
@@ -192,10 +203,10 @@ class CentroidDistance(Option):
     usual: float = 0.0
 
 
-def centroid_distance(text: str, *, usual: float, flag: str = "") -> CentroidDistance:
+def centroid_distance(text: str, *, usual: float, flag: str = "", synonyms: str = "") -> CentroidDistance:
     """Declare such an option by its help."""
     unset = f"{usual:.2f}, or 0.40 with the open pack"
-    return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual, flag=flag)
+    return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual, flag=flag, synonyms=synonyms)
 
 
 def for_recognizer(options: Options, recognizer: str) -> Options:

@@ -58,7 +58,7 @@ class StageOptions(Checked):
     """What `immich-stage` takes from a server."""
 
     workers: Annotated[
-        int, Option("Photos worked on at a time.", least=1, most=64, flag="--workers --concurrency")
+        int, Option("Photos worked on at a time.", least=1, most=64, synonyms="--concurrency")
     ] = 8
     min_face_short: Annotated[
         float,
@@ -124,7 +124,8 @@ class StageOptions(Checked):
             "Only photos taken on this day or later, such as 2024-05-01.",
             metavar="DATE",
             parse=moment,
-            flag="--taken-after --since",
+            flag="--taken-after",
+            synonyms="--since",
         ),
     ] = None
     until: Annotated[
@@ -133,11 +134,13 @@ class StageOptions(Checked):
             "Only photos taken on this day or earlier.",
             metavar="DATE",
             parse=_end_of_day,
-            flag="--taken-before --until",
+            flag="--taken-before",
+            synonyms="--until",
         ),
     ] = None
     recheck: Annotated[
-        bool, Option("Check again photos that had no face in Immich.", flag="--force --recheck")
+        bool,
+        Option("Check again photos that had no face in Immich.", flag="--force", synonyms="--recheck"),
     ] = False
     dry_run: DryRun = False
 
@@ -180,6 +183,6 @@ class PushOptions(Checked):
     ] = 0.5
     workers: Annotated[
         int,
-        Option("Photos worked on at a time.", least=1, most=64, last=True, flag="--workers --concurrency"),
+        Option("Photos worked on at a time.", least=1, most=64, last=True, synonyms="--concurrency"),
     ] = 8
     dry_run: DryRun = False

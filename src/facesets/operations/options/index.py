@@ -131,7 +131,7 @@ class IndexOptions(Checked):
     flush_every: int = 50
     flush_every_s: float = 5.0
     max_images: Annotated[
-        int | None, Option("Maximum number of files to read.", least=1, flag="--max-images --limit")
+        int | None, Option("Maximum number of files to read.", least=1, synonyms="--limit")
     ] = None
     max_minutes: Annotated[
         float | None, Option("Start no further file after this many minutes.", least=0)

@@ -99,7 +99,6 @@ class SearchOptions(Checked):
             "Taken on this day or later.",
             metavar="DATE",
             flag="--from --taken-after",
-            variable="FACESETS_SEARCH_FROM",
             parse=day,
         ),
     ] = None
@@ -109,7 +108,6 @@ class SearchOptions(Checked):
             "Taken on this day or earlier.",
             metavar="DATE",
             flag="--to --taken-before",
-            variable="FACESETS_SEARCH_TO",
             parse=day,
         ),
     ] = None
@@ -153,7 +151,7 @@ class DescribeOptions(Checked):
     """Which photos are described, what is sent of them, and what that may cost."""
 
     max_images: Annotated[
-        int | None, Option("Maximum number of photos to send.", least=1, flag="--max-images --limit")
+        int | None, Option("Maximum number of photos to send.", least=1, synonyms="--limit")
     ] = None
     no_batch: Annotated[
         bool,
@@ -188,8 +186,8 @@ class ExportXmpOptions(Checked):
             "Only photos below any of these folders.",
             metavar="DIR",
             unset="the whole library",
-            flag="--under --target",
-            variable="FACESETS_EXPORT_XMP_UNDER FACESETS_EXPORT_XMP_TARGET",
+            flag="--under",
+            synonyms="--target",
         ),
     ] = ()
     microsoft: Annotated[

@@ -71,7 +71,10 @@ class EnrichOptions(Checked):
     flush_every: Annotated[
         int, Option("Photos between flushes; a crash loses at most this many.", least=1, advanced=True)
     ] = 50
-    again: Annotated[bool, Option("Try faces again that were not found last time.")] = False
+    again: Annotated[
+        bool,
+        Option("Try faces again that were not found last time.", flag="--force", synonyms="--again"),
+    ] = False
     dry_run: DryRun = False
 
 
@@ -168,7 +171,8 @@ class ExtendOptions(Checked):
         centroid_distance(
             "Maximum cosine distance of a new face from the person that it joins.",
             usual=0.55,
-            flag="--max-cosine-distance --threshold",
+            flag="--max-cosine-distance",
+            synonyms="--threshold",
         ),
     ] = None
     cluster_threshold: Annotated[

@@ -286,7 +286,7 @@ def _same_people(connection: Connection, one: PersonState, other: PersonState, b
     if one.id == other.id:
         raise WrongUsage(f"Both are the same person, {called(one)}.")
     if one.names and other.names:
-        merge = Command("people merge", short(one.id), Field("into", short(other.id)))
+        merge = Command("people merge", short(one.id), Field("to", short(other.id)))
         raise WrongUsage(f"Both people have a name. Merge them into the one to keep: {merge}.")
     if one.names or (not other.names and one.faces > other.faces):
         one, other = other, one

@@ -206,7 +206,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
         taken = has_name(connection, text)
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
-            merge = Command("people merge", short(state.id), Field("into", short(other.id)))
+            merge = Command("people merge", short(state.id), Field("to", short(other.id)))
             another = Command("people rename", short(state.id), printable(f"{text} 2"))
             raise name_taken(connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another)
         if state.names == [text]:
