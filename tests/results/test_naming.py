@@ -368,6 +368,20 @@ def test_names_of_sorted_folders_are_given_to_people(drawn: DrawnStore, tmp_path
     assert name in people(raw)
 
 
+def test_a_folder_whose_number_is_given_back_keeps_it(drawn: DrawnStore, tmp_path: Path) -> None:
+    raw, sets = make(drawn, tmp_path)
+    import_in(drawn, tmp_path, "Everybody")
+    grow(drawn, raw, sets)
+    before, photos = people(raw), photos_in(raw / "Everybody")
+    (raw / "Everybody").rename(raw / "person_001")
+    assert grow(drawn, raw, sets).raw.learned == ["Everybody was renamed to person_001."]
+    sort(drawn, raw)
+    assert people(raw) == {"person_001": before["Everybody"], "person_002": before["person_002"]}
+    assert photos_in(raw / "person_001") == photos
+    assert not (raw / "Everybody").exists()
+    assert sort(drawn, tmp_path / "more").learned == []
+
+
 def test_an_undone_run_gives_no_earlier_name_back(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     (raw / "person_001").rename(raw / "Anna")

@@ -212,9 +212,10 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
     sheets: dict[str, bytes] = draw_sheets(manifest, rows, plan.manifest_name, work=work)
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
-    if folder.inside.exists(ANNOUNCEMENT):
-        # A run that was cut off announced more names than it came to.
-        earlier = {name: source for name, source in earlier.items() if folder.inside.exists(name)}
+    if plan.called or folder.inside.exists(ANNOUNCEMENT):
+        # A run that was cut off announced more names than it came to; a user may have freed a folder's name.
+        there = folder.inside.existing(earlier)
+        earlier = {name: source for name, source in earlier.items() if name in there}
     renamed = new_names(earlier, wanted, plan.called)
     with_photos = set(map(folder_of, wanted))
     ids = marks_of(manifest, plan.marks)

@@ -7,7 +7,9 @@ ids of her faces, so that folders may be numbered again, moved and removed.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +64,21 @@ class PeopleNames:
     def of(self, store: str) -> "PeopleNames":
         """Return what is known of a store: nothing, if this is about another store at the same place."""
         return self if self.store == store else PeopleNames(store)
+
+
+def people_in(
+    people: Iterable[NamedPerson], groups: Mapping[str, AbstractSet[str]]
+) -> dict[str, list[NamedPerson]]:
+    """The people of each group: those most of whose faces that are in any group are in that one."""
+    owner = {face: name for name, faces in groups.items() for face in faces}
+    held: dict[str, list[NamedPerson]] = defaultdict(list)
+    for person in people:
+        where = Counter(owner[face] for face in person.faces if face in owner)
+        if where:
+            name, most = min(where.items(), key=lambda item: (-item[1], item[0]))
+            if 2 * most > where.total():
+                held[name].append(person)
+    return held
 
 
 def read_names(path: Path) -> PeopleNames:

@@ -6,7 +6,6 @@ several of another result's people keeps its name.
 """
 
 import os
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from facesets.results.names.names_file import (
     NamedPerson,
     PeopleNames,
     is_person_name,
+    people_in,
     read_names,
     update_names,
 )
@@ -112,7 +112,7 @@ class Naming:
         warnings : list of str
             A sentence for each group that keeps its name though somebody in it has another one.
         """
-        held = _held(self.people, groups)
+        held = people_in(self.people, groups)
         wishes: dict[str, str] = {}
         warnings = []
         for own in groups:
@@ -277,7 +277,8 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
         before = folders.get(folder)
         # A name that only the manifest has may be of a run that was undone.
         new = (there.given if before is None or not there.names_people else named.keys()) - set(before or ())
-        held = _held(people, there.groups)
+        people = _without_dropped(people, there, before or ())
+        held = people_in(people, there.groups)
         for name, faces in named.items():
             if name in new:
                 people = _with_name(people, folder, seen, name)
@@ -288,12 +289,22 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
     return PeopleNames(kept.store, folders, tuple(people))
 
 
+def _without_dropped(
+    people: Sequence[NamedPerson], there: SeenResult, before: Collection[str]
+) -> list[NamedPerson]:
+    """People but those whose name its user took from a folder, by giving that a number again."""
+    held = people_in(people, there.groups)
+    numbers = filter(NUMBERED_GROUP.fullmatch, there.given)
+    dropped = [person for number in numbers for person in held[number] if person.name in before]
+    return [person for person in people if person not in dropped]
+
+
 def _with_name(
     people: Sequence[NamedPerson], folder: str, seen: Mapping[str, SeenResult], name: str
 ) -> list[NamedPerson]:
     """People, one of whom is new or has got a new name in a result."""
     there = seen[folder]
-    held = _held(people, there.groups)[name]
+    held = people_in(people, there.groups)[name]
     if any(person.name == name for person in held):
         return list(people)
     faces = there.groups[name]
@@ -308,21 +319,6 @@ def _is_most_of(person: NamedPerson, faces: AbstractSet[str], seen: Mapping[str,
     hers = faces & person.faces
     there = seen.get(person.folder)
     return 2 * len(hers) > (len(hers | (faces & there.faces)) if there else len(hers))
-
-
-def _held(
-    people: Iterable[NamedPerson], groups: Mapping[str, AbstractSet[str]]
-) -> dict[str, list[NamedPerson]]:
-    """The people of each group: those most of whose faces that are in any group are in that one."""
-    owner = {face: name for name, faces in groups.items() for face in faces}
-    held: dict[str, list[NamedPerson]] = defaultdict(list)
-    for person in people:
-        where = Counter(owner[face] for face in person.faces if face in owner)
-        if where:
-            name, most = min(where.items(), key=lambda item: (-item[1], item[0]))
-            if 2 * most > where.total():
-                held[name].append(person)
-    return held
 
 
 def _without_clashes(
