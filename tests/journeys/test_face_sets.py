@@ -122,6 +122,22 @@ def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, sai
     assert said in done.err
 
 
+def test_face_sets_are_exported_from_the_cache_that_they_were_made_from(
+    embedded: Path, tmp_path: Path, pack_dir: Path
+) -> None:
+    cache, sets, swap = shutil.copy2(embedded / "faces.npz", tmp_path), tmp_path / "sets", tmp_path / "swap"
+    gates = ("--min-faces", 3, "--min-short", 60, "--no-sheet")
+    assert run("refine", cache, sets, *gates).status == 0
+    export = ("export-swap", sets, swap, "--min-face-short", 60, "--pack", pack_dir, "--dry-run", "--json")
+    planned = run(*export)
+    assert planned.status == 0, planned.err
+    assert json.loads(planned.out)["faces"] > 0
+    Path(cache).unlink()
+    refused = run(*export)
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert f"was made from the cache {cache}, which is not there. Give the cache first" in refused.err
+
+
 def test_a_result_grows_and_a_run_is_taken_back(
     embedded: Path, tmp_path: Path, lfw_dir: Path, pack_dir: Path
 ) -> None:

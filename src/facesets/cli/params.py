@@ -212,6 +212,14 @@ CacheOrResultArgument = Annotated[
     typer.Argument(metavar="[CACHE]", help="The cache file; the library if left out.", show_default=False),
 ]
 """The same where another result comes second, and may be the first."""
+CacheOfSetsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CACHE]",
+        help="The cache file; if left out, the one that the face sets were made from, or the library.",
+        show_default=False,
+    ),
+]
 
 OutIfCacheArgument = Annotated[
     Path | None, typer.Argument(metavar="OUT", help="The result folder.", show_default=False)

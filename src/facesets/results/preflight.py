@@ -7,12 +7,12 @@ another take its place.
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from facesets.errors import Field, RecognizerMismatch, WrongUsage
+from facesets.errors import Command, Field, RecognizerMismatch, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.plurals import counted
@@ -188,6 +188,25 @@ def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:
         f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Give "
         f"the cache that it was made from, or another folder; with {Field('replace')} it is overwritten."
     )
+
+
+def cache_of(sets: Path) -> Path | None:
+    """Return the cache that face sets were made from, by their manifest; None if that was a library.
+
+    Raises
+    ------
+    WrongUsage
+        It is not there, or there is no manifest; or as `read_manifest`, as all other errors.
+    """
+    cache = read_manifest(sets, RefineManifest).made.cache
+    if not (PurePosixPath(cache).is_absolute() or PureWindowsPath(cache).is_absolute()):
+        return None
+    if not Path(cache).is_file():
+        raise WrongUsage(
+            f"{printable(sets)} was made from the cache {printable(cache)}, which is not there. Give the "
+            f"cache first, such as {Command('export-swap', 'faces.npz', printable(sets), 'OUT')}."
+        )
+    return Path(cache)
 
 
 def _needs_photos(before: Result) -> bool:

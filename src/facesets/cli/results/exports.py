@@ -9,11 +9,11 @@ import typer
 
 from facesets import settings
 from facesets.cli import console
-from facesets.cli.flags import Only, unless_given
+from facesets.cli.flags import Only, typed_flags, unless_given
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import (
+    CacheOfSetsArgument,
     CacheOrOutArgument,
-    CacheOrResultArgument,
     DatabaseOption,
     ExportIfCacheArgument,
     PackOption,
@@ -82,7 +82,8 @@ def exporting(
 
 
 def export_swap(
-    first: CacheOrResultArgument,
+    context: typer.Context,
+    first: CacheOfSetsArgument,
     second: Annotated[
         Path,
         typer.Argument(
@@ -103,6 +104,7 @@ def export_swap(
 ) -> None:
     """Export face sets as crops, .fsz bundles and face models."""
     from facesets.operations.face_sets.export_swap import export_swap as run
+    from facesets.results.preflight import cache_of
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
     if cache is None and first.suffix == ".npz":
@@ -112,6 +114,8 @@ def export_swap(
     if (refine_manifest / RUN_RECORD).is_file():
         sets = printable(refine_manifest / SETS)
         raise WrongUsage(f"{printable(refine_manifest)} holds all results of `facesets run`. Give {sets}.")
+    if cache is None and "database" not in typed_flags(context):
+        cache = cache_of(refine_manifest)
     with exporting(cache, database, pack, provider, options) as (store, checker, work):
         done = run(
             store,
