@@ -461,8 +461,9 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
         assert [(e.name, set(e.dropped_by)) for e in reported.empty] == [
             (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
         ]
+        assert "are smaller than the 5000 pixels that an export requires." in reported.hint
+        assert "--min-face-short 90 would let" in reported.hint
     assert [path.name for path in files_in(out)] == ["manifest.json"]
-    assert "--min-face-short" in summary.hint
     run(out)
     assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
     assert run(out, strict).sets == 0

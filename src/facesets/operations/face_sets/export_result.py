@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.new_set import PlannedSet
@@ -12,12 +12,17 @@ from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
 from facesets.operations.face_sets.set_writer import finished_set
+from facesets.operations.options.shared import MIN_SHORT
+from facesets.plurals import counted
 from facesets.result import Result
 from facesets.results.export_manifest import SetEntry, SetManifest
 from facesets.results.folder_runs import would_remove
 from facesets.results.gates import MIN_FACE_SHORT, TAKEN_OUT
 from facesets.results.manifest import SET_MANIFEST
 from facesets.results.pages.contact_sheets import own_sheet_names
+
+_LITTLE = 4
+"""A limit that rejects less than one in so many faces needs no advice."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: i
     full = [manifest for manifest in manifests if manifest.faces]
     there = {entry.source for entry in sets.staying}
     outputs = [counted_outputs(manifest.bundles) for manifest in full]
+    limit = run.options.min_face_short
     return Result(
         out=str(run.out),
         sets=len(plan.kept_sets) + len(sets.staying) + len(full),  # in the whole export
@@ -65,7 +71,7 @@ def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: i
         failed=len(failures),
         failures=failures,
         learned=list(plan.learned),  # what the user's own changes say, a sentence a set
-        hint=_hint([manifest for manifest in manifests if not manifest.faces]),
+        hint=_hint([(len(m.faces), [(d.gate, d.value) for d in m.dropped]) for m in manifests], limit),
         # Sets that were not made, since none of their faces passed.
         empty=[
             _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
@@ -88,17 +94,29 @@ def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> Result:
     )
 
 
-def _hint(empty: Sequence[SetManifest]) -> str:
-    """Which flag to give where sets have no face because their faces are too small."""
-    dropped = [drop for manifest in empty for drop in manifest.dropped]
-    small = [drop for drop in dropped if drop.gate == MIN_FACE_SHORT.name]
-    if not small or len(small) < len(dropped) / 2:
+_Sets: TypeAlias = Sequence[tuple[int, Sequence[tuple[str, float]]]]
+"""Of each set how many faces passed, and the gate and the value of each other one."""
+
+
+def _hint(sets: _Sets, limit: float) -> str:
+    """Which flag to give where the limit on size rejects much of an export, or of the sets without a face."""
+    return _hint_of(sets, limit) or _hint_of([each for each in sets if not each[0]], limit)
+
+
+def _hint_of(sets: _Sets, limit: float) -> str:
+    dropped = [drop for _, drops in sets for drop in drops]
+    sizes = sorted((value for gate, value in dropped if gate == MIN_FACE_SHORT.name), reverse=True)
+    total = len(dropped) + sum(faces for faces, _ in sets)
+    if not sizes or 2 * len(sizes) < len(dropped) or _LITTLE * len(sizes) < total:
         return ""
-    sizes = sorted((drop.value for drop in small), reverse=True)
-    edge = int(sizes[len(sizes) // 2])
+    # What `refine` takes by default, if that helps; else what keeps half of them.
+    helps = 2 * sum(size >= MIN_SHORT for size in sizes) >= len(sizes)
+    edge = MIN_SHORT if helps and limit > MIN_SHORT else int(sizes[len(sizes) // 2])
+    kept = sum(size >= edge for size in sizes)
+    many = "all" if kept == len(sizes) else kept
     return (
-        f"Faces need at least {small[0].limit:g} pixels; the largest of these has {int(sizes[0])}. "
-        f"{MIN_FACE_SHORT.flag} {edge} would keep half of them."
+        f"{len(sizes)} of {counted(total, 'face')} are smaller than the {limit:g} pixels that an export "
+        f"requires. {MIN_FACE_SHORT.flag} {edge} would let {many} of them in."
     )
 
 
@@ -136,6 +154,10 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
         bundles=2 * full if "fsz" in run.options.formats else 0,
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
+        hint=_hint(
+            [(len(each.rows), [(d.gate.name, d.value) for d in each.dropped]) for each in chosen],
+            run.options.min_face_short,
+        ),
         empty=empty,
         models=full * len(set(run.options.formats) - {"fsz"}),
     )
