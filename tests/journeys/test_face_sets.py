@@ -155,7 +155,9 @@ def test_a_result_grows_and_a_run_is_taken_back(
     again = run("extend", cache, raw, "--no-sheet")
     assert "0 new faces: 0 joined" in again.out
     listed = run("undo", raw).out.splitlines()[0]
-    assert re.match(r"0002-extend: \d{4}-\d\d-\d\d \d\d:\d\d, \d+ files created, 1 replaced", listed)
+    did = "new photos and your changes taken in"
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    assert re.match(rf"0002-extend: {when}, {did}: \d+ files created, 1 replaced", listed)
     assert run("undo", raw, "2", "--dry-run").status == 0
     assert {str(path): path.read_bytes() for path in files_in(raw)} != before
     undone = run("undo", raw, "2")

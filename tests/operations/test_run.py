@@ -17,6 +17,7 @@ from facesets.interfaces import Embedder, Source
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.start import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, default_out, run
+from facesets.operations.undo import known_runs, undo
 from facesets.result import Result
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
@@ -386,6 +387,23 @@ def test_a_name_given_in_one_folder_is_everywhere_after_one_run_and_the_next_cha
     again = go(library.photos, embedded, None)
     assert (again.learned, again.to_do, again.new_images, again.joined) == ([], 0, 0, 0)
     assert (tree(embedded), times(embedded)) == (before, when)
+
+
+def test_runs_are_listed_and_undone_by_the_folder_of_all_results(library: Library, embedded: Path) -> None:
+    go(library.photos, embedded, None)
+    sets, first = tree(embedded / "facesets"), ["facesets/0001-refine", "people/0001-cluster"]
+    (embedded / "people" / "person_001").rename(embedded / "people" / "Anna")
+    renamed = tree(embedded / "people")
+    go(library.photos, embedded, None)
+    assert [run.run for run in known_runs(embedded).runs] == ["people/0002-extend", *first]
+    assert tree(embedded / "facesets") != sets
+    with pytest.raises(WrongUsage, match="several runs 1 "):
+        undo(embedded, "1")
+    undo(embedded, "2")
+    assert (tree(embedded / "people"), tree(embedded / "facesets")) == (renamed, sets)
+    assert [run.run for run in known_runs(embedded).runs] == first
+    with pytest.raises(WrongUsage, match="no run 0002-extend "):
+        undo(embedded, "0002-extend")
 
 
 def test_a_cache_that_was_lost_is_made_again_and_names_stay(

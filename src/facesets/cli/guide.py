@@ -105,8 +105,8 @@ GUIDE = {
     ),
     "undo": _entry(
         FOLDERS,
-        "facesets undo facesets-out/people",
-        "facesets undo facesets-out/people 3 --dry-run",
+        "facesets undo facesets-out",
+        "facesets undo facesets-out people/0003-extend --dry-run",
         next_step=step.after_undo,
     ),
     "evaluate": _entry(

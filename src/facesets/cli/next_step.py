@@ -197,6 +197,7 @@ def after_pull(values: Values, _summary: object) -> Words:
 def after_undo(values: Values, summary: object) -> Words:
     """After `undo`."""
     if values["run"]:
-        return ("show", values["out"])
+        folders = getattr(summary, "folders", ())
+        return ("show", folders[-1].folder if folders else values["out"])
     runs = getattr(summary, "runs", ())
     return ("undo", values["out"], runs[0].run) if runs else ()

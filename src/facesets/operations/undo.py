@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.files import printable
+from facesets.files import PEOPLE, RUN_RECORD, SETS, printable
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.rollback import take_back, undoing
-from facesets.results.run_records import DONE, WRITING, add_restored, read_runs
+from facesets.results.run_records import DONE, WRITING, Run, add_restored, read_runs
 
 
 def known_runs(out: Path) -> Result:
-    """List the runs of a result folder that can be undone, the newest first.
+    """List the runs of a result folder that can be undone, the newest first; of `run`, those of its results.
 
     Raises
     ------
@@ -23,24 +23,59 @@ def known_runs(out: Path) -> Result:
         The journal cannot be read.
     """
     _require(out)
-    runs = []
-    for run in reversed(read_runs(out)):
-        changes = run.changes().values()
-        runs.append(
-            Result(
-                run=run.name,
-                command=run.command,
-                began=run.began,  # in UTC and ISO 8601; empty where that was not noted
-                complete=run.state == DONE,  # otherwise the next run goes on with it
-                half_undone=run.state not in (DONE, WRITING),  # taking it back was cut off
-                made=sum(change.kept is None and change.left[-1] is not None for change in changes),
-                replaced=sum(change.kept is not None and change.left[-1] is not None for change in changes),
-                removed=sum(change.kept is not None and change.left[-1] is None for change in changes),
-                bytes_kept=run.bytes_kept(),  # of what it replaced and removed
-                also=[str(path) for path in run.also],  # folders that are taken back with it
-            )
-        )
-    return Result(out=str(out), runs=runs)
+    if not (out / RUN_RECORD).is_file():
+        return Result(out=str(out), runs=[_listed(run, run.name) for run in reversed(read_runs(out))])
+    # Times are in seconds, and face sets are written after people.
+    runs = sorted(
+        _runs_below(out).items(),
+        key=lambda each: (each[1].began, each[1].number, each[1].root.name == SETS),
+        reverse=True,
+    )
+    return Result(out=str(out), runs=[_listed(run, name) for name, run in runs])
+
+
+def _listed(run: Run, name: str) -> Result:
+    changes = run.changes().values()
+    return Result(
+        run=name,
+        command=run.command,
+        began=run.began,  # in UTC and ISO 8601; empty where that was not noted
+        complete=run.state == DONE,  # otherwise the next run goes on with it
+        half_undone=run.state not in (DONE, WRITING),  # taking it back was cut off
+        made=sum(change.kept is None and change.left[-1] is not None for change in changes),
+        replaced=sum(change.kept is not None and change.left[-1] is not None for change in changes),
+        removed=sum(change.kept is not None and change.left[-1] is None for change in changes),
+        bytes_kept=run.bytes_kept(),  # of what it replaced and removed
+        also=[str(path) for path in run.also],  # folders that are taken back with it
+    )
+
+
+def _runs_below(out: Path) -> dict[str, Run]:
+    """Runs in the folders of a `run`, by names such as `people/0002-extend`; one of both is in the first."""
+    found: dict[str, Run] = {}
+    for folder in (PEOPLE, SETS):
+        for run in read_runs(out / folder) if (out / folder).is_dir() else ():
+            twin = found.get(f"{PEOPLE}/{run.name}")
+            if twin is None or run.root.absolute() not in twin.also:
+                found[f"{folder}/{run.name}"] = run
+    return found
+
+
+def _place_of(out: Path, run: str) -> tuple[Path, str]:
+    """The result folder that has a run, and its name or number there."""
+    if not (out / RUN_RECORD).is_file():
+        return out, run
+    known = _runs_below(out)
+    called = {
+        name: {name, each.name, f"{each.root.name}/{each.number}", f"{each.number}"}
+        for name, each in known.items()
+    }
+    meant = [name for name, names in called.items() if run in names]
+    if len(meant) != 1:
+        listed = ", ".join(meant or reversed(known)) or "none"
+        reason = "several runs" if meant else "no run"
+        raise WrongUsage(f"{printable(out)} has {reason} {printable(run)} (runs: {listed}).")
+    return known[meant[0]].root, known[meant[0]].name
 
 
 def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
@@ -61,7 +96,8 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
         The journal cannot be read.
     """
     _require(out)
-    with undoing(out, run) as plans:
+    root, name = _place_of(out, run)
+    with undoing(root, name) as plans:
         if not dry_run:
             roots = [plan.run.root for plan in plans]
             before = [_deleted_folders(root) for root in roots]

@@ -1,6 +1,5 @@
 """Summaries of the commands that write result folders and face sets."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from facesets.errors import Command
@@ -111,19 +110,29 @@ def run(done: Result) -> list[str]:
     return [*lines, f"Open {printable(done.index)} in a browser."]
 
 
-def runs(known: Result, *, below: Iterable[Path]) -> list[str]:
-    """Return the runs that `undo` lists; `below` are folders in OUT that have runs of their own."""
-    elsewhere = " and ".join(map(printable, below))
-    elsewhere = f" The runs of `run` are in {elsewhere}." if elsewhere else ""
-    return [*map(_run_line, known.runs)] or [f"{printable(known.out)}: no run to undo.{elsewhere}"]
+_DID = {
+    "cluster": "faces grouped into people",
+    "refine": "face sets made",
+    "extend": "new photos and your changes taken in",
+    "export-swap": "face sets exported",
+    "discover": "new people exported",
+    "import-folders": "sorted folders exported",
+    "split-eras": "a face set split by era",
+}
+
+
+def runs(known: Result) -> list[str]:
+    """Return the runs that `undo` lists."""
+    return [*map(_run_line, known.runs)] or [f"{printable(known.out)}: no run to undo."]
 
 
 def _run_line(run: Result) -> str:
     when = local_time(run.began) if run.began else "time unknown"
+    did = f", {_DID[run.command]}" if run.command in _DID else ""
     cut = "" if run.complete else " (undo interrupted)" if run.half_undone else " (interrupted)"
     also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
     return (
-        f"{run.run}: {when}, {counted(run.made, 'file')} created, {run.replaced} replaced, "
+        f"{run.run}: {when}{did}: {counted(run.made, 'file')} created, {run.replaced} replaced, "
         f"{run.removed} removed{cut}{also}"
     )
 

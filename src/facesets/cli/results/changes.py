@@ -17,7 +17,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.errors import Command, WrongUsage
-from facesets.files import PEOPLE, SETS, is_there, printable
+from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.results import EnrichOptions, ExtendOptions
 from facesets.operations.options.shared import DryRun
@@ -143,8 +143,7 @@ def undo(
 
     if not run:
         known = known_runs(out)
-        below = [path for path in (out / PEOPLE, out / SETS) if is_there(path)]
-        console.show(known, words.runs(known, below=below), asked_for=True)
+        console.show(known, words.runs(known), asked_for=True)
         return
     done = take_back(out, run, dry_run=dry_run)
     console.show(done, words.undo(done, aside=WITHOUT_ORIGINAL))
