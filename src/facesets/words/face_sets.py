@@ -8,6 +8,8 @@ from facesets.words.phrases import by_gate, learned_lines, table, would
 
 _SHOWN = 40
 """Clusters that `discover` lists."""
+_GOOD_SHOWN = 10
+"""Good files that `verify-bundle` lists; more are only counted."""
 
 
 def export_swap(done: Result) -> list[str]:
@@ -124,8 +126,10 @@ def sheet(done: Result) -> list[str]:
     return [f"{counted(done.rows, 'row')} {verb}.", *map(printable, done.pages)]
 
 
-def verify_bundle(done: Result) -> list[str]:
-    """Return the table of `verify-bundle`."""
+def verify_bundle(done: Result, *, verbose: bool) -> list[str]:
+    """Return the table of `verify-bundle`, problems last; many good files are counted, unless `verbose`."""
+    good = [check for check in done.bundles if not check.problems]
+    bad = [check for check in done.bundles if check.problems]
     rows = [
         [
             printable(check.file),
@@ -136,10 +140,12 @@ def verify_bundle(done: Result) -> list[str]:
             f"{printable(check.nearest_other)} {_number(check.nearest_other_cosine_similarity)}".strip(),
             printable("; ".join(check.problems)) or "good",
         ]
-        for check in done.bundles
+        for check in (*(good if verbose or len(good) <= _GOOD_SHOWN else ()), *bad)
     ]
     headings = ["file", "format", "pictures", "faces", "own face set", "most similar other", "verdict"]
-    return [table(headings, rows)]
+    many = counted(len(done.bundles), "file")
+    total = f"{many} checked: {len(good)} good, {len(bad)} with problems."
+    return [*([table(headings, rows)] if rows else []), total]
 
 
 def _left_out(export: Result) -> list[str]:

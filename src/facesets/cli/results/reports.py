@@ -224,7 +224,10 @@ def verify_bundle(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Check that bundles load and resemble the right person."""
+    """Check that bundles load and resemble the right person.
+
+    More than 10 good files are only counted; -v lists them all.
+    """
     from facesets.assembly.crop_checker import EmbedderOnDemand
     from facesets.assembly.models import choose, detection_options
     from facesets.assembly.packs import get_pack
@@ -243,5 +246,5 @@ def verify_bundle(
 
         loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
         done = verify_bundles(files, loader, work=work)
-    console.show(done, words.verify_bundle(done), asked_for=True)
+    console.show(done, words.verify_bundle(done, verbose=console.session.verbose), asked_for=True)
     console.finish(failed=done.failed)
