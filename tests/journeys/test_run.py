@@ -58,6 +58,9 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
 def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack_dir: Path) -> None:
     out = tmp_path / "out"
     run("run", album, out, "--pack", pack_dir)
+    shutil.copy2(max(album.iterdir()), album / "copy.jpg")
+    min(album.iterdir()).rename(album / "called otherwise.jpg")
+    assert "Added 1 copy of a photo." in run("run", album, out, "--pack", pack_dir).out.splitlines()
     min(album.iterdir()).unlink()
     (album / "broken.jpg").write_bytes(b"no picture")
     again = run("run", album, out, "--pack", pack_dir)

@@ -113,7 +113,9 @@ def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work:
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, stages=stages, work=work)
             failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
-            start = Result(start, new_images=embedded.embedded, failures=failures)
+            # A file that was renamed is known already, too, and gone from where it was.
+            copies = max(0, embedded.aliases - embedded.gone - embedded.moved)
+            start = Result(start, new_images=embedded.embedded, copies=copies, failures=failures)
         if work.stop.requested:
             return _ended(start, stopped=True)
         return _sorted(start, cache, roots, options, work)
@@ -137,6 +139,7 @@ def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
         facesets=0,
         gone=0,  # photos that the results show and that are no longer there
         new_images=0,
+        copies=0,  # new files whose photo was known, as another file
         joined=0,  # new faces that joined people who were there
         unreadable=0,  # files, those of earlier runs included
         reasons=[],

@@ -90,9 +90,11 @@ def run(done: Result) -> list[str]:
         counted(done.facesets, "face set"),
     )
     lines = [f"{counted(done.images, 'photo')} with {counted(done.faces, 'face')}: {', '.join(counts)}."]
-    if done.joined:
-        new = counted(done.new_images, "photo")
-        lines.append(f"Added {new}: {counted(done.joined, 'face')} joined known people.")
+    if done.joined or done.copies:
+        new = [counted(done.new_images, "photo")] if done.new_images or not done.copies else []
+        new += [counted(done.copies, "copy of a photo", "copies of photos")] if done.copies else []
+        joined = f": {counted(done.joined, 'face')} joined known people" if done.joined else ""
+        lines.append(f"Added {' and '.join(new)}{joined}.")
     if done.gone:
         relocate = Command("relocate", "OLD", "NEW", printable(out / RUN_CACHE))
         which = counted(done.gone, "of these photos is", "of these photos are")
