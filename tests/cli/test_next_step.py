@@ -107,6 +107,10 @@ def test_after_run_folders_can_be_named() -> None:
     (line,) = lines("run pics out", Result(summary, persons=0))
     assert "add photos" in line
     assert lines("run pics out", Result(summary, index="")) == []
+    Path("out/people/person_001").mkdir(parents=True)
+    assert len(lines("run pics out", summary)) == 1
+    Path("out/people/Anna").mkdir()
+    assert lines("run pics out", summary) == []
 
 
 def test_a_plan_leads_to_the_deed() -> None:

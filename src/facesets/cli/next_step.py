@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from facesets import settings
 from facesets.cli.wording import with_library
 from facesets.errors import Command
-from facesets.files import is_there, printable
+from facesets.files import PEOPLE, is_there, printable
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.shared import MIN_SHORT
 
@@ -57,9 +57,20 @@ def _after_run(summary: object) -> list[str]:
         return []
     if not getattr(summary, "persons", 0):
         return ["Next: add photos that show the same people, and run the same command again."]
-    folder = printable(Path(out) / "people")
-    again = "run the same command again to pick up names and new photos"
-    return [f"Next: name the folders in {folder}, such as person_001, and {again}."]
+    folder = Path(out) / PEOPLE
+    if _is_anybody_named(folder):
+        return []
+    return [
+        f"Next: name the folders in {printable(folder)}, such as person_001, and run the same command again."
+    ]
+
+
+def _is_anybody_named(folder: Path) -> bool:
+    """Whether any person's folder has a name in place of its number."""
+    from facesets.results.names.group_names import NUMBERED_GROUP
+
+    people = (path.name for path in (folder.iterdir() if is_there(folder) else ()) if path.is_dir())
+    return any(name[0] not in "._" and not NUMBERED_GROUP.fullmatch(name) for name in people)
 
 
 def _folders(command: str, values: Values) -> list[Path]:
