@@ -230,6 +230,10 @@ ExportIfCacheArgument = Annotated[
         metavar="OUT", help="The export folder: of `export-swap`, or a new one.", show_default=False
     ),
 ]
+KnownExportIfCacheArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="OUT", help="The export folder, of `export-swap`.", show_default=False),
+]
 
 
 def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path | None, Path]:

@@ -16,6 +16,7 @@ from facesets.cli.params import (
     CacheOrOutArgument,
     DatabaseOption,
     ExportIfCacheArgument,
+    KnownExportIfCacheArgument,
     PackOption,
     ProviderOption,
     cache_and_out,
@@ -136,7 +137,7 @@ _Gates = Annotated[RefineOptions, Only(*GATES)]
 
 def discover(
     first: CacheOrOutArgument,
-    second: ExportIfCacheArgument = None,
+    second: KnownExportIfCacheArgument = None,
     source_root: UnderOption = (),
     database: DatabaseOption = None,
     *,
@@ -154,7 +155,18 @@ def discover(
 
     cache, out = cache_and_out("discover", first, second)
     with exporting(cache, database, pack, provider, crops) as (store, checker, work):
-        done = run(store, out, list(source_root), checker, options, gates, crops, work=work, modeller=checker)
+        done = run(
+            store,
+            out,
+            list(source_root),
+            checker,
+            options,
+            gates,
+            crops,
+            is_known=True,
+            work=work,
+            modeller=checker,
+        )
     console.report(done, words.discover(done))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import nearest
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.export_run import ExportRun, FaceModeller, open_export
@@ -71,6 +72,7 @@ def discover(
     refine: RefineOptions,
     export: ExportSwapOptions,
     *,
+    is_known: bool = False,
     modeller: FaceModeller | None = None,
     work: Work,
 ) -> Result:
@@ -79,7 +81,7 @@ def discover(
     Parameters
     ----------
     out : Path
-        The export; its sets are left as they are. It may be new.
+        The export; its sets are left as they are. It may be new, unless it `is_known`.
     roots : list of Path
         Only photos below these count; all, if there are none.
     refine : RefineOptions
@@ -90,17 +92,24 @@ def discover(
     Raises
     ------
     WrongUsage
-        A root does not exist; or as `open_export`, as all other errors.
+        A root, or the export that is known, does not exist; or as `open_export`, as all other errors.
     """
     with open_export(store, out, embedder, export, work, modeller) as run:
-        return _discover(run, roots, options, refine)
+        rows = rows_under(run.collection, roots)
+        if is_known and run.earlier.manifest is None:
+            raise WrongUsage(
+                f"{printable(out)} holds no export. Check the path, or make one first: "
+                f"{Command('export-swap', 'SETS', printable(out))}."
+            )
+        return _discover(run, roots, rows, options, refine)
 
 
-def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions) -> Result:
+def _discover(
+    run: ExportRun, roots: list[Path], rows: Int64, options: DiscoverOptions, refine: RefineOptions
+) -> Result:
     collection = run.collection
     options = for_recognizer(options, collection.settings.recognizer)
     known = known_sets(run.earlier, run.collection)
-    rows = rows_under(collection, roots)
     run.work.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(run, rows, known, options)]
     refine = refine.for_store(len(collection.images), collection.settings.recognizer)
