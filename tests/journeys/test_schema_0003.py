@@ -111,7 +111,7 @@ def test_every_step_of_then_is_taken_back_and_made_again(library: Library) -> No
         if any(steps[number].undoes or steps[number].forgotten for number in recorded["steps"]):
             continue
         for number in reversed(recorded["steps"]):
-            assert history.undo(database, by=BY).id == number
+            assert history.undo(database, number, by=BY).id == number
             undone.append(number)
         now = state(database)
         before: State = recorded["before"]

@@ -401,7 +401,12 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
     for number in about:
         with pytest.raises(WrongUsage, match="about a person who was erased, and the data it would"):
             undo(library, number)
-    assert undo(library).what == ben[max(ben)]
+    refusal = (
+        rf"cannot be undone\. To undo change {max(ben)} \(.*Ben.*\) instead, run .people undo {max(ben)}"
+    )
+    with pytest.raises(WrongUsage, match=refusal):
+        undo(library)
+    assert undo(library, max(ben)).what == ben[max(ben)]
     assert "Ben" in faces_by_person(library)
     redo(library)
     assert "Benno" in faces_by_person(library)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.operations.people.corrections.who import find_person, has_name
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_corrections import faces_away_from_home, lost_people
@@ -14,7 +14,14 @@ from facesets.store.postgres.people.persons import (
     set_status,
 )
 from facesets.store.postgres.people.steps import Step, making_step
-from facesets.store.postgres.people.undoing import StepRow, find_step, latest_step, list_steps, take_back
+from facesets.store.postgres.people.undoing import (
+    StepRow,
+    find_step,
+    latest_forgetting,
+    latest_step,
+    list_steps,
+    take_back,
+)
 
 
 def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[StepRow]:
@@ -33,7 +40,7 @@ def undo(database: Database, number: int | None = None, *, by: str) -> StepRow:
     Raises
     ------
     WrongUsage
-        There is none, or a later step builds on it.
+        There is none, a later step builds on it, or the latest change erased a person.
     """
     return _take_back(database, number, by, undo=True)
 
@@ -52,10 +59,24 @@ def redo(database: Database, *, by: str) -> StepRow:
 
 def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
     # Looked up before: done twice because the connection broke, it must not take back two.
-    step = number if number is not None else database.run(latest_step, undo=not undo)
+    step = number if number is not None else database.run(_latest, undo=undo)
     if step is None:
         raise WrongUsage("There is nothing to undo." if undo else "There is nothing to redo.")
     return database.run(take_back, step, by)
+
+
+def _latest(connection: Connection, *, undo: bool) -> int | None:
+    """Return the change to undo or redo; one before an erased person is only undone by its number."""
+    number = latest_step(connection, undo=not undo)
+    forgetting = latest_forgetting(connection) if undo else 0
+    if forgetting <= (number or 0):
+        return number
+    gone = f"Change {forgetting} erased a person for good and cannot be undone."
+    before = None if number is None else find_step(connection, number)
+    if before is None:
+        raise WrongUsage(f"{gone} There is no other change to undo.")
+    undo_it = Command("people undo", str(before.id))
+    raise WrongUsage(f"{gone} To undo change {before.id} ({before.what}) instead, run {undo_it}.")
 
 
 def restore_people(connection: Connection, command: str, by: str, run_id: int) -> int:

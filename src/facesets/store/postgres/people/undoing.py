@@ -61,6 +61,11 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
     return latest
 
 
+def latest_forgetting(connection: Connection) -> int:
+    """Return the number of the latest change that erased a person; 0 if none was erased."""
+    return int(connection.scalar("SELECT coalesce(max(id), 0) FROM steps WHERE kind = 'forget'"))
+
+
 def faces_moved(connection: Connection, number: int | None) -> int:
     """Return how many faces a change moved or unassigned; 0 for no change."""
     found: int = connection.scalar(
