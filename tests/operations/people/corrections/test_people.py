@@ -15,7 +15,7 @@ from facesets.operations.people.corrections.moving import Picked
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.browsing import about_person, seen_person
 from facesets.operations.people.lists.listing import people, person
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import making_step
 
@@ -189,6 +189,25 @@ def test_undo_takes_back_the_last_step_and_redo_makes_it_stand_again(library: Li
     assert (told[2].id, "Anna" in told[2].what) == (named.step, True)
     kinds = [step.kind for step in history.log(library.database, "Anna")]
     assert kinds == ["undo", "redo", "redo", "undo", "undo", "merge", "name", "cluster"]
+
+
+def test_a_change_is_undone_and_redone_in_whatever_time_zone_the_session_is(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(library, "anna-0-0", "Anna")
+    before = state(library)
+
+    def at(zone: str, deed: Callable[[Library], object]) -> None:
+        monkeypatch.setenv("PGTZ", zone)
+        with opened(Database(library.database.conninfo)) as session:
+            deed(Library(session))
+
+    at("Asia/Kolkata", lambda there: merge(there, "ben-0-0", into="Anna"))
+    at("America/New_York", undo)
+    assert state(library) == before
+    at("Asia/Tokyo", redo)
+    at("UTC", undo)
+    assert state(library) == before
 
 
 Deed = Callable[[Library], Any]

@@ -232,10 +232,12 @@ _BY_MERGES: LiteralString = """
         OR p.id::text IN (SELECT k.before ->> 'person_id' FROM step_rows k WHERE k.step_id = %(step)s))
         AND NOT EXISTS (SELECT FROM step_rows r WHERE r.step_id = %(step)s
             AND r.in_table = 'persons' AND r.key = p.id::text)"""
+# Read as rows: in JSON a time differs by the time zone of the session that noted it.
 _BY_ROWS: LiteralString = """
     WITH changed AS (
         SELECT k.key FROM step_rows k LEFT JOIN {table} t ON {same}
-        WHERE k.step_id = %(step)s AND k.in_table = {name} AND to_jsonb(t) IS DISTINCT FROM k.after
+        WHERE k.step_id = %(step)s AND k.in_table = {name}
+            AND to_jsonb(t) IS DISTINCT FROM to_jsonb(jsonb_populate_record(NULL::{table}, k.after))
             {faces_exist}),
     later AS (
         SELECT l.key, max(l.step_id) AS step FROM step_rows l JOIN steps x ON x.id = l.step_id
