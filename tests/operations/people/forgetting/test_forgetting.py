@@ -22,7 +22,16 @@ import pytest
 from numpy.typing import NDArray
 from tests.fixtures.corrections import BY, apart, by_sql, call, hide, merge, move, pair, redo, undo
 from tests.fixtures.filled_library import template_by
-from tests.fixtures.library_people import add_like, add_person, cluster, face_of, heart_of, rows, who_is
+from tests.fixtures.library_people import (
+    add_like,
+    add_person,
+    cluster,
+    cluster_of,
+    face_of,
+    heart_of,
+    rows,
+    who_is,
+)
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.made_metadata import with_metadata
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
@@ -33,6 +42,7 @@ from facesets.formats.hierarchy import unpacked
 from facesets.imaging.bodies import COLOURS, PhotoBodies
 from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.operations.library.check import check
+from facesets.operations.options.upkeep import MaintainOptions
 from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
@@ -42,6 +52,7 @@ from facesets.operations.people.forgetting.forget_proof import names_in
 from facesets.operations.people.forgetting.written_names import holds_name, written_forms
 from facesets.operations.people.lists.listing import person
 from facesets.operations.people.review.questions import refresh_questions
+from facesets.operations.people.upkeep.tasks import maintain
 from facesets.records import CacheSettings, Finding, ImageRecord
 from facesets.result import Result
 from facesets.store.npz.cache import Cache
@@ -360,7 +371,8 @@ def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(
     summary = forgotten(library)
     assert (summary.faces, summary.loose_faces) == (7, 2)
     assert face_of(library, "anne-0-1") == face
-    assert summary.proof.of_others == {"faces confirmed as another person": 1}
+    theirs = f"the cluster {cluster_of(library, 'anne-0-1')}"
+    assert summary.proof.of_others == {"faces confirmed as another person": 1, theirs: 1}
     assert summary.proof.is_clean
 
 
@@ -414,6 +426,18 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
         undo(library, number)
     assert undo(library, min(log)).kind == "cluster"
     assert faces_by_person(library) == {"-": 10}
+
+
+def test_reference_faces_and_centers_of_the_others_are_there_at_once(library: Library) -> None:
+    cluster(library, method="hdbscan")
+    maintain(library, ["centroids", "medoids"], MaintainOptions(), work=Work(by=BY))
+    made = """SELECT person_id::text AS of FROM person_prototypes WHERE kind = 'centroid'
+        UNION SELECT cluster_id FROM cluster_centers ORDER BY 1"""
+    before = [of for (of,) in rows(library, made)]
+    anne = who_is(library, "anne-0-0")
+    theirs = {anne, f"person_{anne}", cluster_of(library, "anne-0-0")}
+    forgotten(library)
+    assert [of for (of,) in rows(library, made)] == [of for of in before if of not in theirs]
 
 
 def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:

@@ -1,5 +1,6 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,6 +100,21 @@ def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: L
     assert (summary.unknown.faces, summary.unknown.clusters) == (5, 1)
     assert cluster_of(library, "cleo-0-0") == "unknown_cluster_1"
     assert cluster_of(library, "ben-0-0") is None
+
+
+@pytest.mark.parametrize("placing", [run, lambda library: cluster(library, method="hdbscan")])
+def test_what_was_noted_of_unassigned_faces_stands_again_once_the_run_that_placed_them_is_undone(
+    library: Library, placing: Callable[[Library], Result]
+) -> None:
+    noted = "SELECT face_id, since FROM unassigned_faces ORDER BY face_id"
+    cluster(library, min_size=9)
+    before = rows(library, noted)
+    assert len(before) == 16
+    placing(library)
+    assert len(rows(library, noted)) == 1
+    for again in (undo, redo, undo):
+        again(library)
+    assert rows(library, noted) == before
 
 
 def test_questions_about_clusters_of_another_run_stay(library: Library) -> None:

@@ -41,6 +41,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import traces as searching
+from facesets.store.postgres.people.clusters import refresh_centers
 from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
 from facesets.store.postgres.people.forgetting import (
@@ -52,6 +53,7 @@ from facesets.store.postgres.people.forgetting import (
     renumbered_ids,
 )
 from facesets.store.postgres.people.persons import merged_persons, persons_of_faces
+from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
 from facesets.store.postgres.photos.xmp_sidecars import count_naming_forgotten, count_sidecars
@@ -158,6 +160,7 @@ def forget(
         erased = changing(database, _erase, who, person, work.by, traces.forms)
         # Somebody may have looked meanwhile; from now on the library shows no such face.
         _remove_pictures(person, pictures)
+        database.run(_renew, Library(database))
         work.progress.begin("Rewriting tables")
         scrubbed = scrub(database)
         work.progress.begin("Searching for remaining data")
@@ -309,3 +312,10 @@ def _erase(connection: Connection, who: str, person: Person, by: str, forms: Seq
         erase_words(connection, pattern)
     note_erased(connection, who, person.persons, person.names)
     return erased
+
+
+def _renew(connection: Connection, library: Library) -> None:
+    """Make again what was averaged of others' faces and the person's."""
+    if (detector := library.detector(connection)) is not None:
+        refresh_prototypes(connection, detector)
+        refresh_centers(connection, detector)

@@ -273,5 +273,5 @@ def store_decision(
         else:
             plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, run_id)
         store_plan(step, loaded.model_id, plan)
-    note_unassigned(connection, faces.detector_id, faces.face_id)
+    note_unassigned(step, faces.detector_id, faces.face_id)
     return joined, kept_step(connection, step)

@@ -138,7 +138,7 @@ class Others:
         ids = matched_ids(labels, before.number, before.ids, named)
         name_after_people(step, loaded.model_id, loaded.faces.detector_id)
         store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
-        note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id[rows])
+        note_unassigned(step, loaded.faces.detector_id, loaded.faces.face_id[rows])
         centers = fresh_centers(connection, detector, [*ids, *self._untouched(ids)])
         asked = cluster_questions(connection, detector, centers, self.head)
         questions = replace_questions(connection, loaded.model_id, asked)

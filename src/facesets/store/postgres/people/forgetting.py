@@ -136,7 +136,8 @@ _ROWS_ABOUT: LiteralString = """FROM step_rows WHERE string_to_array(key, ' ') &
     OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
     OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
     OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
-    OR (in_table IN ('face_corrections', 'face_pair_corrections', 'prototype_corrections')
+    OR (in_table IN (
+            'face_corrections', 'face_pair_corrections', 'prototype_corrections', 'unassigned_faces')
         AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[])
     OR (in_table IN ('person_names', 'person_corrections') AND EXISTS (
         SELECT FROM jsonb_array_elements_text(jsonb_build_array(before -> 'name', after -> 'name')

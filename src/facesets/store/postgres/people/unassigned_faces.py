@@ -13,6 +13,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, values, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.steps import Step
 
 _ROWS = 4096
 """Embeddings returned at once, whatever the server sends in one piece."""
@@ -191,13 +192,22 @@ def left_unassigned(connection: Connection, detector_id: int) -> Int64:
     return np.array(faces, np.int64)
 
 
-def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:
-    """Note since when the considered faces are unassigned and in no cluster."""
+def note_unassigned(step: Step, detector_id: int, considered: Int64) -> None:
+    """Note since when the considered faces are unassigned and in no cluster, as part of a run's change.
+
+    What is noted of faces that the change placed goes into the log, for whoever undoes it.
+    """
+    connection = step.connection
     connection.execute(
-        """DELETE FROM unassigned_faces u USING face_detections f
-            WHERE f.id = u.face_id AND f.detector_id = %s
-                AND (f.person_id IS NOT NULL OR f.cluster IS NOT NULL)""",
-        (detector_id,),
+        """WITH placed AS (
+                DELETE FROM unassigned_faces u USING face_detections f
+                WHERE f.id = u.face_id AND f.detector_id = %(detector)s
+                    AND (f.person_id IS NOT NULL OR f.cluster IS NOT NULL)
+                RETURNING u.face_id, u.since)
+            INSERT INTO step_rows (step_id, in_table, key, before)
+            SELECT s.step_id, 'unassigned_faces', p.face_id::text, to_jsonb(p)
+            FROM placed p JOIN step_faces s ON s.face_id = p.face_id WHERE s.step_id = %(step)s""",
+        {"detector": detector_id, "step": step.id},
     )
     connection.execute(
         """INSERT INTO unassigned_faces (face_id)
@@ -205,4 +215,17 @@ def note_unassigned(connection: Connection, detector_id: int, considered: Int64)
                 AND person_id IS NULL AND cluster IS NULL
             ON CONFLICT DO NOTHING""",
         (considered.tolist(), detector_id),
+    )
+
+
+def note_unassigned_again(connection: Connection, step: int) -> None:
+    """Note again what was noted of the faces that a change had placed, once it is undone."""
+    connection.execute(
+        """INSERT INTO unassigned_faces (face_id, since)
+            SELECT f.id, (k.before ->> 'since')::timestamptz
+            FROM step_rows k JOIN face_detections f ON f.id = k.key::bigint
+            WHERE k.step_id = %s AND k.in_table = 'unassigned_faces'
+                AND f.person_id IS NULL AND f.cluster IS NULL
+            ON CONFLICT DO NOTHING""",
+        (step,),
     )

@@ -10,6 +10,7 @@ from facesets.errors import Command, WrongUsage
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.corrections import FaceCorrection, broken_by
 from facesets.store.postgres.people.steps import TABLES, Step, making_step, one_at_a_time
+from facesets.store.postgres.people.unassigned_faces import note_unassigned_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def _put_back(undo: Step, number: int) -> None:
         parameters,
     )
     connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
+    note_unassigned_again(connection, number)
 
 
 _DELETE: LiteralString = """DELETE FROM {table} t USING step_rows k
