@@ -235,7 +235,7 @@ GUIDE = {
     ),
     "people forget": _entry(
         PEOPLE,
-        "facesets people forget Anna",
+        "facesets people forget Anna --dry-run",
         "facesets people forget Anna --cache faces.npz --exports --yes",
     ),
     "people prototypes": _entry(

@@ -95,13 +95,40 @@ def forget(done: Result, *, exports: bool) -> list[str]:
         for found, what in ((done.caches, "cache"), (done.searched, "result folder"))
         if found
     ]
-    lines += _proof(done.proof, ", ".join(places), "embedding or name")
+    what = "embedding or name" if done.faces or done.loose_faces else "name"
+    lines += _proof(done.proof, ", ".join(places), what)
     if not done.searched:
         lines.append(
             "No result folders were searched: none were given, and the library knows none. Give each with "
             "--results FOLDER, or the cache that they were made from with --cache FILE."
         )
     return lines + reach
+
+
+def forget_plan(plan: Result, *, exports: bool) -> list[str]:
+    """Return what `people forget --dry-run` would erase."""
+    if plan.was_cut_off:
+        return ["An earlier run erased this person but was interrupted. Without --dry-run the rest is done."]
+    loose = f" and {counted(plan.loose_faces, 'similar unassigned face')}" if plan.loose_faces else ""
+    faces = f"{counted(plan.faces, 'face')}{loose} on {counted(plan.photos, 'photo')}"
+    who = name_and_number(plan.name, plan.number)
+    lines = [f"Would erase {who}: {faces}, with names and corrections. The photos stay."]
+    for cache in plan.caches:
+        stay = (
+            f"; {counted(cache.of_others, 'similar face')} of other people would stay"
+            if cache.of_others
+            else ""
+        )
+        lines.append(f"{printable(cache.file)}: {counted(cache.faces, 'face')} would be removed{stay}.")
+    for result in plan.results:
+        did = (
+            f"{counted(result.files, 'file')} would be removed" if exports else "unchanged without --exports"
+        )
+        lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}; {did}.")
+    holding = {result.folder for result in plan.results}
+    lines += [f"{printable(each)}: no faces of this person." for each in plan.searched if each not in holding]
+    lines += [f"Would not be erased: {each}." for each in plan.out_of_reach]
+    return [*lines, "Nothing was erased."]
 
 
 def _proof(proof: Result, searched: str, what: str) -> list[str]:

@@ -241,6 +241,11 @@ def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path:
 def test_nobody_is_forgotten_without_being_asked_about(
     library: Library, library_url: str, facesets: Call, say: Say, anna: str
 ) -> None:
+    planned = say("forget", anna, "--dry-run")
+    assert "4 faces on 4 photos, with names and corrections. The photos stay." in planned
+    assert "Nothing was erased." in planned
+    facesets("people", "forget", anna, "--dry-run", "--json")
+    assert len(rows(library.database, "SELECT FROM persons")) == 2
     assert "4 faces for good. Add --yes" in facesets("people", "forget", anna, status=2).err
     for answer, status, left in (("n", 2, 2), ("y", 0, 1)):
         with Terminal("people", "forget", anna, "--database", library_url) as screen:

@@ -84,6 +84,7 @@ def forget(
     exports: Annotated[
         bool, Option("Also remove the person from results and exports; without it, only list them.")
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Erase a person for good.
 
@@ -91,7 +92,7 @@ def forget(
     """
     from facesets.assembly.stores import open_cache
     from facesets.operations.people.forgetting.forget import forget as run
-    from facesets.operations.people.forgetting.forget import plan_forget
+    from facesets.operations.people.forgetting.plan_forget import plan_forget
     from facesets.settings import load
     from facesets.store.stored_crops import FOLDER
     from facesets.work import Work
@@ -99,9 +100,13 @@ def forget(
     caches = [open_cache(path) for path in cache]
     folders = [path.absolute() for path in results]
     with console.progress() as progress, opened_session(database) as session:
-        if not yes:
+        plan = None if yes and not dry_run else plan_forget(session, who, caches, folders, exports=exports)
+        if plan is not None and dry_run:
+            console.show(plan, words.forget_plan(plan, exports=exports), asked_for=True)
+            return
+        if plan is not None:
             with console.paused(progress):
-                _ask(plan_forget(session, who, caches, folders))
+                _ask(plan)
         summary = run(
             session,
             who,

@@ -47,8 +47,9 @@ from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.forgetting.finishing import Scrubbed
-from facesets.operations.people.forgetting.forget import forget, plan_forget
+from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.forgetting.forget_proof import names_in
+from facesets.operations.people.forgetting.plan_forget import plan_forget
 from facesets.operations.people.forgetting.written_names import holds_name, written_forms
 from facesets.operations.people.lists.listing import person
 from facesets.operations.people.review.questions import refresh_questions
@@ -61,6 +62,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.people.traces import rewrite_tables
 from facesets.store.postgres.photos.face_places import FacePlace, remember_forgotten, without_forgotten
+from facesets.words import corrections
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow
@@ -71,6 +73,11 @@ FORGET = "facesets.operations.people.forgetting"
 
 def forgotten(library: Library, who: str = NAME, caches: Sequence[Cache] = ()) -> Result:
     return forget(library.database, who, caches, work=Work(by=BY))
+
+
+def lines(done: Result) -> str:
+    """What the command prints of it."""
+    return "\n".join(corrections.forget(done, exports=False))
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -505,6 +512,21 @@ def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_pat
     assert ben in after
     assert len(Cache(cache.path).load().faces) == 3
     assert (summary.caches[0].faces, summary.caches[0].vectors_left, summary.proof.is_clean) == (4, 0, True)
+
+
+def test_nothing_is_claimed_of_files_where_the_library_has_no_face_of_the_person(
+    library: Library, tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "faces.npz")
+    with cache.writing(SETTINGS):
+        cache.commit([made_file("/anne.jpg", together("anne"))], [together("anne")])
+    assert lines(forgotten(library, "Ben", [cache])).count("no embedding or name of this person found") == 1
+    by_sql(library, "DELETE FROM face_detections")
+    summary = forgotten(library, caches=[cache])
+    assert summary.faces == 0
+    said = lines(summary)
+    assert "no name of this person found" in said
+    assert "Not erased: faces in caches and result folders. The library has no face of this person" in said
 
 
 def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -> None:

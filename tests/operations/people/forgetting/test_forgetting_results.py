@@ -27,8 +27,9 @@ from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.exchange.import_people import import_people
 from facesets.operations.people.exchange.result_names import people_of_result
-from facesets.operations.people.forgetting.forget import forget, plan_forget
+from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
+from facesets.operations.people.forgetting.plan_forget import plan_forget
 from facesets.operations.people.forgetting.written_names import holds_name
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
@@ -132,6 +133,23 @@ def test_results_of_the_library_are_searched_without_being_named(made: Made) -> 
     assert summary.proof.is_clean
     assert shown(own) == set()
     assert shown(others)
+
+
+def test_what_would_be_erased_is_what_is_erased(made: Made) -> None:
+    before = shown(made.root), len(made.photos.store.load().faces), len(made.library.load().faces)
+    plan = plan_forget(made.library.database, NAME, [made.photos.store], exports=True)
+    assert before == (shown(made.root), len(made.photos.store.load().faces), len(made.library.load().faces))
+    done = forgotten(made)
+    figures = [
+        (
+            (each.faces, each.loose_faces, each.searched),
+            [(cache.faces, cache.of_others, cache.names) for cache in each.caches],
+            [(result.folder, result.groups, result.faces, result.files) for result in each.results],
+        )
+        for each in (plan, done)
+    ]
+    assert figures[0] == figures[1]
+    assert plan.photos == plan.faces > 0
 
 
 def test_means_of_sets_are_compared_with_the_persons_vectors(made: Made) -> None:

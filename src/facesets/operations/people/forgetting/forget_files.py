@@ -98,13 +98,9 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
 
     def gone(part: Part) -> Bool:
         nonlocal kept
-        by_place = _at_places(part, traces.places)
-        near = _near(part, traces.vectors) & ~by_place
-        of_others = np.zeros(len(near), bool)
-        rows = np.flatnonzero(near)
-        of_others[rows] = traces.others([_place(part, int(row)) for row in rows])
+        theirs, of_others = _theirs(part, traces)
         kept = int(of_others.sum())
-        return by_place | (near & ~of_others)
+        return theirs
 
     with cache.writing(settings):
         renumbered = cache.renumbered(gone)
@@ -115,6 +111,33 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
     beside = cache.names_file.read_bytes() if cache.names_file.exists() else b""
     went = sum(not new for new in renumbered.new.values())
     return CacheForgotten(str(cache.path), went, kept, names, max(left, 0), holds_name(beside, traces.forms))
+
+
+def find_in_cache(cache: Cache, traces: Traces) -> CacheForgotten:
+    """Return what `forget_in_cache` would remove. Raises `DamagedFile`."""
+    kept = 0
+
+    def gone(part: Part) -> Bool:
+        nonlocal kept
+        theirs, of_others = _theirs(part, traces)
+        kept = int(of_others.sum())
+        return theirs
+
+    went = sum(not new for new in cache.renumbered(gone).new.values())
+    wanted = set(map(folded, traces.names))
+    named = read_names(cache.names_file).people if cache.names_file.exists() else ()
+    names = sum(folded(each.name) in wanted for each in named)
+    return CacheForgotten(str(cache.path), went, kept, names, vectors_left=0, names_left=False)
+
+
+def _theirs(part: Part, traces: Traces) -> tuple[Bool, Bool]:
+    """Which faces are the person's, by place and embedding, and which of similar ones are somebody else's."""
+    by_place = _at_places(part, traces.places)
+    near = _near(part, traces.vectors) & ~by_place
+    of_others = np.zeros(len(near), bool)
+    rows = np.flatnonzero(near)
+    of_others[rows] = traces.others([_place(part, int(row)) for row in rows])
+    return by_place | (near & ~of_others), of_others
 
 
 def _near_faces(cache: Cache, vectors: Sequence[FaceVectors]) -> int:

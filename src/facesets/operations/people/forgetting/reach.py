@@ -10,7 +10,12 @@ from facesets.results.forgetting import ResultForgotten
 
 
 def out_of_reach(
-    scrubbed: Scrubbed, results: Sequence[ResultForgotten], *, exports: bool, sidecars: int = 0
+    scrubbed: Scrubbed,
+    results: Sequence[ResultForgotten],
+    *,
+    exports: bool,
+    sidecars: int = 0,
+    has_faces: bool = True,
 ) -> list[str]:
     """Return what may still hold an erased person, in words.
 
@@ -20,6 +25,8 @@ def out_of_reach(
         Whether results were changed, not only listed.
     sidecars : int
         How many XMP sidecars name them.
+    has_faces : bool
+        Whether the library had faces of theirs, by which files were searched; else only the name was.
     """
     reported = [*scrubbed.out_of_reach, "backups and copies of the library, caches and results"]
     if results and not exports:
@@ -32,6 +39,11 @@ def out_of_reach(
     reported += [
         f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
     ]
+    if not has_faces:
+        # Without any, only names can be found there.
+        reported.append(
+            "faces in caches and result folders. The library has no face of this person by which to find them"
+        )
     if sidecars:
         name = counted(sidecars, "XMP sidecar names the person", "XMP sidecars name the person")
         reported.append(Sentence(f"{name}; {Command('export-xmp')} removes the name"))

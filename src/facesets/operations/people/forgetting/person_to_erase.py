@@ -1,0 +1,106 @@
+"""The person to erase: everything that identifies them, and where to look for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+
+from facesets.files import plain_path
+from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
+from facesets.operations.people.corrections.who import called, find_person
+from facesets.operations.people.forgetting.forget_files import NEAR, Traces, results_of_library
+from facesets.operations.people.forgetting.written_names import written_forms
+from facesets.records import Bool
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import traces as searching
+from facesets.store.postgres.people.corrections import load_corrections
+from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
+from facesets.store.postgres.people.forgetting import faces_of_persons, names_ever, renumbered_ids
+from facesets.store.postgres.people.persons import merged_persons, persons_of_faces
+from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The person to erase, and everything that identifies them.
+
+    Attributes
+    ----------
+    loose : list of int
+        Further faces, unassigned, within `NEAR` of theirs.
+    refused : set of int
+        Faces that were said not to be theirs: these stay.
+    renumbered : Renumbered
+        Ids of faces in results of the library that have others afterwards.
+    """
+
+    id: UUID
+    name: str
+    persons: list[UUID]
+    names: list[str]
+    faces: list[int]
+    loose: list[int]
+    refused: set[int]
+    renumbered: Renumbered
+    places: list[FacePlace]
+    vectors: list[FaceVectors]
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether the library has faces by which caches and results can be searched."""
+        return bool(self.faces or self.loose)
+
+
+def person_to_erase(connection: Connection, database: Database, who: str) -> Person:
+    """Return the person that is meant. Raises `WrongUsage` if nobody is."""
+    state = find_person(connection, who)
+    persons = merged_persons(connection, state.id)
+    faces = faces_of_persons(connection, persons)
+    vectors = vectors_of_faces(connection, faces)
+    said = load_corrections(connection)
+    refused = {each.face for each in said.faces if not each.is_person and each.person in persons}
+    loose = _loose(connection, vectors, refused)
+    detector = Library(database).detector(connection)
+    return Person(
+        state.id,
+        called(state),
+        persons,
+        names_ever(connection, persons),
+        faces,
+        loose,
+        refused,
+        NOT_RENUMBERED if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
+        list(places_of(connection, [*faces, *loose]).values()),
+        vectors,
+    )
+
+
+def _loose(connection: Connection, vectors: Sequence[FaceVectors], refused: set[int]) -> list[int]:
+    """Faces of nobody that are near the person's, but for those that were said not to be theirs."""
+    near = [face for theirs in vectors for face in searching.near_faces(connection, theirs, NEAR)]
+    owners = persons_of_faces(connection, near)
+    return [face for face, owner in owners.items() if owner is None and face not in refused]
+
+
+def traces_of(database: Database, person: Person) -> Traces:
+    """Return what identifies a person in files."""
+    theirs = {*person.faces, *person.loose}
+
+    def others(places: Sequence[FacePlace]) -> Bool:
+        def work(connection: Connection) -> list[bool]:
+            found = faces_at(connection, places)
+            owners = persons_of_faces(connection, [face for face in found if face is not None])
+            known = person.refused | {face for face, owner in owners.items() if owner is not None}
+            return [face in known - theirs for face in found]
+
+        return np.array(database.run(work), bool)
+
+    return Traces(person.places, person.vectors, person.names, written_forms(person.names), others)
+
+
+def folders_to_search(database: Database, given: Sequence[Path]) -> list[Path]:
+    """Results of the library that it knows, and those that are given, each once."""
+    return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
