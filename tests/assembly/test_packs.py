@@ -58,6 +58,27 @@ def test_a_library_finds_its_pack_where_the_settings_name_it(
     assert taken(replace(settings, pack=str(small_pack)), models.pack, models) == small_pack.absolute()
 
 
+def test_a_setting_that_is_ignored_because_faces_come_from_another_pack_is_told_once(
+    small_pack: Path, open_pack: Path, settings: Settings
+) -> None:
+    models = models_of(small_pack)
+    taken(settings, str(small_pack))
+
+    def told(pack: Path | str, known: CacheSettings | None = models, name: str = models.pack) -> list[str]:
+        notices = KeptNotices()
+        for _ in range(2):
+            get_pack(name, replace(settings, pack=str(pack)), notices, Work(), known=known)
+        return [line for line in notices.remarks if "ignored" in line]
+
+    (line,) = told(open_pack)
+    assert line.startswith(
+        f"Using the model pack {models.pack}, which the faces come from. The setting `pack`"
+    )
+    for pack in ("", models.pack, small_pack):
+        assert told(pack) == []
+    assert told(open_pack, None, str(small_pack)) == []
+
+
 def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:
     taken(settings, str(pack_dir), fetch=False)
     assert not settings.state_dir.exists()

@@ -55,6 +55,8 @@ def get_pack(
         pack = _pack_by_name(name, settings, notices)
     if pack is None:
         pack = _fetched(name, settings, work, fetch=fetch)
+    if known is not None and of_store and not is_named:
+        _tell_ignored_setting(known, settings, notices)
     if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
         _announce_pack(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
@@ -89,6 +91,19 @@ def pack_to_begin_with(
         notices.notice(instead)
         notices.remark_once(taken.note, unasked=True)
     return find_pack(taken.path, ())
+
+
+def _tell_ignored_setting(known: CacheSettings, settings: Settings, notices: Notices) -> None:
+    """Report that the pack of the settings is not used, because the faces come from another one."""
+    if not settings.pack or settings.pack == known.pack:
+        return
+    of_settings = _pack_by_name(settings.pack, settings, notices)
+    if of_settings is None or not is_pack_of(of_settings, known):
+        notices.remark_once(
+            f"Using the model pack {printable(known.pack)}, which the faces come from. The setting "
+            f"`pack` ({printable(settings.pack)}) is ignored: it is only for new libraries and caches.",
+            unasked=True,
+        )
 
 
 def how_to_change_pack() -> Sentence:
