@@ -53,6 +53,7 @@ def library(database: Database) -> Library:
     return Library(database, SETTINGS)
 
 
+NOT_BOTH = "No photo shows both Anna and Ben. Anna: 1 photo, Ben: 1 photo."
 WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
 
 
@@ -64,7 +65,9 @@ WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
         ([], {"dates": Y1999}, [WHEN]),
         ([], {"camera": "canon", "near": POLE, "dates": Y2019}, ["No photo matches the place."]),
         ([], {"near": POLE, "dates": Y1999}, ["No photo matches the dates or the place.", WHEN]),
-        (["Anna", "Ben"], {"near": MUNICH}, ["No photo matches all of the people."]),
+        (["Anna", "Ben"], {}, [NOT_BOTH]),
+        (["Anna", "Ben"], {"near": MUNICH}, [NOT_BOTH]),
+        (["Anna", "Ben"], {"near": POLE}, ["No photo matches all of the people or the place.", NOT_BOTH]),
         (["Anna"], {"ages": AgeRange(28, 30)}, []),
         (["Anna"], {"ages": AgeRange(5, 8)}, ["No photo matches the age."]),
         (

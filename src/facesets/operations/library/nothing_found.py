@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from facesets.errors import Command, Field, Sentence
+from facesets.files import printable
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.stats import counts_of
+from facesets.operations.people.corrections.who import called, require_person
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -39,11 +42,27 @@ def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
     if "person" in empty and "age" in empty:
         empty.remove("age")
     said = _when(connection) if "dates" in empty else []
+    if "person" in empty and len(asked.persons) > 1:
+        said.append(_of_each(connection, asked.persons))
+        # That says it of the people, too.
+        parts = parts if len(empty) > 1 else ["person"]
     if len(parts) == 1:
         return said
     if empty:
         return [Sentence(f"No photo matches {_named(asked, empty, 'or')}."), *said]
     return [_what_to_leave_out(connection, asked, parts)]
+
+
+def _of_each(connection: Connection, persons: Sequence[UUID]) -> Sentence:
+    """Say how many photos show each of the people, of whom none shows all."""
+    names = [printable(called(require_person(connection, person))) for person in persons]
+    *first, last = names
+    all_of_them = f"{'both' if len(names) == 2 else 'all of'} {', '.join(first)} and {last}"
+    counts = [count_photos(connection, PhotoFilter(persons=(person,))) for person in persons]
+    of_each = ", ".join(
+        f"{name}: {counted(count, 'photo')}" for name, count in zip(names, counts, strict=True)
+    )
+    return Sentence(f"No photo shows {all_of_them}. {of_each}.")
 
 
 def _what_to_leave_out(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
