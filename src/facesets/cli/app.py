@@ -34,7 +34,8 @@ from facesets.cli.start.cluster import cluster, refine
 from facesets.cli.start.embed import embed
 from facesets.cli.start.run import run
 from facesets.cli.start.show import show
-from facesets.errors import BrokenLibrary, FacesetsError
+from facesets.errors import BrokenLibrary, FacesetsError, WrongUsage
+from facesets.files import printable
 from facesets.installation import module_at_fault
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
@@ -133,6 +134,12 @@ def _end(error: FacesetsError) -> NoReturn:
     sys.exit(128 + by if by else error.exit_status)
 
 
+def _not_text(error: UnicodeEncodeError) -> str:
+    """The word of the command line whose bytes are no text; empty if the error is about something else."""
+    at_fault = error.object[error.start : error.end]
+    return next((word for word in sys.argv[1:] if at_fault in word), "")
+
+
 def main() -> None:
     """Run the program; never returns."""
     try:
@@ -150,6 +157,11 @@ def main() -> None:
         if not (module := module_at_fault(error)):
             raise
         _end(BrokenLibrary(module, error))
+    except UnicodeEncodeError as error:
+        # Any bytes can be the name of a file, but not what is searched for or stored.
+        if not (word := _not_text(error)):
+            raise
+        _end(WrongUsage(f"{printable(word)} contains bytes that are not UTF-8 text."))
     except OSError as error:
         # Typer prints help itself.
         if error.errno not in _NO_SPACE or console.session.debug:

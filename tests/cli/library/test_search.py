@@ -100,6 +100,11 @@ def test_it_is_said_what_is_not_shown_and_which_condition_is_to_blame(two: Call)
     assert "Some photos match the place and others the camera, but none matches both." in nothing.err
 
 
+def test_bytes_that_are_no_text_are_refused(two: Call) -> None:
+    refused = two("search", "--words", "caf\udce9", status=2).err
+    assert refused == "facesets: caf\\udce9 contains bytes that are not UTF-8 text.\n"
+
+
 def test_conditions_that_make_no_sense_are_refused(two: Call) -> None:
     for flag in ("camera", "tag", "words"):
         assert f"--{flag} is empty." in two("search", "--from", "2019-01-01", f"--{flag}", " ", status=2).err
