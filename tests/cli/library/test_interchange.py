@@ -44,6 +44,17 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     assert (listed["name"], listed["path"]) == ("Ben", str(tmp_path / "1.jpg"))
 
 
+def test_a_folder_in_place_of_a_person_is_told_from_a_name(
+    database: Database, facesets: Call, tmp_path: Path
+) -> None:
+    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
+    assert facesets("export-xmp", tmp_path, status=2).err == (
+        f"facesets: {tmp_path} is a folder, not a person. For the photos in it, run "
+        f"`facesets export-xmp --under {tmp_path}`.\n"
+    )
+    assert "Person not found: Ben" in facesets("export-xmp", "Ben", status=2).err
+
+
 def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
     database: Database, facesets: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

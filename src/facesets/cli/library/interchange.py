@@ -10,7 +10,7 @@ from facesets.cli import console
 from facesets.cli.library.index import report_empty_folders
 from facesets.cli.opening import opened_library, opened_session, work_on_library, working
 from facesets.cli.params import CacheArgument, DatabaseOption
-from facesets.errors import Field, WrongUsage
+from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import ExportXmpOptions
@@ -20,6 +20,8 @@ from facesets.words import library as library_words
 from facesets.words.phrases import table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facesets.result import Result
 
 SourceArgument = Annotated[
@@ -146,12 +148,24 @@ def export_xmp(
             console.show(done, words.export_xmp_undo(done), asked_for=options.dry_run)
             _finish(done, undo=True)
             return
-        done = run(library, who or (), options, work=work)
+        try:
+            done = run(library, who or (), options, work=work)
+        except NotFound as error:
+            raise _or_a_folder(who or (), error) from error
         report_empty_folders(library, [str(plain_path(each)) for each in options.target])
     console.show(done, words.export_xmp(done), asked_for=options.dry_run)
     if not done.people and not done.unfit:
         console.notice(words.NOBODY_NAMED)
     _finish(done)
+
+
+def _or_a_folder(who: "Sequence[str]", error: NotFound) -> WrongUsage:
+    """Explain how to name a folder if one was given in place of a person."""
+    folder = next((each for each in who if Path(each).is_dir() and printable(each) in str(error)), None)
+    if folder is None:
+        return error
+    below = Command("export-xmp", Field("under", printable(folder)))
+    return WrongUsage(f"{printable(folder)} is a folder, not a person. For the photos in it, run {below}.")
 
 
 def _finish(done: "Result", *, undo: bool = False) -> None:
