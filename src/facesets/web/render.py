@@ -14,6 +14,7 @@ from facesets.errors import Command, Field, Sentence
 from facesets.files import name_parts, printable
 from facesets.imaging.metadata.record import exposure
 from facesets.plurals import counted
+from facesets.words.phrases import ASSIGNED_BY, thresholds
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -111,10 +112,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["about"] = about
+    environment.filters["assigned"] = lambda how: ASSIGNED_BY.get(how, how)
     environment.filters["commands"] = commands
     environment.filters["counted"] = _counted
     environment.filters["exposure"] = exposure
     environment.filters["number"] = _number
     environment.filters["name_parts"] = name_parts
     environment.filters["printable"] = printable
+    environment.filters["thresholds"] = thresholds
     return environment

@@ -12,6 +12,28 @@ _LEAST_COLUMN = 20
 """Minimum characters of a column that wraps, however narrow the terminal."""
 
 
+ASSIGNED_BY = {
+    "auto": "automatically",
+    "manual": "by hand",
+    "constrained": "together with another face",
+    "imported": "by an import",
+}
+"""How a face got its person, by the word that tables and --json have for it."""
+
+_THRESHOLDS = {
+    "assign": "assigned from",
+    "margin": "lead over the next person",
+    "review": "suggested from",
+    "link": "grouped from",
+    "typical": "typical within a person",
+}
+
+
+def thresholds(values: Mapping[str, float]) -> str:
+    """Return the cosine similarities that decide about faces, by the names that --json has for them."""
+    return ", ".join(f"{_THRESHOLDS[name]} {value:.2f}" for name, value in values.items())
+
+
 def name_and_number(name: str, person: str) -> str:
     """Return a person's name with the number in brackets; the number alone for an unnamed person."""
     return person if name == person else f"{name} ({person})"

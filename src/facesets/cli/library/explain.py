@@ -13,7 +13,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.cli.people.lists import SEXES
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.words.phrases import name_and_number, table
+from facesets.words.phrases import ASSIGNED_BY, name_and_number, table, thresholds
 
 if TYPE_CHECKING:
     from facesets.operations.library.show_photo import ShownPhoto
@@ -154,10 +154,10 @@ def explain(
                 found = run(session, int(face), who)
             except NoSuchFace as missing:
                 raise NoSuchFace(f"{missing} {_if_a_photo(face)}") from missing
-        console.show(found, _lines(found), asked_for=True)
+        console.show(found, _lines(found, who), asked_for=True)
         return
     every = _on_photo(face, who, database)
-    parts = ["\n".join(_lines(each)) for each in every]
+    parts = ["\n".join(_lines(each, who)) for each in every]
     nothing = f"No face found in {printable(face)}."
     console.show_list("faces", every, "\n\n".join(parts) if parts else nothing)
 
@@ -186,22 +186,22 @@ def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explana
         return [run(library.database, each, who) for each in faces_of_photo(library, text)]
 
 
-def _lines(found: "Explanation") -> list[str]:
+def _lines(found: "Explanation", who: str | None) -> list[str]:
     person = name_and_number(found.name, found.person) if found.person else "unassigned"
-    how = f", {found.assigned_by} {found.assigned_at}".rstrip() if found.assigned_by else ""
+    how = ASSIGNED_BY.get(found.assigned_by, found.assigned_by)
     step = found.step
-    limits = ", ".join(f"{name} {value:.2f}" for name, value in found.thresholds.items())
+    is_best = who is None and not found.person
     rows = [
         ("face", f"{found.face} in {printable(found.photo) or '-'}, quality {found.quality:.2f}"),
-        ("person", f"{person}{how}"),
+        ("person", f"{person}, assigned {how} {found.assigned_at}".rstrip() if how else person),
         ("since", "-" if step is None else f"change {step.id}, {step.what} ({step.who}, {step.made_at})"),
-        ("best match", _like(found.about)),
-        ("runner-up", _like(found.runner_up)),
-        ("thresholds", limits),
+        ("best match" if is_best else "asked about" if who else "similarity", _like(found.about)),
+        ("second-best match" if is_best else "best other person", _like(found.runner_up)),
+        ("thresholds", thresholds(found.thresholds)),
         *([("head", f"{found.head}: similarities are measured after its projection")] if found.head else []),
         *(("correction", said) for said in found.statements),
     ]
-    return [*(f"{name:<10} {value}" for name, value in rows), found.verdict]
+    return [*(f"{name:<17} {value}" for name, value in rows), found.verdict]
 
 
 def _like(likeness: "Likeness | None") -> str:

@@ -1,6 +1,7 @@
 """Why a face is whose it is."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,15 +109,17 @@ def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
     assert before.about
     assert dict(found.about.nearest)[other] == pytest.approx(float(of_face @ of_other), abs=1e-3)
     assert found.about.cosine_similarity != pytest.approx(before.about.cosine_similarity, abs=0.01)
-    assert "head       lda-1" in run("explain", face, "--database", library_url).out
+    assert "head              lda-1" in run("explain", face, "--database", library_url).out
 
 
 def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
     face = face_of(library, "anna-0-3")
     shown = run("explain", face, "--database", library_url)
     assert shown.status == 0, shown.err
-    assert f"face       {face} in /anna-0-3.jpg" in shown.out
-    assert "runner-up  Ben" in shown.out
+    assert f"face              {face} in /anna-0-3.jpg" in shown.out
+    assert "best other person Ben" in shown.out
+    assert re.search(r"^person            Anna \(\w{8}\), assigned automatically ", shown.out, re.MULTILINE)
+    assert re.search(r"assigned from 0\.\d\d, lead over the next person 0\.05, suggested from", shown.out)
     reported = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
     told = (reported["name"], reported["about"]["name"], reported["runner_up"]["name"])
     assert told == ("Anna", "Ben", "Anna")
@@ -127,7 +130,7 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert (of_photo.status, of_photo.out) == (0, shown.out)
     (reported,) = json.loads(run("explain", "--json", *where).out)["faces"]
     assert reported["face"] == face
-    assert "best match Ben" in run("explain", where[0], "Ben", *where[1:]).out
+    assert "asked about       Ben" in run("explain", where[0], "Ben", *where[1:]).out
 
 
 @pytest.mark.parametrize(
