@@ -1,5 +1,8 @@
 """Folders that lie elsewhere on a host than the library knows."""
 
+import pytest
+
+from facesets.errors import WrongUsage
 from facesets.path_map import PathMap
 
 MAP = PathMap.of({"/mnt/photos": "/data/p", "/mnt/photos/old/": "/archive"})
@@ -28,3 +31,10 @@ def test_photos_may_fill_a_whole_drive_here() -> None:
     for known, here in (("/mnt/photos/a.jpg", "/a.jpg"), ("/mnt/photos", "/")):
         assert whole.here(known) == here
         assert whole.known(here) == known
+
+
+def test_folders_that_could_not_be_told_apart_are_refused() -> None:
+    with pytest.raises(WrongUsage, match=r"^'/mnt/a' and '/mnt/b' are both mapped to '/data'\. Give each a"):
+        PathMap.of({"/mnt/b": "/data", "/mnt/a": "/data/"})
+    with pytest.raises(WrongUsage, match=r"^'/mnt/a' is mapped to '/data' and '/else'"):
+        PathMap.of({"/mnt/a": "/data", "/mnt/a/": "/else"})

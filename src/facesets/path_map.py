@@ -3,7 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Self
+
+from facesets.errors import WrongUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +17,22 @@ class PathMap:
 
     @classmethod
     def of(cls, paths: Mapping[str, str]) -> Self:
-        """The map of folders in the library to folders here."""
+        """The map of folders in the library to folders here.
+
+        Raises
+        ------
+        WrongUsage
+            Two folders are mapped to one place, or one folder to two: which is which could not be told.
+        """
         # As this system writes them: the library has a slash between their parts, whatever is here.
-        pairs = ((known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items())
+        pairs = [(known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items()]
+        for (known, here), (other, there) in combinations(sorted(pairs), 2):
+            if known == other:
+                raise WrongUsage(f"{known!r} is mapped to {here!r} and {there!r}.")
+            if here == there:
+                raise WrongUsage(
+                    f"{known!r} and {other!r} are both mapped to {here!r}. Give each a folder of its own."
+                )
         return cls(tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair[0]))))
 
     def here(self, path: str) -> str:
