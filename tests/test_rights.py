@@ -21,7 +21,7 @@ from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.results import Materialize
 from facesets.results.names.names_file import PeopleNames, update_names
-from facesets.results.rollback import take_back, undoing
+from facesets.results.rollback import apply_undo, undoing
 from facesets.results.run_records import JOURNAL
 from facesets.rights import SHARED, keep_private, narrow, rights_of
 from facesets.store.npz.cache import Cache
@@ -200,7 +200,7 @@ def test_an_undo_brings_folders_back_with_the_rights_that_they_had(store: DrawnS
     cluster(store, raw, ClusterOptions(sheet=False), **QUIET)
     assert not (raw / "person_002").exists()
     with undoing(raw, "2") as plans:
-        take_back(plans)
+        apply_undo(plans)
     assert {name: given for name, given in rights(raw).items() if JOURNAL not in name} == before
 
 

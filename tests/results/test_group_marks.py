@@ -25,8 +25,8 @@ from tests.fixtures.results import (
 )
 from tests.fixtures.trees import tree
 
-from facesets.operations.grouping.by_hand import Seen, merge, take_back
 from facesets.operations.grouping.extend import extend
+from facesets.operations.grouping.folder_corrections import Seen, merge, undo_change
 from facesets.operations.undo import undo
 from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes
@@ -407,6 +407,6 @@ def test_an_emptied_folder_goes_in_the_browser_and_comes_back_with_its_mark(
     marks = marks_in(raw)
     merge(raw, Seen("person_002"), Seen("person_001"))
     assert not (raw / "person_002").exists()
-    take_back(raw)
+    undo_change(raw)
     assert marks_in(raw) == marks
     assert photo_of(raw / "person_002").exists()

@@ -16,7 +16,7 @@ from facesets.files import FileLock
 from facesets.results import inside, safe_folder
 from facesets.results.edits.folder_diff import read_edits
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.rollback import take_back, undoing
+from facesets.results.rollback import apply_undo, undoing
 from facesets.results.run_records import JOURNAL, read_runs
 from facesets.results.safe_folder import SafeFolder
 
@@ -36,7 +36,7 @@ def test_an_undo_changes_nothing_behind_a_linked_folder(out: Path, photos: list[
     before = tree(disk)
     with undoing(out, "2") as plans:
         assert plans[0].links == ("Anna",)
-        take_back(plans)
+        apply_undo(plans)
     assert tree(disk) == before
     assert (out / "Anna").is_symlink()
     assert not (out / "Bob").exists()

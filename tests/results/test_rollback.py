@@ -15,7 +15,7 @@ from tests.fixtures.trees import tree
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.results import Materialize, run_records
 from facesets.results.folder_runs import finish, locked, writing_results
-from facesets.results.rollback import take_back, undoing
+from facesets.results.rollback import apply_undo, undoing
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import JOURNAL, UNDOING, read_runs
 from facesets.results.safe_folder import SafeFolder
@@ -42,7 +42,7 @@ def test_runs_are_taken_back_one_by_one_to_the_very_first_state(
     assert not (out / JOURNAL).exists()
 
 
-def test_a_run_that_changes_nothing_leaves_nothing_to_take_back(out: Path, photos: list[str]) -> None:
+def test_a_run_that_changes_nothing_leaves_nothing_to_undo(out: Path, photos: list[str]) -> None:
     plan = {"person_1/a.jpg": photos[0]}
     earlier = write(out, plan, {}, b"same").kept
     write(out, plan, earlier, b"same")
@@ -114,7 +114,7 @@ def test_what_the_run_made_and_the_user_moved_is_left_and_counted(out: Path, pho
     (out / "person_1").rename(out / "Anna")
     with undoing(out, "2") as (plan,):
         assert plan.elsewhere == ("person_1/b.jpg",)
-        take_back([plan])
+        apply_undo([plan])
     assert (out / "Anna/b.jpg").read_bytes() == Path(photos[1]).read_bytes()
 
 
@@ -208,12 +208,12 @@ def test_only_the_last_runs_are_kept(out: Path, photos: list[str], monkeypatch: 
         plan = {"person_1/a.jpg": photos[step % 12]}
         earlier = write(out, plan, earlier, f"{step}".encode()).kept
     assert [run.number for run in read_runs(out)] == list(range(5, 15))
-    monkeypatch.setattr(run_records, "KEPT_BYTES", 5000)
+    monkeypatch.setattr(run_records, "MAX_BYTES", 5000)
     write(out, {"person_1/a.jpg": photos[2]}, earlier, b"last")
     kept = read_runs(out)
     assert kept[-1].number == 15
     assert 1 <= len(kept) < 4
-    assert sum(run.bytes_kept() for run in kept) <= 5000
+    assert sum(run.backup_bytes() for run in kept) <= 5000
 
 
 def write_both(first: Path, second: Path, photo: str, *, finishes: bool = True) -> str:

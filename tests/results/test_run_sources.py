@@ -9,12 +9,12 @@ from tests.fixtures.program import run
 
 from facesets.errors import DamagedFile
 from facesets.file_records import FileRecord
-from facesets.results.run_sources import keep_sources, relocate_sources, sources_of
+from facesets.results.run_sources import relocate_sources, sources_of, write_sources
 from facesets.store.npz.cache import Cache
 
 
 def test_folders_follow_what_was_moved_and_others_stay(tmp_path: Path) -> None:
-    keep_sources(tmp_path, ["/old", "/old/trip", "/older", "/new"])
+    write_sources(tmp_path, ["/old", "/old/trip", "/older", "/new"])
     relocate_sources(tmp_path, "/old", "/new")
     assert sources_of(tmp_path) == ["/new", "/new/trip", "/older"]
     relocate_sources(tmp_path, "/", "/mnt")
@@ -40,7 +40,7 @@ def test_photos_that_were_renamed_are_relocated_as_run_says(
     monkeypatch.chdir(tmp_path)
     old, new, out = tmp_path / "old photos", tmp_path / "new", tmp_path / "facesets-out"
     out.mkdir()
-    keep_sources(out, [str(old)])
+    write_sources(out, [str(old)])
     old.mkdir()
     (old / "a.jpg").write_text("a")
     status, image = (old / "a.jpg").stat(), made_image("a")

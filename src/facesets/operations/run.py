@@ -33,7 +33,7 @@ from facesets.results.ownership import rights_of_result
 from facesets.results.pages.html_pages import START
 from facesets.results.pages.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
-from facesets.results.run_sources import keep_sources, sources_of
+from facesets.results.run_sources import sources_of, write_sources
 from facesets.results.safe_folder import SafeFolder
 from facesets.rights import keep_private, narrow, rights_in, tell_tightened
 from facesets.sources.folders import FolderSource, ListedOnce
@@ -107,7 +107,7 @@ def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work:
         keep_private(cache.path, cache.names_file)
         prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
-            keep_sources(out, roots)
+            write_sources(out, roots)
         if prepared is not None:
             embedder, stages, how = prepared
             with cache.writing(embedder.settings):

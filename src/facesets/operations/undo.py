@@ -8,7 +8,7 @@ from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.rollback import take_back, undoing
+from facesets.results.rollback import apply_undo, undoing
 from facesets.results.run_records import DONE, WRITING, Run, add_restored, read_runs
 
 
@@ -39,19 +39,19 @@ def _listed(run: Run, name: str) -> Result:
     return Result(
         run=name,
         command=run.command,
-        began=run.began,  # in UTC and ISO 8601; empty where that was not noted
-        complete=run.state == DONE,  # otherwise the next run goes on with it
-        half_undone=run.state not in (DONE, WRITING),  # taking it back was cut off
-        made=sum(change.kept is None and change.left[-1] is not None for change in changes),
-        replaced=sum(change.kept is not None and change.left[-1] is not None for change in changes),
-        removed=sum(change.kept is not None and change.left[-1] is None for change in changes),
-        bytes_kept=run.bytes_kept(),  # of what it replaced and removed
-        also=[str(path) for path in run.also],  # folders that are taken back with it
+        began=run.began,  # in UTC and ISO 8601; empty if it was not recorded
+        complete=run.state == DONE,  # else the next run resumes it
+        half_undone=run.state not in (DONE, WRITING),  # its undo was interrupted
+        made=sum(change.backup is None and change.left[-1] is not None for change in changes),
+        replaced=sum(change.backup is not None and change.left[-1] is not None for change in changes),
+        removed=sum(change.backup is not None and change.left[-1] is None for change in changes),
+        bytes_kept=run.backup_bytes(),  # of files that it replaced and removed
+        also=[str(path) for path in run.also],  # folders that are undone with it
     )
 
 
 def _runs_below(out: Path) -> dict[str, Run]:
-    """Runs in the folders of a `run`, by names such as `people/0002-extend`; one of both is in the first."""
+    """Return the runs in the folders of a `run`, by names such as `people/0002-extend`; each run once."""
     found: dict[str, Run] = {}
     for folder in (PEOPLE, SETS):
         for run in read_runs(out / folder) if (out / folder).is_dir() else ():
@@ -62,36 +62,35 @@ def _runs_below(out: Path) -> dict[str, Run]:
 
 
 def _place_of(out: Path, run: str) -> tuple[Path, str]:
-    """The result folder that has a run, and its name or number there."""
+    """Return the result folder of a run, and the name of the run there."""
     if not (out / RUN_RECORD).is_file():
         return out, run
     known = _runs_below(out)
-    called = {
+    names_of = {
         name: {name, each.name, f"{each.root.name}/{each.number}", f"{each.number}"}
         for name, each in known.items()
     }
-    meant = [name for name, names in called.items() if run in names]
-    if len(meant) != 1:
-        listed = ", ".join(meant or reversed(known)) or "none"
-        reason = "several runs" if meant else "no run"
+    matching = [name for name, names in names_of.items() if run in names]
+    if len(matching) != 1:
+        listed = ", ".join(matching or reversed(known)) or "none"
+        reason = "several runs" if matching else "no run"
         raise WrongUsage(f"{printable(out)} has {reason} {printable(run)} (runs: {listed}).")
-    return known[meant[0]].root, known[meant[0]].name
+    return known[matching[0]].root, known[matching[0]].name
 
 
 def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
     """Restore what lay in a result folder before a run; `run` is its name or its number.
 
-    A run that wrote to several folders is taken back in all of them. An undo that was cut off goes on where
-    it was.
+    A run that wrote to several folders is undone in all of them. An interrupted undo is resumed.
 
     Raises
     ------
     WrongUsage
-        There is no such run, later runs must be taken back first, or a file was changed since.
+        There is no such run, later runs must be undone first, or a file was changed since.
     AlreadyRunning
         Another run writes there.
     CannotWrite
-        A file cannot be restored, or what only the program makes there is a link.
+        A file cannot be restored, or a file of the program's own is a link.
     DamagedFile
         The journal cannot be read.
     """
@@ -101,7 +100,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
         if not dry_run:
             roots = [plan.run.root for plan in plans]
             before = [_deleted_folders(root) for root in roots]
-            take_back(plans)
+            apply_undo(plans)
             for root, deleted in zip(roots, before, strict=True):
                 add_restored(root, deleted - _deleted_folders(root))
         folders = [
@@ -109,10 +108,10 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
                 folder=str(plan.run.root),
                 restored=sorted(plan.restore),
                 removed=sorted(set(plan.remove).difference(plan.last_copies)),
-                set_aside=sorted(plan.last_copies),  # copies of photos whose originals are gone
+                set_aside=sorted(plan.last_copies),  # copies of photos without an original
                 stay_deleted=sorted(plan.deleted),  # replaced by the run, deleted by the user since
                 elsewhere=sorted(plan.elsewhere),  # made by the run, moved or deleted by the user since
-                # That the user put in place of folders: nothing is changed behind them.
+                # Links that replaced folders: nothing is changed behind them.
                 links=list(plan.links),
             )
             for plan in plans
@@ -121,7 +120,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
 
 
 def _deleted_folders(root: Path) -> set[str]:
-    """Folders that the user deleted, as the manifest says."""
+    """Return the folders that the user deleted, from the manifest."""
     try:
         manifest = read_any_manifest(root)
     except FacesetsError:
@@ -129,7 +128,7 @@ def _deleted_folders(root: Path) -> set[str]:
     if isinstance(manifest, ExportManifest):
         return {entry.name for entry in manifest.removed}
     if isinstance(manifest, ClusterManifest | RefineManifest):
-        return {said.group for said in manifest.statements if said.kind == "removed"}
+        return {each.group for each in manifest.statements if each.kind == "removed"}
     return set()
 
 

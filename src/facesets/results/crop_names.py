@@ -86,11 +86,11 @@ def rename_crops(folder: ResultFolder, renamed: Iterable[RenamedCrops]) -> None:
             if folder.inside.exists(old):
                 folder.move(old, new)
         name = f"{crops.name}/{SET_MANIFEST}"
-        was_kept = name in folder.kept
+        was_kept = name in folder.contents
         folder.write(name, manifest_bytes(crops.manifest))
         if not was_kept:
             # Whether the set has a face is not known yet.
-            del folder.kept[name]
+            del folder.contents[name]
 
 
 def _with_names(

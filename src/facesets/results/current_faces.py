@@ -1,7 +1,7 @@
-"""Faces of a result by the ids that they have now, without those that are gone.
+"""Update the face ids of a result to those in the store, without faces that the store lost.
 
-The number in an id is the face's place in its photo. Where a face of a photo was erased from the store, the
-others have other numbers; what an earlier run wrote down still finds them by their boxes.
+The number in an id is the face's place in its photo. After a face was erased from the store, the photo's
+other faces have other numbers; faces in an earlier manifest are then found by their boxes.
 """
 
 from collections import defaultdict
@@ -36,11 +36,11 @@ class PersonToErase:
     Attributes
     ----------
     is_at_place : callable
-        Whether a face in a manifest lies where one of the person's does.
+        Whether a face in a manifest lies at a place of one of the person's faces.
     changes : Renumbered
-        Ids of faces that have others afterwards.
+        Faces that get new ids.
     names : set of str
-        What the person was called, and folders of the person; folded.
+        Names and folders of the person; folded.
     """
 
     is_at_place: Callable[[FaceEntry], bool]
@@ -49,7 +49,7 @@ class PersonToErase:
 
     @property
     def renumbered(self) -> Mapping[str, str]:
-        """Ids, old to new; empty for faces that are gone."""
+        """Old to new id; empty for faces that are removed."""
         return self.changes.new
 
     def is_theirs(self, face: FaceEntry) -> bool:
@@ -57,25 +57,25 @@ class PersonToErase:
         return self.is_at_place(face) or self.renumbered.get(face.face) == ""
 
     def among(self, faces: Iterable[FaceEntry]) -> "PersonToErase":
-        """The same, with what is not done yet where these faces are written down."""
+        """Return a copy with only those changes that a manifest with these faces still needs."""
         return replace(self, changes=self.changes.outstanding((face.face, face.box) for face in faces))
 
 
 def with_current_ids(manifest: M, collection: Collection) -> M:
-    """A manifest in which faces have the ids that they have in the store, without those that it lost.
+    """Return a manifest with the face ids of the store, without faces that the store lost.
 
-    Photos of which the store knows no face stay as they are.
+    Photos without a face in the store stay as they are.
     """
     changed = _changed(list(every_face(manifest)), collection)
     if not changed:
         return manifest
-    gone = {old for old, new in changed.items() if not new}
-    whom = PersonToErase(lambda _: False, Renumbered(changed, {}), frozenset())
-    return without_faces(manifest, gone, whom)
+    missing = {old for old, new in changed.items() if not new}
+    person = PersonToErase(lambda _: False, Renumbered(changed, {}), frozenset())
+    return without_faces(manifest, missing, person)
 
 
 def _changed(faces: Sequence[FaceEntry], collection: Collection) -> Mapping[str, str]:
-    """Old id to new one, empty for faces that are gone, of photos in which a number is another face's now."""
+    """Map old ids to new ones (empty for missing faces) in photos where a number now names another face."""
     row_of = {face: row for row, face in enumerate(collection.face_ids())}
     stale = _stale_images([face for face in faces if face.face in row_of], row_of, collection)
     if not stale:
@@ -84,13 +84,13 @@ def _changed(faces: Sequence[FaceEntry], collection: Collection) -> Mapping[str,
     for entry in faces:
         if entry.image in stale:
             ours[entry.image].append(entry)
-    theirs: dict[str, list[str]] = defaultdict(list)
+    person_faces: dict[str, list[str]] = defaultdict(list)
     for face in row_of:
         if (image := image_of(face)) in stale:
-            theirs[image].append(face)
+            person_faces[image].append(face)
     changed: dict[str, str] = {}
     for image, entries in ours.items():
-        known = theirs[image]
+        known = person_faces[image]
         boxes = collection.faces.box[[row_of[face] for face in known]]
         partner = best_partners(_boxes(entries), boxes, min_iou=_SAME_FACE)
         for entry, place in zip(entries, partner.tolist(), strict=True):
@@ -101,7 +101,7 @@ def _changed(faces: Sequence[FaceEntry], collection: Collection) -> Mapping[str,
 def _stale_images(
     faces: Sequence[FaceEntry], row_of: Mapping[str, int], collection: Collection
 ) -> AbstractSet[str]:
-    """Images of faces whose ids are those of others now."""
+    """Return images with face ids that now name other faces."""
     rows = np.array([row_of[face.face] for face in faces], np.int64)
     overlap = paired_iou(_boxes(faces), collection.faces.box[rows])
     return {faces[place].image for place in np.flatnonzero(overlap < _SAME_FACE).tolist()}
@@ -111,50 +111,52 @@ def _boxes(faces: Sequence[FaceEntry]) -> Float32:
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
-def without_faces(manifest: M, gone: AbstractSet[str], whom: PersonToErase) -> M:
-    """Return the manifest without some faces, the others by the ids that they have now; its files stay."""
-    left = without_faces_and_groups(manifest, (), gone, whom, {})
+def without_faces(manifest: M, missing: AbstractSet[str], person: PersonToErase) -> M:
+    """Return the manifest without some faces, the others by their current ids; its files stay."""
+    left = without_faces_and_groups(manifest, (), missing, person, {})
     return cast("M", replace(left, sheets=manifest.sheets))
 
 
 def without_faces_and_groups(
     manifest: ClusterManifest | RefineManifest,
-    own: Sequence[str],
-    theirs: AbstractSet[str],
-    whom: PersonToErase,
-    gone: Mapping[str, object],
+    person_groups: Sequence[str],
+    person_faces: AbstractSet[str],
+    person: PersonToErase,
+    removed_files: Mapping[str, object],
 ) -> ClusterManifest | RefineManifest:
-    """The manifest without some faces and groups; faces that have other ids now have these."""
+    """Return the manifest without some faces and groups, the other faces by their current ids."""
 
-    def kept(faces: Iterable[FaceEntry]) -> tuple[FaceEntry, ...]:
-        return tuple(renumbered_face(face, whom) for face in faces if face.face not in theirs)
+    def remaining(faces: Iterable[FaceEntry]) -> tuple[FaceEntry, ...]:
+        return tuple(renumbered_face(face, person) for face in faces if face.face not in person_faces)
 
-    def kept_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
-        left = ((group, kept(group.faces)) for group in groups if group.name not in own)
+    def remaining_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+        left = ((group, remaining(group.faces)) for group in groups if group.name not in person_groups)
         return tuple(
             Group(group.name, len({face.image for face in faces}), faces) for group, faces in left if faces
         )
 
     common = {
-        "files": {name: put for name, put in manifest.files.items() if name not in gone},
-        "sheets": () if theirs or own else manifest.sheets,
-        "statements": corrections_without(manifest.statements, own, theirs, whom),
-        "hidden": kept_groups(manifest.hidden),
-        "set_aside": kept(manifest.set_aside),
-        "marks": {name: group for name, group in manifest.marks.items() if name not in own},
+        "files": {name: put for name, put in manifest.files.items() if name not in removed_files},
+        "sheets": () if person_faces or person_groups else manifest.sheets,
+        "statements": corrections_without(manifest.statements, person_groups, person_faces, person),
+        "hidden": remaining_groups(manifest.hidden),
+        "set_aside": remaining(manifest.set_aside),
+        "marks": {name: group for name, group in manifest.marks.items() if name not in person_groups},
     }
     if isinstance(manifest, RefineManifest):
         dropped = tuple(
-            replace(item, face=renumbered_face(item.face, whom))
+            replace(item, face=renumbered_face(item.face, person))
             for item in manifest.dropped
-            if item.face.face not in theirs and item.group not in own
+            if item.face.face not in person_faces and item.group not in person_groups
         )
-        sets = kept_groups(manifest.facesets)
+        sets = remaining_groups(manifest.facesets)
         return replace(manifest, facesets=sets, dropped=dropped, **common)  # type: ignore[arg-type]
-    persons, singletons = kept_groups(manifest.persons), kept(manifest.singletons)
-    placements = {whom.renumbered.get(f, f): how for f, how in manifest.placements.items() if f not in theirs}
+    persons, singletons = remaining_groups(manifest.persons), remaining(manifest.singletons)
+    placements = {
+        person.renumbered.get(f, f): how for f, how in manifest.placements.items() if f not in person_faces
+    }
     counts = manifest.counts | {
-        "faces": manifest.counts.get("faces", 0) - len(theirs),
+        "faces": manifest.counts.get("faces", 0) - len(person_faces),
         "persons": len(persons),
         "singletons": len(singletons),
     }
@@ -162,28 +164,31 @@ def without_faces_and_groups(
     return replace(changed, **common)  # type: ignore[arg-type]
 
 
-def renumbered_face(face: FaceEntry, whom: PersonToErase) -> FaceEntry:
-    """A face by the id that it has now."""
-    new = whom.renumbered.get(face.face)
+def renumbered_face(face: FaceEntry, person: PersonToErase) -> FaceEntry:
+    """Return a face by its current id."""
+    new = person.renumbered.get(face.face)
     return replace(face, face=new) if new else face
 
 
 def corrections_without(
-    statements: Iterable[Correction], own: Sequence[str], theirs: AbstractSet[str], whom: PersonToErase
+    corrections: Iterable[Correction],
+    person_groups: Sequence[str],
+    person_faces: AbstractSet[str],
+    person: PersonToErase,
 ) -> tuple[Correction, ...]:
-    """Return the statements on other groups, faces and names."""
+    """Return the corrections of other groups, faces and names."""
 
-    def is_about_them(said: Correction) -> bool:
-        names = {folded(said.group), folded(said.name)} & whom.names
+    def concerns_person(correction: Correction) -> bool:
+        names = {folded(correction.group), folded(correction.name)} & person.names
         return (
             bool(names)
-            or said.face in theirs
-            or said.group in own
-            or (said.kind == "named" and said.name in own)
+            or correction.face in person_faces
+            or correction.group in person_groups
+            or (correction.kind == "named" and correction.name in person_groups)
         )
 
     return tuple(
-        replace(said, face=whom.renumbered.get(said.face, said.face))
-        for said in statements
-        if not is_about_them(said)
+        replace(correction, face=person.renumbered.get(correction.face, correction.face))
+        for correction in corrections
+        if not concerns_person(correction)
     )

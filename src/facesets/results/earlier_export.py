@@ -1,8 +1,8 @@
-"""An export as an earlier run and its user left it: read once by every run that goes on with it.
+"""An export as an earlier run and its user left it; every run that continues it reads it once.
 
-When a person is cut into eras again, the years of an era change with a single photo, and with them what the
-era is known by. What a user said about the old era, by its name and by faces taken out of it, is said about
-the person, and follows.
+When a person is split into eras again, a single photo can change the years of an era, which identify it. The
+user's corrections of the old era, its name and its removed faces, are about the person, so the new eras
+inherit them.
 """
 
 import re
@@ -24,16 +24,16 @@ ERA = "era"
 
 
 class EarlierExport:
-    """What lies in the folder of an export before a run writes to it.
+    """The content of an export folder before a run writes to it.
 
     Attributes
     ----------
     manifest : ExportManifest or None
-        None where the export is new.
+        None if the export is new.
     """
 
     def __init__(self, root: Path, manifest: ExportManifest | None) -> None:
-        """Take what was read already; all else is read when it is first asked for."""
+        """Take the manifest; everything else is read on first use."""
         self.root = root
         self.manifest = manifest
         self.sets = SetManifests(root)
@@ -49,8 +49,8 @@ class EarlierExport:
         return EditedSets() if self.manifest is None else edited_sets(self.manifest, self.sets)
 
     @cached_property
-    def said(self) -> CropCorrections:
-        """What the user said by deleting and moving crops."""
+    def corrections(self) -> CropCorrections:
+        """The corrections that the user made by deleting and moving crops."""
         return (
             CropCorrections()
             if self.manifest is None
@@ -59,21 +59,21 @@ class EarlierExport:
 
     @property
     def entries(self) -> tuple[SetEntry, ...]:
-        """The sets that are there, by the names that they have now."""
+        """The existing sets, by their current names."""
         return self.edits.there
 
     @cached_property
     def by_source(self) -> Mapping[str, SetEntry]:
-        """The sets that are there, by what they come from."""
+        """The existing sets, by their sources."""
         return {entry.source: entry for entry in self.entries}
 
     @property
-    def is_cut_off(self) -> bool:
-        """Whether a run was cut off in it."""
+    def is_interrupted(self) -> bool:
+        """Whether a run into it was interrupted."""
         return (self.root / ANNOUNCEMENT).is_file()
 
     def files(self) -> dict[str, PlacedFile | None]:
-        """Every file that it lists."""
+        """Return every file that the export lists."""
         if self.manifest is None:
             return {}
         listed = [name for entry in self.entries for name in files_of_entry(self.sets, entry)]
@@ -84,7 +84,7 @@ class EarlierExport:
         return dict.fromkeys([*sorted(listed), *self.manifest.sheets, *self.manifest.models])
 
     def people(self) -> Mapping[str, frozenset[str]]:
-        """Ids of the faces of each set that stands for a whole person: eras are parts of one.
+        """Return the face ids of each set of a whole person; eras are parts of one.
 
         Raises
         ------
@@ -96,16 +96,16 @@ class EarlierExport:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """What new sets take over from sets that an export has, by their sources.
+    """What new sets inherit from sets of an export, by their sources.
 
     Attributes
     ----------
     heirs : mapping
-        New sources to those of the sets, of whatever kind, that are the same people.
+        New sources to sources of sets of the same people, of any kind.
     names : mapping
-        Names that the user gave to the sets that they follow.
+        Names that the user gave to the former sets.
     taken_out : mapping
-        Ids of faces that the user took out of sets of the same split.
+        Ids of faces that the user removed from sets of the same split.
     """
 
     heirs: Mapping[str, str] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Succession:
 
 
 def succession(export: EarlierExport, base: str, faces: Mapping[str, Collection[str]]) -> Succession:
-    """Let each set of a split that goes live on in the one with which it has most faces in common.
+    """Find for each removed set of a split the new set with most of its faces, which inherits from it.
 
     Parameters
     ----------
@@ -128,28 +128,28 @@ def succession(export: EarlierExport, base: str, faces: Mapping[str, Collection[
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
-    said = export.said
+    corrections = export.corrections
     before = [entry for entry in export.entries if entry.source.rpartition("#")[0] == base]
     held = {entry.source: export.sets.faces_of(entry.name) for entry in before}
-    gone = [entry for entry in before if entry.source not in faces]
+    removed = [entry for entry in before if entry.source not in faces]
     new = [source for source in faces if source not in held]
     common = {
         (entry.source, source): shared
-        for entry in gone
+        for entry in removed
         for source in new
         if (shared := len(held[entry.source].intersection(faces[source])))
     }
-    name_of = {entry.source: entry.name for entry in gone if _is_users_name(entry)}
+    name_of = {entry.source: entry.name for entry in removed if _is_users_name(entry)}
     names, heir = dict[str, str](), dict[str, str]()
     for old, source in sorted(common, key=lambda pair: (-common[pair], pair)):
         heir.setdefault(old, source)
         if old in name_of and source not in names:
             names[source] = name_of.pop(old)
     inherited = {source: set[str]() for source in faces}
-    # What was moved from era to era is still the same person.
-    stay = frozenset[str]().union(*(said.given_to(entry.name) for entry in before))
+    # A face moved from era to era is still the same person.
+    stay = frozenset[str]().union(*(corrections.given_to(entry.name) for entry in before))
     for entry in before:
-        unwanted = said.out_of(entry.name) - stay
+        unwanted = corrections.out_of(entry.name) - stay
         for source in faces:
             if heir.get(entry.source) == source:
                 inherited[source] |= unwanted
@@ -159,6 +159,6 @@ def succession(export: EarlierExport, base: str, faces: Mapping[str, Collection[
 
 
 def _is_users_name(entry: SetEntry) -> bool:
-    """Whether the folder was renamed: an era is called after its years, which its source ends in."""
+    """Whether the user renamed the folder: an era's name has its years, with which its source ends."""
     years = PurePosixPath(entry.source.rpartition("#")[2]).name
     return re.fullmatch(rf".*_{re.escape(years)}(_\d+)?", PurePosixPath(entry.name).name) is None

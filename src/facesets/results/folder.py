@@ -1,9 +1,8 @@
-"""Result folders that can be written again and again, and safely interrupted at any moment.
+"""Result folders that can be written repeatedly, and safely interrupted at any moment.
 
-A folder belongs to its user. Only names that an earlier manifest lists, or that an interrupted run
-announced in `.facesets-writing.json`, are ever replaced or removed; and of those not a copy that somebody
-edited, nor one whose original is gone. A copy was edited when its size or time is not the one it was put
-there with.
+A folder belongs to its user. A run replaces or removes only names that an earlier manifest lists, or that an
+interrupted run announced in `.facesets-writing.json`. Edited copies stay, and so do copies without an
+original. A copy is edited if its size or time differs from what was written.
 """
 
 import errno
@@ -44,7 +43,7 @@ from facesets.results.safe_folder import SafeFolder
 TEMPORARY = ".facesets-copying-"
 
 OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, DRAWINGS, *MANIFEST_NAMES)
-"""What only the program makes in a result folder: links under these names are refused."""
+"""Names that only the program uses in a result folder: links under them are refused."""
 
 # Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that
 # makes copying a third slower; to wait for each photo's line in the journal made it ten times slower.
@@ -58,31 +57,31 @@ class ResultFolder:
     Attributes
     ----------
     owned : dict
-        Relative names that were ours before this run began, or that this run announced, each with what we
-        may have put there; nothing for files of our own making.
-    kept : dict
-        Names that belong to the result of this run, each with what was put there; None as above.
+        Relative names that were ours before this run, or that this run announced, each with the states in
+        which we may have written it; none for generated files.
+    contents : dict
+        Names in the result of this run, each with what was put there; None for generated files.
     journal : RunJournal
-        Hears of every file before it is made, replaced or removed.
+        Records every file before it is made, replaced or removed.
     copied, unchanged : int
-        Photos materialised by this run, and those that lay there already.
+        Photos written by this run, and photos that were already in place.
     renamed : int
-        Files that got another name; photos among them count as unchanged, too.
+        Files that got a new name; photos among them also count as unchanged.
     failed : list of Failure
-        Photos in whose place a file of the user's lies.
+        Photos with a file of the user's in their place.
     unreadable : dict
-        Reason by photo, of those that could not be read.
+        The reason for each photo that could not be read.
     rights : int
-        What groups and others may do with what is written.
+        The permissions of groups and others for what is written.
     linked : dict
-        Folders of names that are reached through a link, and that link: nothing is done there.
+        Folders reached through a link, with that link: nothing is changed there.
     """
 
     root: Path
     owned: dict[str, Puts]
     journal: RunJournal
     rights: int
-    kept: dict[str, PlacedFile | None] = field(default_factory=dict)
+    contents: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
     renamed: int = 0
@@ -95,15 +94,15 @@ class ResultFolder:
 
     @property
     def inside(self) -> SafeFolder:
-        """The output folder, for what is done there."""
+        """The output folder as a safe folder."""
         return SafeFolder(self.root, self.rights)
 
     @property
     def links(self) -> list[str]:
-        """Folders of the result that the user replaced by links."""
+        """The folders of the result that the user replaced by links."""
         return sorted(set(self.linked.values()))
 
-    def refuse_in_the_way(self, names: Iterable[str]) -> None:
+    def refuse_conflicts(self, names: Iterable[str]) -> None:
         """Make sure, before anything is written, that these names are free or ours.
 
         Raises
@@ -113,7 +112,7 @@ class ResultFolder:
         """
         for name in names:
             if name not in self.owned and self.inside.exists(name):
-                raise self._in_the_way(name)
+                raise self._conflict(name)
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Record durably, before writing, which names this run may write, and from what."""
@@ -145,7 +144,7 @@ class ResultFolder:
             The folder cannot be written, or cannot hold such links.
         """
         link = self.linked.get(PurePosixPath(name).parent)
-        if link and name in self.kept:
+        if link and name in self.contents:
             return
         if name not in self.owned:
             reason = f"{printable(self._path(link))} is a link, and links are not followed" if link else ""
@@ -157,7 +156,7 @@ class ResultFolder:
         if reason:
             self.unreadable[source] = reason
         if record or self.inside.exists(name):
-            self.kept[name] = record or before[0]
+            self.contents[name] = record or before[0]
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of our own making, unless it is there already with the same bytes.
@@ -169,7 +168,7 @@ class ResultFolder:
         """
         if not self.holds(name, content):
             self.write_with(name, lambda file: file.write(content))
-        self.kept[name] = None
+        self.contents[name] = None
 
     def holds(self, name: str, content: bytes) -> bool:
         """Whether a file is there with these bytes."""
@@ -184,19 +183,19 @@ class ResultFolder:
     def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write a file of our own making by a function that fills it; errors as `write`."""
         if name not in self.owned:
-            raise self._in_the_way(name)
+            raise self._conflict(name)
         with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
             fill(file)
-        self.kept[name] = None
+        self.contents[name] = None
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Count files of our own making from an earlier run among the result, as they are."""
-        self.kept |= dict.fromkeys(names)
+    def retain(self, names: Iterable[str]) -> None:
+        """Include generated files of an earlier run in the result, as they are."""
+        self.contents |= dict.fromkeys(names)
 
     def _path(self, name: str) -> Path:
         return self.inside.path(name)
 
-    def _in_the_way(self, name: str) -> CannotWrite:
+    def _conflict(self, name: str) -> CannotWrite:
         target = printable(self._path(name))
         if restores := how_to_restore(self.root):
             return CannotWrite(f"{target} is unknown because the folder's manifest is missing: {restores}.")
@@ -207,9 +206,9 @@ class ResultFolder:
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
     ) -> tuple[str, PlacedFile | None]:
-        """Place the photo there: the reason if its source does not allow it, and what was put there.
+        """Place the photo; return the reason if its source cannot be read, and what was put there.
 
-        Nothing is put in place of an edited copy.
+        An edited copy is not replaced.
         """
         folder = self.inside
         try:
@@ -238,12 +237,12 @@ class ResultFolder:
         return "", record
 
     def flush(self) -> None:
-        """Give the photos that were produced their names, once they and the journal are on the disk."""
+        """Give produced photos their names, after they and the journal are on the disk."""
         if not self._produced:
             return
         sync_files()
         folder = self.inside
-        states = {name: (_there(folder, made), source) for name, (made, source) in self._produced.items()}
+        states = {name: (_existing(folder, made), source) for name, (made, source) in self._produced.items()}
         self.journal.replacing_all(states)
         for name, (temporary, _) in self._produced.items():
             with writing(self._path(name)):
@@ -252,13 +251,13 @@ class ResultFolder:
         self._produced = {}
 
     def remove_leftovers(self) -> int:
-        """Remove what was ours and is not part of this result, and folders that this empties."""
+        """Remove our files that are not part of this result, and folders that this empties."""
         folder = self.inside
-        left = sorted(self.owned.keys() - self.kept.keys())
-        gone = {name for name in left if may_remove(folder.status(name), self.owned[name])}
-        self.journal.removing(*sorted(gone))
+        left = sorted(self.owned.keys() - self.contents.keys())
+        removed = {name for name in left if may_remove(folder.status(name), self.owned[name])}
+        self.journal.removing(*sorted(removed))
         for name in left:
-            if name in gone:
+            if name in removed:
                 with writing(self._path(name)):
                     folder.remove(name)
             elif is_last_copy(folder.status(name), self.owned[name]):
@@ -266,17 +265,17 @@ class ResultFolder:
             folder.remove_empty_folders_above(name)
         for name in self._vacant:
             folder.remove_empty_folders_above(name)
-        return sum(not name.endswith(f"/{GROUP_MARK}") for name in gone)
+        return sum(not name.endswith(f"/{GROUP_MARK}") for name in removed)
 
     def set_aside_edited(self, name: str) -> None:
-        """Keep a file of ours that a user edited, under a name of its own."""
+        """Set a file that the user edited aside, under a free name."""
         self.move(name, place_for_edited(self.inside, name))
 
     def move(self, name: str, place: str) -> None:
-        """Give a file another name, in place of what is there."""
+        """Rename a file, replacing a file of that name."""
         folder = self.inside
         with writing(self._path(place)):
-            self.journal.replacing(place, _there(folder, name))
+            self.journal.replacing(place, _existing(folder, name))
             self.journal.removing(name)
             folder.make_folder_of(place)
             folder.rename(name, place)
@@ -292,7 +291,7 @@ class ResultFolder:
         Returns
         -------
         set of str
-            The old names that are no more.
+            The old names that no longer exist.
         """
         folder = self.inside
         free = {
@@ -300,7 +299,7 @@ class ResultFolder:
             for old, new in names.items()
             if new in self.owned and folder.exists(old) and not folder.exists(new)
         }
-        self.journal.replacing_all({new: (_there(folder, old), None) for old, new in free.items()})
+        self.journal.replacing_all({new: (_existing(folder, old), None) for old, new in free.items()})
         self.journal.removing(*free)
         for old, new in free.items():
             with writing(self._path(new)):
@@ -325,7 +324,7 @@ class ResultFolder:
                 file.write(content)
 
     def _set_aside(self, name: str) -> None:
-        """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
+        """Set the last copy of a photo aside, out of the folder of the person there now."""
         aside, is_there = place_for_last_copy(self.inside, name)
         if is_there:
             with writing(self._path(name)):
@@ -336,8 +335,8 @@ class ResultFolder:
         self.set_aside += 1
 
 
-def _there(folder: SafeFolder, name: str) -> os.stat_result:
-    """What a file is that was just made or found; raises `OSError` where it went meanwhile."""
+def _existing(folder: SafeFolder, name: str) -> os.stat_result:
+    """Return the status of a file that was just made or found; `OSError` if it was removed meanwhile."""
     status = folder.status(name)
     if status is None:
         raise FileNotFoundError(errno.ENOENT, "no longer exists", os.fspath(folder.path(name)))

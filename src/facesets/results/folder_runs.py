@@ -111,7 +111,7 @@ def writing_results(
         rights = rights_of(photos, root, earlier=rights)
     folder = ResultFolder(root, ours_in(inside, earlier), journal, rights or 0, linked=linked)
     # What lies behind a link is still of this result, for the time when the link is gone.
-    folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
+    folder.contents |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
     sweep_interrupted(inside, folder.owned)
     if photos is not None:
         _tighten(folder)

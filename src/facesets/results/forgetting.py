@@ -1,4 +1,4 @@
-"""A person taken out of a result: photos, crops, bundles, and what manifest and journal say of them."""
+"""Remove a person from a result: photos, crops, bundles, and their entries in manifest and journal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -38,21 +38,21 @@ from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
 
 _MOSTLY = 0.5
-"""An export's set with more of its faces of a person than this is that person's."""
+"""A set of an export is a person's if more than this share of its faces is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultForgotten:
-    """What a result holds of a person, or held.
+    """What a result holds, or held, of a person.
 
     Attributes
     ----------
     groups : list of str
-        Folders that are theirs alone.
+        Folders of only this person.
     faces, files : int
-        In all folders; files that are removed, or would be.
+        In all folders; files that are or would be removed.
     left : list of str
-        Files that the program did not put there, or that were edited: they are the user's.
+        Files of the user: not put there by the program, or edited.
     """
 
     folder: str
@@ -63,8 +63,8 @@ class ResultForgotten:
     removed: bool
 
 
-def forget_in_result(root: Path, whom: PersonToErase, *, apply: bool) -> ResultForgotten | None:
-    """Remove a person from a result folder, or return what is there of them; None if nothing is.
+def forget_in_result(root: Path, person: PersonToErase, *, apply: bool) -> ResultForgotten | None:
+    """Remove a person from a result folder, or report what it holds of them; None if nothing.
 
     Raises
     ------
@@ -75,9 +75,9 @@ def forget_in_result(root: Path, whom: PersonToErase, *, apply: bool) -> ResultF
     """
     manifest = read_any_manifest(root)
     if isinstance(manifest, ClusterManifest | RefineManifest):
-        found = _of_photos(root, manifest, whom)
+        found = _of_photos(root, manifest, person)
     elif isinstance(manifest, ExportManifest):
-        found = _of_sets(root, manifest, whom)
+        found = _of_sets(root, manifest, person)
     else:
         raise WrongUsage(f"{printable(root)} holds no people. Give a result folder with people.")
     if not (found.faces or found.groups or found.renamed):
@@ -92,7 +92,7 @@ def forget_in_result(root: Path, whom: PersonToErase, *, apply: bool) -> ResultF
 
 @dataclass(slots=True)
 class _Found:
-    """What is to be removed from a folder, and the manifest that is to take the place of the one there."""
+    """What to remove from a folder, and its new manifest."""
 
     manifest: ClusterManifest | RefineManifest | ExportManifest
     name: str
@@ -104,16 +104,16 @@ class _Found:
     renamed: bool = False
 
 
-def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: PersonToErase) -> _Found:
-    whom = whom.among(every_face(manifest))
+def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, person: PersonToErase) -> _Found:
+    person = person.among(every_face(manifest))
     groups = groups_of(manifest)
-    own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
+    own = [group.name for group in groups if group.faces and all(map(person.is_theirs, group.faces))]
     edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)}, manifest.marks)
     for group in groups:
         called = {group.name, edits.renamed.get(group.name, group.name)}
-        if group.name not in own and whom.names & set(map(folded, called)):
+        if group.name not in own and person.names & set(map(folded, called)):
             own.append(group.name)
-    theirs = {face.face for face in every_face(manifest) if whom.is_theirs(face)}
+    theirs = {face.face for face in every_face(manifest) if person.is_theirs(face)}
     files: dict[str, PlacedFile | None] = {}
     faces_in = {group.name: group.faces for group in groups}
     if isinstance(manifest, ClusterManifest):
@@ -126,18 +126,18 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Per
             for name, put in manifest.files.items()
             if folder_of(name) == folder and (put.source in going or folder in own)
         }
-    kept = without_faces_and_groups(manifest, own, theirs, whom, files)
+    remaining = without_faces_and_groups(manifest, own, theirs, person, files)
     files = {edits.moved.get(name, name): put for name, put in files.items()}
     sheets = dict.fromkeys(manifest.sheets) if theirs or own else {}
     folders = [edits.renamed.get(name, name) for name in own]
     files |= dict.fromkeys(map(mark_of, folders))
-    is_other = kept != manifest
+    is_other = remaining != manifest
     return _Found(
-        kept, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
+        remaining, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
     )
 
 
-def _of_sets(root: Path, manifest: ExportManifest, whom: PersonToErase) -> _Found:
+def _of_sets(root: Path, manifest: ExportManifest, person: PersonToErase) -> _Found:
     export = EarlierExport(root, manifest)
     own: list[SetEntry] = []
     left: list[str] = []
@@ -145,13 +145,21 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: PersonToErase) -> _Foun
     files: dict[str, PlacedFile | None] = {}
     faces = 0
     sets = {entry.name: export.sets.read(entry.name) for entry in export.entries}
-    shown = [item.face for said in sets.values() for item in (*said.faces, *said.candidates)]
-    whom = whom.among([*shown, *(drop.face for said in sets.values() for drop in said.dropped)])
+    shown = [
+        item.face
+        for manifest_of_set in sets.values()
+        for item in (*manifest_of_set.faces, *manifest_of_set.candidates)
+    ]
+    person = person.among(
+        [*shown, *(drop.face for manifest_of_set in sets.values() for drop in manifest_of_set.dropped)]
+    )
     for entry in export.entries:
-        said = sets[entry.name]
-        theirs = sum(whom.is_theirs(item.face) for item in said.faces)
+        manifest_of_set = sets[entry.name]
+        theirs = sum(person.is_theirs(item.face) for item in manifest_of_set.faces)
         faces += theirs
-        if folded(entry.name.partition("/")[0]) in whom.names or theirs > _MOSTLY * len(said.faces):
+        if folded(entry.name.partition("/")[0]) in person.names or theirs > _MOSTLY * len(
+            manifest_of_set.faces
+        ):
             own.append(entry)
             if not export.sets.is_linked(entry.name):
                 files |= dict.fromkeys(files_of_entry(export.sets, entry))
@@ -159,60 +167,66 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: PersonToErase) -> _Foun
         if theirs:
             left.append(f"{entry.name}: {theirs} of its crops; move them out and run export-swap again")
         files |= {
-            f"{CANDIDATES}/{said.name}/{item.file}": None
-            for item in said.candidates
-            if whom.is_theirs(item.face)
+            f"{CANDIDATES}/{manifest_of_set.name}/{item.file}": None
+            for item in manifest_of_set.candidates
+            if person.is_theirs(item.face)
         }
-        kept_set = _set_without(said, whom)
-        if kept_set != said and not export.sets.is_linked(entry.name):
-            others[f"{entry.name}/{SET_MANIFEST}"] = kept_set
+        remaining = _set_without(manifest_of_set, person)
+        if remaining != manifest_of_set and not export.sets.is_linked(entry.name):
+            others[f"{entry.name}/{SET_MANIFEST}"] = remaining
     if own:
         files |= dict.fromkeys([*manifest.sheets, *manifest.models])
     names = [entry.name for entry in own]
-    kept = _export_without(manifest, own, whom)
-    changed = kept != manifest or bool(others)
-    return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
+    remaining_export = _export_without(manifest, own, person)
+    changed = remaining_export != manifest or bool(others)
+    return _Found(
+        remaining_export, manifest_file(root).name, names, faces, files, left, others, renamed=changed
+    )
 
 
-def _set_without(said: SetManifest, whom: PersonToErase) -> SetManifest:
-    """The manifest of somebody else's set; crops of the person in it stay until the set is made again."""
+def _set_without(manifest: SetManifest, person: PersonToErase) -> SetManifest:
+    """Return another person's set without this person; crops of them stay until the set is made again."""
 
-    def kept(item: ExportedFace) -> ExportedFace:
-        same = tuple(new for face in item.duplicates if (new := whom.renumbered.get(face, face)))
-        return replace(item, face=renumbered_face(item.face, whom), duplicates=same)
+    def renumbered(item: ExportedFace) -> ExportedFace:
+        same = tuple(new for face in item.duplicates if (new := person.renumbered.get(face, face)))
+        return replace(item, face=renumbered_face(item.face, person), duplicates=same)
 
     return replace(
-        said,
-        faces=tuple(map(kept, said.faces)),
-        candidates=tuple(kept(item) for item in said.candidates if not whom.is_theirs(item.face)),
+        manifest,
+        faces=tuple(map(renumbered, manifest.faces)),
+        candidates=tuple(renumbered(item) for item in manifest.candidates if not person.is_theirs(item.face)),
         dropped=tuple(
-            replace(item, face=renumbered_face(item.face, whom))
-            for item in said.dropped
-            if not whom.is_theirs(item.face)
+            replace(item, face=renumbered_face(item.face, person))
+            for item in manifest.dropped
+            if not person.is_theirs(item.face)
         ),
     )
 
 
-def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: PersonToErase) -> ExportManifest:
+def _export_without(
+    manifest: ExportManifest, own: Sequence[SetEntry], person: PersonToErase
+) -> ExportManifest:
     names = sorted(entry.name for entry in own)
-    gone = {face for face, new in whom.renumbered.items() if not new}
+    removed_faces = {face for face, new in person.renumbered.items() if not new}
 
-    def kept(entry: SetEntry) -> SetEntry:
-        return replace(entry, best=tuple(new for f in entry.best if (new := whom.renumbered.get(f, f))))
+    def renumbered(entry: SetEntry) -> SetEntry:
+        return replace(entry, best=tuple(new for f in entry.best if (new := person.renumbered.get(f, f))))
 
     return replace(
         manifest,
-        sets=tuple(kept(entry) for entry in manifest.sets if entry not in own),
-        removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
+        sets=tuple(renumbered(entry) for entry in manifest.sets if entry not in own),
+        removed=tuple(
+            renumbered(entry) for entry in manifest.removed if folded(entry.name) not in person.names
+        ),
         sheets=() if own else manifest.sheets,
         models=() if own else manifest.models,
-        statements=corrections_without(manifest.statements, names, gone, whom),
+        statements=corrections_without(manifest.statements, names, removed_faces, person),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )
 
 
 def _remove(folder: SafeFolder, found: _Found) -> list[str]:
-    """Remove the files, write the manifest, and drop the journal; returns files that stay: the user's."""
+    """Remove the files, write the manifest, and drop the journal; return the user's files, which stay."""
     left: list[str] = []
     for name, put in found.files.items():
         there = folder.status(name)
@@ -235,7 +249,7 @@ def _remove(folder: SafeFolder, found: _Found) -> list[str]:
 
 
 def _remove_pages(root: Path) -> None:
-    """Remove the pages that `run` makes of a result: they show faces and names, and are made again by it."""
+    """Remove the pages that `run` makes of a result: they show faces and names; `run` makes them again."""
     for above in (root, *root.absolute().parents[:2]):
         folder = SafeFolder(above)
         if folder.is_file(RUN_RECORD):

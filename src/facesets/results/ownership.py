@@ -104,7 +104,7 @@ def how_to_restore(root: Path) -> str:
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
                 # Before its first run a folder had none: without what that wrote, the next one begins again.
-                first = changes[name].kept is None
+                first = changes[name].backup is None
                 in_order = ", then ".join(f"{undo}" for undo in undos)
                 return f"{in_order} {'removes what the runs wrote' if first else 'restores the previous one'}"
     if any((root / name).exists() for name in MANIFEST_NAMES) or not _holds_results(root):

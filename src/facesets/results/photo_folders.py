@@ -1,4 +1,4 @@
-"""Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
+"""Write folders of photos with a manifest and contact sheets, for `cluster` and `refine`."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ from facesets.results import Materialize
 from facesets.results.edits.folder_contents import folder_of, in_folder
 from facesets.results.edits.group_marks import mark_bytes, mark_of, marks_of
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.moved_photos import new_names, with_sources_today, without_old_names
+from facesets.results.edits.moved_photos import new_names, with_current_sources, without_old_names
 from facesets.results.folder import ResultFolder
 from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
@@ -32,7 +32,7 @@ Result = ClusterManifest | RefineManifest
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What happened to the files of a result folder; `run` is what `facesets undo` undoes."""
+    """The changes to the files of a result folder; `run` is what `facesets undo` undoes."""
 
     copied: int
     unchanged: int
@@ -44,36 +44,36 @@ class Written:
 
     @property
     def failed(self) -> int:
-        """How many photos could not be used."""
+        """The number of photos that could not be used."""
         return len({failure.path for failure in self.failures})
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFolders:
-    """A result that is still to be written: the manifest to be, and where its photos go.
+    """A planned result: where its photos go.
 
     Attributes
     ----------
     command : str
-        That writes it.
+        The command that writes it.
     files : mapping
         Relative name to source path.
     paths : mapping
         Source path to all paths of its image.
-    keep : mapping
-        Photos that exist there and stay as they are, whatever has become of them.
+    retained : mapping
+        Photos in the folder that stay as they are, in any state.
     also, run
         As `writing_results` takes them.
     moved : mapping
-        Photos of ours by the names that the user gave them.
+        Our photos by the names that the user gave them.
     sources : PhotoSources
         Where the photos are from; if they are unavailable in the end, nothing is removed.
-    today : mapping
-        Where photos lie that the earlier result was made from at other paths.
+    current_paths : mapping
+        Current paths of photos that moved since the earlier result: old to new.
     called : mapping
-        Folders of the earlier result that get another name: old to new.
+        Folders of the earlier result to rename: old to new name.
     marks : mapping
-        Group to the id that it has already.
+        Group to the id that it already has.
     as_left : manifest, optional
         The result as the user left it; written before anything else.
     """
@@ -85,12 +85,12 @@ class PhotoFolders:
     paths: Mapping[str, tuple[str, ...]]
     how: Materialize
     with_sheet: bool
-    keep: Mapping[str, PlacedFile] = field(default_factory=dict)
+    retained: Mapping[str, PlacedFile] = field(default_factory=dict)
     also: tuple[Path, ...] = ()
     run: str = ""
     moved: Mapping[str, PlacedFile] = field(default_factory=dict)
     sources: PhotoSources = field(default_factory=PhotoSources)
-    today: Mapping[str, str] = field(default_factory=dict)
+    current_paths: Mapping[str, str] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
     as_left: Result | None = None
@@ -104,7 +104,7 @@ def plan_folders(
     how: Materialize,
     known: GroupMembership | None,
     *,
-    lying: Mapping[str, PlacedFile],
+    present: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
     with_sheet: bool,
     sources: PhotoSources | None = None,
@@ -115,24 +115,25 @@ def plan_folders(
     Parameters
     ----------
     known : GroupMembership or None
-        Who was who there; None where there was nothing.
-    lying : mapping
-        The photos that lie there: they keep their names, unless they are called after where the photo lay
-        before.
+        The people of the earlier result; None if there was none.
+    present : mapping
+        The photos in the folder: they keep their names, unless these come from a former path of the photo.
     unwanted : collection of (str, str)
-        Folder and path of copies that shall stay missing.
+        Folder and path of copies that stay deleted.
     adds : bool
-        Whether what lies there stays, as it is and where it is.
+        Whether everything in the folder stays as and where it is.
     """
-    today, called = ({}, {}) if known is None else (known.today, known.called)
+    current_paths, called = ({}, {}) if known is None else (known.current_paths, known.called)
     members = {name: list(images) for name, images in members.items()} if adds or how != "none" else {}
     everything = plan_names(members) if how != "none" else {}
-    named = {in_folder(name, called): put.source for name, put in without_old_names(lying, today).items()}
-    keep = _staying(lying, everything | named, called) if adds else {}
-    taken = {(folder_of(name), put.source) for name, put in keep.items()}.union(unwanted)
-    lies_at = {(folder_of(name), source): name for name, source in named.items()}
+    named = {
+        in_folder(name, called): put.source for name, put in without_old_names(present, current_paths).items()
+    }
+    retained = _remaining(present, everything | named, called) if adds else {}
+    taken = {(folder_of(name), put.source) for name, put in retained.items()}.union(unwanted)
+    name_at = {(folder_of(name), source): name for name, source in named.items()}
     files = {
-        lies_at.get(place, name): path
+        name_at.get(place, name): path
         for name, path in everything.items()
         if (place := (folder_of(name), path)) not in taken
     }
@@ -144,24 +145,24 @@ def plan_folders(
         {path: paths for images in members.values() for paths in images for path in paths},
         how,
         with_sheet,
-        keep,
-        moved=lying,
+        retained,
+        moved=present,
         sources=sources or PhotoSources(),
-        today=today,
+        current_paths=current_paths,
         called=called,
         marks={} if known is None else known.marks,
         as_left=None if known is None else known.as_left,
     )
 
 
-def _staying(
-    lying: Mapping[str, PlacedFile], wanted: Mapping[str, str], called: Mapping[str, str]
+def _remaining(
+    present: Mapping[str, PlacedFile], wanted: Mapping[str, str], called: Mapping[str, str]
 ) -> dict[str, PlacedFile]:
-    """Photos that stay, by the names that they get."""
-    renamed = new_names({name: put.source for name, put in lying.items()}, wanted, called)
+    """Return the photos that stay, by their new names."""
+    renamed = new_names({name: put.source for name, put in present.items()}, wanted, called)
     return {
         renamed.get(name, name): put
-        for name, put in lying.items()
+        for name, put in present.items()
         if name in renamed or name in wanted or folder_of(name) not in called
     }
 
@@ -176,7 +177,7 @@ def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, st
 
 
 def write_plan(plan: PhotoFolders, manifest: Result, *, dry_run: bool, work: Work) -> Written:
-    """Lay the photos of a result into its folder, or find out what that would do."""
+    """Write the photos of a result into its folder, or only find out what that would do."""
     return _rehearse(plan, manifest) if dry_run else _write(plan, manifest, work=work)
 
 
@@ -192,12 +193,12 @@ def _write(plan: PhotoFolders, manifest: Result, *, work: Work) -> Written:
     with writing_results(
         plan.out, earlier, plan.command, photos=shown, also=plan.also, run=plan.run
     ) as folder:
-        folder.kept |= plan.keep
+        folder.contents |= plan.retained
         return _fill(folder, plan, manifest, work)
 
 
 def tighten(plan: PhotoFolders, manifest: Result) -> None:
-    """Give others no more rights to a result that is right as it is than to its photos.
+    """Give others no more rights to an unchanged result than to its photos.
 
     Errors as `writing_results`.
     """
@@ -208,12 +209,12 @@ def tighten(plan: PhotoFolders, manifest: Result) -> None:
 
 def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work) -> Written:
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
-    folder.refuse_in_the_way(own_sheet_names(len(rows)))
+    folder.refuse_conflicts(own_sheet_names(len(rows)))
     sheets: dict[str, bytes] = draw_sheets(manifest, rows, plan.manifest_name, work=work)
-    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
+    wanted = {name: put.source for name, put in plan.retained.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
     if plan.called or folder.inside.exists(ANNOUNCEMENT):
-        # A run that was cut off announced more names than it came to; a user may have freed a folder's name.
+        # An interrupted run announced more names than it wrote; a user may have freed a folder's name.
         there = folder.inside.existing(earlier)
         earlier = {name: source for name, source in earlier.items() if name in there}
     renamed = new_names(earlier, wanted, plan.called)
@@ -227,15 +228,15 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
     for link in folder.links:
         work.progress.say(f"{printable(plan.out / link)} is a link; its target is left as it is.")
     for old in renamed.keys() - folder.rename(renamed):
-        if renamed[old] in plan.keep:
-            folder.kept[old] = folder.kept.pop(renamed[old])
+        if renamed[old] in plan.retained:
+            folder.contents[old] = folder.contents.pop(renamed[old])
     if not _place_all(folder, plan, work):
         return _written(folder, plan, removed=0, stopped=True)
     plan.sources.require()
     for name, content in sheets.items():
         folder.write(name, content)
     failed, missing = _failures(folder, plan)
-    files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
+    files = {name: placed for name, placed in sorted(folder.contents.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     complete = _marked(folder, plan, complete, marks)
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
@@ -248,16 +249,15 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
 
 
 def _marked(folder: ResultFolder, plan: PhotoFolders, manifest: Result, marks: dict[str, str]) -> Result:
-    """The manifest with the ids of its groups, once their folders say them.
+    """Write the marks of groups, and return the manifest with their ids.
 
-    A run without news writes none: it leaves everything as it is. A folder that cannot be written, or whose
-    mark cannot be read, goes without.
+    A run without changes writes none. A folder that cannot be written, or has an unreadable mark, gets no id.
     """
-    folder.keep(map(mark_of, marks))
+    folder.retain(map(mark_of, marks))
     known = {name: group for name, group in marks.items() if name in plan.marks}
-    as_it_was = replace(manifest, marks=known)
-    if not folder.journal.run and folder.holds(plan.manifest_name, manifest_bytes(as_it_was)):
-        return as_it_was
+    unchanged_manifest = replace(manifest, marks=known)
+    if not folder.journal.run and folder.holds(plan.manifest_name, manifest_bytes(unchanged_manifest)):
+        return unchanged_manifest
     written = dict(known)
     for name, group in marks.items():
         there = folder.inside.status(mark_of(name))
@@ -269,18 +269,18 @@ def _marked(folder: ResultFolder, plan: PhotoFolders, manifest: Result, marks: d
 
 
 def _rehearse(plan: PhotoFolders, manifest: Result) -> Written:
-    """What `_write` would do, as far as names tell."""
+    """Report what `_write` would do, as far as names show."""
     earlier = _files_of_earlier_run(plan, type(manifest))
     drawn: list[str] = own_sheet_names(len(plan_rows(manifest, plan.out))) if plan.with_sheet else []
-    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
-    lying = {name: put.source for name, put in earlier.items() if put is not None}
-    moves: dict[str, str] = new_names(lying, wanted, plan.called)
+    wanted = {name: put.source for name, put in plan.retained.items()} | dict(plan.files)
+    present = {name: put.source for name, put in earlier.items() if put is not None}
+    moves: dict[str, str] = new_names(present, wanted, plan.called)
     own_marks: list[str] = [mark_of(folder) for folder in set(map(folder_of, wanted))]
     there = sum(name in moves.values() or (plan.out / name).exists() for name in plan.files)
     return Written(
         copied=len(plan.files) - there,
         unchanged=there,
-        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves, *own_marks]),
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.retained, *drawn, *moves, *own_marks]),
         renamed=len(moves),
     )
 
@@ -292,17 +292,17 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[Result]) -> dict[str, P
     manifest = read_any_manifest(path) if path.is_file() else None
     if not isinstance(manifest, kind):
         return {}
-    return _with_marks(manifest, with_sources_today({**manifest.files, **plan.moved}, plan.today))
+    return _with_marks(manifest, with_current_sources({**manifest.files, **plan.moved}, plan.current_paths))
 
 
 def _with_marks(manifest: Result, files: Mapping[str, PlacedFile]) -> dict[str, PlacedFile | None]:
-    """All that a result has, by where its photos lie."""
+    """Return all files of a result, with the marks of folders with photos."""
     marks = map(mark_of, set(map(folder_of, files)) if manifest.marks else ())
     return {**files, **dict.fromkeys(manifest.sheets), **dict.fromkeys(marks)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:
-    """Keep results out of the photos that they are made from: the next `embed` would take them for photos."""
+    """Refuse to write results among their source photos: the next `embed` would read them as photos."""
     folders = (plain_path(plan.out), plan.out.resolve())
     places = tuple(f"{str(folder).rstrip(os.sep)}{os.sep}" for folder in folders)
     inside = next((path for path in plan.paths if path.startswith(places)), None)
@@ -328,7 +328,7 @@ def _place_all(folder: ResultFolder, plan: PhotoFolders, work: Work) -> bool:
 
 
 def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, ...], tuple[Failure, ...]]:
-    """What failed, and the paths that are missing though their image lies at another path."""
+    """Return failures, and missing paths of images that also lie at other paths."""
     failed, missing = list(folder.failed), list[Failure]()
     for source, reason in folder.unreadable.items():
         elsewhere = any(path not in folder.unreadable for path in plan.paths[source])

@@ -1,9 +1,9 @@
-"""Taking back what a run changed in a result folder, as the folder's journal tells.
+"""Undo a run in a result folder, from the folder's journal.
 
-Files that the run made are removed, and those that it replaced or removed come back, times included. The
-last copy of a photo whose original is gone is kept aside, and what the user deleted stays deleted. Each
-file is restored at once, and the record says `undoing` from before the first until after the last: an undo
-that was cut off goes on when it is asked for again, and until then nothing else writes to the folder.
+Files that the run made are removed, and files that it replaced or removed are restored, with their times. The
+last copy of a photo without an original is set aside, and what the user deleted stays deleted. The record has
+the state `undoing` from before the first file until after the last: the same command resumes an interrupted
+undo, and until then nothing else writes to the folder.
 """
 
 import os
@@ -28,22 +28,22 @@ _TEMPORARY = ".facesets-restoring.tmp"
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What taking back a run does to one folder.
+    """The plan to undo a run in one folder.
 
     Attributes
     ----------
     restore : mapping
-        Names that get back what lay there before, and the names under which the journal keeps it.
+        Names to restore, with the names of their backups in the journal.
     remove : tuple of str
-        Names of files that the run made and that are still there.
+        Files that the run made and that still exist.
     last_copies : tuple of str
-        Those of both that are copies of photos whose originals are gone.
+        The files among both that are copies of photos without an original.
     deleted : tuple of str
-        Names of files that the run replaced and that the user deleted since.
+        Files that the run replaced and that the user deleted since.
     elsewhere : tuple of str
-        Names of files that the run made and that the user moved or deleted since: nothing is done about them.
+        Files that the run made and that the user moved or deleted since: they are ignored.
     links : tuple of str
-        Folders that the user replaced by links: nothing is done behind them.
+        Folders that the user replaced by links: nothing is changed behind them.
     """
 
     run: Run
@@ -57,16 +57,16 @@ class Undoing:
 
 @contextmanager
 def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
-    """Lock every folder of a run, and say what taking it back would do there; `root` comes last.
+    """Lock every folder of a run, and plan its undo there; `root` comes last.
 
     Raises
     ------
     WrongUsage
-        There is no such run, later runs must be taken back first, or a file was changed since.
+        There is no such run, later runs must be undone first, or a file was changed since.
     AlreadyRunning
         Another run writes to one of the folders.
     CannotWrite
-        What only the program makes there is a link.
+        A file of the program's own is a link.
     DamagedFile
         The journal cannot be read.
     """
@@ -90,7 +90,7 @@ def _find(root: Path, name: str) -> Run | None:
 
 
 def _is_partner(folder: Path, run: Run) -> bool:
-    """Whether a folder has the same run, and not one of a folder that this one was copied from."""
+    """Whether a folder has the same run, rather than that of a folder which this one was copied from."""
     other = _find(folder, run.name)
     mine = os.path.normpath(run.root.absolute())
     return folder != Path(mine) and other is not None and Path(mine) in other.also
@@ -115,9 +115,9 @@ def _plan(run: Run) -> Undoing:
             continue
         there = folder.status(name)
         now = _state(there)
-        before = None if change.kept is None else _state(folder.status(run.kept(change.kept)))
+        before = None if change.backup is None else _state(folder.status(run.backup(change.backup)))
         if now == before:
-            was_made = change.kept is None and change.left[-1] is not None
+            was_made = change.backup is None and change.left[-1] is not None
             if was_made and run.state != UNDOING and name not in MANIFEST_NAMES:
                 elsewhere.append(name)
             continue
@@ -127,10 +127,10 @@ def _plan(run: Run) -> Undoing:
             continue
         if is_last_copy(there, _puts(change)):
             last_copies.append(name)
-        if change.kept is None:
+        if change.backup is None:
             remove.append(name)
         else:
-            restore[name] = run.kept(change.kept)
+            restore[name] = run.backup(change.backup)
     found = (tuple(last_copies), tuple(deleted), tuple(elsewhere), tuple(sorted({*links.values()})))
     return Undoing(run, restore, tuple(remove), *found)
 
@@ -151,18 +151,18 @@ def _state(there: os.stat_result | None) -> State:
     return None if there is None else (there.st_size, there.st_mtime_ns)
 
 
-def take_back(plans: list[Undoing]) -> None:
-    """Do what `undoing` planned, under its locks.
+def apply_undo(plans: list[Undoing]) -> None:
+    """Carry out the plan of `undoing`, under its locks.
 
     Raises
     ------
     CannotWrite
-        A file cannot be restored; the same command goes on from there.
+        A file cannot be restored; the same command resumes from there.
     """
     for plan in plans:
         plan.run.mark(UNDOING)
     for plan in plans:
-        _take_back(plan)
+        _apply(plan)
     roots = {os.path.normpath(plan.run.root.absolute()) for plan in plans}
     for folder in {path for plan in plans if plan.run.state != DONE for path in plan.run.also}:
         if str(folder) not in roots and folder.is_dir():
@@ -170,7 +170,7 @@ def take_back(plans: list[Undoing]) -> None:
 
 
 def _clear(root: Path) -> None:
-    """Remove what a run left that was killed before it changed anything in a folder."""
+    """Remove the traces of a run that was killed before it changed anything in a folder."""
     folder = SafeFolder(root)
     if not folder.is_file(LOCK) and not folder.is_file(ANNOUNCEMENT):
         return
@@ -179,11 +179,11 @@ def _clear(root: Path) -> None:
             _remove_traces(folder, ())
 
 
-def _take_back(plan: Undoing) -> None:
+def _apply(plan: Undoing) -> None:
     run, folder = plan.run, in_result(plan.run.root)
-    touched = {_folder_of(_keep_aside(folder, name)) for name in plan.last_copies}
-    for name, kept in plan.restore.items():
-        _put(folder, kept, name)
+    touched = {_folder_of(_set_aside(folder, name)) for name in plan.last_copies}
+    for name, backup in plan.restore.items():
+        _put(folder, backup, name)
     for name in plan.remove:
         with writing(folder.path(name)):
             folder.remove(name)
@@ -197,7 +197,7 @@ def _take_back(plan: Undoing) -> None:
 
 
 def _remove_traces(folder: SafeFolder, changed: Iterable[str]) -> None:
-    """Remove what a run that was cut off left beside results: half-written files, and folders still empty."""
+    """Remove what an interrupted run left beside results: half-written files and empty folders."""
     announced = announced_names(folder.root)
     sweep_interrupted(folder, announced)
     for name in {*changed, *announced}:
@@ -209,8 +209,8 @@ def _folder_of(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _keep_aside(folder: SafeFolder, name: str) -> str:
-    """Keep the last copy of a photo; where it lies now."""
+def _set_aside(folder: SafeFolder, name: str) -> str:
+    """Set the last copy of a photo aside; return its new name."""
     place, is_there = place_for_last_copy(folder, name)
     if not is_there:
         _put(folder, name, place)
@@ -218,7 +218,7 @@ def _keep_aside(folder: SafeFolder, name: str) -> str:
 
 
 def _put(folder: SafeFolder, name: str, place: str) -> None:
-    """Link a file to another place as well, in place of what is there."""
+    """Link a file to another place as well, replacing the file there."""
     with writing(folder.path(place)):
         folder.make_folder_of(place)
         folder.remove(_TEMPORARY)

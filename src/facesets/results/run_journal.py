@@ -1,4 +1,4 @@
-"""The journal of a result folder as a run writes it: what the folder holds is noted before it is changed.
+"""Write the journal of a result folder: each file is recorded before it is changed.
 
 `facesets.results.run_records` describes the files.
 """
@@ -12,9 +12,9 @@ from facesets.errors import CannotWrite, Command
 from facesets.files import printable, writing
 from facesets.json_lines import append_lines, cut_torn_line
 from facesets.results.run_records import (
+    BACKUPS,
     CHANGES,
     JOURNAL,
-    KEPT,
     UNDOING,
     WRITING,
     Run,
@@ -27,23 +27,23 @@ from facesets.results.safe_folder import SafeFolder
 
 
 class RunJournal:
-    """What one run changes in a folder, while it writes; made under the folder's lock."""
+    """The record of one run's changes in a folder, made under the folder's lock."""
 
     def __init__(self, root: Path, command: str, *, also: Sequence[Path] = (), run: str = "") -> None:
-        """Go on in the journal of a run that was cut off, or stand ready for a new one.
+        """Continue the journal of an interrupted run, or prepare for a new one.
 
         Parameters
         ----------
         also : sequence of Path
             Further folders that the same run writes to.
         run : str
-            The name that the run has in those, where it has one already. Where it is the last run of this
-            folder, too, that one goes on, complete as it was.
+            The name that the run already has in those. If the last run of this folder has it, too, that run
+            is continued although it is complete.
 
         Raises
         ------
         CannotWrite
-            An undo was cut off and must be completed first.
+            An undo was interrupted and must be completed first.
         DamagedFile
             A record of the journal cannot be read.
         """
@@ -58,8 +58,8 @@ class RunJournal:
         self._folder = SafeFolder(root)
         self._also = tuple(path.absolute() for path in also)
         last = runs[-1] if runs else None
-        goes_on = last is not None and (last.state == WRITING or last.name == run)
-        self._last = last if goes_on else None
+        continues = last is not None and (last.state == WRITING or last.name == run)
+        self._last = last if continues else None
         self._run = self._last if self._last and self._last.state == WRITING else None
         self._seen = set(self._last.changes() if self._last else ())
         is_free = bool(run) and (last is None or last.number < number_of(run))
@@ -75,21 +75,21 @@ class RunJournal:
         return self._run.name if self._run else ""
 
     def replacing(self, name: str, new: os.stat_result) -> None:
-        """Hear that a file is about to be renamed to `name`, whether something exists there or not."""
+        """Record that a file is about to be renamed to `name`, which may exist."""
         self.replacing_all({name: (new, None)})
 
     def replacing_all(self, new: Mapping[str, tuple[os.stat_result, str | None]]) -> None:
-        """As `replacing` for many at once, which costs hardly more.
+        """As `replacing` for many files at once, at hardly more cost.
 
         Parameters
         ----------
         new : mapping
-            Name to the file that is about to be renamed to it, and the photo that this is made from.
+            Name to the file that is about to get it, and the photo that the file is made from.
         """
         self._note({n: ((file.st_size, file.st_mtime_ns), source) for n, (file, source) in new.items()})
 
     def removing(self, *names: str) -> None:
-        """Hear that files are about to be removed."""
+        """Record that files are about to be removed."""
         self._note(dict.fromkeys(names, (None, None)))
 
     def close(self) -> None:
@@ -98,25 +98,25 @@ class RunJournal:
             close_run(self._run)
 
     def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
-        """Write what is about to become of names, and what is there before, to the disk."""
+        """Write the coming states of names, and backups of their files, to the disk."""
         if not changes:
             return
         run, folder = self._begun(), self._folder
         lines = []
-        any_kept = False
+        has_backups = False
         for name, (left, source) in changes.items():
-            kept = None
+            backup = None
             if name not in self._seen:
                 number = len(self._seen)
-                with writing(folder.path(run.kept(number))):
-                    there = _keep(folder, name, run.kept(number))
-                kept = number if there else None
-                any_kept |= there
+                with writing(folder.path(run.backup(number))):
+                    there = _back_up(folder, name, run.backup(number))
+                backup = number if there else None
+                has_backups |= there
                 self._seen.add(name)
-            lines.append([name, kept, left, source])
+            lines.append([name, backup, left, source])
         with writing(run.directory / CHANGES):
-            if any_kept:
-                folder.sync(run.place(KEPT))
+            if has_backups:
+                folder.sync(run.place(BACKUPS))
             with folder.append(run.place(CHANGES)) as file:
                 cut_torn_line(file)
                 append_lines(file, lines)
@@ -138,8 +138,8 @@ class RunJournal:
         return self._run
 
 
-def _keep(folder: SafeFolder, name: str, place: str) -> bool:
-    """Let the file under a name stay reachable at `place`; False if there is none."""
+def _back_up(folder: SafeFolder, name: str, place: str) -> bool:
+    """Link the file of a name to `place`; False if there is none."""
     if not folder.exists(name):
         return False
     folder.make_folder_of(place)

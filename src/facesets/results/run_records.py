@@ -1,4 +1,4 @@
-"""What each run changed in a result folder, as its journal records it, so that it can be undone.
+"""The journal of a result folder: what each run changed, so that it can be undone.
 
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
@@ -7,23 +7,22 @@ changed something, such as `0007-extend`:
                     run wrote to, relative to this one, so that all can be moved together
     changes.jsonl   a line a change, on the disk before the change is made:
                     [name, kept, [size, mtime_ns] or null, path of the photo that is put there or null]
-    kept/<number>   what lay under a name before: a hard link where the file system has them
+    kept/<number>   the former file of a name: a hard link if the file system has them
 
-A name is relative to the folder. `kept` is the number of what there was before, null for nothing; a state of
-null says that the name is gone afterwards. Of several lines about one name the first tells what was before,
-and each a state in which we left it.
+A name is relative to the folder. `kept` is the number of the former file, null for none; a state of null
+means that the name was removed. Of several lines about one name, the first has the former file, and each has
+a state in which we left it.
 
-`writing_results` gives every `ResultFolder` its `RunJournal`, and the folder tells it of each file that it
-replaces, makes or removes: whoever writes through a `ResultFolder` needs to do nothing but name its command
-there. A run that was cut off leaves the state `writing`; the next run on that folder goes on in the same
-directory, so that both are taken back as one. A run that changes nothing leaves no directory. A run that
-writes to several folders is complete in none of them until all are: then it is closed in each, the first one
-last.
+`writing_results` gives every `ResultFolder` its `RunJournal`, and the folder records each file there that it
+replaces, makes or removes: code that writes through a `ResultFolder` only names its command. An interrupted
+run leaves the state `writing`; the next run on that folder continues in the same directory, so that both are
+undone as one. A run that changes nothing leaves no directory. A run that writes to several folders is
+complete in none of them until all are: then it is closed in each, the first one last.
 
-The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`; the last one always.
-`facesets.results.run_journal` writes them, `facesets.results.rollback` takes a run back. An undo cannot bring
-back what the user deleted, and the manifest that it restores still lists it: so it notes the pardoned folders
-in `pardons.json`, and the next run makes them again instead of learning that they were deleted.
+The journal retains the last `MAX_RUNS` runs, fewer if they hold more than `MAX_BYTES`, and always the last
+one. `facesets.results.run_journal` writes it, `facesets.results.rollback` undoes a run. An undo cannot
+restore what the user deleted, but the manifest that it restores still lists it: so it notes the restored
+folders in `pardons.json`, and the next run makes them again instead of learning that they were deleted.
 """
 
 import json
@@ -42,16 +41,16 @@ from facesets.results.manifest_values import is_sound_text
 from facesets.results.safe_folder import SafeFolder
 
 JOURNAL = ".facesets-journal"
-KEPT_RUNS = 10
-KEPT_BYTES = 2 << 30
+MAX_RUNS = 10
+MAX_BYTES = 2 << 30
 
 WRITING, DONE, UNDOING = "writing", "done", "undoing"
 
 _RUN = "run.json"
 _RESTORED = f"{JOURNAL}/pardons.json"
 CHANGES = "changes.jsonl"
-KEPT = "kept"
-# What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
+BACKUPS = "kept"
+# Errors of edited records: wrong types, deep nesting, infinite numbers, impossible times.
 _DAMAGE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError)
 _NAME = re.compile(r"(\d{4,})-[a-z-]+")
 
@@ -61,26 +60,26 @@ State = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class NameChange:
-    """What a run did to one name.
+    """The changes of a run to one name.
 
     Attributes
     ----------
-    kept : int or None
-        Number of what lay there before; None for nothing.
+    backup : int or None
+        Number of the former file; None if there was none.
     left : tuple of State
-        Every state in which the run may have left it; the last is that of a run that ended.
+        Every state in which the run may have left it; the last one if the run ended.
     sources : tuple of str
-        The photos that the run may have put there; none for a file of our own making.
+        The photos that the run may have put there; none for a generated file.
     """
 
-    kept: int | None
+    backup: int | None
     left: tuple[State, ...]
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that a journal knows.
+    """A run in a journal.
 
     Attributes
     ----------
@@ -89,7 +88,7 @@ class Run:
     name : str
         Such as `0007-extend`.
     began : str
-        When, in UTC and ISO 8601; empty where an earlier version did not note it.
+        When, in UTC and ISO 8601; empty if an earlier version wrote the record.
     also : tuple of Path
         Other folders in which the same run, under the same name, may have changed something.
     """
@@ -102,30 +101,30 @@ class Run:
 
     @property
     def directory(self) -> Path:
-        """Where the journal keeps it."""
+        """The run's directory in the journal."""
         return self.root / JOURNAL / self.name
 
     @property
     def command(self) -> str:
-        """The command that ran."""
+        """The command of the run."""
         return self.name.partition("-")[2]
 
     @property
     def number(self) -> int:
-        """Runs of a folder count from 1."""
+        """The run's number in its folder, from 1."""
         return number_of(self.name)
 
     @property
     def folder(self) -> SafeFolder:
-        """The result folder, for what is done there."""
+        """The result folder as a safe folder."""
         return SafeFolder(self.root)
 
-    def kept(self, number: int) -> str:
-        """Where a file is, or would be, that lay under some name before: a name in the folder."""
-        return self.place(KEPT, str(number))
+    def backup(self, number: int) -> str:
+        """Return the name of the backup of a former file, relative to the folder."""
+        return self.place(BACKUPS, str(number))
 
     def place(self, *parts: str) -> str:
-        """What something of this run is called in the folder."""
+        """Return the name of a part of this run's record, relative to the folder."""
         return "/".join((JOURNAL, self.name, *parts))
 
     def changes(self) -> dict[str, NameChange]:
@@ -138,11 +137,11 @@ class Run:
         """
         return dict(_read_changes(self.folder, self.place(CHANGES), self.directory))
 
-    def bytes_kept(self) -> int:
-        """How much is kept for this run."""
-        names = self.folder.names_in(self.place(KEPT))
-        kept = (self.folder.status(self.place(KEPT, name)) for name in names)
-        return sum(there.st_size for there in kept if there)
+    def backup_bytes(self) -> int:
+        """Return the size of this run's backups."""
+        names = self.folder.names_in(self.place(BACKUPS))
+        backups = (self.folder.status(self.place(BACKUPS, name)) for name in names)
+        return sum(there.st_size for there in backups if there)
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
@@ -152,7 +151,7 @@ class Run:
         )
 
     def forget(self) -> None:
-        """Remove it from the journal; a kill in between leaves what the next reader takes for rubbish."""
+        """Remove the run from the journal; after a kill, the next writer removes the rest."""
         with writing(self.directory):
             self.folder.remove(self.place(_RUN))
             self.folder.remove_tree(self.place())
@@ -194,7 +193,7 @@ def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
 
 
 def relative_to(path: Path, root: Path) -> str:
-    """The way from one folder to another; the absolute path where there is none (drives of Windows)."""
+    """Return the relative path to a folder; the absolute one between drives of Windows."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()
     except ValueError:
@@ -202,7 +201,7 @@ def relative_to(path: Path, root: Path) -> str:
 
 
 def number_of(name: str) -> int:
-    """The number in the name of a run."""
+    """Return the number in the name of a run."""
     return int(name.partition("-")[0])
 
 
@@ -229,20 +228,20 @@ def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tu
     for line in lines:
         try:
             name, number, left, *rest = json.loads(line)
-            kept = None if number is None else int(number)
+            backup = None if number is None else int(number)
             state = None if left is None else (int(left[0]), int(left[1]))
             sources = tuple(str(source) for source in rest if source is not None)
             if not isinstance(name, str):
                 raise TypeError("a name is invalid")
         except _DAMAGE as error:
             raise _damaged(directory) from error
-        before = found.get(name, NameChange(kept, ()))
-        found[name] = NameChange(before.kept, (*before.left, state), (*before.sources, *sources))
+        before = found.get(name, NameChange(backup, ()))
+        found[name] = NameChange(before.backup, (*before.left, state), (*before.sources, *sources))
     yield from found.items()
 
 
 def open_run(root: Path, command: str) -> Run | None:
-    """The last run of a folder, if it is of this command and was cut off; errors as `read_runs`."""
+    """Return the last run of a folder if it is an interrupted one of this command; errors as `read_runs`."""
     last = read_runs(root)[-1:]
     return next((run for run in last if run.state == WRITING and run.command == command), None)
 
@@ -254,15 +253,15 @@ def close_run(run: Run) -> None:
 
 
 def _forget_oldest(runs: Sequence[Run]) -> None:
-    room = KEPT_BYTES
+    room = MAX_BYTES
     for age, run in enumerate(reversed(runs)):
-        room -= run.bytes_kept()
-        if age and (age >= KEPT_RUNS or room < 0):
+        room -= run.backup_bytes()
+        if age and (age >= MAX_RUNS or room < 0):
             run.forget()
 
 
 def sweep_journal(root: Path) -> None:
-    """Remove what a kill left of runs that were just begun or forgotten. Only the lock's holder may."""
+    """Remove incomplete records that a kill left. The caller must hold the folder's lock."""
     folder = SafeFolder(root)
     for name in _names_of_runs(folder):
         run = f"{JOURNAL}/{name}"
@@ -273,7 +272,7 @@ def sweep_journal(root: Path) -> None:
 
 
 def read_restored(root: Path) -> frozenset[str]:
-    """Return the folders for which the deletion was undone; a note that cannot be read is none."""
+    """Return the folders with an undone deletion; an unreadable note counts as none."""
     try:
         names = json.loads(SafeFolder(root).read(_RESTORED))
     except (OSError, ValueError, RecursionError):
@@ -284,12 +283,12 @@ def read_restored(root: Path) -> frozenset[str]:
 
 
 def add_restored(root: Path, names: Collection[str]) -> None:
-    """Note further folders. Raises `CannotWrite`."""
+    """Note further folders with an undone deletion. Raises `CannotWrite`."""
     if names:
         SafeFolder(root).write_json(_RESTORED, sorted(read_restored(root).union(names)))
 
 
 def clear_restored(root: Path) -> None:
-    """Forget them, when a run is complete. Raises `CannotWrite`."""
+    """Clear that note, when a run is complete. Raises `CannotWrite`."""
     with writing(root / JOURNAL):
         SafeFolder(root).remove(_RESTORED)

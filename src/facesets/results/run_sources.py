@@ -36,7 +36,7 @@ def sources_of(out: Path) -> list[str]:
     )
 
 
-def keep_sources(out: Path, photos: Sequence[str]) -> None:
+def write_sources(out: Path, photos: Sequence[str]) -> None:
     """Write down where the photos lie."""
     record = {"format": _FORMAT, "version": _VERSION, "photos": list(photos)}
     write_json(out / RUN_RECORD, record, rights=rights_of(photos, out))
@@ -58,7 +58,7 @@ def relocate_sources(out: Path, old: str, new: str) -> None:
         before = sources_of(out)
         after = list(dict.fromkeys(_relocated(each, old, new) for each in before))
         if after != before:
-            keep_sources(out, after)
+            write_sources(out, after)
 
 
 def _relocated(folder: str, old: str, new: str) -> str:

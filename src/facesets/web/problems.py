@@ -18,7 +18,7 @@ from facesets.errors import (
     UnreadableImage,
     WrongUsage,
 )
-from facesets.operations.grouping.by_hand import FolderTaken
+from facesets.operations.grouping.folder_corrections import FolderTaken
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.web.render import render, worded
 

@@ -271,7 +271,7 @@ def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[
 
 def _require_people(results: Path, database: str | None) -> None:
     """Check that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
-    from facesets.operations.grouping.result_now import read_result
+    from facesets.operations.grouping.current_result import read_result
 
     if database is not None:
         raise WrongUsage(

@@ -25,7 +25,7 @@ from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
-from facesets.results.edits.membership import faces_put
+from facesets.results.edits.membership import assigned_faces
 from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
 from facesets.results.manifest import SET_MANIFEST, provenance, recorded_options
@@ -135,8 +135,8 @@ def _discover(
         dry_run=run.options.dry_run,
         stopped=run.work.stop.requested,
     )
-    is_cut_off = run.earlier.is_cut_off and not run.options.dry_run
-    if run.work.stop.requested or not (found or is_cut_off):
+    is_interrupted = run.earlier.is_interrupted and not run.options.dry_run
+    if run.work.stop.requested or not (found or is_interrupted):
         return summary
     wanted = [_new_set(run, name, members, roots) for name, members in zip(names, found, strict=True)]
     exported = _export(run, wanted, options, refine)
@@ -161,7 +161,7 @@ def _export(
         naming.learn(groups)
     written = export_planned(run, plan, command="discover")
     if not run.options.dry_run and not written.stopped:
-        naming.keep(groups)
+        naming.save(groups)
     return written
 
 
@@ -186,7 +186,7 @@ def known_sets(earlier: EarlierExport, collection: Collection) -> KnownSets:
     """Read the face sets of an export that may be new; errors as `discover`."""
     edits = earlier.edits
     said = () if earlier.manifest is None else earlier.manifest.statements
-    faces, whole = faces_put(said), list[tuple[float, ...]]()
+    faces, whole = assigned_faces(said), list[tuple[float, ...]]()
     for entry in edits.there:
         path = earlier.root / entry.name / SET_MANIFEST
         if not path.is_file():

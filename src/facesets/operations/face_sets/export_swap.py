@@ -66,7 +66,7 @@ def export_swap(
             naming.learn(groups)
         written = export_planned(run, plan, command="export-swap")
         if not options.dry_run and not written.stopped:
-            naming.keep(groups)
+            naming.save(groups)
         return written
 
 
@@ -88,7 +88,7 @@ def plan_export(
         single = single_faces(raw_manifest, rows_by_id, collection.settings)
         candidates = matched_candidates(collection, members, single, run.rating, options)
     prefix = f"{manifest_file(refine_manifest).absolute()}#"
-    called, warnings = naming.called({name: run.ids_of(rows) for name, rows in members.items()})
+    called, warnings = naming.names_elsewhere({name: run.ids_of(rows) for name, rows in members.items()})
     wanted = [
         NewSet(called.get(name, name), prefix + name, rows, candidates=candidates.get(name, {}))
         for name, rows in members.items()

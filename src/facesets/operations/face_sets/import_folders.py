@@ -70,7 +70,7 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
     if not run.options.dry_run:
         # What is new in the export from here on, a label too, is a name that somebody gave.
         naming.learn([run.out])
-        naming.keep({run.out: run.earlier.people()})
+        naming.save({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
     summary = _summary(identities, without_empty(states, written), written, failures)
     return summary if written.stopped else Result(summary, named=_name_in_library(run, identities))

@@ -103,7 +103,7 @@ def plan_sets(
     wanted = _not_refused(wanted, edits)
     again = {*(each.source for each in wanted), *succession.heirs.values()} if policy.remakes else frozenset()
     called = _called_elsewhere(earlier, again, naming or Naming())
-    said = earlier.said.renamed(run.out, called)
+    said = earlier.corrections.renamed(run.out, called)
     kept = [e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))]
     named = _named(wanted, kept, edits, policy, succession, called)
     sets = tuple(_planned(run, new, name, said, succession) for new, name in named)
@@ -165,7 +165,7 @@ def _called_elsewhere(earlier: EarlierExport, again: Set[str], naming: Naming) -
     if not naming.people or not again:
         return {}
     edits, groups = earlier.edits, earlier.people()
-    called, _ = naming.called(
+    called, _ = naming.names_elsewhere(
         groups, [entry.name for entry in (*edits.there, *edits.removed) if entry.name not in groups]
     )
     may = {entry.name for entry in edits.there if entry.source in again and entry.source not in edits.linked}

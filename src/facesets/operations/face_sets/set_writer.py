@@ -90,7 +90,7 @@ class SetWriter:
         manifest = finished_set(self._folder.root, planned)
         if manifest is None:
             return None
-        self._folder.keep(manifest.files)
+        self._folder.retain(manifest.files)
         return manifest
 
     def leave(self, entry: SetEntry) -> None:
@@ -99,7 +99,7 @@ class SetWriter:
         It loses crops that were set aside, until photos can be read again.
         """
         sets = SetManifests(self._folder.root)
-        self._folder.keep(files_of_entry(sets, entry))
+        self._folder.retain(files_of_entry(sets, entry))
         manifest = sets.find(entry.name)
         if manifest is None:
             return

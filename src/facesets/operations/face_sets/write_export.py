@@ -89,8 +89,8 @@ def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: Expo
     """Follow what the user did, and say which files may be written."""
     together = names_of_everybody(run, plan)
     if run.options.sheet:
-        folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
-    folder.refuse_in_the_way(together)
+        folder.refuse_conflicts(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+    folder.refuse_conflicts(together)
     for name, place in plan.moved.items():
         folder.move(name, place)
     folder.remove(plan.withdrawn)
@@ -100,7 +100,7 @@ def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: Expo
     moved = [new for crops in plan.renamed for new in crops.moves.values()]
     possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names(), *together]
     folder.announce(dict.fromkeys(possible, ""))
-    folder.keep(plan.kept_files)
+    folder.retain(plan.kept_files)
     for name in plan.edited:
         folder.set_aside_edited(name)
     rename_crops(folder, plan.renamed)

@@ -1,1 +1,1 @@
-"""From faces to groups of people in result folders."""
+"""Group faces into people in result folders."""

@@ -1,4 +1,4 @@
-"""Raw grouping: every face of a store into folders of people."""
+"""Group every face of a store into folders of people."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +29,10 @@ from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.result import Result
 from facesets.results.edits.apply_user_edits import (
-    Carried,
+    Inherited,
     UserConstraints,
     apply_user_edits,
-    carried,
+    inherit,
     names_of_clusters,
 )
 from facesets.results.edits.user_edits import SINGLETONS
@@ -51,19 +51,19 @@ from facesets.results.photo_folders import Written
 from facesets.work import Work
 
 NO_FACE = "_noface"
-SAID = "said"
-"""The placement of a face that the user put where it is."""
+CORRECTED = "said"
+"""The placement of a face that the user assigned."""
 
 
 def cluster(
     store: Store, out: Path, options: ClusterOptions, *, work: Work, engine: Engine = IN_PROCESS
 ) -> Result:
-    """Group the faces of a store and lay their photos into `person_001/`, `_singletons/`, `_noface/`.
+    """Group the faces of a store, and write their photos to `person_001/`, `_singletons/`, `_noface/`.
 
     Parameters
     ----------
     engine : Engine
-        Who compares the faces.
+        Compares the faces.
 
     Raises
     ------
@@ -106,18 +106,18 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
     grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
     describe = face_describer(collection, quality(faces).total)
     known = with_hidden(folder.known, ids, people, describe)
-    said = (
+    constraints = (
         None
-        if known is None or not (known.statements or known.hidden)
+        if known is None or not (known.corrections or known.hidden)
         else apply_user_edits(grouping.labels, ids, known)
     )
-    manifest, kept = _manifest(store, collection, grouping, said, folder.naming, out, options)
+    manifest, inherited = _manifest(store, collection, grouping, constraints, folder.naming, out, options)
     written = write_result(
         replace(folder, known=known),
         "cluster",
         CLUSTER_MANIFEST,
         manifest,
-        kept,
+        inherited,
         manifest.persons,
         _members(manifest),
         options,
@@ -128,14 +128,14 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
         **manifest.counts,
         reasons=list(grouping.reasons),
         method_changed=_of_another_method(folder.begun.before, options),
-        learned=list(kept.learned),
+        learned=list(inherited.learned),
         **files_of(written, options),
         grouped=True,
     )
 
 
 def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) -> Result:
-    """The result of a run that ends before faces are grouped; one that goes on changes its figures."""
+    """Return the result of a run that is stopped before faces are grouped; other runs update its figures."""
     collection = folder.begun.collection
     what = f"{counted(len(collection.faces), 'face')} in {counted(len(collection.images), 'photo')}"
     stands = "Nothing was written to" if folder.begun.before is None else "Nothing was changed in"
@@ -147,16 +147,16 @@ def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) 
         singletons=0,
         no_face=0,
         reasons=[f"Interrupted while grouping {what}. {stands} {printable(folder.out)}."],
-        method_changed="",  # a sentence where the folder was grouped with another method before
+        method_changed="",  # a sentence if the folder was grouped with another method before
         learned=[],
         **files_of(Written(0, 0, 0, stopped=True), options),
-        # Whether it came so far; the reasons say what stands otherwise.
+        # Whether faces were grouped; if not, the reasons explain the state of the folder.
         grouped=False,
     )
 
 
 def _of_another_method(before: ClusterManifest | None, options: ClusterOptions) -> str:
-    """What to say where the folder may change more than its photos and the user's edits explain."""
+    """Return a message if another method than before may change the folder more than expected."""
     used = {} if before is None else before.made.options
     method = used.get("method", options.method)
     if options.method != "auto" or method == options.method:
@@ -192,11 +192,11 @@ def group_faces(
     recognizer : str, optional
         The file name of the network that made the embeddings.
     shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`). `auto` makes nobody of too little.
+        How much each face shows (`Shows`). `auto` makes no person of faces that show too little.
     engine : Engine
-        Who compares the faces.
+        Compares the faces.
     on_progress : callable, optional
-        Hears of the steps done so far, and of how many.
+        Called with the steps done so far, and their total.
     """
     task = GroupingTask(
         embeddings=embeddings,
@@ -215,14 +215,14 @@ def group_faces(
 
 
 def shown_in(collection: Collection) -> HowMuch:
-    """How much each face of a collection shows of who it is (`Shows`). Shape (faces,)."""
+    """Return how much each face of a collection shows of its person (`Shows`). Shape (faces,)."""
     faces, recognizer = collection.faces, collection.settings.recognizer
     limits = norm_limits(recognizer, faces.embedding, faces.norm, faces.image)
     return how_much_faces_show(faces.norm, limits, poor_in(collection))
 
 
 def members_by_label(labels: Int64) -> list[Int64]:
-    """Rows of clusters 0, 1, …, each in row order."""
+    """Return the rows of clusters 0, 1, …, each in row order."""
     order = np.argsort(labels, kind="stable")
     noise = int((labels < 0).sum())
     ends = np.cumsum(np.bincount(labels[labels >= 0]))
@@ -233,22 +233,22 @@ def _manifest(
     store: Store,
     collection: Collection,
     grouping: Grouping,
-    said: UserConstraints | None,
+    constraints: UserConstraints | None,
     naming: Naming,
     out: Path,
     options: ClusterOptions,
-) -> tuple[ClusterManifest, Carried]:
+) -> tuple[ClusterManifest, Inherited]:
     faces, images = collection.faces, collection.images
     made = provenance(store, collection.settings, options)
     used = {"method": options.method, **grouping.used, "materialize": options.materialize}
     describe = face_describer(collection, quality(faces).total)
     ids = collection.face_ids()
-    labels = grouping.labels if said is None else said.label
-    members, single = _people_and_singles(labels, said)
+    labels = grouping.labels if constraints is None else constraints.label
+    members, single = _people_and_singles(labels, constraints)
     clusters = [int(labels[rows[0]]) for rows in members]
-    names = names_of_clusters(clusters, "person", said)
+    names = names_of_clusters(clusters, "person", constraints)
     faces_of = {c: [ids[row] for row in rows] for c, rows in zip(clusters, members, strict=True)}
-    named = with_names(naming, out, names, faces_of, said)
+    named = with_names(naming, out, names, faces_of, constraints)
     names = {cluster: named.get(name, name) for cluster, name in names.items()}
     persons = tuple(
         Group(
@@ -258,11 +258,11 @@ def _manifest(
         )
         for cluster, rows in zip(clusters, members, strict=True)
     )
-    kept = carried(said, names, ids, describe).named(named)
+    inherited = inherit(constraints, names, ids, describe).named(named)
     singletons = tuple(describe(int(row)) for row in single)
     placements = dict(zip(ids, grouping.placement, strict=False))
-    if said is not None and placements:
-        placements |= {ids[row]: SAID for row in np.flatnonzero(said.asserted)}
+    if constraints is not None and placements:
+        placements |= {ids[row]: CORRECTED for row in np.flatnonzero(constraints.asserted)}
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     manifest = ClusterManifest(
@@ -282,31 +282,31 @@ def _manifest(
         missing=(),
         files={},
         sheets=(),
-        statements=kept.statements,
-        hidden=kept.hidden,
-        set_aside=kept.set_aside,
+        statements=inherited.corrections,
+        hidden=inherited.hidden,
+        set_aside=inherited.set_aside,
         placements=placements,
     )
-    return manifest, kept
+    return manifest, inherited
 
 
-def _people_and_singles(labels: Int64, said: UserConstraints | None) -> tuple[list[Int64], Int64]:
-    """Rows of the faces of each person, the largest first, and of those that are alone.
+def _people_and_singles(labels: Int64, constraints: UserConstraints | None) -> tuple[list[Int64], Int64]:
+    """Return the rows of the faces of each person, the largest first, and of unassigned faces.
 
-    One whom the user knows by a name may have one face.
+    A person that the user named may have one face.
     """
-    known = {} if said is None else said.names
+    known = {} if constraints is None else constraints.names
     groups = [rows for rows in members_by_label(labels) if len(rows)]
     people = [rows for rows in groups if len(rows) > 1 or int(labels[rows[0]]) in known]
     people.sort(key=lambda rows: (-len(rows), rows[0]))
-    if said is None:
+    if constraints is None:
         return people, np.flatnonzero(labels < 0)
     alone = [rows[0] for rows in groups if len(rows) == 1 and int(labels[rows[0]]) not in known]
     return people, np.sort(np.array(alone, np.int64))
 
 
 def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:
-    """For each folder the paths of its images."""
+    """Return the paths of the images of each folder."""
     return {
         **{group.name: [face.paths for face in group.faces] for group in manifest.persons},
         SINGLETONS: [face.paths for face in manifest.singletons],

@@ -1,4 +1,4 @@
-"""Faces that are new in a store, folded into results that exist: nothing there is renumbered or moved."""
+"""Add the new faces of a store to existing results: nothing there is renumbered or moved."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from facesets.results.manifest import (
     provenance,
 )
 from facesets.results.manifest_json import read_manifest
-from facesets.results.names.follow_names import ids_of, known_and_named
+from facesets.results.names.follow_names import ids_of, memberships_with_names
 from facesets.results.names.group_names import following_names
 from facesets.results.names.naming import Naming
 from facesets.results.photo_folders import Written, tighten, write_plan
@@ -51,15 +51,15 @@ M = TypeVar("M", ClusterManifest, RefineManifest)
 def extend(
     store: Store, raw: Path, options: ExtendOptions, *, refine_out: Path | None = None, work: Work
 ) -> Result:
-    """Fold the faces that are new in a store into the folders of `cluster`, and into those of `refine`.
+    """Add the new faces of a store to the folders of `cluster`, and to those of `refine`.
 
-    What the user moved, renamed and deleted there is respected and recorded.
+    The user's moves, renames and deletions there are respected and recorded.
 
     Raises
     ------
     WrongUsage
-        A folder holds no such result, or one of another store or detection, or the run of another command
-        there was cut off.
+        A folder holds no such result, one of another store or detection, or an interrupted run of another
+        command.
     SourceGone
         Photos that the store knows are unavailable.
     RecognizerMismatch
@@ -88,7 +88,7 @@ def _extend(
     sources = readable_sources(store, collection, *results.values())
     work.progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
-    known, naming = known_and_named(store, results, [], collection, learns=True)
+    known, naming = memberships_with_names(store, results, [], collection, learns=True)
     for folder in folders:
         warn(known[folder], folder, work.progress)
     persons = _grown_people(collection, people, known[raw], raw, options, made, naming)
@@ -108,7 +108,7 @@ def _extend(
     held = {folder: ids_of(as_groups(known[folder].groups)) for folder in folders}
     if not options.dry_run:
         naming.learn(held)
-    # A run that was cut off goes on under its name in both, whichever of them it had come to.
+    # An interrupted run continues under its name in both folders, whichever it had reached.
     run = next((run.name for folder in folders if (run := open_run(folder, COMMAND))), "")
     for grown in (persons, sets):
         if grown is None or summary.stopped:
@@ -119,7 +119,7 @@ def _extend(
         summary = _with(summary, grown, written)
         run = run or written.run
     if not options.dry_run and not summary.stopped:
-        naming.keep(held)
+        naming.save(held)
         for folder in reversed(folders):
             if finished := open_run(folder, COMMAND):
                 close_run(finished)
@@ -160,8 +160,8 @@ def _grown_people(
     if before.made.options.get("method", "auto") != "auto":
         shows = np.full(len(new), Shows.ENOUGH)
     joined = np.full(len(new), -1, np.int64)
-    able = shows > Shows.NOTHING
-    joined[able] = join_known(collection, known, new[able], options)
+    comparable = shows > Shows.NOTHING
+    joined[comparable] = join_known(collection, known, new[comparable], options)
     tally = _tally(joined, known)
     rest = new[joined < 0]
     for row, group in zip(new[joined >= 0], joined[joined >= 0], strict=True):
@@ -210,7 +210,7 @@ def _write(grown: Grown, options: ExtendOptions, work: Work) -> Written:
 
 
 def _with(summary: Result, grown: Grown, written: Written) -> Result:
-    """The summary after one more folder."""
+    """Return the summary with one more folder."""
     result = Result(
         grown.result,
         copied=written.copied,

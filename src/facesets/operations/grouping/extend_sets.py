@@ -1,4 +1,4 @@
-"""Face sets that grow: new faces under refine's gates, and clusters that have become large enough."""
+"""Extend face sets: send new faces through refine's gates, and make sets of clusters now large enough."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -30,22 +30,22 @@ _CLUSTER = "cluster_"
 
 @dataclass(frozen=True, slots=True)
 class ExtendedSets:
-    """What came of new faces.
+    """The outcome for new faces.
 
     Attributes
     ----------
     new : int
-        Faces that were not known.
+        Faces that the result did not have.
     new_images : int
-        Images of which none was known.
+        Images without a face in the result.
     joined, made : dict
         New faces by the group that they joined; faces of each new group.
     alone : int
-        New faces that are in no group.
+        New faces without a group.
     dropped : tuple of DroppedFace
-        All that are in no face set, with the gate.
+        All faces without a face set, with the gate.
     dropped_by : dict
-        New ones of them, by gate.
+        The new ones among them, by gate.
     """
 
     new: int
@@ -64,7 +64,7 @@ def grown_sets(
     options: ExtendOptions,
     progress: Progress,
 ) -> ExtendedSets:
-    """Route new faces to face sets under the gates that these were made with, and refine the others.
+    """Route new faces to face sets through the gates that these were made with, and refine the others.
 
     Faces that were in clusters too small for a face set are refined again together with the new ones.
     """
@@ -80,7 +80,7 @@ def grown_sets(
     joined = join_known(collection, known, new, options)
     names = [*known.groups, *known.hidden]
     dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates, rows, describe)
-    rest = np.r_[new[joined < 0], _waiting(earlier, rows)]
+    rest = np.r_[new[joined < 0], _in_small_clusters(earlier, rows)]
     rest.sort()
     gated = gate_faces(collection.faces.take(rest), gates, years_of_faces(collection)[rest])
     fresh = surviving(gated)
@@ -114,8 +114,8 @@ def _gates_of(manifest: RefineManifest, options: ExtendOptions) -> RefineOptions
     return replace(RefineOptions(**recorded), same_image_ok=options.same_image_ok)
 
 
-def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:
-    """Rows of the faces in clusters that were too small."""
+def _in_small_clusters(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:
+    """Return the rows of faces in clusters that were too small."""
     found = [
         rows[drop.face.face] for drop in dropped if drop.group.startswith(_CLUSTER) and drop.face.face in rows
     ]
@@ -131,7 +131,7 @@ def _join(
     rows: Mapping[str, int],
     describe: Callable[[int], FaceEntry],
 ) -> tuple[DroppedFace, ...]:
-    """Add faces to their groups, but those that a gate drops; `rows` are by id."""
+    """Add faces to their groups, except those that a gate drops; `rows` are by id."""
     names = [*known.groups, *known.hidden]
     lists = [*known.groups.values(), *known.hidden.values()]
     pairs = [
@@ -158,15 +158,15 @@ def route(
 ) -> Int64:
     """Find the group that each new face joins.
 
-    A face joins the group with the nearest centroid, or none: not where a nearer face of its photo goes, or
-    where one is already, unless the two look so much alike that they are one face seen twice.
+    A face joins the group with the nearest centroid, or none: not if that group has or gets a nearer face of
+    the same photo, unless the two are so similar that they are one face seen twice.
 
     Parameters
     ----------
     new : int64 array of shape (n,)
         Rows of the faces to route.
     members : sequence of int64 arrays
-        Rows of each group. A group without rows attracts nobody.
+        Rows of each group. A group without rows attracts no face.
 
     Returns
     -------
@@ -182,18 +182,18 @@ def route(
         return target
     references = centroids(faces.embedding, label)[known]
     found = nearest(faces.embedding[new], references)
-    foes = defaultdict(list) if same_image_ok else _foes(faces, new)
+    conflicts = defaultdict(list) if same_image_ok else _conflicts_in_photos(faces, new)
     for place in np.argsort(found.cosine_distance, kind="stable"):
         if found.cosine_distance[place] > max_cosine_distance:
             break
         row, group = int(new[place]), int(known[found.reference[place]])
-        if not any(label[foe] == group for foe in foes[row]):
+        if not any(label[conflict] == group for conflict in conflicts[row]):
             target[place] = label[row] = group
     return target
 
 
 def join_known(collection: Collection, known: GroupMembership, new: Int64, options: ExtendOptions) -> Int64:
-    """Index of the group that each new face joins, hidden ones after the others; -1 for none."""
+    """Return the index of the group that each new face joins, hidden ones last; -1 for none."""
     rows = {face: row for row, face in enumerate(collection.face_ids())}
     members = [
         np.array([rows[face.face] for face in faces if face.face in rows], np.int64)
@@ -208,12 +208,12 @@ def join_known(collection: Collection, known: GroupMembership, new: Int64, optio
     )
 
 
-def _foes(faces: Faces, new: Int64) -> defaultdict[int, list[int]]:
-    """For each new face the faces of its photo that show somebody else."""
+def _conflicts_in_photos(faces: Faces, new: Int64) -> defaultdict[int, list[int]]:
+    """Return for each new face the faces of its photo that show another person."""
     rows = np.flatnonzero(np.isin(faces.image, faces.image[new]))
     pairs = same_image_pairs(faces.embedding[rows], faces.image[rows]).cannot_link
-    foes: defaultdict[int, list[int]] = defaultdict(list)
+    conflicts: defaultdict[int, list[int]] = defaultdict(list)
     for first, second in rows[pairs].tolist():
-        foes[first].append(second)
-        foes[second].append(first)
-    return foes
+        conflicts[first].append(second)
+        conflicts[second].append(first)
+    return conflicts

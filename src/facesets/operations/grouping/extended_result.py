@@ -1,9 +1,9 @@
-"""The manifest and the folders of a result that `extend` has grown."""
+"""The manifest and the folders of a result that `extend` extended."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facesets.operations.grouping.cluster import NO_FACE, SAID
+from facesets.operations.grouping.cluster import CORRECTED, NO_FACE
 from facesets.operations.grouping.extend_sets import ExtendedSets
 from facesets.result import Result
 from facesets.results.edits.membership import GroupMembership
@@ -26,12 +26,12 @@ COMMAND = "extend"
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A result as it is to be.
+    """An extended result before it is written.
 
     Attributes
     ----------
     result : Result
-        What `extend` did to the folder, before anything was written.
+        The figures of `extend` for the folder.
     """
 
     before: ClusterManifest | RefineManifest
@@ -41,7 +41,7 @@ class Grown:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the folder is complete as it is."""
+        """Whether the folder needs no change."""
         interrupted = (self.plan.out / ANNOUNCEMENT).exists()
         return self.manifest == self.before and not self.plan.files and not interrupted
 
@@ -56,7 +56,7 @@ def completed(
     *,
     no_face: tuple[ImageEntry, ...] = (),
 ) -> Grown:
-    """Return the manifest and the photos that follow from the people."""
+    """Return the manifest and the planned photos of a folder's people."""
     found = _with_names(found, known, out, naming)
     folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
     folders[SINGLETONS] = [face.paths for face in known.single]
@@ -70,12 +70,12 @@ def completed(
         folders,
         how,
         known,
-        lying=known.files,
+        present=known.files,
         unwanted=known.unwanted(),
         with_sheet=True,
         adds=True,
     )
-    known.files = dict(plan.keep)
+    known.files = dict(plan.retained)
     manifest: ClusterManifest | RefineManifest
     if isinstance(before, ClusterManifest):
         manifest = _of_people(before, known, no_face)
@@ -95,13 +95,13 @@ def completed(
         copied=0,
         unchanged=len(known.files),
         removed=0,
-        run="",  # what `facesets undo` takes back; empty if nothing changed
+        run="",  # what `facesets undo` undoes; empty if nothing changed
     )
     return Grown(before, manifest, plan, result)
 
 
 def _with_names(found: ExtendedSets, known: GroupMembership, out: Path, naming: Naming) -> ExtendedSets:
-    """Give groups that were just made the names that they have elsewhere."""
+    """Give new groups the names that they have in other results."""
     groups = ids_of(as_groups(known.groups))
     names = names_of_new(naming, out, groups, found.made.keys(), known.hidden)
     known.rename(names)
@@ -116,7 +116,7 @@ def _of_people(
     before: ClusterManifest, known: GroupMembership, no_face: tuple[ImageEntry, ...]
 ) -> ClusterManifest:
     faces = known.face_ids()
-    said = {statement.face for statement in known.statements if statement.kind in ("is", "not")}
+    corrected = {each.face for each in known.corrections if each.kind in ("is", "not")}
     images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
     return replace(
         as_left(before, known),
@@ -128,7 +128,7 @@ def _of_people(
             "no_face": len(no_face),
         },
         no_face=no_face,
-        placements=before.placements | {face: SAID for face in said if face in before.placements},
+        placements=before.placements | {face: CORRECTED for face in corrected if face in before.placements},
     )
 
 

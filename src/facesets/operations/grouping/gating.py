@@ -28,21 +28,21 @@ from facesets.results.gates import (
 )
 
 SMALL_ALBUM = 300
-"""Photos below which it is always said what the gates cost."""
+"""Below this number of photos, the filters' effect is always reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """Where every face ended.
+    """The filter that dropped each face.
 
     Attributes
     ----------
     cluster : int64 array of shape (n,)
         The cluster after merging, before any gate.
     gate : array of str of shape (n,)
-        The gate that dropped the face; empty for faces that were kept.
+        The gate that dropped the face; empty for faces that passed.
     value, limit : float64 arrays of shape (n,)
-        What was measured for that gate, and what it asks for.
+        The measured value for that gate, and its limit.
     """
 
     cluster: Int64
@@ -58,9 +58,9 @@ class Advice:
     Attributes
     ----------
     hint : str
-        In sentences; empty where nothing was left out.
+        In sentences; empty if no face was dropped.
     flags : tuple of str
-        The setting, with all others that differ from the defaults; empty where no other gives more.
+        The setting, with all others that differ from the defaults; empty if no other gives more.
     """
 
     hint: str = ""
@@ -84,7 +84,7 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
     Raises
     ------
     WrongUsage
-        They have none.
+        No face has an age.
     """
     of_ages = AGE_GATES if isinstance(options, ExportSwapOptions) else (*AGE_GATES, AGE_SPREADS)
     asked = [gate for gate in of_ages if gate.limit_of(options) is not None]
@@ -124,14 +124,14 @@ def advise(
 ) -> Advice:
     """Return what the filters reject, and find by trial which one to loosen.
 
-    Where no gate by itself gives a face set, two are opened together, and then all.
+    If no single gate gives a face set, two are loosened together, and then all.
 
     Parameters
     ----------
     photos : int
-        In the library, those without a face included.
+        In the store, including photos without a face.
     options : RefineOptions
-        As used.
+        The options used.
     regate : function
         Sends the faces through the gates of other options.
     """
@@ -144,7 +144,7 @@ def advise(
     looser = {g.name: g.widest for g in REFINE_GATES if g.widest is not None and g.is_loosened(options)}
     for together in (1, 2, len(looser)):
         best = _best(combinations(looser, together), looser, options, regate)
-        if best is not None and _kept(best[2]) > _kept(now):
+        if best is not None and _count_passed(best[2]) > _count_passed(now):
             chosen = _tightened(*best, faces, regate)
             opened = regate(chosen)
             gives = f"{_words(opened)}, compared with {_words(now)} now"
@@ -153,13 +153,13 @@ def advise(
             flags = _flags(chosen, options, usual)
             also = _also(chosen, faces, opened)
             return Advice(f"{cost} {changed} would give {gives}.{also}", flags)
-        if _kept(now):
+        if _count_passed(now):
             break
     return Advice(f"{cost} No looser filter would keep more.")
 
 
 def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
-    """What else to give where faces come into face sets that would not come into an export."""
+    """Return the option that `export-swap` needs for faces smaller than its default."""
     needed = ExportSwapOptions().min_face_short
     if not (faces.face_short[opened.gate == ""] < needed).any():
         return ""
@@ -173,14 +173,14 @@ def _best(
     options: RefineOptions,
     regate: Callable[[RefineOptions], Gated],
 ) -> tuple[tuple[str, ...], RefineOptions, Gated] | None:
-    """The gates that keep the most faces when they are opened, the first of equals; then with what result."""
+    """Return the gates that pass the most faces when opened, with their options and result."""
     tried = [
         (some, replace(options, **{gate: looser[gate] for gate in some}))  # type: ignore[arg-type]
         for some in gates
         if some
     ]
     results = [(some, opened, regate(opened)) for some, opened in tried]
-    return max(results, key=lambda result: _kept(result[2]), default=None)
+    return max(results, key=lambda result: _count_passed(result[2]), default=None)
 
 
 def _tightened(
@@ -190,29 +190,29 @@ def _tightened(
     faces: Faces,
     regate: Callable[[RefineOptions], Gated],
 ) -> RefineOptions:
-    """Close opened gates again as far as they keep the same faces."""
-    kept = gated.gate == ""
-    least = {gate.name: float(values[kept].min()) for gate, _, values in quality_gates(faces, opened)}
-    pairs = np.unique(np.stack([gated.cluster[kept], faces.image[kept]]), axis=1)
+    """Tighten opened gates as far as they pass the same faces."""
+    passed = gated.gate == ""
+    least = {gate.name: float(values[passed].min()) for gate, _, values in quality_gates(faces, opened)}
+    pairs = np.unique(np.stack([gated.cluster[passed], faces.image[passed]]), axis=1)
     closed = {
         **{gate.name: np.floor(least[gate.name] * gate.steps) / gate.steps for gate in QUALITY_GATES},
         MIN_FACES.name: np.unique(pairs[0], return_counts=True)[1].min(),
     }
     tight = replace(opened, **{gate: closed[gate].item() for gate in gates if gate in closed})
-    return tight if _kept(regate(tight)) == _kept(gated) else opened
+    return tight if _count_passed(regate(tight)) == _count_passed(gated) else opened
 
 
-def _kept(gated: Gated) -> int:
+def _count_passed(gated: Gated) -> int:
     return int((gated.gate == "").sum())
 
 
 def _words(gated: Gated) -> str:
     sets = len(np.unique(gated.cluster[gated.gate == ""]))
-    return f"{counted(sets, 'face set')} with {counted(_kept(gated), 'face')}"
+    return f"{counted(sets, 'face set')} with {counted(_count_passed(gated), 'face')}"
 
 
 def _flags(options: RefineOptions, *others: RefineOptions) -> tuple[str, ...]:
-    """The numbers in which options differ from any of the others, as flags."""
+    """Return the numbers in which options differ from any of the others, as flags."""
     numbers = {
         each.name: value
         for each in fields(RefineOptions)

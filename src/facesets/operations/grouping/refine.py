@@ -1,4 +1,4 @@
-"""Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
+"""Make clean face sets: merge clusters, and drop poor faces, outliers and small groups."""
 
 from collections.abc import Callable, Mapping
 from collections.abc import Collection as AnyCollection
@@ -35,10 +35,10 @@ from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Float64, Int64
 from facesets.result import Result
 from facesets.results.edits.apply_user_edits import (
-    Carried,
+    Inherited,
     UserConstraints,
     apply_user_edits,
-    carried,
+    inherit,
     names_of_clusters,
 )
 from facesets.results.folder_runs import reserved
@@ -59,7 +59,7 @@ from facesets.work import Work
 
 
 def refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> Result:
-    """Make face sets of the faces of a store and lay their photos into `faceset_001/` and so on.
+    """Make face sets of the faces of a store, and write their photos to `faceset_001/` and so on.
 
     Raises
     ------
@@ -85,26 +85,26 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
     options = options.for_store(len(collection.images), collection.settings.recognizer)
     work.progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
-    said = (
+    constraints = (
         None
-        if known is None or not known.statements
+        if known is None or not known.corrections
         else apply_user_edits(cluster, collection.face_ids(), known)
     )
 
     def gate(options: RefineOptions) -> Gated:
-        if said is None:
+        if constraints is None:
             return _gated(faces, cluster, options, taken)
-        return _gated_as_corrected(faces, said, options, taken)
+        return _gated_as_corrected(faces, constraints, options, taken)
 
     gated = gate(options)
     work.progress.end()
-    manifest, kept = refine_manifest(store, collection, gated, said, folder.naming, out, options)
+    manifest, inherited = refine_manifest(store, collection, gated, constraints, folder.naming, out, options)
     written = write_result(
         folder,
         "refine",
         REFINE_MANIFEST,
         manifest,
-        kept,
+        inherited,
         manifest.facesets,
         {group.name: [face.paths for face in group.faces] for group in manifest.facesets},
         options,
@@ -117,15 +117,15 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
         out=str(out),
         **manifest.counts,  # faces, images, facesets, kept, dropped
         dropped_by=dropped_by(gated),
-        hint=advice.hint,  # what the gates cost, where little or nothing came out; else empty
+        hint=advice.hint,  # how many faces each gate dropped, if few or none passed; else empty
         try_flags=list(advice.flags),  # of the hint, and all others that differ from the defaults
-        learned=list(kept.learned),
+        learned=list(inherited.learned),
         **files_of(written, options),
     )
 
 
 def years_of_faces(collection: Collection) -> Float64:
-    """The year in which the photo of each face was taken; NaN where that is not known."""
+    """Return the capture year of each face's photo; NaN if it is unknown."""
     taken = collection.images.taken[collection.faces.image]
     year = taken.astype("M8[Y]").astype(np.int64) + 1970
     return np.where(np.isnat(taken), np.nan, year.astype(np.float64))
@@ -134,9 +134,9 @@ def years_of_faces(collection: Collection) -> Float64:
 def gate_faces(faces: Faces, options: RefineOptions, taken: Float64 | None = None) -> Gated:
     """Cluster, merge, and send every face through the gates in their order.
 
-    A face meets the gates until one drops it. Centroids are those of the faces that came so far. Where
-    options do not say how many photos a set needs, it needs as many as in a large library. `taken` is as
-    `years_of_faces` gives it; None where no date is known.
+    A face passes gates until one drops it. Centroids are those of the faces that passed so far. If options do
+    not set how many photos a set needs, it needs as many as in a large library. `taken` is as
+    `years_of_faces` gives it; None if no date is known.
     """
     taken = np.full(len(faces), np.nan) if taken is None else taken
     return _gated(faces, _clusters(faces, options), options, taken)
@@ -150,7 +150,7 @@ def _gated(
     asserted: Bool | None = None,
     wanted: AnyCollection[int] = (),
 ) -> Gated:
-    """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
+    """Send clusters through the gates, except asserted outliers and `wanted` small clusters."""
     least = options.min_faces or MOST_MIN_FACES
     gated = _gated_one_by_one(faces, cluster, options, taken)
     if asserted is not None:
@@ -161,26 +161,37 @@ def _gated(
     return gated
 
 
-def _gated_as_corrected(faces: Faces, said: UserConstraints, options: RefineOptions, taken: Float64) -> Gated:
-    """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
-    some = np.flatnonzero(said.label >= 0)
-    inner = _gated(faces.take(some), said.label[some], options, taken[some], said.asserted[some], said.wanted)
+def _gated_as_corrected(
+    faces: Faces, constraints: UserConstraints, options: RefineOptions, taken: Float64
+) -> Gated:
+    """Send faces through the gates, except those that the user left without a folder: these have a gate."""
+    some = np.flatnonzero(constraints.label >= 0)
+    inner = _gated(
+        faces.take(some),
+        constraints.label[some],
+        options,
+        taken[some],
+        constraints.asserted[some],
+        constraints.wanted,
+    )
     n = len(faces)
-    gated = Gated(said.label, np.full(n, UNASSIGNED.name, "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    gated = Gated(
+        constraints.label, np.full(n, UNASSIGNED.name, "U32"), np.full(n, np.nan), np.full(n, np.nan)
+    )
     for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
         column[some] = values
     return gated
 
 
 def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions, taken: Float64) -> Gated:
-    """Send faces that joined face sets through the gates; those that were there before stay.
+    """Send faces that joined face sets through the gates; earlier faces stay.
 
     Parameters
     ----------
     group : int64 array of shape (n,)
         The face set of each face.
     joined : bool array of shape (n,)
-        Which faces are new there.
+        Whether a face is new in its set.
     taken : float64 array of shape (n,)
         As `years_of_faces` gives it.
     """
@@ -190,19 +201,19 @@ def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions
 
 
 def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions, taken: Float64) -> Gated:
-    """The gates that judge a face by itself, by its age or by its distance, but not a group by its size."""
+    """Send faces through the gates for quality, age and distance, not through the one for a group's size."""
     n = len(faces)
     gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for gate, below, measured in quality_gates(faces, options):
         _drop(gated, below, gate, measured, options)
     if options.age_spreads is not None and faces.age is not None:
         among = np.flatnonzero(gated.gate == "")
-        group = numbered_anew(cluster[among])
+        group = renumbered(cluster[among])
         off = np.full(n, np.nan)
         off[among] = spreads_off(group, taken[among], faces.age[among].astype(np.float64), len(among))
         _drop(gated, off > options.age_spreads, AGE_SPREADS, off, options)
     embeddings, size = faces.embedding, options.outlier_min_cluster
-    remaining = numbered_anew(np.where(gated.gate == "", cluster, -1))
+    remaining = renumbered(np.where(gated.gate == "", cluster, -1))
     far = reject_outliers(
         embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
     )
@@ -225,7 +236,7 @@ def _clusters(faces: Faces, options: RefineOptions) -> Int64:
 def _drop(
     gated: Gated, mask: Bool, gate: Gate, value: Float32 | Float64 | Int64, options: RefineOptions
 ) -> None:
-    """Note a gate on those faces that no earlier gate dropped."""
+    """Record a gate for the faces in `mask` that no earlier gate dropped."""
     dropped = mask & (gated.gate == "")
     gated.gate[dropped] = gate.name
     gated.value[dropped] = value[dropped]
@@ -233,14 +244,14 @@ def _drop(
 
 
 def _distinct_images(image: Int64, labels: Int64) -> Int64:
-    """For each face, in how many distinct images its cluster appears."""
+    """Return for each face the number of distinct images of its cluster."""
     pairs = np.unique(np.stack([labels, image], axis=1), axis=0)
     counts = np.bincount(pairs[pairs[:, 0] >= 0, 0], minlength=int(labels.max(initial=-1)) + 2)
     return np.asarray(counts[labels], np.int64)
 
 
-def numbered_anew(labels: Int64) -> Int64:
-    """Number the labels that occur 0, 1, … in their order, leaving -1 as it is."""
+def renumbered(labels: Int64) -> Int64:
+    """Renumber the labels 0, 1, … in their order, leaving -1 as it is."""
     _, compact = np.unique(np.r_[-1, labels], return_inverse=True)
     return np.asarray(compact[1:] - 1, np.int64)
 
@@ -249,19 +260,19 @@ def refine_manifest(
     store: Store,
     collection: Collection,
     gated: Gated,
-    said: UserConstraints | None,
+    constraints: UserConstraints | None,
     naming: Naming,
     out: Path,
     options: RefineOptions,
-) -> tuple[RefineManifest, Carried]:
-    """The record of face sets and of what fell out of them, and the statements that it carries on."""
+) -> tuple[RefineManifest, Inherited]:
+    """Return the manifest of face sets and dropped faces, and what it inherits."""
     faces = collection.faces
     describe = face_describer(collection, quality(faces).total)
     members = surviving(gated)
     ids = collection.face_ids()
-    names = names_of_clusters([int(gated.cluster[rows[0]]) for rows in members], "faceset", said)
+    names = names_of_clusters([int(gated.cluster[rows[0]]) for rows in members], "faceset", constraints)
     faces_of = {int(gated.cluster[rows[0]]): [ids[row] for row in rows] for rows in members}
-    named = with_names(naming, out, names, faces_of, said)
+    named = with_names(naming, out, names, faces_of, constraints)
     names = {cluster: named.get(name, name) for cluster, name in names.items()}
     groups = tuple(
         Group(
@@ -271,7 +282,7 @@ def refine_manifest(
         )
         for rows in members
     )
-    kept = carried(said, names, ids, describe).named(named)
+    inherited = inherit(constraints, names, ids, describe).named(named)
     dropped = dropped_faces(gated, names, describe)
     manifest = RefineManifest(
         made=provenance(store, collection.settings, options),
@@ -288,23 +299,23 @@ def refine_manifest(
         missing=(),
         files={},
         sheets=(),
-        statements=kept.statements,
-        hidden=kept.hidden,
-        set_aside=kept.set_aside,
+        statements=inherited.corrections,
+        hidden=inherited.hidden,
+        set_aside=inherited.set_aside,
     )
-    return manifest, kept
+    return manifest, inherited
 
 
 def surviving(gated: Gated) -> list[Int64]:
-    """Rows of each group that passed all gates, largest first."""
-    kept = numbered_anew(np.where(gated.gate == "", gated.cluster, -1))
-    return sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+    """Return the rows of each group that passed all gates, largest first."""
+    labels = renumbered(np.where(gated.gate == "", gated.cluster, -1))
+    return sorted(members_by_label(labels), key=lambda rows: (-len(rows), rows[0]))
 
 
 def dropped_faces(
     gated: Gated, names: Mapping[int, str], describe: Callable[[int], FaceEntry]
 ) -> tuple[DroppedFace, ...]:
-    """Dropped faces by group, largest initial cluster first, then in row order.
+    """Return dropped faces by group, largest initial cluster first, then in row order.
 
     `names` are those of the clusters that became face sets.
     """

@@ -1,6 +1,6 @@
-"""What `cluster` and `refine` do alike with their result folder: read what it holds, and write it again.
+"""Read and write the result folder of `cluster` or `refine`.
 
-Who is who in the library decides about its folders, too: what a human said there holds here.
+Corrections in a library also apply to its result folders.
 """
 
 import re
@@ -15,11 +15,11 @@ from facesets.interfaces import Progress, Store, is_library
 from facesets.library_records import KnownPerson
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.records import Int64
-from facesets.results.edits.apply_user_edits import Carried
+from facesets.results.edits.apply_user_edits import Inherited
 from facesets.results.edits.membership import GroupMembership
 from facesets.results.edits.user_edits import warn
 from facesets.results.manifest import ClusterManifest, FaceEntry, Group, RefineManifest
-from facesets.results.names.follow_names import ids_of, known_and_named
+from facesets.results.names.follow_names import ids_of, memberships_with_names
 from facesets.results.names.naming import Naming
 from facesets.results.photo_folders import Written, plan_folders, write_plan
 from facesets.results.preflight import Beginning, begin
@@ -36,11 +36,11 @@ class FoundResult(Generic[M]):
     Attributes
     ----------
     begun : Beginning
-        The store's faces, and the manifest that lay there.
+        The store's faces, and the folder's manifest.
     naming : Naming
         Names that people have in any result of the store.
     known : GroupMembership or None
-        Who is who there, by what the user changed; None where there was nothing.
+        The people there, after the user's changes; None if the folder was new.
     """
 
     out: Path
@@ -52,10 +52,10 @@ class FoundResult(Generic[M]):
 def open_result(
     store: Store, out: Path, kind: type[M], manifest_name: str, options: ResultOptions, progress: Progress
 ) -> FoundResult[M]:
-    """Read a store and what lies in a result folder; errors as `begin`."""
+    """Read a store and a result folder; errors as `begin`."""
     begun = begin(store, out, kind, manifest_name, replace=options.replace, how=options.materialize)
     before = {} if begun.before is None else {out: begun.before}
-    results, naming = known_and_named(store, before, [out], begun.collection, learns=False)
+    results, naming = memberships_with_names(store, before, [out], begun.collection, learns=False)
     known = results.get(out)
     warn(known, out, progress)
     return FoundResult(out, begun, naming, known)
@@ -66,21 +66,21 @@ def write_result(
     command: str,
     manifest_name: str,
     manifest: M,
-    kept: Carried,
+    inherited: Inherited,
     groups: Iterable[Group],
     members: Mapping[str, Iterable[tuple[str, ...]]],
     options: ResultOptions,
     *,
     work: Work,
 ) -> Written:
-    """Lay the photos of a result into its folder, or find out what that would do.
+    """Write the photos of a result into its folder, or only find out what that would do.
 
     Parameters
     ----------
-    kept : Carried
-        What the manifest takes over from the one before it.
+    inherited : Inherited
+        What the manifest inherits from the one before it.
     groups : iterable of Group
-        The people, whose names are kept for other results.
+        The people; other results use their names.
     members : mapping
         Folder to the paths of each of its images.
     """
@@ -91,8 +91,8 @@ def write_result(
         members,
         options.materialize,
         folder.known,
-        lying=kept.files,
-        unwanted=kept.unwanted,
+        present=inherited.files,
+        unwanted=inherited.unwanted,
         with_sheet=options.sheet,
         sources=folder.begun.sources,
     )
@@ -101,12 +101,12 @@ def write_result(
         folder.naming.learn(held)
     written = write_plan(plan, manifest, dry_run=options.dry_run, work=work)
     if not options.dry_run and not written.stopped:
-        folder.naming.keep(held)
+        folder.naming.save(held)
     return written
 
 
 def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:
-    """What happened to the files, as figures of a result."""
+    """Return the changes to files as figures of a result."""
     return {
         "copied": written.copied,
         "unchanged": written.unchanged,
@@ -120,7 +120,7 @@ def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:
 
 
 _HIDDEN = re.compile(r"hidden-[0-9a-f]{8}")
-"""Hidden people of a library among those who get no folder."""
+"""Names of a library's hidden people among the people without a folder."""
 
 
 def people_of(store: Store) -> Sequence[KnownPerson] | None:
@@ -129,14 +129,14 @@ def people_of(store: Store) -> Sequence[KnownPerson] | None:
 
 
 def follow_library(labels: Int64, ids: Sequence[str], people: Sequence[KnownPerson] | None) -> Int64:
-    """Let the faces of each person be one cluster, and what else is in a cluster follow most of its people.
+    """Make one cluster of the faces of each person; unassigned faces in a cluster follow its main person.
 
-    A face that was said not to be somebody is alone rather than with them.
+    A face that a correction denies to that person becomes single instead.
 
     Parameters
     ----------
     labels : int64 array of shape (n,)
-        Negative for a face that is alone.
+        Negative for a single face.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.immich.server import comparable
 from facesets.records import Float32, Int64
-from facesets.results.edits.user_edits import known_of, refuse_cut_off
+from facesets.results.edits.user_edits import read_membership, refuse_cut_off
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.names.group_names import NUMBERED_GROUP
@@ -120,7 +120,7 @@ def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> Loc
     collection = store.load()
     require_same_faces(collection.settings, manifest.made.models, folder)
     refuse_cut_off(folder, but="extend")
-    known = known_of(manifest, folder, collection)
+    known = read_membership(manifest, folder, collection)
     ours = LocalPeople()
     owner: dict[str, int] = {}
     for name, faces in known.groups.items():

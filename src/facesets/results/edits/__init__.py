@@ -1,1 +1,1 @@
-"""What users did in result folders since these were written, and what follows from it."""
+"""Users' changes in result folders, and the corrections that follow from them."""

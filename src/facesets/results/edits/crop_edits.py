@@ -1,11 +1,11 @@
-"""What a user said about identity by deleting crops of an export, or moving them from set to set.
+"""Corrections that a user makes by deleting crops of an export, or moving them from set to set.
 
-A crop that was deleted does not show that person; one that was moved to another set shows that person
-instead. The export's manifest keeps both for good, as statements, and a set lists what it may not hold as
-faces dropped by the gate `taken_out`.
+A deleted crop does not show that person; a crop moved to another set shows that person instead. The export's
+manifest stores both permanently, as corrections, and a set lists the faces that it may not hold as dropped by
+the gate `taken_out`.
 
-A crop is known again by its bytes. Once it is understood that it was moved, it lies in the folder `_given` of
-its new set, under a name that names its face: that is the picture which the set holds of that face.
+A crop is recognized by its bytes. After a move was recorded, the crop lies in the folder `_given` of its new
+set, under a name that names its face: it is the set's picture of that face.
 """
 
 from collections import Counter
@@ -27,25 +27,25 @@ GIVEN = "_given"
 
 @dataclass(frozen=True, slots=True)
 class CropCorrections:
-    """What the user said, in earlier runs and now.
+    """The user's corrections, from earlier runs and new ones.
 
     Attributes
     ----------
-    statements : tuple of Correction
-        `is` and `not`, oldest first; groups are sets by the names that they have now.
+    corrections : tuple of Correction
+        `is` and `not`, oldest first; groups are sets by their current names.
     verdicts : mapping
         Set and face to whether it shows that person.
     moved : mapping
-        Crops by the names under which the user put them, and the names under which they are kept.
+        Crops by the names that the user gave them, to the names under which they are stored.
     withdrawn : tuple of str
-        Crops that are kept and that no longer count.
+        Stored crops that no longer count.
     deleted : frozenset of Correction
-        Those of the statements that are new and stand for crops that were deleted.
+        The new corrections that come from deleted crops.
     learned : tuple of str
-        A sentence for each two sets between which crops were moved.
+        A sentence for each pair of sets between which crops were moved.
     """
 
-    statements: tuple[Correction, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     verdicts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     moved: Mapping[str, str] = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
@@ -53,30 +53,30 @@ class CropCorrections:
     learned: tuple[str, ...] = ()
 
     def lasting(self, names: Collection[str]) -> tuple[Correction, ...]:
-        """What is to be kept by a run that makes these sets: crops of others may still come back."""
-        return tuple(said for said in self.statements if said not in self.deleted or said.group in names)
+        """Return what a run that makes these sets stores: crops of other sets may still come back."""
+        return tuple(each for each in self.corrections if each not in self.deleted or each.group in names)
 
     def renamed(self, out: Path, names: Mapping[str, str]) -> "CropCorrections":
-        """The same once sets are called otherwise; crops that were given to them go along."""
+        """Return the corrections after sets were renamed; crops given to the sets move along."""
         if not names:
             return self
 
-        def now(said: Correction) -> Correction:
-            return replace(said, group=names.get(said.group, said.group))
+        def current(correction: Correction) -> Correction:
+            return replace(correction, group=names.get(correction.group, correction.group))
 
-        kept = [
+        stored = [
             path.relative_to(out).as_posix()
             for name in names
             for path in sorted((out / name / GIVEN).glob("*.png"))
         ]
-        moved = {path: path for path in kept if path not in self.withdrawn} | dict(self.moved)
+        moved = {path: path for path in stored if path not in self.withdrawn} | dict(self.moved)
         return CropCorrections(
-            # Of a run that was cut off some have the new name already.
-            tuple(dict.fromkeys(map(now, self.statements))),
+            # After an interrupted run, some have the new name already.
+            tuple(dict.fromkeys(map(current, self.corrections))),
             {(names.get(group, group), face): shows for (group, face), shows in self.verdicts.items()},
             {path: in_folder(place, names) for path, place in moved.items()},
             self.withdrawn,
-            frozenset(map(now, self.deleted)),
+            frozenset(map(current, self.deleted)),
             self.learned,
         )
 
@@ -92,18 +92,18 @@ class CropCorrections:
 
 
 def given_name(name: str, face: str) -> str:
-    """Where the crop of a face that was given to a set is kept."""
+    """Return where the crop of a face that was given to a set is stored."""
     return f"{name}/{GIVEN}/{face.replace('#', '_')}.png"
 
 
 def crop_corrections(before: ExportManifest, edits: EditedSets, sets: SetManifests) -> CropCorrections:
-    """Follow the crops that are gone from their sets.
+    """Derive corrections from the crops that are missing from their sets.
 
-    A crop stands for the duplicates as well that were left out for it. Nothing new is learned from an export
-    that a run was cut off in; nor is anything deleted in a set that lost all its crops: it was emptied.
+    A crop also stands for the duplicates that were left out for it. Nothing new is learned from an export
+    with an interrupted run. A set that lost all its crops was emptied: that is no correction.
     """
     out, renamed = sets.root, dict(edits.renamed)
-    earlier = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
+    earlier = [replace(each, group=renamed.get(each.group, each.group)) for each in before.statements]
     # A set that cannot be read is made again, or left alone as it is.
     manifests = {entry.name: own for entry in edits.there if (own := sets.find(entry.name)) is not None}
     known = {
@@ -119,7 +119,7 @@ def crop_corrections(before: ExportManifest, edits: EditedSets, sets: SetManifes
         name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
         for name, manifest in manifests.items()
     }
-    found = dict(_found(out, manifests, lost))
+    found = dict(_find_moved(out, manifests, lost))
     fresh: list[Correction] = []
     deleted: list[Correction] = []
     moved, moves = dict[str, str](), Counter[tuple[str, str]]()
@@ -133,13 +133,13 @@ def crop_corrections(before: ExportManifest, edits: EditedSets, sets: SetManifes
                 moved[path] = given_name(target, item.face.face)
                 moves[name, target] += 1
             elif len(items) < len(manifests[name].faces):
-                deleted += [said for face in faces for said in corrections_of_face(face, [name])]
+                deleted += [each for face in faces for each in corrections_of_face(face, [name])]
     fresh += deleted
-    fresh = [said for said in fresh if known.get((said.group, said.face)) is not (said.kind == IS)]
+    fresh = [each for each in fresh if known.get((each.group, each.face)) is not (each.kind == IS)]
     known |= verdicts(fresh)
-    left = {given_name(said.group, said.face) for said in fresh if said.kind == NOT}
+    left = {given_name(each.group, each.face) for each in fresh if each.kind == NOT}
     return CropCorrections(
-        statements=(*earlier, *fresh),
+        corrections=(*earlier, *fresh),
         verdicts=known,
         moved={path: place for path, place in moved.items() if path != place},
         withdrawn=tuple(sorted(name for name in left if (out / name).is_file())),
@@ -148,10 +148,10 @@ def crop_corrections(before: ExportManifest, edits: EditedSets, sets: SetManifes
     )
 
 
-def _found(
+def _find_moved(
     out: Path, manifests: Mapping[str, SetManifest], lost: Mapping[str, list[ExportedFace]]
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Set and file of crops that are gone to the set where each lies now, and its name there."""
+    """Yield set and file of missing crops with the set where each lies now, and its name there."""
     contents = {
         (name, item.file): manifests[name].contents[item.file]
         for name, items in lost.items()
@@ -168,7 +168,7 @@ def _found(
             if path.name not in ours and path.is_file() and path.stat().st_size in sizes:
                 places.setdefault(sha256_of(path), []).append((name, path.relative_to(out).as_posix()))
     for (name, file), content in contents.items():
-        # What is kept in a set's own folder for crops given to it earlier says nothing about this one.
+        # Crops given to a set earlier, in its own folder, are no moves of this one.
         there = [place for place in places.get(content.sha256, ()) if f"{name}/{GIVEN}/" not in place[1]]
         if there:
             places[content.sha256].remove(there[0])

@@ -1,4 +1,4 @@
-"""What lies in the folders of a result, and what names have in common that mean one photo."""
+"""The files in the folders of a result, and the comparison of their names."""
 
 import os
 import unicodedata
@@ -13,34 +13,34 @@ from facesets.results.placement import WITHOUT_ORIGINAL
 from facesets.results.safe_folder import SafeFolder
 
 _NO_NAMES = frozenset({"", ".", ".."})
-"""Parts of a path that lead elsewhere."""
+"""Parts of a path that lead to another folder."""
 
 
 def folder_of(name: str) -> str:
-    """The folder at the top that a file lies in."""
+    """Return the top folder of a file."""
     first = name.partition("/")[0]
     return PurePosixPath(name).parts[0] if first in _NO_NAMES else first
 
 
-def in_folder(name: str, called: Mapping[str, str]) -> str:
-    """A file by its name in a folder that may be called otherwise."""
+def in_folder(name: str, renamed: Mapping[str, str]) -> str:
+    """Return the name of a file after its folder was renamed."""
     folder = folder_of(name)
-    return called[folder] + name[len(folder) :] if folder in called else name
+    return renamed[folder] + name[len(folder) :] if folder in renamed else name
 
 
 def base_of(name: str) -> str:
-    """The last part of a name, as `normal`."""
+    """Return the last part of a name, in the form of `normal`."""
     last = name.rpartition("/")[2]
     return normal(PurePosixPath(name).name if last in _NO_NAMES else last)
 
 
 def normal(name: str) -> str:
-    """Names as all file systems agree on them: some change the form of accented letters."""
+    """Normalize a name for comparison: some file systems change the form of accented letters."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def photos_below(root: Path) -> Iterator[str]:
-    """Every file in the folders of a result, but hidden ones and those set aside."""
+    """Yield every file in the folders of a result, except hidden files and those set aside."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != WITHOUT_ORIGINAL)
         inner = Path(folder).relative_to(root)
@@ -50,21 +50,21 @@ def photos_below(root: Path) -> Iterator[str]:
 
 
 def behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:
-    """Where folders may be that were put elsewhere and linked under a new name, at once.
+    """Find where moved folders may be that were linked under a new name.
 
     Returns
     -------
     places : list of str
-        What lies behind links that are not ours; looked for only where a folder of ours is gone.
+        Folders behind links that are not ours; only if a folder of ours is missing.
     unclear : list of str
-        Folders of which nothing is known, since they are gone and such a link leads to nothing now.
+        Missing folders that may be behind a link whose target is unavailable.
     """
-    gone = [name for name in ours if is_inside(name) and not folder.exists(name)]
-    others = [name for name in folder.names_in() if name not in ours] if gone else []
+    missing = [name for name in ours if is_inside(name) and not folder.exists(name)]
+    others = [name for name in folder.names_in() if name not in ours] if missing else []
     links = [name for name in others if folder.link_above(f"{name}/x")]
     places = {link: sorted(_names_behind(folder.root / link)) for link in links}
     found = [f"{link}/{name}" for link, names in places.items() for name in names]
-    return found, [] if all(places.values()) else gone
+    return found, [] if all(places.values()) else missing
 
 
 def _names_behind(link: Path) -> list[str]:
@@ -75,7 +75,7 @@ def _names_behind(link: Path) -> list[str]:
 
 
 def state_of(root: Path, name: str) -> tuple[int, int]:
-    """Size and time of a file; of one that is not there such as no file has."""
+    """Return size and time of a file; values that no file has if it is missing."""
     try:
         status = (root / PurePosixPath(name)).stat()
     except OSError:
@@ -84,7 +84,7 @@ def state_of(root: Path, name: str) -> tuple[int, int]:
 
 
 def refuse_unusable(root: Path, name: str) -> None:
-    """Refuse a place in a folder that cannot be a person's. Raises `WrongUsage`."""
+    """Refuse a place in a folder that no person can have. Raises `WrongUsage`."""
     if not is_inside(name):
         raise WrongUsage(
             f"Photos of this result are in {printable((root / name).parent)}. Rename that folder so that "

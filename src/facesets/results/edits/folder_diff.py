@@ -1,10 +1,9 @@
-"""What a user did to the photos of a result folder since it was written: moved, deleted, copied.
+"""Find which photos of a result folder the user moved, deleted or copied since it was written.
 
-A folder is known again by the hidden file that says which group it is, wherever most of that group's photos
-lie if several say so. A photo is known again by its name, or else by size and time. A photo of several people
-has the same name in the folder of each: so folders without such a file that were renamed are settled next, by
-the photos that lie in no other, and tell the rest. A photo counts as edited in place, and is of no interest
-here, as long as something lies under its name.
+A folder is recognized by the hidden file with its group's id; of several, it is the one with most of the
+group's photos. A photo is recognized by its name, or else by size and time. As a photo of several people has
+one name in all their folders, renamed folders without such a file are settled by the photos that lie in no
+other folder. While something lies under its name, a photo counts as edited in place, which is ignored here.
 """
 
 from collections import Counter, defaultdict
@@ -33,20 +32,20 @@ from facesets.results.safe_folder import SafeFolder
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """Names are relative to the folder.
+    """The user's changes; names are relative to the folder.
 
     Attributes
     ----------
     moved : mapping
-        Old name to new name, those in renamed folders too.
+        Old to new name, also in renamed folders.
     copied : mapping
-        Name of a copy that the user made to the name of the file it is like.
+        Name of a copy that the user made to the name of the original.
     renamed : mapping
-        Old to new name of folders, which may have changed places.
+        Old to new name of folders, which may have swapped names.
     unclear : frozenset
-        Names among the deleted of which a photo lies elsewhere, but it may as well be that of another.
+        Deleted names for which a photo lies elsewhere that may also belong to another name.
     is_emptied : bool
-        Whether nothing is left; then no name is listed.
+        Whether no file is left; then no name is listed.
     """
 
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -66,9 +65,9 @@ def read_edits(
     ours: Collection[str],
     marks: Mapping[str, str] | None = None,
 ) -> Edits:
-    """Compare what was put into a folder with what is there.
+    """Compare the files that were put into a folder with those in it now.
 
-    A folder in which none of its files is left was emptied, not edited: then there are no edits.
+    A folder without any of its files was emptied, not edited: then there are no edits.
 
     Parameters
     ----------
@@ -101,13 +100,13 @@ def read_edits(
 
 
 class _Search:
-    """Names of a result that are still to be found, and places of photos that belong to no name yet.
+    """The search for the missing files of a result among the unknown files in its folders.
 
     Attributes
     ----------
     lost : dict
-        Names under which nothing lies, or what another folder brought there.
-    strange : dict
+        Names under which nothing lies, or a file that another folder's rename put there.
+    unknown : dict
         Places that the result does not know.
     moved, renamed, unclear
         As in `Edits`.
@@ -117,7 +116,7 @@ class _Search:
         known = {normal(name) for name in (*files, *ours)}
         self._root = root
         self._files = files
-        # What lies behind a link is not looked at: it may be on a disk that is not there now.
+        # Files behind a link are not checked: their disk may not be mounted.
         folder = SafeFolder(root)
         linked = linked_folders(folder, filter(is_inside, files))
         behind = {name for name in files if PurePosixPath(name).parent in linked} if linked else set()
@@ -125,11 +124,11 @@ class _Search:
         self._names_in: dict[str, list[str]] = {}
         for name in files:
             self._names_in.setdefault(folder_of(name), []).append(name)
-        brought, unclear = behind_new_links(folder, self._names_in)
+        arrived, unclear = behind_new_links(folder, self._names_in)
         self._staying |= {name for left in unclear for name in self._names_in[left]}
         self.lost = dict.fromkeys(name for name in files if name not in self._staying)
-        places = (*photos_below(root), *brought)
-        self.strange = dict.fromkeys(name for name in places if normal(name) not in known)
+        places = (*photos_below(root), *arrived)
+        self.unknown = dict.fromkeys(name for name in places if normal(name) not in known)
         self.moved: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
         self.unclear: set[str] = set()
@@ -137,90 +136,90 @@ class _Search:
         self._copied: dict[str, str] = {}
 
     def settle_marked(self, marks: Mapping[str, str]) -> None:
-        """Find the folders that say which group they are."""
+        """Find the folders with a group's mark."""
         found = read_marks(SafeFolder(self._root), frozenset(marks.values()))
-        lying = self._lying()
+        photos = self._photos_by_folder()
         owner = self._owners()
 
         def owners(folder: str) -> Counter[str]:
-            return Counter(owner[base] for base in lying.get(folder, ()) if base in owner)
+            return Counter(owner[base] for base in photos.get(folder, ()) if base in owner)
 
         def weight(group: str, folder: str) -> Weight:
-            brought = self._brought(group, lying.get(folder, {}))
-            own = sum(base_of(name) in owner for name in brought)
-            share = len(brought) / max(len(self._names_in.get(group, ())), 1)
-            return Weight(own, share, len(brought), sum(starmap(self._is_untouched, brought.items())))
+            arrived = self._found_in(group, photos.get(folder, {}))
+            own = sum(base_of(name) in owner for name in arrived)
+            share = len(arrived) / max(len(self._names_in.get(group, ())), 1)
+            return Weight(own, share, len(arrived), sum(starmap(self._is_untouched, arrived.items())))
 
         self._placed = folders_by_mark(marks, found, frozenset(owner.values()), owners, weight)
-        wish = {old: new for old, new in self._placed.items() if new != old}
-        while merged := [old for old in wish if self._is_merged(old, wish)]:
+        renames = {old: new for old, new in self._placed.items() if new != old}
+        while merged := [old for old in renames if self._is_merged(old, renames)]:
             for old in merged:
-                del wish[old], self._placed[old]
-        self._settle(wish, lying)
+                del renames[old], self._placed[old]
+        self._settle(renames, photos)
         lost = set(map(base_of, self.lost))
         for old, place in self._placed.items():
             for copy in {*found.get(marks[old], ())} - {place}:
-                self._leave_copies(old, lying.get(copy, {}), lost)
+                self._record_copies(old, photos.get(copy, {}), lost)
 
     def _is_untouched(self, name: str, place: str) -> bool:
         put = self._files[name]
         return (put.size, put.mtime_ns) == state_of(self._root, place)
 
     def _owners(self) -> dict[str, str]:
-        """Names of photos that are in one folder of the result only, and that folder."""
+        """Return photos that are in only one folder of the result, by name, with that folder."""
         folders: dict[str, set[str]] = defaultdict(set)
         for folder, names in self._names_in.items():
             for name in names:
                 folders[base_of(name)].add(folder)
         return {base: next(iter(of)) for base, of in folders.items() if len(of) == 1}
 
-    def _leave_copies(self, old: str, lying: Mapping[str, str], lost: Collection[str]) -> None:
-        """Take what lies in a copy of a group's folder for copies, but for photos that any group lost."""
-        for name, place in self._brought(old, lying).items():
-            if base_of(name) not in lost and place in self.strange:
+    def _record_copies(self, old: str, photos: Mapping[str, str], lost: Collection[str]) -> None:
+        """Record files in a copy of a group's folder as copies, except photos that any group lost."""
+        for name, place in self._found_in(old, photos).items():
+            if base_of(name) not in lost and place in self.unknown:
                 self._copied[place] = name
-                del self.strange[place]
+                del self.unknown[place]
 
-    def _is_merged(self, old: str, wish: Mapping[str, str]) -> bool:
-        """Whether a folder that says so is another group still, into which this one was put."""
-        theirs = () if wish[old] in wish else self._names_in.get(wish[old], ())
+    def _is_merged(self, old: str, renames: Mapping[str, str]) -> bool:
+        """Whether this group was moved into the folder of another group that still exists."""
+        other_names = () if renames[old] in renames else self._names_in.get(renames[old], ())
         ours = set(map(base_of, self._names_in[old]))
-        return any(name in self._staying and base_of(name) not in ours for name in theirs)
+        return any(name in self._staying and base_of(name) not in ours for name in other_names)
 
     def settle_folders(self) -> bool:
-        """Find folders that were renamed, or that changed places; False if there are none.
+        """Find folders that were renamed or swapped names; False if there are none.
 
-        What this settles may make others clear.
+        Each result may resolve further folders.
         """
-        sure = dict(self._sure())
-        lying = self._lying()
-        wish = self._wishes(sure, lying)
-        while blocked := [old for old in wish if not self._may_become(old, wish, sure)]:
+        certain = dict(self._certain())
+        photos = self._photos_by_folder()
+        renames = self._renames(certain, photos)
+        while blocked := [old for old in renames if not self._can_rename(old, renames, certain)]:
             for old in blocked:
-                del wish[old]
-        self._settle(wish, lying)
-        return bool(wish)
+                del renames[old]
+        self._settle(renames, photos)
+        return bool(renames)
 
-    def _settle(self, wish: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> None:
-        """Let folders have other names: old to new."""
-        brought = [pair for old, new in wish.items() for pair in self._brought(old, lying[new]).items()]
-        left = [name for folder in {*wish, *wish.values()} for name in self._names_in.get(folder, ())]
+    def _settle(self, renames: Mapping[str, str], photos: Mapping[str, Mapping[str, str]]) -> None:
+        """Record new names of folders: old to new."""
+        arrived = [pair for old, new in renames.items() for pair in self._found_in(old, photos[new]).items()]
+        left = [name for folder in {*renames, *renames.values()} for name in self._names_in.get(folder, ())]
         self.lost |= dict.fromkeys(name for name in left if name not in self.moved)
-        for name, place in brought:
+        for name, place in arrived:
             self._claim(name, place)
-        # What lies under a name of a folder that has another place now is not what was put there.
+        # A file under a name of a renamed folder is not the one that was put there.
         places = set(self.moved.values())
-        self.strange |= dict.fromkeys(name for name in left if name in self._staying and name not in places)
+        self.unknown |= dict.fromkeys(name for name in left if name in self._staying and name not in places)
         self._staying.difference_update(left)
-        self.renamed |= wish
+        self.renamed |= renames
 
-    def _wishes(self, sure: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-        """The folders most of whose photos lie in another one now, and that one."""
+    def _renames(self, certain: Mapping[str, str], photos: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Return folders with most of their photos in another one, and that one."""
         went: dict[str, Counter[str]] = defaultdict(Counter)
-        for name, place in sure.items():
+        for name, place in certain.items():
             went[folder_of(name)][folder_of(place)] += 1
         settled = {*self.renamed.values(), *self._placed.values()}
-        wish: dict[str, str] = {}
+        renames: dict[str, str] = {}
         for old, places in sorted(went.items(), key=lambda item: (-item[1].total(), item[0])):
             new = places.most_common(1)[0][0]
             if (
@@ -228,53 +227,53 @@ class _Search:
                 and old not in self.renamed
                 and old not in self._placed
                 and new not in settled
-                and new not in wish.values()
+                and new not in renames.values()
                 and not old.startswith("_")
                 and not new.startswith("_")
-                and 2 * len(self._brought(old, lying[new])) + (new in self._names_in)
+                and 2 * len(self._found_in(old, photos[new])) + (new in self._names_in)
                 > len(self._names_in[old])
             ):
-                wish[old] = new
-        return wish
+                renames[old] = new
+        return renames
 
-    def _may_become(self, old: str, wish: Mapping[str, str], sure: Mapping[str, str]) -> bool:
-        """Whether a folder left its name, and the new one is free."""
-        new = wish[old]
-        if old not in {*wish.values(), *self.renamed.values()} and (self._root / old).exists():
+    def _can_rename(self, old: str, renames: Mapping[str, str], certain: Mapping[str, str]) -> bool:
+        """Whether a folder's old name is vacant and its new one free."""
+        new = renames[old]
+        if old not in {*renames.values(), *self.renamed.values()} and (self._root / old).exists():
             return False
-        theirs = self._names_in.get(new, ())
-        if not theirs or new in wish or new in self.renamed:
+        other_names = self._names_in.get(new, ())
+        if not other_names or new in renames or new in self.renamed:
             return True
         ours = {base_of(name) for name in self._names_in[old]}
-        is_deleted = any(name in self.lost for name in theirs) and not any(
-            name in sure or name in self.moved for name in theirs
+        is_deleted = any(name in self.lost for name in other_names) and not any(
+            name in certain or name in self.moved for name in other_names
         )
-        return is_deleted and all(base_of(name) in ours for name in theirs if name in self._staying)
+        return is_deleted and all(base_of(name) in ours for name in other_names if name in self._staying)
 
-    def _lying(self) -> dict[str, dict[str, str]]:
-        """For each folder the photos that lie in it by their names, but those of renamed folders."""
-        lying: dict[str, dict[str, str]] = defaultdict(dict)
-        for place in (*self._staying, *self.strange):
-            lying[folder_of(place)][base_of(place)] = place
-        return lying
+    def _photos_by_folder(self) -> dict[str, dict[str, str]]:
+        """Return the photos in each folder by name, except those of renamed folders."""
+        photos: dict[str, dict[str, str]] = defaultdict(dict)
+        for place in (*self._staying, *self.unknown):
+            photos[folder_of(place)][base_of(place)] = place
+        return photos
 
-    def _brought(self, old: str, lying: Mapping[str, str]) -> dict[str, str]:
-        """Photos of a folder by their places in another one."""
+    def _found_in(self, old: str, photos: Mapping[str, str]) -> dict[str, str]:
+        """Return photos of a folder with their places in another one."""
         names = self._names_in.get(old, ())
-        return {name: lying[base] for name in names if (base := base_of(name)) in lying}
+        return {name: photos[base] for name in names if (base := base_of(name)) in photos}
 
-    def _sure(self) -> Iterator[tuple[str, str]]:
-        """Lost photos whose name is no other's, with the one place that has it."""
+    def _certain(self) -> Iterator[tuple[str, str]]:
+        """Yield lost photos with a unique name, with the only place of that name."""
         for lost, places in self._by_name():
             if len(lost) == len(places) == 1:
                 yield lost[0], places[0]
 
     def _by_name(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Lost photos and places of one name; of folders that were deleted only where there is no other."""
+        """Yield lost photos and places of one name; photos of deleted folders only if there are no others."""
         lost, places = defaultdict(list), defaultdict(list)
         for name in self.lost:
             lost[base_of(name)].append(name)
-        for place in self.strange:
+        for place in self.unknown:
             places[base_of(place)].append(place)
         found = {base: names for base, names in lost.items() if base in places}
         missing = {folder_of(name) for base, names in lost.items() if base not in places for name in names}
@@ -284,8 +283,9 @@ class _Search:
             yield [name for name in names if folder_of(name) not in deleted] or names, places[base]
 
     def settle_photos(self) -> None:
-        """Find photos one by one, where others of the same folder went first."""
-        sent = {(folder_of(name), folder_of(place)) for name, place in (*self._sure(), *self.moved.items())}
+        """Find photos one by one, first where others of the same folder went."""
+        certain = (*self._certain(), *self.moved.items())
+        sent = {(folder_of(name), folder_of(place)) for name, place in certain}
         for lost, places in list(self._by_name()):
             for place in places:
                 likely = [name for name in lost if (folder_of(name), folder_of(place)) in sent]
@@ -297,7 +297,7 @@ class _Search:
             else:
                 self.unclear |= set(lost)
         by_state = defaultdict(list)
-        for place in self.strange if self.lost else ():
+        for place in self.unknown if self.lost else ():
             by_state[state_of(self._root, place)].append(place)
         for name in [name for name in self.lost if name not in self.unclear]:
             places = by_state[self._files[name].size, self._files[name].mtime_ns]
@@ -307,34 +307,34 @@ class _Search:
     def _claim(self, name: str, place: str) -> None:
         self.moved[name] = place
         self.lost.pop(name, None)
-        self.strange.pop(place, None)
+        self.unknown.pop(place, None)
 
     def copies(self) -> dict[str, str]:
-        """Photos that the user put beside one that lies where it should: place to that one's name."""
+        """Return the user's copies of photos that are in their place: place to the original's name."""
         places = defaultdict(list)
-        for place in self.strange:
+        for place in self.unknown:
             places[base_of(place)].append(place)
         staying = (name for name in self._files if name in self._staying)
         found = ((place, name) for name in staying for place in places.get(base_of(name), ()))
         return self._copied | {place: name for place, name in found if is_inside(place)}
 
     def refuse_unclear_folders(self) -> None:
-        """Refuse folders of the same photos that were renamed at once."""
-        alike = [
+        """Refuse folders with the same photos that were renamed at the same time."""
+        ambiguous = [
             printable(folder)
             for folder, names in self._names_in.items()
             if not folder.startswith("_") and self.unclear.issuperset(names)
         ]
-        if len(alike) > 1:
+        if len(ambiguous) > 1:
             raise WrongUsage(
-                f"{' and '.join(alike)} hold the same photos and were renamed at the same time, so it is "
+                f"{' and '.join(ambiguous)} hold the same photos and were renamed at the same time, so it is "
                 "unclear which is which. Restore their names, then rename one after the other, with a run "
                 "in between."
             )
 
 
 def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
-    """Refuse folders that were put into another: a group is one folder at the top."""
+    """Refuse folders inside another: a group is one folder at the top."""
     went: dict[str, Counter[PurePosixPath]] = defaultdict(Counter)
     for name, place in moved.items():
         if folder_of(name) != folder_of(place) and not place.startswith("_"):

@@ -1,6 +1,6 @@
-"""Photos of a result that lie elsewhere since it was made: their files in it follow, under new names.
+"""Follow photos that moved since a result was made: their files in the result get new names.
 
-The manifest says which image each path led to, and the store where that image lies today.
+The manifest records the image at each path, and the store the current paths of that image.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,16 +18,16 @@ from facesets.results.manifest import (
 from facesets.results.names.file_names import may_be_called
 
 
-def paths_today(manifest: ClusterManifest | RefineManifest, images: Images) -> dict[str, str]:
-    """Where each photo lies today of which the path that the manifest names is known no more."""
+def current_paths(manifest: ClusterManifest | RefineManifest, images: Images) -> dict[str, str]:
+    """Return the current path of each photo whose path in the manifest is out of date: old to new."""
     now = dict(zip(images.sha256.tolist(), images.paths, strict=True))
-    today: dict[str, str] = {}
+    current: dict[str, str] = {}
     for sha256, before in _images_of(manifest):
         paths = now.get(sha256.encode(), ())
         if paths and paths != before:
-            gone = [path for path in before if path not in paths]
-            today.update(_paired(gone, [path for path in paths if path not in before], paths[0]))
-    return today
+            missing = [path for path in before if path not in paths]
+            current.update(_paired(missing, [path for path in paths if path not in before], paths[0]))
+    return current
 
 
 def _images_of(manifest: ClusterManifest | RefineManifest) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -37,10 +37,10 @@ def _images_of(manifest: ClusterManifest | RefineManifest) -> Iterator[tuple[str
         yield from ((image.sha256, image.paths) for image in manifest.no_face)
 
 
-def _paired(gone: Iterable[str], new: Sequence[str], canonical: str) -> Iterator[tuple[str, str]]:
-    """Old paths with new ones, those most alike from their ends; where none is left, the canonical one."""
+def _paired(missing: Iterable[str], new: Sequence[str], canonical: str) -> Iterator[tuple[str, str]]:
+    """Pair old paths with the new ones most similar from the end; with the canonical one if none is left."""
     free = list(new)
-    for path in gone:
+    for path in missing:
         place = max(free, key=lambda candidate: _common_parts(path, candidate), default=canonical)
         if place in free:
             free.remove(place)
@@ -48,22 +48,24 @@ def _paired(gone: Iterable[str], new: Sequence[str], canonical: str) -> Iterator
 
 
 def _common_parts(path: str, other: str) -> int:
-    """How many parts two paths share at their ends."""
+    """Count the parts that two paths share at their ends."""
     both = zip(reversed(PurePath(path).parts), reversed(PurePath(other).parts), strict=False)
     return next((count for count, (a, b) in enumerate(both) if a != b), 0)
 
 
-def with_sources_today(files: Mapping[str, PlacedFile], today: Mapping[str, str]) -> dict[str, PlacedFile]:
-    """The files of a result, made from where their photos lie today."""
-    if not today:
+def with_current_sources(
+    files: Mapping[str, PlacedFile], current: Mapping[str, str]
+) -> dict[str, PlacedFile]:
+    """Return the files of a result with the current paths of their photos."""
+    if not current:
         return dict(files)
-    return {name: replace(put, source=today.get(put.source, put.source)) for name, put in files.items()}
+    return {name: replace(put, source=current.get(put.source, put.source)) for name, put in files.items()}
 
 
-def without_old_names(files: Mapping[str, PlacedFile], today: Mapping[str, str]) -> dict[str, PlacedFile]:
-    """Those files that are not called after where their photo lay before: they keep their names."""
+def without_old_names(files: Mapping[str, PlacedFile], current: Mapping[str, str]) -> dict[str, PlacedFile]:
+    """Return the files that keep their names, as these do not come from a former path of the photo."""
     before: dict[str, list[str]] = {}
-    for old, new in today.items():
+    for old, new in current.items():
         before.setdefault(new, []).append(old)
     return {
         name: put
@@ -75,17 +77,17 @@ def without_old_names(files: Mapping[str, PlacedFile], today: Mapping[str, str])
 def new_names(
     earlier: Mapping[str, str], wanted: Mapping[str, str], called: Mapping[str, str]
 ) -> dict[str, str]:
-    """Files of a result that get another name in their folder, or a folder of another name: old to new.
+    """Return the files of a result that get a new name or a renamed folder: old to new name.
 
     Parameters
     ----------
     earlier, wanted : mappings of name to path of the photo
-        As it is, and as it is to be.
+        The present names, and the wanted ones.
     called : mapping
-        Folders that get another name: old to new.
+        Folders to rename: old to new name.
     """
     place = {(folder_of(name), source): name for name, source in wanted.items()}
-    # Each new name once: a photo that lay at several paths before may lie at one today.
+    # Each new name once: a photo that had several paths may have one now.
     found: dict[str, str] = {}
     for name, source in earlier.items():
         folder = folder_of(name)

@@ -1,4 +1,4 @@
-"""What the user deleted from a result folder and put back: it counts as if it had never been gone."""
+"""Restore what the user deleted from a result folder and put back: it counts as never deleted."""
 
 import filecmp
 from collections.abc import Iterator, Sequence
@@ -14,17 +14,17 @@ from facesets.results.names.file_names import flatten_all, folded
 from facesets.results.safe_folder import SafeFolder
 
 
-def bring_back(root: Path, known: GroupMembership) -> None:
+def restore_returned(root: Path, known: GroupMembership) -> None:
     """Restore people with folders that came back, and deleted photos that are there again.
 
-    A folder is known again by its photos: by any of them under its own name, by most of them under another.
+    A folder is recognized by its photos: by any of them under its own name, by most of them under another.
 
     Raises
     ------
     WrongUsage
         The folder that came back has a name that no group may have.
     """
-    for name, folder in list(_strange_folders(root, known)):
+    for name, folder in list(_unknown_folders(root, known)):
         lying = (path for path in folder.iterdir() if path.is_file() and path.name != GROUP_MARK)
         photos = {folded(path.name): path for path in lying}
         found: dict[str, dict[str, Path]] = {}
@@ -40,12 +40,12 @@ def bring_back(root: Path, known: GroupMembership) -> None:
         refuse_unusable(root, f"{name}/{next(iter(there.values())).name}")
         known.groups[name] = known.hidden.pop(hidden)
         known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
-        known.statements.append(Correction("named", hidden, name=name))
+        known.corrections.append(Correction("named", hidden, name=name))
         known.learned.append(f"{printable(name)} was restored with its faces.")
-    _take_back_photos(root, known)
+    _restore_photos(root, known)
 
 
-def _strange_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, Path]]:
+def _unknown_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, Path]]:
     if not known.hidden or not root.is_dir():
         return
     marked = read_marks(SafeFolder(root), known.marks.values())
@@ -58,49 +58,45 @@ def _strange_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, 
 
 
 def _lying(faces: Sequence[FaceEntry], photos: dict[str, Path]) -> dict[str, Path]:
-    """Photos of a person that lie in a folder, by their source."""
+    """Return the photos of a person that lie in a folder, by their source."""
     names = flatten_all(path for face in faces for path in face.paths)
     return {source: photos[base] for source, name in names.items() if (base := folded(name)) in photos}
 
 
 def _as_it_lies(photo: Path, source: str) -> PlacedFile:
-    """What exists there counts as put there only if it is that photo: anything else is the user's work."""
+    """Describe a file as ours only if it equals the photo: anything else is the user's."""
     try:
-        is_that_photo = filecmp.cmp(photo, source)
+        is_same = filecmp.cmp(photo, source)
     except (OSError, ValueError):
-        is_that_photo = False
+        is_same = False
     status = photo.stat()
-    return (
-        PlacedFile(source, status.st_size, status.st_mtime_ns)
-        if is_that_photo
-        else PlacedFile(source, -1, -1)
-    )
+    return PlacedFile(source, status.st_size, status.st_mtime_ns) if is_same else PlacedFile(source, -1, -1)
 
 
-def _take_back_photos(root: Path, known: GroupMembership) -> None:
-    """Photos that were deleted one by one."""
-    denied = {(said.group, said.face) for said in known.statements if said.kind == NOT}
+def _restore_photos(root: Path, known: GroupMembership) -> None:
+    """Restore photos that were deleted one by one."""
+    denied = {(each.group, each.face) for each in known.corrections if each.kind == NOT}
     for face in list(known.set_aside):
         for group in known.groups:
-            there = _put_back(root, known, group, face.paths) if (group, face.face) in denied else {}
+            there = _returned(root, known, group, face.paths) if (group, face.face) in denied else {}
             if there:
                 known.set_aside.remove(face)
                 known.groups[group].append(face)
                 known.files |= there
-                known.statements += corrections_of_face(face.face, (), group)
+                known.corrections += corrections_of_face(face.face, (), group)
                 known.learned.append(f"1 face is back in {printable(group)}.")
                 break
-    for said in [said for said in known.statements if said.kind == "without"]:
-        there = _put_back(root, known, said.group, (said.name,))
+    for correction in [each for each in known.corrections if each.kind == "without"]:
+        there = _returned(root, known, correction.group, (correction.name,))
         if there:
             known.files |= there
-            known.statements.remove(said)
+            known.corrections.remove(correction)
 
 
-def _put_back(
+def _returned(
     root: Path, known: GroupMembership, folder: str, sources: Sequence[str]
 ) -> dict[str, PlacedFile]:
-    """Photos that lie in a folder under the names that they get there, and that nobody knows of."""
+    """Return the photos in a folder that have the names of these sources and are not recorded."""
     names = {f"{folder}/{name}": source for source, name in flatten_all(sources).items()}
     return {
         name: _as_it_lies(root / PurePosixPath(name), source)

@@ -1,7 +1,7 @@
-"""What the sets of an export say of themselves, and what a user did to them.
+"""The manifests of the sets of an export, and a user's changes to the sets' folders.
 
-A set whose folder was renamed is called so from then on; one whose folder was deleted stays deleted. What was
-done to single crops is found by `facesets.results.edits.crop_edits`.
+A set takes the name of its renamed folder; a set with a deleted folder stays deleted. Changes to single crops
+are found by `facesets.results.edits.crop_edits`.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ from facesets.results.safe_folder import SafeFolder
 
 
 class SetManifests:
-    """What the sets of an export say of themselves, by the names of their folders."""
+    """The manifests of the sets of an export, by the names of their folders."""
 
     def __init__(self, root: Path) -> None:
         """Name the export; nothing is read yet."""
@@ -31,7 +31,7 @@ class SetManifests:
         self._read: dict[str, SetManifest] = {}
 
     def read(self, name: str) -> SetManifest:
-        """The manifest of the set in a folder, a linked one too.
+        """Read the manifest of the set in a folder, which may be a link.
 
         Raises
         ------
@@ -43,13 +43,13 @@ class SetManifests:
         return self._read[name]
 
     def find(self, name: str) -> SetManifest | None:
-        """As `read`; None where it cannot be read, and for a name that leads out of the export."""
+        """As `read`; None if it cannot be read, or for a name that leads out of the export."""
         try:
             return self.read(name) if is_inside(name) else None
         except FacesetsError:
             return None
 
-    def is_there(self, name: str) -> bool:
+    def exists(self, name: str) -> bool:
         """Whether a folder of the export's own holds a set, readable or not."""
         return self.folder.is_file(f"{name}/{SET_MANIFEST}")
 
@@ -58,11 +58,11 @@ class SetManifests:
         return bool(self.folder.link_above(f"{name}/{SET_MANIFEST}"))
 
     def folders(self) -> list[str]:
-        """Every folder at the top that holds a set."""
+        """Return every top folder that holds a set."""
         return sorted(path.parent.name for path in self.root.glob(f"[!._]*/{SET_MANIFEST}"))
 
     def faces_of(self, name: str) -> frozenset[str]:
-        """Every face of a set but those that the user took out: also those that a gate left out of its crops.
+        """Return all faces of a set, also those that a gate dropped, except those that the user removed.
 
         Raises
         ------
@@ -83,19 +83,19 @@ class EditedSets:
     Attributes
     ----------
     there : tuple of SetEntry
-        By the names that they have now.
+        The sets that exist, by their current names.
     removed : tuple of SetEntry
-        Those that were deleted, in earlier runs or now.
+        Sets that were deleted, before or after the last run.
     deleted : tuple of SetEntry
-        Of these the ones that were deleted since the export was written.
+        The sets that were deleted since the export was written.
     renamed : tuple of (str, str)
         Old and new names.
     linked : frozenset of str
-        Sources of sets whose folder the user replaced by a link: they stay as they are.
+        Sources of sets with a folder that the user replaced by a link: they stay as they are.
     back : tuple of SetEntry
-        Sets that had been deleted and whose folder is there again.
-    pardoned : tuple of SetEntry
-        Sets whose deletion was taken back: they are to be made again under the names that they had.
+        Sets that had been deleted, with a folder that exists again.
+    restored : tuple of SetEntry
+        Sets with an undone deletion: they are made again under their former names.
     """
 
     there: tuple[SetEntry, ...] = ()
@@ -107,7 +107,7 @@ class EditedSets:
     restored: tuple[SetEntry, ...] = ()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
-        """A sentence for each change that is new; `wanted` are sources of sets that come back."""
+        """Return a sentence for each new change; `wanted` are sources of sets that come back."""
         lines = [f"{printable(old)} was renamed to {printable(new)}." for old, new in self.renamed]
         lines += [f"{printable(entry.name)} was restored." for entry in self.back]
         for entry in self.deleted:
@@ -118,14 +118,14 @@ class EditedSets:
 
 
 def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
-    """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
+    """Find renamed and deleted folders. An export without any of its sets was emptied, not edited."""
     out = sets.root
     entries = [entry for entry in before.sets if is_inside(entry.name) and entry.faces]
     links = frozenset(entry.source for entry in entries if sets.is_linked(entry.name))
     if (out / ANNOUNCEMENT).is_file():
-        there = tuple(e for e in entries if e.source in links or sets.is_there(e.name))
+        there = tuple(e for e in entries if e.source in links or sets.exists(e.name))
         return EditedSets(there, before.removed, linked=links)
-    # A name that another set took meanwhile, because the user gave it to that one, brings nobody back.
+    # If the user gave the name to another set meanwhile, that folder restores no set.
     taken = {entry.name for entry in entries}
     back = tuple(e for e in before.removed if e.name not in taken and _came_back(e, sets))
     removed = tuple(entry for entry in before.removed if entry not in back)
@@ -151,17 +151,17 @@ def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
 
 
 def _came_back(entry: SetEntry, sets: SetManifests) -> bool:
-    """Whether the folder of a set that had been deleted holds that set again."""
-    if not is_inside(entry.name) or not sets.is_there(entry.name):
+    """Whether the folder of a deleted set holds that set again."""
+    if not is_inside(entry.name) or not sets.exists(entry.name):
         return False
     manifest = sets.find(entry.name)
     return manifest is not None and manifest.name == entry.name
 
 
 def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
-    """Source of each set that is there to its folder. What a folder says of itself decides, not its name."""
+    """Map the source of each existing set to its folder. The manifest in a folder decides, not its name."""
     by_name = {entry.name: entry for entry in entries}
-    own = [name for name in by_name if sets.is_there(name)]
+    own = [name for name in by_name if sets.exists(name)]
     found: dict[str, list[str]] = {}
     for name in filter(is_inside, dict.fromkeys([*own, *sets.folders()])):
         if manifest := sets.find(name):
@@ -171,7 +171,7 @@ def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
         manifest, entry = sets.find(new), by_name.get(old)
         best = entry.best if entry is not None and manifest is not None else ()
         shown = {item.face.face for item in manifest.faces}.intersection(best) if manifest else ()
-        # A set that was renamed long ago may say its earlier name still, which another one has by now.
+        # The manifest of a set renamed long ago may still have its former name, which another set has now.
         return Weight(0, 0, len(shown) + (new == old or new not in own), 0)
 
     place = folders_by_mark({name: name for name in by_name}, found, (), lambda _: (), weight)
@@ -180,12 +180,12 @@ def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
 
 
 def _has_left(entry: SetEntry, places: Collection[str], sets: SetManifests) -> bool:
-    """Whether nothing, or another set, has the folder that a set had."""
+    """Whether a set's folder is missing or holds another set."""
     return entry.name in places or not sets.folder.exists(entry.name)
 
 
 def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
-    """Whether a file holds what was put there; only one that is younger than its manifest is read."""
+    """Whether a file has its original content; only a file newer than its manifest is read."""
     status = path.stat()
     if status.st_size != content.size:
         return False
@@ -195,8 +195,8 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
 def edited_crops(sets: SetManifests, name: str, *, goes: bool = False) -> Sequence[str]:
     """Return the crops of a face set that a user edited, relative to the export.
 
-    Nothing is known after a run that was cut off, for it may have been writing the set. If the set goes,
-    whatever differs counts as worked on even then.
+    After an interrupted run, nothing is known, because it may have been writing the set. If the set goes,
+    every crop that differs counts as edited even then.
     """
     out, manifest = sets.root, sets.find(name)
     if manifest is None or ((out / ANNOUNCEMENT).is_file() and not goes):

@@ -1,8 +1,8 @@
-"""From a user's edits of a result folder to statements about people.
+"""Turn a user's changes in a result folder into corrections.
 
-A photo that was moved to another person's folder shows that person; one that was deleted does not show the
-person whose folder it lay in; a renamed folder names its person; photos moved to a new folder are a person of
-that name; a deleted folder is a person who is not wanted.
+A photo moved to another person's folder shows that person; a deleted photo does not show the person of its
+folder; a renamed folder names its person; photos moved to a new folder are a person of that name; a deleted
+folder hides its person.
 """
 
 from collections import Counter, defaultdict
@@ -20,8 +20,8 @@ from facesets.results.current_faces import with_current_ids
 from facesets.results.edits.folder_contents import folder_of, in_folder
 from facesets.results.edits.folder_diff import Edits, read_edits
 from facesets.results.edits.membership import GroupMembership, corrections_of_face, sentence
-from facesets.results.edits.moved_photos import paths_today, with_sources_today
-from facesets.results.edits.returned_photos import bring_back
+from facesets.results.edits.moved_photos import current_paths, with_current_sources
+from facesets.results.edits.returned_photos import restore_returned
 from facesets.results.manifest import (
     ClusterManifest,
     Correction,
@@ -37,58 +37,60 @@ from facesets.results.run_records import WRITING, read_restored, read_runs
 SINGLETONS = "_singletons"
 
 
-def known_of(
+def read_membership(
     manifest: ClusterManifest | RefineManifest,
     root: Path,
     collection: FaceCollection,
     *,
     learns: bool = True,
 ) -> GroupMembership:
-    """Who is who in a folder by its manifest, and by what the user did there since, if it `learns`.
+    """Read the people of a folder from its manifest and, if it `learns`, from the user's later changes.
 
-    Paths are those of today. Errors as `learn`.
+    Paths are current. Errors as `learn`.
     """
-    known = recorded(manifest, collection)
+    known = recorded_membership(manifest, collection)
     if learns:
-        learn(root, known, ours_of(manifest, root))
+        learn(root, known, own_names_of(manifest, root))
     return known
 
 
-def ours_of(manifest: ClusterManifest | RefineManifest, root: Path) -> set[str]:
-    """Names besides photos that the program wrote or may have written. Raises `CannotWrite`."""
+def own_names_of(manifest: ClusterManifest | RefineManifest, root: Path) -> set[str]:
+    """Return names besides photos that the program wrote or may have written. Raises `CannotWrite`."""
     return {*manifest.sheets, *announced_names(root)}
 
 
-def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollection) -> GroupMembership:
-    """Who is who by a manifest alone, whatever the user did since. Paths are those of today."""
+def recorded_membership(
+    manifest: ClusterManifest | RefineManifest, collection: FaceCollection
+) -> GroupMembership:
+    """Read the people from a manifest alone, without the user's later changes. Paths are current."""
     manifest = with_current_ids(manifest, collection)
     paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
 
     def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:
-        today = ((face, paths.get(face.image.encode(), face.paths)) for face in faces)
-        return [face if face.paths == now else replace(face, paths=now) for face, now in today]
+        pairs = ((face, paths.get(face.image.encode(), face.paths)) for face in faces)
+        return [face if face.paths == now else replace(face, paths=now) for face, now in pairs]
 
     of_people = isinstance(manifest, ClusterManifest)
     groups = groups_of(manifest)
-    today = paths_today(manifest, collection.images)
+    moved = current_paths(manifest, collection.images)
     return GroupMembership(
         groups={group.name: current(group.faces) for group in groups},
         single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
         single_folder=SINGLETONS if of_people else "",
         hidden={group.name: current(group.faces) for group in manifest.hidden},
         set_aside=current(manifest.set_aside),
-        files=with_sources_today(manifest.files, today),
-        statements=[
-            replace(said, name=today.get(said.name, said.name)) if said.kind == "without" else said
-            for said in manifest.statements
+        files=with_current_sources(manifest.files, moved),
+        corrections=[
+            replace(each, name=moved.get(each.name, each.name)) if each.kind == "without" else each
+            for each in manifest.statements
         ],
-        today=today,
+        current_paths=moved,
         marks=dict(manifest.marks),
     )
 
 
 def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
-    """Print, before anything is written, what may be unintended."""
+    """Warn, before anything is written, of changes that may be unintended."""
     if known is not None:
         warn_of_deleted(known.deleted, out, progress)
         for line in known.warnings:
@@ -96,7 +98,7 @@ def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
 
 
 def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
-    """Print which deleted folders are treated as deleted, and how to restore them."""
+    """Warn which folders are treated as deleted, and how to restore them."""
     for name in names:
         undo, listed = Command("undo", printable(out), "RUN"), Command("undo", printable(out))
         progress.say(
@@ -109,9 +111,9 @@ def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None
 
 
 def refuse_cut_off(folder: Path, *, but: str) -> None:
-    """Refuse a folder in which a run was cut off, unless of the command that goes on with it.
+    """Refuse a folder with an interrupted run, except for the command that resumes it.
 
-    Its files are in part of before that run and in part of after: what the user did is not known from it.
+    Some of its files are from before that run and some from after: they do not show what the user did.
 
     Raises
     ------
@@ -129,21 +131,21 @@ def refuse_cut_off(folder: Path, *, but: str) -> None:
 
 
 def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
-    """Folders of faces as a manifest lists them."""
+    """Return folders of faces as a manifest lists them."""
     return tuple(
         Group(name, len({face.image for face in faces}), tuple(faces)) for name, faces in groups.items()
     )
 
 
 def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
-    """Bring what is known into line with what the user did to the folder; `ours` as in `read_edits`.
+    """Apply the user's changes in the folder to what is known; `ours` as in `read_edits`.
 
     Raises
     ------
     WrongUsage
         As `read_edits`.
     """
-    bring_back(root, known)
+    restore_returned(root, known)
     edits = read_edits(root, known.files, ours, known.marks)
     if edits.is_emptied:
         known.files = {}
@@ -151,7 +153,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     if not edits:
         return
     deleted = _deleted_folders(known, edits)
-    # A folder whose name another one has now keeps its faces together under a name that nobody has.
+    # A folder whose name another one took keeps its faces together under a free name.
     taken = known.groups.keys() & {*edits.renamed.values()} - edits.renamed.keys()
     free = {folder: _free_name(folder, known.groups) for folder in taken}
     renamed = {**edits.renamed, **free}
@@ -177,7 +179,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
 
 
 def _without_restored(root: Path, known: GroupMembership, edits: Edits) -> Edits:
-    """Forget photos of folders whose deletion was taken back, so that they are put there again."""
+    """Forget photos of folders whose deletion was undone, so that the run puts them there again."""
     restored_folders = read_restored(root)
     again = frozenset(name for name in edits.deleted if folder_of(name) in restored_folders)
     known.files = {name: put for name, put in known.files.items() if name not in again}
@@ -185,7 +187,7 @@ def _without_restored(root: Path, known: GroupMembership, edits: Edits) -> Edits
 
 
 def _deleted_folders(known: GroupMembership, edits: Edits) -> set[str]:
-    """Groups, and the folder of single faces, that the user deleted and not just emptied into others."""
+    """Return folders that the user deleted, not just emptied into others; also the one of single faces."""
     names_of = defaultdict(set)
     for name in known.files:
         names_of[folder_of(name)].add(name)
@@ -210,44 +212,44 @@ def _free_name(folder: str, taken: Collection[str]) -> str:
 
 
 def _leave_deleted_folders(known: GroupMembership, edits: Edits, names: Mapping[str, str]) -> None:
-    """Forget photos that were deleted with their folder; `names` holds what each of these was called."""
-    gone = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
+    """Forget photos that were deleted with their folder; `names` has the former name of each folder."""
+    deleted_photos = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
     for folder in [*known.groups, known.single_folder]:
         if folder not in names:
             continue
         if folder == known.single_folder:
-            photos = [name for name in sorted(gone) if folder_of(name) == folder]
-            known.statements += [
+            photos = [name for name in sorted(deleted_photos) if folder_of(name) == folder]
+            known.corrections += [
                 Correction("without", folder, name=known.files[name].source) for name in photos
             ]
             meaning = "its photos are not added again, but its faces may join people."
         else:
-            known.statements.append(Correction("removed", names[folder]))
+            known.corrections.append(Correction("removed", names[folder]))
             known.deleted.append(names[folder])
             meaning = "its faces get no folder."
         known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
-    known.files = {name: put for name, put in known.files.items() if name not in gone}
+    known.files = {name: put for name, put in known.files.items() if name not in deleted_photos}
 
 
 def _hide(known: GroupMembership, names: Mapping[str, str]) -> None:
-    """Let the people of deleted folders have none; `names` as above."""
+    """Hide the people of deleted folders; `names` as above."""
     for group in [group for group in known.groups if group in names]:
         wish = names[group]
-        # A number may have come back when people were sorted again since an earlier one was deleted.
+        # A later grouping may have reused the number of an earlier deleted folder.
         name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
         known.hidden[name] = known.groups.pop(group)
         known.marks.pop(group, None)
 
 
 def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
-    """Let faces go where their photos went, or out where these were deleted."""
+    """Move faces to where their photos went, or out of the folder if these were deleted."""
     by_image: dict[tuple[str, str], list[str]] = defaultdict(list)
     image_of = {path: face.image for face in _all_faces(known) for path in face.paths}
     for name, put in known.files.items():
         if put.source in image_of:
             by_image[folder_of(name), image_of[put.source]].append(name)
         elif name in edits.deleted or name in edits.moved:
-            known.statements.append(Correction("without", folder_of(name), name=put.source))
+            known.corrections.append(Correction("without", folder_of(name), name=put.source))
     counts: Counter[tuple[str, str]] = Counter()
     for (folder, image), names in by_image.items():
         touched = [name for name in names if name in edits.moved or name in edits.deleted]
@@ -261,9 +263,9 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
         else:
             left = {known.files[name].source for name in names if name not in edits.deleted}
             deleted = [known.files[name].source for name in touched if name in edits.deleted]
-            gone = [source for source in deleted if source not in left]
-            known.statements += [Correction("without", folder, name=source) for source in gone]
-            counts[folder, folder] += len(gone)
+            removed = [source for source in deleted if source not in left]
+            known.corrections += [Correction("without", folder, name=source) for source in removed]
+            counts[folder, folder] += len(removed)
     _follow_files(root, known, edits)
     for (folder, target), many in counts.items():
         if many and target == folder:
@@ -279,7 +281,7 @@ def _all_faces(known: GroupMembership) -> Iterable[FaceEntry]:
 
 
 def _move(known: GroupMembership, folder: str, image: str, targets: Sequence[str]) -> int:
-    """Take the faces of an image out of a folder, and into the first target if there is one."""
+    """Move the faces of an image out of a folder, and into the first target if there is one."""
     place = known.single if folder == known.single_folder else known.groups.get(folder, [])
     leaving = [face for face in place if face.image == image]
     place[:] = [face for face in place if face.image != image]
@@ -292,12 +294,12 @@ def _move(known: GroupMembership, folder: str, image: str, targets: Sequence[str
     else:
         known.set_aside += leaving
     left = [] if folder == known.single_folder else [folder]
-    known.statements += [said for face in leaving for said in corrections_of_face(face.face, left, person)]
+    known.corrections += [each for face in leaving for each in corrections_of_face(face.face, left, person)]
     return len(leaving)
 
 
 def _follow_files(root: Path, known: GroupMembership, edits: Edits) -> None:
-    """Know photos by the names that they have now; those in folders of nobody are the user's."""
+    """Record photos under their current names; those in folders of no person are the user's."""
     files: dict[str, PlacedFile] = {}
     for name, put in known.files.items():
         now = edits.moved.get(name, name)
@@ -310,24 +312,24 @@ def _follow_files(root: Path, known: GroupMembership, edits: Edits) -> None:
 
 
 def _follow_copies(known: GroupMembership, edits: Edits) -> None:
-    """A photo copied to a person's folder shows that person too, if one face in it is free."""
+    """Assign a copied photo to the person of its folder, if one face in it is unassigned."""
     free: dict[str, list[FaceEntry]] = defaultdict(list)
     for face in (*known.single, *known.set_aside):
         for path in face.paths:
             free[path].append(face)
-    strange: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     for copy, name in edits.copied.items():
         if (folder := folder_of(copy)) not in known.groups and not folder.startswith("_"):
-            strange[folder] += 1
+            unknown[folder] += 1
         target, faces = folder_of(copy), free[known.files[name].source] if name in known.files else []
         if target in known.groups and len(faces) == 1 and faces[0].face not in _ids(known.groups[target]):
             known.single[:] = [face for face in known.single if face.face != faces[0].face]
             known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]
             known.groups[target].append(faces[0])
             known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
-            known.statements += corrections_of_face(faces[0].face, (), target)
+            known.corrections += corrections_of_face(faces[0].face, (), target)
             known.learned.append(f"1 face added to {printable(target)}.")
-    for folder, many in strange.items():
+    for folder, many in unknown.items():
         copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
         known.warnings.append(
             f"{copies} in {printable(folder)}, which has no effect while the originals stay where they "

@@ -1,1 +1,1 @@
-"""What photos, folders and people are called in results."""
+"""Names of photos, folders and people in results."""

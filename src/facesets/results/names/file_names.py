@@ -100,7 +100,7 @@ def folder_name(label: str) -> str:
 
 
 def label_of_folder(name: str) -> str:
-    """The label that `folder_name` made a name of; the name itself where it was made of no text, or cut."""
+    """Return the label that `folder_name` made a name of; the name itself if that cannot be restored."""
     try:
         label = unquote(name, errors="strict")
     except UnicodeDecodeError:
@@ -109,7 +109,7 @@ def label_of_folder(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what two names have in common where a file system takes them for one."""
+    """Return a form of a name that is equal for names that some file system treats as one."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -164,5 +164,5 @@ def _hashed(name: str, path: str, max_bytes: int = MAX_NAME_BYTES) -> str:
         stem, extension = name, ""
     digest = hashlib.sha256(path.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
     tail = f"~{digest}{dot if extension else ''}{extension}"
-    kept = stem.encode()[: max_bytes - len(tail)].decode(errors="ignore")
-    return re.sub(r"%[0-9A-F]?$", "", kept) + tail
+    shortened = stem.encode()[: max_bytes - len(tail)].decode(errors="ignore")
+    return re.sub(r"%[0-9A-F]?$", "", shortened) + tail

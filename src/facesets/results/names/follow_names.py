@@ -1,4 +1,4 @@
-"""A result takes over what its people are called in other results: as if the user had renamed its folders."""
+"""Carry names of people over from other results, as if the user had renamed the folders of this one."""
 
 import os
 from collections.abc import Collection, Iterable, Mapping
@@ -12,8 +12,8 @@ from facesets.records import Collection as FaceCollection
 from facesets.results.edits.apply_user_edits import UserConstraints
 from facesets.results.edits.folder_contents import folder_of, in_folder
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.moved_photos import with_sources_today
-from facesets.results.edits.user_edits import as_groups, known_of
+from facesets.results.edits.moved_photos import with_current_sources
+from facesets.results.edits.user_edits import as_groups, read_membership
 from facesets.results.manifest import (
     ClusterManifest,
     Correction,
@@ -31,7 +31,7 @@ Result = ClusterManifest | RefineManifest
 M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 
 
-def known_and_named(
+def memberships_with_names(
     store: Store,
     results: Mapping[Path, Result],
     new: Collection[Path],
@@ -39,44 +39,44 @@ def known_and_named(
     *,
     learns: bool,
 ) -> tuple[dict[Path, GroupMembership], Naming]:
-    """Who is who in results, under the names that people have in any result of the store.
+    """Read the people of results, with the names that they have in any result of the store.
 
     Parameters
     ----------
     results : mapping of Path to manifest
-        Those that the command is about to write to.
+        The results that the command is about to write to.
     new : collection of Path
-        Further ones, which are not there yet.
+        Results that do not exist yet.
     learns : bool
-        Whether to learn from a folder even where a run was cut off.
+        Whether to learn from a folder even after an interrupted run.
 
     Raises
     ------
     WrongUsage, RecognizerMismatch
-        A folder holds statements about faces that were found otherwise; as `known_of`.
+        A folder holds corrections of faces that were detected differently; as `read_membership`.
     DamagedFile, NewerFormat
-        What is kept of names cannot be read.
+        The file of names cannot be read.
     """
     whole = {root for root in results if not (root / ANNOUNCEMENT).exists()}
-    known = {root: known_of(results[root], root, collection) for root in whole}
+    known = {root: read_membership(results[root], root, collection) for root in whole}
     own = {root: seen_by(known[root], results[root]) if root in whole else None for root in results}
     naming = look(store, dict.fromkeys(new) | own, collection)
     for root, manifest in results.items():
         if root in whole:
-            # Photos that lie elsewhere today are called after where they lay, by what the manifest says.
-            is_news = bool(known[root].learned) and not known[root].today
+            # The manifest names moved photos by their former paths.
+            is_news = bool(known[root].learned) and not known[root].current_paths
             known[root].as_left = as_left(manifest, known[root]) if is_news else None
         else:
-            known[root] = _known_of_cut_off(manifest, root, collection, naming, learns=learns)
-        if known[root].statements:
+            known[root] = _membership_of_interrupted(manifest, root, collection, naming, learns=learns)
+        if known[root].corrections:
             require_same_faces(collection.settings, manifest.made.models, root)
         _follow(known[root], naming, root)
-        _sort_new_names(known[root].statements, len(manifest.statements))
+        _sort_new_names(known[root].corrections, len(manifest.statements))
     return known, naming
 
 
 def as_left(manifest: M, known: GroupMembership) -> M:
-    """A manifest as the user left its folder; what it counts is of before."""
+    """Return the manifest as the user left its folder; its counts stay as they were."""
     is_of_people = isinstance(manifest, ClusterManifest)
     groups = as_groups(known.groups)
     own = {"persons": groups, "singletons": tuple(known.single)} if is_of_people else {"facesets": groups}
@@ -84,53 +84,53 @@ def as_left(manifest: M, known: GroupMembership) -> M:
         manifest,
         **own,
         files=known.files,
-        statements=tuple(known.statements),
+        statements=tuple(known.corrections),
         hidden=as_groups(known.hidden),
         set_aside=tuple(known.set_aside),
         marks=known.marks,
     )
 
 
-def _known_of_cut_off(
+def _membership_of_interrupted(
     manifest: Result, root: Path, collection: FaceCollection, naming: Naming, *, learns: bool
 ) -> GroupMembership:
-    """As `known_of`; photos that the run gave their new folders already are where they should be."""
+    """As `read_membership`; photos that the run already put into renamed folders count as in place."""
     groups = groups_of(manifest)
-    called, _ = naming.called(ids_of(groups))
+    called, _ = naming.names_elsewhere(ids_of(groups))
     announced = announced_names(root)
-    brought: dict[str, PlacedFile] = {}
+    moved: dict[str, PlacedFile] = {}
     left: dict[str, PlacedFile] = {}
     for name, put in manifest.files.items():
         new = in_folder(name, called)
-        is_brought = new != name and new in announced and not os.path.lexists(root / PurePosixPath(name))
-        if is_brought and (root / PurePosixPath(new)).exists():
-            brought[new] = put
+        is_moved = new != name and new in announced and not os.path.lexists(root / PurePosixPath(name))
+        if is_moved and (root / PurePosixPath(new)).exists():
+            moved[new] = put
         else:
             left[name] = put
-    known = known_of(replace(manifest, files=left), root, collection, learns=learns)
-    known.files |= with_sources_today(brought, known.today)
+    known = read_membership(replace(manifest, files=left), root, collection, learns=learns)
+    known.files |= with_current_sources(moved, known.current_paths)
     return known
 
 
 def _follow(known: GroupMembership, naming: Naming, root: Path) -> None:
     groups = ids_of(as_groups(known.groups))
     ours = {folder_of(name) for name in known.files}.union(groups)
-    called, warnings = naming.called(groups, [*known.hidden, *_folders_of_others(root, ours)])
+    called, warnings = naming.names_elsewhere(groups, [*known.hidden, *_folders_of_others(root, ours)])
     known.warnings += warnings
     known.rename(called)
     known.called = called
 
 
-def _sort_new_names(statements: list[Correction], known: int) -> None:
-    """A name may have been learned here, or noted by a run that was cut off: that makes no difference."""
-    first = len(statements)
-    while len(statements) > known and first and statements[first - 1].kind == "named":
+def _sort_new_names(corrections: list[Correction], known: int) -> None:
+    """Sort the new names, so that their order does not depend on an interrupted run."""
+    first = len(corrections)
+    while len(corrections) > known and first and corrections[first - 1].kind == "named":
         first -= 1
-    statements[first:] = sorted(statements[first:], key=lambda said: (said.group, said.name))
+    corrections[first:] = sorted(corrections[first:], key=lambda each: (each.group, each.name))
 
 
 def _folders_of_others(root: Path, ours: Collection[str]) -> list[str]:
-    """What lies in a result folder and is not of the result; none while that is unknown."""
+    """Return names in a result folder that are not the result's; none while that is unknown."""
     folder = SafeFolder(root)
     if folder.exists(ANNOUNCEMENT) or not root.is_dir():
         return []
@@ -138,7 +138,7 @@ def _folders_of_others(root: Path, ours: Collection[str]) -> list[str]:
 
 
 def ids_of(groups: Iterable[Group]) -> dict[str, frozenset[str]]:
-    """Ids of the faces of each group."""
+    """Return the ids of the faces of each group."""
     return {group.name: frozenset(face.face for face in group.faces) for group in groups}
 
 
@@ -149,16 +149,16 @@ def names_of_new(
     new: AbstractSet[str],
     hidden: Collection[str],
 ) -> dict[str, str]:
-    """What groups that a run has just made are called elsewhere.
+    """Return the names that new groups of a run have in other results.
 
     Parameters
     ----------
     groups : mapping
         Ids of the faces of every group of the result.
     new : set of str
-        Those that were just made.
+        The groups that are new.
     hidden : collection of str
-        Names of people who are not wanted.
+        Names of hidden people.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def names_of_new(
     """
     if not naming.people or not new:
         return {}
-    called, _ = naming.called(groups, [*hidden, *_folders_of_others(root, groups)])
+    called, _ = naming.names_elsewhere(groups, [*hidden, *_folders_of_others(root, groups)])
     return {old: name for old, name in called.items() if old in new and name not in groups}
 
 
@@ -176,9 +176,9 @@ def with_names(
     root: Path,
     names: Mapping[int, str],
     members: Mapping[int, Iterable[str]],
-    said: UserConstraints | None,
+    constraints: UserConstraints | None,
 ) -> dict[str, str]:
-    """Return the names that clusters have elsewhere and that are new here: number to name.
+    """Return names that clusters have in other results and that are new here: number to name.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def with_names(
     members : mapping
         Cluster to the ids of its faces.
     """
-    known = {} if said is None else said.names
-    hidden = [] if said is None else said.known.hidden
+    known = {} if constraints is None else constraints.names
+    hidden = [] if constraints is None else constraints.known.hidden
     groups = {names[cluster]: frozenset(faces) for cluster, faces in members.items()}
     return names_of_new(naming, root, groups, {names[c] for c in members if c not in known}, hidden)

@@ -1,8 +1,8 @@
-"""Who is called what, in a file beside a cache: what one result calls a person, the others call her too.
+"""The file of names beside a cache, by which its results share the names of people.
 
-`faces.npz.names.json` lists the result folders that were made from the cache, with the names that each of
-them had when it was last looked at, and the people who were named, the newest last. A person is known by the
-ids of her faces, so that folders may be numbered again, moved and removed.
+`faces.npz.names.json` lists the result folders that were made from the cache, with the names in each when it
+was last read, and the named people, the newest last. A person is identified by the ids of their faces, so
+that folders may be renumbered, moved and removed.
 """
 
 import json
@@ -33,9 +33,9 @@ class NamedPerson:
     Attributes
     ----------
     folder : str
-        The result that calls her so by the user's will, relative to the folder of the file.
+        The result where the user gave the name, relative to the folder of the file.
     faces : frozenset of str
-        Ids of her faces in that result.
+        Ids of the person's faces in that result.
     """
 
     name: str
@@ -45,16 +45,16 @@ class NamedPerson:
 
 @dataclass(frozen=True, slots=True)
 class PeopleNames:
-    """What the file says.
+    """The content of the file.
 
     Attributes
     ----------
     store : str
-        The id of the cache; the faces of another one are others.
+        The id of the cache that the faces belong to.
     folders : mapping
-        Each result folder, relative to the folder of the file, and the names that were in it.
+        Each result folder, relative to the folder of the file, and the names in it.
     people : tuple of NamedPerson
-        The one who was named last comes last.
+        The person who was named last comes last.
     """
 
     store: str = ""
@@ -62,7 +62,7 @@ class PeopleNames:
     people: tuple[NamedPerson, ...] = ()
 
     def of(self, store: str) -> "PeopleNames":
-        """Return what is known of a store: nothing, if this is about another store at the same place."""
+        """Return the content for a store: empty if the file belongs to another store of the same path."""
         return self if self.store == store else PeopleNames(store)
 
 
@@ -82,7 +82,7 @@ def people_in(
 
 
 def read_names(path: Path) -> PeopleNames:
-    """Read the file; without one, no person has a name.
+    """Read the file; without a file, no person has a name.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 
 def _name(value: Any) -> str:  # noqa: ANN401
-    """What a folder at the top of a result may be called."""
+    """Check a name of a top folder of a result."""
     name = _text(value)
     if is_person_name(name):
         return name
@@ -139,12 +139,12 @@ def _damaged(path: Path) -> DamagedFile:
 
 
 def update_names(path: Path, change: Callable[[PeopleNames], PeopleNames]) -> None:
-    """Replace what the file says by what `change` makes of it; equal content is not written again.
+    """Replace the content of the file by what `change` makes of it; equal content is not written again.
 
     Raises
     ------
     AlreadyRunning
-        Other runs keep the file for half a minute.
+        Other runs lock the file for half a minute.
     CannotWrite
         It cannot be written.
     DamagedFile, NewerFormat
@@ -177,7 +177,7 @@ def _content(names: PeopleNames) -> bytes:
 
 @contextmanager
 def _patient_lock(path: Path) -> Iterator[None]:
-    """The lock of the file, once whoever has it is done: nobody keeps it for long."""
+    """Hold the lock of the file, after waiting for other runs: these hold it only briefly."""
     lock = FileLock(path.with_name(path.name + ".lock"), what=printable(path))
     until = time.monotonic() + _PATIENCE_S
     with ExitStack() as stack:

@@ -18,7 +18,7 @@ from facesets.library_records import KnownPerson
 from facesets.records import Collection as FaceCollection
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import known_of
+from facesets.results.edits.user_edits import read_membership
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.manifest_json import read_any_manifest
@@ -36,7 +36,7 @@ from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.run_records import relative_to
 
 _LIBRARY = ""
-"""In place of the folder that names somebody: the library does."""
+"""The folder of names that come from the library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class SeenResult:
     groups : mapping
         Ids of the faces of each group.
     given : frozenset of str
-        Names that its manifest does not know yet.
+        Names that the user gave since its manifest was written.
     names_people : bool
-        Its command names groups, too.
+        Whether its command names groups, too.
     faces : frozenset of str
         Ids of the faces of all groups.
     """
@@ -61,29 +61,29 @@ class SeenResult:
     faces: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the faces together once."""
+        """Collect the faces of all groups."""
         object.__setattr__(self, "faces", frozenset().union(*self.groups.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Who is called what by the results of a store.
+    """The names of people in the results of a store.
 
     Attributes
     ----------
     file : Path or None
-        Where that is kept; None where results do not follow one another.
+        Where the names are stored; None if results do not share names through a file.
     store : str
         The id of the store.
     seen : mapping
         Every result that could be looked at, by its place relative to the file's folder.
     people : tuple of NamedPerson
-        The one who was named last comes last.
+        The person who was named last comes last.
     former : mapping or None
-        For each name what else the person was called. A folder of any further name keeps that: its user gave
-        it. None where the folders of all results follow one another.
+        The other names that each named person had. A folder with any other name keeps it, as the user chose
+        it. None if the folders of all results follow one another.
     note : callable or None
-        Keeps which folders hold results, where there is no such file.
+        Stores which folders hold results, if there is no such file.
     """
 
     file: Path | None = None
@@ -93,43 +93,43 @@ class Naming:
     former: Mapping[str, AbstractSet[str]] | None = None
     note: Callable[[Iterable[Path]], None] | None = None
 
-    def called(
+    def names_elsewhere(
         self, groups: Mapping[str, AbstractSet[str]], taken: Collection[str] = ()
     ) -> tuple[dict[str, str], list[str]]:
-        """Which groups of a result are called otherwise elsewhere.
+        """Return the groups of a result that have another name in other results.
 
         Parameters
         ----------
         groups : mapping
             Ids of the faces of each group.
         taken : collection of str
-            Names that none of them may get.
+            Names that no group may get.
 
         Returns
         -------
         names : dict
             Old to new name.
         warnings : list of str
-            A sentence for each group that keeps its name though somebody in it has another one.
+            A sentence for each group that keeps its name although a person in it has another one.
         """
         held = people_in(self.people, groups)
-        wishes: dict[str, str] = {}
+        wanted: dict[str, str] = {}
         warnings = []
         for own in groups:
             names = list(dict.fromkeys(person.name for person in held[own]))
-            if not names or own in names or self._is_kept(own, names):
+            if not names or own in names or self._keeps_own_name(own, names):
                 continue
             if len(names) == 1 and _is_most_of(held[own][0], groups[own], self.seen):
-                wishes[own] = names[0]
+                wanted[own] = names[0]
             elif NUMBERED_GROUP.fullmatch(own):
                 others = names if len(names) > 1 else [*names, "others"]
                 warnings.append(
                     f"{printable(own)} contains {' and '.join(map(printable, others))}, so it keeps its name."
                 )
-        return _without_clashes(wishes, groups, taken, warnings), warnings
+        return _without_clashes(wanted, groups, taken, warnings), warnings
 
-    def _is_kept(self, own: str, names: Sequence[str]) -> bool:
-        """Whether a group's own name is its user's, and wins over what the library says."""
+    def _keeps_own_name(self, own: str, names: Sequence[str]) -> bool:
+        """Whether the user chose a group's name, so that the library's does not replace it."""
         if self.former is None or NUMBERED_GROUP.fullmatch(own):
             return False
         return not any(own in self.former.get(name, ()) for name in names)
@@ -137,15 +137,15 @@ class Naming:
     def learn(self, results: Iterable[Path]) -> None:
         """Record, before results are written, the people's new names.
 
-        What they are to be called is noted by `keep` when that is true: a folder that a run did not come to
-        would seem to have been given its old name back. Errors as `update_names`.
+        `save` records the new names of groups once these have them: before, a folder that the run did not
+        reach would look as if the user had restored its old name. Errors as `update_names`.
         """
         if self.note is not None:
             self.note(results)
-        self.keep({})
+        self.save({})
 
-    def keep(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
-        """Note what was learned, and what results hold: ids of the faces of each group.
+    def save(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
+        """Record what was learned, and the ids of the faces of each group of results.
 
         Errors as `update_names`.
         """
@@ -176,8 +176,8 @@ def look(store: Store, own: Mapping[Path, SeenResult | None], collection: FaceCo
     Parameters
     ----------
     own : mapping
-        Results that the command is about to write, as their users left them; None for one that is new, or in
-        which a run was cut off.
+        Results that the command is about to write, as the user left them; None for a new one, or after an
+        interrupted run.
 
     Raises
     ------
@@ -191,19 +191,19 @@ def look(store: Store, own: Mapping[Path, SeenResult | None], collection: FaceCo
             if is_library(store)
             else Naming()
         )
-    kept = read_names(file).of(store.identity)
+    stored = read_names(file).of(store.identity)
     mine = {_place(root, file): each for root, each in own.items()}
     seen = {
         folder: there
-        for folder in kept.folders
+        for folder in stored.folders
         if folder not in mine and (there := _seen_elsewhere(file.parent / folder, store, collection))
     }
     seen |= {folder: each for folder, each in mine.items() if each is not None}
-    return Naming(file, store.identity, seen, _learned(kept, seen).people)
+    return Naming(file, store.identity, seen, _learned(stored, seen).people)
 
 
 def _of_library(people: Sequence[KnownPerson]) -> Naming:
-    """What the library calls its people, as names of folders."""
+    """Return the names of the library's people, as names of folders."""
     named = {folder_name(person.names[0]): person for person in people if person.names}
     named = {name: person for name, person in named.items() if _is_given(name) and not person.is_hidden}
     former = {
@@ -219,25 +219,25 @@ def _of_library(people: Sequence[KnownPerson]) -> Naming:
 
 def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollection) -> Naming:
     """As `look`, for a command that writes to an export."""
-    is_clear = earlier.manifest is not None and not earlier.is_cut_off
+    is_clear = earlier.manifest is not None and not earlier.is_interrupted
     return look(store, {earlier.root: seen_in_export(earlier) if is_clear else None}, collection)
 
 
 def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> SeenResult:
-    """A folder of people or face sets as its user left it."""
+    """Return a folder of people or face sets as the user left it."""
     before = groups_of(manifest)
     groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}
     return SeenResult(groups, frozenset(groups.keys() - {group.name for group in before}))
 
 
 def seen_in_export(export: EarlierExport) -> SeenResult:
-    """The face sets of an export as its user left them; errors as `EarlierExport.people`."""
+    """Return the face sets of an export as the user left them; errors as `EarlierExport.people`."""
     renamed = frozenset(new for _, new in export.edits.renamed)
     return SeenResult(export.people(), renamed, names_people=True)
 
 
 def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> SeenResult | None:
-    """A result that another command wrote, unless it is unknown what its user did there."""
+    """Read a result of another command; None if the user's changes there cannot be determined."""
     try:
         if (root / ANNOUNCEMENT).exists():
             return None
@@ -248,9 +248,9 @@ def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> See
             return None
         if isinstance(manifest, ExportManifest):
             return seen_in_export(EarlierExport(root, manifest))
-        return seen_by(known_of(manifest, root, collection), manifest)
+        return seen_by(read_membership(manifest, root, collection), manifest)
     except (FacesetsError, OSError):
-        # The command that writes there says what is wrong with it.
+        # The command that writes there reports the error.
         return None
 
 
@@ -259,13 +259,13 @@ def _place(root: Path, file: Path) -> str:
 
 
 def _is_given(name: str) -> bool:
-    """Whether a group has a name and no number."""
+    """Whether a group has a name, not a number."""
     return NUMBERED_GROUP.fullmatch(name) is None and is_person_name(name)
 
 
-def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
-    """What the file is to say, now that results were looked at; of these the last one has the last word."""
-    people, folders = list(kept.people), dict(kept.folders)
+def _learned(stored: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
+    """Update the file's content from the results; the last one wins."""
+    people, folders = list(stored.people), dict(stored.folders)
     for folder, there in seen.items():
         named = {name: faces for name, faces in there.groups.items() if _is_given(name)}
         people = [
@@ -275,7 +275,7 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
             for person in people
         ]
         before = folders.get(folder)
-        # A name that only the manifest has may be of a run that was undone.
+        # A name that only the manifest has may come from a run that was undone.
         new = (there.given if before is None or not there.names_people else named.keys()) - set(before or ())
         people = _without_dropped(people, there, before or ())
         held = people_in(people, there.groups)
@@ -286,13 +286,13 @@ def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
                 people.append(NamedPerson(name, folder, faces))
         people = [person for person in people if person.folder != folder or person.name in named]
         folders[folder] = tuple(named)
-    return PeopleNames(kept.store, folders, tuple(people))
+    return PeopleNames(stored.store, folders, tuple(people))
 
 
 def _without_dropped(
     people: Sequence[NamedPerson], there: SeenResult, before: Collection[str]
 ) -> list[NamedPerson]:
-    """People but those whose name its user took from a folder, by giving that a number again."""
+    """Drop people with a name that the user replaced by a number again."""
     held = people_in(people, there.groups)
     numbers = filter(NUMBERED_GROUP.fullmatch, there.given)
     dropped = [person for number in numbers for person in held[number] if person.name in before]
@@ -302,7 +302,7 @@ def _without_dropped(
 def _with_name(
     people: Sequence[NamedPerson], folder: str, seen: Mapping[str, SeenResult], name: str
 ) -> list[NamedPerson]:
-    """People, one of whom is new or has got a new name in a result."""
+    """Return people with one more, or with a new name that a result gave to one of them."""
     there = seen[folder]
     held = people_in(people, there.groups)[name]
     if any(person.name == name for person in held):
@@ -315,20 +315,20 @@ def _with_name(
 
 
 def _is_most_of(person: NamedPerson, faces: AbstractSet[str], seen: Mapping[str, SeenResult]) -> bool:
-    """Whether a group shows mostly this person, as far as the result knows its faces that names her."""
-    hers = faces & person.faces
+    """Whether most faces of a group that the naming result knows are this person's."""
+    theirs = faces & person.faces
     there = seen.get(person.folder)
-    return 2 * len(hers) > (len(hers | (faces & there.faces)) if there else len(hers))
+    return 2 * len(theirs) > (len(theirs | (faces & there.faces)) if there else len(theirs))
 
 
 def _without_clashes(
-    wishes: Mapping[str, str],
+    wanted: Mapping[str, str],
     groups: Mapping[str, AbstractSet[str]],
     taken: Collection[str],
     warnings: list[str],
 ) -> dict[str, str]:
-    """Give each name once: to the largest group that is to have it, and only if it is free then."""
-    left = dict(sorted(wishes.items(), key=lambda wish: (-len(groups[wish[0]]), wish[0])))
+    """Assign each name once: to the largest group that should have it, and only if it is free."""
+    left = dict(sorted(wanted.items(), key=lambda wish: (-len(groups[wish[0]]), wish[0])))
     while True:
         staying = {name for name in groups if name not in left} | set(taken)
         granted: dict[str, str] = {}

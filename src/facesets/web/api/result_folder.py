@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.imaging.originals import Picture
-from facesets.operations.grouping.by_hand import Seen, merge, move_faces, rename, take_back
-from facesets.operations.grouping.result_now import ResultNow, ResultReader
+from facesets.operations.grouping.current_result import CurrentResult, ResultReader
+from facesets.operations.grouping.folder_corrections import Seen, merge, move_faces, rename, undo_change
 from facesets.results.manifest import FaceEntry
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.crops import CropStore, kept_size, picture_answer
@@ -45,13 +45,13 @@ class ResultSite:
     def __post_init__(self) -> None:
         self._reader = ResultReader(self.root)
 
-    def now(self) -> ResultNow:
+    def now(self) -> CurrentResult:
         """Return the current state of the folder; errors as `read_result`."""
         with self._lock:
             return self._reader.read()
 
     @contextmanager
-    def changing(self) -> Iterator[ResultNow]:
+    def changing(self) -> Iterator[CurrentResult]:
         """Lend the current state of the folder for one change at a time."""
         with self._lock:
             try:
@@ -74,7 +74,7 @@ def id_of(folder: str) -> str:
     return hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def folder_called(now: ResultNow, number: str) -> str:
+def folder_called(now: CurrentResult, number: str) -> str:
     """Return the folder of an ID. Raises `NotFound`."""
     folders = (*now.groups, *([now.single_folder] if now.single else []))
     found = next((folder for folder in folders if id_of(folder) == number), None)
@@ -88,7 +88,7 @@ def face_id(face: FaceEntry) -> str:
     return face.face.replace("#", "-")
 
 
-def find_face(now: ResultNow, number: str) -> tuple[str, FaceEntry]:
+def find_face(now: CurrentResult, number: str) -> tuple[str, FaceEntry]:
     """Return the folder and the face of an ID. Raises `NotFound`."""
     image = number.partition("-")[0]
     for folder, face in now.of_image.get(image, ()):
@@ -97,7 +97,7 @@ def find_face(now: ResultNow, number: str) -> tuple[str, FaceEntry]:
     raise NotFound("This face is no longer in this folder.")
 
 
-def picture_of(now: ResultNow, folder: str, face: FaceEntry) -> Picture:
+def picture_of(now: CurrentResult, folder: str, face: FaceEntry) -> Picture:
     """Return where to read a face's photo: its original paths, else its copies in the result."""
     copies = [str(now.root / place) for place in now.places(folder, face.image)]
     left, top, right, bottom = face.box
@@ -172,14 +172,14 @@ def persons(
     return paging.page_of(PersonShape, [_person(now, name) for name in shown], len(found))
 
 
-def people_of(now: ResultNow, find: str = "") -> list[str]:
+def people_of(now: CurrentResult, find: str = "") -> list[str]:
     """Return matching names, those with most faces first."""
     wanted = find.casefold().strip()
     found = [name for name in now.groups if wanted in printable(name).casefold()]
     return sorted(found, key=lambda name: (-len(now.groups[name]), name))
 
 
-def _person(now: ResultNow, name: str) -> PersonShape:
+def _person(now: CurrentResult, name: str) -> PersonShape:
     faces = now.groups[name]
     return PersonShape(
         id=id_of(name),
@@ -216,7 +216,7 @@ def merge_into(site: ResultDep, person: PersonId, asked: MergeRequest) -> Correc
 def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
     """Undo the latest change."""
     with site.changing() as now:
-        return UndoneShape.of(take_back(now.root, asked.step))
+        return UndoneShape.of(undo_change(now.root, asked.step))
 
 
 @router.get("/faces/{face}/crop", response_class=Response, responses=_JPEG, tags=["faces"])

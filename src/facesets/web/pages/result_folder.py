@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.imaging.originals import read_decoded
-from facesets.operations.grouping.by_hand import latest_change
-from facesets.operations.grouping.result_now import ResultNow
+from facesets.operations.grouping.current_result import CurrentResult
+from facesets.operations.grouping.folder_corrections import latest_change
 from facesets.results.manifest import FaceEntry, RefineManifest
 from facesets.results.pages.counterparts import called_beside
 from facesets.web.api.result_folder import (
@@ -44,7 +44,7 @@ def _best(faces: Sequence[FaceEntry]) -> list[FaceEntry]:
     return sorted(faces, key=lambda face: -face.quality)
 
 
-def _about(site: ResultSite, now: ResultNow) -> dict[str, Any]:
+def _about(site: ResultSite, now: CurrentResult) -> dict[str, Any]:
     """Return the values about the folder that all pages show."""
     last = latest_change(site.root, now)
     return {

@@ -113,7 +113,7 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
         raise WrongUsage(f"{printable(name)} is already an era. Give the face set that it was split from.")
     manifest = earlier.sets.read(name)
     require_same_recognizer(collection.settings, manifest.made.models, out / name)
-    said = earlier.said
+    said = earlier.corrections
     given = said.given_to(name)
     own = {
         name,

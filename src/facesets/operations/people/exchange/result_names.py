@@ -17,7 +17,7 @@ from facesets.operations.people.exchange.people_file import (
 from facesets.records import Collection, Faces, Images
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.edits.membership import verdicts
-from facesets.results.edits.user_edits import known_of, refuse_cut_off
+from facesets.results.edits.user_edits import read_membership, refuse_cut_off
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, Correction, FaceEntry, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
@@ -75,9 +75,9 @@ def people_of_result(library: Library, folder: Path) -> Brought:
     elif isinstance(manifest, ClusterManifest | RefineManifest):
         refuse_cut_off(folder, but="extend")
         collection = Collection(images, Faces.empty(settings.dimension), settings)
-        known = known_of(manifest, folder, collection)
+        known = read_membership(manifest, folder, collection)
         found = [
-            FolderFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()
+            FolderFaces(name, faces, _said(known.corrections, name)) for name, faces in known.groups.items()
         ]
     else:
         raise WrongUsage(
@@ -92,12 +92,12 @@ def _images(connection: Connection, library: Library) -> Images:
 
 
 def _of_export(export: EarlierExport) -> list[FolderFaces]:
-    said = export.said
+    said = export.corrections
     return [
         FolderFaces(
             entry.name,
             [item.face for item in export.sets.read(entry.name).faces],
-            _said(said.statements, entry.name),
+            _said(said.corrections, entry.name),
         )
         for entry in export.entries
         if entry.kind != ERA

@@ -1,14 +1,14 @@
-"""Photos and folders moved within a result, recorded so that each change can be undone.
+"""Move photos and folders within a result, with a record of each change so that it can be undone.
 
-The notes are a hidden file in the folder, `.facesets-moves.jsonl`. A line a change is on the disk before
-anything is moved:
+The record is a hidden file in the folder, `.facesets-moves.jsonl`. Each change has a line, which is on the
+disk before anything is moved:
 
     {"change": 3, "what": "…", "since": "…", "moves": [["person_001/a.jpg", "Anna/a.jpg"], …]}
 
-and a line for what became of it: `{"change": 3, "state": "done"}` or `"back"`. `since` says which manifest
-lay there: what a run has taken up since is taken back by `undo`. A change without such a line was cut off,
-and is taken back before anything else is done. A photo never takes the place of another: its new name is made
-first, exclusively and empty, and then replaced.
+and a line for its outcome: `{"change": 3, "state": "done"}` or `"back"`. `since` identifies the manifest at
+that time: after a run has applied a change, only `undo` of the run undoes it. A change without an outcome was
+interrupted, and is undone before anything else is done. A photo never replaces another: its new name is first
+created, exclusively and empty, and then replaced.
 """
 
 import json
@@ -33,15 +33,15 @@ Moves = tuple[tuple[Place, Place], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class HandChange:
-    """One change.
+class RecordedChange:
+    """A change in a result folder.
 
     Attributes
     ----------
     what : str
-        In words.
+        The change in words.
     since : str
-        Which manifest lay there.
+        The version of the manifest at that time.
     moves : tuple of (str, str)
     state : str
         `begun`, `done` or `back`.
@@ -60,20 +60,20 @@ class _Outcome:
     state: str
 
 
-def noted_changes(root: Path) -> list[HandChange]:
-    """All changes that are noted in a result folder, oldest first. Raises `DamagedFile`."""
+def recorded_changes(root: Path) -> list[RecordedChange]:
+    """Return all recorded changes of a result folder, oldest first. Raises `DamagedFile`."""
     try:
         lines = whole_lines(SafeFolder(root).read(NOTES))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise _damaged(root) from error
-    changes: dict[int, HandChange] = {}
+    changes: dict[int, RecordedChange] = {}
     try:
         for line in lines:
             record = json.loads(line)
             if "moves" in record:
-                change = msgspec.convert(record, HandChange)
+                change = msgspec.convert(record, RecordedChange)
                 changes[change.change] = change
             else:
                 outcome = msgspec.convert(record, _Outcome)
@@ -84,7 +84,7 @@ def noted_changes(root: Path) -> list[HandChange]:
 
 
 def free_name(folder: SafeFolder, name: str, taken: Iterable[str] = ()) -> str:
-    """The name itself, or with the first number that nothing has: `a (2).jpg`."""
+    """Return the name, with the first free number if it is taken: `a (2).jpg`."""
     taken = frozenset(taken)
     path, number, free = PurePosixPath(name), 1, name
     while free in taken or folder.exists(free):
@@ -93,19 +93,19 @@ def free_name(folder: SafeFolder, name: str, taken: Iterable[str] = ()) -> str:
     return free
 
 
-def move(root: Path, what: str, since: str, moves: Sequence[tuple[str, str]]) -> HandChange:
-    """Make a change, all of it or nothing, in a folder that is locked and `settled`.
+def move(root: Path, what: str, since: str, moves: Sequence[tuple[str, str]]) -> RecordedChange:
+    """Make a change, completely or not at all, in a locked folder after `settle`.
 
     Raises
     ------
     Changed
-        Something is not where it was, or a new name is taken.
+        A file was moved since, or a new name is taken.
     CannotWrite
         The folder cannot be written.
     """
-    number = max((known.change for known in noted_changes(root)), default=0) + 1
-    change = HandChange(number, what, since, tuple(moves))
-    _note(
+    number = max((known.change for known in recorded_changes(root)), default=0) + 1
+    change = RecordedChange(number, what, since, tuple(moves))
+    _record(
         root,
         {"change": change.change, "what": what, "since": since, "moves": [list(pair) for pair in moves]},
     )
@@ -113,19 +113,19 @@ def move(root: Path, what: str, since: str, moves: Sequence[tuple[str, str]]) ->
         for old, new in moves:
             _move(root, old, new)
     except BaseException:
-        take_back(root, change)
+        undo_change(root, change)
         raise
-    _note(root, {"change": change.change, "state": DONE})
+    _record(root, {"change": change.change, "state": DONE})
     return replace(change, state=DONE)
 
 
-def take_back(root: Path, change: HandChange) -> None:
-    """Put everything of a change where it was, the last first; what was not moved yet stays.
+def undo_change(root: Path, change: RecordedChange) -> None:
+    """Undo the moves of a change, the last one first; files that were not moved yet stay.
 
     Raises
     ------
     Changed
-        Something is not where the change had put it. Then nothing is done.
+        A file is not where the change put it. Then nothing is done.
     CannotWrite
         The folder cannot be written.
     """
@@ -137,21 +137,21 @@ def take_back(root: Path, change: HandChange) -> None:
                     f"{printable(new)} was moved since, so this change cannot be undone. Move its photos "
                     "yourself."
                 )
-        _note(root, {"change": change.change, "state": BEGUN})
+        _record(root, {"change": change.change, "state": BEGUN})
     for old, new in reversed(change.moves):
         if folder.exists(old) and folder.exists(new):
-            # One of the two is a name that was made just before the program was killed.
+            # One of the two was created just before the program was killed.
             _ = _remove_reserved(folder, new) or _remove_reserved(folder, old)
         if not folder.exists(old) and folder.exists(new):
             _move(root, new, old)
-    _note(root, {"change": change.change, "state": BACK})
+    _record(root, {"change": change.change, "state": BACK})
 
 
 def settle(root: Path) -> None:
-    """Take back a change that was cut off, in a folder that is locked; errors as `take_back`."""
-    for change in reversed(noted_changes(root)):
+    """Undo an interrupted change in a locked folder; errors as `undo_change`."""
+    for change in reversed(recorded_changes(root)):
         if change.state == BEGUN:
-            take_back(root, change)
+            undo_change(root, change)
 
 
 def _move(root: Path, old: str, new: str) -> None:
@@ -176,7 +176,7 @@ def _taken(name: str) -> Changed:
 
 
 def _remove_reserved(folder: SafeFolder, name: str) -> bool:
-    """Remove a name that was made and not replaced yet; anything but an empty file is somebody's."""
+    """Remove a name that was created and not replaced yet; only an empty file can be one."""
     there = folder.status(name)
     is_reserved = there is not None and folder.is_file(name) and there.st_size == 0
     if is_reserved:
@@ -185,7 +185,7 @@ def _remove_reserved(folder: SafeFolder, name: str) -> bool:
     return is_reserved
 
 
-def _note(root: Path, record: dict[str, object]) -> None:
+def _record(root: Path, record: dict[str, object]) -> None:
     folder = SafeFolder(root)
     with writing(root / NOTES), folder.append(NOTES) as file:
         cut_torn_line(file)

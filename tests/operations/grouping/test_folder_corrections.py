@@ -19,20 +19,20 @@ from tests.fixtures.results import (
 from tests.fixtures.trees import tree
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, NotFound, WrongUsage
-from facesets.operations.grouping import result_now
-from facesets.operations.grouping.by_hand import (
+from facesets.operations.grouping import current_result
+from facesets.operations.grouping.current_result import read_result
+from facesets.operations.grouping.folder_corrections import (
     UNASSIGNED,
     FolderTaken,
     Seen,
     merge,
     move_faces,
     rename,
-    take_back,
+    undo_change,
 )
-from facesets.operations.grouping.result_now import read_result
 from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import known_runs, undo
-from facesets.results.edits.hand_moves import NOTES
+from facesets.results.edits.recorded_moves import NOTES
 from facesets.results.folder_runs import locked
 from facesets.results.manifest_json import Manifest, read_any_manifest
 
@@ -144,12 +144,12 @@ def test_each_change_is_taken_back_exactly_the_last_first(company: MadeStore, tm
     first = rename(raw, Seen("person_001"), "Anna")
     second = move_faces(raw, Seen("Anna"), groups(raw)["person_001"], "person_002")
     with pytest.raises(Changed, match="must be undone first"):
-        take_back(raw, first.change)
-    assert take_back(raw, second.change).change == second.change
-    assert take_back(raw).what == "person_001 renamed to Anna"
+        undo_change(raw, first.change)
+    assert undo_change(raw, second.change).change == second.change
+    assert undo_change(raw).what == "person_001 renamed to Anna"
     assert photos_of(raw) == before
     with pytest.raises(NotFound):
-        take_back(raw)
+        undo_change(raw)
 
 
 def test_a_manifest_is_read_once_until_a_run_writes_another(
@@ -162,10 +162,10 @@ def test_a_manifest_is_read_once_until_a_run_writes_another(
         read.append(path)
         return read_any_manifest(path)
 
-    monkeypatch.setattr(result_now, "read_any_manifest", counted)
+    monkeypatch.setattr(current_result, "read_any_manifest", counted)
     for _ in range(2):
         move_faces(raw, Seen("person_001"), [own_face(raw, "person_001")], "person_002")
-    take_back(raw)
+    undo_change(raw)
     assert len(read) == 1
     before = {name: len(faces) for name, faces in read_result(raw).groups.items()}
     assert read_result(raw).learned
@@ -180,10 +180,10 @@ def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_p
     rename(raw, Seen("person_001"), "Anna")
     grow(company, raw, sets)
     with pytest.raises(NotFound):
-        take_back(raw)
+        undo_change(raw)
     undo(raw, known_runs(raw).runs[0].run)
     assert "Anna" in read_result(raw).groups
-    assert take_back(raw).what == "person_001 renamed to Anna"
+    assert undo_change(raw).what == "person_001 renamed to Anna"
     assert "person_001" in read_result(raw).groups
 
 
@@ -298,7 +298,7 @@ def test_a_change_that_is_killed_is_taken_back_by_the_next(company: MadeStore, t
         shutil.copytree(start, raw)
         assert in_a_child(change, kill_at)
         with suppress(NotFound):  # There is something to take back where nothing but the lock was left.
-            take_back(raw)
+            undo_change(raw)
         assert photos_of(raw) == before, kill_at
 
 

@@ -1,9 +1,9 @@
-"""Corrections of a result folder, made as with a file manager, so that the next run applies them.
+"""Correct people in a result folder by moving files as in a file manager; the next run applies the changes.
 
 A photo moved to another person's folder shows that person; a renamed folder names its person; a photo moved
-to `_unassigned` shows nobody. After each change the folder is read as the next run will read it. Where that
-would understand something else than what was meant (a photo of several people has one name in the folders of
-all), everything is put back, and the change is refused.
+to `_unassigned` shows no person. After each change, the folder is read as the next run will read it. If that
+gives another result than intended (a photo of several people has one name in all their folders), the change
+is undone and refused.
 """
 
 import unicodedata
@@ -16,29 +16,29 @@ from pathlib import Path, PurePosixPath
 from facesets.errors import Changed, Command, FacesetsError, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.joiners import JOINERS, without_invisible
-from facesets.operations.grouping.result_now import ResultNow, read_result
+from facesets.operations.grouping.current_result import CurrentResult, read_result
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.results.edits import hand_moves
+from facesets.results.edits import recorded_moves
 from facesets.results.edits.folder_contents import folder_of
-from facesets.results.edits.group_marks import put_mark_back, remove_emptied
-from facesets.results.edits.hand_moves import HandChange, free_name, noted_changes, settle
+from facesets.results.edits.group_marks import remove_emptied_folders, restore_mark
+from facesets.results.edits.recorded_moves import RecordedChange, free_name, recorded_changes, settle
 from facesets.results.folder_runs import locked
 from facesets.results.names.file_names import folded, folder_name
 from facesets.results.ownership import in_result
 from facesets.results.safe_folder import SafeFolder
 
 UNASSIGNED = "_unassigned"
-"""The folder of photos that somebody took out of a person's folder without saying whom they show."""
+"""The folder of photos that the user removed from a person without choosing another one."""
 
 
 class FolderTaken(WrongUsage):
-    """Another person's folder has that name, and the two were not confirmed to be one."""
+    """Another person's folder has that name, and the two were not confirmed to be the same person."""
 
     def __init__(self, name: str, faces: int) -> None:
-        somebody = f"The name {printable(name)} is already in use ({counted(faces, 'face')})."
-        self.question = f"{somebody} Is it the same person?"
-        super().__init__(f"{somebody} If it is the same person, merge the two.")
+        taken = f"The name {printable(name)} is already in use ({counted(faces, 'face')})."
+        self.question = f"{taken} Is it the same person?"
+        super().__init__(f"{taken} If it is the same person, merge the two.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Seen:
 
 
 @contextmanager
-def _correcting(root: Path, *seen: Seen) -> Iterator[ResultNow]:
-    """The result as it is, while no run and nobody else changes it."""
+def _correcting(root: Path, *seen: Seen) -> Iterator[CurrentResult]:
+    """Lock the result, and return its present state."""
     with locked(root):
         settle(root)
         now = read_result(root)
@@ -62,7 +62,7 @@ def _correcting(root: Path, *seen: Seen) -> Iterator[ResultNow]:
         yield now
 
 
-def _require(now: ResultNow, seen: Seen) -> None:
+def _require(now: CurrentResult, seen: Seen) -> None:
     if not now.faces_in(seen.folder):
         raise NotFound(f"{printable(seen.folder)} is no longer here. Reload the page.")
     if seen.version is not None and seen.version != now.version(seen.folder):
@@ -72,22 +72,22 @@ def _require(now: ResultNow, seen: Seen) -> None:
 def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> Result:
     """Correct the person of faces: move their photos to that person's folder.
 
-    A photo is moved as a whole: other faces that the folder has in it go along.
+    A photo is moved as a whole, with other faces in it that the folder has.
 
     Parameters
     ----------
     faces : collection of str
         By their ids in the manifest.
     target : str
-        A person's folder, or a name for a new one; empty for faces of nobody.
+        A person's folder, or a name for a new one; empty to unassign the faces.
 
     Raises
     ------
     Changed, NotFound
-        The folder changed since it was seen, or a face is not in it any more.
+        The folder changed since the user saw it, or no longer has a face.
     WrongUsage
-        No folder can have that name, nothing can be changed here now, or the next run could not tell what is
-        meant.
+        The name is invalid, the folder cannot be changed now, or the change would be ambiguous for the next
+        run.
     AlreadyRunning, CannotWrite, DamagedFile
         As the commands that write there.
     """
@@ -104,7 +104,7 @@ def rename(
     Raises
     ------
     FolderTaken
-        Somebody else's folder has that name, and `into` is off.
+        Another person's folder has that name, and `into` is off.
     Changed, NotFound, WrongUsage, AlreadyRunning, CannotWrite, DamagedFile
         As `move_faces`.
     """
@@ -121,7 +121,7 @@ def rename(
         if new == seen.folder:
             raise WrongUsage(f"The name is already {printable(new)}.")
         faces = now.groups[seen.folder]
-        expected = now.who_is_who()
+        expected = now.assignments()
         expected[f"group {new}"] = expected.pop(f"group {seen.folder}")
         what = f"{seen.folder} renamed to {new}"
         return _change(now, what, [(seen.folder, new)], expected, folder=new, faces=len(faces))
@@ -136,8 +136,8 @@ def merge(root: Path, seen: Seen, into: Seen) -> Result:
         return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], into.folder)
 
 
-def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Result:
-    """Move photos of faces from a folder to another one, which need not be there yet."""
+def _move(now: CurrentResult, left: str, faces: Collection[str], target: str) -> Result:
+    """Move photos of faces from a folder to another one, which may be new."""
     known = {face.face: face.image for face in now.faces_in(left)}
     if not set(faces) <= known.keys():
         raise Changed("Some of these faces are no longer here. Nothing was done. Reload the page.")
@@ -145,20 +145,20 @@ def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Res
         raise WrongUsage("These faces are already there. Choose another person.")
     images = {known[face] for face in faces}
     leaving = frozenset(face for face, image in known.items() if image in images)
-    went = f"moved from {left} to {target}" if target else f"removed from {left}"
-    what = f"{counted(len(leaving), 'face')} {went}"
+    moved = f"moved from {left} to {target}" if target else f"removed from {left}"
+    what = f"{counted(len(leaving), 'face')} {moved}"
     moves = [pair for image in sorted(images) for pair in _moves_of(now, left, image, target)]
-    expected = _moved(now, left, leaving, target)
-    return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
+    expected = _expected_after_move(now, left, leaving, target)
+    return _change(now, what, _with_free_names(now, moves), expected, folder=target, faces=len(leaving))
 
 
-def take_back(root: Path, number: int | None = None) -> Result:
+def undo_change(root: Path, number: int | None = None) -> Result:
     """Undo the latest change made here since the last run.
 
     Parameters
     ----------
     number : int, optional
-        Which change that has to be.
+        The number that the change must have.
 
     Raises
     ------
@@ -176,25 +176,28 @@ def take_back(root: Path, number: int | None = None) -> Result:
             raise NotFound("There is nothing to undo since the last run.")
         if number is not None and number != last.change:
             raise Changed(f"A later change must be undone first ({printable(last.what)}).")
-        hand_moves.take_back(root, last)
+        recorded_moves.undo_change(root, last)
         back, now = folder_of(last.moves[0][0]), read_result(root)
-        put_mark_back(in_result(root), back, now.marks.get(back, ""))
+        restore_mark(in_result(root), back, now.marks.get(back, ""))
         return _corrected(last, back, len(last.moves), now)
 
 
-def latest_change(root: Path, now: ResultNow) -> HandChange | None:
+def latest_change(root: Path, now: CurrentResult) -> RecordedChange | None:
     """Return the latest change that is in effect and that no run has applied."""
-    standing = [change for change in noted_changes(root) if change.state == hand_moves.DONE]
-    return standing[-1] if standing and standing[-1].since == now.since else None
+    effective = [change for change in recorded_changes(root) if change.state == recorded_moves.DONE]
+    return effective[-1] if effective and effective[-1].since == now.since else None
 
 
-def existing(now: ResultNow, name: str) -> str:
+def existing(now: CurrentResult, name: str) -> str:
     """Return the person's folder with a name, ignoring case; empty if there is none."""
-    wanted = _seen(_tidy(name))
-    return next((folder for folder in now.groups if wanted in {_seen(folder), _seen(printable(folder))}), "")
+    wanted = _comparable(_tidy(name))
+    return next(
+        (folder for folder in now.groups if wanted in {_comparable(folder), _comparable(printable(folder))}),
+        "",
+    )
 
 
-def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
+def usable_name(now: CurrentResult, name: str, *, instead_of: str = "") -> str:
     """Return the name of a new folder as it will be written. Raises `WrongUsage` if it is not valid."""
     tidy = _tidy(name)
     # Joiners are part of names in many scripts, and of emoji, wherever they stand.
@@ -205,15 +208,15 @@ def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
             "and without _ or . at its beginning."
         )
     others = [each.name for each in now.root.iterdir() if each.name != instead_of]
-    if _seen(tidy) in map(_seen, others):
+    if _comparable(tidy) in map(_comparable, others):
         raise WrongUsage(
             f"This folder already contains {printable(tidy)}, which is not a person. Choose another name."
         )
     return tidy
 
 
-def _seen(name: str) -> str:
-    """What two names have in common that nobody can tell apart, nor any file system."""
+def _comparable(name: str) -> str:
+    """Return a form of a name that is equal for names that look the same or that file systems equate."""
     return folded(without_invisible(name))
 
 
@@ -221,7 +224,7 @@ def _tidy(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
-def _moves_of(now: ResultNow, folder: str, image: str, target: str) -> list[tuple[str, str]]:
+def _moves_of(now: CurrentResult, folder: str, image: str, target: str) -> list[tuple[str, str]]:
     places = now.places(folder, image)
     if not places:
         raise WrongUsage(
@@ -231,10 +234,10 @@ def _moves_of(now: ResultNow, folder: str, image: str, target: str) -> list[tupl
     return [(place, f"{target or UNASSIGNED}/{PurePosixPath(place).name}") for place in places]
 
 
-def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The moves with numbers in names that are taken, also in those that other people's photos have.
+def _with_free_names(now: CurrentResult, moves: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the moves with numbers added to names that are taken, also by other people's photos.
 
-    A photo of nobody must not have the name of one that shows somebody: the next run could take it for that.
+    An unassigned photo must not have the name of an assigned one: the next run could confuse the two.
     """
     folder, given = SafeFolder(now.root), set[str]()
     bases = Counter(name.rpartition("/")[2] for name in now.files)
@@ -248,18 +251,20 @@ def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]
     return free
 
 
-def _moved(now: ResultNow, left: str, faces: frozenset[str], target: str) -> dict[str, frozenset[str]]:
-    """Who is to be who after faces left a folder for another one."""
-    who = now.who_is_who()
+def _expected_after_move(
+    now: CurrentResult, left: str, faces: frozenset[str], target: str
+) -> dict[str, frozenset[str]]:
+    """Return the expected assignments after faces left a folder for another one."""
+    people = now.assignments()
     source = "single" if left == now.single_folder else f"group {left}"
     place = f"group {target}" if target else "unassigned"
-    who[source] -= faces
-    who[place] = who.get(place, frozenset()) | faces
-    return {name: ids for name, ids in who.items() if ids}
+    people[source] -= faces
+    people[place] = people.get(place, frozenset()) | faces
+    return {name: ids for name, ids in people.items() if ids}
 
 
 def _change(
-    now: ResultNow,
+    now: CurrentResult,
     what: str,
     moves: list[tuple[str, str]],
     expected: Mapping[str, frozenset[str]],
@@ -267,33 +272,33 @@ def _change(
     folder: str,
     faces: int,
 ) -> Result:
-    """Move things, and make sure that the next run understands what is meant."""
-    change = hand_moves.move(now.root, what, now.since, moves)
-    after: ResultNow | None
+    """Move files, and make sure that the next run will read the intended assignments."""
+    change = recorded_moves.move(now.root, what, now.since, moves)
+    after: CurrentResult | None
     try:
         after = read_result(now.root)
     except FacesetsError:
         after = None
     except BaseException:
-        hand_moves.take_back(now.root, change)
+        recorded_moves.undo_change(now.root, change)
         raise
-    if after is None or after.who_is_who() != expected:
-        hand_moves.take_back(now.root, change)
+    if after is None or after.assignments() != expected:
+        recorded_moves.undo_change(now.root, change)
         raise WrongUsage(
             "Together with earlier changes, this would be ambiguous for the next run, so nothing was "
             f"done. Run {Command('extend')} here, or {Command('refine')} for face sets, to apply the "
             "earlier changes. Then try again."
         )
     for old, _ in change.moves:
-        remove_emptied(in_result(now.root), old)
+        remove_emptied_folders(in_result(now.root), old)
     return _corrected(change, folder, faces, after)
 
 
-def _corrected(change: HandChange, folder: str, faces: int, now: ResultNow) -> Result:
+def _corrected(change: RecordedChange, folder: str, faces: int, now: CurrentResult) -> Result:
     return Result(
-        change=change.change,  # the number by which it is taken back
+        change=change.change,  # the number by which it is undone
         what=change.what,
-        folder=folder,  # where the faces are now; empty where they are unassigned
+        folder=folder,  # where the faces are now; empty if they are unassigned
         faces=faces,  # that changed their place or name
-        now=now,  # who is who afterwards
+        now=now,  # the result afterwards
     )

@@ -1,4 +1,4 @@
-"""A result folder as it is now: its manifest, and the user's edits since."""
+"""The current state of a result folder: its manifest with the user's later changes."""
 
 import hashlib
 from collections import defaultdict
@@ -14,7 +14,7 @@ from facesets.files import printable
 from facesets.records import Collection, Faces, Images
 from facesets.results.edits.folder_contents import folder_of
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import learn, ours_of, recorded, refuse_cut_off
+from facesets.results.edits.user_edits import learn, own_names_of, recorded_membership, refuse_cut_off
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -28,33 +28,33 @@ from facesets.results.safe_folder import SafeFolder
 
 
 @dataclass(frozen=True)
-class ResultNow:
-    """The people of a result folder.
+class CurrentResult:
+    """The people of a result folder now.
 
     Attributes
     ----------
     manifest : ClusterManifest or RefineManifest
-        What its run wrote.
+        The manifest that its run wrote.
     groups : mapping
         Faces of each person, by the name of the folder.
     single : sequence of FaceEntry
-        Faces that are alone.
+        Faces of no person.
     single_folder : str
-        Where their photos lie; empty where they lie nowhere.
+        The folder of their photos; empty if they have none.
     unassigned : sequence of FaceEntry
-        Faces that somebody took out of a folder.
+        Faces that the user removed from a folder.
     hidden : mapping
-        As `groups`, of people whose folder was deleted.
+        As `groups`, of people with a deleted folder.
     files : mapping
-        Photos of people and of single faces by where they lie now.
+        Photos of people and of single faces by their current names.
     marks : mapping
         Group to its id.
     learned, warnings : sequence of str
-        What the next run will understand, in sentences, and what says nothing.
+        Sentences on the changes that the next run will apply, and on those without effect.
     since : str
-        Which manifest exists there.
+        The version of the manifest.
     sealed : str
-        Why nothing can be changed here now; empty if it can.
+        Why the folder cannot be changed now; empty if it can.
     """
 
     root: Path
@@ -72,7 +72,7 @@ class ResultNow:
     sealed: str = ""
 
     def faces_in(self, folder: str) -> Sequence[FaceEntry]:
-        """The faces of a folder, be it that of a person or of single faces."""
+        """Return the faces of a folder, of a person or of single faces."""
         return self.single if folder == self.single_folder else self.groups.get(folder, ())
 
     @cached_property
@@ -85,7 +85,7 @@ class ResultNow:
 
     @cached_property
     def of_image(self) -> Mapping[str, Sequence[tuple[str, FaceEntry]]]:
-        """The faces of each photo, by its sha256, with their folders; empty for a face that is unassigned."""
+        """The faces of each photo, by its sha256, with their folders; empty for an unassigned face."""
         found: dict[str, list[tuple[str, FaceEntry]]] = defaultdict(list)
         for folder, faces in (*self.groups.items(), (self.single_folder, self.single), ("", self.unassigned)):
             for face in faces:
@@ -93,17 +93,17 @@ class ResultNow:
         return found
 
     def places(self, folder: str, image: str) -> Sequence[str]:
-        """Where the files of a photo lie in a folder: one for each path of it."""
+        """Return the files of a photo in a folder: one for each path of it."""
         return self._places.get((folder, image), ())
 
     def version(self, folder: str) -> str:
-        """What changes whenever a folder does."""
+        """Return a digest that changes whenever the folder does."""
         text = [folder, *sorted(face.face for face in self.faces_in(folder))]
         text += sorted(name for name in self.files if folder_of(name) == folder)
         return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def who_is_who(self) -> dict[str, frozenset[str]]:
-        """Return the face ids of each person, and the unassigned ones; what a change is meant to alter."""
+    def assignments(self) -> dict[str, frozenset[str]]:
+        """Return the face ids of each person, and the unassigned ones."""
         groups = {f"group {name}": faces for name, faces in self.groups.items()}
         groups |= {f"hidden {name}": faces for name, faces in self.hidden.items()}
         groups |= {"single": self.single, "unassigned": self.unassigned}
@@ -114,27 +114,27 @@ class ResultNow:
             yield from faces
 
 
-def read_result(root: Path) -> ResultNow:
+def read_result(root: Path) -> CurrentResult:
     """Read a folder that `cluster` or `refine` wrote.
 
     Raises
     ------
     WrongUsage
-        The folder holds no such result, or what somebody did there cannot be understood.
+        The folder holds no such result, or the user's changes there are ambiguous.
     DamagedFile, NewerFormat
         Its manifest cannot be read.
     """
     try:
         status = manifest_file(root).stat()
     except OSError:
-        made = _made_there.__wrapped__(root, (0, 0, 0))
+        made = _read_made.__wrapped__(root, (0, 0, 0))
     else:
-        made = _made_there(root, (status.st_ino, status.st_mtime_ns, status.st_size))
-    sealed = _why_sealed(root, made.manifest)
+        made = _read_made(root, (status.st_ino, status.st_mtime_ns, status.st_size))
+    sealed = _reason_sealed(root, made.manifest)
     known = made.known.copy()
     if not sealed:
-        learn(root, known, ours_of(made.manifest, root))
-    return ResultNow(
+        learn(root, known, own_names_of(made.manifest, root))
+    return CurrentResult(
         root=root,
         manifest=made.manifest,
         groups=known.groups,
@@ -160,15 +160,15 @@ class _Made:
 
 
 @lru_cache(maxsize=1)
-def _made_there(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG001 - which file it was
-    """The result as its run left it, kept until its manifest is another file: it may take long to read."""
+def _read_made(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG001 - which file it was
+    """Read the result as its run left it; cached until the manifest changes, as reading may take long."""
     manifest = read_any_manifest(root)
     if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
         raise WrongUsage(f"{printable(root)} holds no people. Give a result folder of cluster or refine.")
-    return _Made(manifest, recorded(manifest, _as_collection(manifest)))
+    return _Made(manifest, recorded_membership(manifest, _as_collection(manifest)))
 
 
-def _why_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
+def _reason_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
     try:
         refuse_cut_off(root, but="")
     except WrongUsage as error:
@@ -189,7 +189,7 @@ def _since(root: Path) -> str:
 
 
 def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
-    """The photos that a manifest knows, without their vectors."""
+    """Return the photos of a manifest, without embeddings."""
     paths = {face.image: face.paths for face in every_face(manifest)}
     count = len(paths)
     images = Images(
@@ -205,26 +205,26 @@ def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
 
 @dataclass(slots=True)
 class ResultReader:
-    """Reads a result again only where something in its folders changed. Not for several threads at once."""
+    """Reads a result again only after its folders changed. Not thread-safe."""
 
     root: Path
     _seen: object = field(default=None, init=False)
-    _now: ResultNow | None = field(default=None, init=False)
+    _now: CurrentResult | None = field(default=None, init=False)
 
-    def read(self) -> ResultNow:
-        """The result as it is now; errors as `read_result`."""
+    def read(self) -> CurrentResult:
+        """Return the current result; errors as `read_result`."""
         seen = _traces(self.root)
         if self._now is None or seen != self._seen:
             self._now, self._seen = read_result(self.root), seen
         return self._now
 
     def forget(self) -> None:
-        """Read everything the next time: times of folders may be too coarse for what was changed just now."""
+        """Make the next read complete: times of folders may be too coarse for a recent change."""
         self._now = None
 
 
 def _traces(root: Path) -> list[tuple[str, int, int, int]]:
-    """What changes whenever a name in a folder of the result does."""
+    """Return values that change whenever a name in a folder of the result does."""
     folder = SafeFolder(root)
     found = []
     for name in folder.names_in():
