@@ -1,1 +1,1 @@
-"""Face sets for other programs: planned, selected, cropped, written."""
+"""Plan, select, crop and write face sets for other programs."""

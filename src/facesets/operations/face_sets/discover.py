@@ -1,4 +1,4 @@
-"""New people in a mixed folder, beside the face sets that are known already."""
+"""`discover`: find new people in a mixed folder, who have no face set in an export."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ KIND = "discovered"
 MARKER = "DISCOVERED.txt"
 _THIN = "_thin/"
 NEW_ONLY = Policy(remakes=False)
-"""Sets that are there stay as they are."""
+"""Existing sets stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class KnownSets:
     Attributes
     ----------
     names : tuple of str
-        Of all, whatever their kind.
+        Names of all sets, of any kind.
     faces : frozenset of str
         Ids of their faces, exported or left out.
     centroids : float32 array of shape (k, d)
-        Of those that stand for a whole person: no eras, and none with too few faces. Also of people whose
-        set the user deleted, as far as the store has their best faces.
+        Of sets of a whole person: no eras, and none with too few faces. Also of people with a deleted set, as
+        far as the store has their best faces.
     unwanted : frozenset of str
-        Ids of a few faces each of people whose set the user deleted.
+        Ids of a few faces of each person with a set that the user deleted.
     """
 
     names: tuple[str, ...]
@@ -76,18 +76,18 @@ def discover(
     modeller: FaceModeller | None = None,
     work: Work,
 ) -> Result:
-    """Make face sets of the people below some folders who are in none yet, and add them to an export.
+    """Make face sets of new people below some folders, and add them to an export.
 
     Parameters
     ----------
     out : Path
         The export; its sets are left as they are. It may be new, unless it `is_known`.
     roots : list of Path
-        Only photos below these count; all, if there are none.
+        Only photos below these count; all photos if there are none.
     refine : RefineOptions
         How unknown faces are clustered, and the gates for new face sets.
     export : ExportSwapOptions
-        How these are exported; whether at all.
+        How and whether these are exported.
 
     Raises
     ------
@@ -127,9 +127,9 @@ def _discover(
     summary = Result(
         out=str(run.out),
         faces=len(rows),
-        known=len(rows) - len(unknown),  # in a face set that is there, or near to one
+        known=len(rows) - len(unknown),  # in an existing face set, or near one
         clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
-        export=None,  # what was written; it stays None where nobody was found
+        export=None,  # what was written; None if no person was found
         failed=0,
         failures=[],
         dry_run=run.options.dry_run,
@@ -166,7 +166,7 @@ def _export(
 
 
 def _as_named(clusters: Sequence[Result], wanted: Sequence[NewSet], exported: Result) -> list[Result]:
-    """Clusters by the sets that they became: a set without a face leaves its number to the next."""
+    """Name clusters by the sets that they became: the next set takes the number of a set without a face."""
     empty = {each.source for each in exported.empty}
     numbers = iter([new.name for new in wanted])
     named = {new.name: "" if new.source in empty else next(numbers) for new in wanted}
@@ -174,7 +174,7 @@ def _as_named(clusters: Sequence[Result], wanted: Sequence[NewSet], exported: Re
 
 
 def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any]:
-    """How unknown faces were refined; an option that the export has, too, is told apart by its name."""
+    """Return the options of refining; those that the export has, too, get the prefix `refine_`."""
     return {
         f"refine_{name}" if name in others else name: value
         for name, value in recorded_options(refine).items()
@@ -185,8 +185,8 @@ def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any
 def known_sets(earlier: EarlierExport, collection: Collection) -> KnownSets:
     """Read the face sets of an export that may be new; errors as `discover`."""
     edits = earlier.edits
-    said = () if earlier.manifest is None else earlier.manifest.statements
-    faces, whole = assigned_faces(said), list[tuple[float, ...]]()
+    corrections = () if earlier.manifest is None else earlier.manifest.statements
+    faces, whole = assigned_faces(corrections), list[tuple[float, ...]]()
     for entry in edits.there:
         path = earlier.root / entry.name / SET_MANIFEST
         if not path.is_file():
@@ -210,12 +210,12 @@ def _is_person(entry: SetEntry) -> bool:
 
 
 def _faces_of_deleted(entry: SetEntry) -> frozenset[str]:
-    """Faces by which the person is known whose set was deleted, and its manifest with it."""
+    """Return faces that identify the person of a deleted set."""
     return frozenset([*entry.best, *([_first_face(entry.source)] if entry.kind == KIND else [])])
 
 
 def _centroids(collection: Collection, people: Sequence[frozenset[str]]) -> Iterator[Float32]:
-    """Of each person of whom the store has a face, an array of shape (1, d)."""
+    """Yield the centroid, of shape (1, d), of each person with a face in the store."""
     row_of = {face: row for row, face in enumerate(collection.face_ids())} if any(people) else {}
     for faces in people:
         if rows := [row_of[face] for face in sorted(faces) if face in row_of]:
@@ -231,7 +231,7 @@ def _is_known(run: ExportRun, rows: Int64, known: KnownSets, options: DiscoverOp
 
 
 def _clusters(collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]) -> list[Result]:
-    """Groups of two faces or more that are in no set, largest first."""
+    """Return groups of at least two faces that are in no set, largest first."""
     image = collection.faces.image[unknown]
     alone = np.isin(gated.gate, ["", MIN_FACES.name])
     place = {int(row): i for i, row in enumerate(unknown)}
@@ -244,7 +244,7 @@ def _clusters(collection: Collection, unknown: Int64, gated: Gated, sets: dict[s
                 faces=int(size),
                 images=len(np.unique(image[mine])),
                 survivors=len(np.unique(image[mine & alone])),  # of the gates for single faces
-                name=names.get(cluster, ""),  # of the set that it becomes, if it does
+                name=names.get(cluster, ""),  # of the set that it becomes, if any
             )
             found.append(one)
     return sorted(found, key=lambda cluster: (-cluster.images, -cluster.faces))
@@ -259,5 +259,5 @@ def _new_set(run: ExportRun, name: str, rows: Int64, roots: list[Path]) -> NewSe
 
 
 def _first_face(source: str) -> str:
-    """The face that the source of a discovered set names."""
+    """Return the face in the source of a discovered set."""
     return "#".join(source.rsplit("#", 2)[1:])

@@ -1,4 +1,4 @@
-"""The result of a run into an export, and what it would do to each set, told before anything is written."""
+"""The result of a run into an export, and a preview of what it would do to each set."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.new_set import PlannedSet
 from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.selection import select_faces
-from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
+from facesets.operations.face_sets.set_outputs import combined_model_names, counted_outputs
 from facesets.operations.face_sets.set_writer import finished_set
 from facesets.operations.options.shared import MIN_SHORT
 from facesets.plurals import counted
@@ -27,18 +27,18 @@ _LITTLE = 4
 
 @dataclass(slots=True)
 class WrittenSets:
-    """What came of the sets of a plan.
+    """The outcome for the sets of a plan.
 
     Attributes
     ----------
     written : list of PlannedSet and SetManifest
-        A manifest without a face stands for a set that was not made.
+        A manifest without a face means that the set was not made.
     staying : list of SetEntry
-        Sets of which no photo could be read now: they are left as an earlier run made them.
+        Sets without a readable photo: they are left as an earlier run made them.
     unchanged : int
-        How many of those written an earlier run had finished.
+        The number of `written` sets that an earlier run had finished.
     is_whole : bool
-        Whether no set was cut off.
+        Whether no set was interrupted.
     """
 
     written: list[tuple[PlannedSet, SetManifest]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class WrittenSets:
 
 
 def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool) -> Result:
-    """Count what was written: the result of `export-swap`, and part of those of others."""
+    """Return the figures of what was written: the result of `export-swap`, and part of other results."""
     manifests = [manifest for _, manifest in sets.written]
     gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
     failures = [failure for manifest in manifests for failure in manifest.failed]
@@ -58,8 +58,8 @@ def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: i
     limit = run.options.min_face_short
     return Result(
         out=str(run.out),
-        sets=len(plan.kept_sets) + len(sets.staying) + len(full),  # in the whole export
-        unchanged_sets=len(plan.kept_sets) + len(sets.staying) + sets.unchanged,  # of those
+        sets=len(plan.remaining_sets) + len(sets.staying) + len(full),  # in the whole export
+        unchanged_sets=len(plan.remaining_sets) + len(sets.staying) + sets.unchanged,  # of those
         # What follows counts the sets of this run.
         faces=sum(len(manifest.faces) for manifest in full),
         masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
@@ -70,9 +70,9 @@ def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: i
         removed=removed,  # files of the run before
         failed=len(failures),
         failures=failures,
-        learned=list(plan.learned),  # what the user's own changes say, a sentence a set
+        learned=list(plan.learned),  # a sentence for each of the user's changes
         hint=_hint([(len(m.faces), [(d.gate, d.value) for d in m.dropped]) for m in manifests], limit),
-        # Sets that were not made, since none of their faces passed.
+        # Sets that were not made, because none of their faces passed.
         empty=[
             _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
             for planned, manifest in sets.written
@@ -88,18 +88,18 @@ def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> Result:
     return Result(
         name="" if planned.is_numbered else planned.name,
         source=planned.source,
-        faces=len(planned.rows) + len(planned.taken_out),  # that it would have been made of
+        faces=len(planned.rows) + len(planned.taken_out),  # considered for it
         dropped_by=dict(sorted(gates.items())),
         failed=failed,  # faces whose photo could not be read
     )
 
 
 _Sets: TypeAlias = Sequence[tuple[int, Sequence[tuple[str, float]]]]
-"""Of each set how many faces passed, and the gate and the value of each other one."""
+"""For each set, the number of faces that passed, and the gate and the value of each dropped one."""
 
 
 def _hint(sets: _Sets, limit: float) -> str:
-    """Which flag to give where the limit on size rejects much of an export, or of the sets without a face."""
+    """Return a flag to set if the limit on size rejects much of an export, or of the sets without a face."""
     return _hint_of(sets, limit) or _hint_of([each for each in sets if not each[0]], limit)
 
 
@@ -141,14 +141,15 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
     prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
     staying = [name for name in plan.earlier if name.startswith(prefixes)]
     moved = [name for crops in plan.renamed for name in crops.moves]
-    together = names_of_everybody(run, plan)
-    named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names(), *together]
+    together = combined_model_names(run, plan)
+    named = [*plan.remaining_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names(), *together]
     removed = would_remove(out, plan.earlier, named)
-    kept = result_of(run, plan, WrittenSets(), removed=removed, stopped=False)
+    unwritten = result_of(run, plan, WrittenSets(), removed=removed, stopped=False)
     return Result(
-        kept,
-        sets=kept.sets + len(plan.sets) - len(empty),
-        unchanged_sets=kept.unchanged_sets + sum(finished_set(out, each) is not None for each in plan.sets),
+        unwritten,
+        sets=unwritten.sets + len(plan.sets) - len(empty),
+        unchanged_sets=unwritten.unchanged_sets
+        + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=sum(len(selection.rows) for selection in chosen),
         candidates=sum(len(planned.candidates) for planned in plan.sets),
         bundles=2 * full if "fsz" in run.options.formats else 0,
@@ -164,16 +165,16 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
 
 
 State = Literal["new", "changed", "unchanged", "empty"]
-"""What becomes of a set; `empty`: none of its faces passes, and there is no such set."""
+"""The outcome for a set; `empty`: none of its faces passes, and there is no such set."""
 
 
 def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
-    """For each source of the plan's sets: the name of its set, and what becomes of the set."""
+    """Return the name and the outcome of each planned set, by source."""
     return {planned.source: (planned.name, _state(out, planned)) for planned in plan.sets}
 
 
 def without_empty(states: dict[str, tuple[str, State]], written: Result) -> dict[str, tuple[str, State]]:
-    """As `set_states`, once it is known which sets have no face that passes: these have no name."""
+    """Update `set_states` with the sets that have no face that passes: these have no name."""
     return states | {empty.source: ("", "empty") for empty in written.empty}
 
 

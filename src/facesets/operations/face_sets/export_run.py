@@ -1,4 +1,4 @@
-"""What every command that writes to an export works with: read once, and rated once."""
+"""The data of every command that writes to an export: read and rated once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,19 +29,19 @@ from facesets.work import Work
 
 
 class FaceModeller(Protocol):
-    """The models of a pack, for what face models hold."""
+    """The models of a pack that compute the contents of face models."""
 
     @property
     def lead_columns(self) -> frozenset[str]:
-        """Those of `LEAD_COLUMNS` that it can tell."""
+        """The columns of `LEAD_COLUMNS` that it can compute."""
         ...
 
     def with_lead_columns(self, pixels: Pixels, faces: Faces) -> Faces:
-        """The faces of a picture with those columns."""
+        """Return the faces of a picture with those columns."""
         ...
 
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
-        """Embeddings (n, d) of faces by their keypoints (n, 5, 2), not scaled to unit length."""
+        """Return embeddings (n, d) of faces at keypoints (n, 5, 2), not scaled to unit length."""
         ...
 
 
@@ -52,13 +52,13 @@ class ExportRun:
     Attributes
     ----------
     collection : Collection
-        What the store holds; `ids` are those of its faces.
+        The content of the store; `ids` are those of its faces.
     pose, parts, rating : float32 array, FaceQuality, float32 array
-        Of every face of the store: where it looks, the parts of its quality, and their sum.
+        Of every face of the store: its pose, the parts of its quality, and their sum.
     sources : PhotoSources
-        The photos, which were there a moment ago.
+        The photos, which were available at the beginning.
     earlier : EarlierExport
-        What is in the export.
+        The content of the export.
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recognizer of the store.
     modeller : FaceModeller or None
@@ -80,7 +80,7 @@ class ExportRun:
 
     @property
     def modeller_needed(self) -> FaceModeller:
-        """The modeller, where face models are to be made."""
+        """The modeller; only for runs that make face models."""
         if self.modeller is None:
             raise ValueError("face models are requested, but no modeller is given")
         return self.modeller
@@ -91,11 +91,11 @@ class ExportRun:
         return self.earlier.root
 
     def ids_of(self, rows: Int64) -> frozenset[str]:
-        """Ids of some faces."""
+        """Return the ids of some faces."""
         return frozenset(self.ids[row] for row in rows)
 
     def naming(self) -> Naming:
-        """What people are called in all results of the store; errors as `look`."""
+        """Read the names of people in all results of the store; errors as `look`."""
         return look_for_export(self.store, self.earlier, self.collection)
 
 
@@ -108,7 +108,7 @@ def open_export(
     work: Work,
     modeller: FaceModeller | None = None,
 ) -> Iterator[ExportRun]:
-    """Read what a run into an export works with, while no other run writes there.
+    """Lock an export, and read the data of a run into it.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def open_export(
     Raises
     ------
     RecognizerMismatch
-        Store and embedder do not have the same recognizer, or the consumer of a format knows another.
+        Store and embedder have different recognizers, or a format needs another one.
     WrongUsage
         `out` holds something else, or the export of another store.
     SourceGone
@@ -177,7 +177,7 @@ def require_recognizer(formats: Sequence[Format], models: CacheSettings, store: 
 
 
 def require_lead_columns(modeller: FaceModeller, faces: Faces, rows: Int64) -> None:
-    """Refuse ReActor's models where neither the pack nor the store tells what they hold of a face.
+    """Refuse ReActor's models if neither the pack nor the store has all columns that they need.
 
     Parameters
     ----------

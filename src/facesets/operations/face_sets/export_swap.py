@@ -29,9 +29,9 @@ from facesets.results.preflight import require_same_faces, rows_of
 from facesets.work import Work
 
 WHOLE = Policy(drops=lambda entry: entry.kind == REFINED, takes_over=True)
-"""The sets of the refine manifest take the place of those of an earlier one."""
+"""The sets of the refine manifest replace those of an earlier one."""
 MERGED = Policy(remakes=False)
-"""`--merge`: further sets beside those that are there."""
+"""`--merge`: add sets to the existing ones."""
 
 
 def export_swap(
@@ -107,9 +107,9 @@ def plan_export(
 
 
 def _heirs(run: ExportRun, wanted: Sequence[NewSet]) -> dict[str, str]:
-    """Which wanted sets are people that the export has already, from another source.
+    """Find wanted sets of people that the export already has from another source.
 
-    `discover` found them before `refine` knew them, or they were named in the folder of `refine` or in the
+    `discover` found them before `refine` did, or the user named them in the folder of `refine` or in the
     export since. A set with more than half of the faces of such a person is that person.
     """
     there = run.earlier.entries
@@ -118,12 +118,12 @@ def _heirs(run: ExportRun, wanted: Sequence[NewSet]) -> dict[str, str]:
     numbered = {each.source for each in wanted if NUMBERED.fullmatch(each.name)}
     heirs: dict[str, str] = {}
     for entry in there:
-        is_gone = entry.kind == REFINED and all(entry.source != each.source for each in wanted)
-        if entry.kind != "discovered" and not is_gone:
+        is_replaced = entry.kind == REFINED and all(entry.source != each.source for each in wanted)
+        if entry.kind != "discovered" and not is_replaced:
             continue
         faces = run.earlier.sets.faces_of(entry.name)
-        # A number tells nothing: whoever has another one now is another set.
-        of_number = is_gone and NUMBERED.fullmatch(entry.name)
+        # Numbers do not identify sets: a set with another number now is another set.
+        of_number = is_replaced and NUMBERED.fullmatch(entry.name)
         shared = {
             source: len(faces & own)
             for source, own in new.items()
@@ -146,7 +146,7 @@ def _refuse_foreign_sets(run: ExportRun, prefix: str) -> None:
 
 
 def single_faces(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:
-    """Rows of the faces that a manifest of `cluster` lists as single.
+    """Return the rows of faces that a manifest of `cluster` lists as single.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def matched_candidates(
     rated: Float32,
     options: ExportSwapOptions,
 ) -> dict[str, dict[int, float]]:
-    """For each set the single faces that come nearest to it, with their cosine distances."""
+    """Return for each set the single faces nearest to it, with their cosine distances."""
     faces = collection.faces
     in_sets = np.concatenate([np.empty(0, np.int64), *members.values()])
     single = single[~np.isin(single, in_sets)]

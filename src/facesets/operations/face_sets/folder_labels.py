@@ -1,6 +1,6 @@
-"""Which folder shows which person: given one by one, or in a small TOML file.
+"""Read which folder shows which person: from options, or from a small TOML file.
 
-    mixed = ["parties", "/srv/photos/2019"]     # photos of anybody
+    mixed = ["parties", "/srv/photos/2019"]     # photos of any people
     each-in = ["people"]                        # every folder directly below is one person
 
     [people]
@@ -28,16 +28,16 @@ _KEYS = ("people", "each-in", "mixed", "options")
 
 @dataclass(frozen=True, slots=True)
 class SortedFolders:
-    """What a user gives about folders.
+    """Folders that a user sorted by person.
 
     Attributes
     ----------
     people : tuple of (label, folder)
-        Several folders may have one label: they are one person's.
+        Folders with the same label are of one person.
     each_in : tuple of Path
-        Every folder directly below is one person's, and called like her.
+        Every folder directly below is of one person, and has their name.
     mixed : tuple of Path
-        Photos of anybody.
+        Photos of any people.
     """
 
     people: tuple[tuple[str, Path], ...] = ()
@@ -54,7 +54,7 @@ class SortedFolders:
 
 
 def labelled(text: str) -> tuple[str, Path]:
-    """Read `FOLDER`, or `LABEL=FOLDER` where the person is not called like the folder.
+    """Read `FOLDER`, or `LABEL=FOLDER` if the person's name is not that of the folder.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def read_folder_list(
     Raises
     ------
     WrongUsage
-        The file cannot be read, is no TOML, or holds what it should not; with the place.
+        The file cannot be read, is no TOML, or has an invalid setting, which is named.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
@@ -136,7 +136,7 @@ def _table(path: Path, content: Mapping[str, Any], name: str) -> Mapping[str, An
 
 
 def _folders(path: Path, where: str, value: object, base: Path) -> tuple[Path, ...]:
-    """One folder or a list of them, as absolute paths."""
+    """Return one folder or a list of folders as absolute paths."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
         raise WrongUsage(

@@ -1,7 +1,7 @@
-"""The people of folders that a user sorted: asserted, not inferred.
+"""Find the people of folders that a user sorted by person.
 
-A folder says who is in its photos; which of the faces in them that is, the faces tell: the one person who is
-in most of the photos agrees on a centroid, and bystanders fall out.
+The folder names its person. The person's faces are those near the centroid of the face that is in most
+photos; the others are bystanders.
 """
 
 import os
@@ -23,7 +23,7 @@ from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.manifest import Failure
 
-# From so many doubtful photos on, and so large a share of all, a folder is said to show two people.
+# With at least this number and share of doubtful photos, a folder is reported to show two people.
 _DOUBTFUL_PHOTOS = 3
 _DOUBTFUL_SHARE = 0.2
 
@@ -32,7 +32,7 @@ _BLOCK_ROWS = 16384
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person, as the user sorted the folders.
+    """The person of folders that the user sorted.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class Identity:
     core : int64 array
         Rows of the faces there that are this person.
     routed : int64 array
-        Rows of further faces, in mixed folders, that are this person as well.
+        Rows of further faces of this person, in mixed folders.
     doubtful : int
-        Photos with two core faces. A person is in a photo once: where there are many, there are two people.
+        Photos with two core faces. A person is in a photo once, so many such photos mean two people.
     """
 
     label: str
@@ -82,7 +82,7 @@ def find_identities(
     identities : list of Identity
         In the order of the labels.
     failures : list of Failure
-        Folders that gave nobody, with the reason.
+        Folders without a person, with the reason.
     """
     images = _images_by_label(collection, folders)
     faces = collection.faces
@@ -94,7 +94,9 @@ def find_identities(
         if len(core):
             found[label] = rows, core
         else:
-            failures.append(Failure(images.folders[label][0], _why_nobody(images.rows[label], rows)))
+            failures.append(
+                Failure(images.folders[label][0], _reason_without_person(images.rows[label], rows))
+            )
     mixed = np.flatnonzero(np.isin(faces.image, images.mixed)).astype(np.int64)
     centres = [centroid_of(faces.embedding[core]) for _, core in found.values()]
     routed = _within(faces.embedding, mixed, centres, settled(options.route_threshold))
@@ -117,7 +119,7 @@ def find_identities(
 
 
 def _within(embeddings: Float32, rows: Int64, centres: Sequence[Float32], limit: float) -> list[Int64]:
-    """For each centre those of the rows that are within a cosine distance of it."""
+    """Return for each centre the rows within a cosine distance of it."""
     near: list[list[Int64]] = [[np.empty(0, np.int64)] for _ in centres]
     for start in range(0, len(rows) if centres else 0, _BLOCK_ROWS):
         some = rows[start : start + _BLOCK_ROWS]
@@ -127,7 +129,7 @@ def _within(embeddings: Float32, rows: Int64, centres: Sequence[Float32], limit:
     return [np.concatenate(parts) for parts in near]
 
 
-def _why_nobody(images: Sequence[int], rows: Int64) -> str:
+def _reason_without_person(images: Sequence[int], rows: Int64) -> str:
     if not len(rows):
         return f"no face found in its {counted(len(images), 'photo')}"
     return f"its {len(rows)} faces do not match each other: is this one person's folder?"
@@ -135,7 +137,7 @@ def _why_nobody(images: Sequence[int], rows: Int64) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Images:
-    """Rows of images: of each label, with its folders, and of the mixed folders; folders without any."""
+    """Rows of images by label, with the folders, and of mixed folders; also folders without any."""
 
     rows: Mapping[str, Sequence[int]]
     folders: Mapping[str, Sequence[str]]
@@ -144,7 +146,7 @@ class _Images:
 
 
 def _images_by_label(collection: Collection, folders: SortedFolders) -> _Images:
-    """Give every image to the labels of its paths. Of folders inside each other the innermost decides."""
+    """Assign every image to the labels of its paths; of nested folders, the innermost decides."""
     owner = {_parents(str(folder))[0]: label for label, folder in folders.people}
     each_in = {_parents(str(folder))[0] for folder in folders.each_in}
     mixed = {_parents(str(folder))[0] for folder in folders.mixed}
@@ -177,7 +179,7 @@ def _images_by_label(collection: Collection, folders: SortedFolders) -> _Images:
 
 @lru_cache(maxsize=1024)
 def _parents(directory: str) -> tuple[str, ...]:
-    """A folder and those that it lies in, the innermost first, without `..`."""
+    """Return a folder and its parents, the innermost first, without `..`."""
     folder = PurePath(os.path.normpath(directory))
     return (str(folder), *map(str, folder.parents))
 

@@ -1,4 +1,4 @@
-"""`import-folders`: folders that a person sorted become face sets of an export."""
+"""`import-folders`: make face sets of folders that a user sorted by person."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +24,8 @@ from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 KIND = "imported"
-BESIDE_OTHERS = Policy()
-"""The set of a label is made again from what its folders hold now; all others stay."""
+REPLACE_LABELED = Policy()
+"""The set of a label is made again from its folders; all others stay."""
 
 
 def import_folders(
@@ -64,11 +64,11 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)
         raise WrongUsage(f"No person found in any of the folders ({reasons}).")
     made = provenance(run.store, run.collection.settings, options, run.options)
-    plan = plan_sets(run, [_wanted(identity) for identity in identities], BESIDE_OTHERS, made)
+    plan = plan_sets(run, [_wanted(identity) for identity in identities], REPLACE_LABELED, made)
     states = set_states(run.out, plan)
     naming = run.naming()
     if not run.options.dry_run:
-        # What is new in the export from here on, a label too, is a name that somebody gave.
+        # From here on, new names in the export, including labels, count as given by the user.
         naming.learn([run.out])
         naming.save({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
@@ -77,7 +77,7 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
 
 
 def _name_in_library(run: ExportRun, identities: Sequence[Identity]) -> Result | None:
-    """Let the people of a library be called as the folders that show them."""
+    """Name the people of a library after their folders."""
     if not isinstance(run.store, Library):
         return None
     describe = face_describer(run.collection, run.rating)
@@ -93,7 +93,7 @@ def _name_in_library(run: ExportRun, identities: Sequence[Identity]) -> Result |
 
 
 def source_of(label: str) -> str:
-    """Return the key that identifies a face set: its label, so that its folders may move and grow."""
+    """Return the key that identifies a face set: its label, so that its folders may change."""
     return f"import-folders#{label}"
 
 
@@ -129,13 +129,13 @@ def _summary(
             Result(
                 label=identity.label,
                 set=name,
-                state=state,  # what this run made of the set
+                state=state,  # the outcome for the set
                 folders=list(identity.folders),
                 photos=identity.photos,
                 faces=identity.faces,
                 core=len(identity.core),  # faces that are this person; the others are bystanders
                 routed=len(identity.routed),  # faces in mixed folders that are this person, too
-                warning=identity.warning,  # what somebody should look at
+                warning=identity.warning,  # what the user should check
             )
         )
     failures = [*failures, *written.failures]
@@ -145,7 +145,7 @@ def _summary(
         export=written,
         failed=len(failures),
         failures=failures,
-        named=None,  # what became of the people of a library
+        named=None,  # the result for the people of a library
         dry_run=written.dry_run,
         stopped=written.stopped,
     )

@@ -1,4 +1,4 @@
-"""A face set as a command wants it, what it is made from, and what becomes of those that an export has."""
+"""Wanted face sets, what they are made from, and how they replace sets of an export."""
 
 import hashlib
 import json
@@ -21,19 +21,19 @@ class NewSet:
     Attributes
     ----------
     name : str
-        Its folder, relative to the export; another one, if that is taken.
+        Its folder, relative to the export; another one if that is taken.
     source : str
-        What it comes from, down to the group: a set is known again by it.
+        What it comes from, down to the group; it identifies the set in later runs.
     rows : int64 array
         Rows of the store.
     kind : str
         `refined`, `discovered`, `imported` or `era`.
     markers : mapping
-        Names and contents of text files that say in the set's folder what it is.
+        Names and contents of text files in the set's folder that describe it.
     candidates : mapping
         Row of a face for review to its cosine distance from the set's centroid.
     is_numbered : bool
-        Its name is but the next number, which another such set takes if no face of this one passes.
+        Its name is only the next number, which another such set takes if no face of this one passes.
     """
 
     name: str
@@ -47,18 +47,18 @@ class NewSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSet(NewSet):
-    """One face set to be written, by the name that it gets; its candidates are nearest first.
+    """A planned face set, by its final name; candidates are nearest first.
 
     Attributes
     ----------
     inputs : str
-        Digest of everything that decides about the result.
+        Digest of everything that affects the result.
     taken_out : int64 array
-        Rows of faces that the user took out of the set.
+        Rows of faces that the user removed from the set.
     given : int64 array
-        Those of its faces that the user put there: no gate drops them.
+        Faces that the user put into the set: no gate drops them.
     before : SetEntry or None
-        The set in the export whose place it takes.
+        The set in the export that it replaces.
     """
 
     inputs: str
@@ -69,17 +69,17 @@ class PlannedSet(NewSet):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a command does with the sets that an export has.
+    """How a command treats the sets that an export already has.
 
     Attributes
     ----------
     remakes : bool
-        A set that is wanted, and is there from the same source but from other faces, is made again in its
-        place. Otherwise it is left alone.
+        Whether a wanted set replaces an existing set of the same source with other faces. Otherwise the
+        existing set is left alone.
     drops : function
-        Whether a set that is not wanted goes. The others stay.
+        Whether to remove a set that is not wanted. The others stay.
     takes_over : bool
-        The export is from then on one of the command's own cache or library.
+        Whether the export belongs to the command's cache or library from then on.
     """
 
     remakes: bool = True

@@ -1,4 +1,4 @@
-"""What an export will hold: the sets to write, those to leave alone, and the candidates for each."""
+"""Plan an export: the sets to write, the sets to leave alone, and the candidates of each."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -24,49 +24,49 @@ _ASKED_FOR = frozenset({"imported", ERA})
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """All that is decided before a picture is read.
+    """The plan of an export, made before a picture is read.
 
     Attributes
     ----------
-    kept_sets, kept_files
-        What is in the export already and is left alone.
+    remaining_sets, remaining_files
+        Sets of the export that are left alone, and their files.
     earlier : mapping
         Every file that the export lists so far.
-    gone : tuple of str
-        Sets that are there and go.
+    removed_sets : tuple of str
+        Existing sets that are removed.
     removed : tuple of SetEntry
-        Sets whose folder the user deleted, and that stay deleted.
+        Sets with a folder that the user deleted; they stay deleted.
     edited : tuple of str
-        Crops that the user worked on, in these sets and in those that go: they are set aside.
+        Crops that the user edited, in these sets and in removed ones: they are set aside.
     moved : mapping
-        Crops that the user moved to other sets, and the names under which they are kept.
+        Crops that the user moved to other sets, with the names under which they are stored.
     withdrawn : tuple of str
-        Kept crops that no longer count.
-    statements : tuple of Correction
-        What the user said so far.
+        Stored crops that no longer count.
+    corrections : tuple of Correction
+        The user's corrections so far.
     before : ExportManifest or None
-        What the export lists before this run, in the light of what the user did.
+        The manifest before this run, with the user's changes.
     learned : tuple of str
-        What the user did to folders and crops, a sentence each.
+        A sentence for each of the user's changes to folders and crops.
     renamed : tuple of RenamedCrops
-        Crops that are not called after their set yet.
+        Crops without the name of their set.
     deleted : tuple of str
-        Sets whose folder the user deleted since, and that are not made again.
+        Sets with a folder that the user deleted since; they are not made again.
     takes_over : bool
-        As `Policy` has it.
+        As in `Policy`.
     """
 
     made: Provenance
     sets: tuple[PlannedSet, ...]
-    kept_sets: tuple[SetEntry, ...]
-    kept_files: tuple[str, ...]
+    remaining_sets: tuple[SetEntry, ...]
+    remaining_files: tuple[str, ...]
     earlier: dict[str, PlacedFile | None]
-    gone: tuple[str, ...] = ()
+    removed_sets: tuple[str, ...] = ()
     removed: tuple[SetEntry, ...] = ()
     edited: tuple[str, ...] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
-    statements: tuple[Correction, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
     renamed: tuple[RenamedCrops, ...] = ()
@@ -83,52 +83,59 @@ def plan_sets(
     succession: Succession | None = None,
     naming: Naming | None = None,
 ) -> ExportPlan:
-    """Fit sets into an export, whatever is there already.
+    """Fit sets into a new or existing export.
 
-    A name that another set has is replaced by `faceset_NNN`, past the highest number in use. By `succession`
-    wanted sets take over from others in the export; those that are made again follow `naming`.
+    A name that another set has is replaced by `faceset_NNN`, past the highest number in use. By `succession`,
+    wanted sets inherit from others in the export; sets that are made again get names by `naming`.
 
     Raises
     ------
     RecognizerMismatch
         The embedder has another recognizer than the store.
     WrongUsage
-        Neither models nor the store tell what ReActor's face models hold.
+        Neither models nor the store have the columns of ReActor's face models.
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
     require_same_recognizer(run.collection.settings, run.embedder.settings, run.embedder.settings.pack)
     earlier, edits = run.earlier, run.earlier.edits
     succession = succession or Succession()
-    wanted = _not_refused(wanted, edits)
+    wanted = _without_deleted(wanted, edits)
     again = {*(each.source for each in wanted), *succession.heirs.values()} if policy.remakes else frozenset()
-    called = _called_elsewhere(earlier, again, naming or Naming())
-    said = earlier.corrections.renamed(run.out, called)
-    kept = [e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))]
-    named = _named(wanted, kept, edits, policy, succession, called)
-    sets = tuple(_planned(run, new, name, said, succession) for new, name in named)
+    new_names = _names_elsewhere(earlier, again, naming or Naming())
+    crops = earlier.corrections.renamed(run.out, new_names)
+    remaining = [
+        e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))
+    ]
+    named = _named(wanted, remaining, edits, policy, succession, new_names)
+    sets = tuple(_planned(run, new, name, crops, succession) for new, name in named)
     _require_columns(run, sets)
-    staying = {*(entry.name for entry in kept), *(each.name for each in sets)}
+    staying = {*(entry.name for entry in remaining), *(each.name for each in sets)}
     renamed = tuple(renamed_crops(earlier.sets, [entry for entry in edits.there if entry.name in staying]))
-    gone = tuple(entry.name for entry in edits.there if entry.name not in staying)
+    removed_sets = tuple(entry.name for entry in edits.there if entry.name not in staying)
     remade = [name for each in sets for name in edited_crops(earlier.sets, each.name)]
-    dropped = [name for old in gone for name in edited_crops(earlier.sets, old, goes=True)]
-    changes = [*_calling(called), *said.learned, *_changes(sets, remade, dropped), *_renaming(renamed)]
+    dropped = [name for old in removed_sets for name in edited_crops(earlier.sets, old, goes=True)]
+    changes = [
+        *_rename_sentences(new_names),
+        *crops.learned,
+        *_change_sentences(sets, remade, dropped),
+        *_crop_sentences(renamed),
+    ]
     sources = {each.source for each in sets}
-    statements = said.lasting([each.name for each in sets])
+    corrections = crops.lasting([each.name for each in sets])
     return ExportPlan(
         made=made,
         sets=sets,
-        kept_sets=tuple(kept),
-        kept_files=_kept_files(earlier, kept, renamed),
-        earlier={**earlier.files(), **dict.fromkeys(said.moved)},
-        gone=gone,
+        remaining_sets=tuple(remaining),
+        remaining_files=_files_of_remaining(earlier, remaining, renamed),
+        earlier={**earlier.files(), **dict.fromkeys(crops.moved)},
+        removed_sets=removed_sets,
         removed=tuple(entry for entry in edits.removed if entry.source not in sources),
         edited=(*remade, *dropped),
-        moved=said.moved,
-        withdrawn=said.withdrawn,
-        statements=statements,
-        before=_as_found(earlier, statements),
+        moved=crops.moved,
+        withdrawn=crops.withdrawn,
+        corrections=corrections,
+        before=_with_user_changes(earlier, corrections),
         learned=(*edits.learned(sources), *changes),
         renamed=renamed,
         deleted=tuple(entry.name for entry in edits.deleted if entry.source not in sources),
@@ -142,48 +149,48 @@ def _require_columns(run: ExportRun, sets: Sequence[PlannedSet]) -> None:
         require_lead_columns(run.modeller_needed, run.collection.faces, rows)
 
 
-def _kept_files(
-    earlier: EarlierExport, kept: Sequence[SetEntry], renamed: Sequence[RenamedCrops]
+def _files_of_remaining(
+    earlier: EarlierExport, remaining: Sequence[SetEntry], renamed: Sequence[RenamedCrops]
 ) -> tuple[str, ...]:
-    """The files of sets that stay, by the names that they get."""
+    """Return the files of sets that stay, by their new names."""
     moves = {old: new for crops in renamed for old, new in crops.moves.items()}
-    return tuple(moves.get(name, name) for entry in kept for name in files_of_entry(earlier.sets, entry))
+    return tuple(moves.get(name, name) for entry in remaining for name in files_of_entry(earlier.sets, entry))
 
 
-def _calling(called: Mapping[str, str]) -> list[str]:
-    return [f"{printable(old)} was renamed to {printable(new)}." for old, new in called.items()]
+def _rename_sentences(new_names: Mapping[str, str]) -> list[str]:
+    return [f"{printable(old)} was renamed to {printable(new)}." for old, new in new_names.items()]
 
 
-def _not_refused(wanted: Sequence[NewSet], edits: EditedSets) -> list[NewSet]:
-    """Whoever names folders or a person wants just these sets; others come back only if nobody said no."""
+def _without_deleted(wanted: Sequence[NewSet], edits: EditedSets) -> list[NewSet]:
+    """Drop sets that the user deleted, except sets of folders or a person that the command names."""
     refused = {entry.source for entry in edits.removed}
     return [each for each in wanted if each.kind in _ASKED_FOR or each.source not in refused]
 
 
-def _called_elsewhere(earlier: EarlierExport, again: Set[str], naming: Naming) -> dict[str, str]:
-    """Which sets that are made again have another name in other results: old to new name."""
+def _names_elsewhere(earlier: EarlierExport, again: Set[str], naming: Naming) -> dict[str, str]:
+    """Return sets made again that have another name in other results: old to new name."""
     if not naming.people or not again:
         return {}
     edits, groups = earlier.edits, earlier.people()
-    called, _ = naming.names_elsewhere(
+    new_names, _ = naming.names_elsewhere(
         groups, [entry.name for entry in (*edits.there, *edits.removed) if entry.name not in groups]
     )
     may = {entry.name for entry in edits.there if entry.source in again and entry.source not in edits.linked}
-    return {old: new for old, new in called.items() if old in may and (new not in groups or new in may)}
+    return {old: new for old, new in new_names.items() if old in may and (new not in groups or new in may)}
 
 
 def _named(
     wanted: Sequence[NewSet],
-    kept: Sequence[SetEntry],
+    remaining: Sequence[SetEntry],
     edits: EditedSets,
     policy: Policy,
     succession: Succession,
-    called: Mapping[str, str],
+    new_names: Mapping[str, str],
 ) -> list[tuple[NewSet, str]]:
-    """Those of the sets that are to be made, and the name of each."""
+    """Return the sets to make, each with its name."""
     there = {entry.source: entry.name for entry in edits.there}
     there |= {new: there[old] for new, old in succession.heirs.items()}
-    there = {source: called.get(name, name) for source, name in there.items()}
+    there = {source: new_names.get(name, name) for source, name in there.items()}
     left_alone = edits.linked if policy.remakes else there.keys()
     new = [
         each
@@ -194,18 +201,18 @@ def _named(
     names = free_names(
         [(each.source, each.name) for each in new],
         {**succession.names, **there, **restored} if policy.remakes else {},
-        [entry.name for entry in kept],
+        [entry.name for entry in remaining],
         [entry.name for entry in (*edits.there, *edits.removed)],
     )
     return list(zip(new, names, strict=True))
 
 
 def _planned(
-    run: ExportRun, wanted: NewSet, name: str, said: CropCorrections, succession: Succession
+    run: ExportRun, wanted: NewSet, name: str, crops: CropCorrections, succession: Succession
 ) -> PlannedSet:
     inherited = succession.taken_out.get(wanted.source, frozenset())
-    out = rows_among(run.ids, said.out_of(name) | (inherited - said.given_to(name)))
-    given = rows_among(run.ids, said.given_to(name))
+    out = rows_among(run.ids, crops.out_of(name) | (inherited - crops.given_to(name)))
+    given = rows_among(run.ids, crops.given_to(name))
     decided = {*out.tolist(), *given.tolist()}
     wanted = replace(
         wanted,
@@ -228,20 +235,20 @@ def _planned(
     )
 
 
-def _as_found(earlier: EarlierExport, statements: tuple[Correction, ...]) -> ExportManifest | None:
-    """What an export lists, after what the user did."""
+def _with_user_changes(earlier: EarlierExport, corrections: tuple[Correction, ...]) -> ExportManifest | None:
+    """Return the manifest of an export with the user's changes."""
     if earlier.manifest is None:
         return None
     edits = earlier.edits
     # Sets without a face, as earlier versions made them, go with this run.
     empty = (entry for entry in earlier.manifest.sets if not entry.faces)
     return replace(
-        earlier.manifest, sets=(*edits.there, *empty), removed=edits.removed, statements=statements
+        earlier.manifest, sets=(*edits.there, *empty), removed=edits.removed, statements=corrections
     )
 
 
-def _changes(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequence[str]) -> list[str]:
-    """A sentence for each set from which faces were taken, and for each crop that is set aside."""
+def _change_sentences(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequence[str]) -> list[str]:
+    """Return a sentence for each set that lost faces, and for each crop that is set aside."""
     taken = [
         f"{counted(len(each.taken_out), 'face was', 'faces were')} removed from {printable(each.name)} and "
         "will stay out."
@@ -249,13 +256,13 @@ def _changes(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequenc
         if len(each.taken_out)
     ]
     again = [f"{printable(name)} was edited: it is set aside and exported again." for name in remade]
-    gone = [
+    removed_sets = [
         f"{printable(name)} was edited: it is set aside because its face set is removed." for name in dropped
     ]
-    return [*taken, *again, *gone]
+    return [*taken, *again, *removed_sets]
 
 
-def _renaming(renamed: Sequence[RenamedCrops]) -> list[str]:
+def _crop_sentences(renamed: Sequence[RenamedCrops]) -> list[str]:
     earlier = [crops for crops in renamed if crops.is_of_earlier_version]
     if not earlier:
         return []
@@ -264,6 +271,6 @@ def _renaming(renamed: Sequence[RenamedCrops]) -> list[str]:
 
 
 def groups_of(run: ExportRun, plan: ExportPlan) -> dict[str, frozenset[str]]:
-    """Ids of the faces of each set that an export will have, as far as is known before pictures are read."""
-    kept = {entry.name: run.earlier.sets.faces_of(entry.name) for entry in plan.kept_sets}
-    return kept | {each.name: run.ids_of(each.rows) for each in plan.sets}
+    """Return the face ids of each planned set, as far as they are known before pictures are read."""
+    remaining = {entry.name: run.earlier.sets.faces_of(entry.name) for entry in plan.remaining_sets}
+    return remaining | {each.name: run.ids_of(each.rows) for each in plan.sets}

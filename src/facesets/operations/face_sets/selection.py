@@ -1,4 +1,4 @@
-"""Which faces of a set are exported, and in which order."""
+"""Select and rank the faces of a set that are exported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A face left out; `detail` names the face that it duplicates."""
+    """A dropped face; `detail` names the face that it duplicates."""
 
     row: int
     gate: Gate
@@ -36,7 +36,7 @@ class Drop:
 
 @dataclass(slots=True)
 class Selection:
-    """The faces of one set on their way out.
+    """The selected faces of one set.
 
     Attributes
     ----------
@@ -75,8 +75,8 @@ def select_faces(
 ) -> Selection:
     """Send a set through the gates that need no picture, and rank the rest.
 
-    The outlier gate measures from the centroid of all; the centroid that is kept is that of the core. Rows
-    that are `given` pass every gate.
+    The outlier gate measures from the centroid of all faces; the result has the centroid of the core. `given`
+    rows pass every gate.
     """
     sure = np.isin(rows, np.asarray(given, np.int64))
     first = centroid_of(faces.embedding[rows])
@@ -119,9 +119,9 @@ def select_faces(
 def collapse_duplicates(
     selection: Selection, collection: Collection, ids: Sequence[str], options: ExportSwapOptions
 ) -> None:
-    """Keep of each group of faces that look the same the best one.
+    """Retain the best face of each group of faces that look the same.
 
-    Only faces whose embeddings are close are compared by their look, so few photos are read.
+    Only faces with close embeddings are compared by their look, so few photos are read.
     """
     rows = selection.rows
     pairs = _close_pairs(collection.faces.embedding[rows], options.duplicate_max_distance)
@@ -137,16 +137,16 @@ def collapse_duplicates(
         bits = int(hamming(prints[i], prints[j]))
         if bits <= options.duplicate_max_bits:
             gone.add(j)
-            kept, lost = int(rows[i]), int(rows[j])
-            selection.duplicates.setdefault(kept, []).append(lost)
+            best, lost = int(rows[i]), int(rows[j])
+            selection.duplicates.setdefault(best, []).append(lost)
             selection.dropped.append(
-                Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[kept]}")
+                Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[best]}")
             )
     selection.rows = np.array([row for i, row in enumerate(rows) if i not in gone], np.int64)
 
 
 def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, int]]:
-    """Pairs of places in the ranking, better one first, whose embeddings are this close; in order."""
+    """Return pairs of ranks with embeddings this close, the better one first; in order."""
     pairs = []
     for start in range(0, len(embeddings), _BLOCK):
         similarity = embeddings[start : start + _BLOCK] @ embeddings.T
@@ -158,7 +158,7 @@ def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, in
 
 
 def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:
-    """Fingerprint of the aligned face; None for a photo that cannot be read, which is noted later."""
+    """Return the fingerprint of the aligned face; None for an unreadable photo, which is reported later."""
     try:
         pixels = read_row(collection.images, int(collection.faces.image[row]))
     except UnreadableImage:
@@ -169,7 +169,7 @@ def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:
 def chosen_faces(
     collection: Collection, ranked: Int64, quality: Float32, options: ExportSwapOptions
 ) -> Int64:
-    """Choose of the ranked faces of a set those that its smaller bundle and its models are made of."""
+    """Choose the ranked faces of a set for its smaller bundle and its models."""
     rows = of_main_era(collection, ranked) if options.era else ranked
     if options.select == "diverse":
         return diverse_first(collection.faces, rows, quality, options.top_n)
@@ -190,9 +190,9 @@ def diverse_first(faces: Faces, rows: Int64, quality: Float32, count: int) -> In
 
 
 def of_main_era(collection: Collection, rows: Int64) -> Int64:
-    """Leave of one person's faces those of the largest era, as `split-eras` with its defaults would cut them.
+    """Return a person's faces of the largest era, as `split-eras` with its defaults would split them.
 
-    All stay where that would find nothing to split.
+    All stay if that would find nothing to split.
     """
     usual = SplitErasOptions()
     eras = split_into_eras(
@@ -207,7 +207,7 @@ def of_main_era(collection: Collection, rows: Int64) -> Int64:
 
 
 def years_of(collection: Collection, rows: Int64) -> Int64:
-    """Capture years of faces as the store knows them; 0 where it does not."""
+    """Return the capture years of faces from the store; 0 if it has none."""
     taken = collection.images.taken[collection.faces.image[rows]]
     years = taken.astype("datetime64[Y]").astype(np.int64) + 1970
     known: Int64 = np.where(np.isnat(taken), NO_YEAR, years)
@@ -215,9 +215,9 @@ def years_of(collection: Collection, rows: Int64) -> Int64:
 
 
 def rows_under(collection: Collection, roots: Sequence[Path]) -> Int64:
-    """Rows of the faces in images of which some path, canonical or alias, lies below one of the roots.
+    """Return the rows of faces in images with a path, canonical or alias, below one of the roots.
 
-    Without roots that is every face.
+    Without roots, that is every face.
 
     Raises
     ------

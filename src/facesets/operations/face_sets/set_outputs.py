@@ -1,4 +1,4 @@
-"""What a set holds for other programs beside its crops: bundles, a folder of images, face models."""
+"""Write the files of a set for other programs: bundles, a folder of images, face models."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ from facesets.results.folder import ResultFolder
 from facesets.results.names.file_names import label_of_folder
 from facesets.results.names.group_names import png_name
 
-Kept = tuple[int, str, SingleFace]
+WrittenCrop = tuple[int, str, SingleFace]
 """Row of the store, file relative to the export, and the crop in it."""
 
 _MODELS: tuple[Format, ...] = ("safetensors", "visomaster", "rope", "npz")
@@ -53,23 +53,25 @@ def possible_outputs(name: str, faces: int, options: ExportSwapOptions) -> list[
 
 
 def counted_outputs(names: Sequence[str]) -> tuple[int, int]:
-    """How many bundles there are among the files of a set, and how many others; a folder is one."""
+    """Count the bundles and the other files of a set; a folder counts as one."""
     bundles = sum(name.endswith(BUNDLE_SUFFIX) for name in names)
     return bundles, len({name.partition("/")[0] for name in names if not name.endswith(BUNDLE_SUFFIX)})
 
 
-def write_outputs(folder: ResultFolder, run: ExportRun, name: str, kept: Sequence[Kept]) -> tuple[str, ...]:
-    """Write a set's files in the formats that were asked for; return their names within the set's folder.
+def write_outputs(
+    folder: ResultFolder, run: ExportRun, name: str, crops: Sequence[WrittenCrop]
+) -> tuple[str, ...]:
+    """Write a set's files in the requested formats; return their names within the set's folder.
 
     Parameters
     ----------
-    kept : sequence of Kept
+    crops : sequence of WrittenCrop
         The faces of the set, best first.
     """
     formats, top_n = run.options.formats, run.options.top_n
-    ranked = np.array([row for row, _, _ in kept], np.int64)
+    ranked = np.array([row for row, _, _ in crops], np.int64)
     best = chosen_faces(run.collection, ranked, run.rating, run.options).tolist()
-    paths: dict[int, Path] = {row: folder.root / PurePosixPath(file) for row, file, _ in kept}
+    paths: dict[int, Path] = {row: folder.root / PurePosixPath(file) for row, file, _ in crops}
     chosen = [paths[row] for row in best]
     written: list[str] = []
     if "fsz" in formats:
@@ -83,8 +85,8 @@ def write_outputs(folder: ResultFolder, run: ExportRun, name: str, kept: Sequenc
             written.append(image)
     wanted = [kind for kind in _MODELS if kind in formats]
     if wanted:
-        crops = {row: crop for row, _, crop in kept}
-        model = _model(run, name, [(row, paths[row].name, crops[row]) for row in best])
+        faces = {row: crop for row, _, crop in crops}
+        model = _model(run, name, [(row, paths[row].name, faces[row]) for row in best])
         for kind in wanted:
             file = model_name(name, kind)
             _write_model(folder, f"{name}/{file}", kind, model, run)
@@ -101,8 +103,8 @@ def _write_model(folder: ResultFolder, file: str, kind: Format, model: FaceModel
         folder.write(file, _BYTES_OF_PEOPLE[kind]([(model.name, model.mean)]))
 
 
-def _model(run: ExportRun, name: str, chosen: Sequence[Kept]) -> FaceModel:
-    """The person that the chosen faces make."""
+def _model(run: ExportRun, name: str, chosen: Sequence[WrittenCrop]) -> FaceModel:
+    """Return the face model of the chosen faces."""
     modeller = run.modeller_needed
     raw = [modeller.raw_embeddings(crop.crop, crop.found.kps) for _, _, crop in chosen]
     rows = [row for row, _, _ in chosen]
@@ -116,7 +118,7 @@ def _model(run: ExportRun, name: str, chosen: Sequence[Kept]) -> FaceModel:
 
 
 def _lead(run: ExportRun, row: int, _: str, crop: SingleFace) -> Faces:
-    """The face that stands for the person, in its crop: what the pack does not tell of it the store does."""
+    """Return the person's lead face in its crop; columns that the pack cannot compute come from the store."""
     face = run.modeller_needed.with_lead_columns(crop.crop, crop.found)
     columns = {name: column[[row]] for name, column in run.collection.faces.columns().items()}
     missing: dict[str, Any] = {
@@ -126,7 +128,7 @@ def _lead(run: ExportRun, row: int, _: str, crop: SingleFace) -> Faces:
 
 
 def _in_crop(name: str, column: Float32, crop: SingleFace) -> Float32:
-    """A column of the store in pixels of the crop."""
+    """Return a column of the store in pixels of the crop."""
     size = crop.crop.shape[0]
     if name == "landmark_2d_106":
         return crop.square.to_crop(column, size)
@@ -136,10 +138,10 @@ def _in_crop(name: str, column: Float32, crop: SingleFace) -> Float32:
     return column
 
 
-def everybody(root: Path, entries: Sequence[SetEntry], progress: Progress) -> dict[str, bytes]:
-    """Files with all people of an export, by their names in it, made of those that its sets have.
+def combined_models(root: Path, entries: Sequence[SetEntry], progress: Progress) -> dict[str, bytes]:
+    """Combine the models of an export's sets into files of all people: contents by file name.
 
-    A set without such a file is not in it, and neither is one whose file is damaged.
+    Sets without a model, or with a damaged one, are left out.
     """
     files: dict[str, bytes] = {}
     for kind, name in OF_EVERYBODY.items():
@@ -157,9 +159,9 @@ def everybody(root: Path, entries: Sequence[SetEntry], progress: Progress) -> di
     return files
 
 
-def names_of_everybody(run: ExportRun, plan: ExportPlan) -> list[str]:
-    """Names of the files that `everybody` may make."""
-    entries = [*plan.kept_sets, *(planned.before for planned in plan.sets if planned.before is not None)]
+def combined_model_names(run: ExportRun, plan: ExportPlan) -> list[str]:
+    """Return the names of the files that `combined_models` may make."""
+    entries = [*plan.remaining_sets, *(planned.before for planned in plan.sets if planned.before is not None)]
     return [
         name
         for kind, name in OF_EVERYBODY.items()

@@ -1,4 +1,4 @@
-"""One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
+"""Write one face set: PNGs in rank order, candidates, bundles, and its manifest last."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -62,7 +62,7 @@ class SetWriter:
     """Writes the sets of one export into its folder."""
 
     def __init__(self, folder: ResultFolder, run: ExportRun, made: Provenance) -> None:
-        """Take what the run has read and rated."""
+        """Take the data of the run."""
         self._folder = folder
         self._run = run
         self._made = made
@@ -75,7 +75,7 @@ class SetWriter:
         )
 
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
-        """Every file that writing these sets may make."""
+        """Yield every file that writing these sets may make."""
         sets = list(sets)
         most = max((len(planned.rows) for planned in sets if planned.is_numbered), default=0)
         for planned in sets:
@@ -84,7 +84,7 @@ class SetWriter:
             yield from names_of_set(planned.name, faces, len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
-        """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
+        """Return the set's manifest if an earlier run made the set completely from the same inputs."""
         if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned:
             return None
         manifest = finished_set(self._folder.root, planned)
@@ -94,9 +94,9 @@ class SetWriter:
         return manifest
 
     def leave(self, entry: SetEntry) -> None:
-        """Leave a set as an earlier run made it, of which no photo can be read now.
+        """Leave a set without readable photos as an earlier run made it.
 
-        It loses crops that were set aside, until photos can be read again.
+        It lacks crops that were set aside, until photos can be read again.
         """
         sets = SetManifests(self._folder.root)
         self._folder.retain(files_of_entry(sets, entry))
@@ -111,7 +111,7 @@ class SetWriter:
     def write(self, planned: PlannedSet) -> SetManifest | None:
         """Write one set; None when asked to stop before its end.
 
-        Nothing is written for a set none of whose faces passes.
+        Nothing is written for a set without a face that passes.
 
         Raises
         ------
@@ -131,18 +131,18 @@ class SetWriter:
             if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
         }
         named = partial(png_name, planned.name)
-        kept = self._write_crops(planned.name, selection.rows, progress, named, given)
-        candidates = list(planned.candidates) if kept.faces else []
+        passed = self._write_crops(planned.name, selection.rows, progress, named, given)
+        candidates = list(planned.candidates) if passed.faces else []
         named = partial(candidate_name, planned.name)
         review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, named)
-        if kept.stopped or review.stopped:
+        if passed.stopped or review.stopped:
             return None
-        if not kept.faces:
-            return self._manifest(planned, selection, kept, review, ())
-        bundles = write_outputs(self._folder, self._run, planned.name, kept.faces)
+        if not passed.faces:
+            return self._manifest(planned, selection, passed, review, ())
+        bundles = write_outputs(self._folder, self._run, planned.name, passed.faces)
         for marker, text in planned.markers.items():
             self._folder.write(f"{planned.name}/{marker}", text.encode())
-        manifest = self._manifest(planned, selection, kept, review, bundles)
+        manifest = self._manifest(planned, selection, passed, review, bundles)
         self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
         return manifest
 
@@ -154,7 +154,7 @@ class SetWriter:
         named: Callable[[int], str],
         given: Mapping[int, Path] = MappingProxyType({}),
     ) -> _Written:
-        """Write a crop for each row that passes; rows that are `given` have one of the user's own.
+        """Write a crop for each row that passes; `given` rows have one that the user put into the set.
 
         `named` gives the file name of a rank.
         """
@@ -180,7 +180,7 @@ class SetWriter:
         return written
 
     def _as_given(self, row: int, path: Path) -> SingleFace | Refused:
-        """A crop that the user put into the set, at the size of the others."""
+        """Return a crop that the user put into the set, scaled to the size of the others."""
         try:
             pixels = decode(str(path)).pixels
         except UnreadableImage:
@@ -217,23 +217,23 @@ class SetWriter:
         self,
         planned: PlannedSet,
         selection: Selection,
-        kept: _Written,
+        passed: _Written,
         review: _Written,
         bundles: tuple[str, ...],
     ) -> SetManifest:
         directory = planned.name
-        centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in kept.faces]])
-        if not kept.faces:
+        centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in passed.faces]])
+        if not passed.faces:
             centroid = selection.centroid
         unwanted = [Drop(int(row), TAKEN_OUT, 1, 0, "by you") for row in planned.taken_out]
-        dropped = (*selection.dropped, *kept.dropped, *unwanted)
-        names = [name for part in (kept, review) for _, name, _ in part.faces]
+        dropped = (*selection.dropped, *passed.dropped, *unwanted)
+        names = [name for part in (passed, review) for _, name, _ in part.faces]
         return SetManifest(
             made=self._made,
             name=directory,
             inputs=planned.inputs,
             centroid=rounded(centroid, 6),
-            faces=tuple(self._exported(item, selection.distance, selection) for item in kept.faces),
+            faces=tuple(self._exported(item, selection.distance, selection) for item in passed.faces),
             candidates=tuple(self._exported(item, planned.candidates, selection) for item in review.faces),
             dropped=tuple(
                 DroppedFace(
@@ -241,11 +241,11 @@ class SetWriter:
                 )
                 for drop in dropped
             ),
-            failed=(*kept.failed, *review.failed),
+            failed=(*passed.failed, *review.failed),
             bundles=bundles,
             contents={
                 name: _content(self._folder.root / directory / name)
-                for name in (*(PurePosixPath(file).name for _, file, _ in kept.faces), *bundles)
+                for name in (*(PurePosixPath(file).name for _, file, _ in passed.faces), *bundles)
             },
             files=tuple(
                 sorted(
@@ -278,7 +278,7 @@ class SetWriter:
 
 
 def _as_stored(face: Faces, square: Square, size: int) -> Faces:
-    """A face of the store where a crop of its photo has it."""
+    """Return a face of the store in coordinates of a crop."""
     box, kps = square.box_to_crop(face.box, size), square.to_crop(face.kps, size)
     return replace(face, box=box, kps=kps, landmark_2d_106=None, landmark_3d_68=None)
 
@@ -288,7 +288,7 @@ def _content(path: Path) -> Content:
 
 
 def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
-    """The manifest of a set that lies in an export as it would be made now, else None."""
+    """Return the manifest of a set if the export holds it as it would be made now, else None."""
     try:
         manifest = read_manifest(root / planned.name / SET_MANIFEST, SetManifest)
     except FacesetsError:

@@ -1,8 +1,8 @@
-"""A crop in which a detector finds one face only, and that face is the right one.
+"""Cut crops in which a detector finds only one face, the right one.
 
-Consumers of face sets average every face that they find, so a bystander poisons the identity. What
-helps is tried in order: the square as asked for; tighter squares; the bystanders painted over; and,
-when no face is found, wider squares. If nothing helps, the face is refused with the reason.
+Consumers of face sets average every face that they find, so a bystander spoils the person's face. These are
+tried in order: the requested square; tighter squares; bystanders painted over; and, if no face is found,
+wider squares. If nothing helps, the face is refused with the reason.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ class CropRules:
 
     `max_cosine_distance` is from the cached embedding. The subject must reach `min_subject_score`;
     bystanders count from the embedder's own limit on, which should be lower, as a margin for consumers
-    whose detector differs.
+    with another detector.
     """
 
     size: int
@@ -67,7 +67,7 @@ class SingleFace:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why no crop passed: the gate, what was measured, and what it allows."""
+    """Why no crop passed: the gate, the measured value, and the limit."""
 
     gate: Gate
     value: float
@@ -94,7 +94,7 @@ class _Look:
 def single_face_crops(
     subjects: Sequence[Subject], embedder: Embedder, rules: CropRules
 ) -> list[SingleFace | Refused]:
-    """Cut out each face such that it is alone. The first try of all goes to the embedder together.
+    """Cut out each face such that it is alone in its crop. First tries go to the embedder together.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _looks(
 def _judged(
     subject: Subject, crop: Pixels, square: Square, masked: int, faces: Faces, rules: CropRules
 ) -> _Look:
-    """Find the subject among the faces of a crop: at its place, and looking like itself."""
+    """Find the subject among the faces of a crop, by its place and its embedding."""
     if not len(faces):
         return _Look(crop, square, masked, faces, -1, float("nan"), clear=False)
     similarity = faces.embedding @ subject.embedding
@@ -161,7 +161,7 @@ def _judged(
 
 
 def _masked(subject: Subject, look: _Look, embedder: Embedder, rules: CropRules) -> _Look | None:
-    """Paint over everybody but the subject; None when a bystander lies on the subject itself."""
+    """Paint over all faces except the subject; None if a bystander overlaps the subject."""
     own = look.faces.box[look.subject]
     others = np.delete(look.faces.box, look.subject, axis=0)
     if overlaps(own, others).any():
@@ -175,7 +175,7 @@ def _passed(look: _Look) -> SingleFace:
 
 
 def _refused(seen: Sequence[_Look], rules: CropRules) -> Refused:
-    """Name the obstacle of the look that came closest."""
+    """Return the reason of the crop that came closest."""
     with_subject = [look for look in seen if look.subject >= 0]
     alone = [look for look in with_subject if len(look.faces) == 1]
     if alone:

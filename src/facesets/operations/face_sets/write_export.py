@@ -1,4 +1,4 @@
-"""A planned export written: its sets one by one, its sheets, and its manifest last."""
+"""Write a planned export: its sets one by one, its sheets, and its manifest last."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from facesets.operations.face_sets.export_result import WrittenSets, rehearsed, 
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.new_set import PlannedSet
 from facesets.operations.face_sets.plan import ExportPlan
-from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
+from facesets.operations.face_sets.set_outputs import combined_model_names, combined_models
 from facesets.operations.face_sets.set_writer import SetWriter
 from facesets.operations.grouping.gating import report_unmeasured
 from facesets.result import Result
@@ -23,12 +23,12 @@ from facesets.results.manifest_json import manifest_bytes
 from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.run_records import clear_restored
 
-# Faces by which a set is known again when its folder is gone: enough for a centroid.
+# Faces that identify a set after its folder was deleted: enough for a centroid.
 _BEST = 8
 
 
 def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> Result:
-    """Write what `plan_sets` planned, or say what would be written.
+    """Write what `plan_sets` planned, or report what would be written.
 
     Raises
     ------
@@ -57,8 +57,8 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
         return result_of(run, plan, sets, removed=0, stopped=True)
     run.work.progress.end()
     made = (_entry(*each) for each in sets.written if each[1].faces)
-    contents = _manifest(plan, (*plan.kept_sets, *sets.staying, *made))
-    people = everybody(run.out, contents.sets, run.work.progress)
+    contents = _manifest(plan, (*plan.remaining_sets, *sets.staying, *made))
+    people = combined_models(run.out, contents.sets, run.work.progress)
     sheets: dict[str, bytes] = {}
     if run.options.sheet:
         rows = plan_rows(contents, folder.root)
@@ -75,44 +75,50 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
 
 
 def _photos(run: ExportRun, plan: ExportPlan) -> Iterator[str]:
-    """Where the images lie whose faces the export shows."""
+    """Yield the paths of all photos that the export shows faces of."""
     images = run.collection.images
     rows = [row for planned in plan.sets for row in (*planned.rows.tolist(), *planned.candidates)]
     for image in np.unique(run.collection.faces.image[np.array(rows, np.int64)]):
         yield from images.paths[image]
-    for said in filter(None, (run.earlier.sets.find(entry.name) for entry in plan.kept_sets)):
-        for item in (*said.faces, *said.candidates):
+    for manifest in filter(None, (run.earlier.sets.find(entry.name) for entry in plan.remaining_sets)):
+        for item in (*manifest.faces, *manifest.candidates):
             yield from item.face.paths
 
 
 def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: ExportPlan) -> None:
-    """Follow what the user did, and say which files may be written."""
-    together = names_of_everybody(run, plan)
+    """Apply the user's changes, and announce the files that may be written."""
+    together = combined_model_names(run, plan)
     if run.options.sheet:
-        folder.refuse_conflicts(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+        folder.refuse_conflicts(own_sheet_names(len(plan.remaining_sets) + len(plan.sets)))
     folder.refuse_conflicts(together)
     for name, place in plan.moved.items():
         folder.move(name, place)
     folder.remove(plan.withdrawn)
     if plan.before is not None:
-        # What the user said outlives a kill: from here on the sets do not look as they were left.
+        # Save the user's corrections now: after the next steps, they can no longer be read from the folders.
         folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
     moved = [new for crops in plan.renamed for new in crops.moves.values()]
-    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names(), *together]
+    possible = [
+        *plan.remaining_files,
+        *moved,
+        *writer.possible_names(plan.sets),
+        *own_sheet_names(),
+        *together,
+    ]
     folder.announce(dict.fromkeys(possible, ""))
-    folder.retain(plan.kept_files)
+    folder.retain(plan.remaining_files)
     for name in plan.edited:
         folder.set_aside_edited(name)
     rename_crops(folder, plan.renamed)
 
 
 def _write_sets(writer: SetWriter, plan: ExportPlan) -> WrittenSets:
-    """Write every set, until one is cut off."""
+    """Write every set, until one is interrupted."""
     sets = WrittenSets()
     numbers = [planned.name for planned in plan.sets if planned.is_numbered]
     for planned in plan.sets:
         if planned.is_numbered:
-            planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - it is called so from here on
+            planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - its name from here on
         finished = writer.finished_before(planned)
         sets.unchanged += finished is not None
         manifest = finished or writer.write(planned)
@@ -146,7 +152,7 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
 def _manifest(plan: ExportPlan, entries: tuple[SetEntry, ...]) -> ExportManifest:
     made = plan.made
     if not plan.takes_over and plan.before is not None and plan.before.made.store:
-        # Whoever adds to an export does not take it over.
+        # A command that only adds to an export does not change the store that it belongs to.
         made = replace(made, cache=plan.before.made.cache, store=plan.before.made.store)
     return ExportManifest(
         made=made,
@@ -159,5 +165,5 @@ def _manifest(plan: ExportPlan, entries: tuple[SetEntry, ...]) -> ExportManifest
         sets=entries,
         removed=plan.removed,
         sheets=(),
-        statements=plan.statements,
+        statements=plan.corrections,
     )

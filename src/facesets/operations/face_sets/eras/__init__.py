@@ -1,1 +1,1 @@
-"""One person over many years, cut into eras."""
+"""Split a person into eras of many years."""

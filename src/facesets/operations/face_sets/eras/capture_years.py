@@ -1,7 +1,7 @@
-"""In which year each photo was taken, without reading a photo twice.
+"""Find the capture year of each photo, without reading a photo twice.
 
-The time that the store holds comes first; where it has none, the header of the file, which is remembered on
-the disk; then a date in the file's name; then nothing.
+The time in the store comes first; if it has none, the header of the file, which is cached on the disk; then a
+date in the file's name.
 """
 
 import os
@@ -32,30 +32,30 @@ Opener = Callable[[str], IO[bytes]]
 
 
 class YearCache:
-    """Years by sha256, in one file of plain arrays. 0 stands for a header without a year."""
+    """Years by sha256, in one file of plain arrays; 0 for a header without a year."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it is made when there is something to keep."""
+        """Name the file; it is made when there is a year to store."""
         self._path = path
         self.damaged = False
         self._known = self._load()
         self._new: dict[bytes, int] = {}
 
     def years(self, sha256: Sequence[bytes]) -> Int64:
-        """The year of each content; -1 where its header was never read."""
+        """Return the year of each content; -1 if its header was never read."""
         return np.array([self._known.get(digest, UNKNOWN) for digest in sha256], np.int64)
 
     def add(self, sha256: bytes, year: int) -> None:
-        """Remember a year; `flush` keeps it for good."""
+        """Add a year; `flush` stores it."""
         self._known[sha256] = self._new[sha256] = year
 
     @property
     def unsaved(self) -> int:
-        """How many years `flush` would add."""
+        """Return the number of years that `flush` would add."""
         return len(self._new)
 
     def flush(self) -> None:
-        """Write the file whole, with what other runs wrote meanwhile.
+        """Write the complete file, with the years that other runs wrote meanwhile.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class YearCache:
         self._new.clear()
 
     def _load(self) -> dict[bytes, int]:
-        """What the file holds; nothing when it is damaged, since all of it can be read again."""
+        """Read the file; nothing if it is damaged, because all years can be read again."""
         try:
             with self._path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 digests, years = arrays["sha256"], arrays["year"]
@@ -93,18 +93,18 @@ class YearCache:
 
 @dataclass(frozen=True, slots=True)
 class YearSources:
-    """Where capture years come from.
+    """The sources of capture years.
 
     Attributes
     ----------
     by_exif, by_name, unknown : int
-        How many come from the store or a header, how many from a name, how many from nowhere.
+        The numbers of years from the store or a header, from a name, and of unknown years.
     read : int
-        Headers that this run had to read.
+        The number of headers that this run read.
     unreadable : int
-        Of the images, those whose header nobody could read now; they are tried again.
+        The number of images without a readable header; later runs try them again.
     damaged_cache : bool
-        The file of earlier years was of no use.
+        The file of earlier years was damaged.
     """
 
     by_exif: int
@@ -122,7 +122,7 @@ class CaptureYears:
     Attributes
     ----------
     year : int64 array of shape (n,)
-        In the order of the rows that were asked for; 0 where nothing tells.
+        In the order of the requested rows; 0 if unknown.
     stopped : bool
         The years are incomplete.
     """
@@ -150,16 +150,16 @@ def capture_years(
     rows : int64 array of shape (n,)
         Distinct rows of `images`.
     files : mapping
-        What the store knows of each path: a file that has changed since is not believed.
+        The store's record of each path: a file that changed since is not used.
     cache : Path
-        Where years are kept between runs.
+        The file of years between runs.
     latest : int
         This year; photos of later ones come from wrong clocks.
 
     Raises
     ------
     CannotWrite
-        The years cannot be kept.
+        The years cannot be stored.
     """
     known = YearCache(cache)
     digests = images.sha256[rows].tolist()
@@ -169,7 +169,7 @@ def capture_years(
     exif[exif > latest] = 0
     paths = {int(place): images.paths[rows[place]] for place in np.flatnonzero(exif == UNKNOWN)}
     work.progress.begin("Reading capture years", len(paths))
-    found = _kept(
+    found = _cached(
         _read_all(paths, files, latest, readers, open_file, work.stop), digests, known, work.progress
     )
     work.progress.end()
@@ -191,10 +191,10 @@ def capture_years(
     return CaptureYears(year, sources, stopped=work.stop.requested)
 
 
-def _kept(
+def _cached(
     found: Iterable[tuple[int, int]], digests: Sequence[bytes], known: YearCache, progress: Progress
 ) -> dict[int, int]:
-    """Keep years as they come, now and then for good; those that nobody could read are asked for again."""
+    """Cache years as they come, with a flush now and then; unreadable ones are not cached."""
     years: dict[int, int] = {}
     for place, year in found:
         progress.advance()
@@ -215,7 +215,7 @@ def _read_all(
     open_file: Opener,
     stop: Stop,
 ) -> Iterator[tuple[int, int]]:
-    """Each key with the year of its file, as they come; a bounded number of files is under way."""
+    """Yield each key with the year of its file, as they come; few files are open at a time."""
     left = iter(paths.items())
     with ThreadPoolExecutor(readers, thread_name_prefix="header") as pool:
         under_way: dict[Future[int], int] = {}
@@ -231,7 +231,7 @@ def _read_all(
 
 
 def _read_one(paths: Sequence[str], files: Mapping[str, FileRecord], latest: int, open_file: Opener) -> int:
-    """The year in the first file that can be read and is as it was embedded; -1 when none is."""
+    """Return the year in the first readable file that is as it was embedded; -1 if there is none."""
     for path in paths:
         try:
             with open_file(path) as file:
@@ -244,7 +244,7 @@ def _read_one(paths: Sequence[str], files: Mapping[str, FileRecord], latest: int
 
 
 def _changed(file: IO[bytes], path: str, record: FileRecord | None) -> bool:
-    """Whether the file is, by size and time, another one than the store knows."""
+    """Whether the file differs from the store's record by size or time."""
     status = os.fstat(file.fileno())
     there = FoundFile(path, status.st_size, mtime_ns_of(status))
     return record is not None and record.mtime_ns != -1 and not record.matches(there)

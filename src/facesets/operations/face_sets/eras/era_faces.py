@@ -1,4 +1,4 @@
-"""One person's faces of many years: found again from a curated set, and cut into eras."""
+"""Find a person's faces of many years from a curated set, and split them into eras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Curated:
     seed : float32 array of shape (d,)
         Its centroid, unit length.
     taken_out, given : frozenset of str
-        Ids of faces that are not this person, and of faces that are, as the user says.
+        Ids of faces that the user removed from this person, and of faces that the user assigned.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Curated:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A person's faces all over the sources.
+    """A person's faces in all sources.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Recovered:
     near : int
         Faces within reach of the seed.
     dropped_by : dict
-        How many of those each gate dropped.
+        The number of those that each gate dropped.
     twice : int
         Photos that hold two of the faces: perhaps one is of a relative.
     """
@@ -79,9 +79,9 @@ class EraFaces:
     rows : int64 array
         Rows of the store, in order.
     clusters : tuple of int
-        The sub-clusters that it is made of; the first is the one that it began as.
+        The sub-clusters that it is made of; the first is its anchor.
     first, last, dominant : int
-        Capture years, strays at both ends left out; 0 where none is known.
+        Capture years, without strays at both ends; 0 if none is known.
     """
 
     name: str
@@ -93,7 +93,7 @@ class EraFaces:
 
 
 def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> Curated:
-    """Read the set to start from, out of an export.
+    """Read the set to start from in an export.
 
     Raises
     ------
@@ -113,14 +113,14 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
         raise WrongUsage(f"{printable(name)} is already an era. Give the face set that it was split from.")
     manifest = earlier.sets.read(name)
     require_same_recognizer(collection.settings, manifest.made.models, out / name)
-    said = earlier.corrections
-    given = said.given_to(name)
+    corrections = earlier.corrections
+    given = corrections.given_to(name)
     own = {
         name,
         *(each.name for each in earlier.entries if each.source.startswith(f"{era_source(entry.source)}#")),
     }
-    elsewhere = {face for (group, face), shows in said.verdicts.items() if shows and group not in own}
-    unwanted = (said.out_of(name) | elsewhere) - given
+    elsewhere = {face for (group, face), shows in corrections.verdicts.items() if shows and group not in own}
+    unwanted = (corrections.out_of(name) | elsewhere) - given
     wanted = ({item.face.face for item in manifest.faces} - unwanted) | given
     if not wanted:
         raise WrongUsage(f"{printable(out / name)} has no faces. Export it again.")
@@ -132,7 +132,7 @@ def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> C
 
 
 def era_source(source: str) -> str:
-    """What the eras of a set come from, up to their years, by the source of the set."""
+    """Return the source of the eras of a set, up to their years."""
     return f"split-eras#{source}"
 
 
@@ -145,9 +145,9 @@ def recover(
 ) -> Recovered:
     """Find the person's faces below the roots.
 
-    These are all within reach of the seed, but for those that the user took out of the set; of these the ones
-    that pass the quality gate; and of these the ones that are near their common centroid. Those that the user
-    moved to the set are found in any case.
+    First come all faces within reach of the seed, except those that the user removed from the set; of these,
+    the faces that pass the quality gate; and of these, the faces near their common centroid. Faces that the
+    user moved to the set are always included.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def recover(
 
 
 def split(embeddings: Float32, years: Int64, options: SplitErasOptions) -> Eras:
-    """Cut faces into sub-clusters and let fragments join anchors, as the options say."""
+    """Split faces into sub-clusters and join fragments to anchors, as the options require."""
     return split_into_eras(
         embeddings,
         years,
@@ -227,7 +227,7 @@ def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[EraFaces
 
 
 def year_range(years: Int64) -> tuple[int, int]:
-    """First and last capture year, strays at both ends left out; zeros where none is known."""
+    """Return first and last capture year, without strays at both ends; zeros if none is known."""
     known = np.sort(years[years != NO_YEAR])
     if not len(known):
         return NO_YEAR, NO_YEAR

@@ -1,4 +1,4 @@
-"""A person's faces of many years, and the years that they are from: all that comes before a split."""
+"""Find a person's faces of many years and their years, before a split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ class EraRequest:
     name : str
         Of the set in it to start from.
     roots : sequence of Path
-        Where the person's photos lie; everything that the store holds where none is named.
+        Folders of the person's photos; all photos of the store if none is given.
     years_cache : Path
-        Where capture years are kept between runs.
+        The file of capture years between runs.
     latest_year : int
         This year.
     force : bool
-        Split though the probe says that it makes no sense.
+        Split even if the probe advises against it.
     """
 
     out: Path
@@ -55,7 +55,7 @@ class EraRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundPerson:
-    """Everything that is known before anything is written.
+    """The result of the search, before anything is written.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether splitting a person by era makes sense: the evidence, as numbers, text and chart."""
+"""Check whether splitting a person by era makes sense: the evidence as numbers, text and chart."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,11 +47,11 @@ class SubCluster:
     Attributes
     ----------
     first, last, dominant : int
-        Capture years; 0 where none is known.
+        Capture years; 0 if none is known.
     years : dict
-        Faces by capture year; the year 0 holds those whose year is unknown.
+        Faces by capture year; year 0 holds faces of an unknown year.
     nearest_anchor : int
-        Number of the nearest anchor, counted from 1; 0 for anchors and where there is none.
+        Number of the nearest anchor, counted from 1; 0 for anchors and if there is none.
     cosine_distance : float or None
         From its centroid.
     joins : bool
@@ -69,7 +69,7 @@ class SubCluster:
     joins: bool
 
     def role(self, join_threshold: float) -> str:
-        """Return what becomes of it, and why."""
+        """Return the outcome for the sub-cluster, with the reason."""
         if self.anchor:
             return "anchor"
         if self.cosine_distance is None:
@@ -86,20 +86,20 @@ class SubCluster:
 
 @dataclass(frozen=True, slots=True)
 class EraProbe:
-    """What is known of a person's faces before anything is split.
+    """The evidence on a person's faces, before anything is split.
 
     Attributes
     ----------
     edges, pairs : list
-        Bounds of bins of cosine distance, and how many pairs of faces fall into each.
+        Bounds of bins of cosine distance, and the number of pairs of faces in each.
     clusters : list of SubCluster
         At the cut that splits, by falling size.
     mean_inside, mean_between : float or None
         Mean cosine distance of two faces of one anchor, and of two anchors.
     verdict : str
-        What it comes to, in a sentence.
+        The conclusion in a sentence.
     splits : bool
-        Whether that is that splitting makes sense.
+        Whether splitting makes sense.
     """
 
     edges: list[float]
@@ -115,7 +115,7 @@ class EraProbe:
 def probe(
     embeddings: Float32, years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitErasOptions
 ) -> EraProbe:
-    """Measure how a person's faces fall apart.
+    """Measure how a person's faces separate.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _sub_cluster(number: int, years: Int64, eras: Eras) -> SubCluster:
 
 
 def _mean_distances(embeddings: Float32, eras: Eras) -> tuple[float | None, float | None]:
-    """Of pairs within an anchor and across two anchors; for unit vectors both follow from sums."""
+    """Return mean distances within and between anchors; for unit vectors both follow from sums."""
     if eras.anchors < 2:
         return None, None
     groups = [embeddings[eras.cluster == anchor].astype(np.float64) for anchor in range(eras.anchors)]
@@ -213,7 +213,7 @@ def _span(first: int, last: int) -> str:
 
 
 def facts_line(recovered: Recovered, curated: Curated, years: YearSources) -> str:
-    """Where the faces come from, in a line."""
+    """Return a line on where the faces come from."""
     dropped = sum(recovered.dropped_by.values())
     parts = [
         f"{counted(len(recovered.rows), 'face')} found, starting from the {curated.faces} of the face set",
@@ -229,7 +229,7 @@ def facts_line(recovered: Recovered, curated: Curated, years: YearSources) -> st
 
 
 def probe_text(name: str, facts: str, found: EraProbe, options: SplitErasOptions) -> str:
-    """The evidence as plain text."""
+    """Return the evidence as plain text."""
     lines = [printable(name), facts.replace("  ·  ", "; "), found.verdict, ""]
     if found.mean_inside is not None:
         means = f"{found.mean_inside:.2f} within an anchor, {found.mean_between:.2f} between anchors"
@@ -253,7 +253,7 @@ def probe_text(name: str, facts: str, found: EraProbe, options: SplitErasOptions
 
 
 def _text_histogram(found: EraProbe) -> list[str]:
-    """Two bins a line, from the first to the last that is not empty."""
+    """Draw two bins a line, from the first to the last that is not empty."""
     bounds = found.edges[::_TEXT_BIN]
     counts = [sum(found.pairs[i : i + _TEXT_BIN]) for i in range(0, len(found.pairs), _TEXT_BIN)]
     used = [place for place, count in enumerate(counts) if count]
@@ -276,7 +276,7 @@ def probe_png(
     options: SplitErasOptions,
     progress: Progress,
 ) -> bytes:
-    """The evidence as a picture; the faces are cut out of their photos."""
+    """Draw the evidence as a picture; the faces are cut out of their photos."""
     shown = [
         place for place, cluster in enumerate(found.clusters) if cluster.faces >= options.min_fragment_faces
     ][:_ROWS_SHOWN]
@@ -325,7 +325,7 @@ def _dates(cluster: SubCluster) -> str:
 
 
 def _through_the_years(members: Int64, years: Int64) -> Int64:
-    """A few of the members, evenly from the oldest photo to the youngest; undated ones last."""
+    """Choose a few members, evenly from the oldest photo to the newest; undated ones last."""
     dated = np.where(years[members] == NO_YEAR, np.iinfo(np.int64).max, years[members])
     ordered = members[np.argsort(dated, kind="stable")]
     places = np.linspace(0, len(ordered) - 1, min(FACES_SHOWN, len(ordered))).round().astype(int)

@@ -1,4 +1,4 @@
-"""`split-eras`: a person photographed over many years becomes a face set for each era."""
+"""`split-eras`: split a person photographed over many years into a face set for each era."""
 
 from collections.abc import Sequence
 
@@ -128,7 +128,7 @@ def _written(run: ExportRun, request: EraRequest, person: FoundPerson, options: 
     plan = plan_sets(
         run,
         [new for new, _ in wanted],
-        in_place_of(base),
+        replace_eras(base),
         provenance(run.store, run.collection.settings, options, run.options),
         succession=succession(run.earlier, base, {new.source: run.ids_of(new.rows) for new, _ in wanted}),
     )
@@ -136,19 +136,19 @@ def _written(run: ExportRun, request: EraRequest, person: FoundPerson, options: 
     written = export_planned(run, plan, command="split-eras")
     states = without_empty(states, written)
     lines = [_line(era, *states[new.source], new) for new, era in wanted]
-    return _summary(request, person, lines, plan.gone, written, dry_run=run.options.dry_run)
+    return _summary(request, person, lines, plan.removed_sets, written, dry_run=run.options.dry_run)
 
 
 def _summary(
     request: EraRequest,
     person: FoundPerson,
     eras: list[Result],
-    gone: Sequence[str],
+    removed: Sequence[str],
     written: Result | None,
     *,
     dry_run: bool,
 ) -> Result:
-    """Put together what was found and what was written; nothing was where `written` is None."""
+    """Combine the figures of what was found and written; `written` is None if nothing was."""
     failures = written.failures if written else []
     recovered = person.recovered
     return Result(
@@ -160,7 +160,7 @@ def _summary(
         years=person.years.sources,
         eras=eras,
         left_out=len(recovered.rows) - sum(era.faces for era in eras),  # in fragments that are no era
-        gone=list(gone),  # sets of an earlier split
+        gone=list(removed),  # sets of an earlier split
         export=written,
         failed=len(failures),
         failures=failures,
@@ -170,15 +170,15 @@ def _summary(
     )
 
 
-def in_place_of(base: str) -> Policy:
-    """The eras of a set take the place of those of an earlier split of it; all other sets stay."""
+def replace_eras(base: str) -> Policy:
+    """Return the policy by which the eras of a set replace those of an earlier split; other sets stay."""
     return Policy(drops=lambda entry: entry.source.rpartition("#")[0] == base)
 
 
 def _wanted(
     run: ExportRun, person: FoundPerson, base: str, options: SplitErasOptions
 ) -> list[tuple[NewSet, EraFaces]]:
-    """The sets to be, each with its era. What is thin is found by the gates that need no picture."""
+    """Return the wanted sets, each with its era. Gates that need no picture find the thin ones."""
     wanted = []
     for era in person.named:
         if len(era.rows) < options.min_fragment_faces:
