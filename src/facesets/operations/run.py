@@ -1,4 +1,4 @@
-"""From a folder of photos to people, face sets and pages: all steps, each of which goes on where it was."""
+"""`run`: all steps from a folder of photos to people, face sets and pages; each step resumes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ _SHOWN = ("images", "faces", "persons", "singletons", "no_face", "facesets", "go
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How the steps work; each as the command of its name takes it.
+    """The options of the steps, each as its command takes them.
 
     Attributes
     ----------
@@ -79,14 +79,14 @@ def default_out(photos: Path, here: Path) -> Path:
 
 
 def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work: Work) -> Result:
-    """Embed what is new, sort it into people and face sets or fold it into those there are, and write pages.
+    """Embed new photos, group them or add them to existing people and face sets, and write pages.
 
     Raises
     ------
     WrongUsage
-        Photos and results are not apart, or `out` belongs to something else.
+        Photos and results are not separate, or `out` belongs to something else.
     SourceGone
-        The photos are not there.
+        The photos are unavailable.
     AlreadyRunning
         Another run writes to `out`.
     CannotWrite
@@ -122,7 +122,7 @@ def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work:
 
 
 def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
-    """The result of a run before it found anything."""
+    """Return the result of a run before its first step."""
     return Result(
         photos=str(photos),
         out=str(out),
@@ -156,7 +156,7 @@ def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
 
 
 def _with_own_results(options: RunOptions) -> RunOptions:
-    """The same, going on with what lies in OUT even where its cache was lost and made again."""
+    """Return options that continue the results in OUT even if its cache was lost and made again."""
     return replace(
         options,
         cluster=replace(options.cluster, replace=True),
@@ -166,7 +166,7 @@ def _with_own_results(options: RunOptions) -> RunOptions:
 
 
 def _sorted(start: Result, cache: Cache, roots: tuple[str, ...], options: RunOptions, work: Work) -> Result:
-    """Everything after the faces are known."""
+    """Run all steps after embedding."""
     out = Path(start.out)
     people, sets = out / PEOPLE, out / SETS
     has_people, has_sets = _is_made(people, CLUSTER_MANIFEST), _is_made(sets, REFINE_MANIFEST)
@@ -212,7 +212,7 @@ def _sorted(start: Result, cache: Cache, roots: tuple[str, ...], options: RunOpt
 
 
 def _narrow(out: Path, rights: int, before: int) -> None:
-    """Give others no more rights to the folder of all results, if ours alone, than to these and `before`."""
+    """Narrow the rights of the folder of all results, if it is ours alone, to `rights` and `before`."""
     ours = {PEOPLE, SETS, PAGES, START, RUN_RECORD}
     narrow(out / RUN_RECORD, rights)
     is_ours = all(n in ours or n.startswith((RUN_CACHE, ".facesets")) for n in SafeFolder(out).names_in())
@@ -226,7 +226,7 @@ def _ended(summary: Result, *, stopped: bool) -> Result:
 
 
 def _is_made(folder: Path, manifest: str) -> bool:
-    """Whether a result is complete but for what `extend` adds to it."""
+    """Whether a result is complete except for what `extend` adds to it."""
     if not (folder / manifest).is_file():
         return False
     runs = read_runs(folder)
@@ -234,7 +234,7 @@ def _is_made(folder: Path, manifest: str) -> bool:
 
 
 def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
-    """How many files are new or changed, and whether there is anything for `embed` to do.
+    """Count new or changed files, and find whether `embed` has anything to do.
 
     Raises
     ------
@@ -279,7 +279,7 @@ def _unreadable(known: Mapping[str, FileRecord]) -> tuple[tuple[str, str], ...]:
 
 
 def _roots(photos: Path, out: Path) -> tuple[str, ...]:
-    """The folders that the results in `out` come from, this one included.
+    """Return the folders that the results in `out` come from, including this one.
 
     Raises
     ------
@@ -308,7 +308,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
 
 
 def _is_within_results(folder: Path) -> bool:
-    """Whether a folder is what a run made, or lies in there; photos of the user's beside it do not."""
+    """Whether a folder is one that a run made, or inside of one; the user's photos beside it are not."""
     for above in (folder, *folder.parents):
         place = folder.relative_to(above).parts[:1]
         if (above / RUN_RECORD).exists() and place in ((), (PEOPLE,), (SETS,), (PAGES,)):

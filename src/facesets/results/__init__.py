@@ -1,4 +1,4 @@
-"""What is written into people's folders: photos, crops, manifests; and what people changed there since."""
+"""Result folders: photos, crops and manifests, and the user's changes there."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
-"""Which files the sets of an export have, and crops that are to be called after their set.
+"""The files of sets in an export, and crops that need the name of their set.
 
-Earlier versions named crops by their rank alone, so that one that was moved to another set took the place of
-another; and a set that the user renamed has crops with its old name. Both are renamed by the next run.
+Earlier versions named crops only by rank, so that a crop moved to another set replaced one there; and a set
+that the user renamed has crops with its old name. The next run renames both.
 """
 
 import re
@@ -20,7 +20,7 @@ _BY_RANK = re.compile(r"\d+\.png")
 
 @dataclass(frozen=True, slots=True)
 class RenamedCrops:
-    """Crops of one set that get other names.
+    """Crops of one set that get new names.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class RenamedCrops:
     moves : mapping
         Old to new names, relative to the export.
     manifest : SetManifest
-        As it is then.
+        The manifest after that.
     """
 
     name: str
@@ -38,12 +38,12 @@ class RenamedCrops:
 
     @property
     def is_of_earlier_version(self) -> bool:
-        """Whether the names were those of every other set."""
+        """Whether an earlier version named the crops, only by rank."""
         return any(_BY_RANK.fullmatch(old.rpartition("/")[2]) for old in self.moves)
 
 
 def files_of_entry(sets: SetManifests | None, entry: SetEntry) -> list[str]:
-    """Every file of a set, relative to the export: by its own manifest, where one can be read."""
+    """Return every file of a set, relative to the export; from its own manifest if that can be read."""
     others = [*entry.bundles, *entry.markers]
     manifest = None if sets is None else sets.find(entry.name)
     if manifest is None:
@@ -57,7 +57,7 @@ def files_of_entry(sets: SetManifests | None, entry: SetEntry) -> list[str]:
 
 
 def renamed_crops(sets: SetManifests, entries: Iterable[SetEntry]) -> Iterator[RenamedCrops]:
-    """Sets that have crops which are not called after them."""
+    """Return sets with crops that do not have the set's name."""
     for entry in entries:
         manifest = sets.find(entry.name)
         if manifest is None or sets.is_linked(entry.name):
@@ -80,15 +80,15 @@ def renamed_crops(sets: SetManifests, entries: Iterable[SetEntry]) -> Iterator[R
 
 
 def rename_crops(folder: ResultFolder, renamed: Iterable[RenamedCrops]) -> None:
-    """Give crops their new names, and say so in the manifests of their sets; what is gone stays gone."""
+    """Rename crops, also in the manifests of their sets; missing crops stay missing."""
     for crops in renamed:
         for old, new in crops.moves.items():
             if folder.inside.exists(old):
                 folder.move(old, new)
         name = f"{crops.name}/{SET_MANIFEST}"
-        was_kept = name in folder.contents
+        is_in_result = name in folder.contents
         folder.write(name, manifest_bytes(crops.manifest))
-        if not was_kept:
+        if not is_in_result:
             # Whether the set has a face is not known yet.
             del folder.contents[name]
 

@@ -1,4 +1,4 @@
-"""What `dedup` says of files with the same bytes, and of images that look the same."""
+"""The report of `dedup` on files with the same bytes, and on images that look the same."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,9 +24,9 @@ class NearDuplicate:
     Attributes
     ----------
     bits : int
-        Of 256, in which its fingerprint differs from that of the image to keep.
+        Bits of 256 in which its fingerprint differs from that of the image to keep.
     sharpness : float or None
-        Variance of the Laplacian; measured only where resolution does not decide.
+        Variance of the Laplacian; measured only if resolution does not decide.
     """
 
     sha256: Text
@@ -48,7 +48,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicatesReport:
-    """What `dedup` found."""
+    """The findings of `dedup`."""
 
     FORMAT: ClassVar[str] = "facesets/duplicates"
     VERSION: ClassVar[int] = 1

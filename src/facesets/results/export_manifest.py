@@ -1,4 +1,4 @@
-"""The manifests of face sets for other tools: one for the export as a whole, and one in each set's folder."""
+"""The manifests of face sets for other tools: one of the whole export, and one in each set's folder."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ExportedFace:
     crop_cosine_similarity : float
         Between the cached embedding and that of the face detected again in the PNG.
     duplicates : tuple of str
-        Faces that look the same and were left out for this one.
+        Faces that look the same and were dropped for this one.
     """
 
     file: Name
@@ -53,7 +53,7 @@ class ExportedFace:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file of ours holds."""
+    """Size and digest of a file of ours."""
 
     size: Integer
     sha256: Text
@@ -61,18 +61,18 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetManifest:
-    """What `export-swap` wrote for one face set; lies in the set's folder.
+    """The manifest of one face set, in the set's folder.
 
     Attributes
     ----------
     inputs : str
-        Digest of everything the set was made from, so that a later run can see that it is done.
+        Digest of everything that the set was made from, so that a later run can see that it is finished.
     centroid : tuple of float
         Mean of the set's embeddings, unit length.
     bundles : tuple of str
-        What was made of the crops for other programs, relative to the set's folder: bundles, images, models.
+        Files for other programs, relative to the set's folder: bundles, images, models.
     contents : dict
-        What was put under the names of crops and bundles; a file that differs was edited or damaged.
+        The content of crops and bundles by name; a file that differs was edited or damaged.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-set"
@@ -92,24 +92,24 @@ class SetManifest:
 
     @property
     def written_version(self) -> int:
-        """The earliest version that can say this."""
+        """Return the earliest version that can hold this manifest."""
         return self.VERSION if has_models(self.bundles) else 2
 
 
 @dataclass(frozen=True, slots=True)
 class SetEntry:
-    """One line of the export's table of contents.
+    """One set in the export's table of contents.
 
     Attributes
     ----------
     source : str
-        What the set came from, down to the group; two sets of an export never have the same.
+        What the set came from, down to the group; unique in an export.
     kind : str
         `refined`, `discovered`, `imported` or `era`.
     markers : tuple of str
-        Text files in the set's folder that say what it is.
+        Text files in the set's folder that describe it.
     best : tuple of str
-        Ids of its best faces, a few: by them the person is known when the folder was deleted.
+        Ids of a few of its best faces, which identify the person after the folder was deleted.
     """
 
     name: Place
@@ -126,14 +126,14 @@ class SetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportManifest:
-    """What lies in an export folder; the details are in each set's own manifest.
+    """The manifest of an export folder; details are in the manifest of each set.
 
     Attributes
     ----------
     removed : tuple of SetEntry
-        Sets whose folder the user deleted: they are not made again.
+        Sets with a folder that the user deleted: they are not made again.
     statements : tuple of Correction
-        What was learned from crops that the user deleted, or moved from one set to another, oldest first.
+        The corrections from crops that the user deleted, or moved between sets, oldest first.
     models : tuple of str
         Files with all people that have a model of their own.
     """
@@ -151,11 +151,11 @@ class ExportManifest:
 
     @property
     def written_version(self) -> int:
-        """The earliest version that can say this."""
+        """Return the earliest version that can hold this manifest."""
         any_models = self.models or any(has_models(entry.bundles) for entry in (*self.sets, *self.removed))
         return self.VERSION if any_models else 6
 
 
 def has_models(bundles: Iterable[str]) -> bool:
-    """Whether a set has something in another format than bundles are."""
+    """Whether a set has files in a format other than bundles."""
     return not all(name.endswith(BUNDLE_SUFFIX) for name in bundles)

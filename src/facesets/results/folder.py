@@ -19,12 +19,12 @@ from facesets.files import printable, sync_files, writing
 from facesets.results import Materialize
 from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
-from facesets.results.ownership import ANNOUNCEMENT, believed, how_to_restore, linked_folders, with_puts
+from facesets.results.ownership import ANNOUNCEMENT, add_states, how_to_restore, linked_folders, safe_names
 from facesets.results.placement import (
     DRAWINGS,
     EDITED,
     WITHOUT_ORIGINAL,
-    Puts,
+    FileStates,
     as_it_is,
     is_copy_of,
     is_in_place,
@@ -78,7 +78,7 @@ class ResultFolder:
     """
 
     root: Path
-    owned: dict[str, Puts]
+    owned: dict[str, FileStates]
     journal: RunJournal
     rights: int
     contents: dict[str, PlacedFile | None] = field(default_factory=dict)
@@ -126,8 +126,8 @@ class ResultFolder:
             if n in before or not folder.exists(n) or is_copy_of(folder, n, source)
         }
         new = {
-            name: with_puts(before.get(name, ()), as_it_is(source)) if source else ()
-            for name, source in believed(folder, free).items()
+            name: add_states(before.get(name, ()), as_it_is(source)) if source else ()
+            for name, source in safe_names(folder, free).items()
         }
         self.owned = before | new
         record = {name: [astuple(put) for put in puts] for name, puts in sorted(self.owned.items())}
@@ -204,7 +204,7 @@ class ResultFolder:
         )
 
     def _materialise(
-        self, name: str, source: str, how: Materialize, before: Puts
+        self, name: str, source: str, how: Materialize, before: FileStates
     ) -> tuple[str, PlacedFile | None]:
         """Place the photo; return the reason if its source cannot be read, and what was put there.
 
@@ -305,7 +305,7 @@ class ResultFolder:
             with writing(self._path(new)):
                 folder.make_folder_of(new)
                 folder.rename(old, new)
-            self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+            self.owned[new] = add_states(self.owned[new], *self.owned.get(old, ()))
         self.renamed += len(free)
         return {old for old in names if not folder.exists(old)}
 

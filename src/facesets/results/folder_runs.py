@@ -23,10 +23,10 @@ _made: set[str] = set()
 
 @contextmanager
 def reserved(*roots: Path, dry_run: bool) -> Iterator[None]:
-    """Keep other runs out of output folders, from before anything is read there until all is written.
+    """Lock output folders, from before anything is read there until everything is written.
 
-    What was read of a folder before it was locked may be what another run has replaced since. A dry run keeps
-    nobody out. Errors as `locked`.
+    Data read before the lock may have been replaced by another run since. A dry run locks nothing. Errors as
+    `locked`.
     """
     with ExitStack() as stack:
         for root in {os.path.realpath(root): root for root in roots}.values():
@@ -37,9 +37,9 @@ def reserved(*roots: Path, dry_run: bool) -> Iterator[None]:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Keep other runs out of an output folder, which is made if it is not there.
+    """Lock an output folder, which is made if it does not exist.
 
-    What was made and stays empty is removed.
+    A folder that was made and stays empty is removed.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def narrow_root(root: Path, rights: int, *, was_open: bool) -> bool:
-    """Narrow a folder that is locked if it was made for that, or if the result in it had more rights.
+    """Narrow the rights of a locked folder if it was made by the lock, or if the result in it had more.
 
-    Any other is the user's, who chose its rights. Returns whether the user is to hear of it.
+    Any other folder keeps the rights that the user chose. Return whether to report the change.
     """
     is_new = os.path.realpath(root) in _made
     return (is_new or was_open) and narrow(root.resolve(), rights) and not is_new
@@ -87,19 +87,19 @@ def writing_results(
     Parameters
     ----------
     earlier : mapping
-        Relative names that the folder's own manifest lists, with what was put there.
+        Relative names in the folder's manifest, with what was put there.
     command : str
-        What runs, for the journal.
+        The command, for the journal.
     photos : iterable of str, optional
-        What the result shows: nobody gets more rights to it than to these, nor more than to an earlier
-        manifest that is there. If not given, that manifest decides alone.
+        The photos of the result, which limit its rights, as an earlier manifest does. If not given, only
+        that manifest limits them.
     also, run
-        Of a run that writes to several folders: the others, and the name that it has there already.
+        For a run that writes to several folders: the others, and its name there.
 
     Raises
     ------
     CannotWrite
-        The folder cannot be written, or an undo of it was cut off.
+        The folder cannot be written, or an undo of it was interrupted.
     """
     inside = SafeFolder(root)
     inside.refuse_links(OWN_NAMES)
@@ -110,7 +110,7 @@ def writing_results(
     if photos is not None:
         rights = rights_of(photos, root, earlier=rights)
     folder = ResultFolder(root, ours_in(inside, earlier), journal, rights or 0, linked=linked)
-    # What lies behind a link is still of this result, for the time when the link is gone.
+    # Files behind a link still belong to this result, in case the link is removed.
     folder.contents |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
     sweep_interrupted(inside, folder.owned)
     if photos is not None:
@@ -123,10 +123,9 @@ def writing_results(
 
 
 def _tighten(folder: ResultFolder) -> None:
-    """Take from groups and others what earlier runs gave them beyond the rights of this one.
+    """Reduce rights of groups and others that earlier runs gave beyond those of this run.
 
-    The user's own files keep theirs, and so does the folder that they lie in, or that the user made for a
-    result.
+    The user's own files keep theirs, and so does a folder with such files, or one that the user made.
     """
     root, inside = folder.root, folder.inside
     there = inside.names_in()
@@ -140,7 +139,7 @@ def _tighten(folder: ResultFolder) -> None:
     above = {parent for name in folder.owned for parent in PurePosixPath(name).parents[:-1]}
     inner = [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED, DRAWINGS]
     private = [narrow(root / name) for name in hidden if name not in (ANNOUNCEMENT, LOCK)]
-    # The marks come last: they tell a run that an earlier one was cut off here.
+    # The marks come last: they show a later run that this one was interrupted.
     shown = [narrow(path, folder.rights) for path in (*map(inside.path, inner), *marks)]
     if tightened or any(private) or any(shown):
         tell_tightened(root)
@@ -153,7 +152,7 @@ def _sweep_copying(folder: SafeFolder) -> None:
 
 
 def sweep_interrupted(folder: SafeFolder, owned: Iterable[str]) -> None:
-    """Remove half-written files of a run that was cut off, wherever it may have been writing."""
+    """Remove half-written files of an interrupted run, wherever it may have been writing."""
     _sweep_copying(folder)
     written = [ANNOUNCEMENT, *MANIFEST_NAMES]
     folder.sweep([*owned, *written] if folder.exists(ANNOUNCEMENT) else written)
@@ -162,12 +161,12 @@ def sweep_interrupted(folder: SafeFolder, owned: Iterable[str]) -> None:
 def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: bool = True) -> int:
     """Remove leftovers, write the manifest as the last file, and withdraw the announcement.
 
-    A run that is to go on in another folder does not close its journal yet.
+    A run that continues in another folder does not close its journal yet.
 
     Returns
     -------
     int
-        Files of earlier runs that were removed.
+        The number of removed files of earlier runs.
     """
     folder.flush()
     removed = folder.remove_leftovers()
@@ -181,9 +180,9 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: 
 
 
 def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> None:
-    """Put files beside a result that are no part of it, in place of what an earlier run drew there.
+    """Write drawings beside a result, replacing those of an earlier run.
 
-    They are a run of their own in the journal, or part of one that was cut off: that stays so.
+    They are a run of their own in the journal, or part of an interrupted one, which stays interrupted.
 
     Parameters
     ----------
@@ -205,7 +204,7 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
 
 
 def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
-    """How many files a run with this plan would remove; for `--dry-run`."""
+    """Count the files that a run with this plan would remove; for `--dry-run`."""
     folder = SafeFolder(root)
     ours = ours_in(folder, earlier)
     left = (name for name in ours.keys() - set(planned) if not name.endswith(f"/{GROUP_MARK}"))

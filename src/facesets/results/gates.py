@@ -1,6 +1,6 @@
-"""The quality filters: every reason to leave a face out of a face set, with its names.
+"""The quality filters: every reason to drop a face from a face set, with its names.
 
-A new gate is a line here, the option of its name where there is one, and a line in `docs/manifests.md`.
+A new gate is a line here, the option of its name if it has one, and a line in `docs/manifests.md`.
 """
 
 import math
@@ -16,24 +16,24 @@ from facesets.results.manifest import DroppedFace
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One of them.
+    """A quality filter.
 
     Attributes
     ----------
     name : str
-        That of the option that decides, or of the reason: manifests and summaries name it so.
+        The name of the option that decides, or of the reason, as in manifests and summaries.
     label : str
-        In a word or two, for a contact sheet, with `{}` in place of what was measured.
+        A few words for a contact sheet, with `{}` for the measured value.
     sign : str
-        How what is measured of a dropped face compares with the limit; empty where there is none.
+        How the value of a dropped face compares with the limit; empty if there is none.
     measure : function, optional
-        What is measured of each face, where that takes nothing but the face.
+        Measures each face, if only the face is needed.
     limit : function, optional
-        What options ask for.
+        Returns the limit in options.
     widest : float, optional
-        The limit that is as far open as a face is still of use.
+        The loosest limit that still gives usable faces.
     steps : int
-        Into how many parts a limit of 1 is divided when it is rounded.
+        The number of parts of a limit of 1 when it is rounded.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Gate:
         return f"--{self.name.replace('_', '-')}"
 
     def limit_of(self, options: object) -> float | None:
-        """What options ask for; None where they leave it open, or the gate has no option."""
+        """Return the limit in options; None if they set none, or the gate has no option."""
         return None if self.limit is None else self.limit(options)
 
     def is_loosened(self, options: object) -> bool:
-        """Whether its widest limit lets more pass than options do."""
+        """Whether its widest limit passes more than the options' limit."""
         used, widest = self.limit_of(options), self.widest
         if used is None or widest is None:
             return False
@@ -90,7 +90,7 @@ def _norm(faces: Faces) -> Float32:
 
 
 MIN_NORM = Gate("min_norm", "norm {}", measure=_norm, limit=lambda options: options.min_norm)
-"""A face whose norm is not known passes it."""
+"""A face without a known norm passes it."""
 
 _NO_AGE = {"min_age": -1.0, "max_age": 999.0}
 """What stands for the age of a face of which it is not known: it is in no range."""
@@ -108,7 +108,7 @@ MIN_AGE = _age_gate("min_age", "<")
 MAX_AGE = _age_gate("max_age", ">")
 AGE_GATES = (MIN_AGE, MAX_AGE)
 ASKED_GATES = (MIN_NORM, *AGE_GATES)
-"""Those that a face meets only where somebody asks for them."""
+"""Gates that apply only if they are requested."""
 
 AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
@@ -118,7 +118,7 @@ OUTLIER = Gate(
 )
 MIN_FACES = Gate("min_faces", "photos: {}", limit=lambda options: options.min_faces, widest=2)
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
-"""Those that judge a face by itself, whoever asks."""
+"""Gates that judge a single face, for every command."""
 REFINE_GATES = (*QUALITY_GATES, *ASKED_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
 """Those of `refine`, in their order."""
 
@@ -164,7 +164,7 @@ def reason(item: DroppedFace) -> str:
         return gate.label.replace("{}", "").strip(" :")
     if item.value == _NO_AGE.get(gate.name):
         return "age unknown"
-    value, limit = _told_apart(item.value, item.limit)
+    value, limit = _distinguishable(item.value, item.limit)
     if gate in (MIN_SHORT, MIN_FACE_SHORT):
         # Rounded down it is less than the limit, as it is.
         value = f"{math.floor(item.value)}"
@@ -172,8 +172,8 @@ def reason(item: DroppedFace) -> str:
     return gate.label.replace("{}", value) + needed
 
 
-def _told_apart(value: float, limit: float) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to see that they differ."""
+def _distinguishable(value: float, limit: float) -> tuple[str, str]:
+    """Format two numbers with enough digits to show that they differ."""
     texts = f"{value:.3g}", f"{limit:g}"
     for digits in range(4, 18):
         if float(texts[0]) != float(texts[1]):

@@ -1,4 +1,4 @@
-"""Names below a folder, and the way to them: step by step, without following a link."""
+"""Reach names below a folder step by step, without following a link."""
 
 import errno
 import os
@@ -31,12 +31,12 @@ def is_inside(name: str) -> bool:
 
 
 def parts_of(name: str) -> list[str]:
-    """The parts of a relative name."""
+    """Return the parts of a relative name."""
     return [part for part in name.split("/") if part and part != "."]
 
 
 def opened(root: Path, parts: Sequence[str], *, make: int = 0) -> int | None:
-    """A folder, open; None where the system cannot. With a mode to `make`, missing ones are made with it."""
+    """Open a folder; None if the system cannot. Missing folders are made with the mode `make`, if given."""
     if not _HAS_DIR_FD:
         return None
     folder = os.open(root, _ON_THE_WAY)
@@ -50,7 +50,7 @@ def opened(root: Path, parts: Sequence[str], *, make: int = 0) -> int | None:
 
 
 def unusable(name: str) -> OSError:
-    """What is raised for a name that is not `is_inside`."""
+    """Return the error for a name that is not `is_inside`."""
     if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST_PART for part in parts_of(name)):
         return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     return OSError(errno.ELOOP, "leads out of its folder")
@@ -69,7 +69,7 @@ def _entered(part: str, folder: int, *, make: int) -> int:
 
 
 def looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:
-    """The same by looking at each folder, for systems that cannot open one; a link may come in between."""
+    """Check each folder instead, on systems that cannot open one; a link may appear in between."""
     for part in parts:
         folder /= part
         if make:
@@ -85,6 +85,6 @@ def refuse_link(path: Path) -> None:
 
 
 def is_link(status: os.stat_result) -> bool:
-    """Whether it is a link, or a junction of Windows."""
+    """Whether a status is that of a link, or of a junction of Windows."""
     junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
     return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == junction

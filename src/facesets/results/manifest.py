@@ -1,9 +1,9 @@
-"""Manifests: JSON files that say what a command wrote and why.
+"""Manifests: JSON files that record what a command wrote and why.
 
-These are the records of what sorts photos into folders, and what all manifests are made of; those of face
-sets for other tools are in `facesets.results.export_manifest`. `facesets.results.manifest_json` writes and
-reads them. The keys in a file are the fields' names. Two equal runs write equal manifests: they hold no
-times but those of photos, and no temporary names.
+These are the records of commands that sort photos into folders, and common parts; those of face sets for
+other tools are in `facesets.results.export_manifest`. `facesets.results.manifest_json` writes and reads them.
+The keys in a file are the fields' names. Two equal runs write equal manifests: they hold no times but those
+of photos, and no temporary names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ SHEET_NAME = "contact_sheet.png"
 
 @dataclass(frozen=True, slots=True)
 class FaceEntry:
-    """One face, with all that is needed to find it again in its photo.
+    """One face, with the data to find it again in its photo.
 
     Attributes
     ----------
@@ -47,10 +47,10 @@ class FaceEntry:
     quality : float
         The weighted sum, in [0, 1].
     taken : str, optional
-        When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`. It is not there where that
-        is not known, nor where an earlier version wrote the manifest.
+        When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`. Absent if unknown, or in
+        manifests of earlier versions.
     norm : float, optional
-        Length of the embedding before it was scaled to 1: how much the face shows. Left out likewise.
+        Length of the embedding before it was scaled to 1: how much the face shows. Absent in the same cases.
     """
 
     face: FaceId
@@ -66,7 +66,7 @@ class FaceEntry:
 
     @property
     def time(self) -> str:
-        """When the photo was taken; empty where that is not known."""
+        """When the photo was taken; empty if unknown."""
         return self.taken if isinstance(self.taken, str) else ""
 
     @property
@@ -77,12 +77,12 @@ class FaceEntry:
 
 @dataclass(frozen=True, slots=True)
 class DroppedFace:
-    """A face that was left out: by which gate, and what was measured against which limit.
+    """A dropped face, with the gate, the measured value and the limit.
 
     Attributes
     ----------
     group : str
-        The face set that it would have belonged to, or the initial cluster of which none was made.
+        The face set that it would have belonged to, or an initial cluster without a face set.
     gate : str
         The name of the option that decided, or of the reason.
     """
@@ -122,12 +122,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result was made by and from.
+    """The program and the data that a result was made from.
 
     Attributes
     ----------
     cache, store : str
-        What the cache or library is called, and its id; empty where an earlier version wrote the manifest.
+        Name and id of the cache or library; empty in manifests of earlier versions.
     options : dict
         The values used, by name.
     """
@@ -141,14 +141,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class PlacedFile:
-    """A photo in a result folder as it was put there; a file that differs from this was edited.
+    """A photo in a result folder as it was put there; a file that differs was edited.
 
     Attributes
     ----------
     source : str
         The photo that it was made from.
     size, mtime_ns : int
-        Of the file; of the photo where it is a link. -1 where unknown.
+        Of the file; of the photo if it is a link. -1 if unknown.
     """
 
     source: Text
@@ -158,15 +158,15 @@ class PlacedFile:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a user said about identity by changing a result folder.
+    """A correction of a person that a user made by changing a result folder.
 
     Attributes
     ----------
     kind : str
         `is`: the face is of the group; `not`: it is not; `named`: the group is called `name`; `removed`: the
-        group is not wanted; `without`: the copy of the photo at the path `name` is not wanted there.
+        group is hidden; `without`: the group gets no copy of the photo at the path `name`.
     face : str
-        Of `is` and `not`; else empty.
+        For `is` and `not`; else empty.
     group : str
         By its name at that time.
     """
@@ -179,29 +179,29 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterManifest:
-    """What `cluster` wrote.
+    """The manifest of `cluster`.
 
     Attributes
     ----------
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
     missing : tuple of Failure
-        Paths that could not be read, of images that lie at other paths too.
+        Unreadable paths of images that also lie at other paths.
     files : dict
-        Each name in the folder, and what was put there.
+        Each name in the folder, with what was put there.
     statements : tuple of Correction
-        What was learned from the user's own changes in the folder, oldest first.
+        The corrections from the user's changes in the folder, oldest first.
     hidden : tuple of Group
-        People whose folder the user deleted: their faces get none.
+        People with a folder that the user deleted: their faces get none.
     set_aside : tuple of FaceEntry
-        Faces whose photo the user took out of a folder: they are in none.
+        Faces of photos that the user removed from a folder: they are unassigned.
     extended : tuple of Provenance
-        What the result was extended by since it was made.
+        The runs of `extend` since the result was made.
     marks : dict
-        Group to the id that the hidden file in its folder says; not there where no folder has such a file.
+        Group to the id in the hidden file of its folder; absent if no folder has such a file.
     placements : dict
-        With the method `auto`, how each face came where it is, by the face's name: a word of
-        `facesets.clustering.Placement`, or `said` where the user put it there.
+        With the method `auto`, how each face was placed, by its id: a word of
+        `facesets.clustering.Placement`, or `said` if the user assigned it.
     """
 
     FORMAT: ClassVar[str] = "facesets/cluster"
@@ -227,7 +227,7 @@ class ClusterManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefineManifest:
-    """What `refine` wrote; the attributes mean what those of `ClusterManifest` do."""
+    """The manifest of `refine`; for attributes see `ClusterManifest`."""
 
     FORMAT: ClassVar[str] = "facesets/refine"
     VERSION: ClassVar[int] = 3
@@ -248,12 +248,12 @@ class RefineManifest:
 
 
 def groups_of(manifest: ClusterManifest | RefineManifest) -> tuple[Group, ...]:
-    """The people, or the face sets."""
+    """Return the people or face sets of a manifest."""
     return manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
 
 
 def sorted_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
-    """The faces in folders, and those that are in none because they are alone or were dropped."""
+    """Return the faces in folders, and faces without one because they are single or were dropped."""
     yield from chain.from_iterable(group.faces for group in groups_of(manifest))
     if isinstance(manifest, ClusterManifest):
         yield from manifest.singletons
@@ -262,14 +262,14 @@ def sorted_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEnt
 
 
 def every_face(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
-    """All faces that a manifest names: first those that are in no folder because the user wants it so."""
+    """Return all faces of a manifest; first those that the user left without a folder."""
     yield from chain.from_iterable(group.faces for group in manifest.hidden)
     yield from manifest.set_aside
     yield from sorted_faces(manifest)
 
 
 def photos_of(manifest: ClusterManifest | RefineManifest) -> set[str]:
-    """Where all images lie that a manifest names."""
+    """Return the paths of all images in a manifest."""
     photos = {path for face in every_face(manifest) for path in face.paths}
     if isinstance(manifest, ClusterManifest):
         photos.update(path for image in manifest.no_face for path in image.paths)
@@ -310,7 +310,7 @@ def _known(norm: np.float32) -> float | UnsetType:
 
 
 def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:
-    """Numbers as a manifest holds them: short, and the same on every machine."""
+    """Round numbers as a manifest holds them: short, and the same on every machine."""
     return tuple(round(float(value), digits) for value in values)
 
 
@@ -329,7 +329,7 @@ def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance
 
 
 def recorded_options(options: "DataclassInstance") -> dict[str, Any]:
-    """Options as a manifest records them: those that decide about the result."""
+    """Return the options that a manifest records: those that affect the result."""
     usual = {each.name: each.default for each in fields(options) if each.name in _ONLY_WHERE_GIVEN}
     return {
         name: value

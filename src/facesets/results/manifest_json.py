@@ -1,4 +1,4 @@
-"""Manifests as files: typed records to JSON and back, with errors that say what is wrong."""
+"""Write and read manifests: typed records to JSON and back, with errors that name the problem."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def read_manifest(path: Path, kind: type[M]) -> M:
 
 
 def read_any_manifest(path: Path) -> Manifest:
-    """Read a manifest of whatever kind; errors as `read_manifest`."""
+    """Read a manifest of any kind; errors as `read_manifest`."""
     path = manifest_file(path)
     raw = _load(path)
     kind = _kind(raw)
@@ -107,14 +107,14 @@ def _provenances(manifest: Manifest) -> list[Provenance]:
 
 
 def _provenances_of(raw: dict[str, Any]) -> list[dict[str, Any]]:
-    """The same in JSON, as far as it is what it should be."""
+    """Return the provenances in JSON, as far as these are valid."""
     extended = raw.get("extended", ())
     found = [raw.get("made"), *(extended if isinstance(extended, list | tuple) else ())]
     return [each for each in found if isinstance(each, dict)]
 
 
 def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
-    """Let a command write only where no other command has written.
+    """Refuse a folder with results of another command.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _kind(raw: dict[str, Any]) -> type[Manifest] | None:
 
 
 def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
-    """Fill in what earlier versions did not have."""
+    """Add the fields that earlier versions did not have."""
     if version == 1:
         _upgrade_from_1(raw)
     if version < 3 and kind is ExportManifest:
@@ -193,7 +193,7 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
 
 
 def _upgrade_from_1(raw: dict[str, Any]) -> None:
-    """Fill in what was not recorded then: reasons, the state of files, missing paths, kinds of sets."""
+    """Add what version 1 did not record: reasons, the state of files, missing paths, kinds of sets."""
     if isinstance(sets := raw.get("sets"), list):
         raw["sets"] = [
             {"kind": "refined", "markers": [], **entry} if isinstance(entry, dict) else entry
@@ -216,6 +216,6 @@ def _damaged(path: Path, why: str) -> str:
 
 
 def _field_of(error: Exception) -> str:
-    """Where msgspec found a value that is not what its field says."""
+    """Return the field in which msgspec found an invalid value."""
     place, missing = _PLACE.search(str(error)), _MISSING.search(str(error))
     return ".".join(found[1] for found in (place, missing) if found and found[1]) or "top level"

@@ -1,7 +1,7 @@
-"""What single values in a manifest may be, by the types that its records are declared with.
+"""The types of values in manifests.
 
-msgspec heeds them where a manifest is read: a value that is not what its field says makes the file a damaged
-one. Nothing is checked where a record is made.
+msgspec checks them when a manifest is read: a value that its field does not allow makes the file damaged.
+Nothing is checked when a record is made.
 """
 
 import re

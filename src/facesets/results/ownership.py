@@ -1,6 +1,6 @@
-"""Which names in a result folder are ours: those of its manifest, and those that a cut-off run announced.
+"""Find which names in a result folder are ours: those in its manifest or announced by an interrupted run.
 
-Where somebody deleted the manifest, an undo brings it back.
+If the user deleted the manifest, an undo restores it.
 """
 
 import json
@@ -13,7 +13,7 @@ from facesets.files import printable
 from facesets.results.inside import is_inside
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.names.group_names import NUMBERED_GROUP
-from facesets.results.placement import Puts
+from facesets.results.placement import FileStates
 from facesets.results.run_records import read_runs
 from facesets.results.safe_folder import SafeFolder
 from facesets.rights import rights_in
@@ -22,21 +22,21 @@ ANNOUNCEMENT = ".facesets-writing.json"
 _T = TypeVar("_T")
 
 
-def ours_in(folder: SafeFolder, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Puts]:
-    """Names listed by a manifest or announced by an interrupted run, with what may have been put there."""
-    ours: dict[str, Puts] = {name: (put,) if put else () for name, put in earlier.items()}
+def ours_in(folder: SafeFolder, earlier: Mapping[str, PlacedFile | None]) -> dict[str, FileStates]:
+    """Return names that a manifest lists or an interrupted run announced, with what may be there."""
+    ours: dict[str, FileStates] = {name: (put,) if put else () for name, put in earlier.items()}
     for name, puts in _announced(folder).items():
-        ours[name] = with_puts(ours.get(name, ()), *puts)
-    return believed(folder, ours)
+        ours[name] = add_states(ours.get(name, ()), *puts)
+    return safe_names(folder, ours)
 
 
 def announced_names(root: Path) -> set[str]:
-    """Names that a run which was cut off may have written; raises `CannotWrite` as `writing_results`."""
+    """Return names that an interrupted run may have written; raises `CannotWrite` as `writing_results`."""
     return set(_announced(SafeFolder(root)))
 
 
-def _announced(folder: SafeFolder) -> dict[str, Puts]:
-    """What an interrupted run announced."""
+def _announced(folder: SafeFolder) -> dict[str, FileStates]:
+    """Read the announcement of an interrupted run."""
     try:
         raw = json.loads(folder.read(ANNOUNCEMENT))
         return {name: tuple(_placed(*put) for put in puts) for name, puts in raw.items() if is_inside(name)}
@@ -55,23 +55,23 @@ def _placed(source: object, size: object, mtime_ns: object) -> PlacedFile:
     raise TypeError
 
 
-def with_puts(puts: Puts, *more: PlacedFile) -> Puts:
-    """What may lie under a name, with more that may."""
+def add_states(puts: FileStates, *more: PlacedFile) -> FileStates:
+    """Add further states to those that a file of ours may have."""
     return tuple(dict.fromkeys([*puts, *more]))
 
 
 def rights_of_result(root: Path) -> int | None:
-    """What groups and others may do with a result, as its manifest tells; None where there is none."""
+    """Return the rights of groups and others to a result, from its manifest; None if it has none."""
     return next((found for name in MANIFEST_NAMES if (found := rights_in(root / name)) is not None), None)
 
 
 def in_result(root: Path) -> SafeFolder:
-    """A result, for what is done there outside of runs."""
+    """Open a result as a safe folder, for changes outside of runs."""
     return SafeFolder(root, rights_of_result(root) or 0)
 
 
-def believed(folder: SafeFolder, names: Mapping[str, _T]) -> dict[str, _T]:
-    """Leave out names that lead out of the folder, by themselves or through a link."""
+def safe_names(folder: SafeFolder, names: Mapping[str, _T]) -> dict[str, _T]:
+    """Drop names that lead out of the folder, by themselves or through a link."""
     inside = {name: what for name, what in names.items() if is_inside(name)}
     linked = linked_folders(folder, inside)
     if not linked:
@@ -80,7 +80,7 @@ def believed(folder: SafeFolder, names: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPath, str]:
-    """Folders of these names that are reached through a link, and the folder that is this link."""
+    """Return the folders of these names that are reached through a link, with that link."""
     # Most names are in few folders, and a path of each would take longer than all the rest.
     written = {name.rpartition("/")[0]: name for name in names}
     first_in = {PurePosixPath(name).parent: name for name in written.values()}
@@ -91,8 +91,7 @@ def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPa
 def how_to_restore(root: Path) -> str:
     """Return how to restore a folder with a missing manifest; empty if it is there or never was.
 
-    An undo brings back one that the journal knows; what later runs did, such as a drawing, is taken back
-    before it.
+    An undo restores a manifest in the journal; later runs, such as a drawing, are undone before it.
     """
     try:
         changed = [(run, run.changes()) for run in reversed(read_runs(root))]
@@ -103,7 +102,7 @@ def how_to_restore(root: Path) -> str:
         undos.append(Command("undo", printable(root), run.name))
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
-                # Before its first run a folder had none: without what that wrote, the next one begins again.
+                # Before its first run, a folder had no manifest: after that undo, the next run starts anew.
                 first = changes[name].backup is None
                 in_order = ", then ".join(f"{undo}" for undo in undos)
                 return f"{in_order} {'removes what the runs wrote' if first else 'restores the previous one'}"
@@ -113,7 +112,7 @@ def how_to_restore(root: Path) -> str:
 
 
 def _holds_results(root: Path) -> bool:
-    """Whether a folder looks as `cluster` or `refine` leaves it."""
+    """Whether a folder looks like a result of `cluster` or `refine`."""
     try:
         return any(NUMBERED_GROUP.fullmatch(each.name) for each in root.iterdir() if each.is_dir())
     except OSError:

@@ -1,8 +1,7 @@
-"""Whether the photos that a store knows can still be read: a drive that is not mounted is no deletion.
+"""Check that the photos of a store can be read: an unmounted drive is no deletion.
 
-A folder counts when it holds a tenth of the known photos, or 1000 of them. It is unavailable when less than
-half of what is known below it can be read. Then nothing is removed or replaced on its account: the run is
-refused.
+A folder is checked if it holds a tenth of the known photos, or 1000 of them. It is unavailable if less than
+half of its known photos can be read. Then the run is refused, and nothing is removed or replaced.
 """
 
 import os
@@ -32,14 +31,14 @@ _AT_FIRST = 16
 
 @dataclass(slots=True)
 class PhotoSources:
-    """The photos of a store, as they were when a run began.
+    """The photos of a store at the beginning of a run.
 
     Attributes
     ----------
     paths : sequence of str
         Every known path.
     cache : str
-        The store of which the commands are to speak that follow or forget photos; empty for the library.
+        The cache to name in commands that follow or forget photos; empty for the library.
     """
 
     paths: Sequence[str] = ()
@@ -48,7 +47,7 @@ class PhotoSources:
 
     @classmethod
     def of(cls, store: Store, images: Images) -> "PhotoSources":
-        """The sources of what a store holds."""
+        """Return the sources of the photos in a store."""
         paths = [path for paths in images.paths for path in paths]
         return cls(paths, "" if store.kind == "library" else store.label)
 
@@ -73,7 +72,7 @@ class PhotoSources:
         )
 
     def _follow_and_forget(self, folder: str) -> tuple[Command, Command]:
-        """What follows photos to where their folder was moved, and what forgets those gone on purpose."""
+        """Return the commands that follow a moved folder, and that forget deliberately deleted photos."""
         name, store = printable(folder), (self.cache,) if self.cache else ()
         follow = Command("relocate", name, "NEW", *store)
         if not has_something(Path(folder)):
@@ -82,9 +81,9 @@ class PhotoSources:
         return follow, again
 
     def one_failed(self) -> None:
-        """Hear during a run that a photo cannot be read; errors as `require`.
+        """Count a photo that could not be read during a run; errors as `require`.
 
-        Looks again after the first, second, fourth, … photo: single ones may well be missing.
+        Checks the folders after the first, second, fourth, … photo, because single photos may be missing.
         """
         self._failed += 1
         if self._failed & (self._failed - 1) == 0:
@@ -92,9 +91,9 @@ class PhotoSources:
 
 
 def unavailable_folders(paths: Iterable[str]) -> list[tuple[str, int]]:
-    """Folders of which less than half of the photos can be read, and how many are known below each.
+    """Return folders with less than half of their photos readable, and the number of known photos in each.
 
-    Of folders inside each other only the uppermost is named.
+    Of nested folders, only the uppermost is returned.
     """
     ordered = sorted(paths)
     found: list[tuple[str, int]] = []
@@ -106,9 +105,9 @@ def unavailable_folders(paths: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _large_folders(ordered: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    """Folders that count, outer ones before those in them, with the paths below each.
+    """Yield the folders to check, outer ones first, with the paths below each.
 
-    A folder that holds nothing but one other is passed over for that one.
+    A folder that holds only one other folder is skipped for that one.
     """
     least = min(len(ordered), max(_FEW, min(len(ordered) // _SHARE, _MANY)))
     known: Counter[str] = Counter()
@@ -126,12 +125,12 @@ def _large_folders(ordered: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]
 
 
 def _above(path: str) -> str:
-    """The folder that something lies in; nothing for what lies at the very top, or is of another system."""
+    """Return the parent folder of a path; none at the top, or for a path of another system."""
     return path.rpartition(os.sep)[0]
 
 
 def _is_available(paths: Sequence[str]) -> bool:
-    """Whether at least half of these can be read; of many photos some are tried, always the same."""
+    """Whether at least half of these can be read; of many photos, a fixed sample is tried."""
     if len(paths) > _ALL_TRIED:
         chosen = np.random.default_rng(0).integers(len(paths), size=_SAMPLE).tolist()
         paths = [paths[place] for place in chosen]

@@ -1,4 +1,4 @@
-"""One photo in a result folder: how it gets there, whether it was edited, and where it is set aside."""
+"""Place one photo in a result folder, find whether it was edited, and set it aside."""
 
 import errno
 import os
@@ -20,12 +20,12 @@ _FICLONE = 0x40049409
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EINVAL)
 """Between two disks, or where there are no links, or (the last, on Windows) none for this user."""
 
-Puts = tuple[PlacedFile, ...]
+FileStates = tuple[PlacedFile, ...]
 """What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
 
 
 def as_it_is(source: str) -> PlacedFile:
-    """A photo as a copy of it would be now."""
+    """Return the record of a photo as a copy of it would be now."""
     try:
         status = Path(source).stat()
     except (OSError, ValueError):
@@ -34,9 +34,9 @@ def as_it_is(source: str) -> PlacedFile:
 
 
 def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
-    """Whether a photo exists there as we would put it: a copy is known by size and time.
+    """Whether a copy of a photo exists there, by size and time.
 
-    Who owns such a file does not matter: nothing is lost with it while the photo is there.
+    Its owner makes no difference: as long as the photo exists, the copy can be replaced.
     """
     try:
         return bool(source) and is_in_place(folder, name, source, Path(source).stat(), "copy")
@@ -45,7 +45,7 @@ def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
 
 
 def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_result, how: Materialize) -> bool:
-    """Whether the photo exists there in the wanted way; a copy is known by size and time."""
+    """Whether the photo is there in the wanted way; a copy is recognized by size and time."""
     there = folder.status(name)
     if there is None:
         return False
@@ -61,22 +61,22 @@ def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_resu
 
 
 def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result) -> PlacedFile:
-    """A photo as it is there now; a link has the state of what it points to."""
+    """Return the record of a photo as it is there now; a link has the state of its target."""
     there = folder.status(name)
     if there is None or stat.S_ISLNK(there.st_mode):
         there = status
     return PlacedFile(source, there.st_size, there.st_mtime_ns)
 
 
-def was_edited(there: os.stat_result | None, source: os.stat_result, puts: Puts) -> bool:
-    """Whether a user edited our copy: it is a file of its own, and not as we wrote it."""
+def was_edited(there: os.stat_result | None, source: os.stat_result, puts: FileStates) -> bool:
+    """Whether a user edited our copy: it is no link, and not as we wrote it."""
     if there is None or not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
         return False
     return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
 
 
-def may_remove(there: os.stat_result | None, puts: Puts) -> bool:
-    """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
+def may_remove(there: os.stat_result | None, puts: FileStates) -> bool:
+    """Whether a file of ours may be removed: not if it was edited, or is the last copy of a photo."""
     if there is None or stat.S_ISDIR(there.st_mode):
         return False
     if not puts or stat.S_ISLNK(there.st_mode):
@@ -87,8 +87,8 @@ def may_remove(there: os.stat_result | None, puts: Puts) -> bool:
         return False
 
 
-def is_last_copy(there: os.stat_result | None, puts: Puts) -> bool:
-    """Whether it exists there as it was put, and the photo that it was made from is gone."""
+def is_last_copy(there: os.stat_result | None, puts: FileStates) -> bool:
+    """Whether a copy is there unedited, and its original no longer exists."""
     if there is None:
         return False
     unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
@@ -96,7 +96,7 @@ def is_last_copy(there: os.stat_result | None, puts: Puts) -> bool:
 
 
 def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, how: Materialize) -> str:
-    """Make the copy or link under a temporary name; the reason if the source fails, else nothing."""
+    """Make the copy or link under a temporary name; return the reason if the source fails, else empty."""
     path = folder.path(temporary)
     if how == "copy":
         with writing(path):
@@ -136,7 +136,7 @@ def _copy(folder: SafeFolder, temporary: str, file: IO[bytes]) -> str:
 
 
 def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
-    """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False where that is not possible."""
+    """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False if that is impossible."""
     if sys.platform != "linux":
         return False
     try:
@@ -160,7 +160,7 @@ def place_for_edited(folder: SafeFolder, name: str) -> str:
 
 
 def place_for_last_copy(folder: SafeFolder, name: str) -> tuple[str, bool]:
-    """Where the last copy of a photo goes, and whether the same bytes exist there already.
+    """Return where the last copy of a photo goes, and whether the same bytes already exist there.
 
     A photo of several people lies in each of their folders.
     """

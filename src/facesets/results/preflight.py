@@ -1,7 +1,7 @@
-"""What every command that writes results makes sure of first: faces, result and photos are the right ones.
+"""The checks of every command that writes results: that faces, result and photos belong together.
 
-A result folder belongs to the cache or library that it was made from. One forgotten argument must not let
-another take its place.
+A result folder belongs to the cache or library that it was made from. A forgotten argument must not replace
+it by the result of another one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from facesets.results.photo_sources import PhotoSources
 
 
 def require_same_recognizer(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
-    """Refuse vectors of another recognizer: raises `RecognizerMismatch`."""
+    """Refuse embeddings of another recognizer: raises `RecognizerMismatch`."""
     if ours.recognizer_sha256 != theirs.recognizer_sha256:
         raise RecognizerMismatch(
             f"{printable(where)} was made with another recognition model "
@@ -36,7 +36,7 @@ def require_same_recognizer(ours: CacheSettings, theirs: CacheSettings, where: P
 
 
 def require_same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) -> None:
-    """Refuse faces found otherwise: they are named by their number in the image, so all must be the same.
+    """Refuse faces of another detection: faces are named by their number in the image, so all must match.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def _detection(models: CacheSettings) -> str:
 
 
 def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -> Int64:
-    """Rows of a store for the faces that a manifest names; raises `WrongUsage` if the store lacks one."""
+    """Return the rows of a manifest's faces; raises `WrongUsage` if the store lacks one."""
     missing = [face for face in ids if face not in rows_by_id]
     if missing:
         raise WrongUsage(
@@ -66,7 +66,7 @@ def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -
 
 
 def rows_among(ids: Sequence[str], faces: AbstractSet[str]) -> Int64:
-    """Rows of those of some faces that a store has; `ids` are those of all its faces."""
+    """Return the rows of those faces that a store has; `ids` are those of all its faces."""
     return np.array([row for row, face in enumerate(ids) if face in faces] if faces else [], np.int64)
 
 
@@ -76,16 +76,16 @@ M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest)
 
 @dataclass(frozen=True, slots=True)
 class Beginning(Generic[M]):
-    """What a run begins with.
+    """The data at the beginning of a run.
 
     Attributes
     ----------
     collection : Collection
-        What the store holds.
+        The content of the store.
     before : ClusterManifest, RefineManifest, ExportManifest or None
-        What lies in the folder; None where it is new.
+        The folder's manifest; None if the folder is new.
     sources : PhotoSources
-        The photos, which were there a moment ago.
+        The photos, which were just available.
     """
 
     collection: Collection
@@ -102,14 +102,14 @@ def begin(
     replace: bool,
     how: Materialize = "copy",
 ) -> Beginning[M]:
-    """Read a store and what lies in a result folder.
+    """Read a store and a result folder.
 
     Parameters
     ----------
     replace : bool
-        The folder may hold the result of another store.
+        Whether the folder may hold the result of another store.
     how : str
-        How photos get there; with `none`, and where none were put before, nobody needs to see them.
+        How photos are placed; with `none`, and if none were placed before, they need not be available.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def begin(
 def readable_sources(
     store: Store, collection: Collection, *before: Result, how: Materialize = "none"
 ) -> PhotoSources:
-    """The photos of a store, if a run needs them or what exists there holds any; else none.
+    """Return the photos of a store if a run needs them or an earlier result has any; else none.
 
     Raises
     ------
@@ -162,9 +162,9 @@ def refuse_of_another_store(store: Store, before: Result, out: Path) -> None:
 
 
 def refuse_of_other_photos(store: Store, collection: Collection, before: Result, out: Path) -> None:
-    """Refuse a result most of whose photos a store does not know, unless it is called as the result's own.
+    """Refuse a result if the store lacks most of its photos, unless the store has the name of its own.
 
-    Caches that begin with the same photo have the same id, and one may be of a few folders of the other.
+    Caches that begin with the same photo have the same id, and one may hold only a few folders of the other.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from facesets.results.folder_runs import LOCK, locked, sweep_interrupted
 from facesets.results.inside import is_inside
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, announced_names, in_result, linked_folders
-from facesets.results.placement import Puts, is_last_copy, place_for_last_copy
+from facesets.results.placement import FileStates, is_last_copy, place_for_last_copy
 from facesets.results.run_records import DONE, UNDOING, NameChange, Run, State, read_runs
 from facesets.results.safe_folder import SafeFolder
 
@@ -27,7 +27,7 @@ _TEMPORARY = ".facesets-restoring.tmp"
 
 
 @dataclass(frozen=True, slots=True)
-class Undoing:
+class UndoPlan:
     """The plan to undo a run in one folder.
 
     Attributes
@@ -56,7 +56,7 @@ class Undoing:
 
 
 @contextmanager
-def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
+def undoing(root: Path, name: str) -> Iterator[list[UndoPlan]]:
     """Lock every folder of a run, and plan its undo there; `root` comes last.
 
     Raises
@@ -96,7 +96,7 @@ def _is_partner(folder: Path, run: Run) -> bool:
     return folder != Path(mine) and other is not None and Path(mine) in other.also
 
 
-def _plan(run: Run) -> Undoing:
+def _plan(run: Run) -> UndoPlan:
     later = [other.name for other in read_runs(run.root) if other.number > run.number]
     if later:
         raise WrongUsage(
@@ -132,10 +132,10 @@ def _plan(run: Run) -> Undoing:
         else:
             restore[name] = run.backup(change.backup)
     found = (tuple(last_copies), tuple(deleted), tuple(elsewhere), tuple(sorted({*links.values()})))
-    return Undoing(run, restore, tuple(remove), *found)
+    return UndoPlan(run, restore, tuple(remove), *found)
 
 
-def _puts(change: NameChange) -> Puts:
+def _puts(change: NameChange) -> FileStates:
     return tuple(PlacedFile(source, *left) for source in change.sources for left in change.left if left)
 
 
@@ -151,7 +151,7 @@ def _state(there: os.stat_result | None) -> State:
     return None if there is None else (there.st_size, there.st_mtime_ns)
 
 
-def apply_undo(plans: list[Undoing]) -> None:
+def apply_undo(plans: list[UndoPlan]) -> None:
     """Carry out the plan of `undoing`, under its locks.
 
     Raises
@@ -179,7 +179,7 @@ def _clear(root: Path) -> None:
             _remove_traces(folder, ())
 
 
-def _apply(plan: Undoing) -> None:
+def _apply(plan: UndoPlan) -> None:
     run, folder = plan.run, in_result(plan.run.root)
     touched = {_folder_of(_set_aside(folder, name)) for name in plan.last_copies}
     for name, backup in plan.restore.items():

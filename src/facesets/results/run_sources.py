@@ -1,4 +1,4 @@
-"""Where the photos of a `run` lie: its record beside the results says it, and follows folders that moved."""
+"""The record beside the results of a `run` of where its photos lie, which follows moved folders."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _FORMAT, _VERSION = "facesets/run", 1
 
 
 def sources_of(out: Path) -> list[str]:
-    """The folders that the results in `out` come from; none if it holds no such results.
+    """Return the folders that the results in `out` come from; none if it holds no such results.
 
     Raises
     ------
@@ -37,13 +37,13 @@ def sources_of(out: Path) -> list[str]:
 
 
 def write_sources(out: Path, photos: Sequence[str]) -> None:
-    """Write down where the photos lie."""
+    """Record where the photos lie."""
     record = {"format": _FORMAT, "version": _VERSION, "photos": list(photos)}
     write_json(out / RUN_RECORD, record, rights=rights_of(photos, out))
 
 
 def relocate_sources(out: Path, old: str, new: str) -> None:
-    """Follow a folder that was moved, if `out` holds results of photos below it.
+    """Update the record after a folder was moved, if `out` holds results of photos below it.
 
     Raises
     ------

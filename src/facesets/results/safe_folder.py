@@ -1,15 +1,15 @@
-"""A folder in which nothing outside of it can be reached: no link is followed, and no name leads out.
+"""A folder from which nothing outside can be reached: no link is followed, and no name leads out.
 
-Whatever the program puts into a result folder, moves, or removes there goes through a `SafeFolder`. A user
-may link a sub-folder to another disk, and a name may come from a file that somebody else wrote. So each
-folder on the way to a name is opened without following a link, and the last part of the name is used in the
-folder that was opened. Where the system has no such calls (Windows), each folder is looked at instead.
+All files that the program writes, moves, or removes in a result folder go through a `SafeFolder`. A user may
+link a sub-folder to another disk, and a name may come from a file of unknown origin. So each folder on the
+way to a name is opened without following a link, and the last part of the name is used in the opened folder.
+If the system has no such calls (Windows), each folder is checked instead.
 
-What is made there gives groups and others the folder's `rights`, by themselves none: whoever writes what
-photos allow them to see says so.
+Files that are made there give groups and others the folder's `rights`: none, unless the caller sets them from
+the photos' rights.
 
-Names are relative, with `/` between their parts. Every function raises `OSError` where the system refuses,
-with `ELOOP` for a name that a link or `..` would lead elsewhere; what may not be looked at raises
+Names are relative, with `/` between their parts. Every function raises `OSError` if the system refuses,
+with `ELOOP` for a name that a link or `..` would lead elsewhere; what cannot be checked raises
 `CannotWrite`.
 """
 
@@ -52,11 +52,11 @@ class SafeFolder:
     rights: int = 0
 
     def path(self, name: str) -> Path:
-        """Where a name lies, for messages and for reading what the program may follow."""
+        """Return the path of a name, for messages and for reading files that may be links."""
         return self.root / PurePosixPath(name)
 
     def status(self, name: str) -> os.stat_result | None:
-        """What lies under a name, be it a link; None for nothing, and behind a link."""
+        """Return the status of a name, of the link itself for a link; None if missing or behind a link."""
         try:
             with self._at(name) as (last, folder):
                 return os.stat(last, dir_fd=folder, follow_symlinks=False)
@@ -68,11 +68,11 @@ class SafeFolder:
             raise
 
     def exists(self, name: str) -> bool:
-        """Whether something lies under a name, be it a link that leads nowhere."""
+        """Whether a name exists, even as a broken link."""
         return self.status(name) is not None
 
     def existing(self, names: Iterable[str]) -> set[str]:
-        """Those of these names under which something lies, as `exists` says; each folder is listed once."""
+        """Return the names that exist, as in `exists`; each folder is listed once."""
         listed: dict[str, set[str]] = {}
         found = set()
         for name in names:
@@ -89,12 +89,12 @@ class SafeFolder:
         return found
 
     def is_file(self, name: str) -> bool:
-        """Whether a file lies under a name, and no link to one."""
+        """Whether a name is a file, not a link to one."""
         there = self.status(name)
         return there is not None and stat.S_ISREG(there.st_mode)
 
     def link_above(self, name: str) -> str:
-        """The first folder on the way to a name that is a link; empty if there is none."""
+        """Return the first folder on the way to a name that is a link; empty if there is none."""
         *above, _ = parts_of(name)
         for count in range(1, len(above) + 1):
             folder = "/".join(above[:count])
@@ -106,12 +106,12 @@ class SafeFolder:
         return ""
 
     def link_target(self, name: str) -> str:
-        """Where a link leads."""
+        """Return the target of a link."""
         with self._at(name) as (last, folder):
             return link_text(os.readlink(last, dir_fd=folder))
 
     def names_in(self, name: str = "") -> list[str]:
-        """The last parts of all names in a folder, in order; none if there is no such folder."""
+        """Return the last parts of all names in a folder, in order; none if there is no such folder."""
         try:
             with self._folder(name) as (path, handle):
                 if handle is None:
@@ -146,36 +146,36 @@ class SafeFolder:
             return file.read()
 
     def create(self, name: str, *, instead_of: os.stat_result | None = None) -> IO[bytes]:
-        """Open a file for writing that is not there yet, with no more rights than one that it replaces."""
+        """Open a new file for writing, with no more rights than the one that it replaces."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
         rights = self.rights if instead_of is None else self.rights & instead_of.st_mode
         with self._at(name) as (last, folder):
             return os.fdopen(os.open(last, flags, file_mode(rights), dir_fd=folder), "wb")
 
     def append(self, name: str) -> IO[bytes]:
-        """Open a file for reading and writing, such as a list of lines, which is made if it is not there."""
+        """Open a file for reading and writing, such as a list of lines; it is made if missing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FILE
         with self._at(name, is_followed=True) as (last, folder):
             return os.fdopen(os.open(last, flags, file_mode(self.rights), dir_fd=folder), "a+b")
 
     def make_folder(self, name: str) -> None:
-        """Make a folder and those above it, as far as they are not there."""
+        """Make a folder and the folders above it, as far as they are missing."""
         with self._folder(name, make=True):
             pass
 
     def make_folder_of(self, name: str) -> None:
-        """Make the folders above a name, as far as they are not there."""
+        """Make the folders above a name, as far as they are missing."""
         if not is_inside(name):
             raise unusable(name)
         self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
-        """Remove a file or a link, if it is there."""
+        """Remove a file or a link, if it exists."""
         with suppress(FileNotFoundError), self._at(name) as (last, folder):
             patiently(os.unlink, last, dir_fd=folder)
 
     def remove_tree(self, name: str) -> None:
-        """Remove a folder with all that is in it."""
+        """Remove a folder with its content."""
         with self._at(name) as (last, folder):
             remove_tree(last, dir_fd=folder)
 
@@ -185,17 +185,17 @@ class SafeFolder:
             os.rmdir(last, dir_fd=folder)
 
     def remove_empty_folders_above(self, name: str) -> None:
-        """Remove the folders above a file that is gone, as far as they are empty."""
+        """Remove the folders above a removed file, as far as they are empty."""
         for above in [parent.as_posix() for parent in PurePosixPath(name).parents][:-1]:
             self.remove_empty_folder(above)
 
     def rename(self, name: str, place: str) -> None:
-        """Give a file another name, in place of what is there."""
+        """Rename a file, replacing a file of that name."""
         with self._at(name) as (old, source), self._at(place) as (new, target):
             patiently(os.replace, old, new, src_dir_fd=source, dst_dir_fd=target)
 
     def link(self, name: str, place: str) -> None:
-        """Let a file appear at a free place too, with its times: as a hard link if that is possible."""
+        """Link or copy a file to a free name, with its times; as a hard link if possible."""
         with self._at(name) as (old, source), self._at(place) as (new, target):
             try:
                 os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
@@ -221,13 +221,13 @@ class SafeFolder:
             os.symlink(source, last, dir_fd=folder)
 
     def make_like(self, name: str, status: os.stat_result) -> None:
-        """Give a file of our own the times of another, and of its rights those of this folder."""
+        """Give a file of ours the times of another, and its rights within those of this folder."""
         with self._at(name) as (last, folder):
             os.utime(last, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
             os.chmod(last, file_mode(status.st_mode & self.rights), dir_fd=folder)
 
     def sync(self, name: str = "") -> None:
-        """Make the names in a folder durable, where the system has that notion."""
+        """Make the names in a folder durable, if the system can."""
         with self._folder(name) as (_, handle):
             if handle is None:
                 return
@@ -277,7 +277,7 @@ class SafeFolder:
             file.write(json_bytes(value))
 
     def sweep(self, names: Iterable[str]) -> None:
-        """Remove what killed `writing`s to these names left behind. Only the lock's holder may."""
+        """Remove leftovers of killed `writing`s to these names. The caller must hold the folder's lock."""
         folders: dict[str, set[str]] = {}
         for above, _, last in (name.rpartition("/") for name in names if is_inside(name)):
             folders.setdefault(above, set()).add(last[:LONGEST_STEM])
@@ -305,9 +305,9 @@ class SafeFolder:
 
     @contextmanager
     def _at(self, name: str, *, is_followed: bool = False) -> Iterator[tuple[str, int | None]]:
-        """The last part of a name, and the folder that it is in, open; on Windows the path alone.
+        """Yield the last part of a name with its open folder; on Windows only the path.
 
-        Where the system would follow a link there unasked (`is_followed`), it is looked for before.
+        If the system would follow a link there (`is_followed`), the name is checked for one before.
         """
         if not is_inside(name):
             raise unusable(name)
@@ -326,7 +326,7 @@ class SafeFolder:
 
     @contextmanager
     def _folder(self, name: str, *, make: bool = False) -> Iterator[tuple[Path, int | None]]:
-        """A folder by its name, or this one: its path, and where the system can it is open."""
+        """Yield a folder by its name, or this one: its path, and open if the system can."""
         parts = parts_of(name)
         if parts and not is_inside(name):
             raise unusable(name)

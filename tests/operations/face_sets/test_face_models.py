@@ -30,7 +30,7 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import ExportSwapOptions, formats_named
 from facesets.operations.options.start import RefineOptions
-from facesets.operations.reports.sets_beside import bundles_at
+from facesets.operations.reports.export_context import bundles_at
 from facesets.operations.reports.verify_bundle import verify_bundles
 from facesets.operations.undo import undo
 from facesets.records import Collection

@@ -231,7 +231,7 @@ def verify_bundle(
     from facesets.assembly.crop_checker import EmbedderOnDemand
     from facesets.assembly.models import choose, detection_options
     from facesets.assembly.packs import get_pack
-    from facesets.operations.reports.sets_beside import bundles_at, models_beside
+    from facesets.operations.reports.export_context import bundles_at, models_of_export
     from facesets.operations.reports.verify_bundle import verify_bundles
 
     files = bundles_at(paths)
@@ -239,7 +239,7 @@ def verify_bundle(
     with working() as work:
 
         def find() -> "tuple[ModelPack, ProviderChoice]":
-            known = next(filter(None, map(models_beside, files)), None)
+            known = next(filter(None, map(models_of_export, files)), None)
             name = detection_options(known, pack, None, None, conf).pack
             models = get_pack(name, conf, console, work, known=known, is_named=bool(pack))
             return models, choose(provider, models, console)

@@ -104,30 +104,23 @@ def plan_sets(
     again = {*(each.source for each in wanted), *succession.heirs.values()} if policy.remakes else frozenset()
     new_names = _names_elsewhere(earlier, again, naming or Naming())
     crops = earlier.corrections.renamed(run.out, new_names)
-    remaining = [
-        e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))
-    ]
-    named = _named(wanted, remaining, edits, policy, succession, new_names)
+    rest = [e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))]
+    named = _named(wanted, rest, edits, policy, succession, new_names)
     sets = tuple(_planned(run, new, name, crops, succession) for new, name in named)
     _require_columns(run, sets)
-    staying = {*(entry.name for entry in remaining), *(each.name for each in sets)}
+    staying = {*(entry.name for entry in rest), *(each.name for each in sets)}
     renamed = tuple(renamed_crops(earlier.sets, [entry for entry in edits.there if entry.name in staying]))
     removed_sets = tuple(entry.name for entry in edits.there if entry.name not in staying)
     remade = [name for each in sets for name in edited_crops(earlier.sets, each.name)]
     dropped = [name for old in removed_sets for name in edited_crops(earlier.sets, old, goes=True)]
-    changes = [
-        *_rename_sentences(new_names),
-        *crops.learned,
-        *_change_sentences(sets, remade, dropped),
-        *_crop_sentences(renamed),
-    ]
+    changes = [*_renames(new_names), *crops.learned, *_changes(sets, remade, dropped), *_crop_names(renamed)]
     sources = {each.source for each in sets}
     corrections = crops.lasting([each.name for each in sets])
     return ExportPlan(
         made=made,
         sets=sets,
-        remaining_sets=tuple(remaining),
-        remaining_files=_files_of_remaining(earlier, remaining, renamed),
+        remaining_sets=tuple(rest),
+        remaining_files=_files_of_remaining(earlier, rest, renamed),
         earlier={**earlier.files(), **dict.fromkeys(crops.moved)},
         removed_sets=removed_sets,
         removed=tuple(entry for entry in edits.removed if entry.source not in sources),
@@ -157,7 +150,7 @@ def _files_of_remaining(
     return tuple(moves.get(name, name) for entry in remaining for name in files_of_entry(earlier.sets, entry))
 
 
-def _rename_sentences(new_names: Mapping[str, str]) -> list[str]:
+def _renames(new_names: Mapping[str, str]) -> list[str]:
     return [f"{printable(old)} was renamed to {printable(new)}." for old, new in new_names.items()]
 
 
@@ -247,7 +240,7 @@ def _with_user_changes(earlier: EarlierExport, corrections: tuple[Correction, ..
     )
 
 
-def _change_sentences(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequence[str]) -> list[str]:
+def _changes(sets: Sequence[PlannedSet], remade: Sequence[str], dropped: Sequence[str]) -> list[str]:
     """Return a sentence for each set that lost faces, and for each crop that is set aside."""
     taken = [
         f"{counted(len(each.taken_out), 'face was', 'faces were')} removed from {printable(each.name)} and "
@@ -262,7 +255,7 @@ def _change_sentences(sets: Sequence[PlannedSet], remade: Sequence[str], dropped
     return [*taken, *again, *removed_sets]
 
 
-def _crop_sentences(renamed: Sequence[RenamedCrops]) -> list[str]:
+def _crop_names(renamed: Sequence[RenamedCrops]) -> list[str]:
     earlier = [crops for crops in renamed if crops.is_of_earlier_version]
     if not earlier:
         return []

@@ -22,11 +22,11 @@ class FaceMatch:
     Attributes
     ----------
     person : int
-        Index into our people; -1 for nobody.
+        Index into our people; -1 for an unassigned face.
     face : ServerFace or None
         The server's face at the same place.
     box : FaceBox
-        Where ours is, as the server would take it.
+        The box of ours, in the server's form.
     """
 
     asset: str
@@ -43,14 +43,14 @@ class MatchCounts:
         self.people: dict[str, ServerPerson] = {}
         self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
         self._votes: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self._somebody: Counter[str] = Counter()
+        self._identified: Counter[str] = Counter()
         for each in seen:
             if each.face is None or each.face.person is None or each.person < 0:
                 continue
             theirs = each.face.person
             self.people[theirs.id] = theirs
             self._votes[each.person][theirs.id] += 1
-            self._somebody[theirs.id] += 1
+            self._identified[theirs.id] += 1
             self._assets[each.person, theirs.id].add(each.asset)
 
     def votes(self, person: int) -> Counter[str]:
@@ -59,7 +59,7 @@ class MatchCounts:
 
     def purity(self, person: int, theirs: str) -> float:
         """Return the share of a server person's identified faces that match this person."""
-        return self._votes[person][theirs] / max(self._somebody[theirs], 1)
+        return self._votes[person][theirs] / max(self._identified[theirs], 1)
 
     def assets(self, person: int, theirs: str) -> set[str]:
         """Return the assets in which one of our people matches this server person."""
@@ -69,7 +69,7 @@ class MatchCounts:
 def match_faces(asset: str, photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceMatch] | None:
     """Match our faces of a photo with the server's, one to one, largest overlap first.
 
-    None where the server shows another picture than the one that we have, as of an edited photo.
+    None if the server shows another picture than ours, as of an edited photo.
     """
     usable = [face for face in faces if face.id and face.width and face.height]
     if any(not _same_picture(photo, face) for face in usable):

@@ -1,7 +1,7 @@
 """`immich-finish`: embed staged photos, then discover new people, with a log.
 
-Each step is named as one would type it, and what it says goes into the log as well. A step whose result
-is up to date is passed over.
+Each step is reported as its command line, and its messages also go into the log. A step with an up-to-date
+result is skipped.
 """
 
 import json
@@ -28,7 +28,7 @@ VERSION = 1
 _DONE_WITH_FAILURES = 3
 _MAX_RECORD_BYTES = 1_000_000
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 """Receives the messages of a step, line by line."""
 Outcome: TypeAlias = tuple[object, int]
 """The result of a step, and how many of its inputs failed for the exit status."""
@@ -52,7 +52,7 @@ class FinishPaths:
 
 @dataclass(frozen=True, slots=True)
 class FinishOptions:
-    """How `immich-finish` works.
+    """The options of `immich-finish`.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class FinishSteps:
     discover : callable
         Looks for new people among the faces of a cache, and adds them to an export.
     stopped_status : callable
-        The exit status of what a signal stopped.
+        The exit status after a signal.
     worded : callable
-        A sentence as the log is to hold it, in which options are flags and commands are as they are typed.
+        Words a sentence for the log, with options as flags and commands as they are typed.
     """
 
-    embed: Callable[[QueueSource, Cache, Say], Outcome]
-    discover: Callable[[Cache, Path, Say], Outcome]
+    embed: Callable[[QueueSource, Cache, Report], Outcome]
+    discover: Callable[[Cache, Path, Report], Outcome]
     stopped_status: Callable[[], int]
     worded: Callable[[str], str]
 
@@ -120,7 +120,7 @@ def immich_finish(
     WrongUsage
         Nothing is staged.
     SourceGone, DamagedFile, NewerFormat, CannotWrite, AlreadyRunning
-        The sentence says why.
+        The message has the reason.
     """
     if not paths.queue.is_file():
         raise WrongUsage(
@@ -163,7 +163,7 @@ class _Finish:
             export=str(paths.export),
             log=str(paths.log),
             steps=self.finished,
-            next=self._next(),  # what to do next, in words
+            next=self._next(),  # the next thing to do, in words
             status=worst,  # the exit status
         )
         self._write(done.next)
@@ -175,24 +175,24 @@ class _Finish:
         count = _files_to_embed(queue, cache)
         enrich = ["--enrich"] if self.options.landmarks else []
         words = ["embed", "--queue", str(self.paths.queue), str(self.paths.cache), *enrich]
-        what = f"{counted(count, 'photo')} to embed" if count else ""
-        self._step(words, what, lambda say: self.steps.embed(queue, cache, say))
+        task = f"{counted(count, 'photo')} to embed" if count else ""
+        self._step(words, task, lambda report: self.steps.embed(queue, cache, report))
         return count > 0
 
     def _discover(self, *, is_new: bool) -> None:
         paths = self.paths
-        # The one export is often that of another cache; who adds to it does not take it over.
+        # The export often belongs to another cache, and adding to it does not change that.
         words = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
-        what = "find new people" if is_new or _recorded(paths) != _state(paths) else ""
+        task = "find new people" if is_new or _recorded(paths) != _state(paths) else ""
         self._step(
             [*words, "--replace"],
-            what,
-            lambda say: self.steps.discover(Cache(paths.cache), paths.export, say),
+            task,
+            lambda report: self.steps.discover(Cache(paths.cache), paths.export, report),
         )
         if self.finished[-1].state == "done":
             write_json(paths.record, {"format": FORMAT, "version": VERSION, "discovered": _state(paths)})
 
-    def _step(self, words: list[str], what: str, work: Callable[[Say], Outcome]) -> None:
+    def _step(self, words: list[str], task: str, work: Callable[[Report], Outcome]) -> None:
         given = (("--pack", self.options.pack), ("--provider", self.options.provider))
         models = [part for flag, value in given if value for part in (flag, value)]
         name = words[0]
@@ -202,38 +202,38 @@ class _Finish:
             command=Command(*words, *models).line,
             seconds=0.0,
             status=0,  # the exit status that the command would have
-            summary={},  # what the step reports of itself
+            summary={},  # the step's own figures
         )
-        if not what:
+        if not task:
             self._note(f"{name}: up to date")
         elif self.options.dry_run:
-            self.work.progress.say(f"{name}: {what}")
+            self.work.progress.say(f"{name}: {task}")
             step["state"] = "to do"
         else:
-            self._note(f"{name}: {what}: {step.command}")
+            self._note(f"{name}: {task}: {step.command}")
             step = self._do(step, work)
         self.finished.append(step)
 
-    def _do(self, step: Result, work: Callable[[Say], Outcome]) -> Result:
+    def _do(self, step: Result, work: Callable[[Report], Outcome]) -> Result:
         name = step.name
 
-        def say(line: str) -> None:
+        def report(line: str) -> None:
             self._note(f"{name}: {line}")
 
         begun = time.monotonic()
         state = "done"
         summary: dict[str, Any] = {}
         try:
-            figures, failed = work(say)
+            figures, failed = work(report)
             summary, status = plain(figures), _DONE_WITH_FAILURES if failed else 0
             self._write(f"{name}: {_counts(summary)}")
         except FacesetsError as error:
-            say(f"facesets: {error}")
+            report(f"facesets: {error}")
             state, status = "failed", error.exit_status
         if self.work.stop.requested:
             state, status = "stopped", self.steps.stopped_status()
         seconds = round(time.monotonic() - begun, 1)
-        say(f"{state} after {seconds} s, status {status}")
+        report(f"{state} after {seconds} s, status {status}")
         return Result(step, state=state, seconds=seconds, status=status, summary=summary)
 
     def _note(self, line: str) -> None:
@@ -288,7 +288,7 @@ def _counts(summary: dict[str, Any]) -> str:
 
 
 def _state(paths: FinishPaths) -> dict[str, Any]:
-    """Return what the result of `discover` depends on, and whether it exists."""
+    """Return the state of the inputs of `discover`, and whether its result exists."""
     status = paths.cache.stat() if paths.cache.exists() else None
     return {
         "cache": [status.st_size, status.st_mtime_ns] if status else None,

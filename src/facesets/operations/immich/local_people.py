@@ -51,7 +51,7 @@ class LocalPhoto:
     box : float32 array of shape (n, 4)
         x1, y1, x2, y2.
     person : int64 array of shape (n,)
-        Index into the people; -1 for nobody.
+        Index into the people; -1 for unassigned faces.
     """
 
     width: int
@@ -103,7 +103,7 @@ def people_of_library(library: Library, contents: Sequence[str]) -> LocalPeople:
 
 
 def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> LocalPeople:
-    """Return the people of a result folder whose folders the user named.
+    """Return the people of a result folder that the user named.
 
     Photos that the user moved, copied or deleted there count as the user left them.
 

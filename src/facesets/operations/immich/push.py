@@ -1,6 +1,6 @@
 """`immich-push`: write people and their names back to an Immich server.
 
-First everything is read and a plan is made; nothing is changed unless whoever is shown the plan says so.
+First everything is read and a plan is made; nothing is changed unless the user confirms the plan.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +47,8 @@ def immich_push(
     read_people : callable
         Our people on images with these sha256.
     confirm : callable
-        Is shown the plan; nothing is changed unless it says True. Not asked in a dry run, and when there
-        is nothing to change.
+        Receives the plan; nothing is changed unless it returns True. Not called in a dry run, or if there is
+        nothing to change.
     when : str
         Name of a new run.
 
@@ -58,7 +58,7 @@ def immich_push(
         There is nothing staged here, it is another account's, the key lacks a permission, or an undo was
         begun and not ended.
     Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
-        The sentence says why.
+        The message has the reason.
     """
     folder = folder.absolute()
     if not StageRecord(folder).exists():
@@ -176,9 +176,9 @@ class _Push:
             of_others=self.view.of_others,
             unfit=self.ours.unfit,  # names that no server could take
             applied=changes is not None,
-            # By what it is taken back; empty while nothing was changed.
+            # The name to undo it by; empty while nothing was changed.
             run=changes.journal.run if changes and changes.journal.has_effect else "",
-            # By kind; what somebody changed on the server since the plan was made counts by itself.
+            # By kind; faces and people that changed on the server since the plan count separately.
             made=dict(changes.counts) if changes else {},
             failed=len(failures),
             failures=failures,

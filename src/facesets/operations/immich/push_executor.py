@@ -1,7 +1,6 @@
 """Carry out a plan of `immich-push`: each change is recorded before and after its request.
 
-Between plan and change somebody may have worked on the server: what is not any more as it was planned
-for is left alone.
+If a person or face changed on the server after the plan was made, it is left alone.
 """
 
 from collections import Counter, defaultdict
@@ -146,7 +145,7 @@ class PlanExecutor:
         """Return the id of the person on the server; None if it changed since the plan."""
         if plan.action == "create":
             if people_called(self.changes.server, [plan.name]):
-                # There was nobody of that name when it was planned.
+                # No person had that name when this was planned.
                 self.changes.counts["changed_meanwhile"] += plan.changes
                 return None
             made = self.changes.make(CreatePerson(ServerPerson("", plan.name)))

@@ -1,8 +1,7 @@
 """Plan what `immich-push` changes, from our people and the server's.
 
-A nameless person of the server's becomes one of ours as a whole only when its faces are ours almost
-without exception. What a user decided on the server stays: a name, a face given to somebody with a name,
-a hidden person.
+An unnamed person of the server becomes one of ours as a whole only if almost all of its faces are ours. What
+a user decided on the server stays: a name, a face assigned to a named person, a hidden person.
 """
 
 from collections import Counter, defaultdict
@@ -87,7 +86,7 @@ class Planner:
         faces : mapping of asset to sequence of ServerFace
             All faces of the assets that were looked at.
         listed : iterable of ServerPerson
-            Everybody whom the server names, with or without a face here.
+            All people that the server names, with or without a face here.
         pushed_names, pushed_faces : mapping of person to name, of face to person
             What earlier runs gave, which is therefore no decision of the user's.
         """

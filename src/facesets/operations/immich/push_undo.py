@@ -1,7 +1,7 @@
 """Undo a run of `immich-push` from its journal.
 
 What a user changed on the server since then stays as the user left it. People that a merge had removed
-are made again, under new ids, for a server gives no id twice. A server has no call to unassign
+are made again, under new ids, because a server gives no id twice. A server has no call to unassign
 a face: such faces go to a person made for it, which is then removed.
 """
 
@@ -67,14 +67,14 @@ def immich_push_undo(
     run : str
         Name of the run, or `last`.
     give_up : bool
-        End the undo though something cannot be taken back, so that pushes go on.
+        End the undo even if a change cannot be undone, so that pushes are possible again.
 
     Raises
     ------
     WrongUsage
         There is no such run, it is another account's, or the key lacks a permission.
     Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
-        The sentence says why.
+        The message has the reason.
     """
     folder = folder.absolute()
     journal = find_journal(folder, run)
@@ -143,11 +143,11 @@ class _Undo:
             self.current_ids[create.person.id] = outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
         for person in before.values():
-            self._attempt(person.name, self._recreate_if_gone, person)
+            self._attempt(person.name, self._recreate_if_missing, person)
         if any(each.before is None for each in moved) and self.may_delete:
-            self._attempt("unassigned faces", self._recreate_if_gone, _UNASSIGNED)
+            self._attempt("unassigned faces", self._recreate_if_missing, _UNASSIGNED)
 
-    def _recreate_if_gone(self, person: ServerPerson) -> None:
+    def _recreate_if_missing(self, person: ServerPerson) -> None:
         known = self.current_ids.get("") if person is _UNASSIGNED else self._current_id(person.id)
         if known is None or self.changes.server.person(known) is None:
             self._recreate(person)
@@ -262,9 +262,9 @@ class _Undo:
             names=len(journal.made(NamePerson)),
             created=len(journal.made(CreatePerson)),
             applied=applied,
-            # By kind; what somebody changed since, and that therefore stays, counts by itself.
+            # By kind; later changes on the server, which stay, count separately.
             made=dict(changes.counts),
-            left=dict(self.left),  # what could not be taken back, by the reason
+            left=dict(self.left),  # what could not be undone, by reason
             failed=len(changes.failures),
             failures=with_paths(changes.failures, journal.path.parent.parent),
             stopped=stopped,

@@ -1,4 +1,4 @@
-"""Check a server: permissions, version, and the photos and people that are meant."""
+"""Check a server: permissions, version, and the requested photos and people."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,21 +55,21 @@ def check_server(
     Parameters
     ----------
     user : str
-        Whose photos are expected; empty for whoever's they are.
+        The expected owner of the photos; empty for any.
     essential : sequence of str
         Permissions without which there is nothing to be done.
 
     Returns
     -------
     Owner or None
-        Whose photos the key leads to, where it may say.
+        The owner of the key's photos, if the key may show it.
 
     Raises
     ------
     Unreachable
         The server does not answer.
     WrongUsage
-        It is no Immich server, or refuses the key or what is essential.
+        It is no Immich server, or refuses the key or an essential permission.
     """
     version = server.version()
     if version < OLDEST_KNOWN or version.major > NEWEST_KNOWN_MAJOR:

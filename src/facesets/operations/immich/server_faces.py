@@ -42,7 +42,7 @@ class ServerView:
         assets : mapping of sha256 to sequence of pairs
             The assets with each content, and whether each was edited on the server.
         owner_id : str
-            The account whose photos may be written to.
+            The account with photos that may be changed.
         """
         self._server = server
         self._ours = ours

@@ -41,20 +41,20 @@ def immich_stage(
     Parameters
     ----------
     server : Immich
-        Whose photos.
+        The server with the photos.
     out : Path
         Photos go below `out/user`, with the queue beside them.
     user : str
-        Name of the folder; the key alone decides whose photos come.
+        Name of the folder; only the key decides which account's photos are staged.
     known : sequence of callables
-        Each says of a sha256 whether that content is somewhere already.
+        Each returns whether content with a sha256 already exists elsewhere.
 
     Raises
     ------
     Unreachable
-        The server became unavailable; what was done is kept and the same call goes on from there.
+        The server became unavailable; finished work is stored, and the same call resumes from there.
     WrongUsage, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
-        The sentence says why.
+        The message has the reason.
     """
     folder = out.absolute() / safe_label(user)
     done = Result(
@@ -64,8 +64,8 @@ def immich_stage(
         settled_before=0,  # photos that an earlier run had dealt with
         staged=0,
         megabytes=0.0,
-        adopted=0,  # of the staged photos those whose bytes existed in place, and were not fetched
-        # Photos whose bytes are staged already, or are in a cache that was given as known.
+        adopted=0,  # staged photos with bytes already in place, which were not downloaded
+        # Photos with bytes that are already staged, or in a cache given as known.
         aliases=0,
         known=0,
         no_face=0,
@@ -101,7 +101,7 @@ def _stage(
     listing = StageListing(server, options, owner, scope)
     if not options.dry_run:
         with writing(folder):
-            # Photos in it are as open as the folder: new ones are nobody else's until their owner opens it.
+            # Photos in it are as open as the folder: a new folder is private until its owner opens it.
             make_private_folder(folder)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
@@ -256,7 +256,7 @@ class _Run:
     def _record_without_checksum(self, outcome: AssetOutcome, sha1: str) -> None:
         """Record a file without a server checksum, comparing its content after the download.
 
-        Of several the one whose path comes first stays, whoever was first to arrive.
+        Of several, the one with the first path stays, whichever was downloaded first.
         """
         before = self._listing.without_checksum.get(sha1)
         new = FileWithoutChecksum(outcome.name, outcome.asset.id, outcome.asset.path)

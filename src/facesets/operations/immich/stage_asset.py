@@ -111,7 +111,7 @@ def stage_asset(
     name : str
         Where its file goes, below `folder`.
     known : sequence of callables
-        Each says of a sha256 whether that content is somewhere already.
+        Each returns whether content with a sha256 already exists elsewhere.
     sha256_of : mapping of sha1 to sha256
         Of content that was met before: what is known need not be fetched to find out.
 

@@ -177,7 +177,7 @@ class StageRecord:
 def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
     """Return the sha256 of contents staged for other users below the same folder, by sha1.
 
-    A record that cannot be read gives nothing here: it is reported to whoever stages there.
+    An unreadable record is ignored here: staging for its user reports it.
     """
     found: dict[str, str] = {}
     for state in sorted(out.glob("*/state.json")):

@@ -64,18 +64,18 @@ InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
 
 
-def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, *, work: Work) -> Result:
+def export_xmp(library: Library, people: Sequence[str], options: ExportXmpOptions, *, work: Work) -> Result:
     """Update the sidecars of photos with the people of the library.
 
     Parameters
     ----------
-    who
-        Whom to name; everybody with a name where nobody is given.
+    people
+        The people to name; all named people if empty.
 
     Raises
     ------
     WrongUsage
-        Somebody is not known, or has no name.
+        A person is unknown or has no name.
     AlreadyRunning
         Another run writes sidecars.
     CannotWrite
@@ -83,17 +83,18 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
     """
     database = library.database
     with RunLock(database, COMMAND):
-        request, unfit = database.run(request_of, library, who, options)
+        request, unfit = database.run(request_of, library, people, options)
         below = [str(plain_path(each)) for each in options.target]
-        told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
-        with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
+        options_used = {"who": list(people), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
+        with library.recorded_run(COMMAND, options_used, dry_run=options.dry_run) as run:
             done = _nothing_done(len(request.people) - len(unfit), unfit, dry_run=options.dry_run)
             export = _Export(library, request, run.id, done)
             paths, left_behind = export.paths(below), database.run(paths_without_photo, below)
             work.progress.begin("Sidecars", len(paths) + len(left_behind))
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
-                    # What moved with its photo is known by what was written where it was: that comes last.
+                    # Sidecars that moved with their photo are recognized by the record of the old place,
+                    # which comes last.
                     known = map(export.read, in_parts(paths, _AT_A_TIME))
                     for photos, faces in chain(
                         known, map(export.read_left_behind, in_parts(left_behind, _AT_A_TIME))
@@ -116,18 +117,18 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
 def _nothing_done(people: int, unfit: Sequence[str], *, dry_run: bool) -> Result:
     return Result(
         people=people,
-        photos=0,  # that were looked at: those of these people, and those whose sidecars have ours
+        photos=0,  # checked: those of these people, and those with sidecars that have our part
         new=0,
         changed=0,
-        removed=0,  # they held nothing but ours, of which nothing is true any more
+        removed=0,  # they held only our part, which is outdated
         unchanged=0,
-        left_behind=0,  # of these sidecars those whose photo is gone, or not in the library any more
-        missing=0,  # photos that are not where they were
-        edited=[],  # sidecars in which somebody changed what we wrote
+        left_behind=0,  # of these, sidecars without a photo in the library
+        missing=0,  # photos that are no longer in their place
+        edited=[],  # sidecars with changes to our part
         failures=[],
         unfit=unfit,  # names that no XML can hold
-        empty=0,  # of the changed ones those that were files without a byte
-        run=0,  # by what it is taken back; 0 where there is nothing to take back
+        empty=0,  # of the changed ones, former files without a byte
+        run=0,  # the number to undo it by; 0 if there is nothing to undo
         stopped=False,
         dry_run=dry_run,
     )
@@ -204,14 +205,14 @@ class _Export:
             self._database.run(self._announce, writing)
             written = {plan.photo.path: plan for plan in each_of(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
-            self._database.run(self._keep, plans, written)
+            self._database.run(self._save, plans, written)
         for plan in plans:
             self._count(plan)
 
     def _count(self, plan: Plan) -> None:
         done, outcome = self._done, plan.outcome
         if outcome == "missing" and not plan.photo.is_known:
-            # Where neither a photo nor a sidecar is, there is nothing to tell.
+            # Without a photo and a sidecar, there is nothing to report.
             return
         done["photos"] += 1
         if outcome in ("edited", "failed"):
@@ -225,14 +226,14 @@ class _Export:
 
     def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Record what will be written, so that our part is known even after a crash."""
-        # What they hold of somebody who was forgotten is not kept, so that cannot be taken back.
-        kept = [
+        # Parts on forgotten people are not stored, so that they cannot be restored.
+        storable = [
             plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
         ]
-        note_changes(connection, self._run, [_change(plan) for plan in kept])
+        note_changes(connection, self._run, [_change(plan) for plan in storable])
         keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
 
-    def _keep(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
+    def _save(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
         """Record the state of sidecars; those not written keep their old state."""
         now: dict[str, KnownSidecar | None] = {}
         for plan in plans:

@@ -48,8 +48,8 @@ from facesets.store.postgres.people.steps import Step, changing, making_step
 from facesets.store.postgres.people.suggestions import ask_about_imported
 from facesets.work import Work
 
-_KEPT_AT_ONCE = 20_000
-_LEAST_TO_TELL = 3
+_STORED_AT_ONCE = 20_000
+_MIN_FACES_TO_REPORT = 3
 """Minimum number of faces of a person who may have another name elsewhere."""
 
 
@@ -103,48 +103,48 @@ def _import(
     source: str,
     by: str,
 ) -> Result:
-    said = load_corrections(connection)
+    corrections = load_corrections(connection)
     images = sorted({row.image for row in rows})
     states = states_of_faces(connection, sorted({row.face for row in rows if row.face is not None}))
     rows = [row if row.face is None or row.face in states else replace(row, face=None) for row in rows]
     here = Here(
         states=states,
-        homes={each.face: each.person for each in said.faces if each.is_person},
-        refused={(each.face, each.person) for each in said.faces if not each.is_person},
+        homes={each.face: each.person for each in corrections.faces if each.is_person},
+        refused={(each.face, each.person) for each in corrections.faces if not each.is_person},
         people=_people_of_names(connection, rows),
         named=named_people(connection),
         own=named_by_programs(connection, images),
     )
     claims = weigh(rows, doubtful, here)
     with making_step(connection, "import-names", by, f"names of {source} imported") as step:
-        meant = _people(step, claims, here)
-        refused = _say(step, claims.given, meant, said)
+        person_of = _people(step, claims, here)
+        refused = _assign(step, claims.given, person_of, corrections)
         asked = [*claims.asked, *refused]
-        _keep(step, rows, meant)
+        _store(step, rows, person_of)
         ask_about_imported(
             connection,
-            [(row.face, meant[folded(row.name)], row.program) for row in asked if row.face is not None],
+            [(row.face, person_of[folded(row.name)], row.program) for row in asked if row.face is not None],
         )
-    new = {each for name, each in meant.items() if name not in here.people}
+    new = {each for name, each in person_of.items() if name not in here.people}
     given = {row.face for row in claims.given} - {row.face for row in refused}
     return Result(
-        photos=found.photos,  # of the library, on which somebody is named
-        photos_not_here=found.not_here,  # besides, that are not in the library
-        names=len(rows),  # given to somebody on these photos, each counted once a photo and program
-        people=len(set(meant.values())),  # who have such a name here
-        new_people=len(new),  # of them, or had no name before
-        # Faces that are whom a program calls them from now on, and those that were before.
+        photos=found.photos,  # of the library, with a name
+        photos_not_here=found.not_here,  # further photos, which are not in the library
+        names=len(rows),  # on these photos, each counted once a photo and program
+        people=len(set(person_of.values())),  # with such a name here
+        new_people=len(new),  # new or unnamed before
+        # Faces that got the person of their name, and faces that already had it.
         named=len(given),
         known=len({row.face for row in claims.known} - given),
-        # Names of places where no face is, and of photos as a whole.
+        # Names of places without a face, and of whole photos.
         without_face=sum(row.face is None and row.box is not None for row in rows),
         without_place=sum(row.face is None and row.box is None for row in rows),
-        # Names of faces that are somebody else here: those to be asked about, and those answered before.
+        # Names of faces of another person here: names for review, and names that a human denied before.
         asked=len(asked),
         answered=len(claims.answered),
-        nameless=files.nameless,  # faces that Picasa gives to contacts of whom no file says the name
+        nameless=files.nameless,  # faces of Picasa contacts without a name in any file
         also_called=_also_called(connection, asked, here),
-        no_names=found.no_names,  # what stands in the place of a name and is none
+        no_names=found.no_names,  # invalid texts in place of a name
         failed=files.failed,  # files that could not be read
         empty=len(files.empty),  # sidecars without a byte, which were passed over
         stopped=found.stopped,  # the names of some photos were not read
@@ -163,9 +163,9 @@ def _people_of_names(connection: Connection, rows: Sequence[ImportedName]) -> di
 def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
     """Return the people for the names of faces, by folded name, creating new people.
 
-    Whose most of a name's faces are, if that one has no name, is who is called so.
+    An unnamed person with most faces of a name gets it.
     """
-    meant = {
+    person_of = {
         name: here.people[name]
         for row in (*claims.known, *claims.given, *claims.asked, *claims.answered)
         if (name := folded(row.name)) in here.people
@@ -173,13 +173,13 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
     texts: dict[str, str] = {}
     for row in (*claims.given, *claims.asked):
         texts.setdefault(folded(row.name), row.name)
-    faces: dict[str, set[int]] = {name: set() for name in texts if name not in meant}
+    faces: dict[str, set[int]] = {name: set() for name in texts if name not in person_of}
     for row in claims.given:
         if row.face is not None and folded(row.name) in faces:
             faces[folded(row.name)].add(row.face)
     owners = {name: _owner(theirs, here.states) for name, theirs in faces.items()}
     states = person_states(step.connection, [owner for owner in owners.values() if owner is not None])
-    # Nobody gets two of these names, and who was hidden none.
+    # A person gets at most one of these names, a hidden person none.
     free = {owner for owner, state in states.items() if state.status == "active"} - here.named
     to_server = lowered(step.connection, [texts[name] for name in faces])
     named: dict[str, UUID] = {}
@@ -187,7 +187,7 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
     new: list[UUID] = []
     for name in sorted(faces, key=lambda each: (-len(faces[each]), each)):
         owner = owners[name]
-        # What is one name for the server is of one person, though we tell them apart.
+        # Names that the server does not distinguish belong to one person.
         person = named.get(to_server[texts[name]])
         if person is None:
             is_free = owner is not None and owner in free
@@ -196,11 +196,11 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
             new += [] if is_free else [person]
             named[to_server[texts[name]]] = person
             called_now[person] = texts[name]
-        meant[name] = person
+        person_of[name] = person
     make_people(step, new)
     add_names(step, called_now)
     keep_people(step, list(called_now))
-    return meant
+    return person_of
 
 
 def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None:
@@ -213,63 +213,63 @@ def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None
     return owner if 2 * most > len(owners) else None
 
 
-def _say(
-    step: Step, given: Sequence[ImportedName], meant: Mapping[str, UUID], said: Corrections
+def _assign(
+    step: Step, given: Sequence[ImportedName], person_of: Mapping[str, UUID], corrections: Corrections
 ) -> list[ImportedName]:
     """Assign people to faces; return what contradicts earlier corrections."""
     new: dict[FaceCorrection, ImportedName] = {}
     for row in given:
         if row.face is not None:
-            new.setdefault(FaceCorrection(row.face, meant[folded(row.name)], is_person=True), row)
+            new.setdefault(FaceCorrection(row.face, person_of[folded(row.name)], is_person=True), row)
     faces = {each.face for each in new}
-    # What the same program said of a face before is replaced.
-    standing = Corrections(
-        [each for each in said.faces if not (each.is_person and each.face in faces)],
-        said.face_pairs,
-        said.person_pairs,
+    # Earlier names of a face from the same program are replaced.
+    remaining = Corrections(
+        [each for each in corrections.faces if not (each.is_person and each.face in faces)],
+        corrections.face_pairs,
+        corrections.person_pairs,
     )
-    kept, refused = without_contradictions(standing, new)
-    against = set(refused)
-    saying = [each for each in new if each not in against]
-    theirs, persons = [each.face for each in saying], [each.person for each in saying]
+    accepted, refused = without_contradictions(remaining, new)
+    contradicted = set(refused)
+    assigned = [each for each in new if each not in contradicted]
+    theirs, persons = [each.face for each in assigned], [each.person for each in assigned]
     correct_each(step, theirs, persons)
     give_each(step, theirs, persons, "imported")
     keep_people(step, list(dict.fromkeys(persons)))
-    follow_corrections(step, kept)
-    return [row for each, row in new.items() if each in against]
+    follow_corrections(step, accepted)
+    return [row for each, row in new.items() if each in contradicted]
 
 
-def _keep(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
+def _store(step: Step, rows: Sequence[ImportedName], person_of: Mapping[str, UUID]) -> None:
     """Store the names from programs, some photos at a time."""
     some: list[ImportedName] = []
-    for _, said in groupby(sorted(rows, key=attrgetter("image")), key=attrgetter("image")):
-        some += said
-        if len(some) >= _KEPT_AT_ONCE:
-            _keep_some(step, some, meant)
+    for _, of_image in groupby(sorted(rows, key=attrgetter("image")), key=attrgetter("image")):
+        some += of_image
+        if len(some) >= _STORED_AT_ONCE:
+            _store_some(step, some, person_of)
             some = []
-    _keep_some(step, some, meant)
+    _store_some(step, some, person_of)
 
 
-def _keep_some(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
+def _store_some(step: Step, rows: Sequence[ImportedName], person_of: Mapping[str, UUID]) -> None:
     """Store the names from programs, replacing outdated ones of the same photos."""
     before = imported_of_images(step.connection, sorted({row.image for row in rows}))
-    now = [row if row.face is None else replace(row, person=meant.get(folded(row.name))) for row in rows]
+    now = [row if row.face is None else replace(row, person=person_of.get(folded(row.name))) for row in rows]
     known = {each.said for each in before}
-    said = {each.said for each in now}
+    current = {each.said for each in now}
     faces = {(each.program, each.face) for each in now if each.face is not None}
     sources = {(each.program, each.image) for each in now}
-    gone = [
+    outdated = [
         each
         for each in before
-        if each.said not in said
+        if each.said not in current
         and (each.program, each.image) in sources
         and (each.face is None or (each.program, each.face) in faces)
     ]
-    keep_imported(step, [each for each in now if each.said not in known], gone)
+    keep_imported(step, [each for each in now if each.said not in known], outdated)
 
 
 def _also_called(connection: Connection, asked: Sequence[ImportedName], here: Here) -> list[str]:
-    """List names whose faces mostly belong to another person here."""
+    """List names with faces that mostly belong to another person here."""
     owners: dict[str, list[UUID | None]] = {}
     for row in asked:
         if row.face is not None:
@@ -277,7 +277,7 @@ def _also_called(connection: Connection, asked: Sequence[ImportedName], here: He
     found: list[tuple[str, UUID, int]] = []
     for name, theirs in owners.items():
         ((owner, most),) = Counter(theirs).most_common(1)
-        if owner is not None and most >= _LEAST_TO_TELL and 2 * most > len(theirs):
+        if owner is not None and most >= _MIN_FACES_TO_REPORT and 2 * most > len(theirs):
             found.append((name, owner, most))
     states = person_states(connection, [owner for _, owner, _ in found])
     return [

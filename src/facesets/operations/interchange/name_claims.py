@@ -29,13 +29,13 @@ class Here:
     Attributes
     ----------
     states : mapping
-        Whose faces are.
+        The state of each face, with its person.
     homes : mapping
-        Whom faces were said to be.
+        The person of faces that were corrected.
     refused : set
-        Faces and people whom they were said not to be.
+        Faces with people that a correction denied.
     people : mapping
-        People by their folded names; those whose names they are not lacking.
+        People by their folded names, as far as names of rows have one.
     named : set
         People who have a name.
     own : set
@@ -52,18 +52,18 @@ class Here:
 
 @dataclass(slots=True)
 class NameClaims:
-    """Rows by what to do with them.
+    """Imported names by what to do with them.
 
     Attributes
     ----------
     known : list
-        It was said already.
+        The face already has this person.
     given : list
-        The face is to be whom the name means.
+        The face gets the person of the name.
     asked : list
-        Something else was said here, or another program says it: a human decides.
+        A correction here or another program contradicts it: for review.
     answered : list
-        A human said already that it is not so.
+        A human already denied it.
     """
 
     known: list[ImportedName] = field(default_factory=list)
@@ -78,7 +78,7 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
     Parameters
     ----------
     doubtful : set of ImportedName
-        Those of the rows that a human is asked about in any case.
+        The rows that are for review in any case.
     """
     claims = NameClaims()
     called: dict[int, str] = {}
@@ -106,11 +106,11 @@ def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
     if row.face is None or here.homes.get(row.face) == person:
         return True
     state = here.states[row.face]
-    may_be_ours = row.program in _OURS_TOO or (row.program == _READS_OURS and _is_drawn_alike(row, state))
+    may_be_ours = row.program in _OURS_TOO or (row.program == _READS_OURS and _has_same_box(row, state))
     return row.face not in here.homes and may_be_ours and state.person == person
 
 
-def _is_drawn_alike(row: ImportedName, state: FaceState) -> bool:
+def _has_same_box(row: ImportedName, state: FaceState) -> bool:
     """Whether a box equals that of the face within rounding, clipped to the photo."""
     if row.box is None:
         return False
@@ -148,14 +148,13 @@ def place_whole_names(
     Returns
     -------
     list, set of ImportedName
-        The rows; and those of them that give such a face a name that it does not resemble: a human is to be
-        asked.
+        The rows; and the rows with such a face that does not resemble the name's other faces, for review.
     """
-    alone = _alone(found)
-    if not alone:
+    single = _single_faces(found)
+    if not single:
         return found.rows, set()
     of_name: dict[str, list[int]] = {}
-    for row in alone:
+    for row in single:
         of_name.setdefault(folded(row.name), []).append(found.single[row.image])
     placed: dict[str, list[int]] = {}
     for row in found.rows:
@@ -166,12 +165,12 @@ def place_whole_names(
         for name, faces in of_name.items()
         for face in _resembling(connection, faces, placed.get(name, []))
     }
-    changed = {row: replace(row, face=found.single[row.image]) for row in alone}
+    changed = {row: replace(row, face=found.single[row.image]) for row in single}
     doubtful = {row for row in changed.values() if (folded(row.name), row.face) not in fitting}
     return [changed.get(row, row) for row in found.rows], doubtful
 
 
-def _alone(found: NamesRead) -> list[ImportedName]:
+def _single_faces(found: NamesRead) -> list[ImportedName]:
     """Return the rows of whole photos with one face and one name."""
     names: dict[int, set[str]] = {}
     placed: set[int] = set()
@@ -196,7 +195,7 @@ def _resembling(connection: Connection, faces: Sequence[int], others: Sequence[i
         for face, own in vectors.items():
             rest = total - own if face in looked_at else total
             length = float(np.linalg.norm(rest))
-            # The rest of one face alone is nothing but what rounding leaves.
+            # The rest of one face single is nothing but what rounding leaves.
             if length > _NOTHING and float(own @ rest) >= LEAST_SIMILARITY * length:
                 fitting.append(face)
     return fitting

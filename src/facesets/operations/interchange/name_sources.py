@@ -49,13 +49,13 @@ class FilesRead:
     Attributes
     ----------
     contacts : dict
-        What Picasa's contacts are called.
+        The names of Picasa's contacts.
     nameless : int
-        Faces that Picasa gives to contacts of whom no file says the name.
+        Faces of Picasa contacts without a name in any file.
     failed : list of str
         Files that could not be read, and why.
     empty : set of Path
-        Sidecars without a byte, which say as much as none; one may be of two photos.
+        Sidecars without a byte, which count as none; one may belong to two photos.
     """
 
     contacts: dict[str, str] = field(default_factory=dict)
@@ -88,9 +88,9 @@ def named_photos(sources: Sequence[Path], kind: NamesFrom, read: FilesRead) -> I
     Raises
     ------
     SourceGone
-        There is nothing at a path.
+        A path does not exist.
     WrongUsage
-        What is there holds no names, or not those of the kind.
+        A source holds no names, or none of the kind.
     """
     places = [plain_path(source) for source in sources]
     for place in places:
@@ -172,7 +172,7 @@ _NAMING = (b"Region", b"PersonInImage", b"TagsList", b"hierarchicalSubject")
 def photos_in_folder(root: Path, kinds: Collection[FolderKind], read: FilesRead) -> Iterator[NamedPhoto]:
     """Yield the photos below a folder with names in files there, ordered by path.
 
-    Of a photo with a sidecar that names somebody, the XMP within is not looked at: it is older.
+    If a sidecar has names, the XMP within the photo is ignored, because it is older.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[Na
     def named(content: bytes) -> tuple[NamedRegion, ...]:
         return read_named_regions(content, partial(_pixels, entry.path))
 
-    def said(sidecar: Path, content: bytes) -> tuple[NamedRegion, ...]:
+    def in_sidecar(sidecar: Path, content: bytes) -> tuple[NamedRegion, ...]:
         if not content:
             read.empty.add(sidecar)
         return named(content) if content else ()
@@ -228,7 +228,7 @@ def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[Na
     for name in sidecars_to_read(entry.name, listed.names):
         sidecar = Path(listed.directory, name)
         may_be_of_a_video = not name.startswith(entry.name) and has_video(entry.name, listed.names)
-        found = read.parsed(sidecar, partial(said, sidecar))
+        found = read.parsed(sidecar, partial(in_sidecar, sidecar))
         if found and not (may_be_of_a_video and read.parsed(sidecar, is_of_a_video)):
             return found
     return tuple(

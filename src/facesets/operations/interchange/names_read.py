@@ -42,9 +42,9 @@ class NamesRead:
     single : dict
         By the image the face, where it has one alone.
     photos : int
-        On which somebody is named; `not_here` besides are not in the library.
+        Photos of the library with a name; `not_here` counts those that are not in the library.
     no_names : list of str
-        What stands in the place of names and is none, with the reason.
+        Invalid texts in place of names, with the reason.
     """
 
     rows: list[ImportedName] = field(default_factory=list)
@@ -269,7 +269,7 @@ def on_faces(boxes: Sequence[Box], faces: Float32, orientation: int) -> tuple[Fl
     upright = np.array([upright_box(box, orientation) for box in boxes], np.float32).reshape(-1, 4)
     partner = matched(upright, faces)
     if len(stored) and (partner < 0).all():
-        otherwise = matched(stored, faces)
-        if (otherwise >= 0).all():
-            return stored, otherwise
+        as_stored = matched(stored, faces)
+        if (as_stored >= 0).all():
+            return stored, as_stored
     return upright, partner

@@ -44,7 +44,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
     Raises
     ------
     EditedSince
-        It does not hold `before` any more.
+        It no longer holds `before`.
     CannotWrite
         The disk is full, or permission is missing.
     """
@@ -63,7 +63,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
         if before is not None:
             status = os.lstat(sidecar)
             temporary.chmod(stat.S_IMODE(status.st_mode) & given)
-            # Run by root, as in a container, whoever owns it is to write it still.
+            # If root runs this, as in a container, the owner must still be able to write it.
             if hasattr(os, "chown"):
                 with suppress(PermissionError):
                     os.chown(temporary, status.st_uid, status.st_gid)
@@ -78,7 +78,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
 
 
 def why_not_written(error: CannotWrite) -> str:
-    """Say why a sidecar could not be written."""
+    """Return why a sidecar could not be written."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno in _FORBIDDEN:
         return f"cannot be written ({cause.strerror}): the photo's folder must be writable"
@@ -116,8 +116,8 @@ def has_video(photo: str, names: Collection[str]) -> bool:
 def shared_stems(names: Iterable[str]) -> frozenset[str]:
     """Return the stems in a folder that several files share.
 
-    These are names that several photos or videos have but for their endings, and their whole names: beside
-    `clip.mov` and `clip.mov.jpg`, `clip.mov.xmp` is of the first.
+    These are stems of several photos or videos, and also whole names: next to `clip.mov` and `clip.mov.jpg`,
+    `clip.mov.xmp` belongs to the first.
     """
     known = [PurePath(name) for name in names if suffix_of(name) in _WITH_SIDECARS]
     found = Counter(name.stem for name in known)

@@ -44,9 +44,9 @@ class Request:
     Attributes
     ----------
     names
-        Of everybody who has one that XML can hold.
+        The names of people that XML can hold.
     people
-        Whom to name.
+        The people to name.
     """
 
     names: Mapping[UUID, str]
@@ -55,7 +55,7 @@ class Request:
     replace: bool
     hashed: Hasher
     twins: dict[Path, frozenset[str]] = field(default_factory=dict)
-    """By folder, the names whose sidecars may be of several files, as far as that was looked for."""
+    """By folder, stems with sidecars that may belong to several files, as far as checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,15 @@ class Plan:
     Attributes
     ----------
     outcome
-        `missing`: the photo is not there; `edited`: somebody changed what we wrote; `failed`: for `reason`.
+        `missing`: the photo does not exist; `edited`: our part was changed; `failed`: for `reason`.
     before, after
         The sidecar's bytes; None for no file.
     known
-        What to keep of it, with the state in which it was found; None for nothing.
+        The new record of it, with its state; None for no record.
     known_before
-        What was kept of it, with what of it is ours as it was found; None for nothing.
+        The former record of it, with our part as it was found; None for no record.
     is_left_behind
-        Its photo is gone, or not in the library any more.
+        Whether its photo is missing, or no longer in the library.
     """
 
     photo: PhotoFile
@@ -106,11 +106,11 @@ def sidecar_of(photo: PhotoFile) -> Path:
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
     """Plan the change of a photo's sidecar; changes nothing.
 
-    People that it named before are named further: what is asked for adds to that. Where the photo is gone, or
-    known no more, nothing in its sidecar is true of us any more.
+    Names that it had before stay, in addition to the requested ones. If the photo is missing or no
+    longer known, our part of its sidecar is outdated.
     """
     if photo.elsewhere is not None:
-        photo = _with_what_moved(photo, photo.elsewhere, asked)
+        photo = _with_moved_sidecar(photo, photo.elsewhere, asked)
     known = photo.sidecar
     if known is not None and (not photo.is_known or is_gone(photo.path)):
         return _without_photo(photo, known, asked)
@@ -132,20 +132,20 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         before = content_of(path.with_name(name))
         if is_empty := before == b"":
             _require_left(path.with_name(name))
-        # What holds nothing is as good as none, and stays where nothing is to be said.
+        # An empty file counts as none, and stays if there is nothing to write.
         done = _merged(photo, wanted, before or None, ours, asked, microsoft=microsoft)
     except _REFUSALS as error:
         return _not_done(photo, name, error)
     people = frozenset(each.person for each in wanted)
     now = KnownSidecar(photo.path, name, people, packed(done.ours), None, made_of, *state)
-    keeps = bool(wanted) or not done.ours.is_nothing
+    is_recorded = bool(wanted) or not done.ours.is_nothing
     return Plan(
         photo,
         "unchanged" if is_empty and done.content is None else _outcome(before, done.content),
         name,
         before=before,
         after=done.content,
-        known=now if keeps else None,
+        known=now if is_recorded else None,
         known_before=known and replace(known, ours=packed(done.found)),
     )
 
@@ -167,8 +167,8 @@ def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Pla
         before = content_of(known.path)
         if not before:
             return Plan(photo, "missing")
-        nobody = WantedSidecar((), photo.width, photo.height)
-        done = merged(before, nobody, _written(known), asked.hashed, replace=asked.replace)
+        no_people = WantedSidecar((), photo.width, photo.height)
+        done = merged(before, no_people, _written(known), asked.hashed, replace=asked.replace)
     except _REFUSALS as error:
         return _not_done(photo, known.name, error)
     return Plan(
@@ -197,7 +197,7 @@ def _not_done(photo: PhotoFile, name: str, error: Exception) -> Plan:
     return Plan(photo, "edited" if isinstance(error, EditedSince) else "failed", name, reason)
 
 
-def _with_what_moved(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
+def _with_moved_sidecar(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
     """Return the photo with the record of the sidecar that moved with it, if any."""
     path = Path(photo.path)
     stays = replace(photo, elsewhere=None)
@@ -228,8 +228,10 @@ def _merged(
     microsoft: bool,
 ) -> Merged:
     if not faces:
-        nobody = WantedSidecar((), photo.width, photo.height)
-        return merged(before, nobody, ours if before is not None else (), asked.hashed, replace=asked.replace)
+        no_people = WantedSidecar((), photo.width, photo.height)
+        return merged(
+            before, no_people, ours if before is not None else (), asked.hashed, replace=asked.replace
+        )
     frame = stored_frame(Path(photo.path))
     if frame.upright_size != (photo.width, photo.height):
         raise UnreadableImage(_CHANGED)
@@ -273,8 +275,8 @@ def _is_as_left(photo: PhotoFile, known: KnownSidecar) -> bool:
 
 
 def _made_of(photo: PhotoFile, faces: list[PersonFace], asked: Request, *, microsoft: bool) -> bytes:
-    said = [(asked.names[face.person], *(round(edge, 2) for edge in face.box)) for face in faces]
-    return bytes.fromhex(asked.hashed(_LAYOUT, photo.sha256, f"{microsoft}", json.dumps(said)))
+    content = [(asked.names[face.person], *(round(edge, 2) for edge in face.box)) for face in faces]
+    return bytes.fromhex(asked.hashed(_LAYOUT, photo.sha256, f"{microsoft}", json.dumps(content)))
 
 
 def packed(ours: Ours) -> bytes:
@@ -290,24 +292,24 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def request_of(
-    connection: Connection, library: Library, who: Sequence[str], options: ExportXmpOptions
+    connection: Connection, library: Library, people: Sequence[str], options: ExportXmpOptions
 ) -> tuple[Request, list[str]]:
     """Return the request, and the names that XML cannot hold.
 
     Raises
     ------
     WrongUsage
-        Somebody is not known, or has no name.
+        A person is unknown or has no name.
     """
     names = names_of_people(connection)
     fit = {person: tidy for person, name in names.items() if (tidy := _fit(name)) is not None}
-    people = frozenset(_named(connection, each, names) for each in who) if who else frozenset(names)
-    request = Request(fit, people, options.microsoft, options.replace, Hasher(library.identity))
-    return request, sorted(names[person] for person in people - fit.keys())
+    chosen = frozenset(_named(connection, each, names) for each in people) if people else frozenset(names)
+    request = Request(fit, chosen, options.microsoft, options.replace, Hasher(library.identity))
+    return request, sorted(names[person] for person in chosen - fit.keys())
 
 
-def _named(connection: Connection, who: str, names: Iterable[UUID]) -> UUID:
-    state = find_person(connection, who)
+def _named(connection: Connection, name: str, names: Iterable[UUID]) -> UUID:
+    state = find_person(connection, name)
     if state.id not in names:
         if state.status == "hidden":
             raise WrongUsage(
@@ -315,7 +317,7 @@ def _named(connection: Connection, who: str, names: Iterable[UUID]) -> UUID:
                 f"{Command('people unhide', called(state))} first."
             )
         raise WrongUsage(
-            f"{printable(who)} has no name to export. Run {Command('people name', printable(who), 'NAME')}."
+            f"{printable(name)} has no name to export. Run {Command('people name', printable(name), 'NAME')}."
         )
     return state.id
 

@@ -41,7 +41,7 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
     Raises
     ------
     WrongUsage
-        There is no such run, or none that can be taken back.
+        There is no such run, or none that can be undone.
     AlreadyRunning
         A run writes sidecars.
     """
@@ -88,12 +88,12 @@ def _summary(
         restored=counts["restored"],
         removed=counts["removed"],  # there were none before
         as_before=counts["as_before"] + counts["gone"] - len(left["gone"]),
-        # Somebody changed them since: they stay. What a later run wrote can be taken back once that run is.
+        # They were changed since: they stay. Changes of a later run can be undone after that run was.
         edited=left["edited"] + left["gone"],
         failures=left["not_there"] + left["failed"],
         stopped=stopped,
         dry_run=dry_run,
-        # Those of the failures in whose folder there is nothing, while the library knows photos there.
+        # Failures in empty folders, while the library knows photos there.
         not_there=counts["not_there"],
         # Those of the rest in whose folder there is nothing: it was emptied, or its disk is not mounted. What
         # is ours in them is known still, should they come back.
@@ -117,7 +117,8 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
     try:
         there = content_of(sidecar)
         if there is None and not has_something(sidecar.parent):
-            # A disk that is not mounted says nothing of what is on it; a photo that is known no more does.
+            # Files on an unmounted disk are unknown; a photo that the library no longer has is known to be
+            # gone.
             if change.photo in expected:
                 return "not_there", "its folder is empty; check that its drive is mounted"
             return "gone", "its folder was emptied"
@@ -142,7 +143,7 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
 def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _Outcome]]) -> None:
     """Record our part of the sidecars, and drop their undo data.
 
-    Of what was not seen, what is known of it stays.
+    The record of sidecars that were not found stays.
     """
     now = {
         change.photo: change.known_before for change, outcome in settled if outcome not in ("edited", "gone")

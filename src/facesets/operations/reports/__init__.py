@@ -1,1 +1,1 @@
-"""What is in a store or a result, shown or checked; nothing is changed."""
+"""Show and check stores and results; nothing is changed."""

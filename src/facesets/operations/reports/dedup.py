@@ -1,4 +1,4 @@
-"""A report of duplicates: same bytes, and same look. Nothing is deleted."""
+"""Report duplicates: files with the same bytes, and images that look the same. Nothing is deleted."""
 
 import os
 import stat
@@ -48,7 +48,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> R
     there = _Files(files)
     identical = _identical(images, there)
     work.progress.begin(f"Comparing {counted(len(images), 'photo')}")
-    groups = groups_alike(images, max_bits=options.max_bits)
+    groups = similar_groups(images, max_bits=options.max_bits)
     work.progress.end()
     failed: list[Failure] = []
     near: list[NearDuplicates] = []
@@ -89,8 +89,8 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> R
     )
 
 
-def groups_alike(images: Images, *, max_bits: int) -> list[Int64]:
-    """Rows of images that chains of near-duplicates connect, in groups of two or more."""
+def similar_groups(images: Images, *, max_bits: int) -> list[Int64]:
+    """Return rows of images connected by chains of near-duplicates, in groups of two or more."""
     telling = np.flatnonzero(has_detail(images.fingerprint))
     pairs = close_pairs(images.fingerprint[telling], max_bits=max_bits)
     if not len(pairs.first):
@@ -102,7 +102,7 @@ def groups_alike(images: Images, *, max_bits: int) -> list[Int64]:
 
 
 class _Files:
-    """Which paths hold a file of their own: only of those one may be named to go."""
+    """The paths that hold a file of their own: only these can be reported as duplicates."""
 
     def __init__(self, known: Mapping[str, FileRecord]) -> None:
         self._known = known
@@ -110,11 +110,11 @@ class _Files:
 
     @property
     def left_out(self) -> int:
-        """Paths asked about that are none."""
+        """The number of requested paths without one."""
         return sum(len(paths) - len(real) for paths, real in self._seen.items())
 
     def among(self, paths: tuple[str, ...]) -> tuple[str, ...]:
-        """The paths that are a file as it was embedded: no link, and one for each file, in order."""
+        """Return the paths of unchanged files: no links, and one path for each file, in order."""
         if paths not in self._seen:
             best: dict[tuple[int, int], str] = {}
             for path in paths:
@@ -139,7 +139,7 @@ class _Files:
         return None if changed or not stat.S_ISREG(status.st_mode) else status
 
     def size(self, paths: Sequence[str]) -> int:
-        """Bytes of the file at these paths."""
+        """Return the size of the file at these paths."""
         return self._known[paths[0]].size if paths[0] in self._known else 0
 
 
@@ -158,9 +158,9 @@ def _identical(images: Images, there: _Files) -> list[IdenticalFiles]:
 def _ranked(
     images: Images, rows: Int64, there: _Files, max_bits: int, failed: list[Failure]
 ) -> list[NearDuplicates]:
-    """Cut a chain of near-duplicates into groups around the images most worth keeping.
+    """Split a chain of near-duplicates into groups around the images to keep.
 
-    Every member is then within the limit of the one to keep, however long the chain.
+    Every member is then within the limit of the image to keep, even in long chains.
     """
     real = {int(row): there.among(images.paths[row]) for row in rows}
     rows = np.array([row for row in rows if real[int(row)]], np.int64)
@@ -185,7 +185,7 @@ def _worth(
 ) -> tuple[float, ...]:
     """Sort key, best first: resolution, sharpness, the earliest capture time, size of the file, the row.
 
-    What was sent about or edited has lost its time, or has that of the change; the original has it.
+    Photos that were sent or edited often lack the capture time, or have that of the change.
     """
     area = int(images.width[row]) * int(images.height[row])
     step = np.floor(np.log(max(sharp.get(row, 0.0), 1e-3)) / np.log1p(_EQUAL_SHARPNESS))
@@ -195,7 +195,7 @@ def _worth(
 
 
 def _sharpness_where_tied(images: Images, rows: Int64, failed: list[Failure]) -> dict[int, float]:
-    """Measure those images that share their resolution with another one of the group."""
+    """Measure the sharpness of images that share their resolution with another one of the group."""
     area = images.width[rows] * images.height[rows]
     values, counts = np.unique(area, return_counts=True)
     tied = rows[np.isin(area, values[counts > 1])]

@@ -1,4 +1,4 @@
-"""`evaluate`: how well a clustering agrees with the truth, and where it errs most."""
+"""`evaluate`: measure how well a clustering agrees with the truth, and find its worst errors."""
 
 import csv
 import zipfile
@@ -33,15 +33,15 @@ class Truth:
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
     row : int64 array of shape (n,)
-        Where each face stands in the collection that it came from.
+        Row of each face in its collection.
     source : str
-        Where the people come from: `PARENT_FOLDER`, or a file.
+        The source of people: `PARENT_FOLDER`, or a file.
     unknown : int
-        Faces or photos that were named, but have no face in the collection.
+        Named faces or photos without a face in the collection.
     recognizer : str, optional
-        The file name of the network that made the embeddings, where it is known.
+        The file name of the network that made the embeddings, if it is known.
     shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`), where that is known.
+        How much each face shows (`Shows`), if that is known.
     """
 
     embedding: Float32
@@ -65,7 +65,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class WrongMerge:
-    """A cluster that holds several people; `pairs` of faces are together wrongly."""
+    """A cluster of several people; `pairs` of faces are wrongly together."""
 
     people: tuple[tuple[str, int], ...]
     pairs: int
@@ -74,7 +74,7 @@ class WrongMerge:
 
 @dataclass(frozen=True, slots=True)
 class WrongSplit:
-    """A person in several clusters; `pairs` of faces are apart wrongly."""
+    """A person in several clusters; `pairs` of faces are wrongly separate."""
 
     person: str
     pieces: tuple[int, ...]
@@ -86,8 +86,7 @@ class WrongSplit:
 class Evaluation:
     """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
 
-    `truth` says where the people come from; `unknown` faces or photos were named by it, but have no face
-    here.
+    `truth` is the source of people; `unknown` counts its faces or photos without a face here.
     """
 
     faces: int
@@ -130,12 +129,12 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
 
 
 def cut(options: ClusterOptions) -> float | None:
-    """The number that decides in the chosen method; None where the method measures it."""
+    """Return the threshold of the chosen method; None if the method measures it."""
     return float(options.min_cluster_size) if options.method == "hdbscan" else options.own_threshold()
 
 
 def sweep(options: ClusterOptions, values: Iterable[float]) -> list[ClusterOptions]:
-    """The same method at several thresholds, in its own measure.
+    """Return options of the same method at several thresholds, in its own measure.
 
     Raises
     ------
@@ -146,7 +145,7 @@ def sweep(options: ClusterOptions, values: Iterable[float]) -> list[ClusterOptio
 
 
 def truth_of_folders(collection: Collection) -> Truth:
-    """Call each photo's main face by the name of the folder that the photo lies in.
+    """Name each photo's main face after the photo's folder.
 
     The main face is large and near the middle: the greatest area less twice the squared distance, as
     insightface's `get(max_num=1)` chooses. Others in the picture are bystanders and do not count.
@@ -235,7 +234,7 @@ def truth_of_vectors(path: Path) -> Truth:
 
 
 def _main_faces(collection: Collection) -> Int64:
-    """The row of each image's main face."""
+    """Return the row of each image's main face."""
     faces, images = collection.faces, collection.images
     middle = np.stack([images.width, images.height], axis=1)[faces.image] / 2
     offset = (faces.box[:, :2] + faces.box[:, 2:]) / 2 - middle

@@ -1,4 +1,4 @@
-"""Contact sheets on demand: of a manifest, and of the worst errors of a clustering."""
+"""Draw contact sheets on demand: of a manifest, and of the worst errors of a clustering."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def draw_errors(evaluation: Evaluation, collection: Collection, path: Path, *, w
     Parameters
     ----------
     collection : Collection
-        What the evaluated faces came from.
+        The collection of the evaluated faces.
 
     Raises
     ------

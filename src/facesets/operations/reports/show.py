@@ -1,4 +1,4 @@
-"""What is in a store or a manifest, as a table."""
+"""Show the content of a store or a manifest as a table."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from facesets.results.edits.user_edits import SINGLETONS
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
 from facesets.results.manifest_json import Manifest, read_any_manifest
-from facesets.results.pages.counterparts import called_beside
+from facesets.results.pages.counterparts import sibling_names
 
 WITHOUT_NORM = "faces without norm"
 """The fact that counts those that `enrich` would measure."""
@@ -44,7 +44,7 @@ class Contents:
 
 
 def show_store(store: Store, kind: str) -> Contents:
-    """Count what a store of some kind holds; errors as the store's `load`."""
+    """Count the content of a store of some kind; errors as the store's `load`."""
     collection = store.load()
     faces, images = collection.faces, collection.images
     files = store.files()
@@ -88,12 +88,12 @@ def show_manifest(path: Path, group: str | None = None) -> Contents:
     facts |= {f"option {name}": str(value) for name, value in manifest.made.options.items()}
     headings, rows = _table(manifest) if group is None else _faces_of(manifest, group, path)
     if isinstance(manifest, ClusterManifest | RefineManifest):
-        beside = called_beside(manifest, path if path.is_dir() else path.parent)
+        sibling = sibling_names(manifest, path if path.is_dir() else path.parent)
         other = "person" if isinstance(manifest, RefineManifest) else "face set"
         if group is not None:
-            facts |= {other: beside[group]} if group in beside else {}
-        elif beside:
-            headings, rows = [*headings, other], [[*row, beside.get(str(row[0]), "-")] for row in rows]
+            facts |= {other: sibling[group]} if group in sibling else {}
+        elif sibling:
+            headings, rows = [*headings, other], [[*row, sibling.get(str(row[0]), "-")] for row in rows]
     return Contents(manifest.FORMAT, facts, headings, rows)
 
 
@@ -135,7 +135,7 @@ def _cluster_table(manifest: ClusterManifest) -> tuple[list[str], list[list[str 
 
 
 def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], list[list[str | int | float]]]:
-    """The faces of one group, the photo, how it came there, and how good it is."""
+    """List the faces of one group with photo, placement and quality."""
     groups: dict[str, tuple[FaceEntry, ...]] = {}
     placements: dict[str, str] = {}
     if isinstance(manifest, ClusterManifest):

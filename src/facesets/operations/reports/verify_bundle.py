@@ -1,8 +1,8 @@
-"""Bundles and face models, loaded as their consumers load them, and which person they match.
+"""Load bundles and face models as their consumers do, and check which person they match.
 
-Written from what the consumers read, not from our writers, so that it also judges what others wrote.
-roop-unleashed takes every face of every picture of a bundle and averages them; so do others with a folder of
-images. Face models hold embeddings, so that no model is needed to judge them.
+This follows the code of the consumers, not our writers, so that it can also check files of other programs.
+roop-unleashed averages every face of every picture of a bundle; others do so with a folder of images. Face
+models hold embeddings, so that no model is needed to check them.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.inference.decoders import Detections
 from facesets.operations.models.known_packs import RECOGNIZER, is_of_swappers
-from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
+from facesets.operations.reports.export_context import Read, SetLikeness, read_export_context, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.result import Result
@@ -40,7 +40,7 @@ READERS: dict[Format, Callable[[Path], ModelsRead]] = {
 
 
 class Loader(Protocol):
-    """What the consumer does with a picture."""
+    """The models of a consumer."""
 
     @property
     def settings(self) -> CacheSettings:
@@ -62,7 +62,7 @@ def verify_bundles(files: list[Path], loader: Loader, *, work: Work) -> Result:
     Raises
     ------
     WrongUsage
-        A file is not there.
+        A file does not exist.
     """
     work.progress.begin("Checking bundles", len(files))
     checks, read = [], cache(read_any_manifest)
@@ -77,12 +77,12 @@ def verify_bundles(files: list[Path], loader: Loader, *, work: Work) -> Result:
 
 
 def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> Result:
-    """Load one file in whatever format; a damaged one is a result, not an error.
+    """Load one file in any format; a damaged one is a result, not an error.
 
     Raises
     ------
     WrongUsage
-        It is not there.
+        The file does not exist.
     """
     try:
         kind = format_of(file)
@@ -117,9 +117,9 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
         vectors = np.concatenate(embeddings)
         mean = unit(vectors.mean(axis=0))
         least = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
-        beside = sets_beside(file, read)
-        if beside.recognizer_sha256 == loader.settings.recognizer_sha256:
-            likeness = beside.likeness(beside.own, mean)
+        context = read_export_context(file, read)
+        if context.recognizer_sha256 == loader.settings.recognizer_sha256:
+            likeness = context.likeness(context.own, mean)
         problems += likeness.problems()
     return Result(
         _unread(file, kind),
@@ -136,27 +136,29 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
 
 
 def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Result:
-    """Read a face model as its consumer would, and compare each person in it with the sets beside it."""
+    """Read a face model as its consumer would, and compare each person in it with the sets of its export."""
     try:
         found = READERS[kind](file)
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
         return _unread(file, kind, error.sentence)
-    beside = sets_beside(file, read)
+    context = read_export_context(file, read)
     problems = list(found.problems)
-    if beside.models is not None and kind in OF_ONE_RECOGNIZER and not is_of_swappers(beside.models):
+    if context.models is not None and kind in OF_ONE_RECOGNIZER and not is_of_swappers(context.models):
         problems.append(
-            f"it is in an export made with {printable(beside.models.recognizer)}, but {CONSUMERS[kind]} "
+            f"it is in an export made with {printable(context.models.recognizer)}, but {CONSUMERS[kind]} "
             f"expects {RECOGNIZER}"
         )
-    alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
-    problems += [problem for each in alike for problem in each.problems()]
-    nearest = max(alike, key=lambda each: each.other_similarity or -2, default=SetLikeness())
+    likenesses = [
+        context.likeness(context.own or person.name, unit(person.embedding)) for person in found.people
+    ]
+    problems += [problem for each in likenesses for problem in each.problems()]
+    nearest = max(likenesses, key=lambda each: each.other_similarity or -2, default=SetLikeness())
     return Result(
         _unread(file, kind),
         faces=found.faces,
-        own_cosine_similarity=min((each.own for each in alike if each.own is not None), default=None),
+        own_cosine_similarity=min((each.own for each in likenesses if each.own is not None), default=None),
         nearest_other=nearest.other,
         nearest_other_cosine_similarity=nearest.other_similarity,
         least_cosine_similarity=found.least_cosine_similarity,
@@ -166,13 +168,13 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Res
 
 
 def _unread(file: Path, kind: Format | Literal[""], *problems: str) -> Result:
-    """What is known of a file before it is loaded."""
+    """Return the result for a file before it is loaded."""
     return Result(
         file=str(file),
         pictures=0,
         faces=0,  # in the pictures; of a face model, its embeddings
         faces_per_picture={},  # by name, where that is not one
-        # Of the average to the set that the manifest beside it names; of several people the least.
+        # Of the average to the set in the manifest beside it; the lowest of several people.
         own_cosine_similarity=None,
         nearest_other="",
         nearest_other_cosine_similarity=None,

@@ -1,1 +1,1 @@
-"""Results to look at: contact sheets, and pages for a browser."""
+"""Contact sheets and browser pages of results."""

@@ -1,4 +1,4 @@
-"""Contact sheets of manifests: what goes into which row, and the faces cut out of their photos."""
+"""Contact sheets of manifests: plan the rows, and cut the faces out of their photos."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_json import read_manifest
-from facesets.results.pages.counterparts import called_beside
+from facesets.results.pages.counterparts import sibling_names
 from facesets.rights import rights_of
 from facesets.work import Work
 
@@ -59,7 +59,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class PlannedTile:
-    """A face to be shown: cut from its photo, or read from a PNG that exists already."""
+    """A planned face: cut from its photo, or read from an existing PNG."""
 
     face: FaceEntry
     caption: str
@@ -79,11 +79,11 @@ class PlannedRow:
 
 
 def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
-    """Choose what to show of a manifest in `folder`: one row per person, largest first."""
+    """Plan the rows of a manifest in `folder`: one per person, largest first."""
     if isinstance(manifest, ClusterManifest):
         return [_group_row(group, ()) for group in manifest.persons]
     if isinstance(manifest, RefineManifest):
-        return _refine_rows(manifest, called_beside(manifest, folder))
+        return _refine_rows(manifest, sibling_names(manifest, folder))
     if isinstance(manifest, SetManifest):
         return [_set_row(manifest, folder)]
     sets = [folder / PurePosixPath(entry.name) for entry in manifest.sets]
@@ -92,7 +92,7 @@ def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
 
 
 def write_sheet(path: Path, content: bytes, rows: Iterable[PlannedRow]) -> None:
-    """Write a page, for those who may see the photos of its rows. Raises `CannotWrite`."""
+    """Write a page with the rights of the photos of its rows. Raises `CannotWrite`."""
     photos = {path for row in rows for tile in (*row.faces, *row.dropped) for path in tile.face.paths}
     with atomic_write(path, rights=rights_of(photos, path.parent)) as file:
         file.write(content)
@@ -131,7 +131,7 @@ def draw_sheets(
 
 
 def own_sheet_names(rows: int = OWN_SHEET_ROWS) -> list[str]:
-    """Return the names of a command's own sheets for so many rows; by default all possible ones."""
+    """Return the names of a command's own sheets for a number of rows; by default all possible ones."""
     pages = -(-min(rows, OWN_SHEET_ROWS) // ROWS_PER_PAGE)
     return [page_name(SHEET_NAME, page) for page in range(1, pages + 1)]
 
@@ -170,7 +170,7 @@ def count_in_words(what: str, count: int) -> str:
 
 
 def _refine_rows(manifest: RefineManifest, people_of: Mapping[str, str]) -> list[PlannedRow]:
-    """Face sets first, each with the people it is of, then the clusters of which none was made."""
+    """Return rows of face sets, each with its people, then of clusters without a face set."""
     by_group: dict[str, list[DroppedFace]] = defaultdict(list)
     for dropped in manifest.dropped:
         by_group[dropped.group].append(dropped)
@@ -205,7 +205,7 @@ def _set_row(manifest: SetManifest, folder: Path) -> PlannedRow:
 
 
 def _caption(face: FaceEntry, quality: float) -> str:
-    """How good a face is, and the day of its photo where that is known."""
+    """Return the quality of a face, and the day of its photo if it is known."""
     return "  ".join(filter(None, [f"{quality:.2f}", face.time[:_DAY]]))
 
 
@@ -239,14 +239,14 @@ def _row(
 
 
 def _spread(ordered: Sequence[_T]) -> list[_T]:
-    """At most a row of them, evenly from the first to the last, so that the worst is seen too."""
+    """Choose at most a row of faces, evenly from first to last, so that the worst is shown, too."""
     if len(ordered) <= MAX_CROPS:
         return list(ordered)
     return [ordered[i] for i in np.linspace(0, len(ordered) - 1, MAX_CROPS).round().astype(int)]
 
 
 def _varied(dropped: Sequence[DroppedFace]) -> list[DroppedFace]:
-    """At most a row of them, every gate in turn."""
+    """Choose at most a row of dropped faces, from every gate in turn."""
     places: dict[str, int] = defaultdict(int)
     turns = []
     for item in dropped:
@@ -270,7 +270,7 @@ def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:
 
 
 def _cut_out(tiles: Iterable[PlannedTile]) -> dict[str, Pixels]:
-    """Read each photo once; a face whose photo cannot be read is an empty tile."""
+    """Cut out tiles, reading each photo once; a face of an unreadable photo is an empty tile."""
     by_picture: dict[Path | str, list[PlannedTile]] = defaultdict(list)
     for tile in tiles:
         by_picture[tile.png or tile.face.image].append(tile)

@@ -1,4 +1,4 @@
-"""Who is who in the result beside: `faceset_003` of `refine` may be `person_007` of `cluster`."""
+"""Match groups of two results: `faceset_003` of `refine` may be `person_007` of `cluster`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,12 @@ Groups: TypeAlias = Mapping[str, Iterable[FaceEntry]]
 
 
 def faces_by_name(manifest: ClusterManifest | RefineManifest) -> Groups:
-    """The groups of a result as its run left them."""
+    """Return the face ids of each group of a result, as its run left them."""
     return {group.name: group.faces for group in groups_of(manifest)}
 
 
 def counterparts(groups: Groups, others: Groups) -> dict[str, dict[str, int]]:
-    """How many faces each group shares with which others, by their names; the most first."""
+    """Count the faces that each group shares with others, by name; the most first."""
     own = {face.face: name for name, faces in groups.items() for face in faces}
     shared: dict[str, Counter[str]] = {name: Counter() for name in groups}
     for other, faces in others.items():
@@ -38,27 +38,27 @@ def counterparts(groups: Groups, others: Groups) -> dict[str, dict[str, int]]:
     return {name: dict(counts.most_common()) for name, counts in shared.items()}
 
 
-def called_beside(
+def sibling_names(
     manifest: ClusterManifest | RefineManifest, folder: Path, groups: Groups | None = None
 ) -> dict[str, str]:
-    """What the groups of a result are called in the other one beside its folder.
+    """Return the names of a result's groups in the other result beside its folder.
 
-    People are looked for in the newest face sets of the same store, and face sets in its newest people. A
-    group is missing that has no face there.
+    People are matched with the newest face sets of the same store, and face sets with its newest people. A
+    group without a face there is missing.
 
     Parameters
     ----------
     groups : mapping, optional
-        Where they are no longer what the manifest says.
+        The present groups, if they differ from the manifest.
     """
-    other = next(_beside(type(manifest), manifest.made, folder), None)
+    other = next(_sibling_manifests(type(manifest), manifest.made, folder), None)
     if other is None:
         return {}
     found = counterparts(faces_by_name(manifest) if groups is None else groups, faces_by_name(other))
     return {name: ", ".join(shared) for name, shared in found.items() if shared}
 
 
-def _beside(
+def _sibling_manifests(
     own: type[ClusterManifest | RefineManifest], made: Provenance, folder: Path
 ) -> Iterator[ClusterManifest | RefineManifest]:
     wanted = REFINE_MANIFEST if own is ClusterManifest else CLUSTER_MANIFEST
@@ -81,7 +81,7 @@ def _store(made: Provenance) -> str:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, state: tuple[int, int]) -> ClusterManifest | RefineManifest | None:  # noqa: ARG001
-    """The manifest of a result; kept until it is another file. None for one that cannot be used."""
+    """Read the manifest of a result, cached until the file changes; None for an unusable one."""
     try:
         manifest = read_any_manifest(path)
     except FacesetsError:

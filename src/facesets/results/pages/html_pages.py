@@ -36,7 +36,7 @@ _HELP = (
 )
 
 
-_NOBODY_YET = (
+_NO_PEOPLE = (
     '<p class="soft">No person appears in two of these photos yet. Add photos, and run the same command '
     "again.</p>"
 )
@@ -47,19 +47,19 @@ def _note(words: str, up: str) -> str:
     return f'<p class="soft">{words}</p>'
 
 
-_NOBODY = partial(_note, "Faces that match no other face.")
+_UNASSIGNED = partial(_note, "Faces that match no other face.")
 _FACELESS = partial(_note, "Photos without a face.")
 _UNREAD = partial(_note, "Files that could not be read, with the reason.")
 
 
 @dataclass(frozen=True, slots=True)
 class PagePicture:
-    """A small picture that leads to a photo.
+    """A small picture that links to a photo.
 
     Attributes
     ----------
     thumbnail, photo : str
-        Paths relative to the site; empty where there is none.
+        Paths relative to the site; empty if there is none.
     """
 
     thumbnail: str
@@ -75,9 +75,9 @@ class PersonPage:
     Attributes
     ----------
     name : str
-        As the folder is called.
+        The name of the folder.
     is_named : bool
-        Whether a user called it so.
+        Whether a user gave the name.
     folders : tuple of str
         Where the person's photos and face sets are, relative to the site.
     """
@@ -92,14 +92,14 @@ class PersonPage:
 
 @dataclass(frozen=True, slots=True)
 class PageSite:
-    """All there is to show.
+    """The content of a site.
 
     Attributes
     ----------
     photos : tuple of str
         The folders that the photos come from.
     single, no_face : tuple of PagePicture
-        Faces of nobody who is known from a second photo; photos without a face.
+        Faces that match no other photo; photos without a face.
     failed : tuple of (path, reason)
     sheets : tuple of (title, path)
         Contact sheets, relative to the site.
@@ -116,14 +116,14 @@ class PageSite:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """A list that is shown on one page or several.
+    """A list on one or several pages.
 
     Attributes
     ----------
     names : tuple of str
         Of its pages.
     area : str
-        Its entry in the navigation; empty for a page that has none.
+        Its entry in the navigation; empty if it has none.
     lead, items : functions
         From what leads from a page to the site's folder to HTML.
     """
@@ -142,11 +142,11 @@ def render(site: PageSite) -> dict[str, bytes]:
         _listing(
             START,
             "People",
-            lambda up: _facts(site.facts) + _sheets(site, up) + (_HELP if site.people else _NOBODY_YET),
+            lambda up: _facts(site.facts) + _sheets(site, up) + (_HELP if site.people else _NO_PEOPLE),
             [partial(_card, person, page) for person, page in zip(site.people, of_people, strict=True)],
         ),
         _listing(
-            f"{PAGES}/single.html", "Unassigned faces", _NOBODY, [partial(_tile, p) for p in site.single]
+            f"{PAGES}/single.html", "Unassigned faces", _UNASSIGNED, [partial(_tile, p) for p in site.single]
         ),
         _listing(f"{PAGES}/no-face.html", "No face", _FACELESS, [partial(_tile, p) for p in site.no_face]),
         _listing(f"{PAGES}/failed.html", "Unreadable", _UNREAD, [partial(_row, *f) for f in site.failed]),
@@ -279,12 +279,12 @@ def _sheets(site: PageSite, up: str) -> str:
 
 
 def _url(up: str, path: str) -> str:
-    """A path relative to the site as an address on a page from which `up` leads there."""
+    """Return the address of a path relative to the site; `up` leads from the page to the site."""
     return escape(up + quote(os.fsencode(path)))
 
 
 def _broken(name: str) -> str:
-    """Text of a name of a file, whose lines end after parts of it rather than inside a word."""
+    """Return a file name as text that wraps between its parts rather than inside a word."""
     return "<wbr>".join(map(_text, name_parts(name)))
 
 

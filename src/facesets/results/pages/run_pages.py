@@ -1,4 +1,4 @@
-"""From the results of `run` to its pages: who is shown where, and with which pictures."""
+"""Make the pages of `run` from its results: which pictures each page shows."""
 
 import os
 from collections import defaultdict
@@ -75,13 +75,13 @@ def refuse_foreign_pages(out: Path) -> None:
 
 
 def write_pages(shown: Shown, collection: Collection, *, workers: int, work: Work) -> dict[str, int]:
-    """Bring thumbnails and pages up to date; what is right already is not touched.
+    """Update thumbnails and pages; files that are up to date are not touched.
 
     Returns
     -------
     dict
-        How many there are of `images`, `faces`, `persons`, `singletons`, `no_face` and `facesets`, and of the
-        images how many are `gone`: the results show them, and the collection has them no more.
+        The numbers of `images`, `faces`, `persons`, `singletons`, `no_face` and `facesets`, and of images
+        that are `gone`: in the results, but no longer in the collection.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _person(
 def _pictures(
     shown: Shown, found: ClusterManifest, drawn: set[str]
 ) -> Callable[[str, Thumbnail, str], PagePicture]:
-    """Return a function that makes the picture of a thumbnail in somebody's folder."""
+    """Return a function that makes the picture of a thumbnail in a person's folder."""
     placed: dict[str, dict[str, str]] = defaultdict(dict)
     for name, put in found.files.items():
         placed[name.partition("/")[0]][put.source] = name
@@ -196,7 +196,7 @@ def _pictures(
 
 
 def _relative(path: str, out: Path) -> str:
-    """A path as seen from a folder; empty where none leads there, such as to another drive of Windows."""
+    """Return a path relative to a folder; empty if there is none, as to another drive of Windows."""
     try:
         return os.path.relpath(path, out.absolute()).replace(os.sep, "/")
     except ValueError:  # pragma: no cover
@@ -204,7 +204,7 @@ def _relative(path: str, out: Path) -> str:
 
 
 def _make_folders(out: Path, rights: int) -> None:
-    """Make the folders of the pages; what an earlier run made of them gets no more rights than these."""
+    """Make the folders of the pages; existing ones get no more rights than these."""
     start, pages = out / START, out / PAGES
     if any([narrow(start, rights), narrow(pages, rights)]):
         for each in pages.rglob("*"):
@@ -222,7 +222,7 @@ def _write(path: Path, content: bytes, rights: int) -> None:
 
 
 def _remove_leftovers(folder: Path, wanted: set[Path]) -> None:
-    """Remove pages of ours that are none any more, and what a killed run left of them."""
+    """Remove our outdated pages, and leftovers of a killed run."""
     for path in [*folder.rglob("*.html"), *folder.rglob(".*.html.*.tmp"), *folder.glob(".style.css.*.tmp")]:
         unfinished = path.suffix == ".tmp"
         if path not in wanted and not path.is_symlink() and (unfinished or _is_ours(path)):

@@ -1,4 +1,4 @@
-"""Small pictures of faces and photos, made once and kept."""
+"""Make small pictures of faces and photos, and cache them."""
 
 import hashlib
 import os
@@ -29,16 +29,16 @@ _UNFINISHED = ".new"
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small square picture to be: of a face, or of a whole photo.
+    """A wanted square picture: of a face, or of a whole photo.
 
     Attributes
     ----------
     image : str
         sha256 of the photo.
     paths : tuple of str
-        Where that is.
+        The paths of the photo.
     box : tuple of float
-        x1, y1, x2, y2 of the face in the upright photo; empty for the whole.
+        x1, y1, x2, y2 of the face in the upright photo; empty for the whole photo.
     """
 
     image: str
@@ -47,7 +47,7 @@ class Thumbnail:
 
     @property
     def name(self) -> str:
-        """Its file: the same for the same face of the same photo, and for no other."""
+        """The name of its file, unique for a face of a photo."""
         digest = hashlib.sha256(f"{self.image} {self.box} {EDGE} {_PADDING}".encode()).hexdigest()[:20]
         return f"{digest[:2]}/{digest[2:]}.jpg"
 
@@ -82,7 +82,7 @@ def make_thumbnails(
     Returns
     -------
     set of str
-        Names of those that are there then: not of photos that cannot be read.
+        Names of the thumbnails that exist then: none of unreadable photos.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def make_thumbnails(
             for drawn in pool.map(draw, some):
                 pictures |= drawn
                 work.progress.advance()
-            _keep(folder, pictures)
+            _publish(folder, pictures)
             there |= pictures.keys()
             if work.stop.requested:
                 break
@@ -122,7 +122,7 @@ def make_thumbnails(
 
 
 def _existing(folder: Path) -> Iterator[str]:
-    """Thumbnails that lie in a folder; links are left alone."""
+    """Return the thumbnails in a folder; links are ignored."""
     for part in _entries(folder):
         if part.is_dir(follow_symlinks=False) and len(part.name) == 2:
             for entry in _entries(part.path):
@@ -138,8 +138,8 @@ def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _keep(folder: SafeFolder, pictures: Mapping[str, bytes]) -> None:
-    """Give pictures their names together, once they are on the disk."""
+def _publish(folder: SafeFolder, pictures: Mapping[str, bytes]) -> None:
+    """Give several pictures their names, once all are on the disk."""
     with writing(folder.root):
         _remove_unfinished(folder)
         folder.make_folder(_UNFINISHED)
@@ -153,14 +153,14 @@ def _keep(folder: SafeFolder, pictures: Mapping[str, bytes]) -> None:
 
 
 def _remove_unfinished(folder: SafeFolder) -> None:
-    """Remove what this run, or one that was killed, did not come to name."""
+    """Remove pictures that this run or a killed one did not name."""
     for name in folder.names_in(_UNFINISHED):
         folder.remove(f"{_UNFINISHED}/{name}")
     folder.remove_empty_folder(_UNFINISHED)
 
 
 def _drawn(thumbnails: Sequence[Thumbnail], longer_edge: int) -> dict[str, bytes]:
-    """Thumbnails of one photo as JPEG by name; none if it cannot be read."""
+    """Return the thumbnails of one photo as JPEG by name; none if it cannot be read."""
     least = EDGE
     for thumbnail in thumbnails:
         if thumbnail.box:
@@ -178,12 +178,12 @@ def _drawn(thumbnails: Sequence[Thumbnail], longer_edge: int) -> dict[str, bytes
 
 
 def _edge_of(box: Sequence[float]) -> float:
-    """The edge of the square around a face, in pixels."""
+    """Return the edge of the square around a face, in pixels."""
     return max(box[2] - box[0], box[3] - box[1]) * (1 + 2 * _PADDING)
 
 
 def _square(pixels: Pixels, box: Sequence[float]) -> Pixels:
-    """The square around a face as far as it lies in the photo, or the largest in the middle of the photo."""
+    """Return the square around a face as far as it lies in the photo, or the largest central square."""
     height, width = pixels.shape[:2]
     edge = min(_edge_of(box) if box else min(height, width), height, width)
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) if box else (width / 2, height / 2)

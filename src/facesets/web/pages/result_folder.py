@@ -12,7 +12,7 @@ from facesets.imaging.originals import read_decoded
 from facesets.operations.grouping.current_result import CurrentResult
 from facesets.operations.grouping.folder_corrections import latest_change
 from facesets.results.manifest import FaceEntry, RefineManifest
-from facesets.results.pages.counterparts import called_beside
+from facesets.results.pages.counterparts import sibling_names
 from facesets.web.api.result_folder import (
     PersonId,
     ResultDep,
@@ -105,7 +105,7 @@ def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber
         name=printable(folder),
         is_person=folder != now.single_folder,
         seen=now.version(folder),
-        beside=printable(called_beside(now.manifest, site.root, {folder: faces}).get(folder, "")),
+        beside=printable(sibling_names(now.manifest, site.root, {folder: faces}).get(folder, "")),
         other="Person" if isinstance(now.manifest, RefineManifest) else "Face set",
         faces=[_face(face) for face in faces[(page - 1) * _FACES : page * _FACES]],
         total=len(faces),

@@ -1,4 +1,4 @@
-"""The export that a bundle or face model lies in: the sets it is compared with, and what else is there."""
+"""Read the export around a bundle or face model: the sets to compare it with, and all files to check."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".npz"})
 
 @dataclass(frozen=True, slots=True)
 class SetLikeness:
-    """How much a person of a file resembles their own set, and the most similar other; None where unknown."""
+    """Similarity of a person in a file to their own set, and to the most similar other; None if unknown."""
 
     own: float | None = None
     other: str = ""
@@ -33,25 +33,25 @@ class SetLikeness:
     name: str = ""
 
     def problems(self) -> list[str]:
-        """What is wrong with that, in a sentence."""
+        """Return the problem in a sentence, if there is one."""
         if self.own is None or self.other_similarity is None or self.other_similarity < self.own:
             return []
-        who = f"{printable(self.name)} in it" if self.name else "it"
-        return [f"{who} matches {printable(self.other)} better than its own face set"]
+        subject = f"{printable(self.name)} in it" if self.name else "it"
+        return [f"{subject} matches {printable(self.other)} better than its own face set"]
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """The sets of an export.
+class ExportContext:
+    """The export around a file.
 
     Attributes
     ----------
     own : str
-        The set in whose folder a file lies; empty for a file of the whole export, or of none.
+        The set with the file in its folder; empty for a file of the whole export, or of none.
     models : CacheSettings or None
-        What the faces of the export come from; None outside of an export.
+        The models of the export's faces; None outside of an export.
     centroids : dict of str to float32 array of shape (d,)
-        Of each set by its name, unit length.
+        The centroid of each set by its name, unit length.
     """
 
     own: str = ""
@@ -60,12 +60,12 @@ class Beside:
 
     @property
     def recognizer_sha256(self) -> str:
-        """Of the recognizer of the export; empty outside of one."""
+        """The digest of the export's recognizer; empty outside of an export."""
         return "" if self.models is None else self.models.recognizer_sha256
 
     def likeness(self, name: str, embedding: Float32) -> SetLikeness:
         """Compare an embedding of unit length with the set of a name, and with all others."""
-        own = next((each for each in self.centroids if name in _called(each)), "")
+        own = next((each for each in self.centroids if name in _possible_names(each)), "")
         fitting = {each: c for each, c in self.centroids.items() if c.shape == embedding.shape}
         if own not in fitting:
             return SetLikeness()
@@ -75,14 +75,14 @@ class Beside:
         return SetLikeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
 
 
-def _called(entry: str) -> tuple[str, ...]:
-    """What the person of a set may be called in its models."""
+def _possible_names(entry: str) -> tuple[str, ...]:
+    """Return the names that a set's person may have in its models."""
     folder = PurePosixPath(entry).name
     return entry, folder, label_of_folder(folder)
 
 
-def sets_beside(file: Path, read: Read = read_any_manifest) -> Beside:
-    """Read the manifests around a file, by a function that may know them from other files of the export.
+def read_export_context(file: Path, read: Read = read_any_manifest) -> ExportContext:
+    """Read the manifests around a file, with a function that may cache them for other files.
 
     Raises
     ------
@@ -90,25 +90,25 @@ def sets_beside(file: Path, read: Read = read_any_manifest) -> Beside:
         One of them cannot be read.
     """
     path = file.absolute().parent / SET_MANIFEST
-    there = read(path) if path.is_file() else None
-    if isinstance(there, ExportManifest):
-        return Beside("", there.made.models, dict(_centroids(path.parent, there, read)))
-    if not isinstance(there, SetManifest):
-        return Beside()
-    centroids = {there.name: unit(np.array(there.centroid, np.float32))}
+    manifest = read(path) if path.is_file() else None
+    if isinstance(manifest, ExportManifest):
+        return ExportContext("", manifest.made.models, dict(_centroids(path.parent, manifest, read)))
+    if not isinstance(manifest, SetManifest):
+        return ExportContext()
+    centroids = {manifest.name: unit(np.array(manifest.centroid, np.float32))}
     root = path.parent
-    for _ in PurePosixPath(there.name).parts:
+    for _ in PurePosixPath(manifest.name).parts:
         root = root.parent
     export = read(root / EXPORT_MANIFEST) if (root / EXPORT_MANIFEST).is_file() else None
     if isinstance(export, ExportManifest):
         others = _centroids(root, export, read)
-        centroids |= {name: centroid for name, centroid in others if name != there.name}
-    return Beside(there.name, there.made.models, centroids)
+        centroids |= {name: centroid for name, centroid in others if name != manifest.name}
+    return ExportContext(manifest.name, manifest.made.models, centroids)
 
 
-def models_beside(file: Path) -> CacheSettings | None:
-    """What the faces of the export come from that a file lies in, if any; errors as `sets_beside`."""
-    return sets_beside(file).models
+def models_of_export(file: Path) -> CacheSettings | None:
+    """Return the models of the export around a file, if any; errors as `read_export_context`."""
+    return read_export_context(file).models
 
 
 def _centroids(root: Path, export: ExportManifest, read: Read) -> Iterator[tuple[str, Float32]]:
@@ -120,14 +120,15 @@ def _centroids(root: Path, export: ExportManifest, read: Read) -> Iterator[tuple
 
 
 def bundles_at(paths: Sequence[Path]) -> list[Path]:
-    """The bundles, folders of images and face models that are meant by some paths.
+    """Return the bundles, folders of images and face models at some paths.
 
-    A folder means all below it, by name; one that holds pictures and nothing of these is a folder of images.
+    A folder stands for all of them below it, by name; a folder that holds only pictures is a folder of
+    images.
 
     Raises
     ------
     WrongUsage
-        Nothing is at a path, or there is nothing to check in a folder.
+        A path does not exist, or a folder has nothing to check.
     """
     found: list[Path] = []
     for path in paths:
@@ -154,7 +155,7 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _listed(manifest: Path) -> set[Path]:
-    """What a set says that it has; a file that is not there is none."""
+    """Return the existing files that a set lists."""
     try:
         read = read_any_manifest(manifest)
     except FacesetsError:
@@ -173,6 +174,6 @@ def _is_model(path: Path) -> bool:
 
 
 def unit(vector: Float32) -> Float32:
-    """A vector scaled to unit length; zeros stay."""
+    """Return a vector scaled to unit length; zeros stay."""
     scaled: Float32 = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
     return scaled

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from facesets.operations.reports.sets_beside import Beside, unit
+from facesets.operations.reports.export_context import ExportContext, unit
 
 
 @pytest.mark.parametrize("name", ["Anna/Berg Jr.", "Anna%2FBerg Jr%2E", "people/Anna%2FBerg Jr%2E"])
 def test_a_person_of_a_model_is_found_among_the_sets(name: str) -> None:
     anna, ben = unit(np.array([1, 0.2], np.float32)), unit(np.array([0, 1], np.float32))
-    beside = Beside(centroids={"people/Anna%2FBerg Jr%2E": anna, "Ben": ben})
+    beside = ExportContext(centroids={"people/Anna%2FBerg Jr%2E": anna, "Ben": ben})
     likeness = beside.likeness(name, anna)
     assert (likeness.own, likeness.other, likeness.problems()) == (1.0, "Ben", [])
     assert beside.likeness("Carl", anna).own is None
