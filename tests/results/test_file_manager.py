@@ -54,7 +54,7 @@ class Expected:
     copies : set
         Folders that are copies of others; their photos are unsure, too.
     plain : set
-        People whose folder says no more who they are: until a run writes it again, it is known by its photos.
+        People with a folder without a mark: until a run writes it again, it is recognized by its photos.
     trash, bin : dict
         Photos and folders that were deleted, and the faces.
     gone : set
@@ -117,7 +117,7 @@ class Expected:
         assert len(accounted) == len(set(accounted))
         self.look()
         self.people = {name: photos for name, photos in self.people.items() if photos}
-        self.plain = {name for name in self.people if not self._says_who(name, listed.get(name, ""))}
+        self.plain = {name for name in self.people if not self._asserts_person(name, listed.get(name, ""))}
         self.deleted = False
         self.gone = set()
 
@@ -130,13 +130,13 @@ class Expected:
         gone = {*self.trash.values(), *(face for photos in self.bin.values() for face in photos.values())}
         assert (gone - self.unsure).isdisjoint(face for faces in now.values() for face in faces)
 
-    def _says_who(self, name: str, group: str) -> bool:
+    def _asserts_person(self, name: str, group: str) -> bool:
         mark = self.root / name / GROUP_MARK
         return bool(group) and mark.is_file() and group.encode() in mark.read_bytes()
 
 
 class FileManager(RuleBasedStateMachine):
-    """Two results, and somebody who goes through them with a file manager."""
+    """Two results, and a user who changes them with a file manager."""
 
     @initialize(seed=st.integers(0, 3))
     def make(self, seed: int) -> None:
@@ -204,7 +204,7 @@ class FileManager(RuleBasedStateMachine):
 
     @rule(which=RESULT, who=ANY, other=ANY, overwrites=st.booleans())
     def merge(self, which: int, who: int, other: int, overwrites: bool) -> None:
-        """All photos of a person to another one's folder, with or without the file that says who they are."""
+        """All photos of a person to another one's folder, with or without the mark."""
         at = self.results[which]
         one = self._one(at.sure(movable=3), who)
         two = self._one([name for name in at.sure(movable=1) if name != one], other)
@@ -264,7 +264,7 @@ class FileManager(RuleBasedStateMachine):
 
     @rule(which=RESULT, who=ANY, source=RESULT)
     def copy_folder(self, which: int, who: int, source: int) -> None:
-        """A folder of this result or of the other one, with the file that says who it is."""
+        """A folder of this result or of the other one, with its mark."""
         at, other, new = self.results[which], self.results[source], self._new()
         one = self._one(sorted(set(other.sure()) - other.plain), who)
         images = {face.partition("#")[0] for face in other.people[one].values()} if one else set()
@@ -277,7 +277,7 @@ class FileManager(RuleBasedStateMachine):
     @rule(which=RESULT, who=ANY, content=st.sampled_from([None, *MARKS]))
     def spoil_mark(self, which: int, who: int, content: bytes | None) -> None:
         at = self.results[which]
-        # Known by its photos alone: most of them must be nobody else's.
+        # Recognized only by its photos: most of them must be of no other person.
         able = [n for n in at.sure(movable=3) if 2 * len(at.movable(n)) > len(at.people[n])]
         if one := self._one([name for name in able if not at.plain], who):
             mark = at.root / one / GROUP_MARK
@@ -300,12 +300,12 @@ class FileManager(RuleBasedStateMachine):
             at.unsure.add(face)
             at.aside[face] = one
 
-    @rule(is_taken_back=st.booleans())
-    def run(self, is_taken_back: bool) -> None:
+    @rule(is_undone=st.booleans())
+    def run(self, is_undone: bool) -> None:
         raw, sets = (each.root for each in self.results)
         before = tree(self.above)
         done = grow(self.store, raw, sets)
-        if is_taken_back and not any(each.deleted for each in self.results) and done.sets is not None:
+        if is_undone and not any(each.deleted for each in self.results) and done.sets is not None:
             for root, run in ((raw, done.raw.run), (sets, done.sets.run)):
                 if run and (root / ".facesets-journal" / run).exists():
                     undo(root, run)

@@ -111,5 +111,5 @@ def test_a_label_comes_back_from_the_folder_that_it_names(label: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["100%", "50%AB", "a%2f", "%41nna", folder_name("x" * 500)])
-def test_a_folder_that_somebody_named_is_called_as_it_is(name: str) -> None:
+def test_a_named_folder_keeps_its_name(name: str) -> None:
     assert label_of_folder(name) == name

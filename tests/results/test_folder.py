@@ -25,7 +25,7 @@ def photos_in(out: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
 def test_photos_arrive_whole_and_with_their_times(out: Path, plan: Plan, how: Materialize) -> None:
-    earlier = write(out, plan, {}, how=how).kept
+    earlier = write(out, plan, {}, how=how).contents
     for name, source in plan.items():
         assert (out / name).read_bytes() == Path(source).read_bytes()
         assert (out / name).stat().st_mtime_ns == Path(source).stat().st_mtime_ns
@@ -37,7 +37,7 @@ def test_photos_arrive_whole_and_with_their_times(out: Path, plan: Plan, how: Ma
 
 
 def test_files_that_left_the_plan_go_and_files_of_the_user_stay(out: Path, plan: Plan) -> None:
-    earlier = write(out, plan, {}).kept
+    earlier = write(out, plan, {}).contents
     own = out / "person_0" / "my notes.txt"
     own.write_text("keep me")
     smaller = {name: source for name, source in plan.items() if name.startswith("person_1")}
@@ -68,7 +68,7 @@ def test_a_photo_that_cannot_be_placed_costs_only_itself(
     spoil(out, Path(plan[FIRST]))
     written = write(out, plan, {})
     assert written.failed == [plan[FIRST]]
-    assert written.kept.keys() == {*plan, "sheet.png"} - {FIRST}
+    assert written.contents.keys() == {*plan, "sheet.png"} - {FIRST}
     assert photos_in(out).get(FIRST) == (b"mine" if spoil is _mine_is_there else None)
 
 
@@ -101,28 +101,28 @@ def _as_a_new_file(copy: Path) -> None:
 def test_an_edit_survives_both_replacing_and_removing(
     out: Path, plan: Plan, how: Materialize, edit: Callable[[Path], None], is_touched: bool
 ) -> None:
-    earlier = write(out, plan, {}, how=how).kept
+    earlier = write(out, plan, {}, how=how).contents
     edit(out / FIRST)
     for _ in range(2):
         if is_touched:
             Path(plan[FIRST]).touch()
-        earlier = write(out, plan, earlier, how=how).kept
+        earlier = write(out, plan, earlier, how=how).contents
         assert (out / FIRST).read_bytes() == b"retouched"
     write(out, {}, earlier)
     assert photos_in(out) == {FIRST: b"retouched"}
 
 
-def test_a_copy_nobody_edited_follows_its_original(out: Path, plan: Plan) -> None:
-    earlier = write(out, plan, {}).kept
+def test_an_unedited_copy_follows_its_original(out: Path, plan: Plan) -> None:
+    earlier = write(out, plan, {}).contents
     Path(plan[FIRST]).write_bytes(b"new version")
     os.utime(plan[FIRST], ns=(1, 1))
-    earlier = write(out, plan, earlier).kept
+    earlier = write(out, plan, earlier).contents
     assert (out / FIRST).read_bytes() == b"new version"
     write(out, {}, earlier)
     assert photos_in(out) == {}
 
 
-def test_an_edit_after_a_run_that_was_cut_off_survives(out: Path, plan: Plan) -> None:
+def test_an_edit_after_an_interrupted_run_survives(out: Path, plan: Plan) -> None:
     with locked(out), writing_results(out, {}, "cluster") as folder:
         folder.announce(plan)
         for name in (FIRST, "person_1/1.jpg"):
@@ -150,13 +150,13 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(out: Path, plan: Plan) -> N
 
 
 def test_the_last_copy_of_a_photo_is_never_removed(out: Path, plan: Plan) -> None:
-    earlier = write(out, plan, {}).kept
+    earlier = write(out, plan, {}).contents
     last = Path(plan[FIRST]).read_bytes()
     Path(plan[FIRST]).unlink()
     again = write(out, plan, earlier)
     assert again.failed == [plan[FIRST]]
-    assert FIRST in again.kept
-    write(out, {}, again.kept)
+    assert FIRST in again.contents
+    write(out, {}, again.contents)
     assert [*photos_in(out).values()] == [last]
 
 
@@ -195,12 +195,12 @@ def test_copies_that_no_manifest_lists_any_more_are_taken_over_and_others_are_no
     (out / FIRST).write_bytes(b"something of mine")
     (out / "sheet.png").unlink()
     written = write(out, plan, {})
-    assert written.kept.keys() == {*plan, "sheet.png"} - {FIRST}
+    assert written.contents.keys() == {*plan, "sheet.png"} - {FIRST}
     assert written.failed == [plan[FIRST]]
     assert (out / FIRST).read_bytes() == b"something of mine"
 
 
-def test_a_name_that_is_too_long_is_called_so(tmp_path: Path) -> None:
+def test_a_too_long_name_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match="too long"):
         SafeFolder(tmp_path).write_json("x" * 256, {})
     with pytest.raises(CannotWrite, match="too long"), atomic_write(tmp_path / ("x" * 256)) as file:

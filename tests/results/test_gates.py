@@ -20,7 +20,7 @@ FACE = FaceEntry("0" * 64 + "#0", (), (), (), 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
-def test_a_gate_is_called_after_its_option_and_is_documented(gate: Gate) -> None:
+def test_a_gate_has_the_name_of_its_option_and_is_documented(gate: Gate) -> None:
     assert gate_named(gate.name) is gate
     with_option = [options for options in OPTIONS if gate.name in {field.name for field in fields(options)}]
     assert bool(with_option) == (gate.limit is not None)
@@ -74,6 +74,6 @@ def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None
         ("of_a_later_version", 1, 2, "of a later version 1, needs 2"),
     ],
 )
-def test_a_sheet_says_why_a_face_was_left_out(gate: str, value: float, limit: float, words: str) -> None:
+def test_a_sheet_shows_why_a_face_was_dropped(gate: str, value: float, limit: float, words: str) -> None:
     assert reason(DroppedFace(FACE, "faceset_001", gate, value, limit)) == words
     assert gate_named(gate) not in GATES or fitting(words, 10, CROP_PX) == words

@@ -1,4 +1,4 @@
-"""The hidden file that says which group a folder is: copied, lost, spoilt, moved, or of another result."""
+"""The hidden mark of a group's folder: copied, lost, damaged, moved, or of another result."""
 
 import os
 import random
@@ -73,7 +73,7 @@ def test_equal_runs_write_equal_marks(store: MadeStore, tmp_path: Path) -> None:
 
 Before = dict[str, set[str]]
 Deed = Callable[[Path, Path, Before], Before]
-"""What a user does in a result folder and beside it; who is then where, said by who was."""
+"""A user's changes in a result folder, and the expected person of each folder by the former one."""
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -115,13 +115,13 @@ def a_photo_is_put_to_the_single_ones(raw: Path, _: Path, before: Before) -> Bef
     return before | {"person_001": before["person_001"] - moved}
 
 
-def a_single_photo_is_copied_to_somebody(raw: Path, _: Path, before: Before) -> Before:
+def a_single_photo_is_copied_to_a_person(raw: Path, _: Path, before: Before) -> Before:
     (photo,) = photos_in(raw / "_singletons")
     shutil.copy2(photo, raw / "person_003")
     return before | {"person_003": before["person_003"] | {f"{store_sha(str(photo))}#0"}}
 
 
-def a_photo_is_called_much_like_the_mark(raw: Path, _: Path, before: Before) -> Before:
+def a_photo_has_a_name_like_the_mark(raw: Path, _: Path, before: Before) -> Before:
     photo = photos_in(raw / "person_001")[0]
     photo = photo.rename(photo.with_name(f"{photo.stem}{GROUP_MARK}.jpg"))
     moved = carry([photo], raw / "person_002")
@@ -143,7 +143,7 @@ def a_part_is_copied_from_a_folder_that_is_renamed(raw: Path, _: Path, before: B
     return {{"person_001": "The whole"}.get(name, name): faces for name, faces in before.items()}
 
 
-def a_folder_is_renamed_beside_its_copy(raw: Path, _: Path, before: Before) -> Before:
+def a_folder_is_renamed_next_to_its_copy(raw: Path, _: Path, before: Before) -> Before:
     shutil.copytree(raw / "person_001", raw / "Backup", copy_function=shutil.copyfile)
     (raw / "person_001").rename(raw / "Hans")
     return {{"person_001": "Hans"}.get(name, name): faces for name, faces in before.items()}
@@ -235,11 +235,11 @@ DEEDS: list[tuple[Deed, list[tuple[int, ...]]]] = [
     (all_photos_leave_a_folder_that_is_renamed, []),
     (some_photos_make_a_new_folder, []),
     (a_photo_is_put_to_the_single_ones, []),
-    (a_single_photo_is_copied_to_somebody, []),
-    (a_photo_is_called_much_like_the_mark, []),
+    (a_single_photo_is_copied_to_a_person, []),
+    (a_photo_has_a_name_like_the_mark, []),
     (every_folder_is_deleted, []),
     (a_part_is_copied_from_a_folder_that_is_renamed, []),
-    (a_folder_is_renamed_beside_its_copy, []),
+    (a_folder_is_renamed_next_to_its_copy, []),
     (a_folder_comes_from_another_result, []),
     (two_folders_become_one, []),
     (two_folders_become_one_and_their_marks_stay, []),
@@ -256,7 +256,7 @@ DEEDS: list[tuple[Deed, list[tuple[int, ...]]]] = [
 
 
 @pytest.mark.parametrize(("deed", "together"), DEEDS)
-def test_who_is_in_a_folder_is_clear_after(
+def test_people_of_folders_are_clear_after(
     store: MadeStore, tmp_path: Path, again: Again, deed: Deed, together: list[tuple[int, ...]]
 ) -> None:
     for shown in together:
@@ -279,7 +279,7 @@ def test_who_is_in_a_folder_is_clear_after(
             }
 
 
-def test_a_copied_folder_says_nothing_and_is_told(store: MadeStore, tmp_path: Path) -> None:
+def test_a_copied_folder_has_no_effect_and_is_reported(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     before = people(raw)
     shutil.copytree(raw / "person_002", raw / "Ben")
@@ -340,7 +340,7 @@ def _another(mark: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, _garbage, _deep, _huge, _link, _pipe, _folder, _another])
-def test_a_folder_whose_mark_was_spoilt_is_known_by_its_photos(
+def test_a_folder_with_a_damaged_mark_is_recognized_by_its_photos(
     store: MadeStore, tmp_path: Path, again: Again, spoil: Callable[[Path], None]
 ) -> None:
     raw, sets = make(store, tmp_path)

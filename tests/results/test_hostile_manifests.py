@@ -28,7 +28,7 @@ GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[DrawnStore, Path]:
-    """A store, and where its results are that nobody changed."""
+    """A store, and the folder of its unchanged results."""
     folder = tmp_path_factory.mktemp("sound")
     store = DrawnStore(folder / "photos", random.Random(0))
     for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2), (3,), ()):
@@ -61,7 +61,7 @@ RECORDS = {
 @pytest.mark.parametrize("name", RECORDS)
 @given(data=st.data())
 @hostile
-def test_whatever_commands_say_of_a_changed_record_nothing_beside_the_results_changes(
+def test_a_manipulated_record_changes_nothing_outside_the_results(
     data: st.DataObject,
     name: str,
     sound: tuple[DrawnStore, Path],

@@ -46,14 +46,14 @@ def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) ->
     assert all(link.isascii() and not {"?", '"', "'", " "} & {*link} for link in links.links + start.links)
 
 
-def test_where_there_are_no_people_it_is_not_said_what_to_do_with_their_folders() -> None:
+def test_without_people_a_page_has_no_advice_on_their_folders() -> None:
     start = render(EMPTY)["index.html"].decode()
     assert "Add photos" in start
     assert "rename a folder" not in start
     assert "rename a folder" in render(replace(EMPTY, people=(person("Ann"),)))["index.html"].decode()
 
 
-def test_pages_ask_nothing_of_a_network_and_run_nothing() -> None:
+def test_pages_use_no_network_and_no_scripts() -> None:
     for name, page in render(replace(EMPTY, people=(person("Ann"),))).items():
         assert b"http:" not in page
         assert b"https:" not in page
@@ -85,7 +85,7 @@ def test_every_picture_is_named_and_loaded_when_it_is_seen() -> None:
     assert {each["loading"] for each in pictures} == {"lazy"}
 
 
-def test_two_people_whose_names_a_file_system_takes_for_one_have_a_page_each() -> None:
+def test_people_with_names_that_a_file_system_equates_have_separate_pages() -> None:
     pages = render(replace(EMPTY, people=(person("Ann"), person("ANN"))))
     own = [name for name in pages if "person/" in name]
     assert len({name.casefold() for name in own}) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import DrawnStore, MadeStore
-from tests.fixtures.planned_results import Kept, Plan, write
+from tests.fixtures.planned_results import Contents, Plan, write
 from tests.fixtures.planned_results import undo as undo_plan
 from tests.fixtures.results import choose, discover_in, export, grow, make, photo_of, sort
 from tests.fixtures.trees import contents, folders_in, tree
@@ -34,7 +34,7 @@ def made_store(root: Path, *people: int) -> DrawnStore:
 def placing(root: Path, photos: list[str]) -> Killed:
     """Photos of a plan that come, change, go, and stay."""
     out = root / "out"
-    earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one").kept
+    earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one").contents
     plan = {"person_1/0.jpg": photos[2], "person_1/2.jpg": photos[3], "new/sub/3.jpg": photos[0]}
     return lambda: write(out, plan, earlier, b"two"), [out], ["out/new/sub"]
 
@@ -63,7 +63,7 @@ def growing(root: Path, _: list[str]) -> Killed:
 
 
 def renamed(root: Path) -> tuple[MadeStore, Path, Path]:
-    """Anna, whom all results know, was given another name in one of them, and Ben has his in another."""
+    """Anna, named in all results, was renamed in one of them, and Ben was named in another."""
     store = made_store(root, *[1] * 5, *[2] * 4)
     raw, sets = make(store, root)
     (raw / "person_001").rename(raw / "Anna")
@@ -89,7 +89,7 @@ def naming_both(root: Path, _: list[str]) -> Killed:
 
 
 def exporting(root: Path, _: list[str]) -> Killed:
-    """An export of which a crop was deleted, and one of whose sets has another name."""
+    """An export with a deleted crop and a renamed set."""
     store = made_store(root, *[1] * 6, *[2] * 5)
     raw, _sets = make(store, root)
     export(store, root)
@@ -120,7 +120,7 @@ def again(start: Path, root: Path) -> None:
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_work_that_is_killed_and_done_again_ends_as_if_nothing_had_happened_and_is_taken_back(
+def test_killed_work_done_again_ends_like_uninterrupted_work_and_can_be_undone(
     tmp_path: Path, photos: list[str], work: Callable[[Path, list[str]], Killed]
 ) -> None:
     root, start = tmp_path / "work", tmp_path / "start"
@@ -150,7 +150,7 @@ def test_work_that_is_killed_and_done_again_ends_as_if_nothing_had_happened_and_
 
 
 @pytest.mark.parametrize("has_originals", [True, False])
-def test_an_undo_that_is_killed_goes_on_and_loses_no_last_copy(
+def test_a_killed_undo_resumes_and_loses_no_last_copy(
     tmp_path: Path, photos: list[str], has_originals: bool
 ) -> None:
     root, start = tmp_path / "work", tmp_path / "start"
@@ -175,9 +175,7 @@ def test_an_undo_that_is_killed_goes_on_and_loses_no_last_copy(
         assert (contents(out), folders_in(out)) == whole, kill_at
 
 
-def test_the_run_after_a_killed_one_leaves_nothing_behind_that_only_that_one_announced(
-    tmp_path: Path, plan: Plan
-) -> None:
+def test_the_run_after_a_killed_one_removes_its_announced_files(tmp_path: Path, plan: Plan) -> None:
     def begin(out: Path) -> None:
         with locked(out), writing_results(out, {}, "cluster") as folder:
             folder.announce(plan | {"person_9/old.jpg": plan["person_0/0.jpg"]})
@@ -187,10 +185,10 @@ def test_the_run_after_a_killed_one_leaves_nothing_behind_that_only_that_one_ann
     def photos_in(out: Path) -> dict[str, tuple[int, bytes]]:
         return {name: put for name, put in tree(out).items() if name.endswith(".jpg")}
 
-    write(tmp_path / "undisturbed", plan, Kept())
+    write(tmp_path / "undisturbed", plan, Contents())
     for kill_at in moments(changes_of(lambda: begin(tmp_path / "begun"))):
         out = tmp_path / f"killed {kill_at}"
         assert in_a_child(lambda out=out: begin(out), kill_at)  # type: ignore[misc]
-        write(out, plan, Kept())
+        write(out, plan, Contents())
         assert contents(out) == contents(tmp_path / "undisturbed")
         assert photos_in(out) == photos_in(tmp_path / "undisturbed")

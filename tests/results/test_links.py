@@ -1,4 +1,4 @@
-"""Links in a result folder: what they lead to belongs to the user, whatever a name or a file says."""
+"""Links in a result folder: their targets belong to the user, even if a name or a file leads there."""
 
 import errno
 import json
@@ -42,22 +42,22 @@ def test_an_undo_changes_nothing_behind_a_linked_folder(out: Path, photos: list[
     assert not (out / "Bob").exists()
 
 
-def test_a_run_changes_nothing_behind_a_linked_folder_and_goes_on_knowing_it(
+def test_a_run_changes_nothing_behind_a_linked_folder_and_still_recognizes_it(
     out: Path, photos: list[str]
 ) -> None:
     earlier, *_ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
     disk = moved_to_another_disk(out / "Anna")
     before = tree(disk)
     plan = {"Anna/0.jpg": photos[0], "Anna/2.jpg": photos[2], "Bob/3.jpg": photos[3]}
-    kept, failed, links = write(out, plan, earlier)
+    contents, failed, links = write(out, plan, earlier)
     assert tree(disk) == before
     assert links == ["Anna"]
     assert failed == [photos[2]]
-    assert set(kept) == {"Anna/0.jpg", "Anna/1.jpg", "Bob/3.jpg", "sheet.png"}
+    assert set(contents) == {"Anna/0.jpg", "Anna/1.jpg", "Bob/3.jpg", "sheet.png"}
     assert (out / "Bob/3.jpg").is_file()
     (out / "Anna").unlink()
     disk.rename(out / "Anna")
-    _, failed, links = write(out, plan, kept)
+    _, failed, links = write(out, plan, contents)
     assert failed == links == []
     assert sorted(path.name for path in (out / "Anna").iterdir()) == ["0.jpg", "2.jpg"]
 
@@ -66,11 +66,11 @@ def test_a_run_changes_nothing_behind_a_linked_folder_and_goes_on_knowing_it(
 def test_a_linked_folder_is_no_statement_of_the_user(
     tmp_path: Path, out: Path, photos: list[str], is_plugged_in: bool
 ) -> None:
-    kept, *_ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
+    contents, *_ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
     disk = moved_to_another_disk(out / "Anna")
     if not is_plugged_in:
         disk.rename(tmp_path / "unplugged")
-    assert not read_edits(out, {name: put for name, put in kept.items() if put}, ())
+    assert not read_edits(out, {name: put for name, put in contents.items() if put}, ())
 
 
 @pytest.mark.parametrize("name", [JOURNAL, "_without_original", "_edited", ANNOUNCEMENT, "manifest.json"])
@@ -120,7 +120,7 @@ def test_an_announcement_sweeps_nothing_outside(
 @pytest.mark.parametrize(
     "name", ["../victim.txt", "VICTIM", "a/../../victim.txt", "", ".", "x\u0000", "\ud800"]
 )
-def test_a_journal_that_names_something_outside_takes_nothing_back(
+def test_a_journal_with_a_name_outside_undoes_nothing(
     tmp_path: Path, out: Path, photos: list[str], name: str
 ) -> None:
     victim = tmp_path / "victim.txt"
@@ -199,7 +199,7 @@ def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, out: Path, 
 
 
 @pytest.mark.parametrize("there", ["Anna", JOURNAL])
-def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
+def test_unreadable_folders_do_not_count_as_deleted(
     out: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
     earlier, *_ = write(out, {"Anna/0.jpg": photos[0]}, {})
@@ -207,7 +207,7 @@ def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
     secret = (out / there).stat()
 
     def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
-        # Root, whom the tests may run as, is refused nothing.
+        # The tests may run as root, which is refused nothing.
         def called(path: Any, *args: Any, dir_fd: int | None = None, **others: Any) -> Any:
             if dir_fd is not None and os.path.samestat(os.fstat(dir_fd), secret):
                 raise PermissionError(errno.EACCES, "Permission denied", path)

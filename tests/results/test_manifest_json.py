@@ -60,9 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("manifest", [CLUSTERED, REFINED])
-def test_what_is_written_reads_back_the_same(
-    tmp_path: Path, manifest: ClusterManifest | RefineManifest
-) -> None:
+def test_manifests_read_back_as_written(tmp_path: Path, manifest: ClusterManifest | RefineManifest) -> None:
     (tmp_path / "m.json").write_bytes(manifest_bytes(manifest))
     assert read_any_manifest(tmp_path / "m.json") == manifest
 
@@ -110,14 +108,14 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert read_manifest(tmp_path, ExportManifest) == export
 
 
-def test_a_cache_in_place_of_a_manifest_is_not_said_to_be_damaged(path: Path) -> None:
+def test_a_cache_in_place_of_a_manifest_is_not_reported_as_damaged(path: Path) -> None:
     np.savez(path.with_suffix(".npz"), det_score=np.zeros(1))
     with pytest.raises(WrongUsage, match=r"is a cache\. Give a manifest"):
         read_any_manifest(path.with_suffix(".npz"))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])
-def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reported_as_damaged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match=r"is damaged: .*(it is n|is missing)"):
         read_any_manifest(path)

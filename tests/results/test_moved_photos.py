@@ -59,7 +59,7 @@ def names(out: Path) -> list[str]:
     return sorted(str(path.relative_to(out)) for path in files_in(out) if path.name != GROUP_MARK)
 
 
-def test_a_source_that_was_renamed_doubles_nothing(
+def test_a_renamed_source_duplicates_nothing(
     filled: Store, embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:6], tmp_path / "src")
@@ -137,7 +137,7 @@ def test_copies_and_drives_that_are_not_mounted_are_not_taken_for_moved(
     assert folders_of(filled) == ["copies", "photos"]
 
 
-def test_prune_forgets_what_is_gone_in_other_folders(
+def test_prune_forgets_missing_photos_of_other_folders(
     embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     first, second = (
@@ -154,7 +154,7 @@ def test_prune_forgets_what_is_gone_in_other_folders(
     assert len(cache.load().images) == 2
 
 
-def test_what_is_ignored_is_not_taken_in_and_prune_forgets_it(
+def test_ignored_photos_are_not_embedded_and_prune_forgets_them(
     filled: Store, embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:1], tmp_path / "src")
@@ -168,7 +168,7 @@ def test_what_is_ignored_is_not_taken_in_and_prune_forgets_it(
     assert folders_of(filled) == ["src"]
 
 
-def test_what_was_said_in_a_result_holds_when_its_photos_are_elsewhere(
+def test_corrections_in_a_result_hold_after_its_photos_moved(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -180,12 +180,12 @@ def test_what_was_said_in_a_result_holds_when_its_photos_are_elsewhere(
         sorted(alone)[1].unlink()
         sorted(alone)[2].write_bytes(b"edited")
     again(company, raw, sets)
-    said = [groups(folder) for folder in (raw, sets)]
+    corrected = [groups(folder) for folder in (raw, sets)]
     before = [names(folder) for folder in (raw, sets)]
     company.move(tmp_path / "fotos")
     for _ in range(2):
         again(company, raw, sets)
-        assert [groups(folder) for folder in (raw, sets)] == said
+        assert [groups(folder) for folder in (raw, sets)] == corrected
         assert [names(folder) for folder in (raw, sets)] == [
             [name.replace("photos+", "fotos+") for name in of_folder] for of_folder in before
         ]
@@ -194,7 +194,7 @@ def test_what_was_said_in_a_result_holds_when_its_photos_are_elsewhere(
         assert sum(path.read_bytes() == b"edited" for path in files_in(folder)) == 1
 
 
-def test_what_is_done_in_a_result_after_the_photos_moved_is_understood(
+def test_changes_in_a_result_after_its_photos_moved_are_understood(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -215,7 +215,7 @@ def test_what_is_done_in_a_result_after_the_photos_moved_is_understood(
         assert [name for name in names(folder) if "+photos+" in name] == []
 
 
-def test_following_is_taken_back_like_any_change(store: MadeStore, tmp_path: Path) -> None:
+def test_following_moved_photos_can_be_undone(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     before = tree(raw)
     store.move(tmp_path / "fotos")

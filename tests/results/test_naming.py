@@ -1,4 +1,4 @@
-"""What one result calls somebody, the other results of the same cache call her too."""
+"""A person's name in one result reaches the other results of the same cache."""
 
 import random
 import shutil
@@ -112,7 +112,7 @@ def test_both_folders_that_extend_grows_agree_after_one_run(
     assert tree(tmp_path) == lying
 
 
-def test_a_result_made_anew_knows_the_names(store: MadeStore, tmp_path: Path) -> None:
+def test_a_new_result_gets_the_names(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     (raw / "person_002").rename(raw / "Ben")
     assert choose(store, tmp_path / "more").learned == ["faceset_002 was renamed to Ben."]
@@ -122,9 +122,7 @@ def test_a_result_made_anew_knows_the_names(store: MadeStore, tmp_path: Path) ->
     assert set(people(raw)) == {"person_001", "Ben", "person_003"}
 
 
-def test_somebody_who_comes_to_the_face_sets_later_comes_by_her_name(
-    store: MadeStore, tmp_path: Path
-) -> None:
+def test_a_person_who_joins_the_face_sets_later_gets_their_name(store: MadeStore, tmp_path: Path) -> None:
     store.add(4)
     store.add(4)
     raw, sets = make(store, tmp_path)
@@ -154,7 +152,7 @@ def test_the_newest_name_wins_whatever_folder_it_was_given_in(store: MadeStore, 
     assert not list(tmp_path.glob("*/Ann*"))
 
 
-def test_people_who_change_names_do_so_everywhere(store: MadeStore, tmp_path: Path) -> None:
+def test_renamed_people_are_renamed_everywhere(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     (raw / "person_001").rename(raw / "Anna")
     (raw / "person_002").rename(raw / "Ben")
@@ -170,7 +168,7 @@ def test_people_who_change_names_do_so_everywhere(store: MadeStore, tmp_path: Pa
         assert (len(photos_in(sets / "Anna")), len(photos_in(sets / "Ben"))) == (6, 8)
 
 
-def test_a_set_that_holds_several_people_keeps_its_name_and_says_so(store: MadeStore, tmp_path: Path) -> None:
+def test_a_set_of_several_people_keeps_its_name_and_reports_it(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     for name in ("Anna", "Ben"):
         (raw / name).mkdir()
@@ -182,7 +180,7 @@ def test_a_set_that_holds_several_people_keeps_its_name_and_says_so(store: MadeS
     assert set(sets_of(sets)) == {"faceset_001", "faceset_002", "faceset_003"}
 
 
-def test_a_name_that_is_taken_is_given_to_nobody_else(store: MadeStore, tmp_path: Path) -> None:
+def test_a_taken_name_is_given_to_no_other_person(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     (sets / "Anna").mkdir()
     (sets / "Anna" / "letter.txt").write_text("mine")
@@ -197,7 +195,7 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(store: MadeStore, tmp_path
     assert "faceset_001" in sets_of(sets)
 
 
-def test_what_the_user_made_of_files_goes_along(store: MadeStore, tmp_path: Path) -> None:
+def test_the_users_changes_to_files_move_along(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     (sets / "faceset_001").rename(sets / "Ann")
     choose(store, sets)
@@ -214,7 +212,7 @@ def test_what_the_user_made_of_files_goes_along(store: MadeStore, tmp_path: Path
         assert not (sets / "Ann").exists()
 
 
-def test_a_name_taken_back_to_a_number_is_nobodys(store: MadeStore, tmp_path: Path) -> None:
+def test_a_name_replaced_by_a_number_is_removed(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     (raw / "person_001").rename(raw / "Anna")
     sort(store, raw)
@@ -250,7 +248,7 @@ def test_an_undone_run_is_done_again_while_the_folder_has_its_name(store: MadeSt
     assert contents(tmp_path) == after
 
 
-def test_a_dry_run_says_which_names_it_would_give_and_changes_nothing(
+def test_a_dry_run_reports_the_names_it_would_give_and_changes_nothing(
     drawn: DrawnStore, tmp_path: Path
 ) -> None:
     raw, sets = make(drawn, tmp_path)
@@ -267,7 +265,7 @@ def test_a_dry_run_says_which_names_it_would_give_and_changes_nothing(
     assert tree(tmp_path) == before
 
 
-def test_results_of_another_cache_follow_nobody(store: MadeStore, tmp_path: Path) -> None:
+def test_results_of_another_cache_get_no_names(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     (raw / "person_001").rename(raw / "Anna")
     sort(store, raw)
@@ -285,7 +283,7 @@ def exported(swap: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("named", ["raw/person_001", "sets/faceset_001"])
 @pytest.mark.parametrize("refined", [True, False])
-def test_a_name_reaches_the_export_and_what_was_done_to_crops_stays(
+def test_a_name_reaches_the_export_and_changes_to_crops_stay(
     drawn: DrawnStore, tmp_path: Path, named: str, *, refined: bool
 ) -> None:
     raw, sets = make(drawn, tmp_path)
@@ -344,7 +342,7 @@ def test_a_set_renamed_in_the_export_names_its_person_in_all_results(
         ),
     ],
 )
-def test_a_file_of_names_that_cannot_be_read_is_said_and_nothing_is_written(
+def test_an_unreadable_file_of_names_is_reported_and_nothing_is_written(
     store: MadeStore, tmp_path: Path, content: bytes
 ) -> None:
     raw, _ = make(store, tmp_path)

@@ -1,4 +1,4 @@
-"""Runs that would cost somebody a result: it is of another cache, or its photos cannot be read now."""
+"""Runs that would destroy a result: it is of another cache, or its photos are unavailable."""
 
 import json
 import random
@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> DrawnStore:
 
 @pytest.fixture
 def other(store: DrawnStore, tmp_path: Path) -> DrawnStore:
-    """A store of the same people, and of somebody else."""
+    """A store of the same people and another one."""
     made = DrawnStore(tmp_path / "more", random.Random(1), identity="another")
     made.shown = list(store.shown)
     for _ in range(6):
@@ -101,7 +101,7 @@ COMMANDS = [clustering, refining, growing, exporting, discovering, importing, sp
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_result_of_another_cache_is_taken_over_only_if_the_user_says_so(
+def test_the_result_of_another_cache_is_replaced_only_on_request(
     store: DrawnStore, other: DrawnStore, tmp_path: Path, command: Command
 ) -> None:
     before = tree(tmp_path)

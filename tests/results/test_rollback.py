@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fixtures.planned_results import Kept, undo, write
+from tests.fixtures.planned_results import Contents, undo, write
 from tests.fixtures.trees import tree
 
 from facesets.errors import CannotWrite, WrongUsage
@@ -23,18 +23,18 @@ from facesets.results.safe_folder import SafeFolder
 
 @pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
 @pytest.mark.parametrize("seed", range(2))
-def test_runs_are_taken_back_one_by_one_to_the_very_first_state(
+def test_runs_are_undone_one_by_one_to_the_first_state(
     out: Path, photos: list[str], seed: int, how: Materialize
 ) -> None:
     rng = random.Random(seed)
-    earlier = Kept()
+    earlier = Contents()
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     states = [tree(out)]
     for step in range(6):
         chosen = rng.sample(photos, 8)
         plan = {f"person_{rng.randrange(3)}/{rng.randrange(6)}.jpg": photo for photo in chosen}
-        earlier = write(out, plan, earlier, f"manifest {step}".encode(), how).kept
+        earlier = write(out, plan, earlier, f"manifest {step}".encode(), how).contents
         states.append(tree(out))
     for run, before in zip(reversed(read_runs(out)), reversed(states[:-1]), strict=True):
         undo(out, run.name)
@@ -44,13 +44,13 @@ def test_runs_are_taken_back_one_by_one_to_the_very_first_state(
 
 def test_a_run_that_changes_nothing_leaves_nothing_to_undo(out: Path, photos: list[str]) -> None:
     plan = {"person_1/a.jpg": photos[0]}
-    earlier = write(out, plan, {}, b"same").kept
+    earlier = write(out, plan, {}, b"same").contents
     write(out, plan, earlier, b"same")
     assert [run.name for run in read_runs(out)] == ["0001-cluster"]
 
 
 def test_a_later_run_stands_in_the_way(out: Path, photos: list[str]) -> None:
-    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").kept
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").contents
     write(out, {"person_1/b.jpg": photos[1]}, earlier, b"two")
     before = tree(out)
     with pytest.raises(WrongUsage, match="0002-cluster changed"):
@@ -74,7 +74,7 @@ def test_an_edit_stands_in_the_way_and_survives(tmp_path: Path, out: Path, photo
 def test_the_last_copy_of_a_photo_outlives_the_undo_whether_it_would_go_or_be_replaced(
     out: Path, photos: list[str], how: Materialize
 ) -> None:
-    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one", how).kept
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one", how).contents
     content = {photo: Path(photo).read_bytes() for photo in photos}
     write(out, {"person_1/a.jpg": photos[1], "person_2/a.jpg": photos[2]}, earlier, b"two", how)
     for photo in photos[1:3]:
@@ -82,11 +82,11 @@ def test_the_last_copy_of_a_photo_outlives_the_undo_whether_it_would_go_or_be_re
     undo(out, "2")
     assert (out / "person_1/a.jpg").read_bytes() == content[photos[0]]
     assert not (out / "person_2").exists()
-    kept = {path.read_bytes() for path in (out / "_without_original").rglob("*.jpg")}
-    assert kept == {content[photos[1]], content[photos[2]]}
+    set_aside = {path.read_bytes() for path in (out / "_without_original").rglob("*.jpg")}
+    assert set_aside == {content[photos[1]], content[photos[2]]}
 
 
-def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
+def test_a_photo_of_several_people_is_set_aside_once_and_a_link_is_no_copy(
     tmp_path: Path, out: Path, photos: list[str]
 ) -> None:
     write(out, {f"person_{i}/a.jpg": photos[0] for i in range(3)}, {}, b"one")
@@ -98,8 +98,8 @@ def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
     assert tree(tmp_path / "links") == {}
 
 
-def test_what_the_user_deleted_since_stays_deleted(out: Path, photos: list[str]) -> None:
-    earlier = write(out, {"person_1/a.jpg": photos[0], "person_1/b.jpg": photos[1]}, {}, b"one").kept
+def test_files_that_the_user_deleted_since_stay_deleted(out: Path, photos: list[str]) -> None:
+    earlier = write(out, {"person_1/a.jpg": photos[0], "person_1/b.jpg": photos[1]}, {}, b"one").contents
     write(out, {"person_1/a.jpg": photos[2], "person_1/b.jpg": photos[3]}, earlier, b"two")
     (out / "person_1/a.jpg").unlink()
     (out / "manifest.json").unlink()
@@ -108,8 +108,8 @@ def test_what_the_user_deleted_since_stays_deleted(out: Path, photos: list[str])
     assert (out / "person_1/b.jpg").read_bytes() == Path(photos[1]).read_bytes()
 
 
-def test_what_the_run_made_and_the_user_moved_is_left_and_counted(out: Path, photos: list[str]) -> None:
-    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").kept
+def test_files_of_the_run_that_the_user_moved_are_left_and_counted(out: Path, photos: list[str]) -> None:
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").contents
     write(out, {"person_1/a.jpg": photos[0], "person_1/b.jpg": photos[1]}, earlier, b"two")
     (out / "person_1").rename(out / "Anna")
     with undoing(out, "2") as (plan,):
@@ -121,7 +121,7 @@ def test_what_the_run_made_and_the_user_moved_is_left_and_counted(out: Path, pho
 def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwards(tmp_path: Path) -> None:
     (tmp_path / "new").write_bytes(b"new")
     new = (tmp_path / "new").stat()
-    kept, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     noted = 0
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
@@ -131,7 +131,7 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwa
                 run.replacing(f"person_1/{noted}.jpg", new)
                 noted += 1
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (kept, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     again = RunJournal(tmp_path, "cluster")
     again.replacing("person_1/again.jpg", new)
     names = [*(f"person_1/{i}.jpg" for i in range(noted)), "person_1/again.jpg"]
@@ -147,10 +147,12 @@ def test_files_of_the_user_survive_in_folders_that_go(out: Path, photos: list[st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tells by /proc which file is written to the disk")
-def test_what_lay_there_is_on_the_disk_before_anything_takes_its_place(
+def test_backups_are_on_the_disk_before_files_are_replaced(
     out: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    earlier = write(out, {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos[:4])}, {}, b"one").kept
+    earlier = write(
+        out, {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos[:4])}, {}, b"one"
+    ).contents
     (log,) = out.glob(f"{JOURNAL}/*/changes.jsonl")
     on_disk: dict[Path, int] = {log: log.stat().st_size}
     fsync, rename, remove = os.fsync, SafeFolder.rename, SafeFolder.remove
@@ -182,7 +184,7 @@ def test_what_lay_there_is_on_the_disk_before_anything_takes_its_place(
     monkeypatch.setattr(SafeFolder, "rename", renamed)
     monkeypatch.setattr(SafeFolder, "remove", removed)
     plan = {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos[2:])}
-    earlier = write(out, plan, earlier, b"two").kept
+    earlier = write(out, plan, earlier, b"two").contents
     write(out, {"person_1/0.jpg": photos[0]}, earlier, b"three")
     assert len(checked) > 20
 
@@ -193,8 +195,8 @@ def test_an_unknown_run_is_refused_with_those_that_there_are(out: Path, photos: 
         undo(out, "7")
 
 
-def test_an_undo_that_was_cut_off_keeps_other_runs_out(out: Path, photos: list[str]) -> None:
-    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").kept
+def test_an_interrupted_undo_blocks_other_runs(out: Path, photos: list[str]) -> None:
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").contents
     read_runs(out)[0].mark(UNDOING)
     with pytest.raises(CannotWrite, match=r"undo .* 0001-cluster"):
         write(out, {}, earlier, b"two")
@@ -202,18 +204,20 @@ def test_an_undo_that_was_cut_off_keeps_other_runs_out(out: Path, photos: list[s
     assert tree(out) == {}
 
 
-def test_only_the_last_runs_are_kept(out: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    earlier = Kept()
+def test_the_journal_retains_only_the_last_runs(
+    out: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = Contents()
     for step in range(14):
         plan = {"person_1/a.jpg": photos[step % 12]}
-        earlier = write(out, plan, earlier, f"{step}".encode()).kept
+        earlier = write(out, plan, earlier, f"{step}".encode()).contents
     assert [run.number for run in read_runs(out)] == list(range(5, 15))
     monkeypatch.setattr(run_records, "MAX_BYTES", 5000)
     write(out, {"person_1/a.jpg": photos[2]}, earlier, b"last")
-    kept = read_runs(out)
-    assert kept[-1].number == 15
-    assert 1 <= len(kept) < 4
-    assert sum(run.backup_bytes() for run in kept) <= 5000
+    runs = read_runs(out)
+    assert runs[-1].number == 15
+    assert 1 <= len(runs) < 4
+    assert sum(run.backup_bytes() for run in runs) <= 5000
 
 
 def write_both(first: Path, second: Path, photo: str, *, finishes: bool = True) -> str:
@@ -232,7 +236,7 @@ def write_both(first: Path, second: Path, photo: str, *, finishes: bool = True) 
     return name
 
 
-def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: list[str]) -> None:
+def test_one_run_in_two_folders_is_undone_in_both(tmp_path: Path, photos: list[str]) -> None:
     first, second = tmp_path / "raw", tmp_path / "sets"
     write(second, {"faceset_1/x.jpg": photos[3]}, {}, b"earlier")
     before = tree(second)
@@ -243,7 +247,7 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
     assert {n: s for n, s in tree(second).items() if not n.startswith(".facesets")} == before
 
 
-def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str]) -> None:
+def test_a_copy_of_a_result_is_undone_separately(tmp_path: Path, photos: list[str]) -> None:
     first, second = tmp_path / "raw", tmp_path / "sets"
     name = write_both(first, second, photos[0])
     shutil.copytree(first, tmp_path / "copy")

@@ -13,7 +13,7 @@ from facesets.results.run_sources import relocate_sources, sources_of, write_sou
 from facesets.store.npz.cache import Cache
 
 
-def test_folders_follow_what_was_moved_and_others_stay(tmp_path: Path) -> None:
+def test_folders_of_moved_photos_are_updated_and_others_stay(tmp_path: Path) -> None:
     write_sources(tmp_path, ["/old", "/old/trip", "/older", "/new"])
     relocate_sources(tmp_path, "/old", "/new")
     assert sources_of(tmp_path) == ["/new", "/new/trip", "/older"]
@@ -34,7 +34,7 @@ def test_a_damaged_record_is_not_written_over(tmp_path: Path) -> None:
     assert json.loads(record.read_text())["photos"] == [1]
 
 
-def test_photos_that_were_renamed_are_relocated_as_run_says(
+def test_renamed_photos_are_relocated_with_the_command_that_run_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Sets of an export whose folders a user renamed, deleted or linked, and sets that cannot be made for now."""
+"""Sets of an export with renamed, deleted or linked folders, and sets that cannot be made for now."""
 
 import random
 import shutil
@@ -35,7 +35,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def faces(out: Path) -> dict[str, list[str]]:
-    """The faces of each set that the export lists, by its folder; each set says the same name."""
+    """The faces of each set that the export lists, by its folder; the set's manifest has the same name."""
     sets = {}
     for entry in read_manifest(out, ExportManifest).sets:
         manifest = read_manifest(out / entry.name, SetManifest)
@@ -114,7 +114,7 @@ def test_a_set_that_is_renamed_and_made_a_link_at_once_is_left_as_it_is(
         assert not (out / "faceset_001").exists()
 
 
-def test_a_set_that_is_left_alone_says_the_name_that_the_user_gave_it(
+def test_an_unchanged_set_has_the_users_name_in_its_manifest(
     store: DrawnStore, tmp_path: Path, out: Path
 ) -> None:
     before = faces(out)

@@ -20,7 +20,7 @@ from tests.fixtures.results import (
     photo_of,
     result,
     sets_of,
-    sort_anew,
+    sort_again,
     store_sha,
 )
 from tests.fixtures.results import sort as sort_people
@@ -57,7 +57,7 @@ def unmark(folder: Path) -> None:
     ("first", "second", "third"),
     [("Anna", "{}_001", "{}_003"), ("{}_002", "{}_003", "{}_001"), ("Anna", "Ben", "{}_003")],
 )
-def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
+def test_people_on_shared_photos_keep_their_faces_when_folders_are_renamed(
     company: MadeStore, tmp_path: Path, again: Again, first: str, second: str, third: str, is_marked: bool
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -135,7 +135,7 @@ def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(
 
 @pytest.fixture
 def twins(tmp_path: Path) -> MadeStore:
-    """Two people who are on the very same photos, and somebody else."""
+    """Two people on the same photos, and a third person."""
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for _ in range(4):
         store.add(1, 2)
@@ -167,9 +167,7 @@ def test_folders_of_the_same_photos_and_no_mark_that_were_renamed_at_once_are_re
     assert grow(twins, raw).raw.learned == ["person_001 was renamed to Anna."]
 
 
-def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
-    company: MadeStore, tmp_path: Path
-) -> None:
+def test_a_shared_photo_moved_out_of_both_folders_is_unassigned(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     before = people(raw)
     name = min(p.name for p in (raw / "person_001").glob("[!.]*") if (raw / "person_002" / p.name).exists())
@@ -215,14 +213,14 @@ def test_single_faces_may_join_people_though_their_folder_was_deleted(
     ]
     assert len(result(raw).set_aside) == 0
     for _ in range(2):
-        sort_anew(company, raw, sets)
+        sort_again(company, raw, sets)
         assert not (raw / "_singletons").exists()
     company.add(8)
-    sort_anew(company, raw, sets)
+    sort_again(company, raw, sets)
     assert len(people(raw)["person_004"]) == len(list((raw / "person_004").glob("[!.]*"))) == 2
 
 
-def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path: Path) -> None:
+def test_a_face_that_the_user_assigned_is_placed_as_said(company: MadeStore, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
 
     def sort() -> ClusterManifest:
@@ -261,7 +259,7 @@ def test_a_run_that_begins_while_another_works_on_the_folder_is_refused_before_i
 
     class Meanwhile(MadeStore):
         def load(self):  # type: ignore[no-untyped-def] # noqa: ANN202
-            for work in (grow, sort_anew):
+            for work in (grow, sort_again):
                 with pytest.raises(AlreadyRunning):
                     work(company, raw, sets)
                 refused.append(work)
@@ -269,13 +267,11 @@ def test_a_run_that_begins_while_another_works_on_the_folder_is_refused_before_i
 
     slow = Meanwhile(company.root, company.rng, company.shown)
     grow(slow, raw, sets)
-    sort_anew(slow, raw, sets)
+    sort_again(slow, raw, sets)
     assert len(refused) == 6
 
 
-def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
-    company: MadeStore, tmp_path: Path
-) -> None:
+def test_immich_push_reads_the_users_changes_in_a_folder(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     rename(raw, {"person_001": "Anna", "person_002": "Ben"})
     contents = [digest.decode() for digest in company.load().images.sha256]
@@ -292,7 +288,7 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
 
 
 @pytest.mark.parametrize("new", ["{}_001", "Anna"])
-def test_a_folder_that_is_put_back_is_who_it_was(
+def test_a_restored_folder_is_the_same_person(
     company: MadeStore, tmp_path: Path, again: Again, new: str
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -334,7 +330,7 @@ def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
 
 
 @pytest.mark.parametrize("gone", ["folder", "photo"])
-def test_what_the_user_puts_in_place_of_a_photo_stays_whatever_comes_back(
+def test_a_file_that_the_user_put_in_place_of_a_photo_stays(
     company: MadeStore, tmp_path: Path, again: Again, gone: str
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -365,9 +361,7 @@ def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
     assert "Anna" in people(raw)
 
 
-def test_a_deletion_that_was_taken_back_is_not_learned_again(
-    company: MadeStore, tmp_path: Path, again: Again
-) -> None:
+def test_an_undone_deletion_is_not_learned_again(company: MadeStore, tmp_path: Path, again: Again) -> None:
     raw, sets = make(company, tmp_path)
     again(company, raw, sets)
     before = people(raw), sets_of(sets)
@@ -376,7 +370,7 @@ def test_a_deletion_that_was_taken_back_is_not_learned_again(
     again(company, raw, sets)
     assert "person_002" not in people(raw)
     undo(sets, "2")
-    if again is sort_anew:
+    if again is sort_again:
         undo(raw, "2")
     for _ in range(2):
         again(company, raw, sets)
@@ -387,9 +381,7 @@ def test_a_deletion_that_was_taken_back_is_not_learned_again(
     assert "person_002" not in people(raw)
 
 
-def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(
-    company: MadeStore, tmp_path: Path
-) -> None:
+def test_a_deletion_is_reported_before_anything_is_written(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     shutil.rmtree(raw / "person_002")
     heard = Heard()

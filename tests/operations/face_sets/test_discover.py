@@ -72,7 +72,7 @@ def new_sets(found: Result) -> list[str]:
     return [cluster.name for cluster in found.clusters if cluster.name]
 
 
-def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
+def test_new_people_get_the_next_numbers_and_known_ones_stay(
     out: Path, pristine: Library, checker: Embedder
 ) -> None:
     before = contents(out)
@@ -125,7 +125,7 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
         assert not unwanted & {item.face.face for item in read_manifest(out / name, SetManifest).faces}
 
 
-def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
+def test_moved_crops_make_no_new_person_and_wait_for_their_set(
     out: Path, pristine: Library, two_known: Path, checker: Embedder
 ) -> None:
     first, second = (read_manifest(out / f"faceset_00{n}", SetManifest) for n in (1, 2))
@@ -158,7 +158,7 @@ class Interrupting(SilentProgress):
             self._stop.request()
 
 
-def test_a_run_that_was_stopped_is_completed_or_taken_back(
+def test_a_stopped_run_is_completed_or_undone(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -178,7 +178,7 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     assert contents(cut) == contents(whole)
 
 
-def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
+def test_an_export_grows_after_discover_without_duplicate_people(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     sets, out = tmp_path / "sets", tmp_path / "swap"
@@ -234,7 +234,7 @@ class BlindForOne:
         return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
 
 
-def test_a_person_of_whom_no_face_passes_takes_no_number(
+def test_a_person_without_a_passing_face_takes_no_number(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     calm, out = tmp_path / "calm", tmp_path / "swap"
@@ -273,7 +273,7 @@ def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_people_whose_faces_show_too_little_are_not_found_where_that_is_asked(
+def test_people_with_too_poor_faces_are_dropped_on_request(
     pristine: Library, two_known: Path, checker: Embedder
 ) -> None:
     norm = pristine.store.load().faces.norm
@@ -285,7 +285,7 @@ def test_people_whose_faces_show_too_little_are_not_found_where_that_is_asked(
     assert (new_sets(found), {cluster.survivors for cluster in found.clusters}) == ([], {0})
 
 
-def test_the_manifest_says_by_which_gates_people_were_found(
+def test_the_manifest_records_the_gates_by_which_people_were_found(
     out: Path, pristine: Library, checker: Embedder
 ) -> None:
     run(pristine, out, checker)

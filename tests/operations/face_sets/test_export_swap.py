@@ -252,7 +252,7 @@ def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
     assert turned.quality.frontality < 0.5
 
 
-def test_an_export_that_was_cut_off_is_completed(out: Path, exported: Path, run: Run) -> None:
+def test_an_interrupted_export_is_completed(out: Path, exported: Path, run: Run) -> None:
     for gone in ("faceset_002/manifest.json", "faceset_003/faceset_003_001.png", "contact_sheet.png"):
         (out / gone).unlink()
     (out / ANNOUNCEMENT).write_text("{}")
@@ -260,7 +260,7 @@ def test_an_export_that_was_cut_off_is_completed(out: Path, exported: Path, run:
     assert contents(out) == contents(exported)
 
 
-def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(out: Path, run: Run) -> None:
+def test_a_deleted_crop_stays_out_and_so_do_its_duplicates(out: Path, run: Run) -> None:
     first, unwanted = next((m, item) for m in set_manifests(out) for item in m.faces if item.duplicates)
     (out / first.name / unwanted.file).unlink()
     for _ in range(3):
@@ -427,7 +427,7 @@ def named_by_rank(out: Path) -> None:
     path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
 
 
-def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
+def test_crops_of_an_earlier_version_get_new_names_and_the_same_meaning(
     out: Path, exported: Path, run: Run
 ) -> None:
     named_by_rank(out)

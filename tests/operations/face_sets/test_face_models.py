@@ -52,7 +52,7 @@ EVERY_FORMAT = replace(CROPS, formats=ALL)
 
 
 class Enriched(Cache):
-    """A cache whose faces have what the pack at hand has no model for."""
+    """A cache of faces with columns that the pack has no model for."""
 
     def load(self) -> Collection:
         collection = super().load()
@@ -199,7 +199,7 @@ def test_a_second_run_changes_nothing_and_a_damaged_model_is_made_again(
 
 
 @pytest.mark.usefixtures("known_to_swappers")
-def test_formats_that_nobody_asks_for_any_more_go_and_an_undo_brings_them_back(
+def test_formats_no_longer_requested_are_removed_and_an_undo_restores_them(
     out: Path, exported: Path, run: Run
 ) -> None:
     summary = run(out, CROPS)
@@ -232,13 +232,15 @@ def test_embeddings_of_another_recognizer_are_refused_before_anything_is_written
     tmp_path: Path, run: Run, kind: str, dry_run: bool
 ) -> None:
     formats = formats_named("--formats", f"fsz,{kind}")
-    with pytest.raises(RecognizerMismatch, match=r"w600k_r50.onnx \(buffalo_l\).*choose formats fsz") as said:
+    with pytest.raises(
+        RecognizerMismatch, match=r"w600k_r50.onnx \(buffalo_l\).*choose formats fsz"
+    ) as raised:
         run(tmp_path / "swap", replace(CROPS, formats=formats, dry_run=dry_run))
-    assert said.value.exit_status == 2
+    assert raised.value.exit_status == 2
     assert not (tmp_path / "swap").exists()
 
 
-def test_what_needs_no_certain_recognizer_is_written_with_any(
+def test_formats_for_any_recognizer_are_written_with_any(
     tmp_path: Path, run: Run, embedder: LocalEmbedder
 ) -> None:
     options = replace(CROPS, formats=formats_named("--formats", "npz,images"))
@@ -263,13 +265,13 @@ def test_a_damaged_model_is_found_by_its_name_where_no_manifest_lists_it(
 
 
 @pytest.mark.usefixtures("known_to_swappers")
-def test_reactors_models_are_refused_where_nothing_tells_what_they_hold(tmp_path: Path, run: Run) -> None:
+def test_reactors_models_are_refused_without_their_columns(tmp_path: Path, run: Run) -> None:
     with pytest.raises(WrongUsage, match="also need landmark_3d_68, pose"):
         run(tmp_path / "swap", store=Cache)
     assert not (tmp_path / "swap").exists()
 
 
-def test_a_model_of_somebody_else_or_of_another_recognizer_is_found_out(
+def test_a_model_of_another_person_or_recognizer_is_detected(
     out: Path, exported: Path, embedder: LocalEmbedder
 ) -> None:
     for ending in (".safetensors", "_visomaster.json"):
@@ -279,9 +281,9 @@ def test_a_model_of_somebody_else_or_of_another_recognizer_is_found_out(
     (out / "merged_embeddings.txt").write_text(text)
     with known(embedder):
         bad = [check for check in verified(out, embedder).bundles if check.problems]
-    said = {str(Path(check.file).relative_to(out)): check.problems for check in bad}
+    problems = {str(Path(check.file).relative_to(out)): check.problems for check in bad}
     resembles = "matches faceset_00{} better than its own face set"
-    assert said == {
+    assert problems == {
         "faceset_001/faceset_001.safetensors": [f"it {resembles.format(2)}"],
         "faceset_001/faceset_001_visomaster.json": [f"it {resembles.format(2)}"],
         "merged_embeddings.txt": [f"faceset_00{3 - n} in it {resembles.format(n)}" for n in (1, 2)],
@@ -305,14 +307,14 @@ def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_cha
 
 def test_formats_are_named_with_commas() -> None:
     assert formats_named("--formats", " npz, fsz,npz ") == ("fsz", "npz")
-    for wrong, said in ((",", "no format given"), ("fsz,gif", "--formats gif is not a known format")):
-        with pytest.raises(WrongUsage, match=said):
+    for wrong, message in ((",", "no format given"), ("fsz,gif", "--formats gif is not a known format")):
+        with pytest.raises(WrongUsage, match=message):
             formats_named("--formats", wrong)
 
 
 def test_whoever_is_forgotten_is_in_no_file_of_everybody_either(out: Path) -> None:
-    whom = PersonToErase(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
-    found = forget_in_result(out, whom, apply=True)
+    person = PersonToErase(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
+    found = forget_in_result(out, person, apply=True)
     assert found is not None
     assert found.left == []
     assert not (out / "faceset_001").exists()

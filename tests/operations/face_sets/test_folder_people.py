@@ -45,7 +45,7 @@ def collection(photos: Photos) -> Collection:
 
 
 def people_of(found: list[Identity], whole: Collection) -> dict[str, list[int]]:
-    """The person whose direction each face of an identity has."""
+    """The person of each face of an identity, by its direction."""
     return {i.label: [int(whole.faces.embedding[row].argmax()) for row in i.rows] for i in found}
 
 
@@ -106,7 +106,7 @@ def test_two_folders_of_one_label_are_one_person() -> None:
     assert len(found.core) == 10
 
 
-def test_a_folder_of_a_couple_is_said_to_mix_two_people() -> None:
+def test_a_folder_of_a_couple_is_reported_to_mix_two_people() -> None:
     pairs = zip(person(1, 10), person(2, 10), strict=True)
     whole = collection({f"/p/anna/{i}.jpg": list(pair) for i, pair in enumerate(pairs)})
     (found,), _ = find_identities(whole, SortedFolders(each_in=(Path("/p"),)), OPTIONS)
@@ -116,7 +116,7 @@ def test_a_folder_of_a_couple_is_said_to_mix_two_people() -> None:
     assert find_identities(alone, SortedFolders(each_in=(Path("/p"),)), OPTIONS)[0][0].warning == ""
 
 
-def test_a_folder_without_anybody_says_why() -> None:
+def test_a_folder_without_a_person_is_reported_with_the_reason() -> None:
     photos: Photos = {f"/p/crowd/{i}.jpg": person(20 + i, 1, 0.01) for i in range(9)}
     photos["/p/empty/1.jpg"] = []
     whole = collection(photos)
@@ -130,7 +130,7 @@ def test_a_folder_without_anybody_says_why() -> None:
     ]
 
 
-def test_a_folder_has_its_own_name_or_the_one_that_is_said() -> None:
+def test_a_folder_has_its_own_name_or_the_given_one() -> None:
     assert labelled("/p/Anna Maria/") == ("Anna Maria", Path("/p/Anna Maria"))
     assert labelled("Anna=/p/2=3") == ("Anna", Path("/p/2=3"))
     for text in ("", "/", "=/p", "Anna="):
@@ -138,7 +138,7 @@ def test_a_folder_has_its_own_name_or_the_one_that_is_said() -> None:
             labelled(text)
 
 
-def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
+def test_a_list_of_folders_equals_flags(tmp_path: Path) -> None:
     path = tmp_path / "folders.toml"
     path.write_text(
         'mixed = ["2019", "/srv/parties"]\neach-in = "people"\n[people]\nAnna = ["anna", "old/anna"]\n'
@@ -155,7 +155,7 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("mixd = []", "unknown setting mixd"),
         ("[options]\nroute = 1", "unknown setting options.route"),
@@ -172,12 +172,10 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
         ("\xff", "Cannot read"),
     ],
 )
-def test_what_a_list_of_folders_may_not_hold_is_said_in_a_sentence(
-    tmp_path: Path, text: str, says: str
-) -> None:
+def test_invalid_settings_in_a_list_of_folders_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "folders.toml"
     path.write_text(text, "latin-1")
-    with pytest.raises(WrongUsage, match=says):
+    with pytest.raises(WrongUsage, match=message):
         read_folder_list(path, KNOWN)
 
 

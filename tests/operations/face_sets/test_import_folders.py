@@ -34,7 +34,7 @@ HUGO, ARIEL = "Hugo Chávez", "ariel: *sharon*"
 
 @dataclass(frozen=True)
 class Sorted:
-    """Photos that somebody sorted, and the cache that they are embedded in."""
+    """Sorted photos, and the cache that they are embedded in."""
 
     root: Path
     store: Cache
@@ -94,7 +94,7 @@ def sources(out: Path, name: str) -> list[str]:
     return sorted(Path(item.face.paths[0]).name for item in read_manifest(out / name, SetManifest).faces)
 
 
-@pytest.mark.usefixtures("real_lfw")  # that a misfiled photo is noticed can be told with real people only
+@pytest.mark.usefixtures("real_lfw")  # only real people show that a misfiled photo is noticed
 def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     export = read_manifest(imported, ExportManifest)
     safe = "ariel%3A %2Asharon%2A"
@@ -105,9 +105,7 @@ def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     assert "nobody asked.jpg" not in sources(imported, safe)
 
 
-def test_a_set_is_called_after_its_folder_and_says_where_it_comes_from(
-    imported: Path, photos: Sorted
-) -> None:
+def test_a_set_has_the_name_of_its_folder_and_records_its_source(imported: Path, photos: Sorted) -> None:
     folder = imported / HUGO
     assert {path.name for path in folder.iterdir() if path.suffix != ".png"} == {
         f"{HUGO}.txt",
@@ -120,7 +118,7 @@ def test_a_set_is_called_after_its_folder_and_says_where_it_comes_from(
     assert (len(pictures), problems) == (len(sources(imported, HUGO)), [])
 
 
-def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
+def test_a_dry_run_shows_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     reported = run(out, export=replace(TASTE, dry_run=True))
     assert not out.exists()
@@ -153,9 +151,7 @@ def test_a_folder_that_grew_changes_its_set_in_place(
     assert contents(out) == contents(imported)
 
 
-def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
-    out: Path, imported: Path, run: Run
-) -> None:
+def test_a_deleted_set_is_made_again_on_request_and_reported(out: Path, imported: Path, run: Run) -> None:
     shutil.rmtree(out / HUGO)
     summary = run(out)
     assert summary.export.learned == [f"{HUGO} was deleted: it is exported again, as requested."]
@@ -163,7 +159,7 @@ def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
     assert run(out).export.learned == []
 
 
-def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run) -> None:
+def test_no_folder_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     with pytest.raises(WrongUsage, match="No folders given"):
         run(out, SortedFolders(mixed=(tmp_path,)))

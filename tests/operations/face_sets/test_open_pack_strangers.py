@@ -1,4 +1,4 @@
-"""With the open pack a stranger who looks a little like somebody known joins nobody."""
+"""With the open pack, a stranger who slightly resembles a known person joins no person."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,7 @@ STRANGER = "Andre_Smith"
 WORK: dict[str, Any] = {"work": Work()}
 
 
-def test_a_stranger_joins_nobody_unless_told(open_pack: Path, real_lfw: Path, tmp_path: Path) -> None:
+def test_a_stranger_joins_no_person_by_default(open_pack: Path, real_lfw: Path, tmp_path: Path) -> None:
     embedder = LocalEmbedder(read_pack(open_pack), det_size=256, min_det_score=0.5)
     store, people, swap = Cache(tmp_path / "faces.npz"), tmp_path / "people", tmp_path / "swap"
     wade, party = tmp_path / "photos" / PERSON, tmp_path / "photos" / "party"

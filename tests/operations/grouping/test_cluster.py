@@ -133,7 +133,7 @@ class Stopped(SilentProgress):
 
 
 @pytest.mark.parametrize("method", ["auto", "hdbscan"])
-def test_a_run_that_is_stopped_while_it_groups_ends_at_once_and_writes_nothing(
+def test_a_run_stopped_while_grouping_ends_at_once_and_writes_nothing(
     library: Library, tmp_path: Path, method: Method
 ) -> None:
     asked = Stopped()
@@ -230,7 +230,7 @@ def test_a_folder_of_another_command_is_refused(library: Library, tmp_path: Path
         run(library, tmp_path / "fs")
 
 
-def test_results_are_kept_out_of_the_photos_however_their_folder_is_written(
+def test_results_among_the_photos_are_refused_in_any_spelling(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -240,9 +240,7 @@ def test_results_are_kept_out_of_the_photos_however_their_folder_is_written(
             run(library, out, ClusterOptions(dry_run=True))
 
 
-def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
-    library: Library, tmp_path: Path
-) -> None:
+def test_a_sheet_of_the_user_is_refused_before_anything_is_written(library: Library, tmp_path: Path) -> None:
     out = tmp_path / "raw"
     out.mkdir()
     (out / "contact_sheet.png").write_bytes(b"mine")
@@ -258,7 +256,7 @@ def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         ClusterOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
+def test_an_interrupted_grouping_reports_the_state_of_the_folder(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "raw"
@@ -267,7 +265,7 @@ def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
         os.kill(os.getpid(), signal.SIGINT)
         return group_faces(*asked, **how)
 
-    def said() -> list[str]:
+    def reasons() -> list[str]:
         monkeypatch.setattr(grouping, "group_faces", interrupted)
         done = program.run("cluster", library.cache, out)
         monkeypatch.undo()
@@ -277,11 +275,11 @@ def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
     again = "Stopped early. Run the same command again to resume."
     collection = library.store.load()
     what = f"Interrupted while grouping {len(collection.faces)} faces in {len(collection.images)} photos."
-    assert said() == [f"{what} Nothing was written to {out}.", again]
+    assert reasons() == [f"{what} Nothing was written to {out}.", again]
     assert not any(out.glob("person_*"))
     run(library, out)
     before = {path: path.stat().st_mtime_ns for path in files_in(out)}
-    assert said() == [f"{what} Nothing was changed in {out}.", again]
+    assert reasons() == [f"{what} Nothing was changed in {out}.", again]
     assert {path: path.stat().st_mtime_ns for path in files_in(out)} == before
 
 
@@ -307,7 +305,7 @@ def test_every_method_finds_the_people(some_people: Vectors, method: Method, lea
     assert evaluate(grouping.labels, names).pairwise_f1 > least_f1
 
 
-def test_a_measured_threshold_is_told(some_people: Vectors) -> None:
+def test_a_measured_threshold_is_reported(some_people: Vectors) -> None:
     vectors, names = some_people
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     grouping = group_faces(unit, np.arange(len(unit)), ClusterOptions(method="agglomerative", threshold=None))
@@ -317,7 +315,7 @@ def test_a_measured_threshold_is_told(some_people: Vectors) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("insightface_pack")
-def test_the_command_says_what_it_measured_and_refuses_nonsense(
+def test_the_command_prints_the_measured_threshold_and_refuses_nonsense(
     pack_dir: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     cache, raw = tmp_path / "c.npz", tmp_path / "raw"

@@ -108,7 +108,9 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
         grow(store, raw)
 
 
-def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStore, tmp_path: Path) -> None:
+def test_a_result_without_manifest_and_journal_is_refused_with_advice(
+    store: MadeStore, tmp_path: Path
+) -> None:
     raw, _ = make(store, tmp_path)
     (raw / "manifest.json").unlink()
     shutil.rmtree(raw / ".facesets-journal")
@@ -120,9 +122,7 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
         grow(store, raw)
 
 
-def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(
-    store: MadeStore, tmp_path: Path
-) -> None:
+def test_too_small_faces_make_no_person_but_join_similar_ones(store: MadeStore, tmp_path: Path) -> None:
     store.specks = {8, 9}
     for _ in range(6):
         store.add(8)
@@ -158,7 +158,7 @@ def test_a_face_that_is_too_small_makes_no_two_strangers_one(
     assert (summary.raw.made, summary.raw.alone) == ({}, 3)
 
 
-def test_what_a_method_made_that_takes_every_face_as_it_is_grows_so(store: MadeStore, tmp_path: Path) -> None:
+def test_results_of_other_methods_than_auto_also_grow_by_poor_faces(store: MadeStore, tmp_path: Path) -> None:
     store.specks = {8, 9}
     for _ in range(4):
         store.add(8)
@@ -169,7 +169,7 @@ def test_what_a_method_made_that_takes_every_face_as_it_is_grows_so(store: MadeS
     assert list(grow(store, raw).raw.made.values()) == [4]
 
 
-def test_a_dry_run_says_what_a_run_does_and_writes_nothing(store: MadeStore, tmp_path: Path) -> None:
+def test_a_dry_run_reports_what_a_run_does_and_writes_nothing(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     for person in (1, 3, 5, 5, 6):
         store.add(person)
@@ -254,7 +254,9 @@ def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_p
     assert grow(store, raw).raw.made == {"person_004": 2}
 
 
-def test_a_result_that_was_cut_off_by_another_command_is_refused(store: MadeStore, tmp_path: Path) -> None:
+def test_a_result_with_an_interrupted_run_of_another_command_is_refused(
+    store: MadeStore, tmp_path: Path
+) -> None:
     raw, _ = make(store, tmp_path)
     store.add(8)
     store.add(8)
@@ -285,7 +287,7 @@ def test_a_library_that_grew_is_sorted_as_from_scratch_and_names_stay(tmp_path: 
     for groups in (people(raw), sets_of(sets)):
         for faces in groups.values():
             assert len({truth[face] for face in faces}) == 1
-    # Whoever was in a folder from the beginning is there whole: as from scratch, up to numbering.
+    # People in a folder from the beginning are complete there: as from scratch, up to numbering.
     fresh, fresh_sets = make(store, tmp_path / "fresh")
     whole = defaultdict(set)
     for face, person in truth.items():
@@ -303,7 +305,7 @@ def test_a_library_that_grew_is_sorted_as_from_scratch_and_names_stay(tmp_path: 
     }
 
 
-def test_sorting_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path) -> None:
+def test_sorting_again_respects_corrections(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     before = people(raw)
     (raw / "person_002").rename(raw / "Anna")

@@ -14,7 +14,7 @@ from tests.fixtures.results import (
     grow,
     make,
     result,
-    sort_anew,
+    sort_again,
 )
 from tests.fixtures.trees import tree
 
@@ -46,7 +46,7 @@ def photos_of(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def own_face(root: Path, folder: str) -> str:
-    """A face of a person whose photo shows nobody else."""
+    """A face of a person on a photo of their own."""
     now = read_result(root)
     return next(face.face for face in now.groups[folder] if len(now.of_image[face.image]) == 1)
 
@@ -71,7 +71,7 @@ def by_file_manager(root: Path) -> None:
     (root / "person_003").rename(root / "Cara")
 
 
-def test_corrections_mean_what_the_same_moves_by_hand_mean(
+def test_corrections_equal_the_same_moves_in_a_file_manager(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     for name, correct in (("program", by_program), ("hand", by_file_manager)):
@@ -84,7 +84,7 @@ def test_corrections_mean_what_the_same_moves_by_hand_mean(
     assert "Cara" in found
 
 
-def test_what_is_shown_is_what_the_next_run_takes_up(
+def test_the_shown_state_is_what_the_next_run_applies(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -126,7 +126,7 @@ def test_two_folders_of_one_person_become_one(company: MadeStore, tmp_path: Path
     assert "Dora" not in groups(raw)
 
 
-def test_a_person_of_whom_every_face_is_wrong_leaves_no_trace(
+def test_a_person_without_remaining_faces_leaves_no_trace(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -138,7 +138,7 @@ def test_a_person_of_whom_every_face_is_wrong_leaves_no_trace(
     assert not result(raw).hidden
 
 
-def test_each_change_is_taken_back_exactly_the_last_first(company: MadeStore, tmp_path: Path) -> None:
+def test_changes_are_undone_exactly_the_last_first(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     before = photos_of(raw)
     first = rename(raw, Seen("person_001"), "Anna")
@@ -175,7 +175,7 @@ def test_a_manifest_is_read_once_until_a_run_writes_another(
     assert len(read) == 2
 
 
-def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_path: Path) -> None:
+def test_changes_that_a_run_applied_are_undone_by_undo(company: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(company, tmp_path)
     rename(raw, Seen("person_001"), "Anna")
     grow(company, raw, sets)
@@ -187,9 +187,7 @@ def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_p
     assert "person_001" in read_result(raw).groups
 
 
-def test_what_the_next_run_could_not_tell_is_refused_and_nothing_is_moved(
-    company: MadeStore, tmp_path: Path
-) -> None:
+def test_ambiguous_changes_are_refused_and_nothing_is_moved(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     now = read_result(raw)
     image = next(image for image, faces in now.of_image.items() if len(faces) == 2)
@@ -224,7 +222,7 @@ def test_names_that_no_folder_can_have_are_refused(company: MadeStore, tmp_path:
     assert "person_001" in read_result(raw).groups
 
 
-def test_names_whose_letters_are_joined_are_names_of_folders(
+def test_names_with_joined_letters_are_valid_folder_names(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -242,7 +240,7 @@ def test_a_folder_of_the_users_is_not_taken_for_a_person(company: MadeStore, tmp
         rename(raw, Seen("person_001"), "Holiday")
 
 
-def test_whoever_saw_an_older_folder_is_told_and_nothing_is_done(company: MadeStore, tmp_path: Path) -> None:
+def test_a_decision_on_an_outdated_folder_is_refused(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     seen = Seen("person_001", read_result(raw).version("person_001"))
     move_faces(raw, seen, [own_face(raw, "person_001")], "Dora")
@@ -259,7 +257,7 @@ def test_nothing_is_changed_while_a_run_writes(company: MadeStore, tmp_path: Pat
 
 
 @pytest.mark.parametrize("stops_after", [2, 20])
-def test_a_folder_in_which_a_run_was_cut_off_is_shown_and_not_changed(
+def test_a_folder_with_an_interrupted_run_is_shown_but_not_changed(
     company: MadeStore, tmp_path: Path, stops_after: int
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -269,11 +267,11 @@ def test_a_folder_in_which_a_run_was_cut_off_is_shown_and_not_changed(
     assert "was interrupted" in read_result(raw).sealed
     with pytest.raises(WrongUsage, match="was interrupted"):
         rename(raw, Seen("person_001"), "Anna")
-    sort_anew(company, raw, sets)
+    sort_again(company, raw, sets)
     assert not read_result(raw).sealed
 
 
-def test_what_lies_behind_a_link_is_not_moved(company: MadeStore, tmp_path: Path) -> None:
+def test_files_behind_a_link_are_not_moved(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     (raw / "person_001").rename(tmp_path / "disk")
     (raw / "person_001").symlink_to(tmp_path / "disk")
@@ -284,7 +282,7 @@ def test_what_lies_behind_a_link_is_not_moved(company: MadeStore, tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == before
 
 
-def test_a_change_that_is_killed_is_taken_back_by_the_next(company: MadeStore, tmp_path: Path) -> None:
+def test_a_killed_change_is_undone_by_the_next(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     own = [face.face for face in read_result(raw).groups["person_001"]][:2]
     start = shutil.copytree(raw, tmp_path / "start")
@@ -302,7 +300,7 @@ def test_a_change_that_is_killed_is_taken_back_by_the_next(company: MadeStore, t
         assert photos_of(raw) == before, kill_at
 
 
-def test_damaged_notes_are_said(company: MadeStore, tmp_path: Path) -> None:
+def test_a_damaged_record_is_reported(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     (raw / NOTES).write_bytes(b'{"change": "x"}\n')
     with pytest.raises(Exception, match="cannot be read"):

@@ -98,9 +98,7 @@ def test_the_name_that_the_user_gave_a_folder_wins(filled: Library, tmp_path: Pa
     assert not [name for name in folders(out) if name.startswith("Hugo")]
 
 
-def test_people_who_were_merged_are_one_folder_and_hidden_ones_have_none(
-    filled: Library, tmp_path: Path
-) -> None:
+def test_merged_people_are_one_folder_and_hidden_ones_have_none(filled: Library, tmp_path: Path) -> None:
     out = tmp_path / "raw"
     call(filled, "Hugo_Chavez_0001.jpg", "Hugo")
     call(filled, "Ariel_Sharon_0001.jpg", "Ariel")
@@ -139,7 +137,7 @@ def test_names_that_were_given_to_folders_come_into_the_library(
     assert (again.step, again.names) == (None, 0)
 
 
-def test_folders_that_somebody_sorted_name_the_people_of_the_library(
+def test_sorted_folders_name_the_people_of_the_library(
     filled: Library, library: Photos, checker: Embedder, tmp_path: Path
 ) -> None:
     hugo = who(filled, "Hugo_Chavez_0001.jpg")

@@ -31,7 +31,7 @@ def run(library: Library, out: Path, options: RefineOptions = TASTE) -> Result:
 
 @pytest.fixture(scope="module")
 def chosen(pristine: Library, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    """Face sets of the library, which no test changes, and what the run said."""
+    """Face sets of the library, which no test changes, and the result of the run."""
     out = tmp_path_factory.mktemp("refined") / "fs"
     return out, run(pristine, out)
 
@@ -47,22 +47,22 @@ def test_face_sets_hold_one_person_each_and_pass_every_gate(chosen: tuple[Path, 
         assert len(list((out / group.name).glob("[!.]*"))) >= group.images
 
 
-def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
+def test_every_face_passes_or_is_dropped_with_gate_and_value(
     pristine: Library, chosen: tuple[Path, Result]
 ) -> None:
     out, summary = chosen
     manifest = read_manifest(out, RefineManifest)
-    kept = [face.face for group in manifest.facesets for face in group.faces]
+    passed = [face.face for group in manifest.facesets for face in group.faces]
     dropped = [item.face.face for item in manifest.dropped]
-    assert sorted(kept + dropped) == sorted(pristine.store.load().face_ids())
+    assert sorted(passed + dropped) == sorted(pristine.store.load().face_ids())
     for item in manifest.dropped:
         assert (item.value > item.limit) == (item.gate == "outlier_threshold")
         assert item.limit == manifest.made.options[item.gate]
     assert sum(summary.dropped_by.values()) == summary.dropped == len(dropped)
-    assert summary.kept == len(kept)
+    assert summary.kept == len(passed)
 
 
-def test_a_face_whose_age_contradicts_its_set_is_left_out_where_that_is_asked(library: Library) -> None:
+def test_a_face_with_a_contradicting_age_is_dropped_on_request(library: Library) -> None:
     collection = library.store.load()
     names = [Path(collection.images.paths[i][0]).name for i in collection.faces.image]
     hugo = np.flatnonzero([name.startswith("Hugo") for name in names])[:8]
@@ -122,7 +122,7 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) 
     rng = np.random.default_rng(0)
     one, other = rng.standard_normal((2, 512))
     other = one + other * 0.75
-    # Two people whose centroids are close; the two of image 0 must stay apart through the merge.
+    # Two people with close centroids; the two of image 0 must stay apart through the merge.
     made = np.stack([one, one, one, other, other, other, other]) + rng.standard_normal((7, 512)) * 0.3
     unit = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
     pairs = replace(faces, embedding=unit, image=np.array([0, 1, 2, 0, 3, 4, 5]))
@@ -134,7 +134,7 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) 
     assert together.tolist() == [0] * 7
 
 
-def test_a_dry_run_counts_as_the_run_does_and_tighter_gates_remove_what_no_longer_passes(
+def test_a_dry_run_counts_as_the_run_does_and_tighter_gates_remove_photos(
     library: Library, tmp_path: Path
 ) -> None:
     planned = run(library, tmp_path / "fs", replace(TASTE, dry_run=True))
@@ -182,7 +182,7 @@ def test_the_value_that_a_small_album_is_given_is_recorded(library: Library, tmp
         (RefineOptions(min_faces=40), "--min-faces"),
     ],
 )
-def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
+def test_the_hint_names_the_limiting_gate_and_is_right(
     library: Library, tmp_path: Path, options: RefineOptions, gate: str
 ) -> None:
     dry = replace(options, dry_run=True)
@@ -207,7 +207,7 @@ def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
         (95, replace(TASTE, min_short=90, min_blur=5000), ". --min-blur", True),
     ],
 )
-def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
+def test_a_hint_for_smaller_faces_names_the_option_of_an_export(
     library: Library, edge: int, options: RefineOptions, hint: str, needs_more: bool
 ) -> None:
     collection = library.store.load()
@@ -219,7 +219,7 @@ def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
     assert advice.hint.endswith(also) == needs_more
 
 
-def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: Path) -> None:
+def test_gates_that_drop_nothing_are_not_mentioned(library: Library, tmp_path: Path) -> None:
     everything = RefineOptions(
         initial_threshold=2, outlier_threshold=2, min_faces=1, min_short=0, min_blur=0, min_det_score=0
     )
@@ -227,12 +227,12 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
     assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])
 
 
-class Told(Cache):
-    """A cache of whose faces this is known, too."""
+class CacheWith(Cache):
+    """A cache with further columns of its faces."""
 
-    def __init__(self, path: Path, **told: Any) -> None:
+    def __init__(self, path: Path, **columns: Any) -> None:
         super().__init__(path)
-        self._of_faces = told
+        self._of_faces = columns
 
     def load(self) -> Collection:
         collection = super().load()
@@ -240,34 +240,34 @@ class Told(Cache):
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
-    library: Library, tmp_path: Path
-) -> None:
+def test_a_face_that_shows_too_little_is_dropped_on_request(library: Library, tmp_path: Path) -> None:
     collection = library.store.load()
     assert collection.faces.norm is not None
     limit = float(np.median(collection.faces.norm))
     norm = np.where(np.arange(len(collection.faces)) % 5, collection.faces.norm, np.nan).astype(np.float32)
-    store, progress = Told(library.cache, norm=norm), RecordingProgress()
+    store, progress = CacheWith(library.cache, norm=norm), RecordingProgress()
     asked = replace(TASTE, min_faces=2, min_norm=limit)
     summary = refine(store, tmp_path / "fs", asked, work=Work(progress=progress))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
     assert manifest.made.options["min_norm"] == limit
-    kept = [face.norm for group in manifest.facesets for face in group.faces]
-    assert UNSET in kept
-    assert all(each is UNSET or each >= round(limit, 2) for each in kept)
+    passed = [face.norm for group in manifest.facesets for face in group.faces]
+    assert UNSET in passed
+    assert all(each is UNSET or each >= round(limit, 2) for each in passed)
     dropped = [item for item in manifest.dropped if item.gate == "min_norm"]
     assert len(dropped) == summary.dropped_by["min_norm"] > 0
     assert all(item.value < item.limit == limit for item in dropped)
     unknown, every = int(np.isnan(norm).sum()), len(norm)
-    (said,) = (worded(line) for line in progress.lines if "norm" in line)
-    assert said.startswith(f"{unknown} of {every} faces have no norm, so --min-norm does not apply to them. ")
-    assert said.endswith("`facesets enrich` measures them.")
+    (message,) = (worded(line) for line in progress.lines if "norm" in line)
+    assert message.startswith(
+        f"{unknown} of {every} faces have no norm, so --min-norm does not apply to them. "
+    )
+    assert message.endswith("`facesets enrich` measures them.")
 
 
 @pytest.mark.usefixtures("shared_dir")
-def test_norms_are_not_spoken_of_where_nobody_asks_or_all_are_known(library: Library, tmp_path: Path) -> None:
+def test_unknown_norms_are_mentioned_only_if_they_matter(library: Library, tmp_path: Path) -> None:
     progress = RecordingProgress()
-    unmeasured = Told(library.cache, norm=None)
+    unmeasured = CacheWith(library.cache, norm=None)
     refine(unmeasured, tmp_path / "fs", TASTE, work=Work(progress=progress))
     assert "min_norm" not in read_manifest(tmp_path / "fs", RefineManifest).made.options
     asked = replace(TASTE, min_norm=1, dry_run=True)
@@ -289,13 +289,13 @@ def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp
     faces = library.store.load().faces
     # Those of the first image are 8, of the next but one 10, and so on.
     ages = np.where(faces.image == 1, np.nan, 8 + faces.image).astype(np.float32)
-    store = Told(library.cache, age=ages, male=ages * np.float32(0.01))
+    store = CacheWith(library.cache, age=ages, male=ages * np.float32(0.01))
     summary = refine(store, tmp_path / "fs", asked, work=Work())
     age = dict(zip(store.load().face_ids(), ages.tolist(), strict=True))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
-    kept = [age[face.face] for group in manifest.facesets for face in group.faces]
-    assert kept
-    assert all(12 <= each <= 40 for each in kept)
+    passed = [age[face.face] for group in manifest.facesets for face in group.faces]
+    assert passed
+    assert all(12 <= each <= 40 for each in passed)
     for item in manifest.dropped:
         if item.gate in {"min_age", "max_age"}:
             looks = age[item.face.face]

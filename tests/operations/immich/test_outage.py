@@ -95,7 +95,7 @@ def test_a_fault_that_passes_leaves_no_trace_and_one_that_stays_costs_its_photo_
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_what_a_server_refuses_is_asked_for_once_and_a_copy_is_taken(status: int, tmp_path: Path) -> None:
+def test_a_refused_original_is_requested_once_and_a_copy_is_staged(status: int, tmp_path: Path) -> None:
     same = b"same" * 50
     with serving([photo(1, content=same), photo(2, content=same), photo(3)]) as server:
         server.rules.append(wrong("/original", lambda _: error(status), asset=photo_id(1)))
@@ -106,7 +106,7 @@ def test_what_a_server_refuses_is_asked_for_once_and_a_copy_is_taken(status: int
     assert ("lacks the original" in summary.failures[0].reason) == (status == 404)
 
 
-def test_an_asset_that_is_deleted_during_the_run_is_counted_as_gone(tmp_path: Path) -> None:
+def test_an_asset_deleted_during_the_run_is_counted_as_gone(tmp_path: Path) -> None:
     def delete(request: Request, _: Answer) -> None:
         if request.path.endswith("/faces") and request.asset == photo_id(2):
             server.photos = [each for each in server.photos if each.id != photo_id(2)]
@@ -159,7 +159,7 @@ def test_a_list_that_never_ends_ends_the_run_with_a_sentence(kind: str, tmp_path
     assert len(queue(tmp_path)) <= 1
 
 
-def test_a_list_that_breaks_off_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_a_broken_list_ends_the_run_and_finished_photos_stay(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 9)], page_size=4) as server:
         server.rules = [lambda request, _: error(500) if (request.body or {}).get("page") == 2 else None]
         with pytest.raises(Unreachable, match="the server returned 500"):
@@ -170,7 +170,7 @@ def test_a_list_that_breaks_off_ends_the_run_and_keeps_what_is_done(tmp_path: Pa
         assert stage(server, tmp_path).staged == 8 - before
 
 
-def test_a_key_that_lacks_what_is_needed_is_told_what(tmp_path: Path) -> None:
+def test_missing_required_permissions_of_a_key_are_named(tmp_path: Path) -> None:
     allowed = [name for name in STAGING_PERMISSIONS if name not in ("asset.download", "person.read")]
     with (
         serving([photo(1)], permissions=allowed) as server,
@@ -180,7 +180,7 @@ def test_a_key_that_lacks_what_is_needed_is_told_what(tmp_path: Path) -> None:
     assert not (tmp_path / "ana").exists()
 
 
-def test_a_key_that_lacks_what_only_helps_is_told_so_and_used(tmp_path: Path) -> None:
+def test_missing_optional_permissions_are_reported_and_the_key_is_used(tmp_path: Path) -> None:
     heard = RecordingProgress()
     allowed = [name for name in STAGING_PERMISSIONS if name not in ("user.read", "asset.statistics")]
     with serving([photo(1), photo(2, owner=photo_id(50))], permissions=allowed) as server:
@@ -221,7 +221,7 @@ def test_a_redirect_is_not_followed_and_the_key_stays_with_its_server(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "says", "times"),
+    ("answer", "kind", "message", "times"),
     [
         (error(301, location="https://my.photos/api/server/version"), WrongUsage, "https://my.photos", 1),
         (error(302), WrongUsage, "redirects to another address", 1),
@@ -233,12 +233,12 @@ def test_a_redirect_is_not_followed_and_the_key_stays_with_its_server(tmp_path: 
         (Answer(), WrongUsage, "is not an Immich server", 1),
     ],
 )
-def test_what_is_no_server_of_immich_or_fails_at_first_is_said_and_sees_no_key(
-    answer: Answer, kind: type[Exception], says: str, times: int, tmp_path: Path
+def test_other_or_failing_servers_are_reported_and_receive_no_key(
+    answer: Answer, kind: type[Exception], message: str, times: int, tmp_path: Path
 ) -> None:
     with serving(is_checked=answer.status != 200) as server:
         server.rules.append(lambda *_: answer)
-        with pytest.raises(kind, match=says):
+        with pytest.raises(kind, match=message):
             stage(server, tmp_path)
         assert len(server.requests) == len(server.to("/server/version")) == times
         assert all("x-api-key" not in request.headers for request in server.requests)
@@ -264,14 +264,14 @@ def test_a_key_that_can_be_none_is_refused_without_being_shown(key: str, tmp_pat
     assert "of-mine" not in str(refusal.value)
 
 
-def test_a_version_that_is_not_known_is_said(tmp_path: Path) -> None:
+def test_an_unknown_version_is_reported(tmp_path: Path) -> None:
     heard = RecordingProgress()
     with serving([photo(1)], version=(4, 1, 0)) as server:
         assert stage(server, tmp_path, progress=heard).staged == 1
     assert "runs Immich 4.1.0" in heard.lines[0]
 
 
-def test_twelve_errors_in_a_row_lead_to_a_probe_and_work_goes_on_if_it_is_answered(tmp_path: Path) -> None:
+def test_twelve_errors_in_a_row_lead_to_a_probe_and_work_continues_if_it_is_answered(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 9)]) as server:
         server.rules.append(wrong("/faces", lambda _: error(503), asset=photo_id(1), times=12))
         # One worker: an answer to another, begun before the errors, would come between them.
@@ -311,7 +311,7 @@ def test_an_outage_ends_the_run_and_the_next_one_fetches_nothing_twice(tmp_path:
     assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
 
 
-def test_a_wish_to_stop_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_a_request_to_stop_ends_the_run_and_finished_photos_stay(tmp_path: Path) -> None:
     stop = Stop()
 
     def ask(_: Request, __: Answer) -> None:
@@ -331,7 +331,7 @@ def test_a_wish_to_stop_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> N
     assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
 
 
-def test_a_wish_to_stop_is_heard_before_there_is_anything_to_do(tmp_path: Path) -> None:
+def test_a_request_to_stop_works_before_the_first_photo(tmp_path: Path) -> None:
     stop = Stop()
     with serving([photo(1)]) as server:
         server.rules = [wrong("/api-keys/me", lambda _: error(503)), lambda *_: stop.request()]
@@ -363,7 +363,7 @@ def test_whatever_is_left_of_a_journal_the_next_run_makes_whole(tmp_path: Path) 
             assert tree(tmp_path / str(length)) == tree(tmp_path / "calm")
 
 
-def test_a_full_disk_ends_the_command_with_a_sentence_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_command_with_a_message_and_finished_photos_stay(tmp_path: Path) -> None:
     with serving([photo(1), photo(2, content=bytes(300_000)), photo(3)]) as server:
         line = command("immich-stage", "--user", "ana", "--out", tmp_path, "--url", server.url)
         process = subprocess.run(

@@ -72,7 +72,7 @@ def test_names_faces_and_merges_arrive_and_a_second_push_plans_nothing(scene: Sc
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_undo_brings_back_even_who_was_merged_away(scene: Scene, version: tuple[int, int, int]) -> None:
+def test_an_undo_restores_even_merged_people(scene: Scene, version: tuple[int, int, int]) -> None:
     scene.server.version = version
     family(scene)
     before = scene.server.snapshot()
@@ -107,7 +107,7 @@ def test_an_undo_works_after_the_server_removed_people_without_faces(scene: Scen
     assert scene.server.snapshot() == before
 
 
-def test_what_a_user_changed_after_a_push_outlives_its_undo(scene: Scene) -> None:
+def test_later_changes_on_the_server_outlive_an_undo(scene: Scene) -> None:
     family(scene)
     push(scene)
     server = scene.server
@@ -120,7 +120,7 @@ def test_what_a_user_changed_after_a_push_outlives_its_undo(scene: Scene) -> Non
     assert "Benjamin" in [person.name for person in server.people.values()]
 
 
-def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(scene: Scene) -> None:
+def test_without_the_permission_to_remove_people_an_undo_reports_what_it_leaves(scene: Scene) -> None:
     scene.both(1, "Anna", None)
     before = scene.server.snapshot()
     progress = RecordingProgress()
@@ -141,15 +141,15 @@ def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(sce
         ({"is_hidden": True}, {"hidden": True}, "a hidden person on the server"),
     ],
 )
-def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
+def test_decisions_on_the_server_stay_and_are_reported_unless_ours_take_precedence(
     scene: Scene, theirs: dict[str, Any], option: dict[str, Any], reason: str
 ) -> None:
     person = scene.server.add_person(**theirs)
     scene.several(range(1, 5), "Bob", person)
-    kept = push(scene)
-    assert by_name(kept)["Bob"].left == {reason: 4}
-    # Nobody is left to be made: a person without faces serves no one.
-    assert kept.changes == 0
+    unchanged = push(scene)
+    assert by_name(unchanged)["Bob"].left == {reason: 4}
+    # No person remains to be created: one without faces is of no use.
+    assert unchanged.changes == 0
     assert scene.server.writes == []
     assert by_name(push(scene, **option))["Bob"].action == "name"
     assert scene.server.people[person].name == "Bob"
@@ -176,7 +176,7 @@ def test_a_person_is_not_named_as_a_whole_but_our_faces_are_given_where(
     assert push(scene).changes == 0
 
 
-def test_people_who_are_on_one_photo_together_are_never_merged(scene: Scene) -> None:
+def test_people_on_one_photo_are_never_merged(scene: Scene) -> None:
     server = scene.server
     twin, other = server.add_person("Anna"), server.add_person()
     scene.several(range(1, 5), "Anna", twin)
@@ -189,7 +189,7 @@ def test_people_who_are_on_one_photo_together_are_never_merged(scene: Scene) -> 
     assert {face.person for face in server.faces if face.asset == together} == {twin, other}
 
 
-def test_a_person_of_whom_we_know_few_photos_is_not_merged_away(scene: Scene) -> None:
+def test_a_person_with_few_known_photos_is_not_merged(scene: Scene) -> None:
     server = scene.server
     anna, large = server.add_person("Anna"), server.add_person()
     scene.several(range(1, 4), "Anna", anna)
@@ -210,7 +210,7 @@ def test_two_people_of_one_name_in_whatever_case_and_spacing_become_one(scene: S
     assert list(scene.server.people) == [first]
 
 
-def test_nobody_gets_two_faces_on_one_photo(scene: Scene) -> None:
+def test_no_person_gets_two_faces_on_one_photo(scene: Scene) -> None:
     anna = scene.server.add_person("Anna")
     asset = scene.photo(1)
     scene.server.add_face(asset, (0, 300, 300, 700), anna)
@@ -250,7 +250,7 @@ def test_faces_that_the_server_mixed_up_within_a_photo_change_places(scene: Scen
     assert server.snapshot() == before
 
 
-def test_what_we_corrected_after_a_push_follows_with_the_next(scene: Scene) -> None:
+def test_corrections_after_a_push_follow_with_the_next(scene: Scene) -> None:
     face = scene.both(1, "Anna", None)
     push(scene)
     scene.names[0] = "Anna Maria"
@@ -283,7 +283,7 @@ def test_a_photo_that_was_edited_on_the_server_is_passed_over(scene: Scene) -> N
     assert (summary.differing, summary.changes) == (2, 0)
 
 
-def test_every_copy_of_a_photo_gets_its_people_and_a_photo_that_is_gone_is_counted(scene: Scene) -> None:
+def test_every_copy_of_a_photo_gets_its_people_and_missing_photos_are_counted(scene: Scene) -> None:
     face = scene.both(1, "Anna", None)
     copy = scene.photo(2, content=scene.server.photos[0].content)
     other = scene.server.add_face(copy, PLACES[0])
@@ -364,7 +364,7 @@ def test_photos_of_a_partner_are_never_written_to(scene: Scene) -> None:
     assert [path.name for path in (scene.out / "ana/push").iterdir()] == ["run.jsonl"]
 
 
-def test_somebody_who_is_on_photos_of_a_partner_alone_is_not_made(scene: Scene) -> None:
+def test_a_person_only_on_photos_of_a_partner_is_not_created(scene: Scene) -> None:
     scene.both(1, "?", None)
     scene.ours(scene.photo(2, owner=photo_id(50)), "Anna")
     scene.server.add_face(photo_id(2), PLACES[0])
@@ -373,7 +373,7 @@ def test_somebody_who_is_on_photos_of_a_partner_alone_is_not_made(scene: Scene) 
     assert (summary.changes, summary.applied, scene.server.writes) == (0, False, [])
 
 
-def test_nothing_is_written_while_it_is_unknown_whose_photos_they_are(scene: Scene) -> None:
+def test_nothing_is_written_while_the_owner_of_photos_is_unknown(scene: Scene) -> None:
     partners(scene)
     scene.server.permissions.remove("user.read")
     with pytest.raises(WrongUsage, match=r"user\.read"):
@@ -381,7 +381,7 @@ def test_nothing_is_written_while_it_is_unknown_whose_photos_they_are(scene: Sce
     assert scene.server.writes == []
 
 
-def test_a_run_that_changed_nothing_is_none_to_take_back(scene: Scene) -> None:
+def test_a_run_that_changed_nothing_cannot_be_undone(scene: Scene) -> None:
     scene.both(1, "Anna", scene.server.add_person("Anna"))
     face = scene.both(2, "Anna", None)
     push(scene, when="first")
@@ -410,7 +410,7 @@ def test_a_run_is_undone_once(scene: Scene) -> None:
     assert sorted(person.name for person in scene.server.people.values()) == ["", "", "Anna"]
 
 
-def test_what_an_undo_took_back_in_part_is_not_taken_back_again_from_a_later_run(scene: Scene) -> None:
+def test_a_partial_undo_is_not_repeated_on_a_later_run(scene: Scene) -> None:
     nameless = scene.server.add_person()
     scene.several(range(1, 6), "Ben", nameless)
     face = scene.both(6, "Cleo", nameless, place=1)
@@ -434,7 +434,7 @@ def test_what_an_undo_took_back_in_part_is_not_taken_back_again_from_a_later_run
         ("STRAUSS", "Strau\u00df"),
     ],
 )
-def test_who_is_on_archived_photos_alone_is_found_in_any_letters(
+def test_people_only_on_archived_photos_are_found_in_any_spelling(
     theirs: str, ours: str, scene: Scene
 ) -> None:
     person = scene.server.add_person(theirs)
@@ -445,7 +445,7 @@ def test_who_is_on_archived_photos_alone_is_found_in_any_letters(
     assert scene.server.holder(face) == theirs
 
 
-def test_two_of_ours_who_differ_only_in_case_are_not_two_there_nor_called_hidden(scene: Scene) -> None:
+def test_names_that_differ_only_in_case_are_one_person_on_the_server(scene: Scene) -> None:
     scene.several((1, 2), "Anna", None)
     scene.both(3, "anna", None)
     for when in ("first", "second"):

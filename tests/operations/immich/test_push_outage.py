@@ -123,7 +123,7 @@ FAULTS: dict[str, tuple[Callable[[Scene, int], None], Sequence[int]]] = {
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("fault", "numbers"), FAULTS.values(), ids=FAULTS)
-def test_the_next_push_ends_what_one_could_not_and_all_can_be_taken_back(
+def test_the_next_push_completes_an_unfinished_one_and_both_can_be_undone(
     fault: Callable[[Scene, int], None],
     numbers: Sequence[int],
     undisturbed: tuple[Snapshot, Snapshot],
@@ -166,7 +166,7 @@ def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_pa
     assert number > WRITES
 
 
-def test_a_journal_whose_last_line_was_cut_short_still_takes_everything_back(scene: Scene) -> None:
+def test_a_journal_with_a_torn_last_line_still_undoes_everything(scene: Scene) -> None:
     before = scene.server.snapshot()
     push(scene)
     journal = scene.out / "ana" / "push" / "run.jsonl"
@@ -177,7 +177,7 @@ def test_a_journal_whose_last_line_was_cut_short_still_takes_everything_back(sce
     assert scene.server.snapshot() == before
 
 
-def test_what_somebody_changes_between_plan_and_request_is_left_to_them(scene: Scene) -> None:
+def test_changes_on_the_server_between_plan_and_request_are_left_alone(scene: Scene) -> None:
     server = scene.server
 
     is_first = Nth(1)

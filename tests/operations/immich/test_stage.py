@@ -1,4 +1,4 @@
-"""Staging from a server that behaves, and from one whose photos are anything."""
+"""Staging from a normal server, and from one with arbitrary photos."""
 
 import hashlib
 import json
@@ -188,7 +188,7 @@ def test_photos_without_a_face_are_asked_about_again_or_staged_on_demand(tmp_pat
     assert queue(tmp_path)[photo(3).path[1:]]["faces"] == []
 
 
-def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_again(tmp_path: Path) -> None:
+def test_a_photo_replaced_on_the_server_is_staged_again(tmp_path: Path) -> None:
     with serving([photo(1)]) as server:
         stage(server, tmp_path)
         server.change(photo(1, content=b"retouched" * 50))
@@ -197,7 +197,7 @@ def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_again(tmp_pat
     assert (tmp_path / "ana" / row["path"]).read_bytes() == b"retouched" * 50
 
 
-def test_photos_of_an_external_library_whose_checksums_are_of_paths_are_staged(tmp_path: Path) -> None:
+def test_photos_of_an_external_library_with_checksums_of_paths_are_staged(tmp_path: Path) -> None:
     photos = [photo(n, f"/mnt/photos/{n}.jpg", is_external=True) for n in (1, 2)]
     # Found by its old path when its checksum was made.
     moved = photo(9, "/mnt/elsewhere/3.jpg", is_external=True).checksum
@@ -234,7 +234,7 @@ KINDS = {
 }
 
 
-def test_what_is_no_ordinary_photo_is_passed_over_unless_it_is_wanted(tmp_path: Path) -> None:
+def test_unusual_assets_are_skipped_unless_requested(tmp_path: Path) -> None:
     with serving([photo(1), *KINDS.values()]) as server:
         first = stage(server, tmp_path / "a")
         assert first.staged == 3  # the ordinary, the archived, the edited
@@ -258,7 +258,7 @@ def test_a_server_that_ignores_a_filter_does_not_get_its_way(tmp_path: Path) -> 
     assert summary.skipped == dict.fromkeys(KINDS.keys() - {"archived", "edited"}, 1)
 
 
-def test_locked_photos_are_asked_for_on_demand_and_a_refusal_is_said(tmp_path: Path) -> None:
+def test_locked_photos_are_requested_on_demand_and_a_refusal_is_reported(tmp_path: Path) -> None:
     heard = RecordingProgress()
     with serving([photo(1)]) as server:
         server.rules.append(
@@ -311,7 +311,7 @@ def test_no_path_of_the_server_leads_out_of_the_folder_or_onto_another_file(tmp_
     assert len({path.casefold() for path in rows}) == len(readable)
 
 
-def test_names_depend_on_the_list_and_not_on_who_is_first(tmp_path: Path) -> None:
+def test_names_depend_on_the_list_and_not_on_the_order_of_downloads(tmp_path: Path) -> None:
     photos = [photo(n, f"/data/{'IMG' if n % 2 else 'img'}.jpg") for n in range(1, 9)]
     with serving(photos) as server:
         stage(server, tmp_path / "a", workers=8)
@@ -319,7 +319,7 @@ def test_names_depend_on_the_list_and_not_on_who_is_first(tmp_path: Path) -> Non
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
-def test_the_label_names_a_folder_and_the_user_is_told_whose_photos_come(tmp_path: Path) -> None:
+def test_the_label_names_a_folder_and_the_account_is_reported(tmp_path: Path) -> None:
     heard = RecordingProgress()
     stage([photo(1)], tmp_path, user="../bob", progress=heard)
     assert any("The API key belongs to Ana" in line for line in heard.lines)
@@ -347,12 +347,12 @@ def test_the_servers_own_count_is_given_as_an_estimate_only(tmp_path: Path) -> N
     assert (summary.estimated, summary.listed) == (1, 2)
 
 
-def test_a_folder_whose_state_cannot_be_gone_on_from_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_an_unusable_state_is_refused_and_left_alone(tmp_path: Path) -> None:
     with serving([photo(1)]) as server:
         stage(server, tmp_path)
         state = tmp_path / "ana" / "state.json"
         whole = state.read_text()
-        for content, error, says in (
+        for content, error, message in (
             (whole.replace("0000000a", "0000000b"), WrongUsage, "another account"),
             (whole.replace('"version": 1', '"version": 2'), NewerFormat, "newer facesets"),
             ("", DamagedFile, "not downloaded again"),
@@ -361,12 +361,12 @@ def test_a_folder_whose_state_cannot_be_gone_on_from_is_refused_and_left_alone(t
             ('{"format": "other", "version": 1, "assets": [\n]}\n', DamagedFile, "not downloaded again"),
         ):
             state.write_text(content)
-            with pytest.raises(error, match=says):
+            with pytest.raises(error, match=message):
                 stage(server, tmp_path)
             assert state.read_text() == content
 
 
-def test_beside_the_photos_there_are_three_files_of_json_with_a_format_and_a_version(tmp_path: Path) -> None:
+def test_three_json_files_beside_the_photos_have_a_format_and_a_version(tmp_path: Path) -> None:
     with serving([photo(1)]) as server:
         stage(server, tmp_path, reach=access(server.url + "/api/"))
     names = ["aliases", "queue", "state"]
@@ -378,7 +378,7 @@ def test_beside_the_photos_there_are_three_files_of_json_with_a_format_and_a_ver
         assert (heading["format"], heading["version"]) == (f"facesets/immich-{name}", 1)
 
 
-def test_what_was_staged_for_another_account_and_is_known_is_not_fetched_to_find_out(tmp_path: Path) -> None:
+def test_photos_staged_for_another_account_are_not_downloaded_again(tmp_path: Path) -> None:
     shared = photo(1)
     digest = hashlib.sha256(shared.content).hexdigest()
     with serving([shared]) as server:

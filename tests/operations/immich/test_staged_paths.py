@@ -35,7 +35,7 @@ def test_an_ordinary_path_stays_as_it_is_below_the_folder(path: str) -> None:
 
 
 @given(ANY_TEXT)
-def test_whatever_the_server_says_the_path_is_one_that_any_system_holds(text: str) -> None:
+def test_paths_from_any_server_text_are_valid_on_every_system(text: str) -> None:
     path = safe_path(text + ".jpg")
     parts = path.split("/")
     assert not PurePosixPath(path).is_absolute()
@@ -77,7 +77,7 @@ def test_a_label_names_one_folder(text: str) -> None:
     assert not set(label) & set('/\\:*?"<>|')
 
 
-def test_a_photos_folder_is_never_called_like_a_photo_or_like_a_file_of_ours() -> None:
+def test_a_folder_of_photos_never_has_the_name_of_a_photo_or_a_file_of_ours() -> None:
     assert safe_path("a.jpg/b.jpg") == "a.jpg_/b.jpg"
     assert safe_path("Queue.json/b.jpg") == "Queue.json_/b.jpg"
     assert safe_path("push/b.jpg") == "push_/b.jpg"
@@ -97,7 +97,7 @@ def test_a_photos_folder_is_never_called_like_a_photo_or_like_a_file_of_ours() -
         ("/photos/holiday-preview.jpeg", False),
     ],
 )
-def test_immichs_own_thumbnails_are_told_from_photos(path: str, verdict: bool) -> None:
+def test_immichs_own_thumbnails_are_distinguished_from_photos(path: str, verdict: bool) -> None:
     assert is_thumbnail(path) is verdict
 
 

@@ -42,7 +42,7 @@ from facesets.work import Work
 
 BY = "ben@home"
 CARL = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
-"""A sidecar in which somebody else names somebody else."""
+"""A sidecar in which another program names another person."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def states(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
 
 
-def test_what_is_beyond_the_edge_is_cut_off_and_not_written_again(library: Library, photos: Path) -> None:
+def test_boxes_are_clipped_at_the_edge_and_not_written_again(library: Library, photos: Path) -> None:
     photo = picture(photos / "a.jpg", 8)
     add(library, photo, "Anna", "Ben")
     library.database.run(
@@ -106,7 +106,7 @@ def test_a_second_run_writes_nothing(library: Library, photos: Path) -> None:
 
 
 @pytest.mark.usefixtures("photo")
-def test_a_dry_run_says_what_would_be_written(library: Library, photos: Path) -> None:
+def test_a_dry_run_reports_what_would_be_written(library: Library, photos: Path) -> None:
     before = states(photos)
     summary = export(library, dry_run=True)
     assert (summary.new, summary.run, summary.dry_run) == (1, 0, True)
@@ -115,7 +115,7 @@ def test_a_dry_run_says_what_would_be_written(library: Library, photos: Path) ->
     assert rows(library.database, "SELECT count(*) FROM runs WHERE command = 'export-xmp'") == [(0,)]
 
 
-def test_a_rejection_removes_only_what_is_ours(library: Library, photos: Path) -> None:
+def test_a_rejection_removes_only_our_part(library: Library, photos: Path) -> None:
     size = '<mwg-rs:AppliedToDimensions stDim:w="240" stDim:h="180"/>'
     theirs = regions(region("Carl", 0.5, 0.5, 0.1, 0.1), size=size)
     theirs += listed("Iptc4xmpExt:PersonInImage", "Carl", "Ben")
@@ -125,7 +125,7 @@ def test_a_rejection_removes_only_what_is_ours(library: Library, photos: Path) -
     assert names(sidecar(photo)) == ["Carl", "Anna", "Ben"]
     correcting.move(library.database, [face_of(library, "Ben")], "nobody", by=BY)
     assert export(library).changed == 1
-    # Ben was named by somebody else, too, without a place.
+    # Another program also names Ben, without a place.
     assert names(sidecar(photo)) == ["Carl", "Anna", "Ben"]
     assert [each.box for each in read_named_regions(sidecar(photo).read_bytes())][2] is None
     correcting.move(library.database, [face_of(library, "Anna")], "nobody", by=BY)
@@ -143,7 +143,7 @@ def test_a_sidecar_of_ours_alone_goes_with_the_last_name(library: Library, photo
     assert export(library).new == 1
 
 
-def test_who_was_asked_for_stays_up_to_date_and_others_stay_out(library: Library, photos: Path) -> None:
+def test_requested_people_stay_up_to_date_and_others_are_left_out(library: Library, photos: Path) -> None:
     both = shown(library, photos / "both.jpg", "Anna", "Ben")
     ben = shown(library, photos / "ben.jpg", "Ben")
     assert export(library, "anna").new == 1
@@ -197,7 +197,7 @@ def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> No
 @pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
 def test_a_sidecar_gives_no_right_that_its_photo_does_not(library: Library, photos: Path) -> None:
     photos.chmod(0o755)
-    # Of the photo, of the sidecar before, and wanted: whoever may read the photo keeps what they may do.
+    # Of the photo, of the sidecar before, and wanted: readers of the photo keep their rights.
     cases = [(0o644, 0, 0o600 | SHARED & 0o044), (0o600, 0, 0o600), (0o600, 0o644, 0o600)]
     cases += [(0o644, 0o664, 0o664), (0o640, 0o664, 0o660), (0o604, 0o664, 0o604), (0o600, 0o664, 0o600)]
     for number, (mode, before, _) in enumerate(cases):
@@ -259,21 +259,21 @@ def emptied(photo: Path, *, ago_s: float = 3600) -> Path:
     return sidecar(photo)
 
 
-def test_an_empty_sidecar_is_written_like_a_missing_one_and_told_of(library: Library, photos: Path) -> None:
+def test_an_empty_sidecar_is_written_like_a_missing_one_and_counted(library: Library, photos: Path) -> None:
     photo, other = (shown(library, photos / name, "Anna") for name in ("a.jpg", "b.jpg"))
-    nobody = shown(library, photos / "c.jpg")
-    for each in (photo, other, nobody):
+    unnamed = shown(library, photos / "c.jpg")
+    for each in (photo, other, unnamed):
         emptied(each)
     assert (export(library, dry_run=True).empty, sidecar(photo).read_bytes()) == (2, b"")
     summary = export(library)
     assert (summary.changed, summary.empty, summary.failures) == (2, 2, [])
     assert names(sidecar(photo)) == names(sidecar(other)) == ["Anna"]
-    assert sidecar(nobody).read_bytes() == b""
+    assert sidecar(unnamed).read_bytes() == b""
     assert (export(library).unchanged, undo(library).restored) == (2, 2)
     assert sidecar(photo).read_bytes() == b""
 
 
-def test_what_was_ours_and_is_empty_now_is_written_again(library: Library, photo: Path) -> None:
+def test_an_emptied_sidecar_of_ours_is_written_again(library: Library, photo: Path) -> None:
     export(library)
     emptied(photo)
     assert (export(library).empty, names(sidecar(photo))) == (1, ["Anna"])
@@ -282,9 +282,7 @@ def test_what_was_ours_and_is_empty_now_is_written_again(library: Library, photo
     assert (export(library).failures, sidecar(photo).read_bytes()) == ([], b"")
 
 
-def test_an_empty_sidecar_that_somebody_may_be_writing_or_of_a_photo_that_is_gone_is_left(
-    library: Library, photo: Path
-) -> None:
+def test_an_empty_sidecar_being_written_or_without_a_photo_is_left(library: Library, photo: Path) -> None:
     emptied(photo, ago_s=1)
     (failure,) = export(library).failures
     assert "another program may be writing it" in failure.reason
@@ -297,7 +295,7 @@ def test_an_empty_sidecar_that_somebody_may_be_writing_or_of_a_photo_that_is_gon
     assert (summary.failures, summary.missing, sidecar(photo).read_bytes()) == ([], 1, b"")
 
 
-def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> None:
+def test_a_run_is_undone_byte_for_byte(library: Library, photos: Path) -> None:
     shown(library, photos / "new.jpg", "Anna")
     shown(library, photos / "theirs.jpg", "Anna", beside=RATED.decode().encode("utf-16"))
     before = {path: content for path, (content, _) in states(photos).items()}
@@ -314,7 +312,7 @@ def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> No
     assert again.run > run
 
 
-def test_taking_back_leaves_what_was_changed_since(library: Library, photos: Path) -> None:
+def test_an_undo_leaves_later_changes(library: Library, photos: Path) -> None:
     photo, other = (shown(library, photos / name, "Anna") for name in ("a.jpg", "b.jpg"))
     first = export(library).run
     naming.rename(library.database, "Anna", "Anna Berg", by=BY)
@@ -332,7 +330,7 @@ def test_taking_back_leaves_what_was_changed_since(library: Library, photos: Pat
     assert export(library).photos == 2
 
 
-def test_a_run_below_another_can_be_taken_back_once_that_one_is(library: Library, photo: Path) -> None:
+def test_an_earlier_run_can_be_undone_after_the_later_one(library: Library, photo: Path) -> None:
     sidecar(photo).write_bytes(RATED)
     first = export(library).run
     naming.rename(library.database, "Anna", "Anna Berg", by=BY)
@@ -344,7 +342,7 @@ def test_a_run_below_another_can_be_taken_back_once_that_one_is(library: Library
     assert sidecar(photo).read_bytes() == RATED
 
 
-def test_what_lies_on_a_disk_that_is_not_mounted_can_be_taken_back_later(
+def test_sidecars_on_an_unmounted_disk_can_be_undone_later(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     shown(library, photos / "new.jpg", "Anna")
@@ -386,7 +384,7 @@ def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, p
         undo(library)
 
 
-def test_of_a_disk_that_was_taken_for_gone_what_is_ours_is_known_still(
+def test_our_part_on_a_disk_taken_for_lost_is_still_known(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     new = shown(library, photos / "new.jpg", "Anna")
@@ -442,7 +440,7 @@ def test_a_sidecar_that_cannot_be_written_is_as_before(
     assert export(library).new == 2
 
 
-def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
+def test_a_folder_without_write_permission_is_reported_once_with_advice(
     library: Library, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sidecar(photo).write_bytes(RATED)
@@ -451,7 +449,7 @@ def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
         with files.writing(path):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    def said() -> set[tuple[str, str]]:
+    def refused() -> set[tuple[str, str]]:
         with monkeypatch.context() as patched:
             patched.setattr(sidecar_files, "atomic_write", refuse)
             is_first = not rows(library.database, "SELECT FROM xmp_changes")
@@ -459,9 +457,9 @@ def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
         return {(each.path, each.reason) for each in summary.failures}
 
     why = "cannot be written (Read-only file system): the photo's folder must be writable"
-    assert said() == {(str(sidecar(photo)), why)}
+    assert refused() == {(str(sidecar(photo)), why)}
     assert export(library).changed == 1
-    assert said() == {(str(sidecar(photo)), why)}
+    assert refused() == {(str(sidecar(photo)), why)}
 
 
 def test_names_too_long_for_a_sidecar_cost_that_sidecar(library: Library, photos: Path) -> None:
@@ -474,12 +472,12 @@ def test_a_sidecar_that_changes_while_we_write_stays(
 ) -> None:
     announce = exporting._Export._announce
 
-    def somebody_writes(*arguments: Any) -> None:
+    def another_program_writes(*arguments: Any) -> None:
         sidecar(photo).write_bytes(RATED)
         announce(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(exporting._Export, "_announce", somebody_writes)
+        patched.setattr(exporting._Export, "_announce", another_program_writes)
         summary = export(library)
     assert "just now" in summary.edited[0].reason
     # Nothing was written, so there is nothing to take back.
@@ -488,7 +486,7 @@ def test_a_sidecar_that_changes_while_we_write_stays(
     assert export(library).changed == 1
 
 
-def test_what_a_killed_run_wrote_is_known_as_ours(
+def test_sidecars_of_a_killed_run_are_known_as_ours(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = shown(library, photos / "a.jpg", "Anna", "Ben", beside=CARL)
@@ -497,7 +495,7 @@ def test_what_a_killed_run_wrote_is_known_as_ours(
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(exporting._Export, "_keep", die)
+        patched.setattr(exporting._Export, "_save", die)
         export(library)
     correcting.move(library.database, [face_of(library, "Ben")], "nobody", by=BY)
     assert export(library).changed == 1
@@ -513,7 +511,7 @@ def test_what_a_killed_run_wrote_is_known_as_ours(
 
 
 @pytest.mark.parametrize("again", [export, undo])
-def test_what_a_killed_run_left_half_written_goes_with_the_next(
+def test_half_written_files_of_a_killed_run_are_removed_by_the_next(
     again: Callable[[Library], object],
     library: Library,
     photos: Path,
@@ -546,12 +544,12 @@ def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Libr
     done_again = export(library)
     assert (done_again.changed, done_again.run) == (1, 0)
     assert names(sidecar(photo)) == ["Ben"]
-    # What the sidecar held before names them, and is not kept.
+    # The former content of the sidecar names them, and is not stored.
     assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
 
 
 @pytest.mark.usefixtures("photo")
-def test_what_is_ours_is_known_where_photos_moved(library: Library, photos: Path, tmp_path: Path) -> None:
+def test_our_part_is_known_where_photos_moved(library: Library, photos: Path, tmp_path: Path) -> None:
     export(library)
     moved = tmp_path / "moved"
     shutil.move(photos, moved)
@@ -563,7 +561,7 @@ def test_what_is_ours_is_known_where_photos_moved(library: Library, photos: Path
     assert not sidecar(moved / "a.jpg").exists()
 
 
-def test_what_is_ours_is_known_where_the_user_moved_photos_with_their_sidecars(
+def test_our_part_is_known_in_sidecars_moved_with_their_photos(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     photo = shown(library, photos / "a.jpg", "Änne Zwölfender", "Ben", beside=RATED)
@@ -604,8 +602,8 @@ def test_a_library_without_faces_has_nothing_to_write(library: Library) -> None:
 
 
 @pytest.mark.usefixtures("photo")
-def test_a_run_that_nobody_knows_cannot_be_taken_back(library: Library) -> None:
+def test_an_unknown_run_cannot_be_undone(library: Library) -> None:
     run = export(library).run
-    for said in ("0", "-1", f"{run + 1}", "x"):
+    for unknown in ("0", "-1", f"{run + 1}", "x"):
         with pytest.raises(FacesetsError, match=f"Runs that can be undone: {run}"):
-            undo(library, said)
+            undo(library, unknown)

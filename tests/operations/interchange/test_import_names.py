@@ -1,4 +1,4 @@
-"""Names of other programs in the library: on whose faces they come, and that nothing said here changes."""
+"""Names of other programs in the library: which faces get them, and that corrections here stay."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def say(folder: Path, *names: str) -> None:
 
 
 def name_of(library: Library, face: int) -> str:
-    """What whoever a face shows is called; empty for nobody."""
+    """The name of a face's person; empty for none."""
     found = rows(
         library.database,
         f"""SELECT n.name FROM face_detections f JOIN person_names n ON n.person_id = f.person_id
@@ -59,7 +59,7 @@ def name_of(library: Library, face: int) -> str:
 
 
 def everything(library: Library) -> dict[str, list[Any]]:
-    """All that steps keep, and whose faces are."""
+    """All rows of steps, and the person of each face."""
     tables = ("persons", "person_names", "person_corrections", "face_corrections", "imported_names")
     found = {
         each: rows(library.database, f"SELECT to_jsonb(t) - 'updated_at' FROM {each} t ORDER BY 1")
@@ -168,7 +168,9 @@ def photos_of_anna(library: Library, folder: Path, count: int) -> list[int]:
     ]
 
 
-def test_whoever_a_run_found_gets_the_name_and_keeps_other_faces(library: Library, tmp_path: Path) -> None:
+def test_a_person_found_by_a_run_gets_the_name_and_keeps_other_faces(
+    library: Library, tmp_path: Path
+) -> None:
     faces = photos_of_anna(library, tmp_path, 6)
     cluster(library, method="components", threshold=0.5)
     say(tmp_path, "Anna", "Anna")
@@ -177,7 +179,7 @@ def test_whoever_a_run_found_gets_the_name_and_keeps_other_faces(library: Librar
     assert {name_of(library, face) for face in faces} == {"Anna"}
 
 
-def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Library, tmp_path: Path) -> None:
+def test_corrections_here_stay_and_the_other_name_is_for_review(library: Library, tmp_path: Path) -> None:
     faces = with_a_face(library, tmp_path, 3)
     for face in faces:
         naming.name(library.database, str(face), "Ben", into=True, face=True, by=BY)
@@ -193,15 +195,15 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     (question,) = imports(library)
     assert question.text == "Are these 3 faces Anna, as named by other programs?"
     assert [item.note for item in question.items] == ["XMP has this name; here it is Ben"] * 3
-    kept = answer(library.database, question.id, "yes", by=BY, but=[2])
+    answered = answer(library.database, question.id, "yes", by=BY, but=[2])
     assert [name_of(library, face) for face in faces] == ["Anna", "Ben", "Anna"]
     assert imports(library) == []
     again = bring(library, tmp_path)
     assert (again.step, again.asked, again.answered, again.known) == (None, 0, 1, 2)
     assert imports(library) == []
 
-    assert kept.step is not None
-    history.undo(library.database, kept.step, by=BY)
+    assert answered.step is not None
+    history.undo(library.database, answered.step, by=BY)
     assert len(imports(library)) == 1
     assert found.step is not None
     history.undo(library.database, found.step, by=BY)
@@ -221,16 +223,16 @@ def test_a_name_is_replaced_by_its_own_program_alone(library: Library, tmp_path:
     found = bring(library, tmp_path)
     assert (found.known, found.asked, name_of(library, face)) == (1, 1, "Berta")
     assert imports(library)[0].text == f"Is face {face} Carla? Picasa has this name; here it is Berta."
-    # That Picasa has said so before does not make the name its own.
+    # An earlier import from Picasa does not make the name its own.
     again = bring(library, tmp_path, kind="picasa")
     assert (again.step, again.asked, name_of(library, face)) == (None, 1, "Berta")
-    # What a human says here is not taken for the program's.
+    # A correction here does not count as the program's name.
     naming.name(library.database, str(face), "Dora", into=False, face=True, by=BY)
     assert (bring(library, tmp_path).asked, name_of(library, face)) == (2, "Dora")
 
 
 @pytest.mark.parametrize(("content", "empty"), [(RATED, 0), (b"", 1)], ids=["without names", "empty"])
-def test_a_sidecar_that_names_nobody_does_not_hide_another_that_does(
+def test_a_sidecar_without_names_does_not_hide_another_one(
     library: Library, tmp_path: Path, content: bytes, empty: int
 ) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
@@ -269,11 +271,11 @@ def test_places_without_a_face_and_names_of_whole_photos_are_listed(library: Lib
     (tmp_path / "3.jpg.xmp").write_bytes(mwg(("Carla", LEFT)))
     found = bring(library, tmp_path)
     assert (found.people, found.named, found.without_face, found.without_place) == (0, 0, 2, 1)
-    said = [
+    printed = [
         (Path(each.path).name, each.program, each.name, each.box)
         for each in library.database.run(unmatched_names)
     ]
-    assert said == [
+    assert printed == [
         ("1.jpg", "mwg", "Anna", (0.4, 0.7, 0.5, 0.9)),
         ("2.jpg", "takeout", "Ben", None),
         ("3.jpg", "mwg", "Carla", LEFT),
@@ -388,9 +390,7 @@ def test_contacts_without_a_name_are_counted_until_a_list_has_them(library: Libr
     assert (found.nameless, name_of(library, face)) == (0, "Anna")
 
 
-def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
-    library: Library, tmp_path: Path
-) -> None:
+def test_invalid_names_and_damaged_files_affect_only_themselves(library: Library, tmp_path: Path) -> None:
     faces = with_a_face(library, tmp_path, 4)
     people = [{"name": name} for name in ("Evil\x1b[2J", "nobody", "Anna\ud800", "x" * 300)]
     (tmp_path / "0.jpg.json").write_text(json.dumps({"people": people}))
@@ -406,7 +406,7 @@ def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "says"),
+    ("content", "kind", "message"),
     [
         (b"SQLite format 3\0 and no more", "auto", "digikam4.db"),
         (b"hello", "digikam", "not an SQLite database"),
@@ -416,11 +416,11 @@ def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
     ],
 )
 def test_a_source_that_is_none_gets_a_sentence(
-    library: Library, tmp_path: Path, content: bytes, kind: NamesFrom, says: str
+    library: Library, tmp_path: Path, content: bytes, kind: NamesFrom, message: str
 ) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     (tmp_path / "source").write_bytes(content)
-    with pytest.raises(WrongUsage, match=says):
+    with pytest.raises(WrongUsage, match=message):
         bring(library, tmp_path / "source", kind=kind)
     with pytest.raises(SourceGone, match="File or folder not found"):
         bring(library, tmp_path / "gone", kind=kind)
@@ -440,11 +440,11 @@ def test_whoever_is_forgotten_is_in_no_name_of_another_program(library: Library,
     summary = forget(library.database, "Annabella Bergmann", work=Work(by=BY))
     assert summary.proof.is_clean
     assert {name for (name,) in rows(library.database, "SELECT name FROM imported_names")} == {"Ben"}
-    kept = rows(library.database, "SELECT before::text || after::text FROM step_rows")
-    assert not any("Annabella" in str(each) for each in kept)
+    stored = rows(library.database, "SELECT before::text || after::text FROM step_rows")
+    assert not any("Annabella" in str(each) for each in stored)
 
 
-def test_what_was_said_through_other_faces_stands(library: Library, tmp_path: Path) -> None:
+def test_corrections_through_other_faces_stay(library: Library, tmp_path: Path) -> None:
     first, second = with_a_face(library, tmp_path, 2)
     correcting.different(library.database, str(first), str(second), faces=True, by=BY)
     say(tmp_path, "Anna", "Anna")
@@ -464,36 +464,38 @@ def test_people_of_keywords_count_only_where_they_have_no_place(library: Library
 
 
 def guessed_to_be_anna(library: Library, folder: Path) -> list[int]:
-    """Eight faces of somebody whom a run found, and who was given a name."""
+    """Eight faces of a person that a run found and a user named."""
     faces = photos_of_anna(library, folder, 8)
     cluster(library, method="components", threshold=0.5)
     ((person,),) = rows(
         library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}"
     )
     naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
-    assert len(said_of(library)) < 8
+    assert len(corrected_faces(library)) < 8
     return faces
 
 
-def said_of(library: Library) -> set[int]:
-    """The faces of whom a human said who they are."""
+def corrected_faces(library: Library) -> set[int]:
+    """The faces that a human assigned."""
     return {face for (face,) in rows(library.database, "SELECT face_id FROM face_corrections")}
 
 
-def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+def test_agreement_of_xmp_with_a_run_is_no_correction(library: Library, tmp_path: Path) -> None:
     guessed_to_be_anna(library, tmp_path)
-    before = said_of(library)
-    # As `export-xmp` writes it: whoever is Anna here.
+    before = corrected_faces(library)
+    # As `export-xmp` writes it: the person named Anna here.
     say(tmp_path, *["Anna"] * 8)
     found = bring(library, tmp_path)
     assert (found.named, found.known) == (0, 8)
-    assert said_of(library) == before
+    assert corrected_faces(library) == before
 
 
-def test_what_digikam_took_from_our_sidecars_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+def test_names_that_digikam_read_from_our_sidecars_are_no_correction(
+    library: Library, tmp_path: Path
+) -> None:
     folder = tmp_path / "2019" / "summer"
     faces = guessed_to_be_anna(library, folder)
-    before = said_of(library)
+    before = corrected_faces(library)
     ours = np.multiply(LEFT, (60, 40) * 2)
     # Half of them as digiKam draws them itself.
     photos = [
@@ -504,10 +506,12 @@ def test_what_digikam_took_from_our_sidecars_is_no_word_of_a_human(library: Libr
     found = bring(library, tmp_path / "digikam4.db")
     new = set(faces[::2]) - before
     assert (found.named, found.known) == (len(new), 8 - len(new))
-    assert said_of(library) == before | new
+    assert corrected_faces(library) == before | new
 
 
-def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Library, tmp_path: Path) -> None:
+def test_a_person_with_another_name_elsewhere_is_reported_and_merged(
+    library: Library, tmp_path: Path
+) -> None:
     for face in with_a_face(library, tmp_path, 3):
         naming.name(library.database, str(face), "Anna", into=True, face=True, by=BY)
     say(tmp_path, *["Anna Berg"] * 3)

@@ -60,7 +60,7 @@ def test_no_name_is_lost_by_xmp_and_no_box_moves(
             JOIN images i ON i.id = n.image_id WHERE n.box IS NOT NULL""",
     )
     assert aside < 0.01
-    # And what comes back to where it is from says nothing new.
+    # An import of our own export adds nothing.
     again = bring(library, tmp_path)
     assert (again.named, again.asked) == (0, 0)
 
@@ -103,7 +103,7 @@ def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple
 
 
 def named(library: Library) -> list[str]:
-    """The people whose faces have a name, from left to right."""
+    """The names of people with named faces, from left to right."""
     found = rows(
         library.database,
         """SELECT n.name FROM face_detections f JOIN person_names n USING (person_id)
@@ -164,7 +164,7 @@ def test_the_sidecar_of_a_video_is_none_of_a_photo(library: Library, tmp_path: P
     ending = '<photoshop:SidecarForExtension xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/">MP4'
     (tmp_path / "shot.xmp").write_bytes(anna(f"{ending}</photoshop:SidecarForExtension>"))
     assert bring(library, tmp_path).photos == 0
-    # A photo of that name is there, and nothing says that they are not its names.
+    # A photo of that name exists, so the names may be its own.
     (tmp_path / "both.xmp").write_bytes(anna())
     (tmp_path / "raw.xmp").write_bytes(
         anna(f"{ending.replace('MP4', 'CR2')}</photoshop:SidecarForExtension>")

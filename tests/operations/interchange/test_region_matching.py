@@ -32,7 +32,7 @@ def test_a_face_is_found_in_boxes_that_are_smaller_or_larger(times: float) -> No
 @pytest.mark.parametrize(
     "box", [grown(FACE, 5), grown(FACE, 1, 1.0), grown(FACE, 2.5, 0.45), (0.0, 0.0, 1.0, 1.0)]
 )
-def test_a_box_that_is_far_larger_or_beside_shows_no_face(box: tuple[float, ...]) -> None:
+def test_a_far_larger_or_distant_box_shows_no_face(box: tuple[float, ...]) -> None:
     assert matched(boxes(box), boxes(FACE)).tolist() == [-1]
 
 

@@ -53,7 +53,7 @@ def both(library: Library, paths: Sequence[Path]) -> None:
 
 
 @pytest.mark.parametrize("go", [remove_files, forget_paths, both])
-def test_ours_goes_with_the_photo_and_comes_back_when_that_is_taken_back(
+def test_our_part_is_removed_with_the_photo_and_restored_by_undo(
     library: Library, photos: Path, go: Callable[[Library, Sequence[Path]], None]
 ) -> None:
     first, second, third = (photos / f"{name}.jpg" for name in "abc")
@@ -75,7 +75,7 @@ def test_ours_goes_with_the_photo_and_comes_back_when_that_is_taken_back(
     assert export(library).left_behind == 2
 
 
-def test_what_somebody_changed_there_stays_unless_it_is_to_go(library: Library, photos: Path) -> None:
+def test_edited_sidecars_stay_unless_replacing_is_requested(library: Library, photos: Path) -> None:
     edited = sidecar(photos / "b.jpg").read_bytes().replace(b"<mwg-rs:Name>Anna", b"<mwg-rs:Name>Hannah")
     sidecar(photos / "b.jpg").write_bytes(edited)
     both(library, [photos / "b.jpg"])
@@ -165,7 +165,7 @@ def test_a_converted_photo_is_named_again_in_the_sidecar_that_both_had(
     assert names(short) == ["Anna", "Carl"]
 
 
-def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet(
+def test_our_part_stays_known_while_a_moved_photo_is_unreadable(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     moved = tmp_path / "moved" / "b.jpg"
@@ -183,23 +183,27 @@ def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet
     assert not sidecar(moved).exists()
 
 
-def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:
+def test_sidecars_that_name_forgotten_people_are_reported_until_removed(
+    library: Library, photos: Path
+) -> None:
     both(library, [photos / "a.jpg", photos / "b.jpg"])
-    said = forget(library.database, "Anna", work=Work(by=BY)).out_of_reach
-    assert any("3 XMP sidecars name the person; `export-xmp` removes" in each for each in said)
+    forgotten = forget(library.database, "Anna", work=Work(by=BY)).out_of_reach
+    assert any("3 XMP sidecars name the person; `export-xmp` removes" in each for each in forgotten)
     done = export(library)
     assert (done.left_behind, done.run) == (2, 0)
     assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
     assert rows(library.database, "SELECT count(*) FROM xmp_sidecars") == [(0,)]
 
 
-def test_forgetting_that_was_cut_off_tells_of_them_again(library: Library, photos: Path) -> None:
+def test_interrupted_forgetting_reports_sidecars_again(library: Library, photos: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
         forget(library.database, "Anna", work=Work(by=BY))
-    said = forget(library.database, "Anna", work=Work(by=BY))
-    assert said.was_cut_off
-    assert any("3 XMP sidecars name the person; `export-xmp` removes" in each for each in said.out_of_reach)
+    forgotten = forget(library.database, "Anna", work=Work(by=BY))
+    assert forgotten.was_cut_off
+    assert any(
+        "3 XMP sidecars name the person; `export-xmp` removes" in each for each in forgotten.out_of_reach
+    )
     assert export(library).left_behind == 0
     assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
 

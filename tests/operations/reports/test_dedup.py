@@ -36,11 +36,11 @@ def test_copies_are_reported_with_the_one_to_keep(library: Library) -> None:
         ["Hugo_Chavez_0001.jpg", "the same bytes.jpg"]
     ]
     (group,) = report.near
-    kept, spare = group.images
-    assert Path(kept.paths[0]).name == "Hugo_Chavez_0001.jpg"
+    best, spare = group.images
+    assert Path(best.paths[0]).name == "Hugo_Chavez_0001.jpg"
     assert Path(spare.paths[0]).name == "smaller.jpg"
-    assert group.keep == kept.sha256
-    assert (kept.bits, kept.width, spare.width) == (0, 250, 200)
+    assert group.keep == best.sha256
+    assert (best.bits, best.width, spare.width) == (0, 250, 200)
     assert 0 <= spare.bits <= DedupOptions().max_bits
     assert (summary.spare_files, summary.spare_images) == (1, 1)
 
@@ -71,7 +71,7 @@ def report_of(library: Library) -> tuple[Result, DuplicatesReport]:
 
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
-def test_a_path_that_is_gone_or_changed_is_never_the_one_to_keep(
+def test_a_missing_or_changed_path_is_never_the_one_to_keep(
     own: Library, embedder: LocalEmbedder, how: str
 ) -> None:
     embed_it(own, embedder)
@@ -87,7 +87,9 @@ def test_a_path_that_is_gone_or_changed_is_never_the_one_to_keep(
     assert report_of(own)[1].near == ()
 
 
-def test_equal_resolutions_are_compared_though_a_path_is_gone(own: Library, embedder: LocalEmbedder) -> None:
+def test_equal_resolutions_are_compared_even_if_a_path_is_missing(
+    own: Library, embedder: LocalEmbedder
+) -> None:
     Image.open(own.photos / "a.jpg").save(own.photos / "soft.jpg", quality=30)
     embed_it(own, embedder)
     (own.photos / "a.jpg").unlink()
@@ -96,7 +98,7 @@ def test_equal_resolutions_are_compared_though_a_path_is_gone(own: Library, embe
     assert all(image.sharpness for image in report.near[0].images if image.width == 250)
 
 
-def test_of_equals_the_photo_that_was_taken_first_is_kept(own: Library, embedder: LocalEmbedder) -> None:
+def test_of_equal_photos_the_one_taken_first_is_to_keep(own: Library, embedder: LocalEmbedder) -> None:
     picture = Image.open(own.photos / "a.jpg")
     for name, when, more in (
         ("edited", "2019:07:05", 2000),

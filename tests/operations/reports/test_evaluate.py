@@ -75,11 +75,11 @@ def test_vectors_are_read_from_a_file_and_normalised_unless_they_make_no_sense(t
             truth_of_vectors(other)
 
 
-def test_a_threshold_is_said_in_each_way_and_a_sweep_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+def test_a_threshold_has_each_form_and_a_senseless_sweep_is_refused(tmp_path: Path) -> None:
     truth = people("ann", "ann", "bob", "bob", spread=0.05)
     np.savez(tmp_path / "v.npz", embedding=truth.embedding, name=truth.name)
 
-    def said(*words: str) -> Result:
+    def run_evaluate(*words: str) -> Result:
         return run("evaluate", "--vectors", tmp_path / "v.npz", "--json", *words)
 
     for flag, value, method, used in (
@@ -87,12 +87,12 @@ def test_a_threshold_is_said_in_each_way_and_a_sweep_that_makes_no_sense_is_refu
         ("--min-cosine-similarity", "0.6", "agglomerative", 0.4),
         ("--threshold", "0.6", "agglomerative", 0.6),
     ):
-        (trial,) = json.loads(said("--method", method, flag, value).out)["trials"]
+        (trial,) = json.loads(run_evaluate("--method", method, flag, value).out)["trials"]
         assert (trial["method"], trial["threshold"]) == (method, used)
     for values in ("1:2", "0.8:0.4:0.1", "0.4.1:0.8:0.1", "0.4:0.8:0", "a:b:c"):
-        refused = said("--sweep", values)
+        refused = run_evaluate("--sweep", values)
         assert (refused.status, "FROM:TO:STEP" in refused.err) == (2, True)
-    refused = said("--method", "auto", "--threshold", "0.4")
+    refused = run_evaluate("--method", "auto", "--threshold", "0.4")
     assert (refused.status, "has no threshold" in refused.err) == (2, True)
 
 
@@ -127,7 +127,7 @@ def test_photos_in_folders_are_evaluated_by_the_real_command(
     assert (refused.status, "1 names have no face here" in refused.err) == (2, True)
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     result = run("evaluate")
     assert (result.status, "facesets index" in result.err) == (2, True)
     result = run("evaluate", tmp_path / "none.npz")

@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path
 
 
 @pytest.mark.slow
-def test_a_sheet_shows_faces_and_mutes_what_was_dropped(results: Path) -> None:
+def test_a_sheet_shows_faces_and_mutes_dropped_ones(results: Path) -> None:
     page = np.asarray(Image.open(results / "fs" / "contact_sheet.png").convert("RGB"))
     colourful = np.ptp(page.astype(int), axis=2) > 40
     assert colourful.mean() > 0.02
@@ -56,7 +56,7 @@ def test_a_value_and_the_limit_that_it_fails_never_look_the_same(results: Path) 
         assert captions == {caption}
 
 
-def test_a_sheet_says_when_photos_were_taken_where_that_is_known(results: Path) -> None:
+def test_a_sheet_shows_known_capture_dates(results: Path) -> None:
     manifest = read_manifest(results / "fs", RefineManifest)
     group = manifest.facesets[0]
     assert all(len(tile.caption) == 4 for tile in plan_rows(manifest, results / "fs")[0].faces)
@@ -68,7 +68,7 @@ def test_a_sheet_says_when_photos_were_taken_where_that_is_known(results: Path) 
     assert {"2012-07-04", "2019-01-01", ""} >= captions > {""}
 
 
-def test_a_face_set_says_which_person_it_is_and_a_person_which_face_set(results: Path) -> None:
+def test_face_sets_and_people_show_their_counterparts(results: Path) -> None:
     raw, refined = (
         read_manifest(results / "raw", ClusterManifest),
         read_manifest(results / "fs", RefineManifest),
@@ -84,7 +84,7 @@ def test_a_face_set_says_which_person_it_is_and_a_person_which_face_set(results:
         assert row.title not in is_who or row.facts[0] == f"person: {is_who[row.title]}"
 
 
-def test_results_of_another_cache_beside_say_nothing(results: Path, tmp_path: Path) -> None:
+def test_results_of_another_cache_give_no_counterparts(results: Path, tmp_path: Path) -> None:
     for name in ("raw/manifest.json", "fs/refine_manifest.json"):
         (tmp_path / name).parent.mkdir()
         shutil.copy2(results / name, tmp_path / name)
@@ -98,7 +98,7 @@ def test_results_of_another_cache_beside_say_nothing(results: Path, tmp_path: Pa
     assert show_manifest(tmp_path / "fs").headings[-1] == "worst"
 
 
-def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:
+def test_a_sheet_lies_beside_its_manifest_by_default(results: Path, tmp_path: Path) -> None:
     summary = sheet(results / "raw", None, work=Work())
     assert summary.pages == [str(results / "raw" / "sheet.png")]
     assert summary.rows >= len(PEOPLE)
@@ -145,13 +145,13 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
     with np.load(library.cache) as arrays:
         left = {name: column for name, column in arrays.items() if name != "face_norm"}
     np.savez(library.cache, **left)
-    said = run("show", library.cache).out
+    printed = run("show", library.cache).out
     lacking = f"{facts['faces']} faces from an older version have no norm (a quality measure)"
-    assert f"{lacking}: run `facesets enrich {library.cache}`.\n" in said
+    assert f"{lacking}: run `facesets enrich {library.cache}`.\n" in printed
     assert json.loads(run("show", library.cache, "--json").out)["facts"]["faces without norm"] == len(norm)
 
 
-def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path) -> None:
+def test_faces_placed_by_auto_show_how(pristine: Library, tmp_path: Path) -> None:
     options = ClusterOptions(method="auto", sheet=False, materialize="none")
     cluster(pristine.store, tmp_path / "auto", options, work=Work())
     manifest = read_manifest(tmp_path / "auto", ClusterManifest)
@@ -177,7 +177,7 @@ def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "heading"), [("raw", "person"), ("fs", "face set"), ("duplicates.json", "keep")]
 )
-def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str) -> None:
+def test_show_lists_a_manifest(results: Path, name: str, heading: str) -> None:
     contents = show_manifest(results / name)
     assert contents.headings[0] == heading
     assert contents.rows
@@ -198,7 +198,7 @@ def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str
         ("dropped", "1 rejected", "2 rejected"),
     ],
 )
-def test_what_a_sheet_counts_is_said_in_words_that_fit(what: str, one: str, many: str) -> None:
+def test_counts_on_a_sheet_have_the_right_noun(what: str, one: str, many: str) -> None:
     assert (count_in_words(what, 1), count_in_words(what, 2)) == (one, many)
 
 

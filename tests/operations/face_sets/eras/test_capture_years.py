@@ -128,9 +128,7 @@ def test_a_moved_photo_is_known_and_an_edited_one_is_read_again(album: Album, ca
     assert album.asked == [album.paths[1][0]]
 
 
-def test_a_file_that_changed_since_it_was_embedded_says_nothing_about_the_photo(
-    album: Album, cache: Path
-) -> None:
+def test_a_file_changed_since_embedding_gives_no_year(album: Album, cache: Path) -> None:
     album.add("a.jpg", "copy.jpg", exif_year=2001)
     album.add("IMG_20150101_101010.jpg", exif_year=2002)
     known = album.store()
@@ -154,7 +152,7 @@ def test_a_photo_that_cannot_be_read_is_asked_again_the_next_time(album: Album, 
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other arrays", "text", "pickle"])
-def test_a_damaged_file_of_years_is_made_anew(album: Album, cache: Path, damage: str) -> None:
+def test_a_damaged_file_of_years_is_made_again(album: Album, cache: Path, damage: str) -> None:
     for number in range(40):
         album.add(f"{number}.jpg", exif_year=1990 + number % 20)
     expected = album.years(cache).year.tolist()
@@ -174,7 +172,7 @@ def test_a_damaged_file_of_years_is_made_anew(album: Album, cache: Path, damage:
     assert not album.years(cache).sources.damaged_cache
 
 
-def test_what_two_runs_learn_is_kept_by_both(album: Album, cache: Path) -> None:
+def test_years_of_two_runs_are_both_stored(album: Album, cache: Path) -> None:
     album.add("a.jpg", exif_year=2001)
     album.add("b.jpg", exif_year=2002)
     images, files = album.store()
@@ -215,7 +213,7 @@ def test_a_slow_share_is_read_by_many_at_once_and_answers_once_a_photo(album: Al
     assert Counted.asked <= 64 + 5
 
 
-def test_what_was_read_before_a_stop_is_kept(album: Album, cache: Path) -> None:
+def test_years_read_before_a_stop_are_stored(album: Album, cache: Path) -> None:
     for number in range(60):
         album.add(f"{number}.jpg", exif_year=2001)
     stop = Stop()
@@ -233,7 +231,7 @@ def test_what_was_read_before_a_stop_is_kept(album: Album, cache: Path) -> None:
     assert again.year.tolist() == [2001] * 60
 
 
-def test_years_are_kept_while_many_are_read(
+def test_years_are_stored_while_many_are_read(
     album: Album, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.operations.face_sets.eras.capture_years.FLUSH_EVERY", 10)

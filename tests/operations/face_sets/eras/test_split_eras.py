@@ -195,7 +195,7 @@ def test_a_life_falls_into_its_eras(done: tuple[Path, Result]) -> None:
     assert (summary.years.by_exif, summary.years.by_name, summary.years.unknown) == (15, 11, 0)
 
 
-def test_an_era_has_bundles_and_says_what_it_is(done: tuple[Path, Result]) -> None:
+def test_an_era_has_bundles_and_a_description(done: tuple[Path, Result]) -> None:
     out, _ = done
     era, thin = out / "Hugo_1998-2001", out / "_thin" / "Hugo_2019-2020"
     assert {p.name for p in era.iterdir() if p.suffix != ".png"} == {
@@ -224,7 +224,7 @@ def test_eras_do_not_stand_for_a_person_in_discover(
     assert np.array_equal(with_eras.centroids, without.centroids)
 
 
-def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(
+def test_a_dry_run_shows_what_a_run_does_and_writes_nothing(
     out: Path, curated: Path, done: tuple[Path, Result], split: Split
 ) -> None:
     reported = split(out, export=replace(EXPORT, dry_run=True))
@@ -263,7 +263,7 @@ def crop_of(out: Path, name: str, group: str) -> Path:
 
 
 @pytest.mark.parametrize("cut_off", [False, True], ids=["", "after a run that was cut off"])
-def test_a_crop_that_was_worked_on_outlives_its_era(eras: Path, split: Split, cut_off: bool) -> None:
+def test_an_edited_crop_outlives_its_era(eras: Path, split: Split, cut_off: bool) -> None:
     crop = crop_of(eras, "Hugo_2008-2014", "old")
     crop.write_bytes(b"retouched")
     if cut_off:
@@ -279,7 +279,7 @@ def test_a_crop_that_was_worked_on_outlives_its_era(eras: Path, split: Split, cu
     assert reported.export.learned == summary.export.learned
 
 
-def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(eras: Path, split: Split) -> None:
+def test_corrections_of_an_era_apply_to_its_successor(eras: Path, split: Split) -> None:
     for group in ("old", "late"):
         crop_of(eras, "Hugo_2008-2014", group).unlink()
     (eras / "Hugo_2008-2014").rename(eras / "Hugo as a man")
@@ -309,7 +309,7 @@ def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
     assert probed.recovered == probed.near - 3
 
 
-def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
+def test_a_set_with_a_renamed_folder_is_split_by_its_new_name(
     out: Path, done: tuple[Path, Result], split: Split
 ) -> None:
     (out / "Hugo").rename(out / "Hugo C")
@@ -387,15 +387,15 @@ def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(out: Path,
     assert alien.face.face not in faces(first) | faces(second)
 
 
-def test_the_probe_says_when_there_is_nothing_to_split(curated: Path, life: Life, tmp_path: Path) -> None:
+def test_the_probe_reports_when_there_is_nothing_to_split(curated: Path, life: Life, tmp_path: Path) -> None:
     request = EraRequest(curated, "Hugo", (), tmp_path / FILE_NAME, 2026)
-    for options, says in (
+    for options, message in (
         (replace(TASTE, min_era_faces=20), "too few photos"),
         (replace(TASTE, split_threshold=1.5), "One anchor holds 26 of 26 faces"),
         (replace(TASTE, join_years=20), "with the same years"),
     ):
         found = probe_eras(life.store, request, options, dry_run=True, work=Work())
-        assert says in found.evidence.verdict
+        assert message in found.evidence.verdict
 
 
 def test_the_command_probes_and_splits(
@@ -417,6 +417,6 @@ def test_the_command_probes_and_splits(
     assert "2 files created" in newest
     assert run_program("undo", out, newest.partition(":")[0]).status == 0
     assert contents(out) == contents(curated)
-    nobody = run_program(*common)
-    assert nobody.status == 2
-    assert "Give the name of a face set in OUT" in nobody.err
+    refused = run_program(*common)
+    assert refused.status == 2
+    assert "Give the name of a face set in OUT" in refused.err
