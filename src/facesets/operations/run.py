@@ -126,7 +126,7 @@ def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
     return Result(
         photos=str(photos),
         out=str(out),
-        # What to open: the first page, and the first contact sheet; empty where there is none.
+        # What to open: the first page, and the first contact sheet; empty if there is none.
         index="",
         sheet="",
         to_do=0,  # files that were new or changed when the run began

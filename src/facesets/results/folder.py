@@ -159,7 +159,7 @@ class ResultFolder:
             self.contents[name] = record or before[0]
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of our own making, unless it is there already with the same bytes.
+        """Write a generated file, unless it already has the same bytes.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class ResultFolder:
         self.contents[name] = None
 
     def holds(self, name: str, content: bytes) -> bool:
-        """Whether a file is there with these bytes."""
+        """Whether a file has these bytes."""
         there = self.inside.status(name)
         return (
             there is not None
@@ -318,7 +318,7 @@ class ResultFolder:
                 self.inside.remove(name)
 
     def write_manifest(self, name: str, content: bytes) -> None:
-        """Write the manifest, unless it is there with the same bytes."""
+        """Write the manifest, unless it already has the same bytes."""
         if not self.holds(name, content):
             with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
                 file.write(content)

@@ -194,12 +194,12 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
     AlreadyRunning, CannotWrite
         As `writing_results`.
     """
-    cut_off = SafeFolder(root).exists(ANNOUNCEMENT)
+    is_interrupted = SafeFolder(root).exists(ANNOUNCEMENT)
     with locked(root), writing_results(root, dict.fromkeys(drawings), command) as folder:
         folder.inside.sweep(drawings)
         for name, content in drawings.items():
             folder.write(name, content)
-        if not cut_off:
+        if not is_interrupted:
             folder.journal.close()
 
 

@@ -93,7 +93,7 @@ MIN_NORM = Gate("min_norm", "norm {}", measure=_norm, limit=lambda options: opti
 """A face without a known norm passes it."""
 
 _NO_AGE = {"min_age": -1.0, "max_age": 999.0}
-"""What stands for the age of a face of which it is not known: it is in no range."""
+"""The value for an unknown age, which is in no range."""
 
 
 def _age_gate(name: str, sign: str) -> Gate:

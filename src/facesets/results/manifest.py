@@ -29,7 +29,7 @@ SET_MANIFEST = "manifest.json"
 MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
 """What a result's manifest may be called."""
 SHEET_NAME = "contact_sheet.png"
-"""What a result's contact sheet is called."""
+"""The name of a result's contact sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Correction:
     Attributes
     ----------
     kind : str
-        `is`: the face is of the group; `not`: it is not; `named`: the group is called `name`; `removed`: the
+        `is`: the face is of the group; `not`: it is not; `named`: the group's name is `name`; `removed`: the
         group is hidden; `without`: the group gets no copy of the photo at the path `name`.
     face : str
         For `is` and `not`; else empty.

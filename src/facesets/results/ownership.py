@@ -102,7 +102,7 @@ def how_to_restore(root: Path) -> str:
         undos.append(Command("undo", printable(root), run.name))
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
-                # Before its first run, a folder had no manifest: after that undo, the next run starts anew.
+                # Before its first run, a folder had no manifest: after that undo, the next run starts again.
                 first = changes[name].backup is None
                 in_order = ", then ".join(f"{undo}" for undo in undos)
                 return f"{in_order} {'removes what the runs wrote' if first else 'restores the previous one'}"

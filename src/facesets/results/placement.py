@@ -18,10 +18,10 @@ from facesets.results.safe_folder import SafeFolder
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EINVAL)
-"""Between two disks, or where there are no links, or (the last, on Windows) none for this user."""
+"""Errors between two disks, without links in the file system, or (the last, on Windows) for this user."""
 
 FileStates = tuple[PlacedFile, ...]
-"""What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
+"""States that a file of ours may have: an interrupted run replaced it or not. Empty for no photo."""
 
 
 def as_it_is(source: str) -> PlacedFile:

@@ -83,7 +83,7 @@ class SafeFolder:
                 except CannotWrite:
                     # It may be looked into by who knows the names.
                     listed[above] = set()
-            # Some systems find a name that is written otherwise.
+            # Some systems find names in another spelling.
             if (last in listed[above] and is_inside(name)) or self.exists(name):
                 found.add(name)
         return found

@@ -182,7 +182,7 @@ def require_lead_columns(modeller: FaceModeller, faces: Faces, rows: Int64) -> N
     Parameters
     ----------
     rows : int64 array
-        The faces of the sets that are to be written.
+        The faces of the planned sets.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from facesets.files import printable
 from facesets.records import Collection, Faces, Images
 from facesets.results.edits.folder_contents import folder_of
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import learn, own_names_of, recorded_membership, refuse_cut_off
+from facesets.results.edits.user_edits import learn, own_names_of, recorded_membership, refuse_interrupted
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -170,7 +170,7 @@ def _read_made(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG00
 
 def _reason_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
     try:
-        refuse_cut_off(root, but="")
+        refuse_interrupted(root, resumed_by="")
     except WrongUsage as error:
         return f"A command is working on this folder. Wait for it to finish. If none is running: {error}"
     if SafeFolder(root).exists(ANNOUNCEMENT):

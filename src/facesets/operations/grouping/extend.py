@@ -19,7 +19,7 @@ from facesets.records import Collection, Int64
 from facesets.result import Result
 from facesets.results.current_faces import with_current_ids
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import as_groups, refuse_cut_off, warn
+from facesets.results.edits.user_edits import as_groups, refuse_interrupted, warn
 from facesets.results.folder_runs import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
@@ -134,7 +134,7 @@ def _read(
         refuse_of_another_store(store, manifest, folder)
         refuse_of_other_photos(store, collection, manifest, folder)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
-    refuse_cut_off(folder, but=COMMAND)
+    refuse_interrupted(folder, resumed_by=COMMAND)
     manifest = with_current_ids(manifest, collection)
     if manifest.made.store == store.identity:
         return manifest

@@ -12,7 +12,7 @@ from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.immich.server import comparable
 from facesets.records import Float32, Int64
-from facesets.results.edits.user_edits import read_membership, refuse_cut_off
+from facesets.results.edits.user_edits import read_membership, refuse_interrupted
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.names.group_names import NUMBERED_GROUP
@@ -31,7 +31,7 @@ class LocalPerson:
     Attributes
     ----------
     name : str
-        Empty while there is none, or none that is to be shown.
+        Empty if the person has none, or none to be shown.
     names : frozenset of str
         All names by which the person is known, comparable.
     """
@@ -110,7 +110,7 @@ def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> Loc
     Raises
     ------
     WrongUsage
-        The folder holds no such result, or that of other faces than the store's, or a run there was cut off.
+        The folder holds no such result, or one of other faces than the store's, or an interrupted run.
     DamagedFile, NewerFormat
         Its manifest cannot be read.
     """
@@ -119,7 +119,7 @@ def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> Loc
         raise WrongUsage(f"{printable(folder)} has no people. Give a result folder of cluster or refine.")
     collection = store.load()
     require_same_faces(collection.settings, manifest.made.models, folder)
-    refuse_cut_off(folder, but="extend")
+    refuse_interrupted(folder, resumed_by="extend")
     known = read_membership(manifest, folder, collection)
     ours = LocalPeople()
     owner: dict[str, int] = {}

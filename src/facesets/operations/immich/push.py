@@ -169,7 +169,7 @@ class _Push:
             people=[_shown(plan) for plan in self.plans],
             changes=sum(plan.changes for plan in self.plans),  # that are planned
             photos=len(self.view.faces),
-            # Photos that the server does not have any more; those that it shows cropped or turned; and those
+            # Photos that the server no longer has; those that it shows cropped or turned; and those
             # of other accounts, which are left alone.
             vanished=self.view.vanished,
             differing=self.view.differing,

@@ -110,7 +110,7 @@ class _Undo:
         try:
             with self.changes.journal.writing():
                 self.changes.resolve_open(give_up=self.give_up)
-                # What is back by an undo that was cut off stays as it is now.
+                # Changes that an interrupted undo already undid stay so.
                 back = {change.face for change, _ in self.changes.journal.made(GiveFace, by_undo=True)}
                 moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
                 self.work.progress.begin("Undoing", len(moved))

@@ -70,7 +70,7 @@ def immich_stage(
         known=0,
         no_face=0,
         small_faces=0,
-        size_unknown=0,  # staged, though the server does not know the size of their faces
+        size_unknown=0,  # staged without a known size of their faces
         skipped={},  # photos passed over, by kind
         of_others=0,  # listed, not passed over, and of another account
         gone=0,  # from the server during the run

@@ -18,7 +18,7 @@ from facesets.remote.immich_records import Asset, Owner
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileWithoutChecksum:
-    """A staged file of which the server reports no checksum; ordered by its path."""
+    """A staged file without a server checksum; ordered by its path."""
 
     name: str
     asset_id: str

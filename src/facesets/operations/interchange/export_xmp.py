@@ -220,7 +220,7 @@ class _Export:
             left.append(Result(path=str(plan.path), reason=plan.reason))
         else:
             done[outcome] += 1
-        # A program that was cut off while writing leaves a file without a byte.
+        # A program interrupted while writing leaves an empty file.
         done["empty"] += outcome == "changed" and plan.before == b""
         done["left_behind"] += outcome in ("changed", "removed") and plan.is_left_behind
 
@@ -259,7 +259,7 @@ def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
 def _moved(plan: Plan) -> KnownSidecar | None:
     """Return the record of a sidecar before it moved with its photo.
 
-    None where it stayed, too, and as long as nothing is known of it where it is now.
+    None if it also stayed, or while its new place is unknown.
     """
     elsewhere = plan.photo.elsewhere
     if elsewhere is None or plan.outcome in _REFUSED:

@@ -70,7 +70,7 @@ def import_names(
     photos, files : iterable of NamedPhoto, FilesRead
         What `named_photos` gives, and what it keeps of the files.
     source : str
-        Where it comes from, for the log.
+        The source, for the log.
     places : mapping, optional
         Where folders of another machine are here.
 

@@ -39,7 +39,7 @@ class Here:
     named : set
         People who have a name.
     own : set
-        Faces and programs, where it is the program that named the face.
+        Faces with programs that named them.
     """
 
     states: Mapping[int, FaceState]

@@ -40,7 +40,7 @@ class NamesRead:
     rows : list of ImportedName
         Without numbers and people, in the order in which they were read.
     single : dict
-        By the image the face, where it has one alone.
+        The only face of an image, by image.
     photos : int
         Photos of the library with a name; `not_here` counts those that are not in the library.
     no_names : list of str

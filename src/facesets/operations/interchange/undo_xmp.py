@@ -95,8 +95,8 @@ def _summary(
         dry_run=dry_run,
         # Failures in empty folders, while the library knows photos there.
         not_there=counts["not_there"],
-        # Those of the rest in whose folder there is nothing: it was emptied, or its disk is not mounted. What
-        # is ours in them is known still, should they come back.
+        # The rest, in empty folders: emptied, or on an unmounted disk. Our part in them is still recorded, in
+        # case they return.
         gone=counts["gone"],
     )
 

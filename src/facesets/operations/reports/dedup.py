@@ -66,7 +66,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> R
         "spare_files": sum(len(group.paths) - 1 for group in identical),
         "near_groups": len(near),
         "spare_images": sum(len(group.images) - 1 for group in near),
-        # Paths in no group though they should be: links, further names of a file, files gone or changed.
+        # Paths left out of groups: links, further names of a file, missing or changed files.
         "left_out": there.left_out,
     }
     if not options.dry_run and not work.stop.requested:

@@ -224,7 +224,7 @@ def truth_of_vectors(path: Path) -> Truth:
             raise ValueError("the arrays must have one row for each face")  # noqa: TRY301 - one sentence for all
         length = np.linalg.norm(embedding, axis=1, keepdims=True)
         if not (length > 0).all():
-            raise ValueError("an embedding is zero or not a number")  # noqa: TRY301 - likewise
+            raise ValueError("an embedding is zero or not a number")  # noqa: TRY301 - as above
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedFile(
             f"{printable(path)} must be an .npz file with the arrays `embedding` (n, d) and `name` (n): "

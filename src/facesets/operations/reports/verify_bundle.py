@@ -173,7 +173,7 @@ def _unread(file: Path, kind: Format | Literal[""], *problems: str) -> Result:
         file=str(file),
         pictures=0,
         faces=0,  # in the pictures; of a face model, its embeddings
-        faces_per_picture={},  # by name, where that is not one
+        faces_per_picture={},  # by name, if not one
         # Of the average to the set in the manifest beside it; the lowest of several people.
         own_cosine_similarity=None,
         nearest_other="",

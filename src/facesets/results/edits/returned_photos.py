@@ -15,7 +15,7 @@ from facesets.results.safe_folder import SafeFolder
 
 
 def restore_returned(root: Path, known: GroupMembership) -> None:
-    """Restore people with folders that came back, and deleted photos that are there again.
+    """Restore people with returned folders, and returned photos.
 
     A folder is recognized by its photos: by any of them under its own name, by most of them under another.
 

@@ -110,7 +110,7 @@ def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None
         )
 
 
-def refuse_cut_off(folder: Path, *, but: str) -> None:
+def refuse_interrupted(folder: Path, *, resumed_by: str) -> None:
     """Refuse a folder with an interrupted run, except for the command that resumes it.
 
     Some of its files are from before that run and some from after: they do not show what the user did.
@@ -123,7 +123,7 @@ def refuse_cut_off(folder: Path, *, but: str) -> None:
         The journal cannot be read.
     """
     runs = read_runs(folder)
-    if runs and runs[-1].state == WRITING and runs[-1].command != but:
+    if runs and runs[-1].state == WRITING and runs[-1].command != resumed_by:
         raise WrongUsage(
             f"{Command(runs[-1].command)} was interrupted in {printable(folder)}. Run it again first, or "
             f"undo it: {Command('undo', printable(folder), runs[-1].name)}."

@@ -82,7 +82,7 @@ def folder_name(label: str) -> str:
     """Turn a label, such as the name of a person's folder, into a name for one of ours.
 
     What a name may not hold becomes `%XX`. A leading `_` does so too: such folders of ours have a meaning.
-    The name leaves room for the endings of the files that are called after it.
+    The name leaves room for the endings of the files with names made from it.
 
     Raises
     ------

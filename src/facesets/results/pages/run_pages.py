@@ -33,7 +33,7 @@ _THUMBNAILS = f"{PAGES}/thumbnails"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is there to show.
+    """The results to show.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.gates import RECENTRE
 from facesets.results.preflight import require_same_recognizer, rows_among
 
-# Of the years of an era so many at each end may come from wrong clocks: they do not name it.
+# This share of years at each end of an era may come from wrong clocks, and does not name it.
 _STRAY_SHARE = 0.05
 
 

@@ -164,7 +164,7 @@ def _summary(
         export=written,
         failed=len(failures),
         failures=failures,
-        forced="",  # what spoke against splitting, where it was done all the same
+        forced="",  # the reason against splitting, if it was forced
         dry_run=dry_run,
         stopped=written is None or written.stopped,
     )
@@ -216,7 +216,7 @@ def _line(era: EraFaces, name: str, state: State, wanted: NewSet) -> Result:
         set=name,
         state=state,  # what this run made of the set
         faces=len(era.rows),
-        first=era.first,  # capture years; 0 where none is known
+        first=era.first,  # capture years; 0 if none is known
         last=era.last,
         dominant=era.dominant,
         fragments=len(era.clusters) - 1,  # that joined its anchor

@@ -17,7 +17,7 @@ from facesets.operations.people.exchange.people_file import (
 from facesets.records import Collection, Faces, Images
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.edits.membership import verdicts
-from facesets.results.edits.user_edits import read_membership, refuse_cut_off
+from facesets.results.edits.user_edits import read_membership, refuse_interrupted
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, Correction, FaceEntry, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
@@ -73,7 +73,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
     if isinstance(manifest, ExportManifest):
         found = _of_export(EarlierExport(folder, manifest))
     elif isinstance(manifest, ClusterManifest | RefineManifest):
-        refuse_cut_off(folder, but="extend")
+        refuse_interrupted(folder, resumed_by="extend")
         collection = Collection(images, Faces.empty(settings.dimension), settings)
         known = read_membership(manifest, folder, collection)
         found = [
