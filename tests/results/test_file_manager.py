@@ -29,7 +29,8 @@ def every_face(folder: Path) -> list[str]:
     return [face.face for faces in (*lists, manifest.set_aside, rest) for face in faces]
 
 
-EVERYBODY = replace(GATES, min_faces=1)
+# That photos were moved to one folder does not make their faces resemble each other.
+EVERYBODY = replace(GATES, min_faces=1, outlier_threshold=2.0)
 ANY = st.integers(0, 1 << 16)
 RESULT = st.sampled_from([0, 1])
 MARKS = (
@@ -55,6 +56,8 @@ class Expected:
         Folders that are copies of others; their photos are unsure, too.
     plain : set
         People with a folder without a mark: until a run writes it again, it is recognized by its photos.
+    returned : set
+        People whose folder was put back since the last run: they get all their photos back.
     trash, bin : dict
         Photos and folders that were deleted, and the faces.
     gone : set
@@ -70,6 +73,7 @@ class Expected:
     unsure: set[str] = field(default_factory=set)
     copies: set[str] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
     trash: dict[tuple[str, str], str] = field(default_factory=dict)
     bin: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -89,7 +93,7 @@ class Expected:
     def movable(self, person: str) -> list[str]:
         """Photos of one person alone that can only be meant in one way."""
         times = [photo for photos in self.people.values() for photo in photos]
-        mine = {} if person in self.plain else self.people[person]
+        mine = {} if person in self.plain | self.returned else self.people[person]
         return sorted(photo for photo in mine if times.count(photo) == 1 and mine[photo] not in self.unsure)
 
     def sure(self, *, movable: int = 0) -> list[str]:
@@ -117,6 +121,7 @@ class Expected:
         assert len(accounted) == len(set(accounted))
         self.look()
         self.people = {name: photos for name, photos in self.people.items() if photos}
+        self.returned = set()
         self.plain = {name for name in self.people if not self._asserts_person(name, listed.get(name, ""))}
         self.deleted = False
         self.gone = set()
@@ -251,6 +256,7 @@ class FileManager(RuleBasedStateMachine):
         if one:
             (self.above / f"bin {which} {one}").rename(at.root / one)
             at.people[one] = at.bin.pop(one)
+            at.returned.add(one)
 
     @rule(which=RESULT, who=ANY, other=ANY)
     def copy_photo(self, which: int, who: int, other: int) -> None:
