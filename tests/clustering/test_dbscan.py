@@ -49,12 +49,12 @@ def test_the_partition_is_scikit_learns_and_border_faces_go_to_the_nearest_core_
         assert similarity[face, mine].max() >= similarity[face, core].max() - 1e-5
 
 
-def test_pairs_that_are_too_many_to_keep_are_found_again() -> None:
+def test_too_many_pairs_to_store_are_computed_again() -> None:
     vectors, _ = people(20, faces=12)
-    kept = dbscan(vectors, eps=0.5)
+    stored = dbscan(vectors, eps=0.5)
     with pytest.MonkeyPatch.context() as few:
-        few.setattr(sys.modules[dbscan.__module__], "_KEPT_PAIRS", 10)
-        assert np.array_equal(dbscan(vectors, eps=0.5), kept)
+        few.setattr(sys.modules[dbscan.__module__], "_STORED_PAIRS", 10)
+        assert np.array_equal(dbscan(vectors, eps=0.5), stored)
 
 
 def test_faces_that_must_be_together_are_though_they_are_noise_or_in_two_clusters() -> None:

@@ -165,7 +165,7 @@ def test_placing_by_centroid_is_what_comparing_each_pair_gives(
     rng = np.random.default_rng(seed)
     centroids = vectors[rng.integers(0, len(vectors), clusters)]
     epsilon = np.where(rng.random(clusters) < 0.3, np.nan, rng.uniform(0.05, 1.4, clusters))
-    found = place_by_centroid(vectors, centroids, epsilon, most=most)
+    found = place_by_centroid(vectors, centroids, epsilon, max_cosine_distance=most)
     reach = np.minimum(np.where(np.isnan(epsilon), 0.45, epsilon**2 / 2), most)
     distance = 1 - vectors.astype(np.float64) @ centroids.astype(np.float64).T
     for face, label in enumerate(found.tolist()):

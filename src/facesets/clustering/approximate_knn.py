@@ -1,4 +1,4 @@
-"""Near neighbours of very many faces, of which only those in nearby cells are compared.
+"""Approximate nearest neighbours of very many faces: only faces in nearby cells are compared.
 
 All similarities are those of matrix products, so what is found is exact; something may be missed, and
 `neighbour_recall` measures how much. From the neighbours follow the pairs that may merge.
@@ -47,7 +47,7 @@ def approximate_knn_graph(
     probes: int = _PROBES,
     on_progress: OnProgress | None = None,
 ) -> Neighbours:
-    """Find nearly all of the k most similar other faces of every face, for a small part of the products.
+    """Find nearly all of the k most similar other faces of every face, with few of the products.
 
     Similarities are exact. How many neighbours were missed is what `neighbour_recall` measures.
 
@@ -60,7 +60,7 @@ def approximate_knn_graph(
     min_cosine_similarity : float
         Neighbours below this are left out.
     probes : int
-        About so many cells does each face look into. More find more, and take longer.
+        About how many cells each face searches. More cells find more, and take longer.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tupl
     selection = NeighborSelection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
     for comparison in batch.at_home():
         _compare(batch, selection, comparison, most=k)
-    # The home cell holds most near faces, so few of those elsewhere still beat what was found there.
+    # The home cell holds most near faces, so few faces of other cells still beat what was found there.
     selection.neighbours()
     for comparison in batch.elsewhere():
         _compare(batch, selection, comparison)
@@ -128,7 +128,7 @@ def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tupl
 def neighbour_recall(
     embeddings: Embeddings, neighbours: Neighbours, *, faces: int = 500, min_cosine_similarity: float = -1.0
 ) -> float:
-    """Share of true near neighbours that were found, measured exactly on some of the faces.
+    """Measure the share of true near neighbours that were found, exactly, on some of the faces.
 
     Parameters
     ----------
@@ -157,16 +157,16 @@ def neighbour_recall(
         both.partition(both.shape[1] - k, axis=1)
         best = np.sort(both[:, -k:], axis=1)
     due = (best >= min_cosine_similarity).sum()
-    # Products of other shapes round otherwise.
+    # Products of other shapes round differently.
     least = np.maximum(best[:, 0] - SIMILARITY_RESOLUTION, min_cosine_similarity)
-    kept = (neighbours.similarity[chosen] >= least[:, None]).sum()
-    return float(kept / due) if due else 1.0
+    found = (neighbours.similarity[chosen] >= least[:, None]).sum()
+    return float(found / due) if due else 1.0
 
 
 def _compare(
     batch: Batch, selection: NeighborSelection, comparison: CellComparison, *, most: int | None = None
 ) -> None:
-    """Offer the pairs of a query and a member of a cell; of each query only its `most` best and itself."""
+    """Offer the pairs of a query and a member of a cell: for each query only itself and its `most` best."""
     member, others = comparison.member, comparison.others
     for part in _parts(comparison.query, _MOST_ENTRIES // len(member) + 1):
         product = batch.rows[part] @ others.T
@@ -198,7 +198,7 @@ class CandidatePairs:
         From the mean vectors of clusters, the label of each face and a similarity, pairs of clusters whose
         mean similarity reaches it.
     reasons : tuple of str
-        What a user may want to know.
+        Sentences for the user.
     """
 
     faces: Callable[[float], Edges]
@@ -214,7 +214,7 @@ def similar_pairs(
     *,
     approximate: bool | None = None,
 ) -> CandidatePairs:
-    """Every pair of unit rows; where they are many, or `approximate`, near neighbours from `lowest` on."""
+    """Find every pair of unit rows; of many rows, or with `approximate`, near neighbours above `lowest`."""
     if len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate:
         return _near_pairs(rows, lowest, on_progress, engine)
     return _all_pairs(rows, on_progress, engine)
@@ -239,7 +239,7 @@ def _gathered(rows: Float32, similarity: float, on_progress: OnProgress | None, 
 def _near_pairs(
     rows: Float32, lowest: float, on_progress: OnProgress | None, engine: Engine
 ) -> CandidatePairs:
-    """Pairs of which one is among the nearest neighbours of the other, as far as cells find them.
+    """Find pairs in which one face is among the nearest neighbours of the other, as far as cells show them.
 
     Clusters are candidates when two of their faces are.
 
@@ -279,7 +279,7 @@ def _near_pairs(
 
 
 def _cluster_pairs(graph: Edges, labels: Int64, count: int) -> Int64:
-    """The pairs of different clusters that pairs of faces join, each once and as one number, ascending."""
+    """Return the pairs of clusters that pairs of faces join, each once, as one number, ascending."""
     parts = [np.empty(0, np.int64)]
     for start in range(0, len(graph), _COMPARED_PAIRS):
         some = graph.span(start, start + _COMPARED_PAIRS)

@@ -1,4 +1,4 @@
-"""Similar pairs among very many faces, of which only those in nearby cells are compared.
+"""Similar pairs among very many faces: only faces in nearby cells are compared.
 
 Similarities are exact, so no pair is found that is none. Some may be missed; `check_links` measures what
 that did to components.
@@ -49,7 +49,7 @@ def near_edge_chunks(
     min_cosine_similarity : float
         As in `edge_chunks`.
     probes : int
-        Into about so many cells does each face look. More find more, and take longer.
+        About how many cells each face searches. More cells find more, and take longer.
     on_progress : callable, optional
         Counts again when all faces have their cells.
     """
@@ -74,7 +74,7 @@ def _similar_in_batch(min_cosine_similarity: float, *given: Any) -> Edges:  # no
             parts.append(_pairs(batch, comparison, found, query < comparison.member[found.j]))
     for comparison in batch.elsewhere():
         for query, found in _similar(batch, comparison, min_cosine_similarity):
-            # A pair of which both look at each other is met twice.
+            # If both faces of a pair search each other's cell, the pair is found twice.
             once = query < comparison.member[found.j]
             home = batch.home[found.i]
             once |= ~batch.is_looked_into(comparison.cell, found.j.astype(np.int64), home)
@@ -117,7 +117,7 @@ def near_cross_edge_chunks(
         found = similar_pairs(rows[query], others[member], min_cosine_similarity=min_cosine_similarity)
         return cell, Edges(query[found.i], member[found.j], found.similarity)
 
-    # Seen from one side only, so that each looks farther.
+    # Only one side searches, so each searches more cells.
     members, looking = divided_for(rows, others, 2 * _PROBES, on_progress=on_progress)
     for cell, edges in on_all_cores(search, _comparisons(members, looking)):
         yield edges
@@ -126,7 +126,7 @@ def near_cross_edge_chunks(
 
 
 def _comparisons(members: list[Int32], looking: list[list[Int32]]) -> Iterator[tuple[int, Int32, Int32]]:
-    """For each cell those that look in, and its faces."""
+    """Return for each cell the faces that search it, and its own faces."""
     for number, member in enumerate(members):
         query = np.concatenate([batch[number] for batch in looking])
         size = _MOST_ENTRIES // max(1, len(member)) + 1
@@ -136,7 +136,7 @@ def _comparisons(members: list[Int32], looking: list[list[Int32]]) -> Iterator[t
 
 @dataclass(frozen=True, slots=True)
 class LinksChecked:
-    """How many of the similar pairs of some faces are in one component.
+    """How many similar pairs of some faces lie within one component.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class LinksChecked:
         return self.faces_whole / self.faces if self.faces else 1.0
 
     def sentence(self, min_cosine_similarity: float) -> str:
-        """What a user may want to know."""
+        """Sentence for the user."""
         together, whole = _percent(self.share_together), _percent(self.share_whole)
         return (
             f"Approximate search: of the pairs with a similarity of {min_cosine_similarity:.2f} or more, "
@@ -176,7 +176,7 @@ class LinksChecked:
 
 
 def _percent(share: float) -> str:
-    """Rounded down, so that 100 % is said of all only."""
+    """Round a share down, so that only all faces count as 100 %."""
     return f"{np.floor(share * 10_000) / 100:.2f} %"
 
 
@@ -216,8 +216,8 @@ def check_links(
             query = found.i[chosen[found.i] != other]
             other = other[chosen[found.i] != other]
             links += np.bincount(query, minlength=len(chosen))
-            kept = query[given[chosen[query]] == given[other]]
-            together += np.bincount(kept, minlength=len(chosen))
+            joined = query[given[chosen[query]] == given[other]]
+            together += np.bincount(joined, minlength=len(chosen))
     return LinksChecked(len(chosen), int(links.sum()), int(together.sum()), int((links == together).sum()))
 
 

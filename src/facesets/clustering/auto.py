@@ -1,4 +1,4 @@
-"""Clustering for people who do not want to choose: no threshold, no size.
+"""Automatic clustering, without a threshold or a size to choose.
 
 1. Certain cores: average linkage, cut where faces are one person beyond doubt.
 2. Faces that are alone join the core whose centroid they resemble: a centroid has less noise than any
@@ -9,7 +9,7 @@
 5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
    their faces join a coherent person, stay a certain core, or become noise.
 6. Faces that show too little, where the caller knows of such, took no part so far: each that shows a
-   little joins the person whose centroid it resembles, or nobody.
+   little joins the person with a similar centroid, or none.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ _SATELLITE_RATIO = 0.85
 
 _TIGHT_SHARE = 0.9
 _LEAST_PAIRS = 8
-"""From so many pairs on their mean says more than the similarity of two faces does."""
+"""With at least this many pairs, their mean tells more than the similarity of two faces."""
 
 _BLOCK_CLUSTERS = 1024
 
@@ -83,14 +83,14 @@ def cluster_auto(
     constraints : Constraints, optional
         What else is known.
     shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`): of too little nobody is made but where must-links say so.
+        How much each face shows (`Shows`): faces that show too little make a person only with must-links.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
     approximate : bool, optional
         Compare each face with those in nearby cells only (`approximate_knn_graph`), not with all. By default
         from 100 000 faces on.
     engine : Engine
-        Who compares the pairs.
+        What compares the pairs.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def cluster_auto(
         measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
         known = known.plus(same_image_pairs(embeddings, image_index))
-    # Checked in the caller's order, so that an error names the caller's rows.
+    # Check in the caller's order, so that an error names the caller's rows.
     resolved = resolve(known, len(embeddings))
     aside = set_aside(shows, resolved)
     joining = aside if shows is None else aside & (shows > Shows.NOTHING)
@@ -124,7 +124,7 @@ def cluster_auto(
 
 
 class _Work:
-    """The labels between the steps; rows are unit vectors in canonical order."""
+    """Labels between the steps; rows are unit vectors in canonical order."""
 
     def __init__(
         self, rows: Float32, groups: Groups, measured: Calibration, pairs: CandidatePairs, engine: Engine
@@ -143,7 +143,7 @@ class _Work:
     def run(
         self, embeddings: Embeddings, order: Int64, aside: Bool, joining: Bool, known: Groups
     ) -> tuple[Int64, NDArray[np.uint8]]:
-        """All steps; labels and placement of all faces, in the order of `embeddings`."""
+        """Run all steps; return labels and placement of all faces, in the order of `embeddings`."""
         self._group()
         labels, placement = self._in_order_of(order, len(embeddings))
         placement[aside] = Placement.POOR
@@ -163,17 +163,17 @@ class _Work:
             return
         self._find_cores(self._pairs.faces(self._measured.core))
         core = self.labels.copy()
-        everyone = np.ones(len(self._rows), bool)
-        self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
+        all_faces = np.ones(len(self._rows), bool)
+        self._join(self._loose(_LOOSE_FACES), all_faces, _ANCHOR_FACES)
         self._link()
         self.labels = self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)
-        self._join(self._loose(1), everyone, _LOOSE_FACES)
+        self._join(self._loose(1), all_faces, _LOOSE_FACES)
         self._attach_satellites()
         self._take_apart_junk(core)
         self._mark_alone()
 
     def _in_order_of(self, order: Int64, count: int) -> tuple[Int64, NDArray[np.uint8]]:
-        """Labels and placement as the caller has the faces; what is incoherent is noise.
+        """Return labels and placement in the caller's order; incoherent faces are noise.
 
         Faces that took no part have labels of their own.
         """
@@ -215,7 +215,7 @@ class _Work:
         return np.flatnonzero(self._sizes()[self.labels] <= faces)
 
     def _join(self, loose: Int64, may_attract: Bool, least: int) -> None:
-        """Let faces join, one by one, the cluster of at least so many whose centroid they resemble."""
+        """Let faces join, one by one, the most similar cluster of at least `least` faces, by centroid."""
         size, inside = coherence(self._rows, self.labels)
         attracts = (size >= least) & (inside >= self._measured.coherent)
         attracts[self.labels[~may_attract]] = False
@@ -225,7 +225,7 @@ class _Work:
             self.labels,
             loose,
             np.flatnonzero(attracts),
-            # A face leaves its mate only for someone whom it resembles more.
+            # A face leaves its partner only for a cluster that is more similar.
             min_cosine_similarity=np.fmax(inside[self.labels[loose]], self._measured.link),
             apart=self._apart,
             engine=self._engine,
@@ -239,9 +239,9 @@ class _Work:
         self.placement[(before == 1) & (self._sizes()[self.labels] > 1)] = Placement.LINKED
 
     def _linked_from(self, similarity: float, *, least_pairs: int = 1) -> Int64:
-        """Labels when all clusters go on merging by average linkage.
+        """Return labels after all clusters continue to merge by average linkage.
 
-        With `least_pairs` only clusters of several faces merge, and only two with so many pairs between
+        With `least_pairs` only clusters of several faces merge, and only if they have that many pairs between
         them.
         """
         size = self._sizes()
@@ -293,28 +293,28 @@ class _Work:
             if len(intruders) <= MOST_INTRUDERS * len(members):
                 self.labels[members] = anchor
                 self.placement[members] = Placement.SATELLITE
-                # A number of their own, out of the others' way.
+                # Separate numbers, which do not clash with the others.
                 self.labels[intruders] = len(self.labels) + intruders
         self.labels = numbered(self.labels)
 
     def _intruders(self, satellite: Int64, anchor: int) -> Int64:
-        """Faces of a satellite that cannot be with one of its anchor's: they are not the person's.
+        """Find faces of a satellite that cannot be with a face of its anchor, so are not the person's.
 
-        All of the satellite, where some of them are tied to others.
+        The whole satellite, if must-links tie some of these faces to others.
         """
         bound = satellite[self._apart.has_any(satellite)]
         found = [one for one in bound.tolist() if (self.labels[self._apart.of(one)] == anchor).any()]
         return satellite if self._tied[found].any() else np.array(found, np.int64)
 
     def _take_apart_junk(self, core: Int64) -> None:
-        # Junk shows when it may go on merging: a person stays coherent, junk gathers more of its kind.
+        # Further merging reveals junk: a person stays coherent, junk gathers more of its kind.
         self.labels = numbered(self.labels)
         gathered = self._linked_from(self._measured.loose)
         junk = self._incoherent(gathered)
         found = junk
         while found.any():
             self._scatter(junk, core)
-            # What was scattered may have gathered around another seed of the same kind.
+            # Scattered faces may have gathered around another seed of the same kind.
             found = self._incoherent(self.labels) & ~junk
             junk = junk | found
 
@@ -324,10 +324,10 @@ class _Work:
         return hollow
 
     def _scatter(self, junk: Bool, core: Int64) -> None:
-        # Back to the certain cores; their numbers must not meet those of the other clusters.
+        # Back to the certain cores; their numbers must not clash with those of the other clusters.
         self.labels = numbered(np.where(junk, core + len(self._rows), self.labels))
         _, inside = coherence(self._rows, self.labels)
-        # Faces that are known to be one person are no junk, whatever they look like.
+        # Faces that are known to be one person are never junk.
         tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels] | self._tied
         self.placement[junk] = np.where(tight[junk], Placement.CORE, Placement.INCOHERENT)
         self._join(np.flatnonzero(junk & ~tight), ~junk, _ANCHOR_FACES)

@@ -45,7 +45,7 @@ def average_linkage(
     """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
 
     Two clusters whose mean distance is within the cut contain a pair within the cut. So the graph of
-    such pairs holds every merge that can happen. On it, all clusters that are each other's nearest merge at
+    such pairs holds every possible merge. On it, all clusters that are each other's nearest merge at
     once, again and again; average linkage is reducible: the same partition as by the closest pair each time.
 
     Parameters
@@ -56,7 +56,7 @@ def average_linkage(
         In [0, 2]. Clusters merge while their mean cosine distance is within this (to 1e-6).
     constraints : Constraints, optional
         Faces that must be together start as one cluster; clusters with faces that must not be together
-        never merge. Where the two contradict, must-links win (`constraints.resolve` tells where).
+        never merge. Where the two contradict, must-links win (`constraints.resolve` lists these).
     lenient : bool
         Some pairs that must not be together may be wrong: one face of a photo may be a mirror's. They keep
         these faces apart all the same, but no large parts of one person (`kept_apart_leniently`).
@@ -107,11 +107,11 @@ def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float
 
 
 def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
-    """Average linkage of unit rows, which it overwrites, under constraints, on a graph of near pairs."""
+    """Merge unit rows (overwritten) by average linkage on a graph of near pairs, under constraints."""
     clusters = Clusters.of_faces(rows)
-    gone = np.flatnonzero(groups.group != np.arange(len(rows)))
+    absorbed = np.flatnonzero(groups.group != np.arange(len(rows)))
     size = clusters.size.copy()
-    clusters.merge(groups.group[gone], gone)
+    clusters.merge(groups.group[absorbed], absorbed)
     candidates = between_clusters(clusters, edges, groups.group, size, lowest)
     ended = merge_while_similar(
         clusters, candidates, min_cosine_similarity=lowest, forbidden=groups.forbidden
@@ -160,7 +160,7 @@ def complete_linkage(embeddings: Embeddings, *, max_cosine_distance: float) -> I
 
 
 def best_cut(embeddings: Embeddings, truth: ArrayLike) -> tuple[float, float]:
-    """The cosine distance at which average linkage agrees best with the truth, and BCubed F1 there.
+    """Find the cosine distance at which average linkage agrees best with the truth, and its BCubed F1.
 
     Takes a matrix of all pairs, so it is for some thousand faces.
 
@@ -171,7 +171,7 @@ def best_cut(embeddings: Embeddings, truth: ArrayLike) -> tuple[float, float]:
     truth : array of shape (n,)
         Names or numbers of people.
     """
-    # `serve` starts trainings, and would load these in half a second each time.
+    # Imported here, because `serve` starts trainings and loading these takes half a second.
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 

@@ -1,4 +1,4 @@
-"""At which similarity two faces are one person: measured on the faces themselves.
+"""The similarity at which two faces are one person, measured on the faces themselves.
 
 Recognizers differ in what a similarity means. Two things can be seen without labels: how similar the
 faces of one person typically are, from clusters that are certain, and how similar strangers are, from
@@ -44,7 +44,7 @@ _HALVINGS = 2
 
 
 def usual_link(recognizer: str | None) -> float:
-    """Similarity from which two faces are rather one person than two, as far as the recognizer tells.
+    """Return the similarity above which two faces are rather one person than two, for a recognizer.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def usual_link(recognizer: str | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What similarities mean here. All are cosine similarities.
+    """The meaning of similarities among some faces. All are cosine similarities.
 
     Attributes
     ----------
@@ -81,12 +81,12 @@ class Calibration:
 
     @classmethod
     def linking_at(cls, link: float, middle: float, spread: float, faces: int) -> "Calibration":
-        """What similarities mean where it is known from which mean similarity on merging is right."""
+        """Calibrate for a known mean similarity above which merging is right."""
         return cls(link / _LINK_SHARE, middle, spread, faces, "predefined")
 
     @property
     def strangers(self) -> float:
-        """Rarely do two strangers' faces reach this."""
+        """Similarity that two strangers' faces rarely reach."""
         return min(rare(self.middle, self.spread), self.core)
 
     @property
@@ -96,7 +96,7 @@ class Calibration:
 
     @property
     def link(self) -> float:
-        """Mean similarity from which merging is right more often than wrong."""
+        """Mean similarity above which merging is right more often than wrong."""
         return max(_LINK_SHARE * self.typical, min(self.chance, self.core))
 
     @property
@@ -114,12 +114,12 @@ class Calibration:
 
     @property
     def coherent(self) -> float:
-        """Least mean similarity inside a cluster of many faces that is one person."""
+        """Minimum mean similarity inside a cluster of many faces that is one person."""
         return 0.7 * self.typical
 
     @property
     def satellite(self) -> float:
-        """Similarity of centroids at which a loose cluster is a person's poor photos."""
+        """Similarity of centroids at which a loose cluster consists of a person's poor photos."""
         return 0.9 * self.typical
 
     @property
@@ -134,7 +134,7 @@ class Calibration:
 
     @property
     def chance(self) -> float:
-        """As similar as this is rarely a face's nearest stranger, among so many."""
+        """Similarity that the nearest of this many strangers rarely has to a face."""
         above = NormalDist().inv_cdf(1.0 - _CONFUSED_SHARE / max(2, self.faces))
         return self.middle + above * self.spread
 
@@ -142,7 +142,7 @@ class Calibration:
 def calibrate(
     embeddings: Embeddings, *, image_index: ArrayLike | None = None, recognizer: str | None = None
 ) -> Calibration:
-    """Measure what similarities mean among these faces, without labels.
+    """Calibrate similarities on these faces, without labels.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def calibrate(
 def _strangers(
     rows: Float32, embeddings: Embeddings, image_index: ArrayLike | None, known: KnownRecognizer
 ) -> tuple[float, float, str]:
-    """Middle and spread of the similarities of strangers, and what they were seen on."""
+    """Return middle and spread of strangers' similarities, and what they were measured on."""
     if len(rows) < _LEAST_FACES:
         return known.middle, known.spread, known.source
     middle, spread = bulk(random_similarities(rows))
@@ -198,12 +198,12 @@ def _strangers(
 
 
 def _may_be_strangers(middle: float, known: KnownRecognizer) -> bool:
-    """Whether most pairs can be strangers'; where nearly all faces are one person's they are not."""
+    """Whether most pairs may be strangers; if nearly all faces are one person's, they are not."""
     return middle < rare(known.middle, known.spread)
 
 
 def _typical(rows: Float32, measured: Calibration) -> float | None:
-    """Mean similarity inside the median cluster, found at a cut that follows from itself."""
+    """Return the mean similarity inside the median cluster, at a cut that follows from itself."""
     lowest = min(rare(measured.middle, measured.spread), _MOST_STRANGERS)
     edges = Edges.concatenate(edge_chunks(rows, min_cosine_similarity=lowest))
     alone = resolve(Constraints(), len(rows))
@@ -223,7 +223,7 @@ def _typical(rows: Float32, measured: Calibration) -> float | None:
 
 
 def bulk(similarity: Float64) -> tuple[float, float]:
-    """Where similarities are densest, and how far they spread below: those above may be no strangers'.
+    """Find where similarities are densest, and how far they spread below; those above may be one person's.
 
     Returns
     -------
@@ -246,12 +246,12 @@ def bulk(similarity: Float64) -> tuple[float, float]:
 
 
 def rare(middle: float, spread: float) -> float:
-    """What two strangers' faces rarely reach."""
+    """Return the similarity that two strangers' faces rarely reach."""
     return middle + _RARE_SPREADS * spread
 
 
 def random_similarities(rows: Float32, image: Int64 | None = None) -> Float64:
-    """Cosine similarities of random pairs of unit rows, of different images where these are given (n,).
+    """Compute cosine similarities of random pairs of unit rows, of different images if these are given (n,).
 
     Empty where there is no pair.
     """
@@ -263,17 +263,17 @@ def random_similarities(rows: Float32, image: Int64 | None = None) -> Float64:
 
 
 def _similarities_of(embeddings: Embeddings, pairs: Int64) -> Float64:
-    """Cosine similarities of pairs of rows; of the first 400 000 at most."""
+    """Compute cosine similarities of pairs of rows, of at most the first 400 000."""
     used, place = np.unique(pairs[:_IMAGE_PAIRS], return_inverse=True)
     place = place.reshape(-1, 2)
     return pair_similarities(unit_rows(embeddings, used), place[:, 0], place[:, 1])
 
 
 def without_offset(embeddings: Embeddings) -> Float32:
-    """The embeddings, of unit length, less what all of them have in common: their mean."""
+    """Return the embeddings, of unit length, without their common part: the mean."""
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
-    # Summed in an order that the caller's does not change.
+    # Summed in an order that does not depend on the caller's.
     rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows[order] = rows.copy()
     return rows

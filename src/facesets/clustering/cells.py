@@ -1,4 +1,4 @@
-"""Cells of faces: regions around centres found by k-means, and who looks into which.
+"""Cells of faces: regions around centres found by k-means, and which cells each face searches.
 
 A face is compared with all faces of its own cell and of those whose centres it is most similar to: a few per
 cent of all pairs hold nearly all near ones. Some cells with their faces make a batch, which one task takes.
@@ -59,14 +59,14 @@ class Division:
     looking: NDArray[Any]
 
     def batches(self) -> list[tuple[int, int]]:
-        """Runs of cells (first, end) with a fitting number of faces for one task, not more than 32 runs."""
+        """Runs of cells (first, end), each with enough faces for one task; at most 32 runs."""
         size = max(_LEAST_BATCH_ROWS, -(-len(self.order) // _MOST_BATCHES))
         cuts = np.searchsorted(self.start, np.arange(size, len(self.order), size))
         ends = np.unique(np.r_[0, cuts, len(self.start) - 1]).tolist()
         return list(pairwise(ends))
 
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """What tasks need of it, as `Batch` takes it."""
+        """Arrays that tasks need, as `Batch` takes them."""
         return self.order, self.start, self.looking_start, self.looking
 
 
@@ -80,7 +80,7 @@ def divided(
     rows : float32 array of shape (n, d)
         Unit length; at least one.
     probes : int
-        Into about so many cells does each face look, beside its own.
+        About how many cells each face searches besides its own.
     """
     centre = _centres(rows, engine)
     homes, counts, cells = [], [], []
@@ -99,7 +99,7 @@ def divided(
 
 
 def _placed(count: Int32, cells: NDArray[Any], order: Int32) -> tuple[Int64, NDArray[Any]]:
-    """The runs of `cells` that belong to rows, so many to each, in another order of the rows."""
+    """Return the runs of `cells` that belong to rows, `count` to each, in another order of the rows."""
     first = np.r_[0, np.cumsum(count, dtype=np.int64)]
     start = np.r_[0, np.cumsum(count[order], dtype=np.int64)]
     placed = np.empty_like(cells)
@@ -114,7 +114,7 @@ def _placed(count: Int32, cells: NDArray[Any], order: Int32) -> tuple[Int64, NDA
 def divided_for(
     rows: Float32, others: Float32, probes: int, *, on_progress: OnProgress | None = None
 ) -> tuple[list[Int32], list[list[Int32]]]:
-    """Divide other faces into cells, into which these faces look: the cells' members count those others.
+    """Divide other faces into cells that these faces search: the cells' members count the other faces.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def divided_for(
     others : float32 array of shape (m, d)
         Of either at least one.
     probes : int
-        Into about so many cells does each face look.
+        About how many cells each face searches.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def divided_for(
 def _look(
     probes: int, rows: Rows, centre: Rows, start: int, *, elsewhere: bool
 ) -> tuple[Int32, Int32, NDArray[Any]]:
-    """The cell of each row of a block, into how many it looks, and into which.
+    """Return the cell of each row of a block, how many cells it searches, and which.
 
     Not into its own, if only `elsewhere`.
     """
@@ -175,7 +175,7 @@ def _nearest(rows: Rows, centre: Rows, start: int) -> Int64:
 
 
 def _centres(rows: Float32, engine: Engine) -> Float32:
-    """Centres of cells, by a few rounds of k-means on some of the faces."""
+    """Find centres of cells by a few rounds of k-means on some of the faces."""
     cells = min(len(rows), 2 ** round(np.log2(_CELLS_PER_ROOT * np.sqrt(len(rows)))))
     chosen = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]
     sample: Float32 = engine.empty(chosen.shape, np.float32)
@@ -216,7 +216,7 @@ class CellComparison:
 
 
 class Batch:
-    """The faces of some cells, and the faces that they are compared with.
+    """Faces of some cells, and the faces that they are compared with.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ class Batch:
         self.home = np.repeat(np.arange(self._first, self._end, dtype=np.int32), size)
 
     def at_home(self) -> Iterator[CellComparison]:
-        """Each cell of the batch with itself."""
+        """Compare each cell of the batch with itself."""
         for cell in range(self._first, self._end):
             here = slice(self._start[cell] - self._place, self._start[cell + 1] - self._place)
             query = np.arange(here.start, here.stop, dtype=np.int32)
@@ -264,7 +264,7 @@ class Batch:
                 yield CellComparison(cell, query, self.face[here], self.rows[here])
 
     def elsewhere(self) -> Iterator[CellComparison]:
-        """The faces of the batch with those of each other cell into which they look."""
+        """Compare the faces of the batch with those of each other cell that they search."""
         begin, cell = self._looks(self._place, self._place + len(self.face))
         by_cell = np.argsort(cell, kind="stable")
         query = np.repeat(np.arange(len(self.face), dtype=np.int32), np.diff(begin))[by_cell]
@@ -276,7 +276,7 @@ class Batch:
                 yield CellComparison(number, looking, self._order[first:end], self._laid[first:end])
 
     def is_looked_into(self, cell: int, member: Int64, home: Int32) -> Bool:
-        """Whether members of a cell, by their places in it, look into these cells."""
+        """Whether members of a cell, by their places in it, search these cells."""
         begin, looked = self._looks(int(self._start[cell]), int(self._start[cell + 1]))
         cells = len(self._start)
         known = np.repeat(np.arange(len(begin) - 1), np.diff(begin)) * cells + looked
@@ -285,6 +285,6 @@ class Batch:
         return there
 
     def _looks(self, first: int, end: int) -> tuple[Int64, NDArray[Any]]:
-        """For places in the order where the cells begin into which each looks, and these cells."""
+        """Return, for places in the order, where the cells that each searches begin, and these cells."""
         start = self._looking_start[first : end + 1]
         return start - start[0], self._looking[start[0] : start[-1]]

@@ -1,4 +1,4 @@
-"""What stands for a cluster: its centroid, its medoid, and how far its faces are from it."""
+"""Centroids and medoids of clusters, and the distances of faces from them."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ def centroids(embeddings: Embeddings, labels: ArrayLike) -> Float32:
 
 
 def cluster_sums(rows: Float32, labels: Int64) -> Float64:
-    """Sum of the unit rows of each cluster, float64 of shape (k, d)."""
+    """Sum the unit rows of each cluster: float64 of shape (k, d)."""
     from scipy.sparse import csr_array
 
     count = int(labels.max(initial=-1)) + 1
@@ -99,7 +99,7 @@ def sums_in_parts(rows: Float32, labels: Int64, wanted: Int64) -> Iterator[tuple
 
 
 def cluster_means(rows: Float32, labels: Int64, engine: Engine = IN_PROCESS) -> Float32:
-    """Mean of the unit rows of each cluster 0 … k-1, all of which occur; not of unit length."""
+    """Average the unit rows of each cluster 0 … k-1, all of which occur; not of unit length."""
     size = np.bincount(labels)
     means: Float32 = engine.empty((len(size), rows.shape[1]), np.float32)
     for clusters, sums in sums_in_parts(rows, labels, np.arange(len(size))):
@@ -108,13 +108,13 @@ def cluster_means(rows: Float32, labels: Int64, engine: Engine = IN_PROCESS) -> 
 
 
 def unit_centres(rows: Float32, labels: Int64, wanted: Int64) -> Float32:
-    """Centroids of some of the clusters, of unit length, in the order of `wanted` (ascending)."""
+    """Compute centroids of some clusters, of unit length, in the order of `wanted` (ascending)."""
     parts = [unit_or_zero(sums) for _, sums in sums_in_parts(rows, labels, wanted)]
     return np.concatenate(parts) if parts else np.empty((0, rows.shape[1]), np.float32)
 
 
 def coherence(rows: Float32, labels: Int64) -> tuple[Int64, Float64]:
-    """Size of each cluster, and the mean similarity of its pairs (NaN where there is none)."""
+    """Compute the size of each cluster, and the mean similarity of its pairs (NaN if it has none)."""
     size = np.bincount(labels[labels >= 0]).astype(np.int64)
     inside: Float64 = np.full(len(size), np.nan)
     for clusters, sums in sums_in_parts(rows, labels, np.flatnonzero(size > 1)):
@@ -131,7 +131,7 @@ def unit_or_zero(sums: Float64) -> Float32:
 
 
 def distances_to_centroid(embeddings: Embeddings, labels: ArrayLike) -> Float32:
-    """Cosine distance of each face from the centroid of its own cluster, itself included.
+    """Compute the cosine distance of each face from the centroid of its cluster, itself included.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def medoids(embeddings: Embeddings, labels: ArrayLike) -> Int64:
     distance = _distances(rows, given, unit_or_zero(cluster_sums(rows, given)))
     found = np.full(int(given.max(initial=-1)) + 1, -1, np.int64)
     member = np.flatnonzero(given >= 0)
-    # Rounded, so that equal vectors tie whatever their place in a block.
+    # Rounded, so that equal vectors tie at any place in a block.
     order = member[np.lexsort((member, np.round(distance[member], 6), given[member]))]
     starts = np.flatnonzero(np.r_[True, given[order][1:] != given[order][:-1]]) if len(order) else order
     found[given[order[starts]]] = order[starts]

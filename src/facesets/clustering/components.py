@@ -48,7 +48,7 @@ def connected_components(
         In [-1, 1]; a pair counts from 1e-6 below it, for rounding.
     constraints : Constraints, optional
         Faces that must be together join first, however far apart. Where constraints contradict each other,
-        must-links win (`constraints.resolve` tells where).
+        must-links win (`constraints.resolve` lists these).
     approximate : bool, optional
         Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
         `APPROXIMATE_FROM` faces on.
@@ -83,9 +83,9 @@ def connected_components(
 
 
 def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None = None) -> bool:
-    """Whether so many faces are compared with nearby ones only: of themselves, or of so many others.
+    """Whether this many faces are compared only with nearby ones, among themselves or among `others`.
 
-    `wanted` decides where it is given.
+    `wanted` decides, if it is given.
     """
     if wanted is not None:
         return wanted
@@ -100,19 +100,19 @@ def pairs_within_reach(
     on_progress: OnProgress | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Iterator[Edges]:
-    """Pairs of unit rows that are at least this similar: all, or those in nearby cells."""
+    """Find pairs of unit rows that are at least this similar: all, or those in nearby cells."""
     chunks = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
     return chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress, engine=engine)
 
 
 def ties(groups: Groups) -> Edges:
-    """Each face that must be with others, joined with the lowest row of these."""
+    """Return each face that must be with others, paired with the lowest row of these."""
     tied = np.flatnonzero(groups.group != np.arange(len(groups.group))).astype(np.int32)
     return Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
 
 
 def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -> Int64:
-    """Build the components that hold what must be apart again, strongest pair first.
+    """Rebuild the components that hold faces that must be apart, strongest pair first.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -
 
 
 def _strongest_first(edges: Edges, group: Int64, apart: Partners) -> Int64:
-    """Join pairs in order of similarity, but for those that must not; `group` is what is joined already."""
+    """Join pairs in order of similarity, except forbidden ones; `group` holds what is already joined."""
     order = np.lexsort((edges.j, edges.i, -edges.similarity))
     root = group.copy()
     barred = {int(face): set(apart.of(face).tolist()) for face in np.unique(group) if len(apart.of(face))}
@@ -165,16 +165,16 @@ def _top(parent: dict[int, int], node: int) -> int:
     while node in parent:
         above = parent[node]
         if above in parent:
-            # Shorten the way for the next one.
+            # Shorten the path for the next search.
             parent[node] = parent[above]
         node = above
     return node
 
 
 def components_of(chunks: Iterable[Edges], count: int) -> Int64:
-    """Components of a graph of `count` nodes whose edges come in chunks.
+    """Find the components of a graph of `count` nodes whose edges come in chunks.
 
-    Only edges that join two components so far are kept, so memory does not grow with the graph.
+    Only edges that join two components are stored, so memory does not grow with the graph.
 
     Returns
     -------

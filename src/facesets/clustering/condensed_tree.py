@@ -20,7 +20,7 @@ _LEAST_COSINE_DISTANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class CondensedTree:
-    """Which points left which cluster when, and which clusters split.
+    """A tree of clusters: which points leave them at which density, and where they split.
 
     Points are 0 … n-1, clusters n, n+1, …; n is the root, which holds all points. One row an event.
 
@@ -280,26 +280,26 @@ def _nearest_chosen(chosen: list[bool], above: Int64) -> Int64:
 
 
 def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> ClusterSelection:
-    kept, labels = np.unique(raw[raw >= 0], return_inverse=True)
-    first = np.full(len(kept), tree.points, np.int64)
+    selected, labels = np.unique(raw[raw >= 0], return_inverse=True)
+    first = np.full(len(selected), tree.points, np.int64)
     member = np.flatnonzero(raw >= 0)
     np.minimum.at(first, labels, member)
-    sizes = np.bincount(labels, minlength=len(kept))
+    sizes = np.bincount(labels, minlength=len(selected))
     order = np.lexsort((first, -sizes))
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
     numbered = np.full(tree.points, -1, np.int64)
     numbered[member] = number[labels]
-    kept, sizes = kept[order], sizes[order]
+    selected, sizes = selected[order], sizes[order]
     strength = np.zeros(tree.points)
     deepest = lives.densest[raw[member]]
     strength[member] = np.minimum(lives.when[member], deepest) / deepest
     most = tree.density.max(initial=0.0)
     return ClusterSelection(
-        cluster=kept + tree.points,
-        birth_density=lives.birth[kept],
-        death_density=lives.densest[kept],
-        stability=lives.stability[kept] / np.maximum(sizes * most, 1e-300),
+        cluster=selected + tree.points,
+        birth_density=lives.birth[selected],
+        death_density=lives.densest[selected],
+        stability=lives.stability[selected] / np.maximum(sizes * most, 1e-300),
         labels=numbered,
         strength=strength,
         outlier_score=_outlier_scores(lives),

@@ -1,4 +1,4 @@
-"""What must and what must not be together.
+"""Pairs of faces that must, or must not, be together.
 
 Two faces in one image are two people, unless the image shows one person twice.
 """
@@ -30,7 +30,7 @@ def _no_pairs() -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """Pairs of faces about which something is known.
+    """Known pairs of faces.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Constraints:
     cannot_link: Int64 = field(default_factory=_no_pairs)
 
     def plus(self, other: "Constraints") -> "Constraints":
-        """Both together."""
+        """Combine two sets of constraints."""
         return Constraints(
             np.concatenate([as_pairs(self.must_link), as_pairs(other.must_link)]),
             np.concatenate([as_pairs(self.cannot_link), as_pairs(other.cannot_link)]),
@@ -53,7 +53,7 @@ class Constraints:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Constraints made ready: faces that must be together, and groups that must not.
+    """Resolved constraints: faces that must be together, and groups that must not.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Partners:
-    """For each face those that it cannot be with.
+    """For each face the faces that it cannot be with.
 
     Attributes
     ----------
@@ -86,23 +86,23 @@ class Partners:
 
     @classmethod
     def of_pairs(cls, pairs: Int64, count: int) -> "Partners":
-        """Both directions of cannot-link pairs among `count` faces."""
+        """Store both directions of cannot-link pairs among `count` faces."""
         face, partner = np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]]
         order = np.argsort(face, kind="stable")
         return cls(np.searchsorted(face[order], np.arange(count + 1)), partner[order])
 
     def of(self, face: int) -> Int64:
-        """Those that one face cannot be with."""
+        """Return the faces that one face cannot be with."""
         return self.partner[self.start[face] : self.start[face + 1]]
 
     def has_any(self, faces: Int64) -> Bool:
-        """Which faces cannot be with some other."""
+        """Whether each face has any that it cannot be with."""
         some: Bool = self.start[faces + 1] > self.start[faces]
         return some
 
 
 def resolve(constraints: Constraints, count: int) -> Groups:
-    """Work out what constraints on `count` faces imply, and where they contradict each other.
+    """Resolve constraints on `count` faces, and find where they contradict each other.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def resolve(constraints: Constraints, count: int) -> Groups:
 
 
 def pairs_within(pairs: ArrayLike, labels: Int64) -> Int64:
-    """Pairs of faces as pairs of the clusters that they are in, each once, the lower first.
+    """Return pairs of faces as pairs of their clusters, each once, the lower first.
 
     Pairs inside one cluster, and pairs with a face that is noise, are left out.
 
@@ -135,7 +135,7 @@ def pairs_within(pairs: ArrayLike, labels: Int64) -> Int64:
 
 
 def among(constraints: Constraints, some: Int64, count: int) -> Constraints:
-    """The pairs of which both are among some of `count` rows, by their places there."""
+    """Return the pairs with both faces among some of `count` rows, by their places there."""
     place = np.full(count, -1, np.int64)
     place[some] = np.arange(len(some))
     must, cannot = place[constraints.must_link], place[constraints.cannot_link]
@@ -143,7 +143,7 @@ def among(constraints: Constraints, some: Int64, count: int) -> Constraints:
 
 
 def in_order(constraints: Constraints, order: Int64) -> Constraints:
-    """The same constraints for rows that were taken in `order`.
+    """Return the same constraints for rows in another `order`.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def in_order(constraints: Constraints, order: Int64) -> Constraints:
 
 
 def violations(labels: Int64, constraints: Constraints) -> Int64:
-    """Cannot-link pairs that share a cluster, and must-link pairs that do not; shape (v, 2)."""
+    """Find cannot-link pairs that share a cluster, and must-link pairs that do not; shape (v, 2)."""
     must, cannot = as_pairs(constraints.must_link), as_pairs(constraints.cannot_link)
     split: Bool = (labels[must[:, 0]] != labels[must[:, 1]]) | (labels[must[:, 0]] < 0)
     joined: Bool = (labels[cannot[:, 0]] == labels[cannot[:, 1]]) & (labels[cannot[:, 0]] >= 0)
@@ -165,7 +165,7 @@ def violations(labels: Int64, constraints: Constraints) -> Int64:
 
 
 def as_pairs(pairs: ArrayLike) -> Int64:
-    """Pairs of rows as an array of two columns."""
+    """Return pairs of rows as an array of two columns."""
     return np.asarray(pairs).astype(np.int64).reshape(-1, 2)
 
 
@@ -177,7 +177,7 @@ def _checked(pairs: ArrayLike, count: int) -> Int64:
 
 
 def same_image_pairs(embeddings: Embeddings, image_index: ArrayLike) -> Constraints:
-    """Two faces in one image are two people: a cannot-link for each such pair.
+    """Make a cannot-link for each pair of faces in one image, as they are two people.
 
     Mirrors, collages and pictures in the picture show one person twice. Such a pair gets no constraint; it
     is known by its similarity, or by the company that three or more faces of the image keep: half of the
@@ -205,7 +205,7 @@ def same_image_pairs(embeddings: Embeddings, image_index: ArrayLike) -> Constrai
     rows = unit_rows(embeddings, used)
     similarity = pair_similarities(rows, place[:, 0], place[:, 1])
     apart = similarity < _SEEN_TWICE
-    # Nearly all pairs are strangers, for whom the company need not be asked.
+    # Nearly all pairs are strangers, which need no comparison of their company.
     unsure = np.flatnonzero(apart & (similarity >= _COMPANIONS / 2))
     unsure = unsure[_in_triangles(pairs[unsure])]
     unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure])]
@@ -226,7 +226,7 @@ def _in_one_image(image: Int64) -> Int64:
 
 
 def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Bool:
-    """Which pairs are resembled by the same faces of other images, and by each of these about as much.
+    """Whether the same faces of other images resemble both faces of a pair, and about equally.
 
     Look-alikes, such as twins, are resembled by the same faces too; but each more by its own.
     """
@@ -251,7 +251,7 @@ def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Boo
 
 
 def _in_triangles(pairs: Int64) -> Bool:
-    """Which pairs have a third face that is paired with both."""
+    """Whether each pair has a third face that is paired with both."""
     beside: dict[int, set[int]] = defaultdict(set)
     for i, j in pairs.tolist():
         beside[i].add(j)

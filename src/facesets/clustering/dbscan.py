@@ -20,7 +20,7 @@ from facesets.clustering.vectors import (
     check_matrix,
 )
 
-_KEPT_PAIRS = 20_000_000
+_STORED_PAIRS = 20_000_000
 """So many pairs stay in memory; of more, all are computed a second time."""
 
 
@@ -36,7 +36,7 @@ def dbscan(
 ) -> Int64:
     """Density-based clustering at one density: chains of faces that have `min_samples` faces within `eps`.
 
-    The same partition as scikit-learn's `DBSCAN`, but for faces at the border of several clusters: they
+    The same partition as scikit-learn's `DBSCAN`, except for faces at the border of several clusters: they
     go to that of their nearest core face, and not to whichever was found first.
 
     Parameters
@@ -53,7 +53,7 @@ def dbscan(
     approximate : bool, optional
         Compare nearby faces only; see `connected_components`.
     engine : Engine
-        Who compares the pairs.
+        What compares the pairs.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def dbscan(
 
 
 def _joined(rows: Float32, pairs: "_Pairs", groups: Groups, *, eps: float, min_samples: int) -> Int64:
-    """The cluster of each row, by the pairs of neighbours and what must be together or apart."""
+    """Return the cluster of each row, by the pairs of neighbours and the constraints."""
     core = pairs.neighbours(len(rows)) + 1 >= min_samples
     border = _border(pairs, core, groups)
     labels = components_of(chain([ties(groups), border], _between(pairs, core)), len(rows))
@@ -99,39 +99,41 @@ def _joined(rows: Float32, pairs: "_Pairs", groups: Groups, *, eps: float, min_s
 
 
 class _Pairs:
-    """The pairs of neighbours: kept while they are few, else computed whenever they are wanted."""
+    """Pairs of neighbours: stored if there are few, else computed again for each use."""
 
     def __init__(self, compute: Callable[[], Iterable[Edges]]) -> None:
         self._compute = compute
-        self._kept: list[Edges] | None = None
+        self._stored: list[Edges] | None = None
 
     def neighbours(self, count: int) -> Int64:
-        """How many neighbours each of `count` faces has."""
+        """Count the neighbours of each of `count` faces."""
         found = np.zeros(count, np.int64)
-        kept: list[Edges] | None = []
+        stored: list[Edges] | None = []
         held = 0
         for chunk in self._compute():
             found += np.bincount(chunk.i, minlength=count) + np.bincount(chunk.j, minlength=count)
             held += len(chunk)
-            kept = None if kept is None or held > _KEPT_PAIRS else [*kept, chunk] if len(chunk) else kept
-        self._kept = kept
+            stored = (
+                None if stored is None or held > _STORED_PAIRS else [*stored, chunk] if len(chunk) else stored
+            )
+        self._stored = stored
         return found
 
     def __iter__(self) -> Iterator[Edges]:
-        return iter(self._compute() if self._kept is None else self._kept)
+        return iter(self._compute() if self._stored is None else self._stored)
 
 
 def _between(pairs: Iterable[Edges], core: Bool) -> Iterator[Edges]:
-    """The pairs of core faces."""
+    """Yield the pairs of core faces."""
     return (chunk.take(core[chunk.i] & core[chunk.j]) for chunk in pairs)
 
 
 def _border(pairs: Iterable[Edges], core: Bool, groups: Groups) -> Edges:
-    """For each face, or faces that must be together, without a core face: the pair with the nearest one."""
+    """Find, for each face or must-link group without a core face, the pair with the nearest core face."""
     has_core = np.zeros(len(core), bool)
     has_core[groups.group[core]] = True
     outside = ~has_core[groups.group]
-    # Few, for who is no core face has less than `min_samples` neighbours.
+    # Few pairs, because a face that is no core face has less than `min_samples` neighbours.
     found = [
         Edges(one[some], other[some], chunk.similarity[some])
         for chunk in pairs
@@ -145,7 +147,7 @@ def _border(pairs: Iterable[Edges], core: Bool, groups: Groups) -> Edges:
 
 
 def _inside(rows: Float32, member: Int64, core: Bool, border: Edges, min_cosine_similarity: float) -> Edges:
-    """The pairs that join some faces, by their places among those."""
+    """Return the pairs that join some faces, by their places among those."""
     chunks = pairs_within_reach(rows[member], min_cosine_similarity)
     place = np.full(len(rows), -1, np.int32)
     place[member] = np.arange(len(member))
@@ -155,8 +157,8 @@ def _inside(rows: Float32, member: Int64, core: Bool, border: Edges, min_cosine_
 
 
 def _without_noise(labels: Int64, core: Bool, groups: Groups) -> Int64:
-    """Clusters without a core face are noise, but for faces that must be together."""
-    kept = np.zeros(int(labels.max(initial=-1)) + 1, bool)
-    kept[labels[core]] = True
-    kept[labels[groups.group != np.arange(len(labels))]] = True
-    return np.where(kept[labels], labels, NOISE)
+    """Make clusters without a core face noise, unless their faces must be together."""
+    clustered = np.zeros(int(labels.max(initial=-1)) + 1, bool)
+    clustered[labels[core]] = True
+    clustered[labels[groups.group != np.arange(len(labels))]] = True
+    return np.where(clustered[labels], labels, NOISE)

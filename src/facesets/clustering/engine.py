@@ -1,7 +1,7 @@
-"""Who computes the tasks that clustering is cut into: this process, or workers elsewhere.
+"""Engines that compute the tasks of clustering: this process, or workers elsewhere.
 
 How the work is cut depends on the faces alone, and what the tasks find is put together in their order; so
-labels are the same whoever computes them. In this process each core computes a matrix product of its own,
+labels are the same for every engine. In this process each core computes a matrix product of its own,
 instead of all of them each product: what follows a product (comparing, selecting) then runs on all cores
 too, no core waits for another, and a product rounds the same however many cores there are.
 """
@@ -35,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def blocks_a_task(self) -> int:
-        """How many blocks of a product make a task that is worth handing over."""
+        """Blocks of a product per task, so that handing it over pays."""
         ...
 
     def each(
@@ -49,11 +49,11 @@ class Engine(Protocol):
         ...
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Room for an array that may be large, with anything in it."""
+        """Allocate an array that may be large, with undefined contents."""
         ...
 
     def in_order(self, rows: Float32, order: Int32) -> Rows:
-        """The rows in another order, for tasks that take runs of them."""
+        """Return the rows in another order, for tasks that take runs of them."""
         ...
 
 
@@ -93,13 +93,13 @@ IN_PROCESS = InProcess()
 
 
 def held_unit_rows(embeddings: Embeddings, order: Int64, engine: Engine) -> Float32:
-    """`unit_rows` of some rows, where the engine holds large arrays."""
+    """Return `unit_rows` of some rows, stored where the engine holds large arrays."""
     room: Float32 = engine.empty((len(order), embeddings.shape[1]), np.float32)
     return unit_rows(embeddings, order, out=room)
 
 
 def held_copy(rows: Float32, engine: Engine) -> Float32:
-    """A copy of rows, where the engine holds large arrays."""
+    """Copy rows to where the engine holds large arrays."""
     room: Float32 = engine.empty(rows.shape, np.float32)
     for start in range(0, len(rows), _COPIED_ROWS):
         room[start : start + _COPIED_ROWS] = rows[start : start + _COPIED_ROWS]
@@ -107,7 +107,7 @@ def held_copy(rows: Float32, engine: Engine) -> Float32:
 
 
 class _Products:
-    """The library that multiplies, kept to one core for each product while someone wants that."""
+    """The library that multiplies, limited to one core per product while any caller asks for that."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -120,13 +120,13 @@ class _Products:
     def on_one_core(self) -> Iterator[int]:
         """Return how many products may run at once: as many as the library would have used cores.
 
-        That is 1 where it is not known how to tell the library. The setting is the process's; it lasts until
+        That is 1 if the library's setting is unknown. The setting is the process's; it lasts until
         the last of those who asked for it is done.
         """
         with self._lock:
             if not self._users:
                 if self._libraries is None:
-                    # To look for them takes longer than to compare a few faces.
+                    # Looking for them takes longer than comparing a few faces.
                     self._libraries = ThreadpoolController().select(user_api="blas")
                 self._cores = max((library["num_threads"] for library in self._libraries.info()), default=1)
                 self._limit = self._libraries.limit(limits=1)
@@ -170,9 +170,9 @@ def on_all_cores(work: Callable[[_Given], Found], tasks: Iterable[_Given]) -> It
 
 
 def measure_sgemm_gflops(*, repetitions: int = 5, dimension: int = 512) -> float:
-    """Best rate of float32 matrix products of the shape that clustering uses, in 10^9 operations a second.
+    """Measure the best rate of float32 matrix products of clustering's shape, in 10^9 operations a second.
 
-    Takes well under a second on a machine of today.
+    Takes well under a second.
     """
     rng = np.random.default_rng(0)
     left = rng.standard_normal((_SIDE, dimension), np.float32)

@@ -59,21 +59,21 @@ class Edges:
         return len(self.i)
 
     def take(self, which: Bool | Int64) -> Self:
-        """Some of the pairs."""
+        """Select some of the pairs."""
         return type(self)(self.i[which], self.j[which], self.similarity[which])
 
     def span(self, start: int, stop: int) -> Self:
-        """A run of the pairs, not copied."""
+        """Return a run of the pairs, without a copy."""
         return type(self)(self.i[start:stop], self.j[start:stop], self.similarity[start:stop])
 
     @classmethod
     def empty(cls) -> Self:
-        """No pairs."""
+        """Make an object without pairs."""
         return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
     @classmethod
     def concatenate(cls, parts: Iterable[Self]) -> Self:
-        """The pairs of all parts."""
+        """Join the pairs of all parts."""
         held = [part for part in parts if len(part)]
         if not held:
             return cls.empty()
@@ -86,7 +86,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The similarities of some rows with some columns; overwritten by a later block.
+    """Similarities of some rows with some columns; overwritten by a later block.
 
     Entries that are no pair (a face with itself, or the mirrored half) are -2.
 
@@ -106,7 +106,7 @@ class Block:
     similarity: Float32
 
     def pairs(self, which: Int64) -> Edges:
-        """The entries at these places of the raveled block."""
+        """Return the entries at these places of the raveled block."""
         i, j = np.divmod(which, self.similarity.shape[1])
         return Edges(
             (i + self.row).astype(np.int32),
@@ -116,7 +116,7 @@ class Block:
 
 
 class _Span(NamedTuple):
-    """Where a block is: the first of some thousand rows, its own first one, its columns and their end."""
+    """Position of a block: the first of some thousand rows, its own first row, its columns and their end."""
 
     high: int
     row: int
@@ -165,7 +165,7 @@ def searched_blocks(
 
 
 def _upper_half(count: int) -> list[_Span]:
-    """Blocks that cover the upper half."""
+    """Yield blocks that cover the upper half."""
     return [
         _Span(high, row, max(row, column), min(column + _BLOCK_COLUMNS, count))
         for high in range(0, count, _LOADED_ROWS)
@@ -175,7 +175,7 @@ def _upper_half(count: int) -> list[_Span]:
 
 
 def _runs(spans: list[_Span], most: int) -> Iterator[list[_Span]]:
-    """Successive blocks of the same columns, so many at most."""
+    """Yield runs of at most `most` successive blocks of the same columns."""
     run: list[_Span] = []
     for span in spans:
         if run and (len(run) == most or (span.high, span.stop) != (run[0].high, run[0].stop)):
@@ -187,7 +187,7 @@ def _runs(spans: list[_Span], most: int) -> Iterator[list[_Span]]:
 
 
 def _search_run(search: Callable[[Block], _Found], rows: Rows, run: Sequence[_Span]) -> list[_Found]:
-    """What a search finds in each of some blocks of the same columns."""
+    """Search each of some blocks of the same columns."""
     # The topmost block comes first, and has all columns that the others have.
     first, stop = run[0].column, run[0].stop
     right = rows[first:stop]
@@ -207,7 +207,7 @@ def _search_run(search: Callable[[Block], _Found], rows: Rows, run: Sequence[_Sp
 def _multiplied(row: int, column: int, left: Float32, right: Float32) -> Block:
     height, width = len(left), len(right)
     if row == column and height == width:
-        # An array times itself takes another routine, which rounds otherwise than where both were read apart.
+        # An array times itself takes another routine, which rounds differently from two separate arrays.
         left = left.copy()
     if not hasattr(_own, "buffer") or _own.buffer.size < height * width:
         _own.buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
@@ -241,12 +241,12 @@ def _similar_in_block(block: Block, *, min_cosine_similarity: float) -> Edges:
 
 
 def similar_pairs(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Edges:
-    """The pairs of a unit row (i) and another (j) that are at least this similar, from one product."""
+    """Find pairs of a unit row (i) and another (j) that are at least this similar, from one product."""
     return _similar(rows @ others.T, rows, others, min_cosine_similarity)
 
 
 def _similar(product: Float32, rows: Float32, others: Float32, min_cosine_similarity: float) -> Edges:
-    """The places in a product of unit rows and others where the similarity reaches a limit."""
+    """Find the places in a product of unit rows and others where the similarity reaches a limit."""
     which = _at_least(product, np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION))
     i, j = np.divmod(which, product.shape[1])
     found = Edges(i.astype(np.int32), j.astype(np.int32), product.ravel()[which])
@@ -254,7 +254,7 @@ def _similar(product: Float32, rows: Float32, others: Float32, min_cosine_simila
 
 
 def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
-    """Where a raveled block of similarities reaches a limit."""
+    """Find where a raveled block of similarities reaches a limit."""
     # Most rows reach it nowhere, and their maximum is found sooner than all comparisons are made.
     row = np.flatnonzero(similarity.max(axis=1, initial=-np.inf) >= lowest)
     if 2 * len(row) > len(similarity):
@@ -265,7 +265,7 @@ def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
 
 
 def _decided(edges: Edges, rows: Float32, others: Float32, min_cosine_similarity: float) -> Edges:
-    """Those pairs that reach the limit also in double precision."""
+    """Select the pairs that also reach the limit in double precision."""
     close = np.flatnonzero(edges.similarity < np.float32(min_cosine_similarity + SIMILARITY_RESOLUTION))
     if not len(close):
         return edges
@@ -277,9 +277,9 @@ def _decided(edges: Edges, rows: Float32, others: Float32, min_cosine_similarity
 
 
 def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Rows | None = None) -> Float64:
-    """Cosine similarity of chosen pairs of unit rows, in double precision.
+    """Compute the cosine similarity of chosen pairs of unit rows, in double precision.
 
-    `j` counts rows of `others` where that is given.
+    `j` counts rows of `others`, if that is given.
     """
     right_rows = rows if others is None else others
     result = np.empty(len(i), np.float64)
@@ -291,7 +291,7 @@ def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Ro
 
 
 def threshold_graph(embeddings: Embeddings, *, min_cosine_similarity: float) -> Edges:
-    """Every pair of faces that is at least this similar, exactly.
+    """Find every pair of faces that is at least this similar, exactly.
 
     Memory grows with the pairs found, and with the faces unless they come in a memory map: such are read a
     few thousand at a time.
@@ -314,7 +314,7 @@ def threshold_graph(embeddings: Embeddings, *, min_cosine_similarity: float) -> 
 
 
 def join_pairs(count: int, i: Int64 | Int32, j: Int64 | Int32) -> Int64:
-    """Components of a graph given as pairs of its `count` nodes; numbers from 0."""
+    """Find the components of a graph given as pairs of its `count` nodes; numbers from 0."""
     if not len(i):
         return np.arange(count)
     from scipy.sparse import coo_array

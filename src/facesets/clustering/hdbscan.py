@@ -78,7 +78,7 @@ class HdbscanResult:
 
     @property
     def persistence(self) -> Float64:
-        """For how much of lambda each cluster lives: that at death less that at birth. Shape (k,)."""
+        """Lifetime of each cluster: lambda at death minus lambda at birth. Shape (k,)."""
         lived: Float64 = self.death_density - self.birth_density
         return lived
 
@@ -89,7 +89,7 @@ class HdbscanResult:
         return distance
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Plain arrays for `numpy.savez`; `from_arrays` makes the result again from them.
+        """Return plain arrays for `numpy.savez`; `from_arrays` rebuilds the result from them.
 
         version, min_cluster_size, min_samples: int64; distance: str; i, j (int32), reachability
         (float32): the spanning tree; core_similarity (float32); must_link, cannot_link (int64, two columns).
@@ -191,8 +191,8 @@ def hdbscan(
         What lambda is the inverse of. The tree is the same; which clusters live longest may differ.
     constraints : Constraints, optional
         Faces that must be together are as near as can be. A cluster with faces that must not be together
-        gives way to those that it splits into; where no split tells them apart, the less central face is
-        noise. Must-links win (`constraints.resolve` tells where).
+        gives way to those that it splits into; if no split separates them, the less central face is
+        noise. Must-links win (`constraints.resolve` lists these).
 
     Raises
     ------
@@ -240,7 +240,7 @@ def _condensed(tree: Edges, points: int, min_cluster_size: int, distance: Distan
 
 
 def _hold(selection: ClusterSelection, groups: Groups) -> ClusterSelection:
-    """Bring together faces that must be, and call those noise that must not be where they are.
+    """Apply constraints: join faces that must be together, and make noise of faces that must not be.
 
     Of two faces that must not be together the less central one goes. Faces that must be together and find
     no cluster are one by themselves; such clusters come last and have no entry in `selection.cluster`.
@@ -255,14 +255,14 @@ def _hold(selection: ClusterSelection, groups: Groups) -> ClusterSelection:
     order = np.lexsort((first, -size, np.arange(len(size)) >= count))
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
-    kept = order[:count]
+    selected = order[:count]
     strength = np.where((labels == selection.labels) & (labels >= 0), selection.strength, 0.0)
     return replace(
         selection,
-        cluster=selection.cluster[kept],
-        birth_density=selection.birth_density[kept],
-        death_density=selection.death_density[kept],
-        stability=selection.stability[kept],
+        cluster=selection.cluster[selected],
+        birth_density=selection.birth_density[selected],
+        death_density=selection.death_density[selected],
+        stability=selection.stability[selected],
         labels=np.where(labels >= 0, np.append(number, -1)[labels], -1),
         strength=strength,
     )
@@ -279,7 +279,7 @@ def _unified(selection: ClusterSelection, groups: Groups) -> Int64:
 
 
 def _parted(labels: Int64, selection: ClusterSelection, groups: Groups) -> Int64:
-    """Leave in each cluster, most central first, those that may be with all before them."""
+    """Leave in each cluster, most central first, the faces that may be with all earlier ones."""
     count = len(labels)
     central = np.zeros(count)
     np.maximum.at(central, groups.group, selection.strength)
@@ -294,7 +294,7 @@ def _parted(labels: Int64, selection: ClusterSelection, groups: Groups) -> Int64
             of_group[one] = -1
         else:
             admitted[one] = True
-    # What is left over is noise, but for those who must be together.
+    # The remaining faces are noise, except those that must be together.
     several = np.bincount(groups.group, minlength=count) > 1
     alone = np.flatnonzero(several & (of_group < 0))
     alone = alone[groups.group[alone] == alone]

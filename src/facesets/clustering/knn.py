@@ -31,7 +31,7 @@ _BLOCK_REFERENCES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest other faces of each face, nearest first.
+    """The nearest other faces of each face, the nearest first.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Neighbours:
     similarity: Float32
 
     def edges(self, *, min_cosine_similarity: float = -1.0, engine: Engine = IN_PROCESS) -> Edges:
-        """Each pair of which one is a neighbour of the other, once, by its rows; held by the engine."""
+        """Return each pair with one face a neighbour of the other, once, by its rows; held by the engine."""
         parts = [self._once(start, min_cosine_similarity) for start in range(0, len(self.index), _EDGE_ROWS)]
         count = sum(map(len, parts))
         i, j = (engine.empty((count,), np.int32) for _ in range(2))
@@ -63,7 +63,7 @@ class Neighbours:
         return Edges(i, j, similarity)
 
     def _once(self, start: int, min_cosine_similarity: float) -> Edges:
-        """The pairs of some rows with their neighbours, but for those that the lower row names, too."""
+        """Return the pairs of some rows with their neighbours, except those that the lower row also has."""
         index = np.asarray(self.index[start : start + _EDGE_ROWS])
         similarity = np.asarray(self.similarity[start : start + _EDGE_ROWS])
         i, place = np.nonzero((index >= 0) & (similarity >= min_cosine_similarity))
@@ -100,7 +100,7 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
 
 
 def nearest_rows(rows: Rows, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
-    """`knn_graph` for rows of unit length."""
+    """Run `knn_graph` on rows of unit length."""
     selection = NeighborSelection(sampled_bound(rows, k), k)
     for found in searched_blocks(rows, selection.candidates, on_progress=on_progress):
         selection.take(*found)
@@ -124,7 +124,7 @@ class NeighborSelection:
         self._pending_count = 0
 
     def candidates(self, block: Block) -> tuple[Edges, Edges]:
-        """What beats the bounds of a block's rows, and what those of its columns."""
+        """Find entries that beat the bounds of a block's rows, and those of its columns."""
         height, width = block.similarity.shape
         rows = self.bound[block.row : block.row + height, None]
         columns = self.bound[None, block.column : block.column + width]
@@ -147,7 +147,7 @@ class NeighborSelection:
             self._settle()
 
     def neighbours(self) -> Neighbours:
-        """The best of all that was taken so far; overwritten when more is taken."""
+        """Return the best of all pairs taken; overwritten when more are taken."""
         self._settle()
         return Neighbours(self._index, self._similarity)
 
@@ -187,7 +187,7 @@ def _best_first(i: Int64, j: Int64, similarity: Float32) -> Int64:
 
 
 def sampled_bound(rows: Rows, k: int) -> Float32:
-    """Lower bound of each row's k-th best similarity, from a sample of the others."""
+    """Estimate a lower bound of each row's k-th best similarity, from a sample of the others."""
     step = max(1, len(rows) // _SAMPLE_COLUMNS)
     sample = rows[::step]
     if len(sample) <= k + 1:

@@ -1,4 +1,4 @@
-"""What similarities mean to recognizers that were measured beforehand.
+"""Calibrations of recognizers that were measured in advance.
 
 Where the faces at hand are too few to measure anything, these values take the place of measured ones.
 `scripts/benchmarks/recognizer.py` measures them, on faces whose people are known.
@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, slots=True)
 class PairModel:
-    """How similar two faces are. All are cosine similarities.
+    """Distribution of the similarity of two faces. All are cosine similarities.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class PairModel:
     reached : float
         The similarity that one in a hundred pairs of strangers reaches.
     decay : float
-        Beyond it their share falls to 1/e for every so much.
+        Similarity over which their share falls to 1/e beyond it.
     """
 
     mean: float
@@ -30,17 +30,17 @@ class PairModel:
     decay: float
 
     def one_person(self, similarity: float) -> tuple[float, float]:
-        """Share of one person's pairs that reach a similarity, and their density there."""
+        """Return the share of one person's pairs that reach a similarity, and their density there."""
         normal = NormalDist(self.mean, self.spread)
         return 1.0 - normal.cdf(similarity), normal.pdf(similarity)
 
     def strangers(self, similarity: float) -> tuple[float, float]:
-        """The same of strangers' pairs; beyond the similarity that few of them reach."""
+        """Return the same for strangers' pairs, beyond the similarity that few of them reach."""
         share = _FEW_STRANGERS * math.exp((self.reached - similarity) / self.decay)
         return share, share / self.decay
 
     def reached_by(self, share: float) -> float:
-        """The similarity that such a share of strangers' pairs reaches."""
+        """Return the similarity that this share of strangers' pairs reaches."""
         return self.reached - self.decay * math.log(share / _FEW_STRANGERS)
 
 
@@ -49,14 +49,14 @@ _FEW_STRANGERS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class NormLimits:
-    """How much a face has to show: lengths of embeddings before they are scaled to 1.
+    """Minimum norms of faces: lengths of embeddings before they are scaled to 1.
 
     Attributes
     ----------
     founding : float
         Faces below it make no new person.
     joining : float
-        Faces below it are given to nobody, and stand for nobody.
+        Faces below it are assigned to no person, and are no reference faces.
     """
 
     founding: float
@@ -65,7 +65,7 @@ class NormLimits:
 
 @dataclass(frozen=True, slots=True)
 class KnownRecognizer:
-    """What was measured of a recognizer. All are cosine similarities.
+    """Measured values of a recognizer. All are cosine similarities.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class KnownRecognizer:
     middle, spread : float
         Median and standard deviation of the similarities of strangers.
     pairs : PairModel, optional
-        Given where people are told apart by the mean similarity of pairs alone. Mean vectors then draw in
+        Given if only the mean similarity of pairs separates people. Mean vectors then draw in
         strangers, and what is measured without labels misleads: these values are taken as they are.
     merge_max_cosine_distance : float
         Up to which the centroids of two clusters belong to one person.
@@ -83,8 +83,8 @@ class KnownRecognizer:
     neighbour_cosine_distance : float
         Up to which two faces count as neighbours where chains of neighbours are people.
     assign, review : float
-        Similarity to one of somebody's prototypes from which on a face is theirs, and from which on it is
-        worth a question.
+        Similarity to one of a person's prototypes above which a face is theirs, and above which it is
+        a suggestion.
     source : str
         Where these come from, in words.
     is_sure : bool
@@ -111,7 +111,7 @@ class KnownRecognizer:
 
 
 ARCFACE = KnownRecognizer(0.6, 0.01, 0.065, "typical for ArcFace", is_sure=False)
-"""For recognizers that nobody measured: those trained with ArcFace's loss differ little from each other."""
+"""For unmeasured recognizers: those trained with ArcFace's loss differ little from each other."""
 
 _MEASURED = {
     "w600k_mbf": KnownRecognizer(
@@ -138,5 +138,5 @@ _MEASURED = {
 
 
 def known_recognizer(file_name: str | None) -> KnownRecognizer:
-    """What is known of the network in a file of that name; of an unknown one, what is usual."""
+    """Return the values of the network in a file of that name; for an unknown one, the defaults."""
     return _MEASURED.get(PurePath(file_name or "").stem, ARCFACE)

@@ -66,7 +66,7 @@ def check_labels(labels: ArrayLike, count: int) -> Int64:
 
 
 def in_callers_order(labels: Int64, order: Int64) -> Int64:
-    """Number labels of rows that were taken in `order`, and put them back where the rows came from."""
+    """Number labels of rows taken in `order`, and return them in the caller's order."""
     placed = np.empty(len(labels), np.int64)
     placed[order] = labels
     return numbered(placed)
@@ -80,7 +80,7 @@ def singletons_as_noise(labels: Int64, *, min_size: int = 2) -> Int64:
 
 
 def cluster_sizes(labels: Int64) -> Int64:
-    """Number of members of clusters 0, 1, …; noise is not counted, and has an entry 0 at the end.
+    """Count the members of clusters 0, 1, …; noise is not counted, and has an entry 0 at the end.
 
     The last entry makes `cluster_sizes(labels)[labels]` valid for the label -1 as well.
     """
@@ -176,7 +176,7 @@ def _noise_apart(labels: Int64) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class _Contingency:
-    """How many faces each cluster has of each person, where there are any."""
+    """Counts of faces by cluster and person, where there are any."""
 
     cluster: Int64
     person: Int64

@@ -30,7 +30,7 @@ _NEVER = np.float32(-np.inf)
 
 @dataclass(slots=True)
 class Clusters:
-    """What average linkage needs to know of clusters; changed in place as they merge.
+    """Means and sizes of clusters for average linkage; changed in place as they merge.
 
     Attributes
     ----------
@@ -45,13 +45,13 @@ class Clusters:
 
     @classmethod
     def of_faces(cls, rows: Float32) -> Self:
-        """Each face a cluster of its own. Takes the array over."""
+        """Make each face a cluster of its own; owns the array from then on."""
         return cls(rows, np.ones(len(rows)))
 
-    def merge(self, into: Int64, gone: Int64) -> None:
-        """Add clusters `gone` to clusters `into`; none of `gone` is among `into`."""
+    def merge(self, into: Int64, absorbed: Int64) -> None:
+        """Add clusters `absorbed` to clusters `into`; none of `absorbed` is among `into`."""
         order = np.argsort(into, kind="stable")
-        into, gone = into[order], gone[order]
+        into, absorbed = into[order], absorbed[order]
         starts = np.flatnonzero(np.r_[True, into[1:] != into[:-1]]) if len(into) else into
         target = into[starts]
         ends = np.r_[starts[1:], len(into)]
@@ -60,7 +60,7 @@ class Clusters:
         while first < len(target):
             most = np.searchsorted(ends, starts[first] + _GATHERED_ROWS, side="right")
             last = max(first + 1, int(most))
-            members = gone[starts[first] : ends[last - 1]]
+            members = absorbed[starts[first] : ends[last - 1]]
             weighted = self.mean[members] * self.size[members, None].astype(np.float32)
             here = target[first:last]
             sums = np.add.reduceat(weighted, starts[first:last] - starts[first], axis=0)
@@ -71,7 +71,7 @@ class Clusters:
             first = last
 
     def similarity(self, i: Int64, j: Int64) -> Float32:
-        """Mean cosine similarity between the members of two clusters, pair by pair."""
+        """Compute the mean cosine similarity between the members of two clusters, pair by pair."""
         result = np.empty(len(i), np.float32)
         for start in range(0, len(i), _GATHERED_ROWS):
             span = slice(start, start + _GATHERED_ROWS)
@@ -126,7 +126,7 @@ def merge_while_similar(
 
 
 def _allowed(pairs: Edges, barred: Int64, count: int) -> Edges:
-    """The pairs that are not barred."""
+    """Return the pairs that are not barred."""
     if not len(barred) or not len(pairs):
         return pairs
     keys = np.unique(barred.min(axis=1) * count + barred.max(axis=1))
@@ -135,7 +135,7 @@ def _allowed(pairs: Edges, barred: Int64, count: int) -> Edges:
 
 
 def _small_components(pairs: Edges, count: int, lowest: float) -> tuple[Int64, float | None]:
-    """Components at the lowest level at which none is too large, and that level; None where all have one."""
+    """Find components at the lowest level where none is too large, and that level; None if all fit."""
     part = np.arange(count)
     reached = None
     high = np.inf
@@ -168,13 +168,13 @@ def _merge_components(clusters: Clusters, pairs: Edges, part: Int64, level: floa
         i, j = np.searchsorted(piece, within[here].T)
         matrix[i, j] = matrix[j, i] = -np.inf
         now[piece] = piece[_merge_in_matrix(matrix, clusters.size[piece], level)]
-    gone = np.flatnonzero((now != np.arange(len(now))) & ~small)
-    clusters.merge(now[gone], gone)
+    absorbed = np.flatnonzero((now != np.arange(len(now))) & ~small)
+    clusters.merge(now[absorbed], absorbed)
     return now
 
 
 def _members(part: Int64, wanted: Bool) -> list[Int64]:
-    """The members of each component, of those that are wanted."""
+    """Yield the members of each wanted component."""
     member = np.flatnonzero(wanted)
     member = member[np.argsort(part[member], kind="stable")]
     if not len(member):
@@ -216,7 +216,7 @@ def _merge_mutually_best(clusters: Clusters, pairs: Edges, count: int) -> Int64:
 
 
 def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64, lowest: float) -> Edges:
-    """The pairs between the clusters that are left after a merge; those that are similar enough.
+    """Return the pairs between the clusters that remain after a merge, if similar enough.
 
     A pair that falls below the limit never comes back by itself: it can only rise through a third cluster
     that is a candidate of one of the two, merges with the other, and brings the pair along.
@@ -252,18 +252,18 @@ def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64
     low, high = found.row.astype(np.int64), found.col.astype(np.int64)
     known, total = found.data.real, found.data.imag
     similarity = (total / known).astype(np.float32)
-    # Where all pairs between the parts were candidates, their weighted mean is the answer already.
+    # If all pairs between the parts were candidates, their weighted mean is exact.
     unknown = np.flatnonzero(known < clusters.size[low] * clusters.size[high] * (1 - 1e-9))
     similarity[unknown] = clusters.similarity(low[unknown], high[unknown])
-    kept = similarity >= lowest
-    renewed = Edges(low[kept].astype(np.int32), high[kept].astype(np.int32), similarity[kept])
-    return Edges.concatenate([*untouched, renewed])
+    similar = similarity >= lowest
+    merged = Edges(low[similar].astype(np.int32), high[similar].astype(np.int32), similarity[similar])
+    return Edges.concatenate([*untouched, merged])
 
 
 def _merge_in_matrix(similarity: Float32, size: Float64, min_similarity: float) -> Int64:
-    """Average linkage of a few thousand clusters at most, cut at a mean similarity.
+    """Merge at most a few thousand clusters by average linkage, cut at a mean similarity.
 
-    A cluster whose most similar one lies below the cut is finished, and so is out of everyone's way:
+    A cluster is finished if its most similar one lies below the cut, and then affects no other:
     linkage is reducible, so nothing that forms later can come closer.
 
     Parameters
@@ -319,22 +319,22 @@ class _Chain:
                 self._similarity[:, tip] = _NEVER
                 chain.pop()
             elif len(chain) > 1 and row[chain[-2]] >= value:
-                into, gone = sorted((tip, chain[-2]))
-                self._merge(into, gone)
-                alive[gone] = False
+                into, absorbed = sorted((tip, chain[-2]))
+                self._merge(into, absorbed)
+                alive[absorbed] = False
                 del chain[-2:]
             else:
                 chain.append(best)
 
-    def _merge(self, into: int, gone: int) -> None:
-        total = self._size[into] + self._size[gone]
+    def _merge(self, into: int, absorbed: int) -> None:
+        total = self._size[into] + self._size[absorbed]
         row, buffer = self._similarity[into], self._buffer
-        np.multiply(self._similarity[gone], np.float32(self._size[gone] / total), out=buffer)
+        np.multiply(self._similarity[absorbed], np.float32(self._size[absorbed] / total), out=buffer)
         row *= np.float32(self._size[into] / total)
         row += buffer
         self._similarity[:, into] = row
-        self._similarity[:, gone] = _NEVER
-        # The two kept each other's similarity in their rows.
-        row[into] = row[gone] = _NEVER
+        self._similarity[:, absorbed] = _NEVER
+        # Each of the two had the other's similarity in its row.
+        row[into] = row[absorbed] = _NEVER
         self._size[into] = total
-        self._root[self._name[gone]] = self._name[into]
+        self._root[self._name[absorbed]] = self._name[into]

@@ -1,6 +1,6 @@
-"""Which faces join a cluster by its centroid, and which must leave it for others that they cannot be with.
+"""Faces that join a cluster by its centroid, and faces that must leave it because of constraints.
 
-Two faces in one photo are two people, but for mirrors, collages and pictures in the picture. One such pair
+Two faces in one photo are two people, except in mirrors, collages and pictures in the picture. One such pair
 that is taken for two people would keep all that is like the one from all that is like the other.
 """
 
@@ -46,7 +46,7 @@ def join_anchors(
     apart : Partners
         Rows that must not share a label. The more similar face goes first.
     engine : Engine
-        Who compares.
+        What compares.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def join_anchors(
 
 
 def nearest_centres(rows: Rows, centre: Float32, face: Int64, engine: Engine) -> tuple[Int64, Float32]:
-    """For each face the centre that is most similar to it, and how similar it is."""
+    """Find for each face the most similar centre, and its similarity."""
     blocks = (face[start : start + _BLOCK_ROWS] for start in range(0, len(face), _BLOCK_ROWS))
     found = list(engine.each(_most_similar, (rows, centre), blocks))
     best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
@@ -73,7 +73,7 @@ def nearest_centres(rows: Rows, centre: Float32, face: Int64, engine: Engine) ->
 
 
 def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32]:
-    """For some faces the centre that is most similar to each, and how similar it is."""
+    """Find for some faces the most similar centre, and its similarity."""
     mine = rows[face]
     best, similarity = np.zeros(len(face), np.int64), np.full(len(face), -np.inf, np.float32)
     for start in range(0, len(centre), _BLOCK_ROWS):
@@ -86,7 +86,7 @@ def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32
 
 
 def place_in_turn(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:
-    """Move faces to their targets in order, but not beside a face that they cannot be linked with.
+    """Move faces to their targets in order, except into a cluster with a face that they cannot join.
 
     Changes `labels`; returns the faces that were moved.
     """
@@ -101,7 +101,7 @@ def place_in_turn(labels: Int64, face: Int64, target: Int64, apart: Partners) ->
 
 
 def _evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) -> Int64:
-    """Faces that must leave their clusters so that none holds two that must be apart, the least central.
+    """Find the least central faces that must leave their clusters, so that none breaks a constraint.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def kept_apart_leniently(
     *,
     least_likeness: float = 0.0,
 ) -> Int64:
-    """Labels of clusters merged freely, less the faces that must not be where they are.
+    """Return labels of clusters merged freely, without the faces that break constraints.
 
     A few such faces leave their cluster, the least central ones; a cluster that would lose many is two
     people, and is merged again, strictly. Thus one wrong pair costs a face and not half a person.
@@ -179,7 +179,7 @@ def kept_apart_leniently(
 
 
 def _members(labels: Int64, wanted: Int64) -> Iterator[tuple[int, Int64]]:
-    """Some clusters (ascending), each with its rows."""
+    """Yield some clusters (ascending), each with its rows."""
     order = np.argsort(labels, kind="stable")
     start = np.searchsorted(labels[order], wanted)
     end = np.searchsorted(labels[order], wanted, side="right")
@@ -188,7 +188,7 @@ def _members(labels: Int64, wanted: Int64) -> Iterator[tuple[int, Int64]]:
 
 
 def _likeness(rows: Float32, members: Int64, part: Int64) -> float:
-    """Mean similarity between the two largest parts, as a share of the lesser one within them.
+    """Compute the mean similarity between the two largest parts, relative to the lower one within them.
 
     0 where there are no two parts of several faces: then strictness tears nothing.
     """
@@ -204,7 +204,7 @@ def _likeness(rows: Float32, members: Int64, part: Int64) -> float:
 
 
 def leave_clusters(rows: Float32, labels: Int64, apart: Int64) -> Int64:
-    """Find the faces that must leave their cluster, for a more central one there is in their image.
+    """Find the faces that must leave their cluster because it has a more central one of their image.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def leave_clusters(rows: Float32, labels: Int64, apart: Int64) -> Int64:
 def leave_clashing(rows: Float32, image: Int64, before: Int64, after: Int64) -> Int64:
     """Find the faces that cannot join a cluster because another face in their image has it.
 
-    Who was the person's before stays; of others the one more similar to the person's faces.
+    A face that was the person's before stays; of others the one more similar to the person's faces.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def leave_clashing(rows: Float32, image: Int64, before: Int64, after: Int64) -> 
         Unit length.
     image : int64 array of shape (n,)
     before, after : int64 arrays of shape (n,)
-        Whose each face was and would be; negative for unassigned ones.
+        Person of each face before and after; negative for unassigned ones.
 
     Returns
     -------

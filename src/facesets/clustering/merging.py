@@ -74,7 +74,7 @@ def merge_close(
 
 
 class _Merger:
-    """Centroids, who is near whom, and the pairs to join, most similar first.
+    """Centroids, their neighbours, and the pairs to join, most similar first.
 
     A merged centroid is at most `(|a| + |b|) / |a + b|` times as similar to a third one as its nearer
     part was (a, b the sums). So the union of the parts' neighbour lists holds all its neighbours down
@@ -149,8 +149,8 @@ class _Merger:
         near = self._near.pop(a, set()) | self._near.pop(b, set())
         candidates = self._candidates(a, near)
         similarity = self._unit[candidates] @ self._unit[a]
-        kept = similarity >= min(self._list_level, self._limit)
-        self._near[a] = set(candidates[kept].tolist())
+        is_near = similarity >= min(self._list_level, self._limit)
+        self._near[a] = set(candidates[is_near].tolist())
         for other in self._near[a]:
             self._near.setdefault(other, set()).add(a)
         close = similarity >= self._limit
@@ -189,7 +189,7 @@ def associate(
     constraints : Constraints, optional
         Clusters that must be together are, however far apart; those that must not never are. Must-links win.
     owner : int64 array of shape (k,), optional
-        Clusters of different owners are never together, but by must-links; -1 for a cluster of nobody.
+        Clusters of different owners are only together by must-links; -1 for a cluster without an owner.
 
     Returns
     -------
@@ -230,14 +230,14 @@ class _Links:
             self._apart[b].add(a)
 
     def find(self, row: int) -> int:
-        """The lowest row of the group that a row is in."""
+        """Return the lowest row of a row's group."""
         while self._root[row] != row:
             self._root[row] = self._root[self._root[row]]
             row = self._root[row]
         return row
 
     def count(self, i: int, j: int) -> None:
-        """Take note of a near pair."""
+        """Count a near pair."""
         a, b = self.find(i), self.find(j)
         if a != b:
             self._near[a][b] = self._near[a].get(b, 0) + 1

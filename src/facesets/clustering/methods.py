@@ -1,4 +1,4 @@
-"""The methods that group faces, in one table: what each does, needs, and measures by itself."""
+"""The table of clustering methods: what each does, needs, and measures by itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupingTask:
-    """Faces to group, what is known of them, and the options of the methods; each takes what it knows.
+    """Faces to group, known facts about them, and the options of all methods; each reads its own.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class GroupingTask:
     image : int64 array of shape (n,), optional
         Faces with the same number are in one image, and two people. None where that is not known.
     apart : Constraints, optional
-        Those pairs, where they were found already, or further ones.
+        These pairs, if they were already found, or further ones.
     apart_in_images : bool
         `apart` holds none but those.
     shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`). `auto` makes nobody of too little.
+        How much each face shows (`Shows`). `auto` makes no person of faces that show too little.
     recognizer : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
@@ -46,7 +46,7 @@ class GroupingTask:
     min_cluster_size, min_samples : int
         Of `hdbscan`; the latter of `dbscan`, too, which counts the face itself.
     engine : Engine
-        Who compares the pairs, where the method works on a graph of similar ones (`scales`).
+        What compares the pairs, if the method works on a graph of similar ones (`scales`).
     """
 
     embeddings: Embeddings
@@ -69,7 +69,7 @@ class GroupingTask:
         return same_image_pairs(self.embeddings, self.image)
 
     def measured(self) -> Calibration:
-        """What similarities mean among these faces."""
+        """The calibration of these faces."""
         return self.calibration or calibrate(
             self.embeddings, image_index=self.image, recognizer=self.recognizer
         )
@@ -88,7 +88,7 @@ class Grouping:
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
     placement : tuple of str
-        How each face came where it is, in a word; empty where the method does not tell.
+        How each face joined its cluster, in a word; empty if the method does not report it.
     checked : mapping
         How much an approximate search found, by name.
     """

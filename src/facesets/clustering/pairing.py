@@ -1,4 +1,4 @@
-"""Grouping with recognizers to which strangers resemble each other, so that a single pair says little.
+"""Clustering for recognizers that find strangers similar, so that a single pair proves little.
 
 How similar two faces must be depends on what else is there. Among many strangers a similar pair is rather
 one of theirs; where people have two photos each, it is rather one person's. The library itself tells
@@ -65,7 +65,7 @@ def group_by_pairs(
     core : bool array of shape (n,)
         Faces that are with those of their certain core.
     pair_cut : float
-        From this similarity on two faces that resemble nobody else were taken for one person.
+        Above this similarity two faces without other similar faces count as one person.
     """
     few = few_pairs_cut(np.bincount(cores), model, measured.link, measured.core)
 
@@ -88,7 +88,7 @@ def group_by_pairs(
 
 
 def few_pairs_cut(size: Int64, model: PairModel, lowest: float, highest: float) -> float:
-    """Mean similarity from which two clusters with few pairs of faces between them are one person.
+    """Return the mean similarity above which two clusters with few pairs between them are one person.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def few_pairs_cut(size: Int64, model: PairModel, lowest: float, highest: float) 
 
 
 def pair_cut(similarity: Float64, faces: int, model: PairModel, lowest: float) -> float:
-    """Similarity from which a pair is rather one person's than strangers'.
+    """Return the similarity above which a pair is rather one person's than strangers'.
 
     The pairs above each similarity, less those due to chance, tell how many people there are with two
     faces, and so how many more such pairs are to be expected below; the faces that are left tell how
@@ -140,7 +140,7 @@ def pair_cut(similarity: Float64, faces: int, model: PairModel, lowest: float) -
 
 
 def matched(edges: Edges) -> tuple[Float64, Int64]:
-    """Pairs without a common face: the most similar first, then the most similar of those left.
+    """Match pairs without a common face: the most similar first, then the most similar of the rest.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def _merged_on(
     cut: float,
     least_pairs: int,
 ) -> Int64:
-    """Labels when clusters with so many pairs of faces between them go on merging by average linkage."""
+    """Return labels after clusters with at least `least_pairs` pairs continue to merge by average linkage."""
     mean, size = cluster_means(rows, labels), np.bincount(labels).astype(np.float64)
     clusters = Clusters(mean, size)
     near = between_clusters(clusters, edges, labels, np.ones(len(rows)), cut)
@@ -194,14 +194,14 @@ def _merged_on(
 
 
 def _allowed(edges: Edges, groups: Groups, count: int) -> Edges:
-    """The edges between faces that may be together."""
+    """Return the edges between faces that may be together."""
     low, high = np.sort(groups.forbidden, axis=1).T
     i, j = np.minimum(edges.i, edges.j).astype(np.int64), np.maximum(edges.i, edges.j)
     return edges.take(~np.isin(i * count + j, low * count + high))
 
 
 def _still_together(cores: Int64, labels: Int64) -> Bool:
-    """Faces of cores of several that have kept another face of theirs."""
+    """Find faces of cores that are still with another face of their core."""
     both = np.unique(cores * len(labels) + labels, return_inverse=True)[1]
-    kept: Bool = np.bincount(both)[both] > 1
-    return kept
+    together: Bool = np.bincount(both)[both] > 1
+    return together

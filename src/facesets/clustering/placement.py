@@ -1,4 +1,4 @@
-"""What automatic clustering tells of its result."""
+"""The result of automatic clustering, and its description."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -12,7 +12,7 @@ from facesets.plurals import counted
 
 
 class Placement(IntEnum):
-    """How a face came where it is."""
+    """How a face joined its cluster."""
 
     CORE = 0
     """It is one person with others of its cluster beyond doubt."""
@@ -23,16 +23,16 @@ class Placement(IntEnum):
     SATELLITE = 3
     """It was in a loose cluster that surrounds its cluster."""
     ALONE = 4
-    """It resembles nobody enough."""
+    """It is not similar enough to any cluster."""
     INCOHERENT = 5
-    """It was in a cluster that held together by nothing, and belongs to nobody: noise."""
+    """It was in an incoherent cluster, and joined no other: noise."""
     POOR = 6
-    """It shows too little to tell who it is, and resembles nobody enough."""
+    """It shows too little of the person, and is not similar enough to any cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class AutoResult:
-    """Clusters, and how they came about.
+    """Clusters, and how faces joined them.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class AutoResult:
     calibration : Calibration
         The similarities that decided.
     reasons : tuple of str
-        One sentence for each thing that a user may ask about.
+        Sentences for the user.
     contradictions : int64 array of shape (x, 2)
         Cannot-link pairs that must-links tie together.
     """
@@ -62,9 +62,9 @@ class AutoResult:
 def describe(
     measured: Calibration, placement: NDArray[np.uint8], cannot: int, contradictions: int
 ) -> tuple[str, ...]:
-    """One sentence for each thing that a user may ask about."""
+    """Describe a result in sentences for the user."""
     count: list[int] = np.bincount(placement, minlength=len(Placement)).tolist()
-    said = [
+    sentences = [
         (
             f"Faces of one person typically have a similarity of {measured.typical:.2f}, faces of "
             f"different people rarely {measured.strangers:.2f} ({measured.source})."
@@ -77,18 +77,20 @@ def describe(
         ),
     ]
     if count[Placement.INCOHERENT]:
-        said.append(
+        sentences.append(
             f"{_faces_are(count[Placement.INCOHERENT])} unassigned because the mean similarity in their "
             f"cluster is below {measured.coherent:.2f}."
         )
     if count[Placement.POOR]:
-        said.append(f"{counted(count[Placement.POOR], 'face is', 'faces are')} too low quality to group.")
+        sentences.append(
+            f"{counted(count[Placement.POOR], 'face is', 'faces are')} too low quality to group."
+        )
     if cannot:
-        said.append(f"{counted(cannot, 'pair of faces was', 'pairs of faces were')} kept apart.")
+        sentences.append(f"{counted(cannot, 'pair of faces was', 'pairs of faces were')} kept apart.")
     if contradictions:
         pairs = counted(contradictions, "pair")
-        said.append(f"{pairs} had to be both together and apart; they were kept together.")
-    return tuple(said)
+        sentences.append(f"{pairs} had to be both together and apart; they were kept together.")
+    return tuple(sentences)
 
 
 def _faces_are(count: int) -> str:

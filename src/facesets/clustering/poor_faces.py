@@ -1,8 +1,8 @@
 """Faces that are too low quality to group: they make no new person.
 
 Recognizers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
-similar to one another, and clusters of them are nobody. How much a face shows is told by the norm of its
-embedding, where the recognizer gives one that does; else by what is known of its pixels.
+similar to one another, and clusters of them are no person. How much a face shows is known from the norm of
+its embedding if the recognizer's norms are informative, else from its pixels.
 
 References
 ----------
@@ -24,7 +24,7 @@ from facesets.clustering.vectors import Bool, Float32, Int64
 
 _ANCHOR_FACES = 4
 _FOUNDING_SHARE, _JOINING_SHARE = 0.69, 0.60
-"""The limits as shares of the median norm: those of w600k_mbf, at which nobody could say who it is."""
+"""Limits as shares of the median norm: those of w600k_mbf, at which no viewer can identify the person."""
 
 _SAMPLE_FACES = 4000
 _FEWEST_FACES = 500
@@ -32,12 +32,12 @@ _FEWEST_LOW = 20
 
 
 class Shows(IntEnum):
-    """How much a face shows of who it is."""
+    """How much of the person a face shows."""
 
     NOTHING = 0
-    """Nobody can tell: it joins nobody and stands for nobody."""
+    """No viewer can identify the person: it joins no person and is no reference face."""
     LITTLE = 1
-    """It may join somebody, but makes nobody new."""
+    """It may join a person, but makes no new one."""
     ENOUGH = 2
 
 
@@ -48,10 +48,10 @@ HowMuch = NDArray[np.uint8]
 def norm_limits(
     recognizer: str | None, embedding: Float32, norm: Float32 | None, image: Int64
 ) -> NormLimits | None:
-    """From which norms on faces show enough; None where norms do not tell, or too few are known.
+    """Find the norms above which faces show enough; None if norms are uninformative, or too few are known.
 
-    A recognizer that nobody measured is measured by its faces: where those far below the median norm resemble
-    each other more than strangers above it do, norms tell.
+    An unmeasured recognizer is measured by its faces: if those far below the median norm resemble
+    each other more than strangers above it do, norms are informative.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def norm_limits(
     of_low, of_high = (random_similarities(embedding[some], image[some]) for some in map(_some, (low, high)))
     if not len(of_low) or not len(of_high):
         return None
-    # Neither the middle of the densest part nor a median minds that some pairs are one person's.
+    # Some pairs of one person change neither the middle of the densest part nor a median.
     usual, spread = bulk(of_high)
     return limits if np.median(of_low) >= usual + spread else None
 
@@ -88,7 +88,7 @@ def _some(rows: Int64) -> Int64:
 
 
 def how_much_faces_show(norm: Float32 | None, limits: NormLimits | None, poor: Bool) -> HowMuch:
-    """What each face shows: by its norm where that tells, else by its pixels.
+    """Rate how much each face shows: by its norm if that is informative, else by its pixels.
 
     Parameters
     ----------
@@ -133,11 +133,11 @@ def join_people(
     labels : int64 array of shape (n,)
         Of all faces. Changed in place.
     known : Groups
-        Of all faces: who must not be together.
+        Constraints of all faces.
     rows, row_labels : float32 array of shape (k, d), int64 array of shape (k,)
         The other faces, with the same labels.
     engine : Engine
-        Who compares.
+        What compares.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def join_people(
     """
     size, inside = coherence(rows, row_labels)
     anchors = np.flatnonzero((size >= _ANCHOR_FACES) & (inside >= measured.coherent))
-    # Where mean vectors draw in strangers they do so with poor faces more than with others.
+    # If mean vectors draw in strangers, then poor faces more than others.
     if measured.pairs is not None or not len(anchors):
         return np.empty(0, np.int64)
     centre = unit_centres(rows, row_labels, anchors)

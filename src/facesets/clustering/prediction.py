@@ -1,4 +1,4 @@
-"""Placing new faces in the clusters of an HDBSCAN run, without running it again."""
+"""Place new faces in the clusters of an HDBSCAN run, without running it again."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _FEW = 64
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Where new faces would belong.
+    """Clusters of new faces.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ def approximate_predict(
         The faces of that run, in its order.
     new : float array of shape (m, d)
     faces : int64 array, optional
-        Which faces of the run `embeddings` are, where some are gone. By default all.
+        Which faces of the run `embeddings` are, if some were deleted. By default all.
 
     Raises
     ------
@@ -69,20 +69,25 @@ def approximate_predict(
 
 
 def place_by_centroid(
-    new: Embeddings, centroids: Float32, epsilon: Float64, *, otherwise: float = 0.45, most: float = 1.0
+    new: Embeddings,
+    centroids: Float32,
+    epsilon: Float64,
+    *,
+    default_cosine_distance: float = 0.45,
+    max_cosine_distance: float = 1.0,
 ) -> Int64:
-    """For each face the nearest cluster of those whose centroid is near enough; -1 for none.
+    """Find for each face the nearest cluster with a near enough centroid; -1 for none.
 
     Parameters
     ----------
     new : float array of shape (m, d)
     centroids : float32 array of shape (k, d)
-        Of unit length; a row of zeros is near to nobody.
+        Of unit length; a row of zeros is near to no face.
     epsilon : float64 array of shape (k,)
         The straight line between unit vectors that counts as near enough; NaN where none is known.
-    otherwise : float
+    default_cosine_distance : float
         Cosine distance that counts as near enough there.
-    most : float
+    max_cosine_distance : float
         Cosine distance beyond which nothing counts as near enough.
 
     Raises
@@ -94,8 +99,8 @@ def place_by_centroid(
     found = np.full(len(rows), -1, np.int64)
     if not len(centroids):
         return found
-    reach = np.where(np.isnan(epsilon), otherwise, np.square(epsilon) / 2.0)
-    least = (1.0 - np.minimum(reach, most)).astype(np.float32)
+    reach = np.where(np.isnan(epsilon), default_cosine_distance, np.square(epsilon) / 2.0)
+    least = (1.0 - np.minimum(reach, max_cosine_distance)).astype(np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         similarity = rows[start : start + _BLOCK_ROWS] @ centroids.T
         similarity[(similarity < least) | (similarity <= 0)] = -np.inf
@@ -106,7 +111,7 @@ def place_by_centroid(
 
 
 def _most_reachable(result: HdbscanResult, similarity: Float32, there: Int64) -> tuple[Int64, Float32]:
-    """The best neighbour of each row by mutual reachability, and that; overwrites the similarities."""
+    """Find the best neighbour of each row by mutual reachability, and that; overwrites the similarities."""
     count = min(2 * result.min_samples, similarity.shape[1])
     near, values = _nearest(similarity, count)
     rank = min(result.min_samples, count) - 1
@@ -117,8 +122,8 @@ def _most_reachable(result: HdbscanResult, similarity: Float32, there: Int64) ->
 
 
 def _nearest(similarity: Float32, count: int) -> tuple[Int64, Float32]:
-    """The most similar columns of each row, the best first, and their similarities."""
-    # To look for the best again and again is many times faster than to sort, as long as few are wanted.
+    """Find the most similar columns of each row, the best first, and their similarities."""
+    # Repeatedly looking for the best is many times faster than sorting, as long as few are wanted.
     if count > _FEW:
         near = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
         return near, np.take_along_axis(similarity, near, axis=1)
@@ -144,7 +149,7 @@ def _placed(result: HdbscanResult, neighbour: Int64, density: Float64) -> Predic
     home[tree.child[~is_cluster]] = tree.parent[~is_cluster] - n
     number = np.full(clusters, -1, np.int64)
     number[result.cluster - n] = np.arange(len(result.cluster))
-    # Clusters are numbered downwards, so each finds the chosen one above it already settled.
+    # Clusters are numbered downwards, so the chosen one above each is already known.
     chosen = np.where(number >= 0, np.arange(clusters), -1)
     for cluster in range(1, clusters):
         if chosen[cluster] < 0:

@@ -48,7 +48,7 @@ def reachability_tree(
     ):
         selection.take(*found)
     early = selection.neighbours()
-    # Too low, as not all faces were seen, and so is what the tree seems worth: no edge is lost by it.
+    # Too low, as some faces are unseen, and so is the tree's value: no edge is lost by it.
     core = np.maximum(_core(early, rank), selection.bound)
     so_far = _spanning(rows, core, early.edges()) if np.isfinite(core).all() else None
     unknown = np.full(len(rows), np.inf, np.float32)
@@ -69,7 +69,7 @@ def reachability_tree(
 
 
 def _early(row_block: int, column_block: int) -> bool:
-    """Some of the blocks, so that every face meets some others."""
+    """Select some of the blocks, so that every face is compared with some others."""
     return (row_block + column_block) % _EARLY_BLOCKS == 0
 
 
@@ -90,14 +90,14 @@ def _core(neighbours: Neighbours, rank: int) -> Float32:
 
 @dataclass(frozen=True, slots=True)
 class _Spanning:
-    """A spanning tree, by mutual reachability, and the pairs with their similarities that it was made of."""
+    """A spanning tree by mutual reachability, and the pairs with similarities that it was made of."""
 
     tree: Edges
     pairs: Edges
 
 
 def _spanning(rows: Float32, core: Float32, pairs: Edges) -> _Spanning:
-    """The best tree of some pairs, and of more where these do not connect all faces."""
+    """Build the best tree of some pairs, and of more if these do not connect all faces."""
     forest = _best_tree(_reachable(pairs, core), len(rows))
     parts = [pairs]
     while len(forest) < len(rows) - 1:
@@ -118,7 +118,7 @@ def _reachable(edges: Edges, core: Float32) -> Edges:
 
 
 def _best_tree(edges: Edges, count: int) -> Edges:
-    """Maximum spanning forest."""
+    """Build the maximum spanning forest."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -133,7 +133,7 @@ def _best_tree(edges: Edges, count: int) -> Edges:
 
 
 def with_ties(tree: Edges, group: Int64) -> Edges:
-    """The best spanning tree when faces of a group (named by its lowest row) are as near as can be."""
+    """Build the best spanning tree if faces of a group (named by its lowest row) are as near as possible."""
     tied = np.flatnonzero(group != np.arange(len(group)))
     ties = Edges(group[tied].astype(np.int32), tied.astype(np.int32), np.ones(len(tied), np.float32))
     both = Edges.concatenate([ties, tree])
@@ -142,7 +142,7 @@ def with_ties(tree: Edges, group: Int64) -> Edges:
 
 
 def _outward_pairs(rows: Float32, core: Float32, part: Int64) -> Edges:
-    """For each part of a forest its best-placed face's best pair with a face elsewhere."""
+    """Find for each part of a forest its best-placed face's best pair with a face elsewhere."""
     order = np.lexsort((-core, part))
     representative = order[np.flatnonzero(np.r_[True, part[order][1:] != part[order][:-1]])]
     # The largest part needs no edge of its own: the others reach out to it.
@@ -183,9 +183,9 @@ def _improved(
 
 
 class _Bounds:
-    """What an edge must beat to improve a spanning tree.
+    """Bounds that an edge must beat to improve a spanning tree.
 
-    Core similarities that are not known yet are infinite: an edge is then worth at most its similarity.
+    Unknown core similarities are infinite: an edge is then worth at most its similarity.
     """
 
     def __init__(self, core: Float32, tree: Edges) -> None:
@@ -199,7 +199,7 @@ class _Bounds:
             self._parts.append(join_pairs(len(core), tree.i[strong], tree.j[strong]).astype(np.int32))
 
     def improving(self, block: Block) -> Edges:
-        """Those pairs of a block, with their similarities, that may improve the tree."""
+        """Find the pairs of a block, with their similarities, that may improve the tree."""
         height, width = block.similarity.shape
         bound = self._to_trunk
         beats = block.similarity > bound[block.row : block.row + height, None]
@@ -208,7 +208,7 @@ class _Bounds:
         return pairs.take(np.flatnonzero(~self._useless(_reachable(pairs, self._core))))
 
     def _useless(self, edges: Edges) -> Bool:
-        """Pairs that the tree joins already by a path at least as good, as far as levels can tell."""
+        """Whether the tree already joins pairs by a path at least as good, as far as levels show."""
         bound = np.minimum(self._to_trunk[edges.i], self._to_trunk[edges.j])
         useless = edges.similarity <= bound
         level = np.searchsorted(self._levels, edges.similarity)
@@ -220,7 +220,7 @@ class _Bounds:
 
 
 def _weakest_to_trunk(tree: Edges, count: int) -> Float32:
-    """For each face the weakest edge on its path to a face in the densest region.
+    """Find for each face the weakest edge on its path to a face in the densest region.
 
     The weakest edge between two faces is at least the lesser of their two values.
     """

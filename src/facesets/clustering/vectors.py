@@ -1,4 +1,4 @@
-"""Embeddings as every algorithm here wants them: checked, of unit length, in an order of their own."""
+"""Prepare embeddings for the algorithms: checked, of unit length, in a canonical order."""
 
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ _COMPARED_BYTES = 8
 
 
 def check_matrix(embeddings: Embeddings, *, name: str = "embeddings") -> None:
-    """Refuse what is not a matrix of floats.
+    """Refuse anything but a matrix of floats.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def unit_rows(
 
 
 class StoredRows(Protocol):
-    """Unit rows that are somewhere else, and in memory as an array when they are asked for."""
+    """Unit rows that are stored elsewhere, and loaded as an array on request."""
 
     def __len__(self) -> int: ...
 
@@ -87,7 +87,7 @@ class StoredRows(Protocol):
 
 
 class UnitRows:
-    """Rows as float32 of unit length, read from an array on disk when they are asked for."""
+    """Rows as float32 of unit length, read from an array on disk on request."""
 
     def __init__(self, embeddings: Embeddings, *, name: str = "embeddings") -> None:
         check_matrix(embeddings, name=name)
@@ -107,7 +107,7 @@ Rows = Float32 | StoredRows
 
 
 def rows_of(embeddings: Embeddings) -> Rows:
-    """Unit rows: those of a memory map stay on disk, others are copied into memory.
+    """Return unit rows: those of a memory map stay on disk, others are copied into memory.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _check_lengths(length: Float64, start: int, order: Int64 | None, name: str) 
 def canonical_order(embeddings: Embeddings) -> Int64:
     """Return an order of the rows that depends on their contents alone.
 
-    Algorithms that work in this order give the same partition however the caller sorted the rows:
+    Algorithms that work in this order give the same partition for any order of the caller's rows:
     rounding and ties then fall the same way. Equal rows keep their order among themselves.
     """
     rows = np.ascontiguousarray(embeddings)

@@ -64,13 +64,13 @@ def test_few_faces_say_how_few_they_are_and_nothing_where_there_are_none() -> No
 
 def test_hardly_any_right_face_contradicts_and_nearly_every_child_among_adults_does() -> None:
     person, taken, age, born = simulated(500, 30)
-    unsaid = np.full(500, np.nan)
-    right = contradicting_faces(person, taken, age, unsaid)
+    unstated = np.full(500, np.nan)
+    right = contradicting_faces(person, taken, age, unstated)
     assert len(right.row) / len(person) < 0.012
     planted = np.arange(0, len(person), 30)
     was = taken[planted] - born[planted // 30]
     age[planted] = np.where(was > 45, 5, 85)
-    found = contradicting_faces(person, taken, age, unsaid)
+    found = contradicting_faces(person, taken, age, unstated)
     assert len(np.intersect1d(found.row, planted)) / len(planted) > 0.97
     expected = taken[found.row] - born[person[found.row]]
     assert np.median(np.abs(found.expected - expected)) < 2
@@ -85,8 +85,8 @@ def test_of_few_faces_only_a_stated_year_is_contradicted_and_faces_that_agree_ar
     person, taken = np.zeros(few, np.int64), np.full(few, 2010.0)
     age = np.array([30.0, 30, 30, 70])
     assert not len(contradicting_faces(person, taken, age, np.array([np.nan])).row)
-    said = contradicting_faces(person, taken, age, np.array([1980.0]))
-    assert (said.row.tolist(), said.expected.tolist(), said.spread.tolist()) == (
+    stated = contradicting_faces(person, taken, age, np.array([1980.0]))
+    assert (stated.row.tolist(), stated.expected.tolist(), stated.spread.tolist()) == (
         [3],
         [30],
         [LEAST_SPREAD_YEARS],

@@ -1,1 +1,1 @@
-"""Known people: which new faces are theirs, what stands for them, and what is to be asked about them."""
+"""Known people: matches of new faces, reference faces and suggestions."""

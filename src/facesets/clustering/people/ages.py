@@ -1,7 +1,7 @@
-"""When people were born, and of which sex they are, by what a model says of single faces.
+"""Birth years and sexes of people, from a model's estimates for single faces.
 
 Each face on a dated photo gives a birth year: that of the photo less the age that the face looks. A model
-errs by years, and some faces are somebody else's or on photos with a wrong date: so the median counts, and
+errs by years, and some faces are another person's or on photos with a wrong date: so the median counts, and
 the spread is that of the middle half.
 
 References
@@ -39,14 +39,14 @@ _PER_SPREAD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Births:
-    """When people were born.
+    """Estimated birth years of people.
 
     Attributes
     ----------
     year, spread : float64 arrays of shape (p,)
-        NaN for who has no face with age and date.
+        NaN for people without a face with age and date.
     faces : int64 array of shape (p,)
-        That have both.
+        Faces with both.
     """
 
     year: Float64
@@ -66,7 +66,7 @@ class Contradictions:
     spread : float64 array of shape (m,)
         What it was measured by, in years.
     likely : float64 array of shape (m,)
-        How likely they are somebody else.
+        How likely they are another person.
     """
 
     row: Int64
@@ -76,12 +76,12 @@ class Contradictions:
 
 
 def estimate_births(person: Int64, taken: Float64, age: Float64, people: int) -> Births:
-    """When each person was born, by their faces.
+    """Estimate when each person was born, from their faces.
 
     Parameters
     ----------
     person : int64 array of shape (n,)
-        Whose each face is, from 0 to `people` - 1.
+        Person of each face, from 0 to `people` - 1.
     taken, age : float64 arrays of shape (n,)
         The year of the photo and the age that the face looks; NaN where unknown.
     """
@@ -92,18 +92,18 @@ def estimate_births(person: Int64, taken: Float64, age: Float64, people: int) ->
     return Births(middle, spread, np.bincount(person[rows], minlength=people))
 
 
-def contradicting_faces(person: Int64, taken: Float64, age: Float64, said: Float64) -> Contradictions:
-    """Faces that look older or younger than their person was, by more than three spreads.
+def contradicting_faces(person: Int64, taken: Float64, age: Float64, birth_year: Float64) -> Contradictions:
+    """Find faces that look older or younger than their person was, by more than three spreads.
 
     Parameters
     ----------
     person, taken, age
         As `estimate_births` takes them.
-    said : float64 array of shape (p,)
-        The birth year of each person as a human said it; NaN where it was not. It counts for more than
-        the faces, which still say how far apart they are.
+    birth_year : float64 array of shape (p,)
+        Each person's birth year as the user set it; NaN if they did not. It counts for more than
+        the faces, which still give the spread.
     """
-    off, known, spread = _off(person, taken, age, said)
+    off, known, spread = _off(person, taken, age, birth_year)
     spreads = np.abs(off) / spread[person]
     row = np.flatnonzero(spreads > CONTRADICTS_SPREADS)
     least, most = _LIKELY
@@ -116,33 +116,35 @@ def contradicting_faces(person: Int64, taken: Float64, age: Float64, said: Float
 
 
 def spreads_off(person: Int64, taken: Float64, age: Float64, people: int) -> Float64:
-    """By how many spreads each face looks older or younger than its person was, as all their faces have it.
+    """Measure by how many spreads each face looks older or younger than its person, by all their faces.
 
     Parameters are those of `estimate_births`.
 
     Returns
     -------
     float64 array of shape (n,)
-        NaN where age or date is unknown, and for people with too few faces to say.
+        NaN if age or date is unknown, and for people with too few faces.
     """
     off, _, spread = _off(person, taken, age, np.full(people, np.nan))
     spreads: Float64 = np.abs(off) / spread[person]
     return spreads
 
 
-def _off(person: Int64, taken: Float64, age: Float64, said: Float64) -> tuple[Float64, Float64, Float64]:
-    """Years by which each face is off; when each person was born, and the spread around that."""
-    births = estimate_births(person, taken, age, len(said))
+def _off(
+    person: Int64, taken: Float64, age: Float64, birth_year: Float64
+) -> tuple[Float64, Float64, Float64]:
+    """Return the years by which each face is off, each person's birth year, and the spread around it."""
+    births = estimate_births(person, taken, age, len(birth_year))
     enough = births.faces >= LEAST_FACES
-    known = np.where(np.isfinite(said), said, np.where(enough, births.year, np.nan))
+    known = np.where(np.isfinite(birth_year), birth_year, np.where(enough, births.year, np.nan))
     off = taken - age - known[person]
     rows = np.flatnonzero(np.isfinite(off))
-    around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(said))
+    around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(birth_year))
     return off, known, np.fmax(np.where(enough, around, np.nan), LEAST_SPREAD_YEARS)
 
 
 def likely_men(person: Int64, male: Float64, people: int) -> Float64:
-    """How likely each person is a man, by the log-odds of all their faces, each of which counts for little.
+    """Estimate how likely each person is a man, by the log-odds of their faces, which count little each.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ def likely_men(person: Int64, male: Float64, people: int) -> Float64:
     Returns
     -------
     float64 array of shape (people,)
-        NaN for who has no face of which that is known.
+        NaN for people without a face for which that is known.
     """
     rows = np.flatnonzero(np.isfinite(male))
     likely = np.clip(male[rows], 1 - _SUREST, _SUREST)
@@ -164,14 +166,14 @@ def likely_men(person: Int64, male: Float64, people: int) -> Float64:
 
 
 def _medians(group: Int64, values: Float64, groups: int) -> Float64:
-    """The median of each group's values; NaN for none."""
+    """Return the median of each group's values; NaN for none."""
     order = np.lexsort((values, group))
     count = np.bincount(group, minlength=groups)
     start = np.cumsum(count) - count
-    there = count > 0
+    filled = count > 0
     medians = np.full(groups, np.nan)
     ordered = values[order]
-    low = ordered[(start + (count - 1) // 2)[there]]
-    high = ordered[(start + count // 2)[there]]
-    medians[there] = (low + high) / 2
+    low = ordered[(start + (count - 1) // 2)[filled]]
+    high = ordered[(start + count // 2)[filled]]
+    medians[filled] = (low + high) / 2
     return medians

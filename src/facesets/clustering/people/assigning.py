@@ -1,4 +1,4 @@
-"""Which of the known people a face is: compared with their prototypes, decided by threshold and margin."""
+"""Match faces to known people: by their prototypes, a threshold and a margin."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,18 +32,18 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From which cosine similarity on a face matches a person.
+    """Cosine similarities that decide whether a face matches a person.
 
     Attributes
     ----------
     assign : float
-        From which on a face is given to the most similar person,
+        Above it a face is assigned to the most similar person,
     margin : float
-        if the next one is so much less similar.
+        if the next one is at least this much less similar.
     review : float
-        From which on a face that is given to nobody is worth a question.
+        Above it an unassigned face becomes a suggestion.
     nearby : float
-        From which on to a person's centroid a face is compared with their exemplars.
+        Above this similarity to a person's centroid, a face is compared with their exemplars.
     """
 
     assign: float
@@ -53,7 +53,7 @@ class Thresholds:
 
 
 def thresholds(assign: float, margin: float, review: float, known: KnownRecognizer) -> Thresholds:
-    """The same with what follows from them: which exemplars matter at all."""
+    """Return the thresholds with the one that follows from them: which exemplars count."""
     review = min(review, assign)
     least = min(review, assign - margin)
     nearby = min(least, max(least - _EXEMPLAR_SLACK, rare(known.middle, known.spread)))
@@ -79,7 +79,7 @@ def usual_review(assign: float, known: KnownRecognizer) -> float:
 
 
 def by_products(vectors: Float32) -> NearPairs:
-    """Find near ones of these vectors by all their products."""
+    """Return a search for near ones of these vectors, by all products."""
 
     def near(rows: Float32, least: float) -> tuple[Int64, Int64]:
         found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
@@ -94,7 +94,7 @@ def by_products(vectors: Float32) -> NearPairs:
 
 
 class KnownPeople:
-    """Prototypes as faces are compared with them: centroids first, then the exemplars of who is near."""
+    """Prototypes to compare faces with: centroids first, then the exemplars of near people."""
 
     def __init__(
         self,
@@ -111,15 +111,15 @@ class KnownPeople:
         vectors : float32 array of shape (k, d)
             Of unit length.
         person : int64 array of shape (k,)
-            Whose each is, ascending.
+            Person of each, ascending.
         is_exemplar : bool array of shape (k,)
         search : callable
-            Makes of centroids what finds near ones.
+            Makes a search for near ones from the centroids.
         """
         self.people = int(person.max(initial=-1)) + 1
         has_centroid = np.zeros(self.people, bool)
         has_centroid[person[~is_exemplar]] = True
-        # Faces that cancel out have no centroid: their exemplars take its place.
+        # If faces cancel out, there is no centroid: their exemplars take its place.
         first = ~is_exemplar | ~has_centroid[person]
         self.centroids, self.owner = vectors[first], person[first]
         self._near_pairs = search(self.centroids)
@@ -128,7 +128,7 @@ class KnownPeople:
         self.start = np.cumsum(self.count) - self.count
 
     def similar(self, rows: Float32, limits: Thresholds) -> PersonMatches:
-        """Pairs of a face and a person that matter to a decision, with their similarity.
+        """Find pairs of a face and a person that affect a decision, with their similarity.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class KnownPeople:
         return strongest(face[near], self.owner[centroid[near]], similarity[near], self.people)
 
     def _with_exemplars(self, rows: Float32, pairs: PersonMatches) -> PersonMatches:
-        """The same pairs, each with the highest similarity to any prototype of the person."""
+        """Return the same pairs, each with the highest similarity to any prototype of the person."""
         similarity = pairs.similarity.copy()
         count = self.count[pairs.person]
         for part in _parts(count):
@@ -161,7 +161,7 @@ class KnownPeople:
 
 
 def _products(rows: Float32, row: Int64, others: Float32, other: Int64) -> Float32:
-    """Similarity of each of some rows with one of the others."""
+    """Compute the similarity of each of some rows with one of the others."""
     product = np.empty(len(row), np.float32)
     for start in range(0, len(row), _PRODUCTS_AT_ONCE):
         part = slice(start, start + _PRODUCTS_AT_ONCE)
@@ -170,7 +170,7 @@ def _products(rows: Float32, row: Int64, others: Float32, other: Int64) -> Float
 
 
 def _parts(count: Int64) -> Iterator[slice]:
-    """Runs of pairs that have few exemplars together."""
+    """Yield runs of pairs that together have few exemplars."""
     ends = np.cumsum(count)
     start = done = 0
     while start < len(count):
@@ -207,14 +207,14 @@ def similar_people(
 
 @dataclass(frozen=True, slots=True)
 class AssignedPeople:
-    """Who some faces are.
+    """The people of some faces.
 
     Attributes
     ----------
     given : PersonMatches
-        Faces that are somebody, each once.
+        Faces that match a person, each once.
     review : PersonMatches
-        Of the others, whom they may be: the most similar people.
+        For the others the people they may be: the most similar ones.
     """
 
     given: PersonMatches
@@ -224,7 +224,7 @@ class AssignedPeople:
 def choose_people(
     matches: PersonMatches, image: Int64, limits: Thresholds, *, same_image_ok: bool = False
 ) -> AssignedPeople:
-    """Give each face to the person it is by far most similar to.
+    """Assign each face to the person it is by far most similar to.
 
     Parameters
     ----------
@@ -233,8 +233,8 @@ def choose_people(
     image : int64 array of shape (m,)
         The image of the face of each pair.
     same_image_ok : bool
-        Two faces of one image may be given to one person. Otherwise the more similar one is, and the other
-        to nobody.
+        Two faces of one image may be assigned to one person. Otherwise the more similar one is, and the other
+        stays unassigned.
     """
     order = np.lexsort((matches.person, -matches.similarity, matches.face))
     pairs, image = matches.of(order), image[order]
@@ -247,10 +247,10 @@ def choose_people(
     chosen = np.flatnonzero(first & sure & (pairs.similarity >= limits.assign - _ROUNDING))
     twice = np.empty(0, np.int64)
     if not same_image_ok:
-        kept = _best_of_image(pairs.of(chosen), image[chosen])
-        chosen, twice = chosen[kept], chosen[~kept]
+        is_best = _best_of_image(pairs.of(chosen), image[chosen])
+        chosen, twice = chosen[is_best], chosen[~is_best]
     given = pairs.of(chosen)
-    # Whoever is on the photo already by a face that is more similar is no question.
+    # A person who is already in the photo by a more similar face is no suggestion.
     asked = (pairs.similarity >= limits.review - _ROUNDING) & (rank < _MOST_REVIEWED)
     asked &= ~np.isin(pairs.face, given.face)
     asked[twice] = False
@@ -262,7 +262,7 @@ def choose_people(
 
 
 def _best_of_image(pairs: PersonMatches, image: Int64) -> Bool:
-    """Which pairs are the most similar ones of their image and person."""
+    """Whether each pair is the most similar one of its image and person."""
     order = np.lexsort((pairs.face, -pairs.similarity, pairs.person, image))
     same = (np.diff(image[order]) == 0) & (np.diff(pairs.person[order]) == 0)
     best = np.zeros(len(order), bool)

@@ -1,7 +1,7 @@
-"""Which person a body without a face may be: by position a moment before, and by clothes.
+"""Suggest people for bodies without a face: by position a moment before, and by clothes.
 
-These are suggestions. People who dress alike are common, so that what several people of the day wear says
-nothing of whom it is on.
+These are suggestions. People often dress alike, so clothes that several people of the day wear
+identify no one.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _MARGIN = 0.03
 _BURST_S = 10
 _BURST_OVERLAP = 0.3
 _BURST_ALIKE = 0.75
-"""Colours of somebody who stands in the same place a moment later; less is somebody else."""
+"""Similarity of the colours of one person at the same place a moment later; less is another person."""
 
 _AT_ONCE = 256
 
@@ -39,11 +39,11 @@ class DayBodies:
     colours : float array of shape (n, d)
         Of unit length; zeros where unknown.
     person : int64 array of shape (n,)
-        Whose face the body has; -1 for nobody known.
+        Person of the body's face; -1 if unknown.
     open : bool array of shape (n,)
         Bodies without a face.
     present : frozenset of (photo, person)
-        Who is on which photo, with a body or without.
+        Which person is on which photo, with a body or without.
     """
 
     photo: NDArray[np.int64]
@@ -57,7 +57,7 @@ class DayBodies:
 
 @dataclass(frozen=True, slots=True)
 class BodyMatch:
-    """Which person a body may be.
+    """A person that a body may be.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class BodyMatch:
 def match_bodies(day: DayBodies) -> list[BodyMatch]:
     """Suggest people for bodies without a face, each person once for a photo, by rows.
 
-    Nobody is suggested for a photo that shows their face.
+    A person is not suggested for a photo that shows their face.
     """
     known = np.flatnonzero(day.person >= 0)
     people = np.unique(day.person[known])
     if not len(known) or not day.open.any():
         return []
-    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    # Imported where it is used: it takes longer to load than most commands run.
     from scipy.optimize import linear_sum_assignment
 
     matches: list[BodyMatch] = []
@@ -104,7 +104,7 @@ def match_bodies(day: DayBodies) -> list[BodyMatch]:
 
 
 def _chunks(day: DayBodies) -> Iterator[NDArray[np.int64]]:
-    """Rows of bodies without a face, those of one photo together."""
+    """Yield rows of bodies without a face, those of one photo together."""
     rows = np.flatnonzero(day.open)
     rows = rows[np.argsort(day.photo[rows], kind="stable")]
     photos = day.photo[rows]
@@ -120,24 +120,24 @@ def _chunks(day: DayBodies) -> Iterator[NDArray[np.int64]]:
 def _worth(
     day: DayBodies, rows: NDArray[np.int64], known: NDArray[np.int64], people: NDArray[np.int64]
 ) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.bool_]]:
-    """How well each of the people suits each row, (rows, people), 0 where not; by which body; by place."""
-    alike = day.colours[rows] @ day.colours[known].T
+    """Rate how well people suit rows, (rows, people), 0 for not at all; by which body; whether by place."""
+    similarity = day.colours[rows] @ day.colours[known].T
     overlap = _overlap(day.box[rows], day.box[known])
     other = np.not_equal(day.photo[rows][:, None], day.photo[known][None])
     in_place = np.less_equal(np.abs(day.taken[rows][:, None] - day.taken[known][None]), _BURST_S)
     dressed = np.linalg.norm(day.colours, axis=1) > 0
     unknown = ~dressed[rows][:, None] | ~dressed[known][None]
-    in_place &= other & (overlap >= _BURST_OVERLAP) & (unknown | (alike >= _BURST_ALIKE))
+    in_place &= other & (overlap >= _BURST_OVERLAP) & (unknown | (similarity >= _BURST_ALIKE))
     shape = len(rows), len(people)
     worth, like = np.zeros(shape), np.zeros(shape, np.int64)
     by_place = np.zeros(shape, bool)
     closest = np.zeros(shape)
     for column, person in enumerate(people):
         mine = np.flatnonzero(day.person[known] == person)
-        # Whoever stands on this very photo in such clothes counts against others in them.
-        closest[:, column] = alike[:, mine].max(axis=1)
-        by_colour = np.where(other[:, mine] & (alike[:, mine] >= ALIKE), alike[:, mine], 0)
-        # In the same place comes before in the same clothes.
+        # A person on this photo in such clothes counts against others in the same clothes.
+        closest[:, column] = similarity[:, mine].max(axis=1)
+        by_colour = np.where(other[:, mine] & (similarity[:, mine] >= ALIKE), similarity[:, mine], 0)
+        # The same place counts more than the same clothes.
         each = np.where(in_place[:, mine], 1 + overlap[:, mine], by_colour)
         best = each.argmax(axis=1)
         worth[:, column] = each[np.arange(len(rows)), best]
@@ -155,7 +155,7 @@ def _worth(
 
 
 def _overlap(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Intersection over union of every box of `a` with every box of `b`."""
+    """Compute intersection over union of every box of `a` with every box of `b`."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)

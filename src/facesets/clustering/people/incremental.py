@@ -40,7 +40,7 @@ class PersonMatches:
 
     @classmethod
     def joined(cls, parts: Sequence["PersonMatches"]) -> "PersonMatches":
-        """The pairs of all of these, in their order; none where there are none."""
+        """Join the pairs of all parts, in their order."""
         return cls(
             np.concatenate([np.empty(0, np.int64), *(part.face for part in parts)]),
             np.concatenate([np.empty(0, np.int64), *(part.person for part in parts)]),
@@ -51,11 +51,11 @@ class PersonMatches:
         return len(self.face)
 
     def of(self, chosen: Bool | Int64) -> "PersonMatches":
-        """Those pairs."""
+        """Select some of the pairs."""
         return PersonMatches(self.face[chosen], self.person[chosen], self.similarity[chosen])
 
     def persons_per_face(self, faces: int) -> Int64:
-        """How many people each of the faces 0, 1, … is similar to."""
+        """Count the people that each of the faces 0, 1, … is similar to."""
         return np.bincount(self.face, minlength=faces).astype(np.int64)
 
 
@@ -77,7 +77,7 @@ def find_person_matches(
     references : float32 array of shape (m, d)
         Vectors of people: of unit length, or means of such.
     persons : int64 array of shape (m,)
-        Whose each vector is, from 0.
+        Person of each vector, from 0.
     min_cosine_similarity : float
         Pairs within 1e-6 below it count, for rounding.
     approximate : bool
@@ -113,7 +113,7 @@ def find_person_matches(
 
 @dataclass(frozen=True, slots=True)
 class MatchCheck:
-    """How many of the pairs of some faces with people are known.
+    """How many pairs of some faces with people were found.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class MatchCheck:
     found: int
 
     def sentence(self) -> str:
-        """What a user may want to know."""
+        """Sentence for the user."""
         return (
             f"Approximate search found {self.found} of {self.due} matches between new faces and known "
             f"people (checked on {self.faces} faces)."
@@ -170,7 +170,7 @@ def _strongest_of(parts: list[PersonMatches], people: int) -> PersonMatches:
 def _block(
     rows: Float32, references: Float32, least: float, first_column: int
 ) -> tuple[Int64, Int64, Float32]:
-    """Row, column and similarity of the pairs in one block, decided in double precision near the limit."""
+    """Return the pairs of one block and their similarity, decided in double precision near the limit."""
     product = rows @ references.T
     hits = np.flatnonzero(product >= np.float32(least - SIMILARITY_RESOLUTION))
     i, j = np.divmod(hits, product.shape[1])
@@ -193,7 +193,7 @@ def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> P
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What becomes of n new faces.
+    """Decisions about n new faces.
 
     Attributes
     ----------
@@ -202,9 +202,9 @@ class Joined:
     group : int64 array of shape (n,)
         New group that the face belongs to, by falling size; -1 for none.
     review : PersonMatches
-        Faces that are similar to several people, and to whom.
+        Faces that are similar to several people, and these people.
     checked : MatchCheck or None
-        How many likenesses to known people were found, where only nearby ones were compared.
+        How many matches with known people were found, if only nearby ones were compared.
     """
 
     person: Int64
@@ -237,13 +237,13 @@ def join_people(
     references : float32 array of shape (m, d)
         Vectors of known people, see `find_person_matches`.
     persons : int64 array of shape (m,)
-        Whose each vector is, from 0.
+        Person of each vector, from 0.
     grouping : callable
-        Groups those new faces that tie nobody together.
+        Groups the new faces that do not tie people together.
     min_cosine_similarity : float
-        From which on two faces belong together.
+        Above it two faces belong together.
     min_size : int
-        Fewest faces of a new group.
+        Minimum faces of a new group.
     approximate : bool
         Compare new faces with nearby known ones only; see `find_person_matches`.
     """
@@ -280,7 +280,7 @@ def join_people(
 
 
 def _disputed(person: Int64, group: Int64) -> list[int]:
-    """Groups that touch two people or more."""
+    """Return the groups that touch two people or more."""
     pairs = _pairs(person, group)
     labels, counts = np.unique(pairs[:, 0], return_counts=True)
     disputed: list[int] = labels[counts > 1].tolist()
@@ -294,7 +294,7 @@ def _pairs(person: Int64, group: Int64) -> Int64:
 
 
 def _spread_within_groups(person: Int64, group: Int64) -> None:
-    """Where a group touches one person only, all of it joins that person."""
+    """Let a group that touches one person join that person as a whole."""
     pairs = _pairs(person, group)
     labels, first, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
     owner = np.full(int(group.max(initial=-1)) + 2, NOBODY, np.int64)
@@ -306,7 +306,7 @@ def _spread_within_groups(person: Int64, group: Int64) -> None:
 def _spread_by_neighbours(
     rows: Float32, members: Int64, person: Int64, group: Int64, min_cosine_similarity: float
 ) -> PersonMatches:
-    """Where a group touches several people, faces join step by step outwards from those that touch one.
+    """Let faces of a group that touches several people join step by step, outwards from those that touch one.
 
     A face that two people reach at once is left for review; what lies behind it is a group of its own.
     Changes `person` and `group`; returns what is left for review.
@@ -316,7 +316,7 @@ def _spread_by_neighbours(
     review: list[PersonMatches] = []
     edge = np.flatnonzero(of >= 0)
     while len(edge):
-        # Who is similar to those that joined earlier was reached from there.
+        # Faces similar to those that joined earlier were already reached from there.
         left = np.flatnonzero((of < 0) & ~torn)
         reached = find_person_matches(
             rows[members[left]], rows[members[edge]], of[edge], min_cosine_similarity=min_cosine_similarity
@@ -334,7 +334,7 @@ def _spread_by_neighbours(
 
 
 def _regroup(rows: Float32, members: Int64, left: Int64, group: Int64, min_cosine_similarity: float) -> None:
-    """Give the connected faces among those left over labels of their own."""
+    """Give the connected faces among the remaining ones labels of their own."""
     chunks = edge_chunks(rows[members[left]], min_cosine_similarity=min_cosine_similarity)
     fresh = components_of(chunks, len(left)) + int(group.max()) + 1
     group[members] = NOBODY

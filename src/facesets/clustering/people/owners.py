@@ -1,6 +1,6 @@
-"""Which known person a group of faces belongs to, from the faces of known people in it.
+"""Find the known person of each group of faces, from the faces of known people in it.
 
-People whom a human vouches for keep every face, and get those of the groups that are theirs.
+Confirmed people keep every face, and get those of the groups that are theirs.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PART_FACES = 4
 """So many of these that are grouped apart may be another person."""
 
 _MARGIN = 0.05
-"""By so much a face is more similar to a fixed person whom it joins than to the next one."""
+"""Minimum lead in similarity of a fixed person that a face joins over the next one."""
 
 _FEWEST_OF_SEVERAL = 2
 _BLOCK_ROWS = 512
@@ -28,16 +28,16 @@ _BLOCK_ROWS = 512
 
 @dataclass(frozen=True, slots=True)
 class _Owners:
-    """What groups are whose.
+    """Owners of groups.
 
     Attributes
     ----------
     owner : int64 array of shape (groups,)
         The known person whose faces the group's are; -1 for none, and for a disputed group.
     disputed : bool array of shape (groups,)
-        Two people whom a human vouches for claim the group.
+        Two confirmed people claim the group.
     claims : int64 array of shape (c, 2)
-        Pairs of a disputed group and one who claims it.
+        Pairs of a disputed group and a person who claims it.
     main : int64 array of shape (persons,)
         The group that holds most of a person's faces; -1 for a person without faces here.
     """
@@ -49,10 +49,10 @@ class _Owners:
 
 
 def _find_owners(label: Int64, person: Int64, weight: Float64, fixed: Bool, whole: Bool) -> _Owners:
-    """Tell whose each group is.
+    """Find the owner of each group.
 
     A person whose faces stay together claims a group that holds most of their faces, or in which most faces
-    are theirs: so one wrong face draws no group of strangers in, and the only photo of somebody claims all
+    are theirs: so one wrong face draws no group of strangers in, and the only photo of a person claims all
     others. Any other person claims the group with most of their faces. Of those who claim a group, the one
     who is fixed owns it, else the one with most faces in it, else the oldest, who has the first row.
 
@@ -65,33 +65,33 @@ def _find_owners(label: Int64, person: Int64, weight: Float64, fixed: Bool, whol
     weight : float64 array of shape (n,)
         How many faces of the person a row stands for.
     fixed : bool array of shape (persons,)
-        A human vouches for them.
+        They are confirmed.
     whole : bool array of shape (persons,)
-        Their faces stay together; those of whom is fixed do anyway.
+        Their faces stay together; fixed people's always do.
     """
     groups, persons = int(label.max(initial=-1)) + 1, len(fixed)
     theirs = np.flatnonzero(person >= 0)
     keys, first, place = np.unique(
         label[theirs] * max(persons, 1) + person[theirs], return_index=True, return_inverse=True
     )
-    group, who = np.divmod(keys, max(persons, 1))
+    group, claimant = np.divmod(keys, max(persons, 1))
     held = np.bincount(place, weight[theirs], minlength=len(keys))
     age = np.full(persons, len(label), np.int64)
-    np.minimum.at(age, who, theirs[first])
-    main = _first_of(who, group, np.lexsort((group, -held, who)), persons)
-    most = held >= _MOST * np.bincount(who, held, minlength=persons)[who]
+    np.minimum.at(age, claimant, theirs[first])
+    main = _first_of(claimant, group, np.lexsort((group, -held, claimant)), persons)
+    most = held >= _MOST * np.bincount(claimant, held, minlength=persons)[claimant]
     most |= held >= _MOST * np.bincount(label, weight, minlength=groups)[group]
-    claims = np.where(fixed[who] | whole[who], most, main[who] == group)
-    group, who, held = group[claims], who[claims], held[claims]
-    disputed = np.bincount(group[fixed[who]], minlength=groups) > 1
-    owner = _first_of(group, who, np.lexsort((age[who], -held, ~fixed[who], group)), groups)
+    claims = np.where(fixed[claimant] | whole[claimant], most, main[claimant] == group)
+    group, claimant, held = group[claims], claimant[claims], held[claims]
+    disputed = np.bincount(group[fixed[claimant]], minlength=groups) > 1
+    owner = _first_of(group, claimant, np.lexsort((age[claimant], -held, ~fixed[claimant], group)), groups)
     owner[disputed] = NOBODY
-    torn = disputed[group] & fixed[who]
-    return _Owners(owner, disputed, np.stack([group[torn], who[torn]], axis=1), main)
+    torn = disputed[group] & fixed[claimant]
+    return _Owners(owner, disputed, np.stack([group[torn], claimant[torn]], axis=1), main)
 
 
 def _first_of(key: Int64, value: Int64, order: Int64, count: int) -> Int64:
-    """For each of so many keys the value that comes first in an order by key; -1 for a key without one."""
+    """Return for each of `count` keys the first value in an order by key; -1 for a key without one."""
     result = np.full(count, NOBODY, np.int64)
     result[key[order][::-1]] = value[order][::-1]
     return result
@@ -99,21 +99,21 @@ def _first_of(key: Int64, value: Int64, order: Int64, count: int) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class KnownOwners:
-    """The current people of a library's faces.
+    """Current people of a library's faces.
 
     Attributes
     ----------
     person : int64 array of shape (n,)
         From 0; -1 for unassigned ones.
     fixed : bool array of shape (persons,)
-        A human vouches for these: they keep all faces.
+        Confirmed: they keep all faces.
     image : int64 array of shape (n,), optional
-        Two faces in one image are two people. None where that is not so.
+        Two faces in one image are two people. None if that does not hold.
     constraints : Constraints
-        What humans said of pairs of faces.
+        Corrections about pairs of faces.
     shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`): nobody is made of too little. Those of people for whom a human
-        vouches count as any if they show anything; else they stay theirs, and draw nobody.
+        How much each face shows (`Shows`): too little makes no person. Faces of confirmed people
+        count in full if they show anything; else they stay theirs, and draw in no others.
     """
 
     person: Int64
@@ -124,7 +124,7 @@ class KnownOwners:
 
 
 def _without_noise(labels: Int64) -> Int64:
-    """Labels in which each face that is noise is a group of its own."""
+    """Return labels in which each noise face is a group of its own."""
     alone = labels < 0
     result = labels.copy()
     result[alone] = int(labels.max(initial=-1)) + 1 + np.arange(int(alone.sum()))
@@ -161,27 +161,27 @@ class Settling:
         """Decide the person of every face."""
         persons = len(self._known.fixed)
         owner, disputed = self._owners.owner[self._label], self._owners.disputed[self._label]
-        kept = np.append(self._known.fixed | self._large, False)[self._before]
-        # Beside representatives of large people junk shows where there is none.
-        moves = ~kept & ~disputed & ~(self._is_noise & self._large.any())
+        unmoved = np.append(self._known.fixed | self._large, False)[self._before]
+        # With only representatives of large people, faces look like junk that are not.
+        moves = ~unmoved & ~disputed & ~(self._is_noise & self._large.any())
         given = np.where(owner >= 0, owner, persons + self._label)
         self._after[self._some[moves]] = given[moves]
         self._check_joining(link, least)
 
     def keep_apart(self) -> None:
-        """Of two faces in one image let only one join a person."""
+        """Let only one of two faces in one image join a person."""
         image = self._known.image
         if image is not None:
             leaving = leave_clashing(self._rows, image, self._known.person, self._after)
             self._after[leaving] = NOBODY
 
     def drop_small(self, min_size: int) -> None:
-        """Leave alone the faces of people who have too few: new ones, and known ones who lost some."""
+        """Unassign the faces of people who have too few: new ones, and known ones who lost some."""
         persons = len(self._known.fixed)
         faces = np.bincount(self._after[self._after >= 0], minlength=persons)
         before = np.bincount(self._known.person[self._known.person >= 0], minlength=persons)
         least = np.full(len(faces), min_size)
-        # A larger size than before is for who is new: it dissolves nobody who is there.
+        # A larger size than before applies to new people: it dissolves no existing person.
         least[:persons] = np.minimum(min_size, np.maximum(before, _FEWEST_OF_SEVERAL))
         least[:persons][self._known.fixed | self._large] = 0
         mine = self._after[self._some]
@@ -201,11 +201,11 @@ class Settling:
         return self._after
 
     def review(self) -> PersonMatches:
-        """Return the faces that a user must decide about, with the people they may be."""
+        """Return the faces for review, with the people they may be."""
         return PersonMatches.joined(self._review)
 
     def _check_joining(self, link: float, least: float) -> None:
-        """Let no face join whom it is too little like, or a fixed person whom it is hardly more like."""
+        """Let no face join a person it is too dissimilar to, or a fixed one without a clear lead."""
         owner, disputed = self._owners.owner[self._label], self._owners.disputed[self._label]
         asked = disputed | np.append(self._known.fixed, False)[owner] | ((owner >= 0) & (least > -1))
         joining = np.flatnonzero((self._before < 0) & asked)
@@ -230,17 +230,17 @@ class Settling:
         self, some: Int64, similarity: Float32, best: Int64, modes: "_Modes", link: float, least: float
     ) -> None:
         line = np.arange(len(some))
-        who, own = modes.person[best], similarity[line, best]
-        others = np.where((modes.person == who[:, None]) | ~modes.tells, -np.inf, similarity)
+        joined, own = modes.person[best], similarity[line, best]
+        others = np.where((modes.person == joined[:, None]) | ~modes.is_typical, -np.inf, similarity)
         second = others.argmax(axis=1)
         rival = others[line, second]
         disputed = self._owners.disputed[self._label[some]]
         enough = (own >= least) & (~disputed | (own >= link))
-        tied = enough & self._known.fixed[who] & (rival >= np.maximum(link, own - _MARGIN))
+        tied = enough & self._known.fixed[joined] & (rival >= np.maximum(link, own - _MARGIN))
         faces = self._some[some]
-        self._after[faces] = np.where(enough & ~tied, who, NOBODY)
+        self._after[faces] = np.where(enough & ~tied, joined, NOBODY)
         self._review += [
-            PersonMatches(faces[tied], who[tied], own[tied]),
+            PersonMatches(faces[tied], joined[tied], own[tied]),
             PersonMatches(faces[tied], modes.person[second[tied]], similarity[tied, second[tied]]),
         ]
 
@@ -254,21 +254,21 @@ class _Modes:
     group, person : int64 arrays of shape (m,)
     mean : float32 array of shape (m, d)
         Its product with a face is their mean similarity.
-    tells : bool array of shape (m,)
-        There are several faces, or the person has no others: it stands for the person.
+    is_typical : bool array of shape (m,)
+        There are several faces, or the person has no others.
     """
 
     group: Int64
     person: Int64
     mean: Float32
-    tells: Bool
+    is_typical: Bool
 
 
 def _modes(rows: Float32, some: Int64, label: Int64, person: Int64) -> _Modes:
     theirs = np.flatnonzero(person >= 0)
     persons = int(person.max(initial=-1)) + 1
     keys, place = np.unique(label[theirs] * max(persons, 1) + person[theirs], return_inverse=True)
-    group, who = np.divmod(keys, max(persons, 1))
+    group, owner = np.divmod(keys, max(persons, 1))
     faces = np.bincount(place, minlength=len(keys))
-    tells = (faces > 1) | (np.bincount(person[theirs], minlength=persons)[who] == 1)
-    return _Modes(group, who, cluster_means(rows[some[theirs]], place.astype(np.int64)), tells)
+    is_typical = (faces > 1) | (np.bincount(person[theirs], minlength=persons)[owner] == 1)
+    return _Modes(group, owner, cluster_means(rows[some[theirs]], place.astype(np.int64)), is_typical)

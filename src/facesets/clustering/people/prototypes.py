@@ -1,4 +1,4 @@
-"""What stands for a person where faces are compared with people: exemplars and centroids.
+"""Prototypes of people, which faces are compared with: exemplars and centroids.
 
 Exemplars are single faces, good ones that differ from each other; a centroid is what many faces have in
 common. People whose photos span years have a centroid for each era besides that of all their faces.
@@ -45,11 +45,11 @@ class PersonFaces:
     quality : float32 array of shape (n,)
         From 0 to 1.
     clarity : float32 array of shape (n,)
-        How well each shows who it is; 0 for faces that show nothing, which stand for nobody who has others.
+        How clearly each shows the person; 0 for faces that show nothing, used only if there are no others.
     year : int64 array of shape (n,)
         Of capture; 0 where unknown.
     pinned, dropped : bool array of shape (n,)
-        Whether a human wants each as an exemplar, or does not.
+        Whether the user pinned or dropped each as an exemplar.
     """
 
     face_id: Int64
@@ -82,7 +82,7 @@ class Centroid:
 
 @dataclass(frozen=True, slots=True)
 class PersonPrototypes:
-    """What stands for one person.
+    """Exemplars and centroids of one person.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class PersonPrototypes:
 
 
 def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
-    """Choose a person's exemplars and make the centroids; whatever the order of the faces, the same."""
+    """Choose a person's exemplars and make the centroids, independent of the order of the faces."""
     order = np.argsort(faces.face_id, kind="stable")
     faces = PersonFaces(
         faces.face_id[order],
@@ -119,7 +119,7 @@ def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
 
 
 def good_rows(quality: Float32, clarity: Float32) -> Int64:
-    """The faces that a person is learnt from: the good ones, else those that show something, else all."""
+    """Select the faces to learn a person from: good ones, else those that show something, else all."""
     shows = clarity > 0
     for some in (shows & (quality >= GOOD_QUALITY), shows):
         if some.any():
@@ -138,9 +138,9 @@ def _centroid(faces: PersonFaces, rows: Int64, *, is_era: bool) -> Centroid | No
 
 
 def _exemplars(faces: PersonFaces, good: Int64, middle: Centroid | None) -> Int64:
-    """Those pinned; then the best, and each next one as far as can be from those chosen.
+    """Choose exemplars: pinned ones, then the best, then each as far as possible from those chosen.
 
-    Of good faces the three quarters nearest to the centroid are chosen from: the others may be somebody else.
+    Candidates are the three quarters of good faces nearest to the centroid: others may be another person's.
     """
     chosen = np.flatnonzero(faces.pinned).tolist()
     free = good[~faces.pinned[good] & ~faces.dropped[good]]
@@ -157,7 +157,7 @@ def _exemplars(faces: PersonFaces, good: Int64, middle: Centroid | None) -> Int6
 
 
 def _era_centroids(faces: PersonFaces, good: Int64) -> list[Centroid]:
-    """A centroid for each era, where photos span years and the faces fall into several eras."""
+    """Make a centroid for each era, if photos span years and the faces fall into several eras."""
     dated = good[faces.year[good] != NO_YEAR]
     years = faces.year[dated]
     if len(dated) < 2 * _MIN_ERA_FACES or int(years.max() - years.min()) < _LEAST_YEARS:
@@ -184,7 +184,7 @@ def spread_out(embeddings: Embeddings, pose: Float32, quality: Float32, count: i
 
     The first is the best; then again and again the one that is farthest from all that are chosen. The
     distance of two faces is the length of (cosine distance / `TELLING_DISTANCE`, turn / `TELLING_TURN`); an
-    unknown pose turns nobody. Faces of less quality than the `count`-th best less `QUALITY_SLACK` are out.
+    unknown pose counts as no turn. Faces below the quality of the `count`-th best by `QUALITY_SLACK` are out.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def spread_out(embeddings: Embeddings, pose: Float32, quality: Float32, count: i
 
 
 def _farthest_first(rows: Float32, angles: np.ndarray, count: int) -> Int64:
-    """Places of `count` points, beginning with the first; of equally far ones the earlier."""
+    """Return the places of `count` points, beginning with the first; of equally far ones the earlier."""
     chosen = np.zeros(count, np.int64)
     nearest = np.full(len(rows), np.inf)
     for step in range(1, count):

@@ -1,4 +1,4 @@
-"""What is worth asking a human about people: found from vectors, with how likely an answer changes something.
+"""Suggestions about people, found from vectors, with how likely an answer changes something.
 
 Everything is judged by a mean similarity of faces, as average linkage does: of the faces of two people, of a
 face and a person, of a face and the rest of its person, of the two halves of a person. How likely the one
@@ -22,7 +22,7 @@ _STEEPNESS = 0.028
 """By so much of a typical similarity within a person the odds change by a factor of e."""
 
 _UNUSUAL_SHARE = 0.8
-"""Of a typical similarity: where a few faces of a person are somebody else, these are below it."""
+"""Share of a typical similarity: if a few faces of a person are another's, they are below it."""
 
 _LEAST_PARTS = 4
 _BLOCK_ROWS = 8192
@@ -32,7 +32,7 @@ _MOST_SPLIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Two that may be one.
+    """Pairs that may be one person.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class FarFaces:
-    """Faces that are little like the rest of their person.
+    """Faces that are dissimilar to the rest of their person.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class FarFaces:
     similarity : float32 array of shape (m,)
         Mean cosine similarity with the other faces of the person.
     likely : float64 array of shape (m,)
-        How likely they are somebody else.
+        How likely they are another person.
     """
 
     row: Int64
@@ -69,7 +69,7 @@ class FarFaces:
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """A person who may be two.
+    """Two parts of a person who may be two people.
 
     Attributes
     ----------
@@ -90,12 +90,12 @@ class Halves:
 
 
 def may_be_one(measured: Calibration, similarity: Float32, *, alone: bool) -> Float64:
-    """How likely two are one person; `alone` where one of them is a single face."""
+    """Estimate how likely two are one person; `alone` if one of them is a single face."""
     return _odds(similarity, measured.link if alone else measured.several, measured.typical)
 
 
 def may_be_two(measured: Calibration, similarity: Float32) -> Float64:
-    """How likely faces that were put together are two people."""
+    """Estimate how likely faces of one person are two people."""
     return 1.0 - _odds(similarity, measured.loose, measured.typical)
 
 
@@ -106,13 +106,13 @@ def _odds(similarity: Float32, middle: float, typical: float) -> Float64:
 
 
 def lowest_asked(measured: Calibration, *, alone: bool) -> float:
-    """The least mean similarity at which it is asked whether two are one."""
+    """Return the minimum mean similarity at which two become a suggestion."""
     middle = measured.link if alone else measured.several
     return float(middle + _STEEPNESS * measured.typical * np.log(LEAST_UNCERTAINTY / (1 - LEAST_UNCERTAINTY)))
 
 
 def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
-    """Centroids as long as the means of so many faces are: their products are mean similarities of faces.
+    """Scale centroids to the length of the means of their faces: products are then mean similarities.
 
     Parameters
     ----------
@@ -129,17 +129,17 @@ def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
 def people_who_may_be_one(
     means: Float32, person: Int64, faces: Int64, measured: Calibration, among: Bool | None = None
 ) -> Pairs:
-    """Pairs of people, each once, the lower first.
+    """Find pairs of people who may be one, each once, the lower first.
 
     Parameters
     ----------
     means : float32 array of shape (k, d)
-        Mean vectors of people; somebody may have several, of different years.
+        Mean vectors of people; a person may have several, of different years.
     person : int64 array of shape (k,)
     faces : int64 array of shape (p,)
         How many faces each person has.
     among : bool array of shape (p,), optional
-        Only pairs one of whom is of these.
+        Only pairs with at least one of these.
     """
     lowest = lowest_asked(measured, alone=False)
     if among is None:
@@ -167,7 +167,7 @@ def people_who_may_be_one(
 
 
 def faces_near_people(rows: Float32, means: Float32, person: Int64, measured: Calibration) -> Pairs:
-    """Pairs of a face without a person and one of the two people that it is most like."""
+    """Find pairs of an unassigned face and one of the two people most similar to it."""
     found = find_person_matches(rows, means, person, min_cosine_similarity=lowest_asked(measured, alone=True))
     order = np.lexsort((-found.similarity, found.face))
     face = found.face[order]
@@ -185,19 +185,19 @@ def _asked(pairs: Pairs) -> Pairs:
 
 
 def similarity_to_rest(rows: Float32, person: Int64, means: Float32) -> Float32:
-    """Mean cosine similarity of each face with the other faces of its person; NaN where that says nothing.
+    """Compute the mean cosine similarity of each face with its person's other faces; NaN if meaningless.
 
     Parameters
     ----------
     rows : float32 array of shape (n, d)
     person : int64 array of shape (n,)
-        -1 for a face without a person.
+        -1 for an unassigned face.
     means : float32 array of shape (p, d)
         The mean of each person's faces, not of unit length.
     """
     counts = np.bincount(person[person >= 0], minlength=len(means))
     similarity = np.full(len(rows), np.nan, np.float32)
-    # Of two faces that are unlike each other nobody can say which one is wrong.
+    # Of two dissimilar faces, either may be the wrong one.
     mine = np.flatnonzero(person >= 0)
     mine = mine[counts[person[mine]] > 2]
     for start in range(0, len(mine), _BLOCK_ROWS):
@@ -209,7 +209,7 @@ def similarity_to_rest(rows: Float32, person: Int64, means: Float32) -> Float32:
 
 
 def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFaces:
-    """Faces that are little like the rest of their person, by what `similarity_to_rest` says."""
+    """Find faces that are dissimilar to the rest of their person, by `similarity_to_rest`."""
     row = np.flatnonzero(np.isfinite(similarity))
     likely = may_be_two(measured, similarity[row])
     keep = likely >= LEAST_UNCERTAINTY
@@ -223,7 +223,7 @@ def people_who_may_be_two(similarity: Float32, person: Int64, measured: Calibrat
 
 
 def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None:
-    """The two parts of one person that are least alike, if that may be two people.
+    """Find the two least similar parts of one person, if they may be two people.
 
     Parameters
     ----------
@@ -233,18 +233,18 @@ def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None
     if len(rows) < _LEAST_PARTS:
         return None
     step = -(-len(rows) // _MOST_SPLIT)
-    kept = np.arange(0, len(rows), step)
-    side = _sides(rows[kept])
+    sample = np.arange(0, len(rows), step)
+    side = _sides(rows[sample])
     if min(side.sum(), (~side).sum()) < 2:
         return None
     if side.sum() * 2 > len(side):
         side = ~side
-    means = rows[kept[side]].mean(axis=0), rows[kept[~side]].mean(axis=0)
+    means = rows[sample[side]].mean(axis=0), rows[sample[~side]].mean(axis=0)
     similarity = float(means[0] @ means[1])
     likely = float(may_be_two(measured, np.array([similarity], np.float32))[0])
     if likely < LEAST_UNCERTAINTY:
         return None
-    # All faces, where only some were looked at.
+    # All faces, if only some were sampled.
     towards = rows @ (means[0] / np.linalg.norm(means[0])) > rows @ (means[1] / np.linalg.norm(means[1]))
     part, rest = np.flatnonzero(towards), np.flatnonzero(~towards)
     if not len(part) or not len(rest):
@@ -254,10 +254,10 @@ def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None
 
 
 def _sides(rows: Float32) -> Bool:
-    """Which faces are in the one of two parts that lie apart, from the two faces that are least alike."""
-    alike = rows @ rows.T
-    one, other = divmod(int(alike.argmin()), len(rows))
-    side: Bool = alike[one] > alike[other]
+    """Divide faces into two parts, around the two least similar faces; true for the one part."""
+    similarity = rows @ rows.T
+    one, other = divmod(int(similarity.argmin()), len(rows))
+    side: Bool = similarity[one] > similarity[other]
     for _ in range(_ROUNDS):
         if side.all() or not side.any():
             break

@@ -1,8 +1,8 @@
-"""New faces among known people, by `cluster_auto`: what is near them is grouped again, together with them.
+"""Group new faces among known people by `cluster_auto`, together with all faces near them.
 
 Unnamed people are what a run made of the faces that there were. Where new ones show that two of them are one,
-or that one is two, they change; so the order in which faces come hardly matters. People whom a human vouches
-for keep every face, and get those of the groups that are theirs.
+or that one is two, they change; so the order in which faces come hardly matters. Confirmed people
+keep every face, and get those of the groups that are theirs.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Regrouped:
     Attributes
     ----------
     person : int64 array of shape (n,)
-        Known people by their numbers, new ones by those that follow; -1 for nobody.
+        Known people by their numbers, new ones by those that follow; -1 for unassigned faces.
     looked_at : int64 array of shape (m,)
         Rows that were grouped again.
     review : PersonMatches
@@ -51,7 +51,7 @@ class Regrouped:
 
     @classmethod
     def nothing(cls, person: Int64) -> "Regrouped":
-        """No face was looked at."""
+        """Make a result for which no face was looked at."""
         return cls(person.copy(), np.empty(0, np.int64), PersonMatches.joined([]))
 
 
@@ -74,25 +74,25 @@ def regroup(
     rows : float32 array of shape (n, d)
         All faces of the library, of unit length.
     seeds : int64 array of shape (m,)
-        Rows of the faces that no run has seen.
+        Rows of the faces that are new to all runs.
     calibration : Calibration
         Of all faces.
     min_size : int
-        Fewest faces of a new person; a known unnamed one who loses faces and has fewer then is gone.
+        Minimum faces of a new person; a known unnamed one who loses faces and then has fewer is removed.
     least_similarity : float, optional
-        Mean similarity to a person's faces without which no face joins.
+        Minimum mean similarity to a person's faces for a face to join.
     most_faces : int
-        Where more are near the new ones, few faces stand for each person with many.
+        If more are near the new ones, a few faces represent each person with many.
     engine : Engine
-        Who compares the pairs.
+        What compares the pairs.
     """
     if not len(seeds):
         return Regrouped.nothing(known.person)
-    # Of whom a human vouches for it is said whom their faces show, if they show anything.
+    # Faces of confirmed people count in full if they show anything.
     shows = known.shows
     if shows is not None:
-        vouched = np.append(known.fixed, False)[known.person] & (shows > Shows.NOTHING)
-        shows = np.where(vouched, Shows.ENOUGH, shows).astype(np.uint8)
+        confirmed = np.append(known.fixed, False)[known.person] & (shows > Shows.NOTHING)
+        shows = np.where(confirmed, Shows.ENOUGH, shows).astype(np.uint8)
     near, large = _concerned(rows, known, seeds, calibration, most_faces)
     while True:
         some, weight = _representatives(near, known.person, large)
@@ -109,7 +109,7 @@ def regroup(
         restless = settling.restless()
         if not restless.any():
             break
-        # Few faces may mislead: whether people with many merge or fall apart is for all of these to say.
+        # Few faces may mislead: whether large people merge or fall apart depends on all of their faces.
         large &= ~restless
     settling.give(calibration.link, -1.0 if least_similarity is None else least_similarity)
     settling.keep_apart()
@@ -120,7 +120,7 @@ def regroup(
 def _concerned(
     rows: Float32, known: KnownOwners, seeds: Int64, calibration: Calibration, most_faces: int
 ) -> tuple[Bool, Bool]:
-    """Rows that new faces may change, and people for all of whose faces some stand."""
+    """Return rows that new faces may change, and people whose faces are represented by some."""
     near, large = np.ones(len(rows), bool), np.zeros(len(known.fixed), bool)
     if _is_local(len(seeds), len(rows), calibration):
         near = _near_faces(rows, known.person, seeds, min_cosine_similarity=calibration.loose)
@@ -130,28 +130,28 @@ def _concerned(
 
 
 def _is_local(seeds: int, faces: int, calibration: Calibration) -> bool:
-    """Whether new faces concern those only that are near them."""
+    """Whether new faces concern only the faces near them."""
     if calibration.offset or calibration.pairs is not None:
         return False
     return seeds <= _WHOLE_SHARE * faces
 
 
 def _representatives(near: Bool, person: Int64, large: Bool) -> tuple[Int64, Float64]:
-    """Rows that are grouped, and how many faces each stands for: of large people's only some are taken."""
+    """Return the rows to group, and how many faces each represents: large people have only some rows."""
     rows = np.flatnonzero(near)
-    whose = person[rows]
-    many = np.flatnonzero(np.append(large, False)[whose])
-    many = many[np.argsort(whose[many], kind="stable")]
-    of = whose[many]
+    owner = person[rows]
+    many = np.flatnonzero(np.append(large, False)[owner])
+    many = many[np.argsort(owner[many], kind="stable")]
+    of = owner[many]
     first = np.searchsorted(of, of)
     faces, rank = np.searchsorted(of, of, side="right") - first, np.arange(len(of)) - first
     chosen = rank * _REPRESENTATIVES // np.maximum(faces, 1) > (rank - 1) * _REPRESENTATIVES // np.maximum(
         faces, 1
     )
-    kept, weight = np.ones(len(rows), bool), np.ones(len(rows))
-    kept[many] = chosen
+    selected, weight = np.ones(len(rows), bool), np.ones(len(rows))
+    selected[many] = chosen
     weight[many] = faces / _REPRESENTATIVES
-    return rows[kept], weight[kept]
+    return rows[selected], weight[selected]
 
 
 def _near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_similarity: float) -> Bool:
@@ -164,9 +164,9 @@ def _near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_simila
     rows : float32 array of shape (n, d)
         Unit length.
     person : int64 array of shape (n,)
-        Whose each face is; negative for unassigned ones.
+        Person of each face; negative for unassigned ones.
     seeds : int64 array of shape (m,)
-        Rows to start from. A seed that is somebody's stands for that person with all faces.
+        Rows to start from. A seed that is assigned stands for all faces of its person.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def _near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_simila
 
 
 def _resemble(rows: Float32, seeds: Int64, units: Float32, least: float) -> Bool:
-    """Which vectors are similar to one of the seeds."""
+    """Whether each vector is similar to one of the seeds."""
     found = np.zeros(len(units), bool)
     for start in range(0, len(seeds), _BLOCK_SEEDS):
         found |= ((units @ rows[seeds[start : start + _BLOCK_SEEDS]].T) >= least).any(axis=1)

@@ -1,4 +1,4 @@
-"""One person's faces in parts: where they may be several people's, and by years.
+"""Split one person's faces: into people they may be, and into eras.
 
 Faces drift over the years, so a chain of fragments leads from any year to any other. Hence a fragment is
 compared with anchors (large sub-clusters) as they were found, never with what joined them.
@@ -30,7 +30,7 @@ NO_YEAR = 0
 
 @dataclass(frozen=True, slots=True)
 class FaceParts:
-    """What faces fall into.
+    """Parts of some faces.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class FaceParts:
 
     @property
     def count(self) -> int:
-        """How many parts there are."""
+        """Number of parts."""
         return int(self.labels.max(initial=0)) + 1
 
 
@@ -57,7 +57,7 @@ def split(
     constraints: Constraints | None = None,
     recognizer: str | None = None,
 ) -> FaceParts:
-    """Average linkage, cut more and more tightly until the faces fall into several parts.
+    """Split faces by average linkage, cut more and more tightly until there are several parts.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def split(
         How many parts; by default what the loosest cut gives at which there is more than one. Without it the
         cut is never tighter than where faces are one person beyond doubt.
     min_size : int
-        Fewest faces of a part; smaller ones join the part whose mean they resemble most.
+        Minimum faces of a part; smaller ones join the most similar part.
     constraints : Constraints, optional
         Faces that stay together, and those that do not share a part.
     recognizer : str, optional
@@ -89,7 +89,7 @@ def split(
 
 
 def _joined(rows: Float32, labels: Int64, count: int, known: Constraints) -> Int64:
-    """Let the clusters after the first `count` join the one that they resemble most, as far as they may."""
+    """Let the clusters after the first `count` join the most similar one, as far as constraints allow."""
     partners = Partners.of_pairs(as_pairs(known.cannot_link), len(rows))
     means = np.stack([rows[labels == part].mean(axis=0) for part in range(count)])
     parts = np.where(labels < count, labels, -1)
@@ -102,7 +102,7 @@ def _joined(rows: Float32, labels: Int64, count: int, known: Constraints) -> Int
 
 
 def distances_between(embeddings: Float32, labels: Int64) -> Float32:
-    """Cosine distance of the mean of each part to that of each other: shape (parts, parts)."""
+    """Compute the cosine distance between the means of all parts: shape (parts, parts)."""
     parts = int(labels.max(initial=-1)) + 1
     means = np.stack([embeddings[labels == part].mean(axis=0) for part in range(parts)])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
@@ -160,11 +160,11 @@ def split_into_eras(
     max_cosine_distance : float
         Cut of the average linkage.
     min_anchor_faces : int
-        Fewest faces of an anchor.
+        Minimum faces of an anchor.
     join_cosine_distance : float
-        Most between the centroids of a fragment and its anchor.
+        Maximum between the centroids of a fragment and its anchor.
     join_years : int
-        Most between their dominant years.
+        Maximum between their dominant years.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def main_era(eras: Eras, *, apart_years: int) -> Bool:
     Parameters
     ----------
     apart_years : int
-        Most years between anchors that are of the same ones.
+        Maximum years between anchors of the same era.
 
     Returns
     -------

@@ -237,7 +237,9 @@ def _placed(
     predicted: Bool = label >= 0
     left = np.flatnonzero(~predicted)
     epsilon = epsilon_of(result)[: len(middle)]
-    label[left] = place_by_centroid(new[left], middle, epsilon, otherwise=NEAR_CENTROID, most=most)
+    label[left] = place_by_centroid(
+        new[left], middle, epsilon, default_cosine_distance=NEAR_CENTROID, max_cosine_distance=most
+    )
     return label, predicted
 
 
