@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facesets import settings
-from facesets.assembly.describing import Asked
+from facesets.assembly.describing import RequestedModels
 from facesets.assembly.indexing import index_again, index_photos
 from facesets.assembly.stores import LibraryWork
 from facesets.inference.catalog import DEFAULT_CLIP
@@ -52,7 +52,7 @@ def test_more_readers_than_models_find_the_same_faces(
             LibraryWork(library=Library(session), settings=settings.load(), notices=KeptNotices()),
             GallerySource([photos]),
             IndexOptions(stages=("detection",)),
-            Asked((str(pack_dir), None, None), provider="cpu", skip_clip=True, workers=readers),
+            RequestedModels((str(pack_dir), None, None), provider="cpu", skip_clip=True, workers=readers),
             stopwatch=stopwatch,
         )
         assert (done.indexed, stopwatch.workers) == (8, readers)

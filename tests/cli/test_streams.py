@@ -140,16 +140,16 @@ def test_lines_of_several_threads_are_kept_in_mind(monkeypatch: pytest.MonkeyPat
 def test_what_is_no_warning_is_said_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(unasked: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
+    def said(automatic: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
         session = ConsoleSession(quiet=quiet, only_result=only_result)
         monkeypatch.setattr(console, "session", session)
         for _ in range(3):
-            console.remark_once("It is the open pack.", unasked=unasked)
+            console.remark_once("It is the open pack.", automatic=automatic)
         return capsys.readouterr().err.splitlines()
 
-    for unasked in (True, False):
-        assert said(unasked) == ["It is the open pack."]
-        assert said(unasked, quiet=True) == []
+    for automatic in (True, False):
+        assert said(automatic) == ["It is the open pack."]
+        assert said(automatic, quiet=True) == []
     # What nobody asked for stands in a log, what was asked for does not.
     assert (len(said(True, only_result=True)), said(False, only_result=True)) == (1, [])
 

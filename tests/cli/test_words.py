@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from facesets.cli import console
 from facesets.cli.app import app
-from facesets.cli.params import folders_meant
+from facesets.cli.params import chosen_folders
 from facesets.errors import WrongUsage
 from tests.fixtures.parsing import commands, parse
 from tests.fixtures.program import run
@@ -87,7 +87,7 @@ def test_folders_of_a_call_take_the_place_of_those_of_settings(line: str, taken:
 def _folders(words: list[str], settings: dict[str, object]) -> list[Path]:
     command = commands()[words[0]]
     context = command.make_context(words[0], words[1:], default_map=settings)
-    return folders_meant(context, context.params["folders"], context.params["target"])
+    return chosen_folders(context, context.params["folders"], context.params["target"])
 
 
 def test_folders_that_photos_have_to_be_below_have_one_option() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.clustering.people.body_matches import ALIKE
+from facesets.clustering.people.body_matches import MIN_SIMILARITY
 from facesets.imaging.bodies import (
     COLOURS,
     Boxes,
@@ -145,8 +145,8 @@ def test_the_same_clothes_mostly_look_alike_and_others_never_do() -> None:
     same = np.array([alike(a, b) for own in described for a, b in combinations(own, 2)])
     pairs = combinations(described, 2)
     others = np.array([alike(a, b) for own, other in pairs for a in own for b in other])
-    assert np.mean(same >= ALIKE) > 0.8
-    assert others.max() < ALIKE - 0.15
+    assert np.mean(same >= MIN_SIMILARITY) > 0.8
+    assert others.max() < MIN_SIMILARITY - 0.15
     # However it is photographed, nobody looks more like somebody in other clothes.
     assert same.min() > others.max()
 
@@ -161,7 +161,9 @@ def test_with_a_face_the_torso_lies_below_it_though_the_body_is_cut() -> None:
     picture = dressed(*CLOTHES[0], np.random.default_rng(3))[:260]
     face = np.array([75, 20, 125, 80], np.float32)
     whole = torso_colours(dressed(*CLOTHES[0], np.random.default_rng(4)), BODY)
-    assert alike(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= ALIKE
+    assert (
+        alike(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= MIN_SIMILARITY
+    )
 
 
 @pytest.mark.parametrize(

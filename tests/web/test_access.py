@@ -15,7 +15,7 @@ from fastapi.routing import iter_route_contexts
 from playwright.sync_api import Browser
 
 from facesets.cli.library import serve as opening
-from facesets.web.access import Access, Attempts, TooManyTries, client_of, exposed, given_token, kept_token
+from facesets.web.access import Access, Attempts, TooManyTries, client_of, exposed, given_token, stored_token
 from facesets.web.access_guard import host_names
 from facesets.web.api.result_folder import ResultSite
 from facesets.web.app import create_app, create_results_app
@@ -23,7 +23,7 @@ from facesets.web.crops import CropStore
 from tests.fixtures.chromium import opened
 from tests.fixtures.raw_http import asked
 from tests.fixtures.result_site import served_result
-from tests.fixtures.website import BASE, KEPT_IN, TOKEN, Website, served
+from tests.fixtures.website import BASE, TOKEN, TOKEN_FILE, Website, served
 
 FOREIGN = "http://evil.example"
 _UNDO = f"{BASE}/undo"
@@ -210,9 +210,9 @@ def test_a_link_takes_no_password_and_a_call_takes_no_token_of_a_link(
 def test_who_lacks_the_token_hears_where_it_is(tokened: Website, locked: Website) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}):
         detail = httpx.get(f"{tokened.address}{BASE}/persons", headers=headers).json()["detail"]
-        assert detail.endswith(f" The token is in {KEPT_IN}.")
+        assert detail.endswith(f" The token is in {TOKEN_FILE}.")
     page = httpx.get(f"{tokened.address}/login", headers=_PAGE).text
-    assert KEPT_IN in page.replace("<wbr>", "")
+    assert TOKEN_FILE in page.replace("<wbr>", "")
     assert "Token\n<input" in page
     assert "token is in" not in httpx.get(f"{locked.address}{BASE}/persons").json()["detail"]
     assert "Password\n<input" in httpx.get(f"{locked.address}/login", headers=_PAGE).text
@@ -268,11 +268,11 @@ def test_a_damaged_token_is_made_anew_with_a_word(tmp_path: Path, content: bytes
     said: list[str] = []
     path.write_bytes(content)
     path.chmod(0o644)
-    token = kept_token(path, said.append)
+    token = stored_token(path, said.append)
     assert len(token) >= 40
     assert len(said) == 1
     assert "so it was replaced" in said[0]
-    assert kept_token(path, said.append) == token
+    assert stored_token(path, said.append) == token
     assert len(said) == 1
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -100,7 +100,7 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
 def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
     website: Website, people: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_page, "_MOST_TOLD", 5)
+    monkeypatch.setattr(search_page, "_MAX_TOTAL", 5)
     monkeypatch.setattr(search_page, "_ON_PAGE", 4)
     pages = [website.page(f"/search?person={people['anna']}&page={number}") for number in (1, 2, 3)]
     assert [page.count('class="photo-link"') for page in pages] == [4, 4, 1]

@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from facesets.assembly.describing import Asked
+from facesets.assembly.describing import RequestedModels
 from facesets.assembly.stores import LibraryWork
 from facesets.errors import require_extra
 from facesets.operations.options.grouping import EngineOptions
@@ -111,7 +111,7 @@ def _index(
     work: LibraryWork,
     source: "GallerySource",
     options: IndexOptions,
-    asked: Asked,
+    asked: RequestedModels,
     body_model: Path | None = None,
     assign: AssignOptions | None = None,
     stopwatch: Stopwatch | None = None,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedModels:
     """The user's options for inference.
 
     Attributes
@@ -68,7 +68,7 @@ def describer(
     library: "Library",
     options: IndexOptions,
     conf: Settings,
-    asked: Asked,
+    asked: RequestedModels,
     notices: Notices,
     work: "Work",
     *,
@@ -96,7 +96,7 @@ def describer(
     return _local(library, options, conf, asked, notices, work, stopwatch)
 
 
-def _clip_name(library: "Library", asked: Asked) -> str | None:
+def _clip_name(library: "Library", asked: RequestedModels) -> str | None:
     """Return a service's name of the CLIP model; None for its default."""
     from facesets.remote.service_embedder import service_clip
 
@@ -108,7 +108,7 @@ def _local(
     library: "Library",
     options: IndexOptions,
     conf: Settings,
-    asked: Asked,
+    asked: RequestedModels,
     notices: Notices,
     work: "Work",
     stopwatch: Stopwatch | None,
@@ -144,7 +144,9 @@ def _local(
     return collecting, dataclasses.replace(options, concurrency=readers, batch_size=1)
 
 
-def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notices) -> "ClipPack | None":
+def _clip_pack(
+    library: "Library", conf: Settings, asked: RequestedModels, notices: Notices
+) -> "ClipPack | None":
     from facesets.inference.catalog import DEFAULT_CLIP
     from facesets.operations.models.clip_choice import NO_PACK, another_model, pack_for_index
 
@@ -159,7 +161,13 @@ def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notice
 
 
 def face_embedder(
-    library: "Library", conf: Settings, asked: Asked, notices: Notices, work: "Work", *, fetch: bool = True
+    library: "Library",
+    conf: Settings,
+    asked: RequestedModels,
+    notices: Notices,
+    work: "Work",
+    *,
+    fetch: bool = True,
 ) -> "Embedder":
     """Make the face embedder that matches the library's models; errors as `describer`.
 
@@ -179,7 +187,7 @@ def _local_embedder(
     known: "CacheSettings | None",
     options: IndexOptions,
     conf: Settings,
-    asked: Asked,
+    asked: RequestedModels,
     notices: Notices,
     work: "Work",
     *,
@@ -209,7 +217,7 @@ def _local_embedder(
 
 
 def encoders(
-    library: "Library", conf: Settings, asked: Asked, stop: Stop
+    library: "Library", conf: Settings, asked: RequestedModels, stop: Stop
 ) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
     """Return the library's CLIP model, and its encoders of texts and images."""
     from facesets.operations.models.clip_choice import pack_for_search, row_of_service
@@ -232,7 +240,7 @@ def encoders(
 
 
 def clip_service(
-    library: "Library", asked: Asked, ml_uri: str, stop: Stop
+    library: "Library", asked: RequestedModels, ml_uri: str, stop: Stop
 ) -> "tuple[ServiceEmbedder, ClipModel]":
     """Return a service as an embedder with the library's CLIP model, and that model."""
     from facesets.remote.service_embedder import ServiceEmbedder

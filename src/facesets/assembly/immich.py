@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.assembly.stores import is_library_there, open_cache, open_database
+from facesets.assembly.stores import has_library, open_cache, open_database
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.operations.options.immich import ServerOptions
@@ -78,14 +78,14 @@ def known_content(
             raise WrongUsage(f"Cache not found: {store.label}. Check {Field('known')}.")
         store.has_image("")  # reads it once, before threads ask
     known = [store.has_image for store in stores]
-    if not library or not is_library_there(database, settings, notices):
+    if not library or not has_library(database, settings, notices):
         yield known
         return
     from facesets.store.postgres.library import Library
 
     with open_database(database, settings, notices) as session:
-        there = Library(session)
-        yield [*known, there.has_image] if there.exists() else known
+        library_store = Library(session)
+        yield [*known, library_store.has_image] if library_store.exists() else known
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesets.assembly.describing import Asked, describer
+from facesets.assembly.describing import RequestedModels, describer
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import how_to_change_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
@@ -41,7 +41,7 @@ def index_folders(
     work: LibraryWork,
     source: GallerySource,
     options: IndexOptions,
-    asked: Asked,
+    asked: RequestedModels,
     *,
     body_model: Path | None = None,
     assign_by: AssignOptions | None = None,
@@ -64,7 +64,7 @@ def index_photos(
     work: LibraryWork,
     source: GallerySource,
     options: IndexOptions,
-    asked: Asked,
+    asked: RequestedModels,
     *,
     body_model: Path | None = None,
     stopwatch: Stopwatch | None = None,
@@ -96,7 +96,7 @@ def index_photos(
     describe, options = describer(library, options, conf, asked, notices, work, stopwatch=stopwatch)
     stages: list[Stage] = []
     if not options.dry_run:
-        stages = stages_beside(library, describe, options, asked, conf, notices, work, body_model=body_model)
+        stages = further_stages(library, describe, options, asked, conf, notices, work, body_model=body_model)
     if isinstance(describe, CollectingDescriber):
         stages = [at_most(stage, describe.runners) for stage in stages]
     note = _note(work, asked, describe) if is_new else ""
@@ -106,11 +106,11 @@ def index_photos(
     return Result(summary, pack_note=note), library.looking_for(describe.faces_from, None)
 
 
-def stages_beside(
+def further_stages(
     library: "Library",
     describe: Describer,
     options: IndexOptions,
-    asked: Asked,
+    asked: RequestedModels,
     conf: Settings,
     notices: Notices,
     work: Work,
@@ -132,7 +132,7 @@ def stages_beside(
     return stages_of_run(options.stages, models, conf, notices, work, enrich=options.enrich)
 
 
-def _note(work: LibraryWork, asked: Asked, describe: Describer) -> str:
+def _note(work: LibraryWork, asked: RequestedModels, describe: Describer) -> str:
     """Return a note on the default model pack of a new library; empty if the user chose one."""
     known = describe.faces_from
     chosen = asked.ml_uri or asked.local_pack or work.settings.pack
@@ -140,7 +140,7 @@ def _note(work: LibraryWork, asked: Asked, describe: Describer) -> str:
         return ""
     change = how_to_change_pack()
     # How good it is was said when it was taken.
-    work.notices.remark_once(change, unasked=True)
+    work.notices.remark_once(change, automatic=True)
     pack = CONVERTED[known.pack]
     return Sentence(f"The new library uses the model pack {pack.name}. {pack.note} {change}")
 
@@ -184,7 +184,7 @@ def _index_again(work: LibraryWork, folder: "IndexedFolder") -> tuple[Result, "L
         trust_mtime=bool(before.get("trust_mtime")),
     )
     patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
-    return index_photos(work, GallerySource([Path(folder.path)], **patterns), options, Asked())
+    return index_photos(work, GallerySource([Path(folder.path)], **patterns), options, RequestedModels())
 
 
 def _sum(one: Result, other: Result) -> Result:

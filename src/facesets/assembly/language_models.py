@@ -82,7 +82,7 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
         return "openai"
     if llm.provider:
         return llm.provider
-    there = [
+    configured = [
         name
         for name, has in (
             ("anthropic", llm.anthropic_api_key is not None),
@@ -90,9 +90,9 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
         )
         if has
     ]
-    if len(there) > 1:
+    if len(configured) > 1:
         raise WrongUsage("Both Anthropic and Bedrock are configured. Set LLM_PROVIDER to choose one.")
-    return there[0] if there else ""
+    return configured[0] if configured else ""
 
 
 @contextmanager

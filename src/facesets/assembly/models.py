@@ -142,8 +142,8 @@ def tuning_for_run(
         Whether the seconds for measuring pay; asked only if it matters, for it may have to list photos.
     """
     if workers is None and batch_size is None:
-        kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
-        if kept is None and is_long():
+        measured = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+        if measured is None and is_long():
             _measure(settings, pack, choice, detection, work)
     return divide(settings, pack, choice, workers=workers, batch_size=batch_size)
 
@@ -157,8 +157,8 @@ def divide(
     batch_size: int | None,
 ) -> Tuning:
     """Return the tuning from flags, from a measurement on this machine, or the default."""
-    kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
-    best = kept or usual(choice.provider, settings.cpus)
+    measured = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    best = measured or usual(choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)

@@ -21,12 +21,12 @@ class Notices(Protocol):
         """Show information that is not a warning."""
         ...
 
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+    def remark_once(self, line: str, *, automatic: bool = False) -> None:
         """Show such information once per run.
 
         Parameters
         ----------
-        unasked : bool
+        automatic : bool
             It is about a choice that nobody made, which logs should have as well.
         """
         ...
@@ -35,7 +35,7 @@ class Notices(Protocol):
         """Show details, for verbose output."""
         ...
 
-    def says_again(self) -> bool:
+    def should_repeat(self) -> bool:
         """Whether to repeat what an earlier run reported."""
         ...
 
@@ -55,14 +55,14 @@ def notify_once(directory: Path, about: str, line: str, notices: Notices) -> Non
         Empty when there is nothing to say of it any more: the next time it is news again.
     """
     path = directory / FILE_NAME
-    said = _read(path)
-    if line and (said.get(about) != line or notices.says_again()):
+    shown = _read(path)
+    if line and (shown.get(about) != line or notices.should_repeat()):
         notices.notice(line)
-    if said.get(about, "") == line:
+    if shown.get(about, "") == line:
         return
-    said[about] = line
+    shown[about] = line
     try:
-        write_json(path, {key: text for key, text in said.items() if text})
+        write_json(path, {key: text for key, text in shown.items() if text})
     except CannotWrite as error:
         # It is said again the next time, which is no harm.
         notices.detail(error.sentence)

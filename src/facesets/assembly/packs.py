@@ -89,7 +89,7 @@ def pack_to_begin_with(
     taken, instead = fetch_or_open(name, settings.model_roots, agrees=agrees, work=work)
     if instead:
         notices.notice(instead)
-        notices.remark_once(taken.note, unasked=True)
+        notices.remark_once(taken.note, automatic=True)
     return find_pack(taken.path, ())
 
 
@@ -102,7 +102,7 @@ def _tell_ignored_setting(known: CacheSettings, settings: Settings, notices: Not
         notices.remark_once(
             f"Using the model pack {printable(known.pack)}, which the faces come from. The setting "
             f"`pack` ({printable(settings.pack)}) is ignored: it is only for new libraries and caches.",
-            unasked=True,
+            automatic=True,
         )
 
 
@@ -146,14 +146,14 @@ def _announce_pack(
 ) -> None:
     """Report a pack that was neither named nor the default, and its note."""
     is_usual = name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
-    unasked = is_usual and not (is_named or settings.pack)
-    if unasked:
-        here = f"it is installed, {DEFAULT_PACK} is not"
+    automatic = is_usual and not (is_named or settings.pack)
+    if automatic:
+        reason = f"it is installed, {DEFAULT_PACK} is not"
         notices.remark_once(
-            f"Using the model pack {name}: {here}. To use another, give {Field('pack')}.", unasked=True
+            f"Using the model pack {name}: {reason}. To use another, give {Field('pack')}.", automatic=True
         )
     if pack.note:
-        notices.remark_once(pack.note, unasked=unasked)
+        notices.remark_once(pack.note, automatic=automatic)
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:

@@ -45,7 +45,7 @@ def run_pipeline(
         work.session,
         partial(VERBS["index"].run, work, **index),
         people_steps(work, options, given),
-        _told(options, given),
+        _recorded(options, given),
         dry_run=options.dry_run,
         on_step=on_step,
         stop=work.stop,
@@ -84,7 +84,7 @@ def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, G
     return steps if options.dry_run else {**steps, "centroids": {}}
 
 
-def _told(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any]:
+def _recorded(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any]:
     """Return the options that the library records; only a run with equal options resumes."""
     source, asked = given["index"]["source"], given["index"]["asked"]
     service = _shown(asked.ml_uri) if asked.ml_uri else None

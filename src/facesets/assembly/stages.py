@@ -104,7 +104,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
     from facesets.inference.providers import PROVIDERS, choose_provider
     from facesets.operations.ingest.stages import bodies_stage
 
-    pack = _pack_that_is_here(models, conf, notices, work)
+    pack = _installed_pack(models, conf, notices, work)
     named = models.body_model or _of_settings(conf)
     path = named or find_body_model(conf.model_roots, None if pack is None else pack.path)
     if path is None:
@@ -131,9 +131,7 @@ def _of_settings(conf: Settings) -> Path | None:
     return Path(named).expanduser() if isinstance(named, str) and named else None
 
 
-def _pack_that_is_here(
-    models: StageModels, conf: Settings, notices: Notices, work: Work
-) -> "ModelPack | None":
+def _installed_pack(models: StageModels, conf: Settings, notices: Notices, work: Work) -> "ModelPack | None":
     """Return the model pack of the faces, if it is installed."""
     name = models.pack or (models.faces_from.pack if models.faces_from is not None else "")
     if not name:

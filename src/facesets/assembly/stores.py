@@ -100,7 +100,7 @@ def named_database(database: str | None, settings: Settings) -> str:
     return database or settings.database
 
 
-def is_library_there(database: str | None, settings: Settings, notices: Notices) -> bool:
+def has_library(database: str | None, settings: Settings, notices: Notices) -> bool:
     """Whether a database is named or the embedded server has data."""
     return bool(named_database(database, settings)) or embedded_server(settings, notices).is_made
 
@@ -175,7 +175,7 @@ def open_store(
     if cache is not None:
         yield open_cache(cache)
         return
-    if not is_library_there(database, settings, notices):
+    if not has_library(database, settings, notices):
         index = Command("index", "DIR")
         raise WrongUsage(
             f"There is no library yet. Give a cache first, such as facesets-out/faces.npz, or run {index}."
@@ -264,11 +264,11 @@ def few_connections(session: "Database", wanted: int) -> str:
     """Warn if a server lacks connections; empty if it has enough."""
     from facesets.store.postgres.claims import room
 
-    there = session.run(room)
-    if not there.lacks(wanted):
+    room_left = session.run(room)
+    if not room_left.lacks(wanted):
         return ""
     return (
-        f"The server of {session.label} has only {there.free} of {there.limit} connections free, but "
+        f"The server of {session.label} has only {room_left.free} of {room_left.limit} connections free, but "
         f"this command would use {wanted}, so it takes longer. Raise max_connections, or close other "
         "programs that use the server."
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facesets.assembly.describing import Asked, clip_service
+from facesets.assembly.describing import RequestedModels, clip_service
 from facesets.errors import Command, WrongUsage
 from facesets.library_records import TagTarget
 from facesets.operations.options.index import IndexOptions
@@ -54,7 +54,12 @@ def embed_by(describer: "Describer") -> "Embed":
 
 
 def run_tags(
-    stage: str, library: "Library", conf: Settings, asked: Asked, options: "StageRunOptions", work: "Work"
+    stage: str,
+    library: "Library",
+    conf: Settings,
+    asked: RequestedModels,
+    options: "StageRunOptions",
+    work: "Work",
 ) -> Result:
     """Tag the photos or faces of a library with the model that embedded most photos.
 
@@ -105,7 +110,7 @@ def _tag_faces(
 
 
 def _tagger_of_library(
-    library: "Library", conf: Settings, asked: Asked, target: TagTarget, stop: Stop
+    library: "Library", conf: Settings, asked: RequestedModels, target: TagTarget, stop: Stop
 ) -> "tuple[Tagger | None, Callable[[], Embed]]":
     """Return the tagger of the library's model, and the loader of its image encoder."""
     from facesets.inference.clip_image import ClipVisual

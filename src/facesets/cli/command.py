@@ -289,10 +289,12 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
     ]
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
-        talk = {name: values.pop(name) for name in flags}
+        verbosity = {name: values.pop(name) for name in flags}
         typed = Command(path, *_arguments(command, values)).line
         named = values.get("database") or ""
-        console.speak(quiet=talk["quiet"], verbose=talk["verbose"], doing=typed, database=named)
+        console.set_verbosity(
+            quiet=verbosity["quiet"], verbose=verbosity["verbose"], doing=typed, database=named
+        )
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")
         began = time.monotonic()

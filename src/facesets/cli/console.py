@@ -50,7 +50,7 @@ def start(*, quiet: bool, verbose: bool) -> None:
     session.reported = {}
 
 
-def speak(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None:
+def set_verbosity(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None:
     """Print as much as the flags of a command ask for, beside those before it.
 
     `doing` is what was typed, and `database` what names the library to the command.
@@ -69,7 +69,7 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def only_the_result_unless_watched() -> None:
+def quiet_unless_terminal() -> None:
     """Show no progress and no remarks from here on unless a terminal shows the output, as for logs."""
     session.only_result = not is_watched()
 
@@ -134,7 +134,7 @@ def leave(number: int) -> None:
 
 
 @contextmanager
-def ctrl_c_is_for_another() -> Iterator[None]:
+def ctrl_c_for_child() -> Iterator[None]:
     """Leave Ctrl-C to the program that has the terminal within the block, and outlive it."""
     # A handler, for a program that is run would inherit that the signal is ignored.
     with handling(lambda _number, _frame: None, signal.SIGINT):
@@ -180,9 +180,9 @@ def remark(line: str) -> None:
         notice(line)
 
 
-def remark_once(line: str, *, unasked: bool = False) -> None:
+def remark_once(line: str, *, automatic: bool = False) -> None:
     """Print a remark once; one about a choice made automatically goes into logs too, but not with -q."""
-    is_left_out = session.quiet and not session.verbose if unasked else session.terse
+    is_left_out = session.quiet and not session.verbose if automatic else session.terse
     if not is_left_out and is_new(line):
         notice(line)
 
@@ -204,7 +204,7 @@ def is_new(line: str) -> bool:
     return True
 
 
-def says_again() -> bool:
+def should_repeat() -> bool:
     """Whether to repeat what an earlier run printed."""
     return session.verbose or is_watched()
 

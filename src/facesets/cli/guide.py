@@ -81,7 +81,7 @@ GUIDE = {
         FOLDERS,
         "facesets extend faces.npz out/raw",
         "facesets extend faces.npz out/raw --refine-out out/facesets --dry-run",
-        next_step=step.show_what_was_written,
+        next_step=step.show_output,
     ),
     "show": _entry(
         FOLDERS,
@@ -95,9 +95,9 @@ GUIDE = {
         FOLDERS,
         "facesets dedup faces.npz",
         "facesets dedup --out duplicates.json",
-        next_step=step.after_looking_at_a_store,
+        next_step=step.after_inspection,
     ),
-    "enrich": _entry(FOLDERS, "facesets enrich faces.npz", next_step=step.after_looking_at_a_store),
+    "enrich": _entry(FOLDERS, "facesets enrich faces.npz", next_step=step.after_inspection),
     "relocate": _entry(
         FOLDERS,
         "facesets relocate ~/Pictures /mnt/photos faces.npz",
@@ -123,13 +123,13 @@ GUIDE = {
         SETS,
         "facesets discover faces.npz out/swap",
         "facesets discover faces.npz out/swap --under ~/Pictures/2024",
-        next_step=step.show_what_was_written,
+        next_step=step.show_output,
     ),
     "import-folders": _entry(
         SETS,
         "facesets import-folders faces.npz out/swap --each-in ~/Pictures/people",
         "facesets import-folders faces.npz out/swap --folder Anna=~/Pictures/anna --mixed ~/Pictures/2024",
-        next_step=step.show_what_was_written,
+        next_step=step.show_output,
     ),
     "split-eras": _entry(
         SETS,
@@ -282,9 +282,7 @@ GUIDE = {
         next_step=step.after_push,
     ),
     "import-cache": _entry(ELSEWHERE, "facesets import-cache faces.npz", next_step=step.then("cluster")),
-    "export-cache": _entry(
-        ELSEWHERE, "facesets export-cache faces.npz", next_step=step.after_looking_at_a_store
-    ),
+    "export-cache": _entry(ELSEWHERE, "facesets export-cache faces.npz", next_step=step.after_inspection),
     "doctor": _entry(
         UPKEEP,
         "facesets doctor",

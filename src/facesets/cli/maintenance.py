@@ -60,11 +60,11 @@ def doctor(
     findings += run(roots, written, pack or conf.pack, body_model)
     findings += _library(conf, database)
     if console.session.quiet:
-        findings = [each for each in findings if not _only_tells_of_a_pack(each)]
+        findings = [each for each in findings if not _only_describes_pack(each)]
     findings = [dataclasses.replace(finding, state=worded(finding.state)) for finding in findings]
     lines = []
     for finding in findings:
-        if _tells_that_nothing_is_missing(finding):
+        if _is_zero_count(finding):
             continue
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
@@ -74,12 +74,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _only_tells_of_a_pack(finding: "DoctorFinding") -> bool:
+def _only_describes_pack(finding: "DoctorFinding") -> bool:
     """Whether a finding only describes an installed pack."""
     return finding.level == "note" and not finding.repair and finding.subject.startswith("model pack ")
 
 
-def _tells_that_nothing_is_missing(finding: "DoctorFinding") -> bool:
+def _is_zero_count(finding: "DoctorFinding") -> bool:
     """Whether a finding is a count of 0, which is only for --json."""
     return finding.level == "ok" and finding.subject == _LIBRARY
 
@@ -99,9 +99,9 @@ def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
 
 def _show_norm_limits(conf: "Settings", database: str | None) -> None:
     """Print the minimum norms of faces, if there is a library."""
-    from facesets.assembly.stores import is_library_there
+    from facesets.assembly.stores import has_library
 
-    if not is_library_there(database, conf, console):
+    if not has_library(database, conf, console):
         return
     from facesets.operations.library.stats import norm_limits_in_words
 
@@ -125,7 +125,7 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     from facesets.operations.models.tuning import FILE_NAME, remember
 
     detection = detection_options(None, pack, None, None, conf)
-    kept = conf.cache_dir / FILE_NAME
+    tuning_file = conf.cache_dir / FILE_NAME
     with working() as work:
         models = get_pack(detection.pack, conf, console, work, is_named=bool(pack))
         where = choose(provider, models, console).provider
@@ -163,8 +163,8 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
         ],
     )
     if not work.stop.requested:
-        remember(kept, best, models, where, conf.cpus)
-        console.remark(f"`embed` and `index` will use these numbers (stored in {printable(kept)}).")
+        remember(tuning_file, best, models, where, conf.cpus)
+        console.remark(f"`embed` and `index` will use these numbers (stored in {printable(tuning_file)}).")
 
 
 models = typer.Typer(help="List, download and verify model packs.", no_args_is_help=True)
@@ -287,8 +287,8 @@ def pull(
     name = name or conf.pack or DEFAULT_PACK
     if dry_run:
         plan = would_pull(name, conf.model_roots, force=force)
-        there = f"{plan.path} is already installed." if not plan.url else f"{plan.url} into {plan.path}"
-        console.show(plan, [there, *filter(None, (plan.digests, plan.licence))])
+        destination = f"{plan.path} is already installed." if not plan.url else f"{plan.url} into {plan.path}"
+        console.show(plan, [destination, *filter(None, (plan.digests, plan.licence))])
         return
 
     with working() as work:

@@ -59,19 +59,19 @@ def explain_misplaced(context: "Context", error: Any) -> None:  # noqa: ANN401 -
     if not (message.startswith("No such option") and option.startswith("--")):
         return
     near = nearly(context.command, option)
-    advice = "" if near else where_it_belongs(context, option)
+    advice = "" if near else advice_for(context, option)
     # Distant matches are of no interest where it is known what was meant.
     error.possibilities = near or (None if advice else error.possibilities)
     if advice:
         error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
 
 
-def where_it_belongs(context: "Context", option: str) -> str:
+def advice_for(context: "Context", option: str) -> str:
     """Return what to use instead of an unknown option; empty if no command has it."""
     name = option.lstrip("-")
     command = context.command_path.partition(" ")[2]
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
-    if shown := _meant(arguments, name):
+    if shown := _matching_argument(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
         return f"{shown} is an argument, not an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
     having = [path for path, options in _options(context.find_root()) if option in options]
@@ -94,7 +94,7 @@ def where_it_belongs(context: "Context", option: str) -> str:
     return f"It is an option of {' and '.join([', '.join(first), last] if first else [last])}."
 
 
-def _meant(arguments: "Sequence[TyperArgument]", name: str) -> str:
+def _matching_argument(arguments: "Sequence[TyperArgument]", name: str) -> str:
     """The argument that an option's name means; empty for none."""
     for each in arguments:
         shown = (each.metavar or "").strip("[].")

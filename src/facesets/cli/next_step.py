@@ -91,7 +91,7 @@ _WRITING = frozenset(
 )
 
 
-def _beside(out: Path, name: str) -> Path:
+def _sibling(out: Path, name: str) -> Path:
     return out.with_name(name if out.name != name else f"{name}-2")
 
 
@@ -121,7 +121,7 @@ def after_cluster(values: Values, summary: object) -> Words:
     if not getattr(summary, "faces", 0):
         return ()
     cache = () if second is None else (first,)
-    return ("refine", *cache, _beside(second or first, "facesets"))
+    return ("refine", *cache, _sibling(second or first, "facesets"))
 
 
 def after_refine(values: Values, summary: object) -> Words:
@@ -132,9 +132,9 @@ def after_refine(values: Values, summary: object) -> Words:
     cache, out = ((), first) if second is None else ((first,), second)
     least = values.get("min_short", MIN_SHORT)
     # Smaller faces that were asked for are to come into the export, too.
-    is_asked_for = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
-    smaller = ("--min-face-short", f"{least:g}") if is_asked_for else ()
-    return ("export-swap", *cache, out, _beside(out, "swap"), *smaller)
+    has_smaller_faces = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
+    smaller = ("--min-face-short", f"{least:g}") if has_smaller_faces else ()
+    return ("export-swap", *cache, out, _sibling(out, "swap"), *smaller)
 
 
 def after_export(values: Values, summary: object) -> Words:
@@ -143,7 +143,7 @@ def after_export(values: Values, summary: object) -> Words:
     return ("verify-bundle", out) if getattr(summary, "bundles", 0) else ()
 
 
-def show_what_was_written(values: Values, _summary: object) -> Words:
+def show_output(values: Values, _summary: object) -> Words:
     """Next: `show`."""
     return ("show", _out(values))
 
@@ -164,7 +164,7 @@ def then(*words: str) -> Step:
     return lambda _values, _summary: words
 
 
-def after_looking_at_a_store(values: Values, _summary: object) -> Words:
+def after_inspection(values: Values, _summary: object) -> Words:
     """Next: what was not done yet with that cache, or with the library."""
     return _of_cache(values["cache"])
 

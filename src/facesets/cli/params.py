@@ -36,7 +36,7 @@ def _noted(name: str) -> Callable[[bool], bool]:
     return note
 
 
-def folders_meant(
+def chosen_folders(
     context: typer.Context, folders: list[Path] | None, target: Sequence[Path] | None
 ) -> list[Path]:
     """Return the folders of arguments and `--target`; those of the settings only if none is given."""

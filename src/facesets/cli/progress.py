@@ -45,7 +45,7 @@ class PlainProgress:
         self._in_bytes = False
         self._total: int | None = None
         self._done = 0
-        self._began = self._spoke = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Open a stage."""
@@ -61,8 +61,8 @@ class PlainProgress:
         """Print the progress if nothing was printed for a while."""
         now = time.monotonic()
         often = _PLAIN_LINE_EVERY_S if now - self._began < _LATER_S else _LATER_LINE_EVERY_S
-        if now - self._spoke >= often:
-            self._speak()
+        if now - self._printed_at >= often:
+            self._print()
 
     def introduce(self) -> None:
         """Print what the work is, before anything else."""
@@ -71,17 +71,17 @@ class PlainProgress:
 
     def say(self, line: str) -> None:
         """Pass on a notice."""
-        self._spoke = time.monotonic()
+        self._printed_at = time.monotonic()
         self._say(line)
 
     def end(self) -> None:
         """Say how far a stage came, if it counted anything."""
         if self._done:
-            self._speak()
+            self._print()
         self._what, self._total, self._done = "", None, 0
         self._began = time.monotonic()
 
-    def _speak(self) -> None:
+    def _print(self) -> None:
         if self._is_terse():
             return
         elapsed = max(time.monotonic() - self._began, 1e-6)

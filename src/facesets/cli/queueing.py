@@ -14,7 +14,7 @@ from facesets.result import Result
 
 if TYPE_CHECKING:
     from facesets.assembly.commands import Needs
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.operations.options.index import IndexOptions
 
 
@@ -62,7 +62,7 @@ def carry_out(name: str, database: str | None, **given: Any) -> "Result | None":
         queue(name, database, **given)
         return None
     verb = VERBS[name]
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     with work_on_library(database, is_whole=verb.is_whole) as work:
         return verb.run(work, **given)
 
@@ -97,7 +97,7 @@ def queue_index(
     database: str | None,
     targets: Sequence[Path],
     patterns: tuple[Sequence[str], Sequence[str]],
-    asked: "Asked",
+    asked: "RequestedModels",
     options: "IndexOptions",
 ) -> bool:
     """Queue `index` if asked for: a worker lists the folders and cuts them into chunks of photos."""

@@ -47,9 +47,9 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
         for flag in values if known else [command]:
             key = flag.replace("_", "-")
             if flag not in known:
-                what = f"[{command}] {key}" if known else f"[{command}]"
+                place = f"[{command}] {key}" if known else f"[{command}]"
                 see = f"facesets {command} --help" if known else "facesets --help"
-                raise WrongUsage(f"facesets.toml has no setting {what}. See `{see}`.")
+                raise WrongUsage(f"facesets.toml has no setting {place}. See `{see}`.")
             param, value = known[flag], values[flag]
             is_list = getattr(param, "multiple", False) or param.nargs == -1
             value = [value] if is_list and isinstance(value, str) else value

@@ -55,16 +55,16 @@ def read_name(prompt: str, start: str = "") -> str:
     _echo(f"{prompt}{text}")
     with _single_keys():
         while (key := _next_key()) not in {"", "\r", "\n", "\x1b"}:
-            kept = text
+            shown = text
             if key in {"\x7f", "\b"}:
-                kept = text[:-1]
+                shown = text[:-1]
             elif key == _ERASES_ALL:
-                kept = ""
+                shown = ""
             elif key.isprintable():
-                text = kept = text + key
+                text = shown = text + key
                 _echo(key)
-            _echo("".join(_over(each) for each in reversed(text[len(kept) :])))
-            text = kept
+            _echo("".join(_over(each) for each in reversed(text[len(shown) :])))
+            text = shown
     _echo("\n")
     return text.strip() if key in {"\r", "\n"} else ""
 

@@ -28,7 +28,7 @@ from facesets.clustering.graph import Edges, OnProgress
 from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
-from facesets.clustering.membership import MOST_INTRUDERS, join_anchors, kept_apart_leniently
+from facesets.clustering.membership import MOST_INTRUDERS, join_anchors, separate_leniently
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.poor_faces import HowMuch, Shows, join_people, set_aside
@@ -187,7 +187,7 @@ class _Work:
         edges = self._pairs.faces(self._measured.link)
         self._find_cores(edges.take(edges.similarity >= self._measured.core))
         self.labels, core, pair_cut = group_by_pairs(
-            self._rows, self.labels, edges, self._groups, self._measured, model, self._kept_apart
+            self._rows, self.labels, edges, self._groups, self._measured, model, self._separate
         )
         self.placement[:] = np.where(core, Placement.CORE, Placement.LINKED)
         self._mark_alone()
@@ -202,11 +202,11 @@ class _Work:
         def cores(groups: Groups) -> Int64:
             return numbered(merge_groups(held_copy(self._rows, self._engine), groups, edges, cut))
 
-        self.labels = self._kept_apart(cores(free), lambda: cores(self._groups))
+        self.labels = self._separate(cores(free), lambda: cores(self._groups))
         self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
 
-    def _kept_apart(self, merged: Int64, strictly: Callable[[], Int64]) -> Int64:
-        return kept_apart_leniently(self._rows, merged, self._groups, self._apart, strictly)
+    def _separate(self, merged: Int64, strictly: Callable[[], Int64]) -> Int64:
+        return separate_leniently(self._rows, merged, self._groups, self._apart, strictly)
 
     def _sizes(self) -> Int64:
         return np.bincount(self.labels).astype(np.int64)
@@ -258,7 +258,7 @@ class _Work:
             )
             return numbered(ended[self.labels])
 
-        return self._kept_apart(linked(self._groups.forbidden[:0]), lambda: linked(self._barred()))
+        return self._separate(linked(self._groups.forbidden[:0]), lambda: linked(self._barred()))
 
     def _barred(self) -> Int64:
         return np.unique(np.sort(self.labels[self._groups.forbidden], axis=1), axis=0)

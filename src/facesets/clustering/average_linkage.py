@@ -14,7 +14,7 @@ from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_
 from facesets.clustering.graph import Edges, OnProgress, edge_chunks
 from facesets.clustering.labels import evaluate, in_callers_order, numbered
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
-from facesets.clustering.membership import kept_apart_leniently
+from facesets.clustering.membership import separate_leniently
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
     Embeddings,
@@ -59,7 +59,7 @@ def average_linkage(
         never merge. Where the two contradict, must-links win (`constraints.resolve` lists these).
     lenient : bool
         Some pairs that must not be together may be wrong: one face of a photo may be a mirror's. They keep
-        these faces apart all the same, but no large parts of one person (`kept_apart_leniently`).
+        these faces apart all the same, but no large parts of one person (`separate_leniently`).
     engine : Engine, which compares the pairs
 
     Returns
@@ -96,7 +96,7 @@ def average_linkage(
 
 def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float, engine: Engine) -> Int64:
     free = replace(groups, forbidden=groups.forbidden[:0])
-    return kept_apart_leniently(
+    return separate_leniently(
         rows,
         numbered(merge_groups(held_copy(rows, engine), free, edges, lowest)),
         groups,

@@ -79,7 +79,7 @@ def connected_components(
     def among(member: Int64) -> Edges:
         return Edges.concatenate(pairs_within_reach(rows[member], least))
 
-    return in_callers_order(kept_apart(labels, groups, among), order)
+    return in_callers_order(separate(labels, groups, among), order)
 
 
 def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None = None) -> bool:
@@ -111,7 +111,7 @@ def ties(groups: Groups) -> Edges:
     return Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
 
 
-def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -> Int64:
+def separate(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -> Int64:
     """Rebuild the components that hold faces that must be apart, strongest pair first.
 
     Parameters

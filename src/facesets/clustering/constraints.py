@@ -16,7 +16,7 @@ _WITNESSES = 16_384
 _BLOCK_PAIRS = 256
 _LEAST_SHARED = 3
 _LEAST_SHARE = 0.5
-_ALIKE = 0.15
+_NEAR_SIMILARITY = 0.15
 _SEEN_TWICE = 0.8
 """A pair as similar as this is one face seen twice."""
 
@@ -208,7 +208,7 @@ def same_image_pairs(embeddings: Embeddings, image_index: ArrayLike) -> Constrai
     # Nearly all pairs are strangers, which need no comparison of their company.
     unsure = np.flatnonzero(apart & (similarity >= _COMPANIONS / 2))
     unsure = unsure[_in_triangles(pairs[unsure])]
-    unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure])]
+    unsure = unsure[_have_common_company(embeddings, image, pairs[unsure])]
     apart[unsure[_in_triangles(pairs[unsure])]] = False
     return Constraints(cannot_link=pairs[apart])
 
@@ -225,7 +225,7 @@ def _in_one_image(image: Int64) -> Int64:
     return np.concatenate(found)
 
 
-def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Bool:
+def _have_common_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Bool:
     """Whether the same faces of other images resemble both faces of a pair, and about equally.
 
     Look-alikes, such as twins, are resembled by the same faces too; but each more by its own.
@@ -244,7 +244,7 @@ def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Boo
         count = (found >= _COMPANIONS).sum(axis=1)
         i, j = place.reshape(-1, 2).T
         both = np.minimum(found[i], found[j]) >= _COMPANIONS
-        both &= np.abs(found[i] - found[j]) <= _ALIKE
+        both &= np.abs(found[i] - found[j]) <= _NEAR_SIMILARITY
         least = np.maximum(_LEAST_SHARED, _LEAST_SHARE * np.minimum(count[i], count[j]))
         result[start : start + len(block)] = both.sum(axis=1) >= least
     return result

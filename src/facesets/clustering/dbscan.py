@@ -5,7 +5,7 @@ from itertools import chain
 
 import numpy as np
 
-from facesets.clustering.components import components_of, kept_apart, pairs_within_reach, ties
+from facesets.clustering.components import components_of, pairs_within_reach, separate, ties
 from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
 from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
 from facesets.clustering.graph import Edges, OnProgress
@@ -95,7 +95,7 @@ def _joined(rows: Float32, pairs: "_Pairs", groups: Groups, *, eps: float, min_s
     def among(member: Int64) -> Edges:
         return _inside(rows, member, core, border, 1.0 - eps)
 
-    return _without_noise(kept_apart(labels, groups, among), core, groups)
+    return _without_noise(separate(labels, groups, among), core, groups)
 
 
 class _Pairs:

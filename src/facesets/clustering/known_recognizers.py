@@ -91,7 +91,7 @@ class KnownRecognizer:
         Whether it was measured, and not merely assumed.
     norm_limits : NormLimits, optional
         As measured; without, they are measured on the faces at hand.
-    norm_tells : bool
+    norm_is_informative : bool
         Whether embeddings are longer before they are scaled, the more a face shows.
     """
 
@@ -107,7 +107,7 @@ class KnownRecognizer:
     assign: float = 0.6
     review: float = 0.5
     norm_limits: NormLimits | None = None
-    norm_tells: bool = True
+    norm_is_informative: bool = True
 
 
 ARCFACE = KnownRecognizer(0.6, 0.01, 0.065, "typical for ArcFace", is_sure=False)
@@ -132,7 +132,7 @@ _MEASURED = {
         neighbour_cosine_distance=0.38,
         assign=0.65,
         review=0.55,
-        norm_tells=False,
+        norm_is_informative=False,
     ),
 }
 

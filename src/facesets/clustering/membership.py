@@ -133,7 +133,7 @@ def _evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) ->
     return leaving
 
 
-def kept_apart_leniently(
+def separate_leniently(
     rows: Float32,
     merged: Int64,
     groups: Groups,

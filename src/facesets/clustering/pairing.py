@@ -33,7 +33,7 @@ own."""
 _SURE = 0.8
 _STEP = 0.005
 
-KeptApart = Callable[[Int64, Callable[[], Int64]], Int64]
+Separate = Callable[[Int64, Callable[[], Int64]], Int64]
 """From labels that were merged freely, and a way to merge strictly, labels that break no constraint."""
 
 
@@ -44,7 +44,7 @@ def group_by_pairs(
     groups: Groups,
     measured: Calibration,
     model: PairModel,
-    kept_apart: KeptApart,
+    separate: Separate,
 ) -> tuple[Int64, Bool, float]:
     """Group faces when certain cores are known.
 
@@ -71,7 +71,7 @@ def group_by_pairs(
 
     def merged(labels: Int64) -> Int64:
         for cut, least_pairs in ((measured.link, _MANY_PAIRS), (few, 2)):
-            labels = _merged_on(rows, labels, edges, groups, kept_apart, cut, least_pairs)
+            labels = _merged_on(rows, labels, edges, groups, separate, cut, least_pairs)
         return labels
 
     labels = merged(cores)
@@ -171,7 +171,7 @@ def _merged_on(
     labels: Int64,
     edges: Edges,
     groups: Groups,
-    kept_apart: KeptApart,
+    separate: Separate,
     cut: float,
     least_pairs: int,
 ) -> Int64:
@@ -190,7 +190,7 @@ def _merged_on(
     def strictly() -> Int64:
         return merged(np.unique(np.sort(labels[groups.forbidden], axis=1), axis=0))
 
-    return kept_apart(merged(groups.forbidden[:0]), strictly)
+    return separate(merged(groups.forbidden[:0]), strictly)
 
 
 def _allowed(edges: Edges, groups: Groups, count: int) -> Edges:

@@ -65,7 +65,7 @@ def norm_limits(
         The image of each face.
     """
     known = known_recognizer(recognizer)
-    if known.norm_limits is not None or not known.norm_tells or norm is None:
+    if known.norm_limits is not None or not known.norm_is_informative or norm is None:
         return known.norm_limits
     rows = np.flatnonzero(np.isfinite(norm))
     if len(rows) < _FEWEST_FACES:

@@ -87,8 +87,8 @@ class Answer(_Part):
     @field_validator("activities", "objects", "tags")
     @classmethod
     def _without_blanks(cls, value: list[str]) -> list[str]:
-        kept = (each.replace("\0", "").encode("utf-8", "replace").decode().strip() for each in value)
-        return [each[:_MOST_LETTERS] for each in kept if each]
+        cleaned = (each.replace("\0", "").encode("utf-8", "replace").decode().strip() for each in value)
+        return [each[:_MOST_LETTERS] for each in cleaned if each]
 
 
 def schema() -> dict[str, Any]:
@@ -107,16 +107,16 @@ def _plain(part: object, definitions: dict[str, Any]) -> object:
         return part
     if "$ref" in part:
         return _plain(definitions[part["$ref"].rpartition("/")[2]], definitions)
-    kept: dict[str, Any] = {
+    cleaned: dict[str, Any] = {
         name: {field: _plain(value, definitions) for field, value in each.items()}
         if name == "properties"
         else _plain(each, definitions)
         for name, each in part.items()
         if name not in _NOT_IN_SCHEMAS and name not in {"$defs", "minLength"}
     }
-    if kept.get("type") == "object":
-        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
-    return kept
+    if cleaned.get("type") == "object":
+        cleaned |= {"required": list(cleaned["properties"]), "additionalProperties": False}
+    return cleaned
 
 
 def read_answer(text: str) -> dict[str, Any]:

@@ -42,10 +42,10 @@ _HASH_LETTERS = 40
 
 _PIXELS_A_TOKEN = 750
 _LEAST_PIXELS_A_TOKEN = 560
-_MOST_BESIDE = 1_500
+_MOST_EXTRA = 1_500
 """Tokens of the schema and of what a provider says to the model by itself, at most."""
 
-_USUAL_BESIDE = 700
+_USUAL_EXTRA = 700
 _LETTERS_A_TOKEN = 3.5
 _USUAL_OUTPUT = 600
 
@@ -229,7 +229,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether nothing leaves this machine."""
         ...
 
@@ -293,7 +293,7 @@ def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal
         return None
     tokens = model.picture_tokens or ceil(question.width * question.height / _LEAST_PIXELS_A_TOKEN)
     # No tokenizer makes more tokens of a text than it has bytes.
-    tokens += len(question.text.encode()) + _MOST_BESIDE
+    tokens += len(question.text.encode()) + _MOST_EXTRA
     at_most = price.cost(Usage(tokens, MOST_OUTPUT_TOKENS), in_batch=in_batch)
     # As if all of it were written to a cache first, where that costs more.
     return max(at_most, price.cost(Usage(0, MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch))
@@ -312,12 +312,12 @@ def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: 
     price = model.price
     if price is None:
         return Estimate(None, None)
-    text = _USUAL_BESIDE + ceil(letters / _LETTERS_A_TOKEN)
+    text = _USUAL_EXTRA + ceil(letters / _LETTERS_A_TOKEN)
     expected = Usage(pixels // _PIXELS_A_TOKEN + photos * text, photos * _USUAL_OUTPUT)
     pictures = ceil(pixels / _LEAST_PIXELS_A_TOKEN)
     if model.picture_tokens is not None:
         pictures = photos * model.picture_tokens
-    tokens = pictures + photos * (1 + letters * 4 + _MOST_BESIDE)
+    tokens = pictures + photos * (1 + letters * 4 + _MOST_EXTRA)
     most = max(
         price.cost(Usage(tokens, photos * MOST_OUTPUT_TOKENS), in_batch=in_batch),
         price.cost(Usage(0, photos * MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch),

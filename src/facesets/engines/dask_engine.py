@@ -252,9 +252,9 @@ def _unfit(worker: str) -> Unreachable:
     )
 
 
-def _unseen(who: str, folder: Path) -> Unreachable:
+def _unseen(process: str, folder: Path) -> Unreachable:
     return Unreachable(
-        f"{who} cannot see {folder.parent}. Use {Field('shards')} to name a folder that this machine and "
+        f"{process} cannot see {folder.parent}. Use {Field('shards')} to name a folder that this machine and "
         "all workers see at the same path, and start the workers under the account of this run."
     )
 

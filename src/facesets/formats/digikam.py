@@ -36,7 +36,7 @@ _TABLES = frozenset(
     }
 )
 _ROOT_OF_PEOPLE = "People"
-_NOBODY = frozenset({"unknownperson", "unconfirmedperson", "ignoredperson"})
+_UNNAMED_TAGS = frozenset({"unknownperson", "unconfirmedperson", "ignoredperson"})
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _BROKEN = (sqlite3.Error, OverflowError, MemoryError, UnicodeDecodeError)
 """The last where SQLite's own message about a damaged schema is no text."""
@@ -154,7 +154,7 @@ def _people(reading: _Reading) -> dict[object, str]:
     people: dict[object, str] = {}
     for tag, (_, name) in tags.items():
         theirs = kinds.get(tag, set())
-        if name and not theirs & _NOBODY and ("person" in theirs or _is_below_people(tag, tags)):
+        if name and not theirs & _UNNAMED_TAGS and ("person" in theirs or _is_below_people(tag, tags)):
             people[tag] = name
     return people
 
@@ -181,11 +181,11 @@ def _roots(reading: _Reading) -> dict[object, str]:
 
 def _folder(identifier: str, path: str) -> str:
     """Where a collection lies: on a volume known by its path, or by a number, then as if that were `/`."""
-    said: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for each in identifier.partition("?")[2].split("&"):
         key, _, value = each.partition("=")
-        said.setdefault(key, unquote(value))
-    volume = said.get("path") or said.get("mountpath") or ""
+        parameters.setdefault(key, unquote(value))
+    volume = parameters.get("path") or parameters.get("mountpath") or ""
     return f"{volume.rstrip('/')}/{path.strip('/')}".rstrip("/")
 
 
@@ -193,13 +193,13 @@ def _photo(image: tuple[Any, ...], named: list[tuple[str, Any]], roots: dict[obj
     _, name, size, root, folder, width, height, orientation = image
     if orientation in _ON_ITS_SIDE:
         width, height = height, width
-    placed = [(who, _box(value, width, height)) for who, value in named if value is not None]
-    with_region = {who for who, _ in placed}
-    placed += [(who, None) for who, _ in named if who not in with_region]
+    placed = [(person, _box(value, width, height)) for person, value in named if value is not None]
+    with_region = {person for person, _ in placed}
+    placed += [(person, None) for person, _ in named if person not in with_region]
     path = "/".join(each for each in (roots.get(root, ""), str(folder).strip("/"), str(name)) if each)
     return NamedPhoto(
         path,
-        tuple(NamedRegion(who, box, "upright", "digikam") for who, box in dict.fromkeys(placed)),
+        tuple(NamedRegion(person, box, "upright", "digikam") for person, box in dict.fromkeys(placed)),
         str(name),
         size if type(size) is int and size >= 0 else -1,
     )
@@ -207,8 +207,8 @@ def _photo(image: tuple[Any, ...], named: list[tuple[str, Any]], roots: dict[obj
 
 def _box(value: object, width: object, height: object) -> Box | None:
     """A rectangle in pixels as fractions; None where it is none, or the size of the picture is unknown."""
-    said = {key: float(digits) for key, digits in _RECT.findall(value)} if isinstance(value, str) else {}
-    if len(said) < 4 or not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
+    edges = {key: float(digits) for key, digits in _RECT.findall(value)} if isinstance(value, str) else {}
+    if len(edges) < 4 or not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
         return None
-    x, y = said["x"], said["y"]
-    return box_within(x / width, y / height, (x + said["width"]) / width, (y + said["height"]) / height)
+    x, y = edges["x"], edges["y"]
+    return box_within(x / width, y / height, (x + edges["width"]) / width, (y + edges["height"]) / height)

@@ -15,7 +15,7 @@ from facesets.errors import WrongUsage
 from facesets.files import open_regular_file, printable
 from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion, box_within, number, plain_name
 
-_NOBODY = "_UNKNOWN_"
+_UNNAMED = "_UNKNOWN_"
 _READ = 1 << 20
 _LARGEST = 1 << 24
 _SPACE = " \t\n\r"
@@ -67,7 +67,7 @@ def _regions(photo: dict[str, Any]) -> tuple[NamedRegion, ...]:
     found: list[NamedRegion] = []
     for face in faces if isinstance(faces, list) else []:
         name = plain_name(face.get("name")) if isinstance(face, dict) else ""
-        if name and name != _NOBODY:
+        if name and name != _UNNAMED:
             found.append(NamedRegion(name, _box(face, width, height), "upright", "osxphotos"))
     persons = photo.get("persons")
     named = {each.name for each in found}
@@ -75,7 +75,7 @@ def _regions(photo: dict[str, Any]) -> tuple[NamedRegion, ...]:
     found += [
         NamedRegion(name, None, "upright", "osxphotos")
         for name in others
-        if name and name != _NOBODY and name not in named
+        if name and name != _UNNAMED and name not in named
     ]
     return tuple(found)
 

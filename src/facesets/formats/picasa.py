@@ -19,7 +19,7 @@ INI_NAMES = (".picasa.ini", "Picasa.ini")
 """The second is that of early versions."""
 CONTACTS_NAME = "contacts.xml"
 
-_NOBODY = "ffffffffffffffff"
+_UNNAMED = "ffffffffffffffff"
 _FACE = re.compile(r"rect64\(([0-9a-fA-F]{1,16})\),([0-9a-fA-F]{1,32})")
 _LARGEST = 0xFFFF
 
@@ -121,7 +121,7 @@ def rect64(digits: str) -> Box | None:
 def _faces(value: str) -> Iterator[tuple[Box, str]]:
     for digits, contact in _FACE.findall(value):
         box = rect64(digits)
-        if box is not None and _contact(contact) != _NOBODY:
+        if box is not None and _contact(contact) != _UNNAMED:
             yield box, _contact(contact)
 
 

@@ -68,12 +68,12 @@ def read_takeout(content: bytes) -> tuple[NamedRegion, ...]:
         It is no JSON object.
     """
     try:
-        said = json.loads(content)
+        fields = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise WrongUsage("It is not valid JSON. Unpack the archive again.") from error
-    if not isinstance(said, dict):
+    if not isinstance(fields, dict):
         raise WrongUsage("It is not a JSON object, so it is not from Takeout. Unpack the archive again.")
-    people = said.get("people")
+    people = fields.get("people")
     names = (
         [plain_name(each.get("name")) for each in people if isinstance(each, dict)]
         if isinstance(people, list)

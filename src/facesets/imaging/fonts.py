@@ -22,7 +22,7 @@ _PLAIN = ("notosans-regular", "dejavusans.", "liberationsans-regular", "segoeui.
 _ODD = ("bold", "italic", "oblique", "lastresort")
 """Starts of the names of fonts to try first, and what is in those of fonts for other purposes."""
 
-_NOBODYS = "\U0010ffff"
+_UNASSIGNED_LETTER = "\U0010ffff"
 _PROBE = 24
 _MOST_OPEN = 200
 _found: list[str] = []
@@ -57,7 +57,7 @@ def is_symbols(file: str) -> bool:
 def has(file: str, letter: str) -> bool:
     """Whether a font has a letter: else it draws what it draws for any that it lacks."""
     try:
-        return _drawn(file, letter) != _drawn(file, _NOBODYS)
+        return _drawn(file, letter) != _drawn(file, _UNASSIGNED_LETTER)
     except OSError:  # It cannot be read, or has pictures of one size only.
         return False
 

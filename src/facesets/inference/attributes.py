@@ -27,7 +27,7 @@ _MARGIN = 1.5
 
 _AT_ONCE = 16
 _OLDEST = 130.0
-_SAYS = {GENDERAGE: ("female", "male", "age"), MIVOLO: ("male", "female", "age")}
+_OUTPUTS = {GENDERAGE: ("female", "male", "age"), MIVOLO: ("male", "female", "age")}
 
 
 def attribute_model(pack: ModelPack) -> ModelFile | None:
@@ -68,15 +68,15 @@ class Attributes:
         CannotInfer
             The machine refused, or the network is another than its task says.
         """
-        says = _SAYS[self._model.task]
+        outputs = _OUTPUTS[self._model.task]
         if self._model.task == GENDERAGE:
             inputs = [self._scaled(_around(pixels, each, self._size)) for each in box]
         else:
             bodies = np.full_like(box, np.nan) if body is None else body
             inputs = [self._of_two(pixels, face, its) for face, its in zip(box, bodies, strict=True)]
         raw = self._run(inputs)
-        male = _sigmoid(raw[:, says.index("male")] - raw[:, says.index("female")])
-        return FaceAttributes(self._years(raw[:, 2]), male, raw, says)
+        male = _sigmoid(raw[:, outputs.index("male")] - raw[:, outputs.index("female")])
+        return FaceAttributes(self._years(raw[:, 2]), male, raw, outputs)
 
     def _run(self, inputs: Sequence[Float32]) -> Float32:
         parts = [np.empty((0, 3), np.float32)]
@@ -93,12 +93,12 @@ class Attributes:
             parts.append(out[: len(some)])
         return np.concatenate(parts)
 
-    def _years(self, said: Float32) -> Float32:
+    def _years(self, output: Float32) -> Float32:
         if self._model.task == GENDERAGE:
-            years = said * np.float32(100)
+            years = output * np.float32(100)
         else:
             youngest, oldest = self._model.ages
-            years = said * np.float32(oldest - youngest) + np.float32((oldest + youngest) / 2)
+            years = output * np.float32(oldest - youngest) + np.float32((oldest + youngest) / 2)
         believed: Float32 = np.clip(np.nan_to_num(years), 0, _OLDEST).astype(np.float32)
         return believed
 

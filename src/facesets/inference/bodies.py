@@ -91,7 +91,7 @@ class BodyDetector:
                 _names(described.get("names", "")),
                 self._size,
                 extra=described.get("task") in ("pose", "segment"),
-                suppressed=_says_suppressed(described),
+                suppressed=_is_suppressed(described),
             )
         except ValueError as error:
             raise _unfit(path, str(error)) from error
@@ -217,7 +217,7 @@ def _names(text: str) -> list[str]:
     return [str(name) for name in named]
 
 
-def _says_suppressed(described: Mapping[str, str]) -> bool:
+def _is_suppressed(described: Mapping[str, str]) -> bool:
     """Whether a file's metadata says that it suppresses boxes itself."""
     if described.get("end2end") == "True":
         return True

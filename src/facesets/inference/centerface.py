@@ -28,10 +28,10 @@ def freed(content: bytes) -> bytes:
     weights = {tensor.name for tensor in graph.initializer}
     used = {name for node in graph.node for name in node.input}
     inputs = [value for value in graph.input if value.name not in weights]
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    used_weights = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.input[:], graph.initializer[:]
     graph.input.extend(inputs)
-    graph.initializer.extend(kept)
+    graph.initializer.extend(used_weights)
     named = [*graph.input, *graph.output]
     if [value.name for value in named] != list(_NAMES):
         raise ValueError("the file is another network")

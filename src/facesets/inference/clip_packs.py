@@ -129,10 +129,12 @@ def damaged(path: Path, pack: str) -> DamagedFile:
 def _identity(visual: Path) -> str:
     """Return the hex digest of the model, including external weights."""
     own = sha256_of(visual)
-    beside = [path for path in sorted(visual.parent.iterdir()) if _holds_weights(path) and path != visual]
-    if not beside:
+    weight_files = [
+        path for path in sorted(visual.parent.iterdir()) if _holds_weights(path) and path != visual
+    ]
+    if not weight_files:
         return own
-    return hashlib.sha256(" ".join([own, *(sha256_of(path) for path in beside)]).encode()).hexdigest()
+    return hashlib.sha256(" ".join([own, *(sha256_of(path) for path in weight_files)]).encode()).hexdigest()
 
 
 def _holds_weights(path: Path) -> bool:
@@ -191,5 +193,5 @@ def read_clip(directory: Path) -> ClipPack:
 
 def default_clip(roots: Sequence[Path]) -> ClipPack | None:
     """Return the default CLIP pack; None if it is not installed."""
-    here = [directory for directory in clip_directories(DEFAULT_CLIP, roots) if is_clip(directory)]
-    return read_clip(here[0].absolute()) if here else None
+    installed = [directory for directory in clip_directories(DEFAULT_CLIP, roots) if is_clip(directory)]
+    return read_clip(installed[0].absolute()) if installed else None

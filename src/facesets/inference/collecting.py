@@ -18,7 +18,7 @@ from facesets.records import CacheSettings, ClipModel, Description, Pixels, Want
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """A waiting image, its time, and the place for its answer."""
 
     pixels: Pixels
@@ -62,7 +62,7 @@ class CollectingDescriber:
         self._max_batch = max_batch
         self._max_wait_s = max_wait_s
         self._pool = ThreadPoolExecutor(runners, thread_name_prefix="models")
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: deque[_Request] = deque()
         self._arrived = threading.Condition()
         self._asking = 0
         # Two that collected at once would share what comes in, and both batches would be small.
@@ -80,7 +80,7 @@ class CollectingDescriber:
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
         """Describe each image. Raises what the other describer raises."""
-        asked = [_Asked(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
+        asked = [_Request(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
         with self._arrived:
             self._asking += 1
             self._waiting.extend(asked)
@@ -100,7 +100,7 @@ class CollectingDescriber:
         if batch:
             self._answer(batch)
 
-    def _collected(self) -> list[_Asked]:
+    def _collected(self) -> list[_Request]:
         """Return the longest waiting images, once there are enough or the time is up."""
         with self._arrived:
             while self._waiting and len(self._waiting) < self._max_batch and self._asking < self._readers:
@@ -110,7 +110,7 @@ class CollectingDescriber:
             count = min(len(self._waiting), self._max_batch)
             return [self._waiting.popleft() for _ in range(count)]
 
-    def _answer(self, batch: Sequence[_Asked]) -> None:
+    def _answer(self, batch: Sequence[_Request]) -> None:
         """Process a batch; if it fails, process its images one by one."""
         try:
             described = self._describer.describe(

@@ -70,8 +70,8 @@ def usual_pack(named: str, roots: Sequence[Path]) -> str:
     `run` could have nothing else; else the default one, which can be fetched. Others are taken where they
     are named: other programs leave packs behind, too.
     """
-    here = (name for name in (DEFAULT_PACK, *CONVERTED) if not named and _is_usable(name, roots))
-    return named or next(here, DEFAULT_PACK)
+    usable = (name for name in (DEFAULT_PACK, *CONVERTED) if not named and _is_usable(name, roots))
+    return named or next(usable, DEFAULT_PACK)
 
 
 def _is_usable(name: str, roots: Sequence[Path]) -> bool:

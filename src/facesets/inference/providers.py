@@ -101,7 +101,7 @@ def why_not(name: str, model: ModelFile) -> str | None:
         return None
     provider = PROVIDERS[name]
     if provider not in onnxruntime.get_available_providers():
-        return _lacking(name)
+        return _explain_lack(name)
     try:
         tried = Recognizer(model, provider=provider, batch_size=_TRIED)
         if tried.provider != provider:
@@ -118,12 +118,12 @@ def repair_of(name: str) -> tuple[str, ...]:
     return repairing("onnxruntime") if RUNTIMES[name] in installed("onnxruntime") else adding(name)
 
 
-def _lacking(name: str) -> str:
-    there = installed("onnxruntime")
-    if RUNTIMES.get(name) not in there:
+def _explain_lack(name: str) -> str:
+    runtimes = installed("onnxruntime")
+    if RUNTIMES.get(name) not in runtimes:
         how = f"; to install one that has it, run `{typed(repair_of(name))}`" if name in RUNTIMES else ""
         return f"not in this ONNX Runtime{how}"
-    others = " and ".join(each for each in there if each != RUNTIMES[name])
+    others = " and ".join(each for each in runtimes if each != RUNTIMES[name])
     return (
         f"{RUNTIMES[name]} is overwritten by {others or 'another package'}; to repair it, run "
         f"`{typed(repair_of(name))}`"

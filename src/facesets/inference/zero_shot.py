@@ -88,18 +88,18 @@ class ZeroShot:
     def tags(self, embeddings: Float32) -> Tagged:
         """Return the tags of some images, each independent of the others."""
         parts = [
-            _kept(each, confidence)
+            _assigned(each, confidence)
             for each, confidence in zip(self._categories, self.confidences(embeddings), strict=True)
         ]
         return Tagged(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _kept(each: TagVectors, confidence: NDArray[np.float64]) -> Tagged:
-    kept: Bool = confidence >= each.category.min_confidence
+def _assigned(each: TagVectors, confidence: NDArray[np.float64]) -> Tagged:
+    is_assigned: Bool = confidence >= each.category.min_confidence
     if each.category.selection_mode == "single":
-        best = np.zeros_like(kept)
-        best[np.arange(len(kept)), confidence.argmax(axis=1)] = True
-        kept &= best
+        best = np.zeros_like(is_assigned)
+        best[np.arange(len(is_assigned)), confidence.argmax(axis=1)] = True
+        is_assigned &= best
     # The last one may be none of the tags.
-    rows, columns = np.nonzero(kept[:, : len(each.tags)])
+    rows, columns = np.nonzero(is_assigned[:, : len(each.tags)])
     return Tagged(rows, np.array(each.tags, np.int64)[columns], confidence[rows, columns].astype(np.float32))

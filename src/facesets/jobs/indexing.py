@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from facesets.assembly.commands import Needs
-from facesets.assembly.describing import Asked, describer
-from facesets.assembly.indexing import stages_beside
+from facesets.assembly.describing import RequestedModels, describer
+from facesets.assembly.indexing import further_stages
 from facesets.assembly.models import detection_options
 from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
@@ -98,7 +98,7 @@ class Models:
         self, asked: dict[str, Any], options: IndexOptions
     ) -> tuple[Describer, IndexOptions, list[Stage]]:
         host, work = self._host, Work(stop=self._stop)
-        ways = Asked(
+        ways = RequestedModels(
             (asked.get("pack"), asked.get("det_size"), asked.get("min_det_score")),
             asked.get("clip_pack"),
             self._provider,
@@ -110,7 +110,7 @@ class Models:
         )
         options = replace(options, concurrency=self._concurrency or options.concurrency)
         describe, fitting = describer(self._library, options, host.conf, ways, host.notices, work)
-        stages = stages_beside(self._library, describe, options, ways, host.conf, host.notices, work)
+        stages = further_stages(self._library, describe, options, ways, host.conf, host.notices, work)
         return describe, fitting, stages
 
 

@@ -37,7 +37,7 @@ from facesets.results.run_sources import sources_of, write_sources
 from facesets.results.safe_folder import SafeFolder
 from facesets.rights import keep_private, narrow, rights_in, tell_tightened
 from facesets.sources.folders import FolderSource, ListedOnce
-from facesets.sources.missing import is_gone
+from facesets.sources.missing import is_missing
 from facesets.store.npz.cache import Cache
 from facesets.work import Work
 
@@ -251,7 +251,7 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
         listed.add(file.path)
         to_do += record is None or not record.matches(file)
     gone = any(
-        path not in listed and source.covers(path) and not record.is_forgotten and is_gone(path)
+        path not in listed and source.covers(path) and not record.is_forgotten and is_missing(path)
         for path, record in known.items()
     )
     if not listed and not gone:

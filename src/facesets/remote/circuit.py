@@ -89,8 +89,8 @@ class Circuit:
     def _raise_if_open(self) -> None:
         if not self._open:
             return
-        kept = "Results so far are saved; run the same command again when it is"
+        retry = "Results so far are saved; run the same command again when it is"
         if self._answers:
             advice = f" {self._advice}" if self._advice else ""
-            raise Unreachable(f"{self._label} responds, but every request fails.{advice} {kept} working.")
-        raise Unreachable(f"{self._label} stopped responding. {kept} back.")
+            raise Unreachable(f"{self._label} responds, but every request fails.{advice} {retry} working.")
+        raise Unreachable(f"{self._label} stopped responding. {retry} back.")

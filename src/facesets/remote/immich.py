@@ -105,9 +105,9 @@ class Immich:
                 "connection, or try again later."
             ) from fault
         if response.is_redirect:
-            there = redirect_target(response)
+            target = redirect_target(response)
             raise WrongUsage(
-                f"{self.label} redirects to {there or 'another address'}. The API key is not sent "
+                f"{self.label} redirects to {target or 'another address'}. The API key is not sent "
                 "there. If that is your server, give its address."
             )
         version = parse_version(json_or_none(response.content))

@@ -65,7 +65,7 @@ def check_response(response: httpx.Response, label: str) -> None:
     if response.is_redirect:
         raise RequestFailed(f"the server redirects it ({status}), which is not followed")
     # Immich answers 400 for what it does not have as well as for what it does not understand.
-    if status == 404 or (status == 400 and _says_not_found(response)):
+    if status == 404 or (status == 400 and _is_not_found(response)):
         raise NotOnServer("the server no longer has it")
     raise RequestFailed(f"the server rejected the request ({status})")
 
@@ -84,7 +84,7 @@ def page_number(token: object) -> int | None:
         return None
 
 
-def _says_not_found(response: httpx.Response) -> bool:
+def _is_not_found(response: httpx.Response) -> bool:
     response.read()
     answer = json_or_none(response.content)
     return isinstance(answer, dict) and "not found" in str(answer.get("message", "")).casefold()

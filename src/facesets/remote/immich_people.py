@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from facesets.remote.immich import Immich
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
-from facesets.remote.immich_records import ServerPerson, Version, parse_people, parse_person, says_success
+from facesets.remote.immich_records import ServerPerson, Version, is_success, parse_people, parse_person
 from facesets.remote.retry import TransientError
 
 _PEOPLE_PER_PAGE = 1000
@@ -89,7 +89,9 @@ class ImmichPeople(Immich):
         """Remove a person; its faces stay and are unassigned."""
         # From 3.3 a body is asked for, which may say for whom; before, none is allowed.
         body: dict[str, Any] | None = {} if self.version() >= _DELETES_WITH_BODY_SINCE else None
-        self._changed("DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_gone(person_id))
+        self._changed(
+            "DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_deleted(person_id)
+        )
 
     def merge(self, source_id: str, into_id: str, version: Version) -> None:
         """Merge a person into another."""
@@ -101,8 +103,8 @@ class ImmichPeople(Immich):
             "POST",
             path,
             {"ids": ids},
-            lambda answer: says_success(answer, source_id),
-            lambda: self._is_gone(source_id),
+            lambda answer: is_success(answer, source_id),
+            lambda: self._is_deleted(source_id),
         )
         if not done:
             raise RequestFailed("the server did not merge them")
@@ -122,7 +124,7 @@ class ImmichPeople(Immich):
         """Remove a face for good; `done` is None until it is gone."""
         self._changed("DELETE", f"faces/{face_id}", {"force": True}, lambda _: True, done)
 
-    def _is_gone(self, person_id: str) -> bool | None:
+    def _is_deleted(self, person_id: str) -> bool | None:
         return True if self.person(person_id) is None else None
 
     def _changed(
@@ -138,8 +140,8 @@ class ImmichPeople(Immich):
 
         def attempt() -> T:
             nonlocal is_repeated
-            if is_repeated and (there := found()) is not None:
-                return there
+            if is_repeated and (existing := found()) is not None:
+                return existing
             is_repeated = True
             response = self._once(method, path, **({} if body is None else {"json": body}))
             self._circuit.succeeded()

@@ -187,7 +187,7 @@ def parse_albums(items: object) -> list[tuple[str, str]]:
     ]
 
 
-def says_success(answer: object, identity: str) -> bool:
+def is_success(answer: object, identity: str) -> bool:
     """Whether an answer reports success for an id."""
     rows = [_object(row) for row in answer] if isinstance(answer, list) else []
     return any(parse_id(row.get("id")) == identity and row.get("success") is True for row in rows)

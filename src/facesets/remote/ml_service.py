@@ -199,8 +199,8 @@ class MlService:
         try:
             response = self._client.post("predict", files=content)
         except httpx.RequestError as error:
-            what = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
-            raise TransientError(what) from error
+            reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
+            raise TransientError(reason) from error
         if response.status_code >= 500 or response.status_code == 429:
             raise TransientError(f"it returned {response.status_code}")
         if not response.is_success:

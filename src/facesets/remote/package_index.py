@@ -151,10 +151,10 @@ def _run(arguments: Sequence[str], folder: Path, total: int, releases: Sequence[
             process.kill()
             process.wait()
         messages.seek(0)
-        said = messages.read().decode("utf-8", errors="replace")
+        output = messages.read().decode("utf-8", errors="replace")
     if process.returncode:
         # Ctrl-C reaches pip as well, which may end before it is seen here.
-        raise Unreachable(_STOPPED) if work.stop.requested else _refusal(said, releases)
+        raise Unreachable(_STOPPED) if work.stop.requested else _refusal(output, releases)
 
 
 def _bytes_below(folder: Path) -> int:

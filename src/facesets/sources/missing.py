@@ -16,7 +16,7 @@ _DRIVES = frozenset(map(Path, ("/", "/media", "/run/media", "/mnt", "/Volumes", 
 _DRIVES_OF_EACH_USER = frozenset(map(Path, ("/media", "/run/media")))
 
 
-def is_gone(path: str) -> bool:
+def is_missing(path: str) -> bool:
     """Whether there is nothing at a path; one that cannot be looked at is not gone."""
     try:
         os.lstat(path)
@@ -38,18 +38,18 @@ def moved_away(copies: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
     copies : iterable of (path of a file that is there, other paths)
     """
     nearest = _Nearest()
-    for there, others in copies:
+    for present, others in copies:
         for path in others:
-            if is_gone(path) and (above := nearest.of(path)) is not None:
+            if is_missing(path) and (above := nearest.of(path)) is not None:
                 folder_is_left = str(above) == os.path.dirname(path)  # noqa: PTH120 - many of these
-                if folder_is_left or _device(above) == _device(Path(there).parent):
+                if folder_is_left or _device(above) == _device(Path(present).parent):
                     yield path
 
 
 def removed(paths: Iterable[str]) -> Iterator[str]:
     """Return the paths where the file is surely gone."""
     nearest = _Nearest()
-    return (path for path in paths if is_gone(path) and nearest.of(path) is not None)
+    return (path for path in paths if is_missing(path) and nearest.of(path) is not None)
 
 
 class _Nearest:
@@ -68,7 +68,7 @@ class _Nearest:
 def _nearest_mounted(folder: Path) -> Path | None:
     missing = False
     for above in (folder, *folder.parents):
-        if not is_gone(str(above)):
+        if not is_missing(str(above)):
             holds_drives = above in _DRIVES or above.parent in _DRIVES_OF_EACH_USER
             return above if has_something(above) and not (missing and holds_drives) else None
         missing = True

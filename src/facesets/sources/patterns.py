@@ -91,9 +91,9 @@ class IgnoreRules:
         """Whether a path below the source is ignored, by the deepest file that says anything about it."""
         path = f"{relative}/" if is_folder else relative
         for start, spec in reversed(self.below):
-            said = spec.check_file(path[start:]).include
-            if said is not None:
-                return said
+            included = spec.check_file(path[start:]).include
+            if included is not None:
+                return included
         return False
 
 

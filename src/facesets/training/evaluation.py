@@ -45,8 +45,8 @@ class RecognitionTrial:
 
 def trial_of(embedding: Float32, person: Int64, asked: Bool) -> RecognitionTrial:
     """Return a trial of the people who have both queries and other faces."""
-    kept = np.isin(person, person[asked]) & np.isin(person, person[~asked])
-    return RecognitionTrial(embedding[kept], person[kept], asked[kept])
+    answerable = np.isin(person, person[asked]) & np.isin(person, person[~asked])
+    return RecognitionTrial(embedding[answerable], person[answerable], asked[answerable])
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,8 @@ def calibrated(
         return min(_MOST, max(measured, expected))
 
     # Where people's own faces are well above strangers, halfway: nothing is lost by being careful.
-    enough, kept = passed_by(_WRONG), float(np.quantile(near.own, _LOST))
-    assign = (enough + max(enough, kept)) / 2
+    enough, lowest_own = passed_by(_WRONG), float(np.quantile(near.own, _LOST))
+    assign = (enough + max(enough, lowest_own)) / 2
     gap = float(np.median(near.own) - np.median(near.other))
     return ProjectedThresholds(
         assign=round(assign, 4),

@@ -68,8 +68,8 @@ def discriminants(embeddings: Float32, person: Int64) -> Layers:
     vectors, scale = _whitening(within)
     white = vectors * scale
     _, _, directions = np.linalg.svd(centres @ white, full_matrices=False)
-    kept = min(DISCRIMINANTS, len(centres) - 1, embeddings.shape[1])
-    return _centred(mean, white @ directions[:kept].T)
+    count = min(DISCRIMINANTS, len(centres) - 1, embeddings.shape[1])
+    return _centred(mean, white @ directions[:count].T)
 
 
 def _whitening(within: Float64) -> tuple[Float64, Float64]:

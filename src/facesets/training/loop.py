@@ -142,13 +142,13 @@ class _State:
     def __init__(self, arrays: Mapping[str, Float32], learning_rate: float) -> None:
         self._weights = {name: torch.from_numpy(arrays[name].copy()).requires_grad_() for name in _WEIGHTS}
         self.optimiser = torch.optim.Adam(self._weights.values(), lr=learning_rate)
-        kept = {
+        moments = {
             number: {part: torch.from_numpy(arrays[f"{name}.{part}"].copy()) for part in _ADAM}
             for number, name in enumerate(_WEIGHTS)
             if f"{name}.step" in arrays
         }
         groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": kept, "param_groups": groups})
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Project rows to unit vectors."""

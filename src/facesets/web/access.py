@@ -118,7 +118,7 @@ class Access:
     is_made : bool
         Whether the program generated the secret: it can't be guessed, so attempts aren't delayed, and a
         link may contain it.
-    kept_in : str
+    token_file : str
         The file that holds it, if refused clients may learn its path; else empty.
     """
 
@@ -126,7 +126,7 @@ class Access:
     must_log_in: bool
     hosts: frozenset[str] = frozenset()
     is_made: bool = False
-    kept_in: str = ""
+    token_file: str = ""
     attempts: Attempts = field(default_factory=Attempts, repr=False, compare=False)
 
     def opens(self, password: str, client: str) -> bool:
@@ -151,7 +151,7 @@ class Access:
     @property
     def whereabouts(self) -> str:
         """A sentence about where the token is; empty if that is not told."""
-        return f" The token is in {self.kept_in}." if self.kept_in else ""
+        return f" The token is in {self.token_file}." if self.token_file else ""
 
     def session_cookie(self, name: str, headers: Headers, *, logged_in: bool) -> str:
         """Return the header that stores a new session: no script reads it, no other site sends it.
@@ -215,7 +215,7 @@ def given_token(path: Path) -> str:
     return token
 
 
-def kept_token(path: Path, say: Callable[[str], None]) -> str:
+def stored_token(path: Path, say: Callable[[str], None]) -> str:
     """Return the generated token, and generate it if there is none; `say` reports a replaced one.
 
     Programs that start at the same time get the same token.

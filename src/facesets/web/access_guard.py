@@ -280,5 +280,10 @@ async def log_in(request: Request) -> Response:
 
 def _form(request: Request, to: str, *, status: int, wrong: str) -> Response:
     access: Access = request.app.state.access
-    values = {"to": own_address(to), "wrong": wrong, "is_made": access.is_made, "kept_in": access.kept_in}
+    values = {
+        "to": own_address(to),
+        "wrong": wrong,
+        "is_made": access.is_made,
+        "token_file": access.token_file,
+    }
     return render(request, "login.html", status=status, title="Log in", **values)

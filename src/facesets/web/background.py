@@ -20,8 +20,8 @@ _log = logging.getLogger("facesets.web")
 Status = Literal["running", "done", "stopped", "failed"]
 _WHOLE = {"people forget", *(name for name, verb in VERBS.items() if verb.is_whole)}
 """Commands that can't be stopped once started."""
-_KEPT = 100
-_KEPT_LINES = 200
+_MAX_JOBS = 100
+_MAX_LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Jobs:
                 )
             job = Job(uuid4().hex, what)
             self._jobs[job.id] = job
-            while len(self._jobs) > _KEPT:
+            while len(self._jobs) > _MAX_JOBS:
                 self._jobs.popitem(last=False)
             self._stop = Stop()
             self._thread = threading.Thread(
@@ -220,7 +220,7 @@ class JobProgress:
     def say(self, line: str) -> None:
         """Store a message for the user."""
         job = self._jobs.find(self._number)
-        self._jobs.update(self._number, lines=(*job.lines, worded(line))[-_KEPT_LINES:])
+        self._jobs.update(self._number, lines=(*job.lines, worded(line))[-_MAX_LINES:])
 
     def end(self) -> None:
         """End the stage."""
@@ -236,11 +236,11 @@ class LoggedNotices:
 
     remark = detail = notice
 
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+    def remark_once(self, line: str, *, automatic: bool = False) -> None:
         """Log a line; one about a default choice is a notice."""
-        (self.notice if unasked else self.remark)(line)
+        (self.notice if automatic else self.remark)(line)
 
-    def says_again(self) -> bool:
+    def should_repeat(self) -> bool:
         """Return false: earlier messages are in the log."""
         return False
 

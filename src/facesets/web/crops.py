@@ -54,7 +54,7 @@ _NO_PHOTO = (
 """The placeholder of a whole photo: it fills the frame, below the boxes of faces."""
 
 
-def kept_size(size: int) -> int:
+def stored_size(size: int) -> int:
     """Return the stored size for a requested number of pixels."""
     return next((each for each in _SIZES if each >= size), _SIZES[-1])
 
@@ -102,8 +102,8 @@ class CropStore:
 
         def make_it() -> bytes:
             # Whoever was first may have been done just now.
-            if (kept := _read(path)) is not None:
-                return kept
+            if (cached := _read(path)) is not None:
+                return cached
             decoded = read_decoded(picture.paths, picture.sha256, least_edge=_least_edge(what, picture, size))
             content = _jpeg(make(decoded.pixels, picture, size))
             # What cannot be kept is made again: a full disk must not hide faces.
@@ -236,5 +236,5 @@ async def picture_answer(
             raise
         stand_in = _NO_PHOTO if is_photo else _NO_FACE
         return Response(stand_in, media_type="image/svg+xml", headers={"cache-control": "no-store"})
-    kept = LASTING if shows and sha256.startswith(shows) else _FOR_NOW
-    return Response(content, media_type="image/jpeg", headers={"cache-control": kept})
+    cache_control = LASTING if shows and sha256.startswith(shows) else _FOR_NOW
+    return Response(content, media_type="image/jpeg", headers={"cache-control": cache_control})

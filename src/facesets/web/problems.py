@@ -49,8 +49,8 @@ _SCHEMA = {
     },
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    int(status): {"description": said, "content": {"application/problem+json": {"schema": _SCHEMA}}}
-    for status, said in (
+    int(status): {"description": sentence, "content": {"application/problem+json": {"schema": _SCHEMA}}}
+    for status, sentence in (
         (HTTPStatus.BAD_REQUEST, "The request is malformed."),
         (HTTPStatus.UNAUTHORIZED, "The token is missing or wrong."),
         (HTTPStatus.NOT_FOUND, "Not found."),
@@ -124,11 +124,11 @@ def _of_ours(request: Request, error: Exception) -> Response:
         more = {"kind": "name-taken", "question": worded(error.question)}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}
-    said = f"{error}"
+    sentence = f"{error}"
     if isinstance(error, UnreadableImage):
-        reason = said.removeprefix("cannot be read: ")
-        said = f"Cannot show the photo: {reason}. Connect its drive, or restore the file."
-    return answered(request, status, worded(said), **more)
+        reason = sentence.removeprefix("cannot be read: ")
+        sentence = f"Cannot show the photo: {reason}. Connect its drive, or restore the file."
+    return answered(request, status, worded(sentence), **more)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
@@ -141,10 +141,10 @@ def _invalid(request: Request, error: Exception) -> Response:
             return answered(request, HTTPStatus.NOT_FOUND, _NOTHING)
         sentence = f"The value of {where} in the address is invalid. Remove or correct it."
         return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
-    said = f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    sentence = f"{where}: {first['msg']}." if where else f"{first['msg']}."
     if first["type"] == "json_invalid":
-        said = "The request body is not valid JSON."
-    return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, said)
+        sentence = "The request body is not valid JSON."
+    return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
 
 
 def _of_http(request: Request, error: Exception) -> Response:
@@ -160,8 +160,8 @@ def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -
     """Return an error answer: a page for browsers, `application/problem+json` for programs."""
     is_call = request.scope["path"].startswith(API) and request.headers.get("sec-fetch-mode") != "navigate"
     if is_call or "text/html" not in request.headers.get("accept", ""):
-        told = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence}
-        return JSONResponse({**told, **more}, status_code=status, media_type="application/problem+json")
+        problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence}
+        return JSONResponse({**problem, **more}, status_code=status, media_type="application/problem+json")
     title = _HEADINGS.get(status, "Error")
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         # Style sheets and other pages are refused under that name, too.

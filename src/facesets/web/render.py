@@ -74,11 +74,11 @@ def commands(sentence: str) -> list[tuple[str, bool]]:
 
 def worded(sentence: str) -> str:
     """Return a sentence with options named as fields and commands as they are typed."""
-    said = ""
+    text = ""
     for part in Sentence(sentence).parts:
         words = _worded(part)
-        said += words[0].upper() + words[1:] if isinstance(part, Command) and said.endswith(". ") else words
-    return said
+        text += words[0].upper() + words[1:] if isinstance(part, Command) and text.endswith(". ") else words
+    return text
 
 
 def _worded(part: str | Field | Command) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from facesets.assembly.describing import Asked, face_embedder, text_encoder
+from facesets.assembly.describing import RequestedModels, face_embedder, text_encoder
 from facesets.assembly.stores import Sessions
 from facesets.errors import Changed
 from facesets.interfaces import Embedder
@@ -60,7 +60,7 @@ class Models:
         key = library.settings, min_det_score
         with self._lock:
             if self._faces is None or self._faces[0] != key:
-                asked = Asked((None, None, min_det_score), provider="cpu", workers=1)
+                asked = RequestedModels((None, None, min_det_score), provider="cpu", workers=1)
                 embedder = face_embedder(library, settings, asked, LoggedNotices(), Work(), fetch=False)
                 self._faces = key, embedder
             return self._faces[1]

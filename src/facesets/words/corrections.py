@@ -13,8 +13,8 @@ _KIND = {"exemplar": "reference face"}
 
 def person(done: Result) -> list[str]:
     """Return the summary of `people name`, `rename`, `hide`, `unhide`, `merge` and `set`."""
-    who = name_and_number(done.name, done.person)
-    return [f"{who}: {done.did}; {counted(done.faces, 'face')} in total.{how_to_undo(done.step)}"]
+    label = name_and_number(done.name, done.person)
+    return [f"{label}: {done.did}; {counted(done.faces, 'face')} in total.{how_to_undo(done.step)}"]
 
 
 def move(done: Result) -> list[str]:
@@ -23,7 +23,7 @@ def move(done: Result) -> list[str]:
     return [f"{counted(done.faces, 'face')} {where}.{how_to_undo(done.step)}"]
 
 
-def said(done: Result) -> list[str]:
+def same(done: Result) -> list[str]:
     """Return the summary of `people same` and `different`."""
     return [f"Saved: {done.said}.{how_to_undo(done.step)}"]
 
@@ -138,8 +138,8 @@ def _proof(proof: Result, searched: str, what: str) -> list[str]:
         left = f"Still there: {counted(proof.vectors_left, 'embedding')} similar to this person's."
         lines = [left] if proof.vectors_left else []
         lines += [f"Still there: the name, in {place}." for place in proof.names_left]
-    for who, count in proof.of_others.items():
-        lines.append(f"Similar, but not this person's: {counted(count, 'embedding')} of {who}.")
+    for person, count in proof.of_others.items():
+        lines.append(f"Similar, but not this person's: {counted(count, 'embedding')} of {person}.")
     if proof.names_of_others:
         places = ", ".join(proof.names_of_others)
         lines.append(f"The name also occurs in photo paths or in other names: {places}.")

@@ -27,7 +27,7 @@ _KINDS = {
     "changed_meanwhile": ("change", "changes", "skipped because the server was changed meanwhile"),
 }
 _ENDED = "Nothing was changed: the run was stopped at the question."
-_NOBODY_NAMED = (
+_NO_NAMED_PEOPLE = (
     "The staged photos show no named people. Name people first: run `facesets embed --queue QUEUE CACHE` and "
     "`facesets cluster CACHE OUT`, rename a folder such as OUT/person_001 to the person's name, and give "
     "--people OUT --cache CACHE."
@@ -82,7 +82,7 @@ def immich_push_plan(plan: Result) -> list[str]:
         belong = counted(plan.of_others, "photo belongs", "photos belong")
         totals += f" {belong} to other accounts and will not be changed."
     if not plan.people:
-        lines = [_NOBODY_NAMED]
+        lines = [_NO_NAMED_PEOPLE]
     return [*lines, totals, *([f"Names that the server cannot store: {named}."] if named else [])]
 
 

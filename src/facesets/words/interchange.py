@@ -7,7 +7,7 @@ from facesets.plurals import counted, people
 from facesets.result import Result
 from facesets.words.phrases import GO_ON, how_to_undo
 
-NOBODY_NAMED = "There are no named people to export. Name one with `facesets people name WHO NAME`."
+NO_NAMED_PEOPLE = "There are no named people to export. Name one with `facesets people name WHO NAME`."
 _NOT_WRITTEN = " Nothing was written."
 _LISTED = 10
 

@@ -9,14 +9,14 @@ from facesets.plurals import counted, people
 from facesets.result import Result
 from facesets.words.phrases import GO_ON, as_before, table, would
 
-_WHAT_IS_LOST = (
+_LOSS_NOTE = (
     "Some photos must be read again, but their files are missing. Restore the files, then run "
     "`facesets index` "
     "and `facesets check --fix`. Or remove them: photos with `DELETE FROM images WHERE id = …;` in `facesets "
     "db psql`, paths without a photo with `facesets index --prune`."
 )
 _NAMED = 5
-_WHAT_IS_MISSING = (
+_MISSING_NOTE = (
     "They have no file left and are not counted. Restore the files and run `facesets index`, or erase the "
     "photos and their faces with `facesets check --erase-missing`."
 )
@@ -80,10 +80,10 @@ def check(done: Result, *, label: str, left: Result | None = None) -> list[str]:
     elif done.can_be_mended:
         lines.append("Run `facesets check --fix` to repair it.")
     if done.lost:
-        lines.append(_WHAT_IS_LOST)
+        lines.append(_LOSS_NOTE)
     lines = lines or [f"No problems found in {label}."]
     if done.missing:
-        lines.append(f"Missing: {counted(len(done.missing), 'photo')}. {_WHAT_IS_MISSING}")
+        lines.append(f"Missing: {counted(len(done.missing), 'photo')}. {_MISSING_NOTE}")
         lines += _named(done.missing)
     return lines
 
@@ -112,8 +112,8 @@ def _named(photos: Sequence[Any]) -> list[str]:
     """List the first of some photos by their last known path."""
     lines = []
     for photo in photos[:_NAMED]:
-        who = f": {', '.join(map(printable, photo.people))}" if photo.people else ""
-        lines.append(f"  {printable(photo.path) or photo.sha256[:16]}{who}")
+        names = f": {', '.join(map(printable, photo.people))}" if photo.people else ""
+        lines.append(f"  {printable(photo.path) or photo.sha256[:16]}{names}")
     more = len(photos) - len(lines)
     return [*lines, f"  … and {more} more (--json lists all)"] if more else lines
 
@@ -180,10 +180,10 @@ def pipeline(done: Result, *, label: str) -> list[str]:
     )
     totals = done.library
     if totals is not None:
-        everybody = sum(count for status, count in totals.persons.items() if status != "merged")
+        total = sum(count for status, count in totals.persons.items() if status != "merged")
         line += (
             f" In total {counted(totals.images, 'photo')}, {counted(totals.faces, 'face')} "
-            f"({totals.assigned} assigned), {people(everybody)} ({totals.named} named)."
+            f"({totals.assigned} assigned), {people(total)} ({totals.named} named)."
         )
         if totals.questions:
             line += f" {counted(totals.questions, 'suggestion')} for review: `facesets people review`."

@@ -123,26 +123,30 @@ def describe(done: Result, *, label: str) -> list[str]:
     ]
 
 
-def announced(said: Result) -> list[str]:
+def announced(plan: Result) -> list[str]:
     """Announce what `describe` is about to send."""
-    where = f"{said.to}, model {said.model or 'of the server'}"
-    where += ", in batches" if said.in_batches else ""
-    photos = counted(said.photos, "photo")
-    if said.leaves:
+    where = f"{plan.to}, model {plan.model or 'of the server'}"
+    where += ", in batches" if plan.in_batches else ""
+    photos = counted(plan.photos, "photo")
+    if plan.leaves:
         first = f"{photos} will leave this machine and go to {where}. Sent with each photo:"
     else:
         first = f"{photos} will be described on this machine by {where}. Nothing leaves it. The model gets:"
-    lines = [first, *(f"  - {each}" for each in said.sends), f"Not sent: {'; '.join(said.withheld)}."]
-    if said.expected_usd is None or said.most_usd is None:
+    lines = [
+        first,
+        *(f"  - {each}" for each in plan.sends),
+        f"Not sent: {'; '.join(plan.withheld)}.",
+    ]
+    if plan.expected_usd is None or plan.most_usd is None:
         lines.append(
-            f"The cost is unknown because the price of {said.model or 'this model'} is not set. Set it in "
+            f"The cost is unknown because the price of {plan.model or 'this model'} is not set. Set it in "
             f"facesets.toml (see {page('describe.md')})."
         )
-    elif said.most_usd:
-        cost = f"{_money(said.expected_usd)}, at most {_money(said.most_usd)}"
-        most = said.max_cost_usd
+    elif plan.most_usd:
+        cost = f"{_money(plan.expected_usd)}, at most {_money(plan.most_usd)}"
+        most = plan.max_cost_usd
         limit = "" if most is None else f" {Field('max_cost')} stops the run at ${most:g}."
-        lines.append(f"Estimated cost: {cost} (prices {said.priced}).{limit}")
+        lines.append(f"Estimated cost: {cost} (prices {plan.priced}).{limit}")
     return lines
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from facesets import settings
 from facesets.errors import MissingExtra
-from facesets.web.access import kept_token
+from facesets.web.access import stored_token
 from facesets.web.serving import bound_socket
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.program import run
@@ -145,7 +145,7 @@ def test_programs_on_one_machine_share_a_token_that_nobody_else_can_read(tmp_pat
     path = tmp_path / "state" / "serve-token"
     found: set[str] = set()
     said: list[str] = []
-    threads = [threading.Thread(target=lambda: found.add(kept_token(path, said.append))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.add(stored_token(path, said.append))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,9 +6,9 @@ import pytest
 from facesets.clustering import Calibration
 from facesets.clustering.people.questions import (
     faces_far_from_people,
+    find_duplicate_people,
+    find_two_parts,
     mean_vectors,
-    people_who_may_be_one,
-    person_who_may_be_two,
     similarity_to_rest,
 )
 from facesets.clustering.vectors import unit_rows
@@ -32,7 +32,7 @@ def test_halves_of_people_are_asked_about_once_each_and_strangers_are_not() -> N
     parts = [person(rng, heart, 6) for heart in hearts(rng, 40) for _ in range(2)]
     centroids = unit_rows(np.stack([part.mean(axis=0) for part in parts]))
     faces = np.full(len(parts), 6)
-    found = people_who_may_be_one(
+    found = find_duplicate_people(
         mean_vectors(centroids, faces, MEASURED), np.arange(len(parts)), faces, MEASURED
     )
     assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [
@@ -46,7 +46,7 @@ def test_somebody_with_a_centroid_an_era_is_asked_about_by_the_nearest_of_them()
     rng = np.random.default_rng(2)
     child, adult, other = hearts(rng, 3)
     near = 0.95 * adult + np.sqrt(1 - 0.95**2) * other
-    found = people_who_may_be_one(
+    found = find_duplicate_people(
         mean_vectors(np.stack([child, adult, near]), np.array([9, 9, 9]), MEASURED),
         np.array([0, 0, 1]),
         np.array([18, 9]),
@@ -75,9 +75,9 @@ def test_a_person_made_of_two_falls_into_the_two_and_one_person_is_left_alone() 
     rng = np.random.default_rng(4)
     first, second = hearts(rng, 2)
     rows = np.concatenate([person(rng, first, 9), person(rng, second, 4)])
-    found = person_who_may_be_two(rows, MEASURED)
+    found = find_two_parts(rows, MEASURED)
     assert found is not None
     assert sorted(found.rows.tolist()) == [9, 10, 11, 12]
     assert (found.other < 9, found.likely > 0.99) == (True, True)
-    assert person_who_may_be_two(rows[:9], MEASURED) is None
-    assert person_who_may_be_two(rows[[0, 1, 9]], MEASURED) is None
+    assert find_two_parts(rows[:9], MEASURED) is None
+    assert find_two_parts(rows[[0, 1, 9]], MEASURED) is None

@@ -10,8 +10,8 @@ from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.taught_people import blurred_people
 
-from facesets.assembly.describing import Asked
-from facesets.assembly.pipeline import _told, people_steps
+from facesets.assembly.describing import RequestedModels
+from facesets.assembly.pipeline import _recorded, people_steps
 from facesets.assembly.stores import LibraryWork
 from facesets.operations.ingest.index import index_result
 from facesets.operations.library.pipeline import pipeline
@@ -91,7 +91,7 @@ def test_a_run_begins_anew_for_what_decides_what_its_steps_do_and_for_nothing_el
             "index": {
                 "source": GallerySource([tmp_path], include=("*.jpg",)),
                 "options": IndexOptions(),
-                "asked": Asked((None, det_size, None)),
+                "asked": RequestedModels((None, det_size, None)),
                 "body_model": None,
             },
             "cluster": {"options": ClusterLibraryOptions(), "workers": workers},
@@ -99,7 +99,7 @@ def test_a_run_begins_anew_for_what_decides_what_its_steps_do_and_for_nothing_el
             "assign": {"options": assign},
             "train": {"options": TrainOptions()},
         }
-        return _told(PipelineOptions(), given)
+        return _recorded(PipelineOptions(), given)
 
     usual = told(EngineOptions(), AssignOptions())
     assert told(EngineOptions(engine=Workers()), AssignOptions()) == usual

@@ -14,7 +14,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_faces
 from tests.fixtures.photos import copy_photos
 
-from facesets.assembly.describing import Asked
+from facesets.assembly.describing import RequestedModels
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tags import run_tags
 from facesets.cli import console
@@ -117,7 +117,7 @@ def tagged(library: Library, photos: Path, pack: Path) -> Library:
 def run(
     library: Library, pack: Path, options: StageRunOptions | None = None, *, stage: str = "scene"
 ) -> Result:
-    asked = Asked(clip_pack=str(pack), provider="cpu")
+    asked = RequestedModels(clip_pack=str(pack), provider="cpu")
     return run_tags(stage, library, load(), asked, options or StageRunOptions(), Work())
 
 

@@ -144,8 +144,8 @@ class _LogNotices:
         if not console.session.terse:
             self.say(line)
 
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:
-        is_left_out = console.session.quiet if unasked else console.session.terse
+    def remark_once(self, line: str, *, automatic: bool = False) -> None:
+        is_left_out = console.session.quiet if automatic else console.session.terse
         if not is_left_out and console.is_new(line):
             self.say(line)
 
@@ -153,8 +153,8 @@ class _LogNotices:
         if console.session.verbose:
             self.say(line)
 
-    def says_again(self) -> bool:
-        return console.says_again()
+    def should_repeat(self) -> bool:
+        return console.should_repeat()
 
     def is_stopping(self) -> bool:
         return console.is_stopping()

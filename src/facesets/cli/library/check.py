@@ -21,7 +21,7 @@ from facesets.words.phrases import local_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.interfaces import Describer
     from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.people.grouping.staleness import Staleness
@@ -120,7 +120,7 @@ def check(
     Finds what manual changes have broken, and lists photos without any file left, which other commands
     ignore until their files are back. Exits with status 1 if something is left broken.
     """
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.operations.library.check import check as run
 
     if staleness and fix:
@@ -141,7 +141,7 @@ def check(
             console.show(found_stale, staleness_lines(found_stale), asked_for=True)
             return
         if fix:
-            asked = Asked((pack, None, None), provider=provider, ml_uri=ml_uri)
+            asked = RequestedModels((pack, None, None), provider=provider, ml_uri=ml_uri)
             found, left, failures = _repaired(library, asked, conf)
         else:
             found = left = run(library, fix=False)
@@ -181,7 +181,7 @@ def _ask(plan: Result) -> None:
 
 
 def _repaired(
-    library: "Library", asked: "Asked", conf: "Settings"
+    library: "Library", asked: "RequestedModels", conf: "Settings"
 ) -> "tuple[Result, Result, list[FileFailure]]":
     from facesets.assembly.describing import describer
     from facesets.operations.library.check import Skip, repair, require_service

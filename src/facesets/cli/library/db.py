@@ -75,7 +75,7 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
     from facesets.assembly.stores import database_url
     from facesets.store.postgres.server.tools import psql as run
 
-    with database_url(database, settings.load(), console) as text, console.ctrl_c_is_for_another():
+    with database_url(database, settings.load(), console) as text, console.ctrl_c_for_child():
         status = run(text, context.args, os.environ)
     raise typer.Exit(status)
 
@@ -138,7 +138,7 @@ def index(
     """
     from facesets.operations.library.search_index import build_index, drop_index
 
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     with console.progress() as progress, opened_library(database) as library:
         if drop:
             drop_index(library)

@@ -10,7 +10,7 @@ from facesets import settings
 from facesets.cli import console, queueing
 from facesets.cli.library.index import report_empty_folders, report_unembedded
 from facesets.cli.opening import opened_library, work_on_library
-from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption, folders_meant
+from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption, chosen_folders
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
@@ -63,14 +63,14 @@ def describe(
     """
     from facesets.assembly.commands import VERBS
 
-    below = tuple(plain_path(path) for path in folders_meant(context, folders, target))
+    below = tuple(plain_path(path) for path in chosen_folders(context, folders, target))
     if queueing.is_asked():
         if not yes:
             raise WrongUsage("A worker cannot ask you before photos are sent. Add --yes, or remove --queue.")
         queueing.refuse_secrets(llm_uri)
         queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     llm = settings.load_llm()
     with work_on_library(database) as library_work:
         work = replace(library_work, llm=llm)
@@ -81,15 +81,15 @@ def describe(
 
 
 def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
-    def agree(said: Result) -> bool:
+    def agree(announcement: Result) -> bool:
         with console.paused(progress):
-            for line in words.announced(said):
+            for line in words.announced(announcement):
                 (console.remark if yes else console.notice)(line)
-            if yes or not said.leaves:
+            if yes or not announcement.leaves:
                 return True
             if not console.can_ask():
                 raise WrongUsage(f"Nothing was sent. To send without being asked, add {Field('yes')}.")
-            return console.agrees(f"Send {counted(said.photos, 'photo')}?")
+            return console.agrees(f"Send {counted(announcement.photos, 'photo')}?")
 
     return agree
 
@@ -179,13 +179,13 @@ def run(
 
     Photos whose categories changed are tagged again. Uses the embeddings of `index`, so no photo is read.
     """
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.assembly.tags import run_tags
     from facesets.operations.ingest.stage_run import StageRunOptions
 
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     conf = settings.load()
-    asked = Asked((None, None, None), clip_pack, provider, ml_uri)
+    asked = RequestedModels((None, None, None), clip_pack, provider, ml_uri)
     options = StageRunOptions(
         force=force,
         retry_failed=retry_failed,

@@ -87,8 +87,8 @@ def _guesses(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _tags(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Format the tags of a photo and its faces, one line each."""
-    whose = [("", found["scene"]), *((f"face {face}: ", tags) for face, tags in found["faces"].items())]
-    for of, tags in whose:
+    labelled = [("", found["scene"]), *((f"face {face}: ", tags) for face, tags in found["faces"].items())]
+    for of, tags in labelled:
         for each in tags:
             yield of + printable(each["category"]), f"{printable(each['tag'])} {each['confidence']:.2f}"
 
@@ -199,7 +199,7 @@ def _lines(found: "Explanation", who: str | None) -> list[str]:
         ("second-best match" if is_best else "best other person", _like(found.runner_up)),
         ("thresholds", thresholds(found.thresholds)),
         *([("head", f"{found.head}: similarities are measured after its projection")] if found.head else []),
-        *(("correction", said) for said in found.statements),
+        *(("correction", correction) for correction in found.statements),
     ]
     return [*(f"{name:<17} {value}" for name, value in rows), found.verdict]
 

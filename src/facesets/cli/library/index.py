@@ -23,7 +23,7 @@ from facesets.cli.params import (
     ProfileOption,
     ProviderOption,
     StrictOption,
-    folders_meant,
+    chosen_folders,
 )
 from facesets.cli.settings_file import configured_flags
 from facesets.cli.wording import worded
@@ -39,7 +39,7 @@ from facesets.words import library as words
 from facesets.words import photos as photo_words
 
 if TYPE_CHECKING:
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.assembly.stages import StageModels
     from facesets.operations.ingest.changed_files import FileFailure
     from facesets.sources.galleries import GallerySource
@@ -74,7 +74,7 @@ def index_stage(
     targets: Sequence[Path],
     database: str | None,
     options: "IndexOptions",
-    asked: "Asked",
+    asked: "RequestedModels",
     body_model: Path | None,
     *,
     force: bool,
@@ -90,7 +90,7 @@ def index_stage(
     if delete:
         _delete_stage(name, database, dry_run=options.dry_run)
         return
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     conf = settings.load()
     asked = replace(asked, detection=(asked.detection[0], None, None))
     which = StageRunOptions(
@@ -116,7 +116,7 @@ def index_stage(
 
 
 def _stage_models(
-    library: "Library", asked: "Asked", body_model: Path | None, *, trust_mtime: bool
+    library: "Library", asked: "RequestedModels", body_model: Path | None, *, trust_mtime: bool
 ) -> "StageModels":
     from facesets.assembly.stages import StageModels
 
@@ -232,13 +232,13 @@ def index(
     are not read again. Several runs may work at once, on one machine or many. In cron, -q prints only
     warnings.
     """
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.sources.galleries import GallerySource
 
-    targets = folders_meant(context, folders, target)
+    targets = chosen_folders(context, folders, target)
     queueing.refuse_typed(typed_flags(context), *_OF_THE_HOST)
     queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
-    asked = Asked(
+    asked = RequestedModels(
         (pack, det_size, min_det_score),
         clip_pack,
         provider,
@@ -272,7 +272,7 @@ def _index(
     database: str | None,
     source: "GallerySource",
     options: IndexOptions,
-    asked: "Asked",
+    asked: "RequestedModels",
     body_model: Path | None,
     assign_by: AssignOptions | None,
     profile: Path | None,
@@ -287,7 +287,7 @@ def _index(
     if profile is not None:
         require_suffix(profile, ".json")
     stopwatch, meter = Stopwatch(), Meter()
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     with work_on_library(database, alone="index --alone" if alone else "") as work:
         summary = VERBS["index"].run(
             work,

@@ -141,7 +141,7 @@ def export_xmp(
     from facesets.operations.interchange.export_xmp import export_xmp as run
     from facesets.operations.interchange.undo_xmp import undo_xmp
 
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     with working() as work, opened_library(database) as library:
         if undo is not None:
             done = undo_xmp(library.database, undo, dry_run=options.dry_run, work=work)
@@ -155,7 +155,7 @@ def export_xmp(
         report_empty_folders(library, [str(plain_path(each)) for each in options.target])
     console.show(done, words.export_xmp(done), asked_for=options.dry_run)
     if not done.people and not done.unfit:
-        console.notice(words.NOBODY_NAMED)
+        console.notice(words.NO_NAMED_PEOPLE)
     _finish(done)
 
 

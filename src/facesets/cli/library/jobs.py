@@ -110,7 +110,7 @@ def jobs_table(found: "list[JobLine]") -> str:
     rows = [
         (
             job.id,
-            _what(job),
+            _command(job),
             printable(job.where) or "-",
             job.state,
             _progress(job),
@@ -123,7 +123,7 @@ def jobs_table(found: "list[JobLine]") -> str:
     return table(_HEADINGS, rows, width=console.terminal_width())
 
 
-def _what(job: "JobLine") -> str:
+def _command(job: "JobLine") -> str:
     """Return the command, with its step or tasks."""
     return " ".join((job.what, *job.options.get("tasks", ())))
 
@@ -166,7 +166,7 @@ def _show(session: "Database", number: int) -> None:
     if files := session.run(failed_files, number, limit=_FILES_LISTED):
         job = replace(job, result={**job.result, "failures": files})
     rows = [
-        ("command", _what(job)),
+        ("command", _command(job)),
         ("state", job.state),
         ("host", printable(job.where) or "-"),
         ("progress", _progress(job)),

@@ -53,10 +53,10 @@ def pipeline(
     from facesets.assembly.pipeline import run_pipeline
 
     given = _given(context, targets, options)
-    console.only_the_result_unless_watched()
+    console.quiet_unless_terminal()
     with work_on_library(database) as work:
         label = work.session.label
-        tell = partial(_tell, label, dry_run=options.dry_run)
+        tell = partial(_print_details, label, dry_run=options.dry_run)
         summary = run_pipeline(work, options, given, on_step=tell)
     console.show(summary, words.pipeline(summary, label=label), asked_for=options.dry_run)
     finish_index(summary.failures, summary.away, strict=strict)
@@ -66,7 +66,7 @@ def _given(
     context: typer.Context, targets: list[Path] | None, options: PipelineOptions
 ) -> dict[str, dict[str, Any]]:
     """Return the options of each step from environment and settings. Raises `WrongUsage` without a target."""
-    from facesets.assembly.describing import Asked
+    from facesets.assembly.describing import RequestedModels
     from facesets.sources.galleries import GallerySource
 
     indexing = configured(context, "index")
@@ -77,7 +77,7 @@ def _given(
     index = options_of(IndexOptions, indexing.params)
     ml_uri, skip_faces = of_index("ml_uri"), of_index("skip_faces")
     require_faces(index, assign=False, by_service=bool(ml_uri), skip_faces=skip_faces)
-    asked = Asked(
+    asked = RequestedModels(
         (of_index("pack"), of_index("det_size"), of_index("min_det_score")),
         of_index("clip_pack"),
         of_index("provider"),
@@ -105,7 +105,7 @@ def _given(
     }
 
 
-def _tell(label: str, done: Result, *, dry_run: bool) -> None:
+def _print_details(label: str, done: Result, *, dry_run: bool) -> None:
     """With -v: print the summary of a step."""
     from facesets.assembly.commands import VERBS
     from facesets.assembly.pipeline import COMMAND_OF

@@ -49,12 +49,12 @@ def search(
         # Of a variable words are made values; it held one name before there could be several.
         options = replace(options, person=(" ".join(options.person),))
     _require_what_fits(text, options)
-    from facesets.assembly.describing import Asked, encoders, face_embedder
+    from facesets.assembly.describing import RequestedModels, encoders, face_embedder
     from facesets.operations.library.search import search_by_words, search_photos
     from facesets.work import Work
 
     conf = settings.load()
-    asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
+    asked = RequestedModels((pack, None, None), clip_pack, provider, ml_uri)
     with opened_library(database) as library, console.stoppable() as stop:
         asked_for = _filter(library, options)
         if options.face is not None:
@@ -91,9 +91,9 @@ def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage
         people_meant(library, [text])
     except WrongUsage:
         return error
-    who = Command("search", Field("person", printable(text)))
+    command = Command("search", Field("person", printable(text)))
     return WrongUsage(
-        f"{printable(text)} is a person in the library: {who}. To search for what photos show: {error}"
+        f"{printable(text)} is a person in the library: {command}. To search for what photos show: {error}"
     )
 
 

@@ -177,8 +177,8 @@ def serve(
         link = access.link(address)
         secrets = settings.state_dir if link != address else None
         opens = stack.enter_context(opener(link, secrets)) if open_ else None
-        told = partial(_tell, link if sys.stdout.isatty() else address, access, name, opens)
-        ended_by = _answer(partial(run, app, bound), jobs, told)
+        report_ready = partial(_print_address, link if sys.stdout.isatty() else address, access, name, opens)
+        ended_by = _answer(partial(run, app, bound), jobs, report_ready)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
 
@@ -202,7 +202,7 @@ def _access(
     is_open: bool,
 ) -> "Access":
     """Return who has access and under which host names. Raises `WrongUsage`."""
-    from facesets.web.access import Access, exposed, given_token, kept_token
+    from facesets.web.access import Access, exposed, given_token, stored_token
     from facesets.web.access_guard import host_names
 
     if token_file is None and of_machine:
@@ -213,7 +213,7 @@ def _access(
     if token_file is not None and is_open:
         raise WrongUsage(f"Give either {Field('token_file')} or {Field('no_token')}, not both.")
     path = token_file or settings.state_dir / "serve-token"
-    token = given_token(path) if token_file is not None else kept_token(path, console.notice)
+    token = given_token(path) if token_file is not None else stored_token(path, console.notice)
     if warning := exposed(path):
         console.notice(warning)
     is_made = token_file is None
@@ -223,8 +223,8 @@ def _access(
         say(f"The token for browsers and programs is in {printable(path)}.")
     hosts = host_names((*names, host), of_machine=of_machine)
     # By a further name a proxy may be asked from anywhere: strangers learn nothing of this machine's folders.
-    kept_in = printable(path.absolute()) if is_made and not names else ""
-    return Access(token, must_log_in=not is_open, hosts=hosts, is_made=is_made, kept_in=kept_in)
+    shown_path = printable(path.absolute()) if is_made and not names else ""
+    return Access(token, must_log_in=not is_open, hosts=hosts, is_made=is_made, token_file=shown_path)
 
 
 def _app_of_results(results: Path, crops: "CropStore", access: "Access", cookie: str) -> "App":
@@ -251,15 +251,17 @@ def _warm(site: "Site") -> None:
     site.is_counted.set()
 
 
-def _answer(run: Callable[..., int], jobs: "Jobs", told: Callable[[], None]) -> int:
+def _answer(run: Callable[..., int], jobs: "Jobs", report_ready: Callable[[], None]) -> int:
     """Serve until a signal arrives; return its number."""
     try:
-        return run(when_ready=told)
+        return run(when_ready=report_ready)
     finally:
         jobs.close(_JOBS_END_WITHIN_S)
 
 
-def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[[], None] | None) -> None:
+def _print_address(
+    address: str, access: "Access", names: Sequence[str], opens: Callable[[], None] | None
+) -> None:
     """Print the address, and who has access without a token."""
     console.out(address)
     if not access.must_log_in:

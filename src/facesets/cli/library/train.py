@@ -110,17 +110,17 @@ def _train(database: str | None, options: TrainOptions) -> None:
     from facesets.assembly.commands import VERBS
 
     with work_on_library(database) as work:
-        summary = VERBS["train"].run(work, options=options, on_epoch=_telling(work.progress))
+        summary = VERBS["train"].run(work, options=options, on_epoch=_epoch_printer(work.progress))
     console.show(summary, words.train(summary))
     console.finish()
 
 
-def _telling(progress: "Progress") -> "Callable[[Epoch], None]":
-    def tell(epoch: "Epoch") -> None:
+def _epoch_printer(progress: "Progress") -> "Callable[[Epoch], None]":
+    def print_epoch(epoch: "Epoch") -> None:
         if not console.session.terse:
             progress.say(
                 f"epoch {epoch.number}: loss {epoch.loss:.5f}, validation loss {epoch.validation_loss:.5f}, "
                 f"{counted(epoch.triplets, 'triplet')}"
             )
 
-    return tell
+    return print_epoch

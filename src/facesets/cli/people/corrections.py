@@ -142,7 +142,7 @@ def same(
 
     with opened_session(database) as session:
         summary = run(session, first, second, faces=faces, by=current_user())
-    console.show(summary, words.said(summary))
+    console.show(summary, words.same(summary))
 
 
 def different(
@@ -153,7 +153,7 @@ def different(
 
     with opened_session(database) as session:
         summary = run(session, first, second, faces=faces, by=current_user())
-    console.show(summary, words.said(summary))
+    console.show(summary, words.same(summary))
 
 
 def undo(

@@ -61,11 +61,11 @@ def list_(
 
     with opened_session(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
-    nobody = "The library has no people yet. Run `facesets index PHOTOS`, then `facesets cluster`."
+    empty_message = "The library has no people yet. Run `facesets index PHOTOS`, then `facesets cluster`."
     if unnamed or status != "active":
-        nobody = "No person matches. To list all people, run `facesets people list --status all`."
+        empty_message = "No person matches. To list all people, run `facesets people list --status all`."
     headings = ("id", "name", "faces", "photos", "reference faces", "first", "last")
-    text = table(headings, [_row(each) for each in found]) if found else nobody
+    text = table(headings, [_row(each) for each in found]) if found else empty_message
     console.show_list("people", found, text)
 
 

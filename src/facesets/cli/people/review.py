@@ -142,8 +142,10 @@ class _Review:
         if self._faces.where:
             console.out(self._faces.where)
         for item in question.items:
-            alike = item.note or f"similarity {item.cosine_similarity:.2f}"
-            console.out(f"  {item.number}  {printable(item.name)}, {counted(item.settles, 'face')}, {alike}")
+            similarity = item.note or f"similarity {item.cosine_similarity:.2f}"
+            console.out(
+                f"  {item.number}  {printable(item.name)}, {counted(item.settles, 'face')}, {similarity}"
+            )
         console.out(f"  {self._keys(question)}")
 
     def _keys(self, question: "Question") -> str:
@@ -158,8 +160,8 @@ class _Review:
         else:
             keys = ["[y]es", "[n]o"]
         if question.nameless and question.kind != "name":
-            who = "" if question.nameless == question.person else f" {question.items[0].name}"
-            keys += [f"[w] name{who}", "[h]ide"]
+            name = "" if question.nameless == question.person else f" {question.items[0].name}"
+            keys += [f"[w] name{name}", "[h]ide"]
         keys += ["[s]kip", "[o]pen faces"] if self._faces.can_open else ["[s]kip"]
         return "  ".join([*keys, "[u]ndo", "[q]uit"])
 

@@ -114,8 +114,8 @@ def relocate(
         if new is None:
             done = run.forget_folder(store, old, dry_run=dry_run)
         else:
-            beside = None if cache is None else cache.parent
-            done = run.relocate(store, old, new, dry_run=dry_run, results=beside)
+            results = None if cache is None else cache.parent
+            done = run.relocate(store, old, new, dry_run=dry_run, results=results)
     console.show(done, photo_words.relocate(done, label=store.label))
 
 

@@ -280,7 +280,7 @@ def split_eras(
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root]
-    request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
+    request = EraRequest(out, name, roots, years or _years_cache(conf), today.year, force)
     with exporting(cache, database, pack, provider, crops) as (store, checker, work):
         if probe:
             done = operation.probe_eras(
@@ -291,7 +291,7 @@ def split_eras(
     console.report(done, words.probe_eras(done) if probe else words.split_eras(done))
 
 
-def _kept_years(conf: "Settings") -> Path:
+def _years_cache(conf: "Settings") -> Path:
     from facesets.operations.face_sets.eras.capture_years import FILE_NAME
 
     return conf.cache_dir / FILE_NAME

@@ -55,9 +55,9 @@ def dedup(
     """Report copies and near-duplicates; delete nothing."""
     from facesets.operations.reports.dedup import dedup as run
 
-    beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
+    default_out = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
     with work_on_store(cache, database) as (store, work):
-        done = run(store, out or beside, options, work=work)
+        done = run(store, out or default_out, options, work=work)
     console.report(done, words.dedup(done))
 
 
@@ -146,10 +146,10 @@ def evaluate(
             collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
-    said = given_threshold(context.params, typed_flags(context))
-    options = _DEFAULT.chosen(method, said)
-    if said is not None and said.measure is None and said.value is not None:
-        options = options.with_own_threshold(said.value)
+    given = given_threshold(context.params, typed_flags(context))
+    options = _DEFAULT.chosen(method, given)
+    if given is not None and given.measure is None and given.value is not None:
+        options = options.with_own_threshold(given.value)
     trials = [options]
     if sweep:
         trials = run.sweep(_DEFAULT.chosen(method or "agglomerative", None), _range(sweep))

@@ -149,11 +149,11 @@ def cluster(
     people, and the others become clusters that `people name` and `people review` make people of.
     """
     typed = typed_flags(context)
-    said = given_threshold(context.params, typed)
+    threshold_given = given_threshold(context.params, typed)
     if "shards" in typed and workers.engine is None:
         raise WrongUsage("--shards requires --engine: give --engine, or omit --shards.")
     if first is None:
-        options = _with_shared(library, folders).chosen(method, said)
+        options = _with_shared(library, folders).chosen(method, threshold_given)
         grouped_by = dual.unknown_method if dual.dual else options.method
         _refuse_idle_flags(typed, "dual" if dual.dual else "people", grouped_by)
         options = unless_given(context, options, _of_hierarchy(grouped_by))
@@ -169,7 +169,7 @@ def cluster(
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Missing OUT. Usage: {Command('cluster', printable(first), 'OUT')}.")
-    chosen = folders.chosen(method, said)
+    chosen = folders.chosen(method, threshold_given)
     _refuse_idle_flags(typed, "folders", chosen.method)
     _cluster_into_folders(cache, database, out, chosen, workers)
 

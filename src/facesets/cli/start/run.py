@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from facesets.store.npz.cache import Cache
     from facesets.work import Work
 
-_TOLD = ("method", "threshold", "min_cosine_similarity")
+_THRESHOLD_OPTIONS = ("method", "threshold", "min_cosine_similarity")
 """Flags of `cluster` that are read together."""
 
 
@@ -63,7 +63,7 @@ def run(
     _require_photos(photos)
     if out is None:
         out = _default_place(photos)
-    elif advice := _if_moved_here(photos, out):
+    elif advice := _relocation_advice(photos, out):
         console.notice(worded(advice))
     flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
@@ -106,7 +106,7 @@ def _default_place(photos: Path) -> Path:
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
     if sources and photos.exists() and str(plain_path(photos)) not in sources:
-        advice = _if_moved_here(photos, out)
+        advice = _relocation_advice(photos, out)
         raise WrongUsage(
             f"{printable(out)} holds the results of {printable(sources[0])}. Give another result folder: "
             f"{Command('run', printable(photos), 'OUT')}. If you give the same OUT, both are sorted "
@@ -115,16 +115,16 @@ def _default_place(photos: Path) -> Path:
     return out
 
 
-def _if_moved_here(photos: Path, out: Path) -> str:
+def _relocation_advice(photos: Path, out: Path) -> str:
     """What to do where results are of photos in a folder that is gone; empty where they are of none."""
     from facesets.results.run_sources import sources_of
 
     sources = sources_of(out)
-    gone = [source for source in sources if not is_there(Path(source))]
-    if not gone or str(plain_path(photos)) in sources or not photos.exists():
+    missing = [source for source in sources if not is_there(Path(source))]
+    if not missing or str(plain_path(photos)) in sources or not photos.exists():
         return ""
-    relocate = Command("relocate", printable(gone[0]), printable(photos), printable(out / RUN_CACHE))
-    return f"{printable(gone[0])} is gone. If its photos were moved here, run this first: {relocate}."
+    relocate = Command("relocate", printable(missing[0]), printable(photos), printable(out / RUN_CACHE))
+    return f"{printable(missing[0])} is gone. If its photos were moved here, run this first: {relocate}."
 
 
 def _refuse_other_pack(out: Path, pack: str | None) -> None:
@@ -161,12 +161,12 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     from facesets.operations.run import RunOptions
 
     grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")
-    finding, said = configured_flags(context, "embed"), given_threshold(grouping)
-    others = {name: value for name, value in grouping.items() if name not in _TOLD}
+    finding, given = configured_flags(context, "embed"), given_threshold(grouping)
+    others = {name: value for name, value in grouping.items() if name not in _THRESHOLD_OPTIONS}
     own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
         cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).chosen(
-            grouping["method"], said
+            grouping["method"], given
         ),
         refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
         extend=replace(options_of(ExtendOptions, configured_flags(context, "extend")), dry_run=False),

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = 0.94
+MIN_SIMILARITY = 0.94
 """Similarity of colours from which two bodies wear the same."""
 
 _MARGIN = 0.03
@@ -19,7 +19,7 @@ _MARGIN = 0.03
 
 _BURST_S = 10
 _BURST_OVERLAP = 0.3
-_BURST_ALIKE = 0.75
+_MIN_BURST_SIMILARITY = 0.75
 """Similarity of the colours of one person at the same place a moment later; less is another person."""
 
 _AT_ONCE = 256
@@ -127,7 +127,7 @@ def _worth(
     in_place = np.less_equal(np.abs(day.taken[rows][:, None] - day.taken[known][None]), _BURST_S)
     dressed = np.linalg.norm(day.colours, axis=1) > 0
     unknown = ~dressed[rows][:, None] | ~dressed[known][None]
-    in_place &= other & (overlap >= _BURST_OVERLAP) & (unknown | (similarity >= _BURST_ALIKE))
+    in_place &= other & (overlap >= _BURST_OVERLAP) & (unknown | (similarity >= _MIN_BURST_SIMILARITY))
     shape = len(rows), len(people)
     worth, like = np.zeros(shape), np.zeros(shape, np.int64)
     by_place = np.zeros(shape, bool)
@@ -136,7 +136,7 @@ def _worth(
         mine = np.flatnonzero(day.person[known] == person)
         # A person on this photo in such clothes counts against others in the same clothes.
         closest[:, column] = similarity[:, mine].max(axis=1)
-        by_colour = np.where(other[:, mine] & (similarity[:, mine] >= ALIKE), similarity[:, mine], 0)
+        by_colour = np.where(other[:, mine] & (similarity[:, mine] >= MIN_SIMILARITY), similarity[:, mine], 0)
         # The same place counts more than the same clothes.
         each = np.where(in_place[:, mine], 1 + overlap[:, mine], by_colour)
         best = each.argmax(axis=1)

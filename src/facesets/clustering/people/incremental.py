@@ -18,7 +18,7 @@ from facesets.clustering.vectors import SIMILARITY_RESOLUTION, Bool, Float32, In
 
 _BLOCK_ROWS = 1024
 _BLOCK_COLUMNS = 4096
-NOBODY = -1
+UNASSIGNED = -1
 Grouping = Callable[[Int64], Int64]
 """Labels of these rows; negative for noise."""
 
@@ -261,11 +261,11 @@ def join_people(
             contacts, rows, references, persons, min_cosine_similarity=min_cosine_similarity
         )
     ties = contacts.persons_per_face(len(rows)) > 1
-    person = np.full(len(rows), NOBODY, np.int64)
+    person = np.full(len(rows), UNASSIGNED, np.int64)
     single = contacts.of(~ties[contacts.face])
     person[single.face] = single.person
     free = np.flatnonzero(~ties)
-    group = np.full(len(rows), NOBODY, np.int64)
+    group = np.full(len(rows), UNASSIGNED, np.int64)
     if len(free):
         group[free] = grouping(free)
     review = [contacts.of(ties[contacts.face])]
@@ -273,7 +273,7 @@ def join_people(
     for label in _disputed(person, group):
         members = np.flatnonzero(group == label)
         review.append(_spread_by_neighbours(rows, members, person, group, min_cosine_similarity))
-    group[person >= 0] = NOBODY
+    group[person >= 0] = UNASSIGNED
     return Joined(
         person, singletons_as_noise(numbered(group), min_size=min_size), PersonMatches.joined(review), checked
     )
@@ -297,7 +297,7 @@ def _spread_within_groups(person: Int64, group: Int64) -> None:
     """Let a group that touches one person join that person as a whole."""
     pairs = _pairs(person, group)
     labels, first, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
-    owner = np.full(int(group.max(initial=-1)) + 2, NOBODY, np.int64)
+    owner = np.full(int(group.max(initial=-1)) + 2, UNASSIGNED, np.int64)
     owner[labels[counts == 1]] = pairs[first[counts == 1], 1]
     owned = (group >= 0) & (owner[group] >= 0)
     person[owned] = owner[group[owned]]
@@ -337,5 +337,5 @@ def _regroup(rows: Float32, members: Int64, left: Int64, group: Int64, min_cosin
     """Give the connected faces among the remaining ones labels of their own."""
     chunks = edge_chunks(rows[members[left]], min_cosine_similarity=min_cosine_similarity)
     fresh = components_of(chunks, len(left)) + int(group.max()) + 1
-    group[members] = NOBODY
+    group[members] = UNASSIGNED
     group[members[left]] = fresh

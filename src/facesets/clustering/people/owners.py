@@ -15,7 +15,7 @@ from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 _MOST = 0.5
-NOBODY = -1
+UNASSIGNED = -1
 _PART_FACES = 4
 """So many of these that are grouped apart may be another person."""
 
@@ -85,14 +85,14 @@ def _find_owners(label: Int64, person: Int64, weight: Float64, fixed: Bool, whol
     group, claimant, held = group[claims], claimant[claims], held[claims]
     disputed = np.bincount(group[fixed[claimant]], minlength=groups) > 1
     owner = _first_of(group, claimant, np.lexsort((age[claimant], -held, ~fixed[claimant], group)), groups)
-    owner[disputed] = NOBODY
+    owner[disputed] = UNASSIGNED
     torn = disputed[group] & fixed[claimant]
     return _Owners(owner, disputed, np.stack([group[torn], claimant[torn]], axis=1), main)
 
 
 def _first_of(key: Int64, value: Int64, order: Int64, count: int) -> Int64:
     """Return for each of `count` keys the first value in an order by key; -1 for a key without one."""
-    result = np.full(count, NOBODY, np.int64)
+    result = np.full(count, UNASSIGNED, np.int64)
     result[key[order][::-1]] = value[order][::-1]
     return result
 
@@ -173,7 +173,7 @@ class Settling:
         image = self._known.image
         if image is not None:
             leaving = leave_clashing(self._rows, image, self._known.person, self._after)
-            self._after[leaving] = NOBODY
+            self._after[leaving] = UNASSIGNED
 
     def drop_small(self, min_size: int) -> None:
         """Unassign the faces of people who have too few: new ones, and known ones who lost some."""
@@ -186,7 +186,7 @@ class Settling:
         least[:persons][self._known.fixed | self._large] = 0
         mine = self._after[self._some]
         few = (mine >= 0) & np.append(faces < least, False)[mine]
-        self._after[self._some[few]] = NOBODY
+        self._after[self._some[few]] = UNASSIGNED
 
     def numbered(self) -> Int64:
         """Return the person of each face, with new people numbered by falling size."""
@@ -238,7 +238,7 @@ class Settling:
         enough = (own >= least) & (~disputed | (own >= link))
         tied = enough & self._known.fixed[joined] & (rival >= np.maximum(link, own - _MARGIN))
         faces = self._some[some]
-        self._after[faces] = np.where(enough & ~tied, joined, NOBODY)
+        self._after[faces] = np.where(enough & ~tied, joined, UNASSIGNED)
         self._review += [
             PersonMatches(faces[tied], joined[tied], own[tied]),
             PersonMatches(faces[tied], modes.person[second[tied]], similarity[tied, second[tied]]),

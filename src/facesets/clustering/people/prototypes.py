@@ -22,10 +22,10 @@ _ERA_JOIN_YEARS = 5
 _MOST_IN_ERAS = 2000
 """Faces, the best, that eras are cut of: what that takes grows with the square of their number."""
 
-TELLING_DISTANCE = 0.35
+DISTANCE_UNIT = 0.35
 """Cosine distance of two photos of a person that differ plainly: in expression, light, or age."""
 
-TELLING_TURN = 25.0
+TURN_UNIT = 25.0
 """Degrees by which a pose differs as plainly."""
 
 QUALITY_SLACK = 0.10
@@ -183,7 +183,7 @@ def spread_out(embeddings: Embeddings, pose: Float32, quality: Float32, count: i
     """Choose faces by farthest-point sampling in pose and embedding, above a floor of quality.
 
     The first is the best; then again and again the one that is farthest from all that are chosen. The
-    distance of two faces is the length of (cosine distance / `TELLING_DISTANCE`, turn / `TELLING_TURN`); an
+    distance of two faces is the length of (cosine distance / `DISTANCE_UNIT`, turn / `TURN_UNIT`); an
     unknown pose counts as no turn. Faces below the quality of the `count`-th best by `QUALITY_SLACK` are out.
 
     Parameters
@@ -220,8 +220,8 @@ def _farthest_first(rows: Float32, angles: np.ndarray, count: int) -> Int64:
     nearest = np.full(len(rows), np.inf)
     for step in range(1, count):
         last = chosen[step - 1]
-        apart = np.maximum(1 - rows @ rows[last], 0).astype(np.float64) / TELLING_DISTANCE
-        turn = np.linalg.norm(np.nan_to_num(angles - angles[last]), axis=1) / TELLING_TURN
+        apart = np.maximum(1 - rows @ rows[last], 0).astype(np.float64) / DISTANCE_UNIT
+        turn = np.linalg.norm(np.nan_to_num(angles - angles[last]), axis=1) / TURN_UNIT
         nearest = np.minimum(nearest, np.hypot(apart, turn))
         nearest[last] = -1
         chosen[step] = int(np.argmax(nearest))

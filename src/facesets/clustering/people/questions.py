@@ -89,12 +89,12 @@ class Halves:
     likely: float
 
 
-def may_be_one(measured: Calibration, similarity: Float32, *, alone: bool) -> Float64:
+def likelihood_of_one(measured: Calibration, similarity: Float32, *, alone: bool) -> Float64:
     """Estimate how likely two are one person; `alone` if one of them is a single face."""
     return _odds(similarity, measured.link if alone else measured.several, measured.typical)
 
 
-def may_be_two(measured: Calibration, similarity: Float32) -> Float64:
+def likelihood_of_two(measured: Calibration, similarity: Float32) -> Float64:
     """Estimate how likely faces of one person are two people."""
     return 1.0 - _odds(similarity, measured.loose, measured.typical)
 
@@ -105,7 +105,7 @@ def _odds(similarity: Float32, middle: float, typical: float) -> Float64:
     return odds
 
 
-def lowest_asked(measured: Calibration, *, alone: bool) -> float:
+def min_suggested(measured: Calibration, *, alone: bool) -> float:
     """Return the minimum mean similarity at which two become a suggestion."""
     middle = measured.link if alone else measured.several
     return float(middle + _STEEPNESS * measured.typical * np.log(LEAST_UNCERTAINTY / (1 - LEAST_UNCERTAINTY)))
@@ -126,7 +126,7 @@ def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
     return means
 
 
-def people_who_may_be_one(
+def find_duplicate_people(
     means: Float32, person: Int64, faces: Int64, measured: Calibration, among: Bool | None = None
 ) -> Pairs:
     """Find pairs of people who may be one, each once, the lower first.
@@ -141,7 +141,7 @@ def people_who_may_be_one(
     among : bool array of shape (p,), optional
         Only pairs with at least one of these.
     """
-    lowest = lowest_asked(measured, alone=False)
+    lowest = min_suggested(measured, alone=False)
     if among is None:
         edges = Edges.concatenate(list(edge_chunks(means, min_cosine_similarity=lowest)))
         ends, similarity = [person[edges.i], person[edges.j]], edges.similarity
@@ -160,22 +160,29 @@ def people_who_may_be_one(
     alone = np.minimum(faces[first], faces[second]) == 1
     likely = np.where(
         alone,
-        may_be_one(measured, similarity, alone=True),
-        may_be_one(measured, similarity, alone=False),
+        likelihood_of_one(measured, similarity, alone=True),
+        likelihood_of_one(measured, similarity, alone=False),
     )
     return _asked(Pairs(first, second, similarity, likely))
 
 
 def faces_near_people(rows: Float32, means: Float32, person: Int64, measured: Calibration) -> Pairs:
     """Find pairs of an unassigned face and one of the two people most similar to it."""
-    found = find_person_matches(rows, means, person, min_cosine_similarity=lowest_asked(measured, alone=True))
+    found = find_person_matches(
+        rows, means, person, min_cosine_similarity=min_suggested(measured, alone=True)
+    )
     order = np.lexsort((-found.similarity, found.face))
     face = found.face[order]
     place = np.arange(len(face)) - np.searchsorted(face, face)
     best = order[place < 2]
     similarity = found.similarity[best]
     return _asked(
-        Pairs(found.face[best], found.person[best], similarity, may_be_one(measured, similarity, alone=True))
+        Pairs(
+            found.face[best],
+            found.person[best],
+            similarity,
+            likelihood_of_one(measured, similarity, alone=True),
+        )
     )
 
 
@@ -211,18 +218,18 @@ def similarity_to_rest(rows: Float32, person: Int64, means: Float32) -> Float32:
 def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFaces:
     """Find faces that are dissimilar to the rest of their person, by `similarity_to_rest`."""
     row = np.flatnonzero(np.isfinite(similarity))
-    likely = may_be_two(measured, similarity[row])
+    likely = likelihood_of_two(measured, similarity[row])
     keep = likely >= LEAST_UNCERTAINTY
     return FarFaces(row[keep], similarity[row[keep]], likely[keep])
 
 
-def people_who_may_be_two(similarity: Float32, person: Int64, measured: Calibration) -> Int64:
+def people_to_check(similarity: Float32, person: Int64, measured: Calibration) -> Int64:
     """Return the people to check: those with a face that is unusually dissimilar to the rest."""
     less = np.nan_to_num(similarity, nan=1.0) < _UNUSUAL_SHARE * measured.typical
     return np.unique(person[less])
 
 
-def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None:
+def find_two_parts(rows: Float32, measured: Calibration) -> Halves | None:
     """Find the two least similar parts of one person, if they may be two people.
 
     Parameters
@@ -241,7 +248,7 @@ def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None
         side = ~side
     means = rows[sample[side]].mean(axis=0), rows[sample[~side]].mean(axis=0)
     similarity = float(means[0] @ means[1])
-    likely = float(may_be_two(measured, np.array([similarity], np.float32))[0])
+    likely = float(likelihood_of_two(measured, np.array([similarity], np.float32))[0])
     if likely < LEAST_UNCERTAINTY:
         return None
     # All faces, if only some were sampled.

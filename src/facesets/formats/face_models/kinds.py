@@ -24,7 +24,7 @@ CONSUMERS: dict[Format, str] = {
 OF_ONE_RECOGNIZER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
 """What holds embeddings without saying whose they are: their consumers take them for `w600k_r50`'s."""
 
-OF_EVERYBODY: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
+SHARED_FILES: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
 """What can hold all people of an export in one file, and that file's name; the name is Rope's own."""
 
 BUNDLE_SUFFIX = ".fsz"
@@ -65,7 +65,7 @@ def images_folder(name: str, top_n: int) -> str:
 
 def is_named_as_model(name: str) -> bool:
     """Whether only a face model, or a bundle, has such a name, whatever it holds."""
-    return name.endswith((BUNDLE_SUFFIX, *_FOR_MODELS_ALONE)) or name in OF_EVERYBODY.values()
+    return name.endswith((BUNDLE_SUFFIX, *_FOR_MODELS_ALONE)) or name in SHARED_FILES.values()
 
 
 def format_of(path: Path) -> Format | None:

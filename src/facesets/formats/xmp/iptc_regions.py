@@ -54,10 +54,10 @@ def iptc_regions(tree: Tree, size: Callable[[], Size]) -> Iterator[Region]:
 
 
 def _names(region: Node) -> Iterator[str]:
-    said = [text(each) for each in _some(field(region, _PEOPLE))]
-    said += [_in_a_language(field(each, _NAME_OF_PERSON)) for each in _some(field(region, _DETAILS))]
-    if any(said):
-        yield from said
+    names = [text(each) for each in _some(field(region, _PEOPLE))]
+    names += [_in_a_language(field(each, _NAME_OF_PERSON)) for each in _some(field(region, _DETAILS))]
+    if any(names):
+        yield from names
     elif any(map(_is_human, _some(field(region, _KIND)))):
         yield _in_a_language(field(region, _NAME))
 
@@ -67,8 +67,10 @@ def _some(node: Node | str | None) -> Iterator[Node | str]:
 
 
 def _is_human(kind: Node | str) -> bool:
-    said = [text(each) for each in _some(field(kind, _IDENTIFIER))] + [_in_a_language(field(kind, _NAME))]
-    return any(each.rpartition("/")[2].casefold() in _HUMAN for each in said)
+    identifiers = [text(each) for each in _some(field(kind, _IDENTIFIER))] + [
+        _in_a_language(field(kind, _NAME))
+    ]
+    return any(each.rpartition("/")[2].casefold() in _HUMAN for each in identifiers)
 
 
 def _in_a_language(node: Node | str | None) -> str:

@@ -154,7 +154,7 @@ def merged(
     return Merged(serialised(tree, like=data or b""), now, found)
 
 
-def is_all_there(data: bytes, ours: Ours, hashed: Hasher) -> bool:
+def is_intact(data: bytes, ours: Ours, hashed: Hasher) -> bool:
     """Whether a sidecar holds everything that is ours of another, and that is something.
 
     Raises
@@ -163,7 +163,7 @@ def is_all_there(data: bytes, ours: Ours, hashed: Hasher) -> bool:
         It cannot be read.
     """
     says = ours.mwg or ours.microsoft or ours.texts
-    return bool(says) and _kept_of(_there(parse(data), hashed), ours) == ours
+    return bool(says) and _remaining(_possibly_ours(parse(data), hashed), ours) == ours
 
 
 def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
@@ -182,19 +182,19 @@ def _rdf(tree: Tree) -> list[Node]:
 
 def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool) -> Ours:
     """The candidate of which everything is there. Raises `EditedSince` where there is none."""
-    there = _there(tree, hashed)
+    present = _possibly_ours(tree, hashed)
     # Of what was there before a run that was cut off and of what it wrote, one may hold the other.
-    intact = [ours for ours in candidates if _kept_of(there, ours) == ours]
+    intact = [ours for ours in candidates if _remaining(present, ours) == ours]
     if intact:
         return max(intact, key=lambda ours: len(ours.mwg) + len(ours.microsoft) + len(ours.texts))
     if not candidates:
         return NOTHING
     if not replace:
         raise EditedSince("someone edited what facesets wrote")
-    return _kept_of(there, candidates[0])
+    return _remaining(present, candidates[0])
 
 
-def _there(tree: Tree, hashed: Hasher) -> Ours:
+def _possibly_ours(tree: Tree, hashed: Hasher) -> Ours:
     """Everything in a sidecar that could be ours."""
 
     def digests(found: Iterable[Region]) -> tuple[OurRegion, ...]:
@@ -208,10 +208,10 @@ def _there(tree: Tree, hashed: Hasher) -> Ours:
     return Ours(digests(mwg_regions(tree)), digests(microsoft_regions(tree)), frozenset(texts))
 
 
-def _kept_of(there: Ours, ours: Ours) -> Ours:
+def _remaining(present: Ours, ours: Ours) -> Ours:
     """What of ours is still there."""
 
-    def kept(some: Sequence[OurRegion], among: Sequence[OurRegion]) -> tuple[OurRegion, ...]:
+    def remaining(some: Sequence[OurRegion], among: Sequence[OurRegion]) -> tuple[OurRegion, ...]:
         return tuple(
             (digest, box)
             for digest, box in some
@@ -219,7 +219,10 @@ def _kept_of(there: Ours, ours: Ours) -> Ours:
         )
 
     return Ours(
-        kept(ours.mwg, there.mwg), kept(ours.microsoft, there.microsoft), ours.texts & there.texts, ours.made
+        remaining(ours.mwg, present.mwg),
+        remaining(ours.microsoft, present.microsoft),
+        ours.texts & present.texts,
+        ours.made,
     )
 
 
@@ -262,13 +265,13 @@ def _merge_regions(
         else:
             left.remove(same)
             now.append(own)
-    left = [each for each in left if not any(_says(region, *each) for region in foreign)]
+    left = [each for each in left if not any(_has_name(region, *each) for region in foreign)]
     for name, box in left:
         # What others added to a region of ours stays in it where somebody is renamed, or a box moves.
-        meant = _meant(untrue, name, box)
-        if meant is not None:
-            untrue.remove(meant)
-        write(work.tree, work.made, name, box, meant)
+        reused = _reusable(untrue, name, box)
+        if reused is not None:
+            untrue.remove(reused)
+        write(work.tree, work.made, name, box, reused)
         now.append((hashed(tidy(name)), box))
     for region in untrue:
         remove(region.node)
@@ -276,7 +279,7 @@ def _merge_regions(
     return tuple(now)
 
 
-def _meant(untrue: Sequence[Region], name: str, box: Box) -> Region | None:
+def _reusable(untrue: Sequence[Region], name: str, box: Box) -> Region | None:
     """Which of some regions of ours is to say this: that at the same place, else that with the same name."""
     placed = (each for each in untrue if each.box is not None and is_same_place(each.box, box))
     called = (each for each in untrue if tidy(each.name) == tidy(name))
@@ -288,24 +291,24 @@ def _is(region: Region, own: OurRegion, hashed: Hasher) -> bool:
     return region.box is not None and is_near(region.box, box) and hashed(tidy(region.name)) == digest
 
 
-def _says(region: Region, name: str, box: Box) -> bool:
+def _has_name(region: Region, name: str, box: Box) -> bool:
     same_name = tidy(region.name).casefold() == tidy(name).casefold()
     return same_name and region.box is not None and is_same_place(region.box, box)
 
 
 def _set_size(work: _Work, wanted: WantedSidecar) -> None:
     """Say how large the picture is that regions are of, where nobody says so yet, or where we did."""
-    size, there = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
+    size, dimensions = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
     if size is not None and size[0] == wanted.width and size[1] == wanted.height:
         return
-    if there is not None:
-        if _SIZE not in work.made or isinstance(there, str):
+    if dimensions is not None:
+        if _SIZE not in work.made or isinstance(dimensions, str):
             return
-        remove(there)
+        remove(dimensions)
     regions = structure_in(holder_of(work.tree, "mwg-rs:Regions", work.made), "mwg-rs:Regions", work.made)
-    said = add(regions, _SIZE, structure=True)
+    size_node = add(regions, _SIZE, structure=True)
     for key, value in {"w": wanted.width, "h": wanted.height, "unit": "pixel"}.items():
-        add(said, f"stDim:{key}", text=str(value))
+        add(size_node, f"stDim:{key}", text=str(value))
     work.made.add(_SIZE)
     work.changed = True
 
@@ -313,7 +316,7 @@ def _set_size(work: _Work, wanted: WantedSidecar) -> None:
 def _merge_texts(work: _Work, name: str, kind: str, wanted: Sequence[str]) -> None:
     """Remove our texts that are not wanted from a list, and add those that nobody has there."""
     held = array(property_of(work.tree, qualified(name)))
-    there = set()
+    present = set()
     for item in list(held) if held is not None else []:
         if not isinstance(item.tag, str):
             continue
@@ -323,9 +326,9 @@ def _merge_texts(work: _Work, name: str, kind: str, wanted: Sequence[str]) -> No
             work.texts.discard(digest)
             work.changed = True
         else:
-            there.add(text(item))
+            present.add(text(item))
     for each in wanted:
-        if each not in there:
+        if each not in present:
             holder = holder_of(work.tree, name, work.made)
             add(list_in(holder, name, kind, work.made), "rdf:li", text=each)
             work.texts.add(work.hashed(name, each))

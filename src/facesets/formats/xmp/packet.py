@@ -121,6 +121,6 @@ def _text(data: bytes) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    line = (said.strip() or type(error).__name__).splitlines()[0][:160]
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    line = (message.strip() or type(error).__name__).splitlines()[0][:160]
     return made_printable(line, lambda _: "?")

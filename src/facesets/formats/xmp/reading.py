@@ -55,7 +55,7 @@ def read_named_regions(data: bytes, size: Callable[[], Size] = _unknown) -> tupl
     for region, program in sorted(_regions(tree, size), key=lambda each: each[0].box is None):
         name = tidy(region.name)
         known = boxes.setdefault(name, [])
-        if name and not any(_says_the_same(box, region.box) for box in known):
+        if name and not any(_is_same(box, region.box) for box in known):
             known.append(region.box)
             found.append(NamedRegion(name, region.box, "stored", program))
     named = {each.name.casefold() for each in found}
@@ -88,7 +88,7 @@ def _regions(tree: Tree, size: Callable[[], Size]) -> Iterator[tuple[Region, str
             yield region, program
 
 
-def _says_the_same(known: Box | None, box: Box | None) -> bool:
+def _is_same(known: Box | None, box: Box | None) -> bool:
     return box is None or (known is not None and is_same_place(known, box))
 
 

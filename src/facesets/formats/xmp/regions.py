@@ -55,8 +55,8 @@ def mwg_regions(tree: Tree) -> Iterator[Region]:
 
 def applied_to(tree: Tree) -> tuple[float, float] | None:
     """Return width and height of the picture that regions were drawn on, in pixels, if given."""
-    said = field(property_of(tree, MWG_REGIONS), MWG_DIMENSIONS)
-    width, height = number(text(field(said, DIM_W))), number(text(field(said, DIM_H)))
+    dimensions = field(property_of(tree, MWG_REGIONS), MWG_DIMENSIONS)
+    width, height = number(text(field(dimensions, DIM_W))), number(text(field(dimensions, DIM_H)))
     return (width, height) if width and height and width > 0 and height > 0 else None
 
 

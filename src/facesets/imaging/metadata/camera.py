@@ -77,8 +77,8 @@ def place_of(fields: Fields) -> dict[str, Any]:
         else:
             found |= {"latitude": latitude, "longitude": longitude}
     elif (latitude is None) != (longitude is None) and not {*_HEMISPHERES} & {*fields.refused}:
-        there = "GPSLongitude" if latitude is None else "GPSLatitude"
-        fields.refuse(there, "lacks the other coordinate")
+        present = "GPSLongitude" if latitude is None else "GPSLatitude"
+        fields.refuse(present, "lacks the other coordinate")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -97,8 +97,8 @@ def _degrees(fields: Fields, name: str) -> float | None:
         return None
     degrees: float = sum((number or 0) / 60.0**place for place, number in enumerate(numbers))
     if hemisphere not in (positive, negative):
-        said = f"the hemisphere {hemisphere!r}" if hemisphere else "no hemisphere"
-        fields.refuse(name, f"has {said} instead of {positive} or {negative}")
+        hemisphere_text = f"the hemisphere {hemisphere!r}" if hemisphere else "no hemisphere"
+        fields.refuse(name, f"has {hemisphere_text} instead of {positive} or {negative}")
         return None
     if not 0 <= degrees <= most or any((number or 0) < 0 for number in numbers):
         fields.refuse(name, "is out of range")

@@ -56,15 +56,15 @@ def _joined(file: IO[bytes], own: bytes) -> bytes:
     for kind, length in jpeg_segments(file):
         if kind != OF_PROGRAMS or length <= len(_NAME) + _HEAD.size or file.read(len(_NAME)) != _NAME:
             continue
-        of, said, offset = _HEAD.unpack(file.read(_HEAD.size))
+        of, total, offset = _HEAD.unpack(file.read(_HEAD.size))
         if of.lower() != own:
             continue
-        if said > _MOST_BYTES:
+        if total > _MOST_BYTES:
             raise UnreadableXmp(f"its extended parts exceed {_MOST_BYTES // 1_000_000} MB")
         size = length - len(_NAME) - _HEAD.size
         held += size
-        whole = whole or said
-        if said != whole or held > whole or offset in parts:
+        whole = whole or total
+        if total != whole or held > whole or offset in parts:
             raise _broken()
         parts[offset] = file.read(size)
     at = 0

@@ -15,7 +15,7 @@ MOST_BYTES = 16_000
 _MOST_TEXT = 2000
 _MOST_NUMBERS = 32
 
-_NOT_KEPT = frozenset(
+_SKIPPED = frozenset(
     {
         # Of makers and programs, unreadable without them.
         *("MakerNote", "MakerNoteSafety", "PrintImageMatching", "ImageResources", "InterColorProfile"),
@@ -55,13 +55,13 @@ def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> M
 
 def _of_tags(fields: Fields) -> Iterator[tuple[str, Any]]:
     for name, value in fields.tags.items():
-        if name in fields.used or name in _NOT_KEPT:
+        if name in fields.used or name in _SKIPPED:
             continue
-        kept = _kept(name, value)
-        if kept is None and _is_broken_ratio(value):
+        json_value = _json_value(name, value)
+        if json_value is None and _is_broken_ratio(value):
             fields.refuse(name, "is not a number")
-        elif kept not in (None, "", []):
-            yield name, kept
+        elif json_value not in (None, "", []):
+            yield name, json_value
 
 
 def _of_xmp(properties: Properties, used: Collection[str]) -> Iterator[tuple[str, Any]]:
@@ -76,7 +76,7 @@ def _is_broken_ratio(value: object) -> bool:
     return any(isinstance(part, IFDRational) and not part.denominator for part in parts)
 
 
-def _kept(name: str, value: object) -> object:
+def _json_value(name: str, value: object) -> object:
     """A value as JSON has it; None where it is a blob, or no number."""
     if isinstance(value, str):
         return from_latin(value)[:_MOST_TEXT]
@@ -85,7 +85,7 @@ def _kept(name: str, value: object) -> object:
     if isinstance(value, tuple):
         if len(value) > _MOST_NUMBERS:
             return None
-        parts = [_kept(name, part) for part in value]
+        parts = [_json_value(name, part) for part in value]
         return None if None in parts else parts
     number = as_number(value)
     return int(number) if number is not None and number.is_integer() else number

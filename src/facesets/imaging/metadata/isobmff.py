@@ -109,10 +109,10 @@ def _items(iinf: bytes) -> tuple[int, int]:
             continue
         wide = info[0] > 2
         number = int(struct.unpack_from(">I" if wide else ">H", info, 4)[0])
-        what, rest = info[10 if wide else 8 :][:4], info[14 if wide else 12 :]
-        if what == b"Exif" and exif < 0:
+        item_type, rest = info[10 if wide else 8 :][:4], info[14 if wide else 12 :]
+        if item_type == b"Exif" and exif < 0:
             exif = number
-        elif what == b"mime" and xmp < 0 and rest.split(b"\0")[1:2] == [_XMP_TYPE]:
+        elif item_type == b"mime" and xmp < 0 and rest.split(b"\0")[1:2] == [_XMP_TYPE]:
             xmp = number
     return exif, xmp
 

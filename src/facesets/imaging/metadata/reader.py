@@ -61,15 +61,15 @@ def read_metadata(
     OSError
         The file cannot be read.
     """
-    fields, said, refused = _read_head(file)
-    by_xmp = Fields(tags_of(said))
+    fields, xmp, refused = _read_head(file)
+    by_xmp = Fields(tags_of(xmp))
     found = camera_of(fields) | place_of(fields)
     if by_xmp.tags:
         found = camera_of(by_xmp) | place_of(by_xmp) | found
-    taken, doubted = _first_believed(_all_times(fields, said, (path, *others), now, changed))
+    taken, doubted = _first_believed(_all_times(fields, xmp, (path, *others), now, changed))
     # The other times are as good as any other tag.
     fields.used -= {tag for tags in _TIMES if tags[0] != taken.source for tag in tags}
-    extra = extra_of(fields, said, by_xmp.used)
+    extra = extra_of(fields, xmp, by_xmp.used)
     refused |= {f"XMP {name}": why for name, why in by_xmp.refused.items() if name not in fields.tags}
     refused |= fields.refused
     refused |= {each.source: f"{each.text}: {each.reason}" for each in doubted}
@@ -92,8 +92,8 @@ def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
     OSError
         The file cannot be read.
     """
-    fields, said, _ = _read_head(file)
-    return _first_believed(_times_in_head(fields, said, now))[0].time
+    fields, xmp, _ = _read_head(file)
+    return _first_believed(_times_in_head(fields, xmp, now))[0].time
 
 
 def packet_in(file: IO[bytes]) -> bytes:
@@ -118,15 +118,15 @@ def packet_in(file: IO[bytes]) -> bytes:
         return blocks.xmp
     if blocks.parts_looked_at:
         raise UnreadableXmp(_too_many_parts(blocks))
-    said = read_tags(blocks.exif)[0].get(XMP, b"") if blocks.exif is not None else b""
-    return said if isinstance(said, bytes) and said.strip(b"\0") else b""
+    packet = read_tags(blocks.exif)[0].get(XMP, b"") if blocks.exif is not None else b""
+    return packet if isinstance(packet, bytes) and packet.strip(b"\0") else b""
 
 
 def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
     """Tags of EXIF, properties of XMP, and what is broken; as far as the file can be followed."""
     refused: dict[str, str] = {}
     tags: Tags = {}
-    said: Properties = {}
+    xmp_properties: Properties = {}
     try:
         blocks = find_blocks(file)
     except _BROKEN as error:
@@ -145,10 +145,10 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
     xmp = blocks.xmp or tags.get(XMP, b"")
     if isinstance(xmp, bytes) and xmp.strip(b"\0"):
         try:
-            said = properties(xmp)
+            xmp_properties = properties(xmp)
         except BrokenXmp as error:
             refused["XMP"] = str(error)
-    return Fields(tags), said, refused
+    return Fields(tags), xmp_properties, refused
 
 
 def _too_many_parts(blocks: Blocks) -> str:
@@ -167,17 +167,17 @@ def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:
 
 
 def _all_times(
-    fields: Fields, said: Properties, paths: Sequence[str], now: np.datetime64, changed: np.datetime64
+    fields: Fields, xmp: Properties, paths: Sequence[str], now: np.datetime64, changed: np.datetime64
 ) -> Iterator[Taken]:
     """What says when a photo was taken, the surest first."""
-    yield from _times_in_head(fields, said, now)
+    yield from _times_in_head(fields, xmp, now)
     for named in (time_in_name, day_of_folder):
         yield from (taken for path in paths if (taken := named(path, latest=now)).text)
     if not np.isnat(changed):
         yield Taken("mtime", str(changed), changed.astype("M8[us]"), reason=unbelievable(changed, now))
 
 
-def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iterator[Taken]:
+def _times_in_head(fields: Fields, xmp: Properties, now: np.datetime64) -> Iterator[Taken]:
     for name, fraction, zone in _TIMES:
         taken = read_time(
             name, fields.text(name), latest=now, fraction=fields.text(fraction), zone=fields.text(zone)
@@ -185,7 +185,7 @@ def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iter
         if taken.text:
             yield taken
     for name in TIMES_OF_XMP:
-        taken = read_time("XMP", first_text(said.get(name, "")), latest=now)
+        taken = read_time("XMP", first_text(xmp.get(name, "")), latest=now)
         if taken.text:
             yield taken
 

@@ -14,7 +14,7 @@ from facesets.formats.face_models.archive import write_archive
 from facesets.formats.face_models.face_model import LEAD_COLUMNS, FaceModel, PersonRead
 from facesets.formats.face_models.kinds import (
     BUNDLE_SUFFIX,
-    OF_EVERYBODY,
+    SHARED_FILES,
     Format,
     images_folder,
     model_name,
@@ -144,7 +144,7 @@ def combined_models(root: Path, entries: Sequence[SetEntry], progress: Progress)
     Sets without a model, or with a damaged one, are left out.
     """
     files: dict[str, bytes] = {}
-    for kind, name in OF_EVERYBODY.items():
+    for kind, name in SHARED_FILES.items():
         people: list[PersonRead] = []
         for entry in entries:
             own = own_file(entry.bundles, kind)
@@ -164,6 +164,6 @@ def combined_model_names(run: ExportRun, plan: ExportPlan) -> list[str]:
     entries = [*plan.remaining_sets, *(planned.before for planned in plan.sets if planned.before is not None)]
     return [
         name
-        for kind, name in OF_EVERYBODY.items()
+        for kind, name in SHARED_FILES.items()
         if kind in run.options.formats or any(own_file(entry.bundles, kind) for entry in entries)
     ]

@@ -11,7 +11,7 @@ from facesets.interfaces import Source
 from facesets.library_records import GalleryLink, KnownFile
 from facesets.operations.ingest.unavailable_sources import belongs
 from facesets.sources.galleries import GallerySource
-from facesets.sources.missing import is_gone, moved_away, removed
+from facesets.sources.missing import is_missing, moved_away, removed
 from facesets.sources.walking import is_among
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def gone_from_source(
     A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
     """
     listed = {file.path for file in found}
-    missing = [path for path in known if path not in listed and source.covers(path) and is_gone(path)]
+    missing = [path for path in known if path not in listed and source.covers(path) and is_missing(path)]
     return missing if not missing or source.is_there() else []
 
 
@@ -134,7 +134,7 @@ def gone_from_targets(source: GallerySource, library: "Library", listed: Sequenc
 
 
 def _holds_no_file(path: str) -> bool:
-    return is_gone(path) or os.path.isdir(path)  # noqa: PTH112 - Path raises where it may not look
+    return is_missing(path) or os.path.isdir(path)  # noqa: PTH112 - Path raises where it may not look
 
 
 def moved_here(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[str]:

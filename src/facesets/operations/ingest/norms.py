@@ -12,7 +12,7 @@ def norms_tell(models: CacheSettings) -> bool:
     from facesets.clustering.known_recognizers import known_recognizer
     from facesets.remote.service_embedder import service_model
 
-    return service_model(models) is None and known_recognizer(models.recognizer).norm_tells
+    return service_model(models) is None and known_recognizer(models.recognizer).norm_is_informative
 
 
 def without_norm(faces: Faces) -> int:

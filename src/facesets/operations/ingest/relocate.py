@@ -12,7 +12,7 @@ from facesets.interfaces import Store, is_library
 from facesets.library_records import RecordedRun
 from facesets.result import Result
 from facesets.results.run_sources import relocate_sources
-from facesets.sources.missing import is_gone
+from facesets.sources.missing import is_missing
 
 _SAMPLE = 200
 _CLOCK_STEP_NS = 2_000_000_000
@@ -94,7 +94,7 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
     """
     before, separator = _named(old)
     paths = _below(store, store.files(), before, separator)
-    left = next((path for path in paths if not is_gone(path)), None)
+    left = next((path for path in paths if not is_missing(path)), None)
     if left is not None:
         raise WrongUsage(
             f"{printable(left)} still exists or cannot be checked. Only folders that are gone can be removed."

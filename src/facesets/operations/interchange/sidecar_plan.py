@@ -14,14 +14,14 @@ from facesets.errors import Command, UnreadableImage, UnreadableXmp, WrongUsage
 from facesets.files import is_there, mtime_ns_of, printable
 from facesets.formats.named_photos import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
-from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, is_all_there, merged
+from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, is_intact, merged
 from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import tidy
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.sidecar_files import SUFFIX, content_of, shared_stems, state_of
 from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections.who import called, find_person
-from facesets.sources.missing import is_gone
+from facesets.sources.missing import is_missing
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile, names_of_people
@@ -112,7 +112,7 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     if photo.elsewhere is not None:
         photo = _with_moved_sidecar(photo, photo.elsewhere, asked)
     known = photo.sidecar
-    if known is not None and (not photo.is_known or is_gone(photo.path)):
+    if known is not None and (not photo.is_known or is_missing(photo.path)):
         return _without_photo(photo, known, asked)
     ours = _written(known)
     people = asked.people | (known.people if known else frozenset())
@@ -204,7 +204,7 @@ def _with_moved_sidecar(photo: PhotoFile, elsewhere: KnownSidecar, asked: Reques
     try:
         name = _name_of_sidecar(path, None, asked.twins)
         content = content_of(path.with_name(name))
-        if content is None or not is_all_there(content, _unpacked(elsewhere.ours), asked.hashed):
+        if content is None or not is_intact(content, _unpacked(elsewhere.ours), asked.hashed):
             return stays
     except (UnreadableXmp, OSError):
         return stays

@@ -50,7 +50,7 @@ class Anthropic:
         base, label = plain_url(url, what="language model", example="https://api.anthropic.com")
         self.model = model
         self.place = label
-        self.is_here = is_this_machine(base.host)
+        self.is_local = is_this_machine(base.host)
         headers = {"x-api-key": api_key, "anthropic-version": _VERSION}
         self._server = LlmServer(base, label, headers, pause=pause, waits_s=waits_s)
 
@@ -137,13 +137,13 @@ class Anthropic:
 
     def _raise_if_of_all(self, response: httpx.Response) -> None:
         """Raise errors that affect all photos: `WrongUsage`, `NotSent`."""
-        status, said = response.status_code, message_of(response)
+        status, message = response.status_code, message_of(response)
         if status == httpx.codes.NOT_FOUND:
             raise WrongUsage(f"{self.place} does not know the model {self.model.name}. Set LLM_MODEL.")
         if status in {401, 403}:
             raise self._server.refusal(response)
-        if status == httpx.codes.PAYMENT_REQUIRED or "credit balance" in said or "spend limit" in said:
-            raise NotSent(f"{self.place} requires payment ({said}). Nothing more was sent.")
+        if status == httpx.codes.PAYMENT_REQUIRED or "credit balance" in message or "spend limit" in message:
+            raise NotSent(f"{self.place} requires payment ({message}). Nothing more was sent.")
 
     def _batches_since(self, since: datetime) -> Iterator[dict[str, Any]]:
         query = {"limit": str(_PAGE)}

@@ -109,7 +109,7 @@ class Bedrock:
     """A `Provider`: one region of Amazon Bedrock."""
 
     name = "bedrock"
-    is_here = False
+    is_local = False
     least = _LEAST_RECORDS
     at_once = 4
 
@@ -238,9 +238,9 @@ class Bedrock:
     def without_result(self, batch_id: str) -> Reply:
         """Explain a missing result from the job's state."""
         job = self._known(self._job(batch_id))
-        said = printable(str(job.get("message") or "ended without a result for it"))[:300]
+        message = printable(str(job.get("message") or "ended without a result for it"))[:300]
         outcome = Outcome.DOUBTFUL if job.get("status") == "Completed" else Outcome.FREE
-        return Reply(outcome, reason=f"the job {job.get('status')}: {said}")
+        return Reply(outcome, reason=f"the job {job.get('status')}: {message}")
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
         """Return the results of an ended job from its own output location."""
@@ -302,18 +302,18 @@ class Bedrock:
             raise WrongUsage(f"{self.place} cannot be used: {printable(str(error))}") from error
 
     def _meaning(self, error: Mapping[str, Any]) -> Exception:
-        code, said = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
+        code, message = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
         if code in _FAILED:
-            return _Failed(f"it returned {code} ({said})")
+            return _Failed(f"it returned {code} ({message})")
         if code in _UNDONE:
-            return TransientError(f"it returned {code} ({said})")
+            return TransientError(f"it returned {code} ({message})")
         if code in _REFUSED:
-            return WrongUsage(f"{self.place} denied access to this account: {said} ({code}).")
+            return WrongUsage(f"{self.place} denied access to this account: {message} ({code}).")
         if code == "ModelTimeoutException":
             return Doubtful("the model took too long")
         if code == "ResourceNotFoundException":
-            return _Invalid(said or code)
-        return _Invalid(said or code or "rejected without a reason")
+            return _Invalid(message or code)
+        return _Invalid(message or code or "rejected without a reason")
 
 
 class _Failed(TransientError):
@@ -343,5 +343,5 @@ def _result(record: Mapping[str, Any]) -> Reply:
     error = record.get("error")
     if not isinstance(error, Mapping):
         return Reply(Outcome.DOUBTFUL, reason="its result is unknown; it may have been charged")
-    said = printable(str(error.get("errorMessage", "without a reason")))[:300]
-    return Reply(Outcome.FREE, reason=said, lasting=error.get("errorCode") in {400, 413})
+    message = printable(str(error.get("errorMessage", "without a reason")))[:300]
+    return Reply(Outcome.FREE, reason=message, lasting=error.get("errorCode") in {400, 413})

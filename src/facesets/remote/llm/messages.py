@@ -75,9 +75,9 @@ def unpaid(error: object) -> Reply:
     """Translate an error answer, which is not charged and may be temporary."""
     details = error.get("error", error) if isinstance(error, Mapping) else {}
     kind = str(details.get("type", "")) if isinstance(details, Mapping) else ""
-    said = printable(str(details.get("message", "")) if isinstance(details, Mapping) else "")[:300]
+    message = printable(str(details.get("message", "")) if isinstance(details, Mapping) else "")[:300]
     lasting = kind in {"invalid_request_error", "request_too_large", "permission_error"}
-    return Reply(Outcome.FREE, reason=said or kind or "an unspecified error", lasting=lasting)
+    return Reply(Outcome.FREE, reason=message or kind or "an unspecified error", lasting=lasting)
 
 
 def _usage(found: Mapping[str, Any]) -> Usage:

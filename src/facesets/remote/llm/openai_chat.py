@@ -35,10 +35,10 @@ class OpenAiChat:
     ) -> None:
         """Name the server; nothing is sent yet. Raises `WrongUsage` where the address cannot be one."""
         base, self.place = plain_url(url, what="language model", example="http://localhost:11434/v1")
-        self.is_here = is_this_machine(base.host)
-        self.at_once = 1 if self.is_here else 4
-        here_for_nothing = self.is_here and model.price is None
-        self.model = Model(model.name, FREE, "on this machine") if here_for_nothing else model
+        self.is_local = is_this_machine(base.host)
+        self.at_once = 1 if self.is_local else 4
+        is_free = self.is_local and model.price is None
+        self.model = Model(model.name, FREE, "on this machine") if is_free else model
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._server = LlmServer(base, self.place, headers, pause=pause, waits_s=waits_s)
 

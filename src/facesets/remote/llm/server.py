@@ -170,5 +170,5 @@ def message_of(response: httpx.Response) -> str:
     """Return the error message of an answer, for display."""
     content = json_or_none(response.content)
     error = content.get("error") if isinstance(content, dict) else None
-    said = error.get("message") if isinstance(error, dict) else error
-    return printable(str(said or "without a reason"))[:_LETTERS]
+    message = error.get("message") if isinstance(error, dict) else error
+    return printable(str(message or "without a reason"))[:_LETTERS]

@@ -244,8 +244,8 @@ def _answered(
         require_unchanged(connection, question, version)
 
     with site.library() as session, session.requiring(require):
-        kept = answer(session, question, verdict, by=site.by, but=but, name=name, into=into)
-    return AnsweredShape.of(kept)
+        answered = answer(session, question, verdict, by=site.by, but=but, name=name, into=into)
+    return AnsweredShape.of(answered)
 
 
 def _faces_of(question: Question) -> list[int]:

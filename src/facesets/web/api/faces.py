@@ -24,7 +24,7 @@ from facesets.store.postgres.photo_details import (
 )
 from facesets.store.postgres.photos.images import picture_of_image, pictures_of_faces
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
-from facesets.web.crops import kept_size, picture_answer
+from facesets.web.crops import picture_answer, stored_size
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter()
@@ -159,7 +159,7 @@ async def crop(
 ) -> Response:
     """Get a square crop of a face as a JPEG."""
     # No thread waits while a photo is decoded: pages with many faces would take all of them.
-    picture, making = await run_in_threadpool(_begun, site, face, kept_size(size))
+    picture, making = await run_in_threadpool(_begun, site, face, stored_size(size))
     return await picture_answer(making, shows=v, sha256=picture.sha256)
 
 
@@ -194,7 +194,7 @@ async def picture(
     v: Annotated[str, Query(max_length=64, description="As for a face's crop.")] = "",
 ) -> Response:
     """Get a whole photo as a JPEG, upright and without metadata."""
-    making = await run_in_threadpool(_photo_begun, site, asset, kept_size(size))
+    making = await run_in_threadpool(_photo_begun, site, asset, stored_size(size))
     return await picture_answer(making, shows=v, sha256=asset, is_photo=True)
 
 

@@ -24,7 +24,7 @@ router = APIRouter(tags=["jobs"])
 
 _QUEUED_MOST = 100
 _OF_DUAL = "cluster --dual"
-_TOLD_AFTER_S = 3
+_RATE_AFTER_S = 3
 """Before, a stage says little of how fast it goes on."""
 _WAITS = "Why the job or a part of it isn't running; empty if it only needs time."
 
@@ -95,8 +95,8 @@ class JobsPage(Page[JobShape]):
 
 def view_of_job(job: Job) -> JobShape:
     """Return a job of this process as a shape."""
-    kept = plain(job.summary)
-    summary = kept if isinstance(kept, dict) else None
+    stored = plain(job.summary)
+    summary = stored if isinstance(stored, dict) else None
     command = "cluster" if job.what == _OF_DUAL else job.what
     options = {"method": "dual"} if job.what == _OF_DUAL else {}
     began = datetime.fromtimestamp(job.started_at, UTC)
@@ -126,7 +126,7 @@ def pace(job: Job, now: float) -> str:
         return ""
     done, of = _amount(job.done, job), "" if job.total is None else f" of {_amount(job.total, job)}"
     seconds = now - job.stage_at
-    if not job.done or seconds < _TOLD_AFTER_S:
+    if not job.done or seconds < _RATE_AFTER_S:
         return done + (of or " so far")
     rate = job.done / seconds
     words = [done + (of or " so far"), _speed(rate, job)]

@@ -20,7 +20,7 @@ from facesets.operations.grouping.current_result import CurrentResult, ResultRea
 from facesets.operations.grouping.folder_corrections import Seen, merge, move_faces, rename, undo_change
 from facesets.results.manifest import FaceEntry
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
-from facesets.web.crops import CropStore, kept_size, picture_answer
+from facesets.web.crops import CropStore, picture_answer, stored_size
 
 router = APIRouter()
 health = APIRouter()
@@ -236,7 +236,7 @@ async def crop(
     def begun() -> "tuple[str, Future[bytes]]":
         now = site.now()
         folder, entry = find_face(now, face)
-        return entry.image, site.crops.face(picture_of(now, folder, entry), kept_size(size))
+        return entry.image, site.crops.face(picture_of(now, folder, entry), stored_size(size))
 
     image, making = await run_in_threadpool(begun)
     return await picture_answer(making, shows=v, sha256=image)
@@ -253,7 +253,7 @@ async def photo(
     def begun() -> "Future[bytes]":
         now = site.now()
         for folder, entry in now.of_image.get(sha256, ()):
-            return site.crops.photo(picture_of(now, folder, entry), kept_size(size))
+            return site.crops.photo(picture_of(now, folder, entry), stored_size(size))
         raise NotFound("This photo is not in this folder.")
 
     return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)

@@ -129,7 +129,7 @@ def search(
             camera,
             tags=tags,
             words=described.strip() or None,
-            ages=ages_meant(age, people),
+            ages=age_range_of(age, people),
         )
         found = found_photos(site, library, asked, words, like, offset=paging.offset, limit=paging.page_size)
     return paging.page_of(PhotoShape, map(PhotoShape.of, found.photos), found.total)
@@ -143,7 +143,7 @@ def _near(latitude: float | None, longitude: float | None, km: float) -> Near | 
     return Near(latitude, longitude, km)
 
 
-def ages_meant(text: str, people: Sequence[PersonState]) -> AgeRange | None:
+def age_range_of(text: str, people: Sequence[PersonState]) -> AgeRange | None:
     """Return the age range of one of these people; None for any age. Raises `WrongUsage`."""
     if not text.strip():
         return None

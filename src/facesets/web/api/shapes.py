@@ -48,8 +48,8 @@ class Shape(BaseModel):
     @classmethod
     def of(cls, record: object, **others: Any) -> Self:
         """Make a shape from a record; `others` are fields that the record lacks."""
-        told = {name: told_by(record) for name, told_by in _sources(cls) if name not in others}
-        return cls(**told, **others)
+        values = {name: value_of(record) for name, value_of in _sources(cls) if name not in others}
+        return cls(**values, **others)
 
 
 @cache

@@ -136,10 +136,10 @@ def unassigned(request: Request, site: ResultDep, page: PageNumber = 1) -> Respo
 def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
     """Return a photo with its faces."""
     now = site.now()
-    here = now.of_image.get(sha256, ())
-    if not here:
+    found = now.of_image.get(sha256, ())
+    if not found:
         raise NotFound("This photo is not in this folder.")
-    picture = picture_of(now, *here[0])
+    picture = picture_of(now, *found[0])
     decoded = read_decoded(picture.paths, sha256, least_edge=_SMALL)
     faces = [
         {
@@ -149,7 +149,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
             "name": printable(folder) if folder in now.groups else "Unassigned",
             "person": id_of(folder) if folder else "",
         }
-        for folder, face in sorted(here, key=lambda each: each[1].box[0])
+        for folder, face in sorted(found, key=lambda each: each[1].box[0])
     ]
     return render(
         request,

@@ -26,7 +26,7 @@ from facesets.web.api.search import (
     Tag,
     Who,
     Words,
-    ages_meant,
+    age_range_of,
     found_photos,
 )
 from facesets.web.render import render, worded
@@ -36,7 +36,7 @@ router = APIRouter()
 
 _ON_PAGE = 60
 _LAST_PAGE = 10_000
-_MOST_TOLD = 1000
+_MAX_TOTAL = 1000
 """Photos to count: counting more takes longer than finding a page."""
 
 Day = Annotated[str, Query(max_length=20)]
@@ -95,11 +95,11 @@ class Search:
             "shorten the camera name" if self.camera else "",
             "use fewer words" if self.described else "",
         ]
-        said = ", or ".join(filter(None, ways))
-        return f"{said.capitalize()}." if said else ""
+        text = ", or ".join(filter(None, ways))
+        return f"{text.capitalize()}." if text else ""
 
     @property
-    def says_more(self) -> bool:
+    def has_more_fields(self) -> bool:
         """Whether the search uses fields that the form hides by default."""
         return bool(self.latitude or self.longitude or self.camera or self.tags or self.described or self.age)
 
@@ -181,7 +181,7 @@ def page(
         asked=asked,
         photos=results.found.photos,
         total=results.found.total,
-        most_told=_MOST_TOLD,
+        most_told=_MAX_TOTAL,
         page=page,
         more=page * _ON_PAGE < results.found.total,
         sentence=results.sentence,
@@ -193,12 +193,12 @@ def page(
     )
 
 
-def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], list[str], str]:
+def _people(library: Library, names: Sequence[str]) -> tuple[list[PersonState], list[str], str]:
     """Return the people searched for, the unknown names, and a sentence about those."""
     known: list[PersonState] = []
     unknown: list[str] = []
     sentence = ""
-    for each in who:
+    for each in names:
         if not each.strip():
             continue
         try:
@@ -213,7 +213,7 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
     try:
         dates = Dates(_day(asked.first), _day(asked.until))
         where = _place(asked.latitude, asked.longitude, asked.km)
-        meant = filter_of(
+        conditions = filter_of(
             library,
             asked.people,
             dates,
@@ -221,19 +221,19 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
             asked.camera,
             tags=asked.tags,
             words=asked.described or None,
-            ages=ages_meant(asked.age, asked.people),
+            ages=age_range_of(asked.age, asked.people),
         )
         offset = (page - 1) * _ON_PAGE
         found = found_photos(
             site,
             library,
-            meant,
+            conditions,
             asked.words,
             asked.like,
             offset=offset,
             limit=_ON_PAGE,
             # Enough to know whether there is a next page.
-            most=min(max(_MOST_TOLD, offset + _ON_PAGE) + 1, MOST_COUNTED),
+            most=min(max(_MAX_TOTAL, offset + _ON_PAGE) + 1, MOST_COUNTED),
         )
     except FacesetsError as error:
         return Results(sentence=worded(f"{error}"))
@@ -241,8 +241,8 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
         return Results(found)
     return Results(
         found,
-        why_nothing=[worded(each) for each in why_nothing(library, meant)],
-        not_looked_at=[worded(each.sentence) for each in not_looked_at(library, meant)],
+        why_nothing=[worded(each) for each in why_nothing(library, conditions)],
+        not_looked_at=[worded(each.sentence) for each in not_looked_at(library, conditions)],
     )
 
 

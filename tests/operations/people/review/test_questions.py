@@ -20,7 +20,7 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
-from facesets.clustering.people.questions import people_who_may_be_one, similarity_to_rest
+from facesets.clustering.people.questions import find_duplicate_people, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import cluster_corrections as cluster_corrections
 from facesets.operations.people.corrections import correcting
@@ -428,14 +428,14 @@ def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.
     # What stands for people is made again for whoever lost a face.
     move(library, "anna-0-0", to="nobody")
     is_looking, is_answered = threading.Event(), threading.Event()
-    compare = people_who_may_be_one
+    compare = find_duplicate_people
 
     def compare_slowly(*given: Any) -> Any:
         is_looking.set()
         assert is_answered.wait(20)
         return compare(*given)
 
-    monkeypatch.setattr(f"{people_suggestions.__name__}.people_who_may_be_one", compare_slowly)
+    monkeypatch.setattr(f"{people_suggestions.__name__}.find_duplicate_people", compare_slowly)
     other = library.database.another(reconnect_within_s=1)
     searching = threading.Thread(target=refresh_questions, args=(Library(other),))
     searching.start()

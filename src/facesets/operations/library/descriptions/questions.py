@@ -105,7 +105,7 @@ def announcement(
         to=provider.place,
         provider=provider.name,
         model=provider.model.name,
-        leaves=not provider.is_here,  # for another machine
+        leaves=not provider.is_local,  # for another machine
         in_batches=in_batches,
         sends=sends,
         withheld=withheld,

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.people.assigning import AssignedPeople, Thresholds, choose_people
-from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, strongest
+from facesets.clustering.people.incremental import UNASSIGNED, Joined, PersonMatches, strongest
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.enforcing import obey
 from facesets.plurals import counted
@@ -178,9 +178,9 @@ def _obeyed(faces: AssignedFaces, choice: AssignedPeople, said: Corrections) -> 
     """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]
-    person = np.full(len(new), NOBODY, np.int64)
+    person = np.full(len(new), UNASSIGNED, np.int64)
     person[np.searchsorted(number, choice.given.face)] = choice.given.person
-    alone = np.full(len(new), NOBODY, np.int64)
+    alone = np.full(len(new), UNASSIGNED, np.int64)
     nothing = choice.review.of(np.empty(0, np.int64))
     joined, constrained = obey(faces, Joined(person, alone, nothing), said)
     got = joined.person

@@ -7,7 +7,7 @@ import numpy as np
 
 from facesets.clustering import Constraints
 from facesets.clustering.graph import join_pairs
-from facesets.clustering.people.incremental import NOBODY, Joined
+from facesets.clustering.people.incremental import UNASSIGNED, Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.corrections import Corrections, FacePair
@@ -41,7 +41,7 @@ def obey(faces: AssignedFaces, joined: Joined, said: Corrections) -> tuple[Joine
     new = np.flatnonzero(faces.person < 0)
     person = faces.person.copy()
     person[new] = joined.person
-    group = np.full(len(person), NOBODY, np.int64)
+    group = np.full(len(person), UNASSIGNED, np.int64)
     group[new] = joined.group
     before = person.copy(), group.copy()
     pairs = constraints_of(said, faces.face_id)
@@ -74,7 +74,7 @@ def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None
     free = members[owned[members] < 0]
     owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
     if owners:
-        person[free], group[free] = owners[0], NOBODY
+        person[free], group[free] = owners[0], UNASSIGNED
         return
     groups = group[members][group[members] >= 0]
     group[free] = np.bincount(groups).argmax() if len(groups) else int(group.max(initial=-1)) + 1
@@ -97,8 +97,8 @@ def _not_them(
 
 def _leave(leaving: Int64, person: Int64, group: Int64) -> None:
     """Let faces that are said to be one person join nobody: several are somebody new."""
-    person[leaving] = NOBODY
-    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else NOBODY
+    person[leaving] = UNASSIGNED
+    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else UNASSIGNED
 
 
 def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mapping[int, Int64]) -> None:
@@ -121,6 +121,6 @@ def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mappi
 def _renumbered(group: Int64) -> Int64:
     """Groups numbered without gaps, in their order."""
     known = np.unique(group[group >= 0])
-    number = np.full(int(group.max(initial=-1)) + 2, NOBODY, np.int64)
+    number = np.full(int(group.max(initial=-1)) + 2, UNASSIGNED, np.int64)
     number[known] = np.arange(len(known))
     return number[group]

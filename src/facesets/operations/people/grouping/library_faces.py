@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering.centroids import unit_centres
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.membership import leave_clashing
-from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, join_people
+from facesets.clustering.people.incremental import UNASSIGNED, Joined, PersonMatches, join_people
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.hierarchy import (
@@ -196,7 +196,7 @@ def join_by_clusters(
         From which on a face joins a person of its own cluster: to the direction of their faces there.
     """
     new = np.flatnonzero(faces.person < 0)
-    person = np.full(len(new), NOBODY, np.int64)
+    person = np.full(len(new), UNASSIGNED, np.int64)
     near = _owners_of(faces, cluster, new)
     left = np.setdiff1d(np.arange(len(new)), near.face)
     review = [_nearest_owner(near, person, least_in_cluster)]
@@ -210,7 +210,7 @@ def join_by_clusters(
         min_size=min_size,
     )
     person[left] = rest.person
-    group = np.full(len(new), NOBODY, np.int64)
+    group = np.full(len(new), UNASSIGNED, np.int64)
     group[left] = rest.group
     review.append(replace(rest.review, face=left[rest.review.face]))
     return Joined(person, group, PersonMatches.joined(review), rest.checked)
@@ -221,7 +221,7 @@ def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatche
     owned = np.flatnonzero((faces.person >= 0) & (cluster >= 0))
     both = np.stack([cluster[owned], faces.person[owned]], axis=1)
     pairs, of_face = np.unique(both, axis=0, return_inverse=True)
-    number = np.full(len(cluster), NOBODY, np.int64)
+    number = np.full(len(cluster), UNASSIGNED, np.int64)
     number[owned] = of_face.reshape(-1)
     centres = unit_centres(faces.embedding, number, np.arange(len(pairs)))
     first = np.searchsorted(pairs[:, 0], cluster[new])

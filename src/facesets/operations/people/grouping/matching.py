@@ -10,7 +10,7 @@ from facesets.clustering import Calibration, Constraints, calibrate, is_approxim
 from facesets.clustering.constraints import among
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, GroupingTask
-from facesets.clustering.people.incremental import NOBODY, Joined, join_people
+from facesets.clustering.people.incremental import UNASSIGNED, Joined, join_people
 from facesets.interfaces import Progress
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
@@ -47,7 +47,7 @@ class Decision:
     def freed(self, faces: AssignedFaces) -> AssignedFaces:
         """Return the library as if none of the free faces had a person."""
         person = faces.person.copy()
-        person[self.free] = NOBODY
+        person[self.free] = UNASSIGNED
         return replace(faces, person=person)
 
 
@@ -197,7 +197,7 @@ def _one_face_a_photo(
         if person[first] == person[second] >= 0:
             weaker = first if weight[first] < weight[second] else second
             if faces.person[weaker] < 0:
-                person[weaker] = NOBODY
+                person[weaker] = UNASSIGNED
     return replace(joined, person=person[new])
 
 

@@ -19,8 +19,8 @@ from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.people.questions import (
     faces_far_from_people,
     faces_near_people,
-    people_who_may_be_two,
-    person_who_may_be_two,
+    find_two_parts,
+    people_to_check,
     similarity_to_rest,
 )
 from facesets.clustering.poor_faces import Shows
@@ -280,9 +280,9 @@ def _of_halves(faces: AssignedFaces, rest: Float32, measured: Calibration) -> It
     """People who may be two."""
     order = np.argsort(faces.person, kind="stable")
     start = np.searchsorted(faces.person[order], np.arange(len(faces.persons) + 1))
-    for person in people_who_may_be_two(rest, faces.person, measured).tolist():
+    for person in people_to_check(rest, faces.person, measured).tolist():
         rows = order[start[person] : start[person + 1]]
-        halves = person_who_may_be_two(faces.embedding[rows], measured)
+        halves = find_two_parts(faces.embedding[rows], measured)
         if halves is not None:
             yield PeopleCandidate(
                 id=0,

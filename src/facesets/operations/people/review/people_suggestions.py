@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering import Calibration
 from facesets.clustering.centroids import unit_or_zero
 from facesets.clustering.people.ages import contradicting_faces
-from facesets.clustering.people.questions import Pairs, mean_vectors, people_who_may_be_one
+from facesets.clustering.people.questions import Pairs, find_duplicate_people, mean_vectors
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.training.heads import Head
 from facesets.records import Bool, Int64
@@ -70,7 +70,7 @@ def keep_questions_about_people(
         of_clusters = mean_vectors(
             head.project(unit_or_zero(of_clusters.astype(np.float64))), clusters.faces, measured
         )
-    pairs = people_who_may_be_one(
+    pairs = find_duplicate_people(
         np.concatenate([mean_vectors(middle, of_people[person], measured), of_clusters]),
         np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
         faces,

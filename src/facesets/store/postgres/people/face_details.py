@@ -170,7 +170,7 @@ _MORE = 1.1
 def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
     """Return the norm limits of the quality filter for this detector, as known or stored."""
     known = known_recognizer(detector.settings.recognizer)
-    if known.norm_limits is not None or not known.norm_tells:
+    if known.norm_limits is not None or not known.norm_is_informative:
         return known.norm_limits
     founding, joining, _ = _kept_limits(connection, detector)
     return None if founding is None else NormLimits(round(founding, 1), round(joining, 1))
@@ -180,7 +180,7 @@ def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     """Measure and store the norm limits of a model without published ones, unless they are current."""
     name = detector.settings.recognizer
     known = known_recognizer(name)
-    if known.norm_limits is not None or not known.norm_tells:
+    if known.norm_limits is not None or not known.norm_is_informative:
         return
     faces = connection.scalar(
         "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
