@@ -47,9 +47,9 @@ class Needs:
     service : str
         Address of a service that is to answer, where one is named.
     faces : bool
-        Whether it is for faces that models or a service are needed.
+        Whether models or a service are needed for faces.
     files : bool
-        The library's photos, wherever they lie, at the very paths that it knows.
+        The library's photos, at the paths that it knows.
     extra : str
         An optional part of the program.
     language_model : bool
@@ -79,19 +79,19 @@ class Verb:
     Attributes
     ----------
     run : function
-        Does it. Beside the work it takes what the command is given, by name; the queue keeps that by these
+        Runs it. Besides the work it takes the command's arguments, by name; the queue stores them by these
         names and types.
     words : function or None
-        From what came of it to the lines that a terminal shows; None where it has to be
-        told more.
+        From its result to the lines that a terminal shows; None if it needs
+        more than that.
     details : function
-        From what came of it to the lines that -v adds.
+        From its result to the lines that -v adds.
     needs : function
-        From what it is given to what a host must have.
+        From its arguments to what a host must have.
     changes_people : bool
-        Of such commands workers do one after the other, in the order in which they were queued.
+        Workers do such commands one after the other, in the order in which they were queued.
     is_whole : bool
-        It is done to its end once it began: nobody can ask it to stop.
+        It runs to its end once it began, and cannot be stopped.
     """
 
     run: Callable[..., Result]

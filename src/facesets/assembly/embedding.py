@@ -72,12 +72,12 @@ def embed_photos(
     Returns
     -------
     Result, EmbedOptions
-        What was done, and how: workers and batch size as they were chosen.
+        The result, and the chosen workers and batch size.
 
     Raises
     ------
     MissingModelPack, RecognizerMismatch, AlreadyRunning, SourceGone, WrongUsage, CannotWrite
-        The sentence says why.
+        The message has the reason.
     """
 
     def is_worth_measuring() -> bool:

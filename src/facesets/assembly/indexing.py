@@ -74,7 +74,7 @@ def index_photos(
     Parameters
     ----------
     stopwatch : Stopwatch, optional
-        Learns where the time went, and how many files were worked on at a time.
+        Records where the time went, and how many files were worked on at a time.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def _note(work: LibraryWork, asked: RequestedModels, describe: Describer) -> str
     if known is None or known.pack not in CONVERTED or chosen:
         return ""
     change = how_to_change_pack()
-    # How good it is was said when it was taken.
+    # Its quality was reported when it was chosen.
     work.notices.remark_once(change, automatic=True)
     pack = CONVERTED[known.pack]
     return Sentence(f"The new library uses the model pack {pack.name}. {pack.note} {change}")

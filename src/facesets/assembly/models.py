@@ -52,7 +52,7 @@ def models_like(
 ) -> tuple[ModelPack, DetectionOptions, ProviderChoice]:
     """Return the pack of some faces or the named one, its detection settings, and the provider.
 
-    What a service's faces were found with is no pack: for these it is the usual one.
+    A service's models are no pack: for faces from a service the default one is used.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def _measure(
         if best is not None:
             remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
     except (CannotInfer, CannotWrite) as error:
-        # It would only be faster: the work itself goes on, or says better what is wrong.
+        # Tuning only saves time: the work itself continues, or reports the cause.
         work.progress.say(error.sentence)
     finally:
         work.progress.end()

@@ -27,7 +27,7 @@ class Notices(Protocol):
         Parameters
         ----------
         automatic : bool
-            It is about a choice that nobody made, which logs should have as well.
+            It is about an automatic choice, which logs should have as well.
         """
         ...
 
@@ -52,7 +52,7 @@ def notify_once(directory: Path, about: str, line: str, notices: Notices) -> Non
     directory : Path
         Where to remember it.
     line : str
-        Empty when there is nothing to say of it any more: the next time it is news again.
+        Empty if it no longer applies: the next time it is news again.
     """
     path = directory / FILE_NAME
     shown = _read(path)
@@ -64,7 +64,7 @@ def notify_once(directory: Path, about: str, line: str, notices: Notices) -> Non
     try:
         write_json(path, {key: text for key, text in shown.items() if text})
     except CannotWrite as error:
-        # It is said again the next time, which is no harm.
+        # It is shown again the next time, which is no harm.
         notices.detail(error.sentence)
 
 

@@ -34,14 +34,14 @@ def get_pack(
 ) -> ModelPack:
     """Find a pack; download a missing published one, with a notice, unless `fetch` is off.
 
-    Where a pack is that was named by its path, this machine keeps in mind, unless `fetch` is off.
+    This machine remembers the path of a pack that was named by it, unless `fetch` is off.
 
     Parameters
     ----------
     known : CacheSettings, optional
-        What is to be worked on was made with: its pack is found wherever it was used from.
+        Settings of the data to work on: its pack is found at its last location.
     is_named : bool
-        The user names it in the call; else one that is no setting's was chosen here, which is said.
+        The user names it in the call; else a pack that no setting names was chosen here, with a notice.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def pack_to_begin_with(
 ) -> ModelPack:
     """Return the pack for a new store if none is named; errors as `get_pack`.
 
-    Where the default one is neither here nor can be fetched, that is the open one, which is said.
+    If the default one is neither here nor can be fetched, that is the open one, with a notice.
 
     Parameters
     ----------
     agrees : function
-        Whether the open one will do, when it hears why the other cannot be had.
+        Whether to use the open one, given why the other is unavailable.
     """
     name = usual_pack(settings.pack, settings.model_roots)
     if settings.pack or name != DEFAULT_PACK or _pack_by_name(name, settings, notices) is not None:
@@ -107,7 +107,7 @@ def _tell_ignored_setting(known: CacheSettings, settings: Settings, notices: Not
 
 
 def how_to_change_pack() -> Sentence:
-    """Say how to switch a library to the default pack."""
+    """Return how to switch a library to the default pack."""
     empty = Command(
         "db psql", "-c", "DELETE FROM images; DELETE FROM persons; DELETE FROM person_corrections"
     )

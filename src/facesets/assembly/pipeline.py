@@ -80,7 +80,7 @@ def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, G
     if options.dual:
         return {"dual": dual}
     steps = {name: given[name] for name in ("cluster", "assign")}
-    # Centroids follow from the faces that people have: nothing is decided there that could be said before.
+    # Centroids follow from people's faces: nothing is decided there that could be reported in advance.
     return steps if options.dry_run else {**steps, "centroids": {}}
 
 

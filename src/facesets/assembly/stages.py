@@ -42,7 +42,7 @@ class StageModels:
     provider : str
         Where models run.
     trust_mtime : bool
-        Of no model, but of `metadata`: whether the time of a file's last change counts.
+        For `metadata`: whether the time of a file's last change counts.
     describer : Describer or None
         What embeds the photos of the run.
     clip_pack : str or None
@@ -120,7 +120,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
     except FacesetsError as error:
         if named is not None:
             raise
-        # Photos are to be taken in though a file that nobody named is none.
+        # An invalid file that the user did not name must not stop the run.
         notices.notice(f"Body detection is skipped. {error.sentence}")
         return None
 

@@ -32,9 +32,9 @@ class LibraryWork(Work):
     Attributes
     ----------
     library : Library
-        With a session that nobody else has.
+        With a session of its own.
     llm : LlmSettings or None
-        Which language model; None for what the environment says.
+        The language model; None for that of the environment.
     """
 
     library: "Library"
@@ -122,7 +122,7 @@ def open_database(
 ) -> "Iterator[Database]":
     """Open a session with the library.
 
-    The embedded server's schema is brought up to date by itself; any other is somebody's to migrate.
+    The embedded server's schema is upgraded automatically; any other needs `facesets migrate`.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def open_store(
     Parameters
     ----------
     alone : str
-        The command of which only one may work on a library at a time; a cache sees to that itself.
+        The command that only one run on a library may do at a time; a cache checks that itself.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def open_sessions(
 ) -> Iterator[Sessions]:
     """Open a pool of sessions with the library; see `open_database` for errors.
 
-    Whoever waits for an answer does not wait for a server that was lost as long as a run does.
+    Requests wait for a lost server for a shorter time than a run.
 
     Parameters
     ----------

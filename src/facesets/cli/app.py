@@ -126,7 +126,7 @@ def _root(
 
 
 def _end(error: FacesetsError) -> NoReturn:
-    """Say what is wrong, and end with its status."""
+    """Print an error, and end with its status."""
     if console.session.debug:
         raise error
     console.notice(f"facesets: {error}")

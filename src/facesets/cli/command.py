@@ -1,4 +1,4 @@
-"""What all commands have in common: how they read their words, how their help looks, and how they end."""
+"""Common behavior of all commands: parsing, help, and how they end."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ VerboseOption = Annotated[
 
 
 def _plain(refusal: str) -> str:
-    """What pydantic says of a text that is no number, in a user's words."""
+    """Reword pydantic's message about a text that is not a number for users."""
     if "valid integer" in refusal:
         return "give a whole number, such as 12."
     return "give a number, such as 0.5." if "valid number" in refusal else refusal
@@ -53,7 +53,7 @@ def _plain(refusal: str) -> str:
 class ExampleCommand(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time.
 
-    Its flags are made when it is used: those of all commands would take longer than the help of the program.
+    Its flags are made on first use: making those of all commands takes longer than printing the help.
     """
 
     @property
@@ -68,7 +68,7 @@ class ExampleCommand(TyperCommand):
 
     @property
     def callback(self) -> Callable[..., Any] | None:
-        """What to call with them."""
+        """The function to call with them."""
         self._make()
         return self._callback
 
@@ -94,7 +94,7 @@ class ExampleCommand(TyperCommand):
         except typer.BadParameter as error:
             # Typer checks values by pydantic, and hands its words on.
             path, message = ctx.command_path.partition(" ")[2], error.message
-            # Without a message something is missing, which is named in any case.
+            # Without a message an argument is missing, which is named anyway.
             is_missing = not message and path in GUIDE
             if is_missing:
                 error.param_hint = self._required(error.param)
@@ -118,7 +118,7 @@ class ExampleCommand(TyperCommand):
         return parser
 
     def _required(self, missing: "AnyParameter | None") -> str | None:
-        """The argument to name for a missing one: `OUT` of `[CACHE] OUT`, where one alone is OUT."""
+        """Return the argument to name as missing: `OUT` of `[CACHE] OUT`, where a single argument is OUT."""
         names = [name for name, _ in self._arguments()]
         name = missing.display_name_raw if isinstance(missing, TyperArgument) else ""
         if not name.startswith("["):
@@ -126,7 +126,7 @@ class ExampleCommand(TyperCommand):
         return next((f"'{each}'" for each in names if not each.startswith("[")), None)
 
     def _given(self, ctx: "Context", words: list[str]) -> dict[str, Any]:
-        """What the words give each parameter; an option all values that they give it, one after the other."""
+        """Return the value that the words give each parameter; for an option all of its values in order."""
         parser = self.make_parser(ctx)
         keeping_all = {"store": "append", "store_const": "append_const"}
         for option in (*parser._short_opt.values(), *parser._long_opt.values()):
@@ -135,7 +135,7 @@ class ExampleCommand(TyperCommand):
         return given
 
     def _refuse_contradictions(self, ctx: "Context", given: dict[str, Any]) -> None:
-        """Of several values where one is taken, all but the last would be dropped in silence."""
+        """Refuse several values where one is taken: all but the last would be dropped silently."""
         if "help" in given:
             return
         for param in self.params:
@@ -149,7 +149,7 @@ class ExampleCommand(TyperCommand):
                 )
 
     def _refuse_empty_paths(self, ctx: "Context", given: dict[str, Any]) -> None:
-        """An unset variable of a shell must not mean the folder where one happens to be."""
+        """Refuse empty paths: an unset variable of a shell must not mean the current folder."""
         for param in self.params:
             texts, paths = (
                 value if isinstance(value, list | tuple) else [value]
@@ -175,19 +175,19 @@ class ExampleCommand(TyperCommand):
         ]
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Arguments and options, one below the other."""
+        """Write arguments and options, one below the other."""
         if arguments := self._arguments():
             with formatter.section("Arguments"):
                 formatter.write_dl(arguments)
         _write_options(self, ctx, formatter)
 
     def format_help_text(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """What it does."""
+        """Write what the command does."""
         self.help = with_pages(self.help or "")
         super().format_help_text(ctx, formatter)
 
     def format_epilog(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Examples, and what the exit statuses mean."""
+        """Write examples, and the meaning of exit statuses."""
         path = ctx.command_path.split(" ", 1)[-1]
         if path in GUIDE:
             with formatter.section("Examples"):
@@ -200,7 +200,7 @@ class HeadedGroup(TyperGroup):
     """Commands below headings, each with the whole of its first sentence."""
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Options, then commands."""
+        """Write options, then commands."""
         _write_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
 
@@ -232,7 +232,7 @@ def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormat
 
 
 def heading_of() -> dict[str, str]:
-    """The heading below which the program's help lists each command, in the order of the list."""
+    """Return the heading of each command in the program's help, in the order of the list."""
     return {path.split(" ")[0]: entry.group for path, entry in GUIDE.items()}
 
 
@@ -242,12 +242,12 @@ def _write_section(formatter: "HelpFormatter", heading: str, commands: "dict[str
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a help text."""
+    """Return the first sentence of a help text."""
     return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
 
 
 def prepare(app: typer.Typer, path: str = "") -> None:
-    """Give every command of the program its manners: help, -q and -v, and what it says at its end."""
+    """Give every command its common behavior: help, -q and -v, and its last lines."""
     for info in app.registered_commands:
         if info.callback is None:
             continue
@@ -267,7 +267,7 @@ SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbo
 
 
 def _made_later(path: str, command: Callable[..., None], *, is_anothers: bool) -> Callable[..., None]:
-    """A function without flags that stands for a command, and knows how to make it with them."""
+    """Return a function without flags that stands for a command, and can make it with them."""
 
     def make() -> Callable[..., None]:
         flagged = with_flags(command, path)
@@ -310,7 +310,7 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
 
 
 def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[str]:
-    """What a command was given without a flag: those may hold what belongs into no log."""
+    """Return the arguments of a command, without flags, whose values may not belong in a log."""
     given = [
         values.get(name)
         for name, each in signature(command).parameters.items()
@@ -321,7 +321,7 @@ def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[
 
 
 def _close(path: str, values: dict[str, Any], began: float) -> None:
-    """Name the contact sheet and the next step, where somebody looks on."""
+    """Name the contact sheet and the next step, if the output is watched."""
     console.detail(f"{path}: {time.monotonic() - began:.1f} s in total.")
     step = GUIDE[path].next_step if path in GUIDE else None
     for line in last_lines(path, step, values, console.session.summary):

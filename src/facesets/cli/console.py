@@ -1,4 +1,4 @@
-"""What the user sees: progress and notices on standard error, results on standard output."""
+"""Output for the user: progress and notices on standard error, results on standard output."""
 
 import io
 import json
@@ -51,9 +51,9 @@ def start(*, quiet: bool, verbose: bool) -> None:
 
 
 def set_verbosity(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None:
-    """Print as much as the flags of a command ask for, beside those before it.
+    """Apply the verbosity flags of a command, in addition to those before it.
 
-    `doing` is what was typed, and `database` what names the library to the command.
+    `doing` is the typed command, and `database` its name of the library.
     """
     session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
     session.doing, session.database, session.began = doing, database, time.monotonic()
@@ -70,12 +70,12 @@ def can_ask() -> bool:
 
 
 def quiet_unless_terminal() -> None:
-    """Show no progress and no remarks from here on unless a terminal shows the output, as for logs."""
+    """Stop showing progress and remarks unless a terminal shows the output."""
     session.only_result = not is_watched()
 
 
 def plain_progress() -> PlainProgress:
-    """Progress for logs, as terse as the user wants it."""
+    """Return progress for logs, as terse as the user wants it."""
     return PlainProgress(notice, lambda: session.terse, session.doing)
 
 
@@ -121,13 +121,13 @@ def stoppable() -> Iterator[Stop]:
 
 
 def _notice_at_once(line: str) -> None:
-    """Print a notice from within a signal's handler: whoever prints just now must not be called again."""
+    """Print a notice from within a signal handler, without reentering the current printer."""
     with suppress(OSError, ValueError):
         os.write(sys.stderr.fileno(), f"{line}\n".encode())
 
 
 def leave(number: int) -> None:
-    """End the process as it is: whatever is on the disk outlives a kill."""
+    """End the process at once: files on disk survive a kill."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), _SHOW_CURSOR)
     os._exit(128 + number)
@@ -144,7 +144,7 @@ def ctrl_c_for_child() -> Iterator[None]:
 def prepare_streams() -> None:
     """Let no file name stop the printing: what the terminal cannot show comes out escaped.
 
-    Streams that were closed by whoever started the program lead to nowhere. Files and pipes get UTF-8 on
+    Streams that the parent process closed lead to nowhere. Files and pipes get UTF-8 on
     Windows, too, whose own encodings know few names, and no JSON.
     """
     encoding = "utf-8" if sys.platform == "win32" else None
@@ -194,7 +194,7 @@ def detail(line: str) -> None:
 
 
 def is_new(line: str) -> bool:
-    """Whether a line was not printed, as far as that is kept in mind."""
+    """Whether a line was not printed before, as far as remembered."""
     with _reporting:
         if line in session.reported:
             return False
@@ -215,7 +215,7 @@ def is_stopping() -> bool:
 
 
 def agrees(question: str, *, default: bool = False) -> bool:
-    """Ask on the terminal until the answer is yes or no; whoever ends the run instead does not agree."""
+    """Ask on the terminal until the answer is yes or no; ending the run instead means no."""
     answers = {"": default, "y": True, "yes": True, "n": False, "no": False}
     while True:
         print(worded(question), "[Y/n]: " if default else "[y/N]: ", end="", file=sys.stderr, flush=True)
@@ -229,7 +229,7 @@ def agrees(question: str, *, default: bool = False) -> bool:
 
 
 def aside(line: str) -> None:
-    """Print a line for whoever sits at the terminal: it goes into no file, pipe or mail."""
+    """Print a line on the terminal only, not into a file, pipe or mail."""
     if session.quiet or session.json:
         return
     if sys.stderr.isatty():
@@ -258,19 +258,19 @@ def out(text: str) -> None:
 
 
 def drop_output() -> None:
-    """Print nothing more on standard output, nor what could not be printed there."""
+    """Drop further standard output, including unprinted buffers."""
     _to_nowhere(sys.stdout)
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """Drop what is written from now on: what could not be written would be tried again at the end."""
+    """Drop further output of a stream, which would otherwise be retried at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> None:
     """Print a summary: these lines, or with --json the whole of it as one object.
 
-    With `asked_for` it is what the command is there for, and -q leaves it.
+    With `asked_for` it is the command's purpose, so -q prints it too.
     """
     session.summary = summary
     if session.json:
@@ -288,12 +288,12 @@ def show_list(name: str, items: Sequence[object], text: str) -> None:
 
 
 def terminal_width() -> int | None:
-    """How wide the terminal is that results go to; None where they go to a file or another program."""
+    """Return the width of the terminal that shows results; None if they go to a file or program."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def failures(files: Sequence[tuple[str, str]], *, limit: int = 20, say: _Say = notice) -> None:
-    """Name the files that failed, each with its reason, on standard error or to whoever is to hear it."""
+    """Print the files that failed, each with its reason, by `say` or on standard error."""
     for path, reason in files[:limit]:
         say(f"  {printable(path)}: {reason}")
     if len(files) > limit:

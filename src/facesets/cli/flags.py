@@ -1,4 +1,4 @@
-"""From options as they are declared to flags, and from what was given back to options."""
+"""Make flags from declared options, and options from the given flags."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
@@ -27,7 +27,7 @@ ADVANCED = "Advanced options"
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Those fields that a command takes of its options: `Annotated[RefineOptions, Only("min_faces")]`."""
+    """The fields that a command takes of its options: `Annotated[RefineOptions, Only("min_faces")]`."""
 
     names: tuple[str, ...]
 
@@ -78,7 +78,7 @@ def with_flags(command: Callable[..., None], path: str = "") -> Callable[..., No
 def signed(
     run: Callable[..., None], command: Callable[..., None], parameters: list[Parameter]
 ) -> Callable[..., None]:
-    """A function that stands in for a command, with its name and with these parameters."""
+    """Return a function that stands in for a command, with its name and these parameters."""
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     run.__signature__ = Signature(  # type: ignore[attr-defined]
@@ -88,13 +88,13 @@ def signed(
 
 
 def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """Options by what flags of these names hold; those that have none there are as usual."""
+    """Make options from flags of the same names; fields without a flag keep their defaults."""
     options = tuple(each for each in declared(kind) if each.name in values)
     return _Group(kind, options).made(values)  # type: ignore[return-value]
 
 
 def unless_given(context: typer.Context, options: Options, values: Mapping[str, Any]) -> Options:
-    """The same options with these values wherever the user gave no flag and no setting."""
+    """Return the options with these values where the user gave neither flag nor setting."""
     names = {each.name for each in declared(type(options))}
     usual = {name: value for name, value in values.items() if name in names and _is_default(context, name)}
     return replace(options, **usual)
@@ -124,7 +124,7 @@ def _single(name: str, parameter: Parameter) -> Declared | None:
 
 
 def declared_by(parameter: Parameter) -> Declared | None:
-    """What the parameter that a flag was made of declares; None if it is Typer's own."""
+    """Return the declared parameter of a flag; None if it is Typer's own."""
     of = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else ()
     return next((each for each in of if isinstance(each, Declared)), None)
 
@@ -148,7 +148,7 @@ def _variables(each: Declared, path: str) -> list[str] | None:
 
 
 def _parameter(each: Declared, path: str) -> Parameter:
-    """The parameter that Typer makes a flag of."""
+    """Return the parameter that Typer makes a flag of."""
     option, kind, default = each.option, each.kind, each.default
     if option.parse is not None:
         kind, default = str | None, None if isinstance(default, tuple) else default
@@ -174,13 +174,13 @@ def _parameter(each: Declared, path: str) -> Parameter:
 
 
 def _value_kind(kind: Any) -> Any:  # noqa: ANN401 - a type or a form of one
-    """The type of one value: `int` of `int | None` and of `list[int] | None`."""
+    """Return the type of one value: `int` for `int | None` and for `list[int] | None`."""
     kinds = [each for each in get_args(kind) if each is not NoneType]
     return _value_kind(kinds[0]) if kinds and get_origin(kind) is not Literal else kind
 
 
 def _help(each: Declared) -> str:
-    """The text of an option, with its range and its default."""
+    """Return the text of an option, with its range and its default."""
     silent = each.kind is bool or each.default is Parameter.empty
     default = "" if silent else each.usual()
     facts = [each.option.range(), f"default: {default}" if default else ""]
@@ -189,14 +189,14 @@ def _help(each: Declared) -> str:
 
 
 def checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
-    """What an option is, by what its flag holds. Raises `WrongUsage` for what it may not be."""
+    """Convert a flag's value to an option's, checking it. Raises `WrongUsage`."""
     value = _value(each, given)
     each.option.check(each.flag, value)
     return value
 
 
 def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
-    """What an option is, by what its flag holds."""
+    """Convert a flag's value to an option's."""
     if each.option.parse is not None and given is not None:
         return each.option.parse(each.flag, given)
     if get_origin(each.kind) is tuple:
@@ -205,6 +205,6 @@ def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags 
 
 
 def typed_flags(context: typer.Context) -> set[str]:
-    """Names of what was given on the command line, and not by the environment or facesets.toml."""
+    """Return the names of flags given on the command line, not by the environment or facesets.toml."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

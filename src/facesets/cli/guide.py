@@ -1,4 +1,4 @@
-"""The commands as the command line presents them: headings, examples, and what usually comes next."""
+"""How help presents commands: headings, examples, and the usual next step."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Entry:
     examples : tuple of str
         Lines that show its use.
     next_step : function or None
-        From what it was called with and what came of it to the command that usually comes next. None for one
+        From its arguments and its result to the command that usually comes next. None for a command
         that only answers a question.
     stands_for : tuple of str
         Commands whose options it takes from the settings.

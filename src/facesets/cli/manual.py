@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def manual() -> str:
-    """The page as roff source, in which every command has its section."""
+    """Return the page as roff source, with a section for every command."""
     root, context = program()
     lines = [
         '.TH FACESETS 1 "" facesets "User commands"',
@@ -101,7 +101,7 @@ def _roff_options(command: Any, context: "Context") -> Iterator[str]:  # noqa: A
 
 
 def _roff(text: str) -> str:
-    """Text in which nothing is a command of roff."""
+    """Escape a text for roff."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
@@ -119,7 +119,7 @@ Flags override the environment, and the environment overrides `facesets.toml`; s
 
 
 def reference() -> str:
-    """The page as Markdown, in which every command has its section."""
+    """Return the page as Markdown, with a section for every command."""
     root, context = program()
     shared = [row[:2] for row in _rows("", *command_at("refine", root, context), shared=True)]
     lines = [_HEAD, SETTINGS_NOTE, ""]
@@ -169,7 +169,7 @@ def _rows(path: str, command: Any, context: "Context", *, shared: bool) -> Itera
 
 
 def _facts(param: Any, each: Declared | None) -> tuple[str, str, str]:  # noqa: ANN401 - Typer's own
-    """What an option means, its default and its range."""
+    """Return an option's meaning, default and range."""
     if each is None:
         text, default = re.fullmatch(r"(.*?)(?: \[default: ([^\]]*)\])?", param.help, re.DOTALL).groups()  # type: ignore[union-attr]
         return text, default or ("required" if param.required else ""), ""

@@ -1,4 +1,4 @@
-"""Where an option belongs that a command does not take."""
+"""Advice on an option that a command does not take."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def explain_misplaced(context: "Context", error: Any) -> None:  # noqa: ANN401 -
         return
     near = nearly(context.command, option)
     advice = "" if near else advice_for(context, option)
-    # Distant matches are of no interest where it is known what was meant.
+    # Without distant matches if the intended option is known.
     error.possibilities = near or (None if advice else error.possibilities)
     if advice:
         error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
@@ -95,7 +95,7 @@ def advice_for(context: "Context", option: str) -> str:
 
 
 def _matching_argument(arguments: "Sequence[TyperArgument]", name: str) -> str:
-    """The argument that an option's name means; empty for none."""
+    """Return the argument that an option's name matches; empty for none."""
     for each in arguments:
         shown = (each.metavar or "").strip("[].")
         words = set(re.findall("[a-z]+", shown.casefold()))
@@ -105,7 +105,7 @@ def _matching_argument(arguments: "Sequence[TyperArgument]", name: str) -> str:
 
 
 def _options(root: "Context") -> Iterator[tuple[str, set[str]]]:
-    """Each command by what one types, with its options; groups come last."""
+    """Return each command by its typed name, with its options; groups come last."""
     groups: list[tuple[str, AnyCommand]] = []
     for name, command in root.command.commands.items():  # type: ignore[attr-defined]
         if hasattr(command, "commands"):

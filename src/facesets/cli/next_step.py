@@ -29,7 +29,7 @@ def last_lines(command: str, step: Step | None, values: Values, summary: object)
     Parameters
     ----------
     command : str
-        As the user says it, such as `models pull`.
+        As the user types it, such as `models pull`.
     step : function or None
         What comes next.
     summary : object
@@ -41,7 +41,7 @@ def last_lines(command: str, step: Step | None, values: Values, summary: object)
 
     sheets = [out / SHEET_NAME for out in _folders(command, values) if values.get("sheet", True)]
     words = step(values, summary) if step is not None else ()
-    # A step with a cache is none with the library, such as one after `export-cache`.
+    # Some next steps exist only with a cache, such as one after `export-cache`.
     library = "" if values.get("cache") in words else values.get("database") or ""
     return [
         *(f"Contact sheet: {printable(path)}" for path in sheets if is_there(path)),
@@ -51,7 +51,7 @@ def last_lines(command: str, step: Step | None, values: Values, summary: object)
 
 
 def _after_run(summary: object) -> list[str]:
-    """What the user may do in folders, which is no command."""
+    """Return what the user may do in folders, which is no command."""
     out = getattr(summary, "out", "")
     if not out or not getattr(summary, "index", ""):
         return []
@@ -74,14 +74,14 @@ def _is_anybody_named(folder: Path) -> bool:
 
 
 def _folders(command: str, values: Values) -> list[Path]:
-    """The result folders that a command wrote."""
+    """Return the result folders that a command wrote."""
     if command not in _WRITING:
         return []
     return [path for path in (_out(values), values.get("refine_out")) if path is not None]
 
 
 def _out(values: Values) -> Path | None:
-    """The folder that was named last."""
+    """Return the folder that was named last."""
     named = [values.get(name) for name in ("first", "second", "third")]
     return next((path for path in reversed(named) if path is not None), None)
 
@@ -96,7 +96,7 @@ def _sibling(out: Path, name: str) -> Path:
 
 
 def _of_cache(cache: Path | None) -> Words:
-    """What to do with a cache, by what was made from it so far; for the library without one."""
+    """Return the next step for a cache, by what was made from it, or for the library."""
     named = () if cache is None else (cache,)
     base = Path() if cache is None else cache.parent
     if not is_there(base / _RAW / "manifest.json"):
@@ -131,7 +131,7 @@ def after_refine(values: Values, summary: object) -> Words:
         return ()
     cache, out = ((), first) if second is None else ((first,), second)
     least = values.get("min_short", MIN_SHORT)
-    # Smaller faces that were asked for are to come into the export, too.
+    # Requested smaller faces are exported, too.
     has_smaller_faces = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
     smaller = ("--min-face-short", f"{least:g}") if has_smaller_faces else ()
     return ("export-swap", *cache, out, _sibling(out, "swap"), *smaller)
@@ -144,7 +144,7 @@ def after_export(values: Values, summary: object) -> Words:
 
 
 def show_output(values: Values, _summary: object) -> Words:
-    """Next: `show`."""
+    """Return `show` as the next step."""
     return ("show", _out(values))
 
 
@@ -160,12 +160,12 @@ def after_eras(values: Values, summary: object) -> Words:
 
 
 def then(*words: str) -> Step:
-    """Next: the same in any case."""
+    """Return the same next step in both cases."""
     return lambda _values, _summary: words
 
 
 def after_inspection(values: Values, _summary: object) -> Words:
-    """Next: what was not done yet with that cache, or with the library."""
+    """Return the next undone step of that cache, or of the library."""
     return _of_cache(values["cache"])
 
 

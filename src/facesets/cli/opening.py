@@ -1,4 +1,4 @@
-"""What commands work on: a cache or the library, opened with progress and a way to stop."""
+"""Open a cache or the library for a command, with progress and a way to stop."""
 
 import getpass
 import platform
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def current_user() -> str:
-    """The account and the machine, such as `anna@home`."""
+    """Return the account and the machine, such as `anna@home`."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -31,7 +31,7 @@ def current_user() -> str:
 
 
 def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
-    """What asks, on a terminal, whether the open pack will do where the default one cannot be fetched."""
+    """Return a function that asks, on a terminal, whether to use the open pack if the default is missing."""
 
     def agrees(reason: str) -> bool:
         from facesets.inference.packs import DEFAULT_PACK
@@ -47,7 +47,7 @@ def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
 
 @contextmanager
 def working() -> "Iterator[Work]":
-    """Work of whoever is at the terminal, sees there how far it is, and may end it."""
+    """Yield the work of the user at the terminal, who sees progress and may stop it."""
     from facesets.work import Work
 
     with console.stoppable() as stop, console.progress() as progress:
@@ -56,7 +56,7 @@ def working() -> "Iterator[Work]":
 
 @contextmanager
 def opened_session(database: str | None) -> "Iterator[Database]":
-    """A session with the library."""
+    """Yield a session with the library."""
     from facesets.assembly.stores import open_database
 
     with open_database(database, settings.load(), console) as session:
@@ -65,7 +65,7 @@ def opened_session(database: str | None) -> "Iterator[Database]":
 
 @contextmanager
 def opened_library(database: str | None) -> "Iterator[Library]":
-    """The library, in a session of its own."""
+    """Yield the library, in a session of its own."""
     from facesets.store.postgres.library import Library
 
     with opened_session(database) as session:
@@ -74,7 +74,7 @@ def opened_library(database: str | None) -> "Iterator[Library]":
 
 @contextmanager
 def opened_store(cache: Path | None, database: str | None, *, alone: str = "") -> "Iterator[Store]":
-    """The cache if there is one, else the library; `alone` as of `open_store`."""
+    """Yield the cache if one is given, else the library; `alone` as in `open_store`."""
     from facesets.assembly.stores import open_store
 
     with open_store(cache, database, settings.load(), console, alone=alone) as store:
@@ -85,12 +85,12 @@ def opened_store(cache: Path | None, database: str | None, *, alone: str = "") -
 def work_on_library(
     database: str | None, *, alone: str = "", is_whole: bool = False
 ) -> "Iterator[LibraryWork]":
-    """The library, for work that takes a while.
+    """Yield the library, for work that takes a while.
 
     Parameters
     ----------
     alone : str
-        A command of which only one may work on it.
+        A command that only one run at a time may do.
     is_whole : bool
         Whether a signal ends the work at once, as it cannot be stopped cleanly.
     """
@@ -117,6 +117,6 @@ def work_on_library(
 def work_on_store(
     cache: Path | None, database: str | None, *, alone: str = ""
 ) -> "Iterator[tuple[Store, Work]]":
-    """As `opened_store`, for work that takes a while."""
+    """Yield the store of `opened_store`, for work that takes a while."""
     with working() as work, opened_store(cache, database, alone=alone) as store:
         yield store, work

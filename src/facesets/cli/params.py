@@ -27,7 +27,7 @@ SETTINGS_NOTE = (
 
 
 def _noted(name: str) -> Callable[[bool], bool]:
-    """What keeps a flag for the whole session."""
+    """Return a callback that stores a flag for the whole session."""
 
     def note(value: bool) -> bool:
         setattr(session, name, value)
@@ -120,7 +120,7 @@ ProfileOption = Annotated[Path | None, Option("Write timings to this JSON file."
 
 
 def _no_blank(what: str) -> Callable[[str, str], str]:
-    """Refuse an option that was given and says nothing, such as an unset variable: that is no wish."""
+    """Refuse an empty value, such as from an unset variable."""
 
     def parse(flag: str, text: str) -> str:
         if not text.strip():

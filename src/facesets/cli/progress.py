@@ -1,4 +1,4 @@
-"""How far the work is, on standard error: lines for logs, bars for a terminal."""
+"""Progress on standard error: lines for logs, bars for a terminal."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ class PlainProgress:
     """Lines for logs: a stage's start is silent, then one line every ten seconds, later every half minute."""
 
     def __init__(self, say: Callable[[str], None], is_terse: Callable[[], bool], doing: str = "") -> None:
-        """Write with `say`; nothing but notices while `is_terse` says so. `doing` is the work as a whole."""
+        """Write with `say`; only notices while `is_terse` is true. `doing` is the work as a whole."""
         self._say, self._is_terse = say, is_terse
         self._doing = doing
         self._what = ""
@@ -53,7 +53,7 @@ class PlainProgress:
         self._began = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
-        """Count, and say so now and then."""
+        """Count, and print the count now and then."""
         self._done += count
         self.remind()
 
@@ -75,7 +75,7 @@ class PlainProgress:
         self._say(line)
 
     def end(self) -> None:
-        """Say how far a stage came, if it counted anything."""
+        """Print the final count of a stage, if it counted anything."""
         if self._done:
             self._print()
         self._what, self._total, self._done = "", None, 0
@@ -96,7 +96,7 @@ class PlainProgress:
 
 @contextmanager
 def reminding(progress: PlainProgress, began: float) -> Iterator[None]:
-    """Let plain progress speak within the block while the work itself has nothing to count.
+    """Print plain progress within the block while the work itself has nothing to count.
 
     Work that began at a moment of the monotonic clock is introduced unless it is done soon.
     """

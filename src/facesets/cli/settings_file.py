@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[str, Any]]:
-    """The settings of a configuration file under the names that the program has for its flags.
+    """Return the settings of a configuration file under the names of flags in code.
 
-    What does not exist is refused: a typo would pass in silence.
+    Unknown names are refused: a typo would pass silently.
 
     Raises
     ------
     WrongUsage
-        There is no such command or flag, or it cannot be what the file says.
+        There is no such command or flag, or its value is invalid.
     """
     flags = settings.flags
     commands = program.commands if flags else {}  # type: ignore[attr-defined]
@@ -53,7 +53,7 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
             param, value = known[flag], values[flag]
             is_list = getattr(param, "multiple", False) or param.nargs == -1
             value = [value] if is_list and isinstance(value, str) else value
-            # Of Typer's own, which not every version has: without it Typer says itself what does not fit.
+            # Typer's own, missing in some versions: then Typer itself reports invalid values.
             declared = getattr(param, "type_descriptor", None)
             if declared and (has_to_be := _refused(declared.annotation, key, value)):
                 raise WrongUsage(f"`{key}` under [{command}] in {file} must be {has_to_be}.")
@@ -65,7 +65,7 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
 
 
 def _refused(kind: Any, key: str, value: object) -> str:  # noqa: ANN401 - whatever a flag is declared as
-    """What a value has to be in place of what it is; empty where it may be that."""
+    """Return what a value has to be instead; empty if it is valid."""
     several = get_args(kind) if getattr(kind, "__origin__", None) is list else ()
     if several:
         may_be = str if several[0] is Path else str | int
@@ -100,12 +100,12 @@ def configured(context: typer.Context, command: str) -> typer.Context:
 
 
 def configured_flags(context: typer.Context, command: str) -> dict[str, Any]:
-    """What the flags of another command are if none is given: from the environment and facesets.toml."""
+    """Return the flags of another command if none is given: from the environment and facesets.toml."""
     return dict(configured(context, command).params)
 
 
 def configured_value(context: typer.Context, name: str) -> Any:  # noqa: ANN401 - whatever flags hold
-    """One option of a command that is `configured`, as that command gets it."""
+    """Return one option of a `configured` command, as that command gets it."""
     callback = context.command.callback
     if callback is None:
         raise ValueError("a group of commands has no options of its own")

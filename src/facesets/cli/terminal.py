@@ -75,7 +75,7 @@ def _echo(text: str) -> None:
 
 
 def _over(letter: str) -> str:
-    """What takes a letter away that is left of the cursor."""
+    """Return the output that erases the letter left of the cursor."""
     cells = 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
     return "\b" * cells + " " * cells + "\b" * cells
 

@@ -1,4 +1,4 @@
-"""The session of this run of the program, and sentences as a user of a terminal reads them."""
+"""The session of this run, and sentences worded for the terminal."""
 
 import re
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class ConsoleSession:
 session = ConsoleSession()
 
 
-# Of another run that is going on, a sentence tells; nobody is to type that.
+# A run in progress, which sentences mention; no command to type.
 _ADVICE = re.compile("(?<!nother `)(?<=`)facesets [^`]+(?=`)")
 
 

@@ -1,1 +1,1 @@
-"""What is asked of language models about photos, what they may answer, and what that costs."""
+"""Questions to language models about photos, valid answers, and costs."""

@@ -1,4 +1,4 @@
-"""What a model is to answer about a photo: the schema that it is held to, and the check of what came.
+"""The answer of a model about a photo: its schema, and its check.
 
 The only module outside of `web` that imports Pydantic: import it where an answer is asked for.
 """
@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 _MOST_LETTERS = 4_000
 _MOST_ENTRIES = 60
-# What providers' schemas cannot say, or what only says what the prompt says.
+# Keywords that providers' schemas cannot express, or that only repeat the prompt.
 _NOT_IN_SCHEMAS = frozenset({"title", "default", "minimum", "maximum", "maxLength", "maxItems"})
 
 
 class WrongAnswer(Exception):
-    """What a model answered is not what it was asked for. The reason is part of a sentence."""
+    """A model's answer is invalid. The reason is part of a sentence."""
 
 
 class _Part(BaseModel):
@@ -59,7 +59,7 @@ class Location(_Part):
 
 
 class People(_Part):
-    """Who is on it."""
+    """The people on it."""
 
     count: int
     notes: str
@@ -71,7 +71,7 @@ class People(_Part):
 
 
 class Answer(_Part):
-    """All that is said of a photo."""
+    """The whole description of a photo."""
 
     description: str = Field(min_length=1, description="Two to four sentences.")
     quality: Quality

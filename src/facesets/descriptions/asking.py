@@ -1,4 +1,4 @@
-"""What is asked about a photo, what that costs, what comes back, and what every provider of models can do.
+"""Questions about photos, their costs and replies, and the protocol of providers.
 
 Models count a picture by its area. What they count at most is a bound with room over what their makers
 publish, so that a limit holds whatever model it is.
@@ -43,7 +43,7 @@ _HASH_LETTERS = 40
 _PIXELS_A_TOKEN = 750
 _LEAST_PIXELS_A_TOKEN = 560
 _MOST_EXTRA = 1_500
-"""Tokens of the schema and of what a provider says to the model by itself, at most."""
+"""Maximum tokens of the schema and of a provider's own instructions."""
 
 _USUAL_EXTRA = 700
 _LETTERS_A_TOKEN = 3.5
@@ -93,7 +93,7 @@ class PhotoQuestion:
     width, height : int
         Of the JPEG.
     text : str
-        What is asked, and what is said of the photo.
+        The question, and the notes on the photo.
     """
 
     sha256: str
@@ -104,7 +104,7 @@ class PhotoQuestion:
 
 
 class Outcome(Enum):
-    """What came of asking."""
+    """The outcome of a question."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
@@ -117,7 +117,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back of one question.
+    """The reply to one question.
 
     Attributes
     ----------
@@ -148,12 +148,12 @@ class Doubtful(FacesetsError):
 
 
 class BatchState(Enum):
-    """How far a batch is."""
+    """The state of a batch."""
 
     UNDER_WAY = "under way"
     ENDED = "ended"
     UNKNOWN = "unknown"
-    """The provider has no batch of that name, or shows it to somebody else only."""
+    """The provider has no batch of that name, or hides it from this account."""
     LOST = "lost"
     """The provider has its results no more."""
 
@@ -179,11 +179,11 @@ class LostBatch:
 
 
 class Batches(Protocol):
-    """What takes many questions at once, and answers them later for less."""
+    """A provider of batches: many questions at once, answered later at a lower price."""
 
     @property
     def least(self) -> int:
-        """The fewest questions that it takes together."""
+        """Minimum questions of a batch."""
         ...
 
     def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
@@ -203,20 +203,20 @@ class Batches(Protocol):
         ...
 
     def batch_state(self, batch_id: str) -> BatchState:
-        """How far a batch is. Raises `NotSent` where nobody answers."""
+        """Return the state of a batch. Raises `NotSent` if the provider does not answer."""
         ...
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
-        """What came of an ended batch, by the names of its requests. Raises `NotSent` likewise."""
+        """Return the replies of an ended batch, by the names of its requests. Raises `NotSent`."""
         ...
 
     def without_result(self, batch_id: str) -> Reply:
-        """What it means that an ended batch has no result of a request. Raises `NotSent` likewise."""
+        """Return the reply for a request without a result in an ended batch. Raises `NotSent`."""
         ...
 
 
 class Provider(Protocol):
-    """Somebody who runs models. May be called from several threads at once."""
+    """A provider of models. May be called from several threads at once."""
 
     @property
     def name(self) -> str:
@@ -235,12 +235,12 @@ class Provider(Protocol):
 
     @property
     def model(self) -> Model:
-        """Which model answers, and what it costs."""
+        """The model that answers, and its price."""
         ...
 
     @property
     def batches(self) -> Batches | None:
-        """What takes batches, if it does."""
+        """Its batches, if it takes any."""
         ...
 
     @property
@@ -264,7 +264,7 @@ class Provider(Protocol):
 
 
 def request_name(key: str, sha256: str) -> str:
-    """What a request is called at the provider."""
+    """Return the name of a request at the provider."""
     return f"{key}-{sha256[:_HASH_LETTERS]}"
 
 
@@ -287,7 +287,7 @@ class Estimate:
 
 
 def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal | None:
-    """What one question costs at most; None where the price is not known."""
+    """Return the maximum cost of one question; None if the price is unknown."""
     price = model.price
     if price is None:
         return None
@@ -300,7 +300,7 @@ def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal
 
 
 def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: bool) -> Estimate:
-    """What photos will cost.
+    """Estimate the cost of photos.
 
     Parameters
     ----------

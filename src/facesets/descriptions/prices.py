@@ -1,4 +1,4 @@
-"""What models cost: a table with its date, which the user's settings may correct."""
+"""Prices of models: a dated table, which the user's settings may correct."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ _BATCH_FACTOR = Decimal("0.5")
 _REGIONAL_FACTOR = Decimal("1.1")
 """Of Amazon Bedrock's models that stay within a region."""
 _CACHE_READ, _CACHE_WRITE = Decimal("0.1"), Decimal(2)
-"""What cached input costs of uncached at most, where nothing else is said."""
+"""Default maximum price of cached input, as a share of uncached."""
 _FIELDS = frozenset({"input", "output", "cache_read", "cache_write", "batch", "effort", "picture_tokens"})
 _BEDROCK_NAME = re.compile(
     r"^(?:(?P<region>[a-z]{2,6})\.)?anthropic\.(?P<model>claude-[a-z0-9-]+?)(?:-v\d+(?::\d+)?)?$"
@@ -47,7 +47,7 @@ class Price:
     batch: Decimal = _BATCH_FACTOR
 
     def cost(self, usage: Usage, *, in_batch: bool) -> Decimal:
-        """What was used costs, exactly."""
+        """Return the exact cost of a usage."""
         dollars = (
             usage.input * self.input
             + usage.output * self.output
@@ -75,7 +75,7 @@ class Model:
     price : Price or None
         None where it is not known.
     priced_on : str
-        As of when, or what says so.
+        The date of the price, or its source.
     effort : bool
         It can be set to think little.
     picture_tokens : int or None
@@ -125,7 +125,7 @@ def model_named(name: str, own: Mapping[str, Any]) -> Model:
 
 
 def price_date() -> date:
-    """As of when the table is."""
+    """Return the date of the table."""
     found = _table()["date"]
     if not isinstance(found, date):
         raise TypeError("the table of prices has a date")
@@ -133,7 +133,7 @@ def price_date() -> date:
 
 
 def _in_table(name: str) -> tuple[str, bool]:
-    """What the table calls a model, and whether it is bound to a region."""
+    """Return a model's name in the table, and whether it is bound to a region."""
     bedrock = _BEDROCK_NAME.match(name.rpartition("/")[2])
     regional = bedrock is not None and bedrock["region"] != "global"
     return _DATED.sub("", bedrock["model"] if bedrock else name), regional

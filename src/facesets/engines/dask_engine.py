@@ -64,7 +64,7 @@ def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
 
 
 def _environment() -> dict[str, str]:
-    """What makes processes of this machine multiply as this one does."""
+    """Return the environment that makes processes of this machine multiply like this one."""
     libraries = ThreadpoolController().select(internal_api="openblas").info()
     kernel = next((each["architecture"] for each in libraries if each.get("architecture")), None)
     return {} if kernel is None else {"OPENBLAS_CORETYPE": kernel}
@@ -124,12 +124,12 @@ class DaskEngine:
         self._is_remote = is_remote
 
     def examine(self) -> None:
-        """See that each worker is fit.
+        """Check that each worker is fit.
 
         Raises
         ------
         Unreachable
-            One has another version of this program, multiplies otherwise, or does not see the arrays.
+            One has another version of this program, multiplies differently, or does not see the arrays.
         """
         found = self._client.run(_fitness, str(self._arrays.path), on_error="return")
         for worker, answer in found.items():
@@ -154,7 +154,7 @@ class DaskEngine:
         Raises
         ------
         Unreachable
-            There are no workers any more, or one of them is not fit.
+            There are no workers left, or one of them is unfit.
         FacesetsError
             Several workers died of one task.
         """
@@ -211,13 +211,13 @@ class DaskEngine:
 
 
 class _Unfit(Exception):
-    """A worker computes otherwise than this process."""
+    """A worker computes differently from this process."""
 
 
 def _computed(
     fingerprint: str, work: Callable[..., Found], stored: tuple[StoredArray, ...], task: object
 ) -> Found:
-    """What a worker does with a task."""
+    """Compute a task in a worker."""
     from distributed import get_worker
 
     if fingerprint != _fingerprint():

@@ -1,6 +1,6 @@
 """Names in digiKam's database, the SQLite file `digikam4.db`, which is opened for reading and never written.
 
-A face that somebody confirmed is a row of ImageTagProperties called `tagRegion`, with a rectangle in
+A confirmed face is a row of ImageTagProperties called `tagRegion`, with a rectangle in
 pixels of the upright picture; people are tags that TagProperties calls so, and those below the tag `People`.
 """
 
@@ -180,7 +180,7 @@ def _roots(reading: _Reading) -> dict[object, str]:
 
 
 def _folder(identifier: str, path: str) -> str:
-    """Where a collection lies: on a volume known by its path, or by a number, then as if that were `/`."""
+    """Return the folder of a collection: on a volume with a path, or with a number, which counts as `/`."""
     parameters: dict[str, str] = {}
     for each in identifier.partition("?")[2].split("&"):
         key, _, value = each.partition("=")
@@ -206,7 +206,7 @@ def _photo(image: tuple[Any, ...], named: list[tuple[str, Any]], roots: dict[obj
 
 
 def _box(value: object, width: object, height: object) -> Box | None:
-    """A rectangle in pixels as fractions; None where it is none, or the size of the picture is unknown."""
+    """Convert a rectangle in pixels to fractions; None if invalid, or if the picture's size is unknown."""
     edges = {key: float(digits) for key, digits in _RECT.findall(value)} if isinstance(value, str) else {}
     if len(edges) < 4 or not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
         return None

@@ -1,4 +1,4 @@
-"""A kept run of HDBSCAN as bytes: an npz archive of plain arrays, compressed, without any vector of a face.
+"""A stored run of HDBSCAN as bytes: a compressed npz archive of plain arrays, without any embedding.
 
 Besides the arrays of `HdbscanResult.to_arrays` it holds `face_id` (int64): the faces in the order of the run.
 """

@@ -17,7 +17,7 @@ PROGRAMS = {
     "osxphotos": "Apple Photos",
     "takeout": "Google Photos",
 }
-"""What to call whoever wrote a name, by what a region says of its program."""
+"""Names of the programs that write regions, by their identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class NamedRegion:
     name
         As the other program has it, stripped, in Unicode's NFC; never empty.
     box
-        x1, y1, x2, y2 as fractions (0 to 1) of the picture; None where the program names somebody without a
+        x1, y1, x2, y2 as fractions (0 to 1) of the picture; None if the program names a person without a
         place.
     frame
         What the fractions are of: the picture as its pixels are stored, or as it is seen (upright).
@@ -45,7 +45,7 @@ class NamedRegion:
 
 
 def box_within(x1: float, y1: float, x2: float, y2: float) -> Box | None:
-    """The part of a box that lies on the picture, in fractions of it; None where nothing does."""
+    """Clip a box to the picture, in fractions of it; None if it lies outside."""
     if not all(map(math.isfinite, (x1, y1, x2, y2))):
         return None
     x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
@@ -54,14 +54,14 @@ def box_within(x1: float, y1: float, x2: float, y2: float) -> Box | None:
 
 @dataclass(frozen=True, slots=True)
 class NamedPhoto:
-    """What a program says of one photo.
+    """The names that a program has for one photo.
 
     Attributes
     ----------
     path
         Where the photo lies as far as the program knows; it may be another machine's.
     regions
-        The people whom it names.
+        The named people.
     name, size
         Of the file, by which the photo is known where it lies elsewhere; size in bytes, -1 for unknown.
     """
@@ -73,12 +73,12 @@ class NamedPhoto:
 
 
 def plain_name(value: object) -> str:
-    """A name as it is kept, in NFC and without space around it; empty for what is no text."""
+    """Normalize a name to NFC without surrounding space; empty for anything but text."""
     return unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else ""
 
 
 def number(value: object) -> float:
-    """A number of a file; NaN for what is none."""
+    """Parse a number of a file; NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:

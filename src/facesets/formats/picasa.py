@@ -1,7 +1,7 @@
 """Names in Picasa's `.picasa.ini`, one in each folder of photos, and in its list of contacts.
 
 A line `faces=rect64(3f845bcb59418507),8e62398ebda8c1a5;…` in the section of a photo has a box, four times 16
-bits as fractions of the picture as stored, and a contact, whose name `[Contacts2]` or contacts.xml says.
+bits as fractions of the picture as stored, and a contact, whose name is in `[Contacts2]` or contacts.xml.
 """
 
 import re
@@ -26,12 +26,12 @@ _LARGEST = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class PicasaFolder:
-    """What the file of one folder says.
+    """The content of the file of one folder.
 
     Attributes
     ----------
     faces
-        By the folded name of the photo: boxes, and the contacts whom they show.
+        By the folded name of the photo: boxes and their contacts.
     contacts
         Names by the contact.
     """
@@ -40,7 +40,7 @@ class PicasaFolder:
     contacts: dict[str, str] = field(default_factory=dict)
 
     def regions_of(self, photo: str, contacts: Mapping[str, str]) -> tuple[NamedRegion, ...]:
-        """Who is on a photo; who is neither among the folder's contacts nor among these has no name."""
+        """Return the regions of a photo; contacts that neither the folder nor `contacts` has are unnamed."""
         return tuple(
             NamedRegion(name, box, "stored", "picasa")
             for box, contact in self.faces.get(photo.casefold(), [])
@@ -54,7 +54,7 @@ class PicasaFolder:
 
 
 def read_picasa_ini(content: bytes) -> PicasaFolder:
-    """Read the file of a folder; lines that say nothing of faces and contacts do not matter.
+    """Read the file of a folder; lines without faces and contacts are ignored.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def read_picasa_ini(content: bytes) -> PicasaFolder:
 
 
 def decoded(content: bytes) -> str:
-    """The text of a file: UTF-8, or what Windows wrote before; of any bytes something comes out."""
+    """Decode the text of a file: UTF-8, or older Windows encodings; never fails."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     try:
@@ -92,7 +92,7 @@ def decoded(content: bytes) -> str:
 
 
 def read_contacts(content: bytes) -> dict[str, str]:
-    """Names by contact, of Picasa's contacts.xml.
+    """Read names by contact from Picasa's contacts.xml.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def read_contacts(content: bytes) -> dict[str, str]:
 
 
 def rect64(digits: str) -> Box | None:
-    """A box of up to 16 hexadecimal digits, of which leading zeros are missing; None for one of no area."""
+    """Parse a box of up to 16 hexadecimal digits, without leading zeros; None if it has no area."""
     value = int(digits, 16)
     x1, y1, x2, y2 = ((value >> shift & _LARGEST) / _LARGEST for shift in (48, 32, 16, 0))
     return box_within(x1, y1, x2, y2)

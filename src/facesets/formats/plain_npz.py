@@ -1,4 +1,4 @@
-"""Reading `.npz` files of whatever origin: plain arrays, and nothing that claims more than it can hold."""
+"""Read `.npz` files of any origin safely: plain arrays, and no false claims of size."""
 
 import math
 import struct
@@ -36,7 +36,7 @@ _SMALL_BYTES = 64 << 20
 
 
 def read_columns(path: Path, *, most_bytes: int | None = None) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file, in memory, with the archive's checksums verified.
+    """Read all arrays of an `.npz` file into memory, verifying the archive's checksums.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _refuse_bombs(archive: zipfile.ZipFile, most: int) -> None:
 
 
 def read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array whose `.npy` form takes so many bytes; `ValueError` if they differ."""
+    """Return shape and type of an array in `.npy` form of this size; `ValueError` if they differ."""
     begin = file.tell()
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

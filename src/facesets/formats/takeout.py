@@ -1,4 +1,4 @@
-"""Names in the JSON files that Google Takeout puts beside photos: who is on a photo, without a place.
+"""Names in the JSON files that Google Takeout puts beside photos, without regions.
 
 A photo `IMG_1.jpg` has `IMG_1.jpg.json`, or since 2024 `IMG_1.jpg.supplemental-metadata.json`. What is before
 `.json` is cut off after 46 characters. The number of a second `IMG_1(1).jpg` stands at the very end:
@@ -29,7 +29,7 @@ _EDITED = tuple(
 
 
 def takeout_file(photo: str, names: Collection[str]) -> str:
-    """The file that speaks of a photo, among all names of the folder; empty for none."""
+    """Return the JSON file of a photo, among all names of the folder; empty for none."""
     return next((name for name in _possible_files(photo) if name in names), "")
 
 
@@ -60,7 +60,7 @@ def _before_editing(photo: str) -> str:
 
 
 def read_takeout(content: bytes) -> tuple[NamedRegion, ...]:
-    """Who is on the photo that a file speaks of.
+    """Return the people that a JSON file names.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
     body = np.full(len(faces), -1, np.int64)
     if not len(faces) or not len(bodies):
         return body
-    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    # Imported where it is used: it takes longer to load than most commands run.
     from scipy.optimize import linear_sum_assignment
 
     inside = _inside_upper_half(faces, bodies)
@@ -169,14 +169,14 @@ COLOURS = len(_LIGHT) * len(_CHROMA) ** 2
 _EDGE = 24
 """The torso is looked at in so many pixels each way: weave, folds and noise average out."""
 _LEAST_EDGE = 8
-"""A torso of fewer pixels says nothing."""
+"""Minimum pixels of a torso."""
 
 
 def torso_colours(pixels: Pixels, body: Float32, face: Float32 | None = None) -> NDArray[np.uint8]:
     """Describe the colours of a torso: a smooth histogram in CIELAB.
 
     Each pixel counts for several bins, by its nearness, so that a little more light changes the numbers a
-    little. Roots are kept, for then the cosine similarity of two descriptors is the Bhattacharyya
+    little. Roots are stored, because then the cosine similarity of two descriptors is the Bhattacharyya
     coefficient of their histograms.
 
     Parameters

@@ -161,7 +161,7 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int 
                 require_few_scans(data, image.width * image.height)
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
                 stored = _pixels(image, data, _reduction(image, least_edge))
-                # Only now: of some formats Pillow turns the picture while loading it, and then says so.
+                # Only now: for some formats Pillow turns the picture while loading it, and then reports that.
                 orientation = orientation_of(image)
                 pixels = _upright(stored, orientation)
             width, height = image.size[::-1] if orientation in ON_ITS_SIDE else image.size
@@ -271,13 +271,13 @@ _MOST_FREE_BYTES = 150_000_000
 
 
 class PictureMemory:
-    """Hands out memory, and takes it back by itself when the last array that shows any of it is gone.
+    """Memory for pictures, reclaimed when the last array that uses it is deleted.
 
     May be used from several threads at once.
     """
 
     def __init__(self, most_free_bytes: int = _MOST_FREE_BYTES) -> None:
-        """Nothing kept yet."""
+        """Start without free memory."""
         self._most_free_bytes = most_free_bytes
         # Re-entrant: the garbage collector may give memory back while this very thread holds the lock.
         self._lock = threading.RLock()
@@ -285,11 +285,11 @@ class PictureMemory:
 
     @property
     def free_bytes(self) -> int:
-        """What is kept for later pictures."""
+        """Bytes available for later pictures."""
         return sum(len(one) for one in self._free)
 
     def take(self, size: int) -> Pixels:
-        """An array of so many bytes, with anything in them."""
+        """Return an array of `size` bytes, with undefined contents."""
         if size < _LEAST_BYTES:
             return np.empty(size, np.uint8)
         with self._lock:

@@ -46,7 +46,7 @@ def hamming(fingerprints: NDArray[np.uint8], other: NDArray[np.uint8]) -> Int64:
 
 
 def has_detail(fingerprints: NDArray[np.uint8]) -> Bool:
-    """Whether each fingerprint says anything: half its bits are set, but hardly any of an even surface."""
+    """Whether each fingerprint is informative: half its bits are set, but hardly any of an even surface."""
     ones = np.bitwise_count(fingerprints).sum(axis=1)
     telling: Bool = ones > fingerprints.shape[1]
     return telling

@@ -1,4 +1,4 @@
-"""How much one picture may cost: no file keeps a run busy, whatever it claims to be."""
+"""Limits on the cost of one picture, so that no file blocks a run."""
 
 import re
 import time
@@ -10,11 +10,11 @@ MAX_FILE_BYTES = 1_000_000_000
 """Larger files are refused unread."""
 
 MAX_PIXELS = 179_000_000
-"""Larger pictures are refused where nobody says otherwise: so many pixels are half a gigabyte, and twice that
+"""Default limit: this many pixels are half a gigabyte, and twice that
 while they are made."""
 
 MOST_PIXELS = 700_000_000
-"""More are refused whatever anybody says: libraries count the bytes of a picture in 31 bits."""
+"""Absolute limit: libraries count the bytes of a picture in 31 bits."""
 
 MAX_DECODE_S = 30.0
 """Seconds of a processor after which a picture is given up: on a busy machine others' do not count."""
@@ -53,7 +53,7 @@ class BoundedBytes(BytesIO):
 
 
 def first_frame(data: bytes) -> bytes:
-    """Those bytes of a file that can matter for its first frame: of a GIF what comes before the others."""
+    """Return the bytes of a file needed for its first frame: for a GIF those before the others."""
     if not data.startswith(_GIF):
         return data
     pixels = int.from_bytes(data[6:8], "little") * int.from_bytes(data[8:10], "little")
@@ -77,7 +77,7 @@ def require_few_scans(data: bytes, pixels: int) -> None:
 
 
 def _scans(data: bytes, most: int) -> int:
-    """How many scans a JPEG has; it need not be looked at any further when there are too many."""
+    """Count the scans of a JPEG, stopping if there are too many."""
     scans, position = 0, 2
     for _ in range(_MAX_SEGMENTS):
         marker = _MARKER.search(data, position)

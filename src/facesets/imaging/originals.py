@@ -1,4 +1,4 @@
-"""Photos read again, long after they were embedded: only the bytes that were embedded will do."""
+"""Read photos again long after they were embedded: only the embedded bytes are accepted."""
 
 import hashlib
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = 
             reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
-            # Whoever took it in said how large it may be.
+            # Its size was checked when it was added.
             return decode_bytes(data, least_edge=least_edge, max_pixels=MOST_PIXELS)
         reason = "the file changed since it was embedded"
     raise UnreadableImage(reason)

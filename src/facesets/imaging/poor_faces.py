@@ -1,7 +1,7 @@
 """Faces that are too low quality to be recognised.
 
 Blurred specks in the background, heads cut in half by the edge of the photo, and patterns that a detector
-takes for a face resemble each other more than they resemble anybody: recognizers give such crops much the
+takes for a face resemble each other more than any person: recognizers give such crops much the
 same vector.
 """
 
@@ -20,7 +20,7 @@ _BLOCK_FACES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class FaceLimits:
-    """What a recognizer needs of a face.
+    """Minimum requirements of a recognizer on a face.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ _OF_RECOGNIZER = {"dlib_resnet": FaceLimits(least_short_px=48.0, least_inside=0.
 
 
 def face_limits(recognizer: str | None) -> FaceLimits:
-    """What the network in a file of that name needs; of an unknown one, what is usual."""
+    """Return the limits of the network in a file of that name; for an unknown one, the defaults."""
     return _OF_RECOGNIZER.get(PurePath(recognizer or "").stem, FaceLimits())
 
 
 def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int64, height: Int64) -> Bool:
-    """Which faces show too little.
+    """Find faces that show too little.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int
 
 
 def poor_in(collection: Collection) -> Bool:
-    """Which faces of a collection show too little for its recognizer. Shape (faces,)."""
+    """Find faces of a collection that show too little for its recognizer. Shape (faces,)."""
     faces, images = collection.faces, collection.images
     limits = face_limits(collection.settings.recognizer)
     return poor_faces(

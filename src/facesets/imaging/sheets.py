@@ -116,7 +116,7 @@ def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> 
 
 
 def _muted(crop: Pixels) -> Pixels:
-    """Grey and pale, so that what was left out does not compete with what was kept."""
+    """Make a crop grey and pale, so that rejected faces do not compete with accepted ones."""
     grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     pale: Pixels = cv2.addWeighted(grey, 0.62, np.full_like(grey, 250), 0.38, 0)
     return pale

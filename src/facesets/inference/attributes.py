@@ -66,7 +66,7 @@ class Attributes:
         Raises
         ------
         CannotInfer
-            The machine refused, or the network is another than its task says.
+            The machine refused, or the network does not fit its task.
         """
         outputs = _OUTPUTS[self._model.task]
         if self._model.task == GENDERAGE:

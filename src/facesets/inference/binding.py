@@ -38,7 +38,7 @@ class FixedInput:
         self._of_thread = threading.local()
 
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """Outputs for one input array, as `InferenceSession.run` gives them; raises what that raises."""
+        """Run one input array, like `InferenceSession.run`, with the same errors."""
         place = self._place(batch.shape, batch.dtype)
         if place.host is not None:
             np.copyto(place.host, batch)
@@ -48,7 +48,7 @@ class FixedInput:
         return outputs
 
     def _place(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Place:
-        """The thread's own. All sizes are kept: a smaller batch now and then is no reason to start over."""
+        """Return the thread's own place. All sizes stay allocated: an occasional smaller batch frees none."""
         places = self._of_thread.__dict__.setdefault("places", {})
         key = (shape, dtype)
         if key not in places:
@@ -63,7 +63,7 @@ class FixedInput:
 
 
 def _pinned(shape: tuple[int, ...], dtype: np.dtype[Any], provider: str) -> NDArray[Any] | None:
-    """Memory that the device reads by itself; None where ONNX Runtime offers no such memory."""
+    """Allocate memory that the device reads directly; None if ONNX Runtime offers none."""
     try:
         kind = onnxruntime.OrtDeviceMemoryType.HOST_ACCESSIBLE
         devices = [each for each in onnxruntime.get_ep_devices() if each.ep_name == provider]

@@ -1,6 +1,6 @@
 """Body detectors: images to boxes of people, and of faces if the network finds them.
 
-Any ONNX file in YOLO's layout will do; docs/photos.md says what that is.
+Accepts any ONNX file in YOLO's layout (see docs/photos.md).
 """
 
 import ast
@@ -67,7 +67,7 @@ class BodyDetector:
         WrongUsage
             There is no such file.
         DamagedFile
-            It is no body detector that can be used; the sentence says why.
+            It is no usable body detector; with the reason.
         CannotInfer
             It does not run on the provider.
         """
@@ -218,7 +218,7 @@ def _names(text: str) -> list[str]:
 
 
 def _is_suppressed(described: Mapping[str, str]) -> bool:
-    """Whether a file's metadata says that it suppresses boxes itself."""
+    """Whether a file's metadata states that it suppresses boxes itself."""
     if described.get("end2end") == "True":
         return True
     try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facesets.records import Float32, Int64
 
 PERSON, FACE = 0, 1
-"""The kinds of boxes that are kept."""
+"""Kinds of boxes to use."""
 
 _NAMES = {"person": PERSON, "face": FACE}
 _COCO = 80
@@ -81,12 +81,12 @@ def layout_of(
     extra : bool
         Further columns may follow, such as those of masks or keypoints.
     suppressed : bool
-        The file says that non-maximum suppression is inside.
+        The file states that it includes non-maximum suppression.
 
     Raises
     ------
     ValueError
-        None that is known; it says why.
+        The layout is unknown; with the reason.
     """
     if output.ndim != 3:
         raise ValueError(f"its output has {output.ndim} dimensions instead of 3")

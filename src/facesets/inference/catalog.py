@@ -40,7 +40,7 @@ class PublishedClip:
     url : str
         Of the folder that the files lie in. It names one revision, so that all who fetch it embed alike.
     licence : str
-        A sentence to show whoever fetches it.
+        A sentence to show before the download.
     sha256 : dict of str to str or None
         The files by their path in the pack, with their hashes where known.
     """
@@ -62,7 +62,7 @@ class PublishedBody:
     sha256 : str
         Of the file.
     licence : str
-        A sentence to show whoever fetches it.
+        A sentence to show before the download.
     """
 
     name: str

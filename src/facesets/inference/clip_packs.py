@@ -162,7 +162,7 @@ def find_clip(name: str, roots: Sequence[Path]) -> ClipPack:
     Raises
     ------
     MissingModelPack
-        There is none; the sentence says how to get it and which other packs are there.
+        There is none; with how to get it, and the other packs.
     DamagedFile
         It has no encoder for pictures that can be used.
     """

@@ -2,7 +2,7 @@
 
 Readers wait for disks and networks, so that it takes many of them; models take memory for each thread that
 runs them, so that there are few. Each reader asks for its own pictures and waits for their answers. Whoever
-runs the models takes what waits by then, whoever asked for it.
+runs the models takes all images that wait by then.
 """
 
 import threading
@@ -65,7 +65,7 @@ class CollectingDescriber:
         self._waiting: deque[_Request] = deque()
         self._arrived = threading.Condition()
         self._asking = 0
-        # Two that collected at once would share what comes in, and both batches would be small.
+        # Two collectors at once would share the images, and both batches would be small.
         self._collecting = threading.Lock()
 
     @property
@@ -123,7 +123,7 @@ class CollectingDescriber:
                 return
             for each in batch:
                 self._answer([each])
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, and raises it
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting thread, which raises it
             for each in batch:
                 each.answer.set_exception(error)
         else:

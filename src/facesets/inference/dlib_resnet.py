@@ -43,7 +43,7 @@ def converted(content: bytes) -> bytes:
 
 
 def distance_network(network: Network) -> onnx.ModelProto:
-    """The network as dlib runs it: chips (n, 3, 150, 150) to vectors (n, 128)."""
+    """Build the network as dlib runs it: chips (n, 3, 150, 150) to vectors (n, 128)."""
     graph = _Graph()
     pooled = graph.trunk(network, "pixels")
     graph.add("MatMul", [pooled, graph.weight("fc", _last_weights(network))], "vector")
@@ -51,7 +51,7 @@ def distance_network(network: Network) -> onnx.ModelProto:
 
 
 def cosine_network(network: Network) -> onnx.ModelProto:
-    """The network that a pack holds: chips (n, 3, 150, 150) to unit vectors (n, 512).
+    """Build the network for a pack: chips (n, 3, 150, 150) to unit vectors (n, 512).
 
     Raises
     ------

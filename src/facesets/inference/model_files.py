@@ -57,9 +57,9 @@ class ModelFile:
     ages : two floats
         `MIVOLO`: the ages that are half of its output's unit below and above zero.
     fed : str
-        Settings above that differ from what the graph says, as the pack gives them. They make other vectors.
+        Settings above that the pack gives and that differ from the graph's. They change embeddings.
     licence, source : str
-        What the pack says of the file.
+        The pack's note on the file.
     """
 
     path: Path

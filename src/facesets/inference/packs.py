@@ -77,7 +77,7 @@ def usual_pack(named: str, roots: Sequence[Path]) -> str:
 def _is_usable(name: str, roots: Sequence[Path]) -> bool:
     places = [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
     if not places or name == DEFAULT_PACK:
-        # What is wrong with the default one is said where it is taken.
+        # Errors of the default pack are reported where it is loaded.
         return bool(places)
     try:
         read_pack(places[0])
@@ -92,7 +92,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
     Raises
     ------
     MissingModelPack
-        There is none; the sentence says how to get it and which other packs are there.
+        There is none; with how to get it, and the other packs.
     DamagedFile
         The directory holds no usable detector or recognizer.
     """

@@ -64,7 +64,7 @@ class Recognizer:
     def embeddings_and_norms(self, crops: Sequence[Pixels]) -> tuple[Float32, Float32]:
         """Return embeddings of unit length, and the raw norms (n,), which measure face quality.
 
-        NaN where the network scales its output itself, so that its length says nothing.
+        NaN if the network scales its output itself, so that its length means nothing.
         """
         raw = self.raw_embeddings(crops)
         norm = np.linalg.norm(raw, axis=1).astype(np.float32)

@@ -22,7 +22,7 @@ from facesets.files import printable
 from facesets.inference.binding import FixedInput
 from facesets.inference.rewrite import PixelInput, rewritten
 
-# Only errors: what matters of the rest is said by us, in words that help.
+# Only errors: our own messages cover the relevant warnings.
 onnxruntime.set_default_logger_severity(3)
 
 CPU = "CPUExecutionProvider"
@@ -91,7 +91,7 @@ def in_turn(provider: str) -> AbstractContextManager[object]:
 def load_cuda_packages() -> None:
     """Load CUDA's libraries from Python packages, once."""
     if find_spec("nvidia") is not None:
-        # It prints what it does not find; whether CUDA works is tried, and told, by us.
+        # It prints what it does not find; we test and report ourselves whether CUDA works.
         with redirect_stdout(StringIO()):
             onnxruntime.preload_dlls()
 

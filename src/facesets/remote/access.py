@@ -99,7 +99,7 @@ def client_of(
     WrongUsage
         The server is elsewhere, and the proxy that the environment names cannot be used.
     """
-    # Each stays for whoever asks next: where many ask, making them again would take longer than the answers.
+    # Connections stay open for later requests: making them again takes longer than the answers.
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     try:
         return httpx.Client(

@@ -56,7 +56,7 @@ class Circuit:
         Raises
         ------
         Unreachable
-            The server was found to be gone.
+            The server is down.
         """
         with self._lock:
             self._raise_if_open()
@@ -72,7 +72,7 @@ class Circuit:
         Raises
         ------
         Unreachable
-            The server is gone, by this probe or an earlier one.
+            The server is down, by this probe or an earlier one.
         """
         with self._lock:
             self._raise_if_open()

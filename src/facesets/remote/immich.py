@@ -224,7 +224,7 @@ class Immich:
         Raises
         ------
         RequestFailed, NotFound
-            It cannot be had, or not as the server says it is.
+            It is unavailable, or differs from the server's checksum.
         WrongUsage, Unreachable
             As `permissions`.
         Stopped

@@ -87,7 +87,7 @@ class ImmichPeople(Immich):
 
     def delete_person(self, person_id: str) -> None:
         """Remove a person; its faces stay and are unassigned."""
-        # From 3.3 a body is asked for, which may say for whom; before, none is allowed.
+        # From 3.3 a body is required, which may name an owner; before, none is allowed.
         body: dict[str, Any] | None = {} if self.version() >= _DELETES_WITH_BODY_SINCE else None
         self._changed(
             "DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_deleted(person_id)

@@ -238,7 +238,7 @@ def _sha1_of_content(checksum: str, path: str) -> str:
     """Return the hex digest of a base64 checksum of content.
 
     For the files of an external library Immich gives the digest of `path:<original path>` in its place,
-    and not every version says that a file is in one.
+    and not every version reports that a file is in one.
     """
     try:
         digest = base64.b64decode(checksum, validate=True)

@@ -111,7 +111,7 @@ def answers(project: str) -> bool:
 
 @contextmanager
 def _arguments(folder: Path, releases: Sequence[Release]) -> Iterator[list[str]]:
-    """Return the pip command; its files are kept in the folder."""
+    """Return the pip command, which stores its files in the folder."""
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".pip.") as name:
         backend, scratch = Path(name) / "backend", Path(name) / "scratch"
         (backend / "setuptools").mkdir(parents=True)

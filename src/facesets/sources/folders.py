@@ -1,4 +1,4 @@
-"""A folder of photos and everything below it; and a source that is listed once, however often it is asked."""
+"""A folder of photos and everything below it; and a source that is listed only once."""
 
 import os
 import stat
@@ -44,7 +44,7 @@ class FolderSource:
         return path == str(self._root) or path.startswith(str(self._root).rstrip(os.sep) + os.sep)
 
     def is_there(self) -> bool:
-        """Whether there is still something to read: an unmounted share leaves an empty folder."""
+        """Whether the folder still has content: an unmounted share leaves an empty folder."""
         return has_something(self._root)
 
     def files(self) -> Iterator[FoundFile]:

@@ -32,7 +32,7 @@ _CAPTIONS = ("caption", "description", "title", "text")
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """A directory of photos, and what its `index.json` says of it.
+    """A directory of photos, and the content of its `index.json`.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class GallerySource:
     """All images below some targets, in the order of their names, each once.
 
     Passed over: thumbnails under `tn/`, our own results, rubbish, links to directories, and what the
-    patterns leave out. `galleries` says afterwards which directories held photos.
+    patterns leave out. `galleries` then has the directories with photos.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ def stamp_of(file: Entry | Path, path: str) -> str:
 
 
 def read_gallery(directory: str) -> Gallery:
-    """What a gallery's `index.json` says; other programs write it, so every part of it may be missing."""
+    """Read a gallery's `index.json`; other programs write it, so every part of it may be missing."""
     path = Path(directory) / INDEX
     try:
         # From bytes, which may be any of the encodings of Unicode, as programs on Windows write them.
@@ -260,7 +260,7 @@ class ListedPhotos(GallerySource):
         self._files = list(files)
 
     def stamps(self) -> Iterator[list[str]]:
-        """As of any source of galleries; a file that is not there any more has -1 for size and time."""
+        """Yield stamps as any source of galleries; a missing file has -1 for size and time."""
         for directory in dict.fromkeys(os.path.dirname(path) for path in self._files):  # noqa: PTH120 - many
             self._notice_above(directory)
         yield [stamp_of(Path(path), path) for path in self._files]

@@ -17,7 +17,7 @@ _DRIVES_OF_EACH_USER = frozenset(map(Path, ("/media", "/run/media")))
 
 
 def is_missing(path: str) -> bool:
-    """Whether there is nothing at a path; one that cannot be looked at is not gone."""
+    """Whether there is nothing at a path; an inaccessible path is not missing."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -28,10 +28,10 @@ def is_missing(path: str) -> bool:
 
 
 def moved_away(copies: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
-    """Of other paths with the content of a file that is there, those that the file was moved from.
+    """Return the paths that existing files were moved from, among their other known paths.
 
     Where the whole folder is missing, it counts as moved only within one file system: a copy on another disk
-    says nothing about the first disk.
+    proves nothing about the first disk.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a user leaves out of a folder of photos: by --include and --exclude, and by ignore files.
+"""Patterns and ignore files that leave out photos of a folder.
 
 An ignore file is called `.facesetsignore` and written as git's ignore files are: it counts for its own folder
 and everything below, one that is deeper down has the last word, and what lies in a folder that is left out
@@ -62,7 +62,7 @@ class IgnoreRules:
     Attributes
     ----------
     below : tuple of (length, GitIgnoreSpec)
-        Of each: how many characters of the path below the source its own folder has, and what it says; the
+        For each: the length of its folder's path below the source, and its rules; the
         outermost first.
     """
 
@@ -74,7 +74,7 @@ class IgnoreRules:
         Raises
         ------
         WrongUsage
-            It cannot be read, or not understood: what it leaves out would be taken in.
+            It cannot be read or parsed: ignored photos would be added.
         """
         path = Path(directory) / IGNORE_FILE
         try:
@@ -88,7 +88,7 @@ class IgnoreRules:
         return IgnoreRules((*self.below, (len(relative) + 1 if relative else 0, spec)))
 
     def leave_out(self, relative: str, *, is_folder: bool) -> bool:
-        """Whether a path below the source is ignored, by the deepest file that says anything about it."""
+        """Whether a path below the source is ignored, by the deepest ignore file that matches it."""
         path = f"{relative}/" if is_folder else relative
         for start, spec in reversed(self.below):
             included = spec.check_file(path[start:]).include

@@ -30,12 +30,12 @@ class QueueSource:
         return printable(self._queue)
 
     def covers(self, path: str) -> bool:  # noqa: ARG002 - whatever it is
-        """Never: a file that a queue names and that is missing has failed, it is not gone."""
+        """Return false: a missing file of a queue has failed, and is not removed."""
         return False
 
     @property
     def chooses(self) -> bool:
-        """Never: whatever a queue names is wanted."""
+        """Return false: every file of a queue is wanted."""
         return False
 
     @property

@@ -190,12 +190,12 @@ def by_name(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def marks_result(entry: Entry) -> bool:
-    """Whether an entry says that its directory is a result of ours."""
+    """Whether an entry marks its directory as one of our results."""
     return entry.name == UNFINISHED_MARKER or (entry.name in RESULT_MARKERS and _is_ours(entry.path))
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a manifest was written by this program; it says so in its first line."""
+    """Whether this program wrote a manifest, by its first line."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - one for every directory with such a file
             return _OURS in file.read(200)

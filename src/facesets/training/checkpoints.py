@@ -1,7 +1,7 @@
 """Training that survives interruption: weights, optimiser and losses are saved after every epoch.
 
 Each checkpoint is two files, `face_projection_epoch_<n>.safetensors` with the arrays and, written after it,
-`face_projection_epoch_<n>.json` with the rest. Only the newest is kept.
+`face_projection_epoch_<n>.json` with the rest. Only the newest stays.
 """
 
 import json

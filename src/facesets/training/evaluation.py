@@ -150,7 +150,7 @@ def assignment(near: Nearest) -> NearestAssignment:
         return NearestAssignment(0.0, 0.0, 0.0, 1.0)
     cuts = np.unique(np.quantile(near.own, np.linspace(0, 1, _CUTS)).astype(np.float32))[:, None]
     right = ((near.own >= cuts) & (near.own > near.other)).mean(axis=1)
-    # As somebody else although its person is known, or as anybody though it is a stranger's.
+    # Assigned to another person although its person is known, or to any although it is a stranger's.
     wrong = ((near.other >= cuts) & (near.other >= near.own)).mean(axis=1) + (near.other >= cuts).mean(axis=1)
     precision = right / np.maximum(right + wrong, 1e-9)
     f1 = 2 * precision * right / np.maximum(precision + right, 1e-9)
@@ -167,9 +167,9 @@ class ProjectedThresholds:
     Attributes
     ----------
     assign : float
-        From which a face is given to a person.
+        Above it a face is assigned to a person.
     review : float
-        From which it is worth a question.
+        Above it a face becomes a suggestion.
     person : float
         The strict one of `cluster --dual`.
     margin : float

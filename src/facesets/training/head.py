@@ -75,7 +75,7 @@ def discriminants(embeddings: Float32, person: Int64) -> Layers:
 def _whitening(within: Float64) -> tuple[Float64, Float64]:
     """The directions of a covariance, as columns, and how much each is to be scaled."""
     values, vectors = np.linalg.eigh(within)
-    # Where all photos of everybody are copies, faces of one person do not differ.
+    # If all photos are copies, faces of one person do not differ.
     return vectors, 1 / np.sqrt(np.maximum(values, _LEAST_VARIANCE))
 
 

@@ -1,6 +1,6 @@
 """Input and output of training, without PyTorch, which takes seconds to load.
 
-Some people and some faces are kept out of it, for trials.
+Some people and some faces are held out for trials.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from facesets.training.head import Layers
 
 FOLDS = 5
 _LEAST_HELD_OUT = 2
-"""Minimum people to hold out; one alone cannot be told apart from others."""
+"""Minimum people to hold out; one alone cannot be distinguished from others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def batches(person: Int64, size: int, rng: np.random.Generator) -> Iterator[Int6
     Parameters
     ----------
     person : integers of shape (n,)
-        Whose face each row is.
+        Person of each row.
     """
     order = rng.permutation(len(person))
     order = order[np.argsort(person[order], kind="stable")]
@@ -109,7 +109,7 @@ def train(
     Parameters
     ----------
     directory : Path
-        Where checkpoints are kept.
+        Where checkpoints are stored.
     on_epoch : function
         Hears of every epoch, also of those that a checkpoint brings.
 
@@ -227,7 +227,7 @@ def _losses(
 
 
 def _digest(lesson: Lesson, plan: TrainingPlan) -> str:
-    """Of all that the result depends on."""
+    """Return the digest of everything that the result depends on."""
     digest = hashlib.sha256(f"{plan} {torch.__version__}".encode())
     for array in (lesson.embedding, lesson.person, lesson.validates):
         digest.update(f"{array.shape}".encode())
@@ -237,7 +237,7 @@ def _digest(lesson: Lesson, plan: TrainingPlan) -> str:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Batches are too small for several threads, whose number would show in the last digits."""
+    """Compute with one thread: batches are small, and the number of threads changes the last digits."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

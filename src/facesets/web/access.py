@@ -150,7 +150,7 @@ class Access:
 
     @property
     def whereabouts(self) -> str:
-        """A sentence about where the token is; empty if that is not told."""
+        """Sentence about the token's file; empty if clients may not learn it."""
         return f" The token is in {self.token_file}." if self.token_file else ""
 
     def session_cookie(self, name: str, headers: Headers, *, logged_in: bool) -> str:

@@ -1,4 +1,4 @@
-"""Access control: valid host names, who may read and change, and the login page.
+"""Access control: valid host names, permission to read and change, and the login page.
 
 A browser tab of another site can send requests here, but cannot read pages. So a change needs what only our
 own pages know (a token, together with the session's cookie), or an `Authorization` header with a bearer

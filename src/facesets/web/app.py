@@ -81,7 +81,7 @@ def health(site: SiteDep, response: Response) -> Health:
 
 
 def _counted(connection: Connection) -> tuple[int, int]:
-    # Estimated: counting a million rows takes longer than whoever watches waits. Before the first estimate as
+    # Estimated: counting a million rows takes longer than a monitor waits. Before the first estimate as
     # many are counted as that takes no time.
     row = connection.one(
         """SELECT (SELECT max(number) FROM schema_migrations), CASE WHEN reltuples > 0

@@ -23,7 +23,7 @@ from facesets.rights import make_private_folder, private
 from facesets.store.stored_crops import SUFFIX, file_of
 
 _SIZES = (96, 160, 320, 640, 1600)
-"""Edges in pixels that are made: few, so that few are kept."""
+"""Edges in pixels to make: few, so that few files are cached."""
 
 _CONTEXT = 1.6
 """Edge of a crop in edges of the face's box: hair and chin help people to recognise a face."""
@@ -101,12 +101,12 @@ class CropStore:
                 self._is_made(path)
 
         def make_it() -> bytes:
-            # Whoever was first may have been done just now.
+            # An earlier request may have just finished.
             if (cached := _read(path)) is not None:
                 return cached
             decoded = read_decoded(picture.paths, picture.sha256, least_edge=_least_edge(what, picture, size))
             content = _jpeg(make(decoded.pixels, picture, size))
-            # What cannot be kept is made again: a full disk must not hide faces.
+            # Uncached crops are made again: a full disk must not hide faces.
             with suppress(OSError):
                 _write(path, content)
             self._written += len(content)
@@ -179,7 +179,7 @@ def _least_edge(what: str, picture: Picture, size: int) -> int | None:
 
 
 def _cut_face(pixels: Pixels, picture: Picture, size: int) -> Pixels:
-    """The square around a box, moved and made smaller where it would leave the picture."""
+    """Cut a square around a box, moved and shrunk to stay inside the picture."""
     height, width = pixels.shape[:2]
     scale = width / picture.width if picture.width else 1.0
     left, top, right, bottom = (each * scale for each in picture.box)
@@ -187,7 +187,7 @@ def _cut_face(pixels: Pixels, picture: Picture, size: int) -> Pixels:
     x = min(max((left + right - edge) / 2, 0.0), width - edge)
     y = min(max((top + bottom - edge) / 2, 0.0), height - edge)
     part = pixels[int(y) : max(int(y + edge), int(y) + 1), int(x) : max(int(x + edge), int(x) + 1)]
-    # Shrunk by averaging: to look at few pixels glitters.
+    # Shrunk by averaging: sampling few pixels flickers.
     how = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
     cut: Pixels = cv2.resize(part, (size, size), interpolation=how)
     return cut
@@ -205,7 +205,7 @@ def _shrink(pixels: Pixels, _picture: Picture, size: int) -> Pixels:
 
 
 def _jpeg(pixels: Pixels) -> bytes:
-    """Without any metadata of the original."""
+    """Encode pixels as a JPEG without metadata."""
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(content, "JPEG", quality=_QUALITY, optimize=True)
     return content.getvalue()

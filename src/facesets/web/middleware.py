@@ -88,11 +88,11 @@ class BoundedRequests:
 
 
 class _GoneError(Exception):
-    """The client went away in the middle: half a request is none."""
+    """The client disconnected in the middle of a request."""
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None for one that is too large. Raises `_GoneError`."""
+    """Read the whole body; None if it is too large. Raises `_GoneError`."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -109,7 +109,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 def _with_zero(scope: Scope) -> Response:
-    # Nothing that we know holds one, and the database takes it in no text.
+    # No valid value has one, and the database accepts it in no text.
     return answered(Request(scope), HTTPStatus.BAD_REQUEST, "The request must not contain a null character.")
 
 

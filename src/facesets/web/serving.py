@@ -137,7 +137,7 @@ class PatientConnection(H11Protocol):
         self._watch_sending()
 
     def _watch_sending(self) -> None:
-        """Give a head its time from its first byte; what is read only to be dropped has less."""
+        """Limit the time of a head from its first byte; less for a body that is dropped."""
         if self.transport.is_closing() or self.conn.their_state is h11.ERROR:
             return
         is_dropped = self.conn.their_state is h11.SEND_BODY and self._rests
@@ -158,7 +158,7 @@ class PatientConnection(H11Protocol):
             self._reading = None
 
     def _leave(self) -> None:
-        """End the connection, also where the client does not read what is left for it."""
+        """End the connection, even if the client does not read the rest."""
         transport = self.transport
         transport.close()
         self.loop.call_later(_LEAVES_WITHIN_S, transport.abort)

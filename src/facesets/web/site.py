@@ -1,4 +1,4 @@
-"""What pages and API calls use: the library, models, crops and background jobs."""
+"""The library, models, crops and background jobs that pages and API calls use."""
 
 import threading
 import time
@@ -39,7 +39,7 @@ _LOOKS_WITHIN_S = 30
 class Models:
     """The face models and the text model used last. Safe to use from threads.
 
-    They are loaded on first use and kept; loading takes a second.
+    They are loaded on first use and stay loaded; loading takes a second.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""What commands did, in words: from the figures of a result to the lines that a terminal shows."""
+"""Summaries of commands: from the figures of a result to the lines that a terminal shows."""

@@ -205,8 +205,8 @@ def _change(session: "Database", action: Literal["cancel", "retry"], number: int
         line = f"Job {number} will stop after its current item."
     else:
         line = f"Job {number} is cancelled."
-    says = worded(f"{line} Check its state with {Command('jobs', 'show', str(number))}.")
-    console.show(_worded(job), [says])
+    advice = worded(f"{line} Check its state with {Command('jobs', 'show', str(number))}.")
+    console.show(_worded(job), [advice])
 
 
 def _worded(job: "JobLine") -> "JobLine":

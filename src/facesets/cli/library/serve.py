@@ -68,7 +68,7 @@ def opener(link: str, secrets: Path | None) -> Iterator[Callable[[], None]]:
 
 
 def _aside(work: Callable[[], object]) -> None:
-    # A browser in a terminal would run until somebody leaves it.
+    # A browser in a terminal would run until the user leaves it.
     threading.Thread(target=work, daemon=True).start()
 
 
@@ -238,7 +238,7 @@ def _app_of_library(site: "Site", access: "Access", cookie: str) -> "App":
     from facesets.web.app import create_app
 
     app = create_app(site, access, cookie)
-    # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
+    # In the background: early requests are answered, and wait at most for the rest of it.
     threading.Thread(target=_warm, args=[site], daemon=True).start()
     site.is_counted.wait(_COUNTED_WITHIN_S)
     return app

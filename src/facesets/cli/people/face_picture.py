@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ShownFaces:
-    """A picture of faces, shown in the terminal or kept in a file while the user answers."""
+    """A picture of faces, shown in the terminal or stored in a file while the user answers."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -75,7 +75,7 @@ def review(
 
 
 def _list(database: "Database", limit: int) -> None:
-    """A line for each of the first questions, and how many there are."""
+    """List the first suggestions, a line each, and their number."""
     from facesets.operations.people.review.open_questions import waiting
     from facesets.operations.people.review.questions import next_questions
 
@@ -149,7 +149,7 @@ class _Review:
         console.out(f"  {self._keys(question)}")
 
     def _keys(self, question: "Question") -> str:
-        """Which keys answer a question."""
+        """Return the keys that answer a question."""
         if question.kind == "name":
             keys = [
                 "Type the name ([n] first, if it begins with a small h, s, u, o or q)",
@@ -189,7 +189,7 @@ class _Review:
         return False
 
     def _put_off(self, question: "Question", key: str) -> bool:
-        """Do what answers nothing; whether another question comes, or this one again."""
+        """Handle a key that gives no answer; return whether another question comes, or this one again."""
         if key == "s":
             return self._skip(question)
         if key == "u":
@@ -199,7 +199,7 @@ class _Review:
         return False
 
     def _answered(self, question: "Question", give: "Callable[[], Result | None]") -> bool:
-        """Keep an answer; False where there is none, or it is refused."""
+        """Store an answer; False if there is none, or it is refused."""
         try:
             answered = give()
         except FacesetsError as error:
@@ -217,7 +217,7 @@ class _Review:
         return True
 
     def _is_open(self, question: "Question") -> bool:
-        """Whether nobody else answered it."""
+        """Whether it was not answered elsewhere."""
         from facesets.operations.people.review.open_questions import find_question
 
         try:
@@ -227,7 +227,7 @@ class _Review:
         return True
 
     def _by_key(self, question: "Question", key: str, but: list[int]) -> Result | None:
-        """The answer that a key gives; None where it gives none."""
+        """Return the answer that a key gives, if any."""
         if key == "w" and question.nameless and question.kind != "name":
             return self._named(question, _read_name())
         if key in _TYPED and question.kind != "name":
@@ -245,7 +245,7 @@ class _Review:
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
     def _named(self, question: "Question", name: str) -> Result | None:
-        """Give a name, or another one while it is somebody else's; None if there is none."""
+        """Give a name, or another one if a person has it; None if the user gives none."""
         from facesets.operations.people.corrections.naming import NameTaken
         from facesets.operations.people.review.question_sheet import draw_two_people
 
@@ -259,7 +259,7 @@ class _Review:
                 console.out(f"  {worded(taken.question)}  [y]es, merge them  [n]o, choose another name")
                 if self._is_yes():
                     return self._answer(question, "name", [], name, into=True)
-                # Two people of one name are told apart by what is added.
+                # Two people with one name need an addition to distinguish them.
                 name = _read_name(name)
         console.out(f"  {self._keys(question)}")
         return None
@@ -292,7 +292,7 @@ class _Review:
         last = self._done.pop()
         if isinstance(last, str):
             self._skipped -= 1
-            # Answered elsewhere meanwhile, it is not asked again.
+            # Answered elsewhere in the meantime: do not ask again.
             with suppress(WrongUsage):
                 ask_again(self._database, last)
             console.out("  undid: skip")

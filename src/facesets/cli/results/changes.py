@@ -1,4 +1,4 @@
-"""`facesets extend`, `enrich`, `relocate` and `undo`: what changes a cache, or results that exist."""
+"""`facesets extend`, `enrich`, `relocate` and `undo`: commands that change a cache or results."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`facesets export-swap`, `discover`, `import-folders` and `split-eras`: what writes into an export."""
+"""`facesets export-swap`, `discover`, `import-folders` and `split-eras`: commands that write an export."""
 
 from contextlib import contextmanager
 from datetime import date
@@ -73,7 +73,7 @@ EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
 def exporting(
     cache: Path | None, database: str | None, pack: str | None, provider: str, options: ExportSwapOptions
 ) -> "Iterator[tuple[Store, EmbedderOnDemand, Work]]":
-    """The cache, or the library, and what looks at crops; its models are fetched unless it is a dry run."""
+    """Yield the cache or library, and the crop checker; its models are fetched unless it is a dry run."""
     from facesets.assembly.crop_checker import crop_checker
 
     with work_on_store(cache, database) as (store, work):

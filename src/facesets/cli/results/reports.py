@@ -1,4 +1,4 @@
-"""`facesets dedup`, `sheet`, `evaluate` and `verify-bundle`: what only looks at results, and reports."""
+"""`facesets dedup`, `sheet`, `evaluate` and `verify-bundle`: reports on results."""
 
 import re
 from pathlib import Path

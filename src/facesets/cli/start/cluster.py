@@ -36,7 +36,7 @@ _CASES_SHOWN = 20
 _SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
 _THRESHOLDS = ("threshold", "max_cosine_distance", "min_cosine_similarity")
 
-# Flags that only some ways of grouping look at: elsewhere they are refused, not ignored.
+# Flags that only some methods read: elsewhere they are refused, not ignored.
 _OF_DUAL = ("person_threshold", "unknown_method", "unknown_min_size", "unknown_eps")
 _OF_PEOPLE = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
 _OF_FOLDERS = ("materialize", "sheet", "replace")
@@ -49,7 +49,7 @@ _INSTEAD_WITH_DUAL = {
     "eps": "unknown_eps",
     **dict.fromkeys(_THRESHOLDS, "person_threshold"),
 }
-"""What says with --dual what these say without it."""
+"""Options with --dual that replace these options without it."""
 
 _METHODS: dict[str, tuple[Method, ...]] = {
     "min_cluster_size": ("hdbscan",),
@@ -65,7 +65,7 @@ _METHODS: dict[str, tuple[Method, ...]] = {
 
 
 def _refuse_idle_flags(typed: Collection[str], into: _Into, method: Method) -> None:
-    """Refuse what was typed and would have no effect; settings are for several ways, and pass.
+    """Refuse typed flags that would have no effect; settings are shared by methods, and pass.
 
     Raises `WrongUsage`. `method` is that in force, of the unknown with `--dual`.
     """
@@ -76,7 +76,7 @@ def _refuse_idle_flags(typed: Collection[str], into: _Into, method: Method) -> N
 
 
 def _why_idle(name: str, into: _Into, method: Method) -> str:
-    """Why a flag has no effect, and what to do; empty if it has one."""
+    """Explain why a flag has no effect, and what to do; empty if it has one."""
     flag = Field(name).flag
     if into == "folders" and name in _OF_PEOPLE:
         return f"{flag} applies to the library: omit CACHE and OUT, or omit {flag}."
@@ -175,12 +175,12 @@ def cluster(
 
 
 def _with_shared(library: ClusterLibraryOptions, folders: ClusterOptions) -> ClusterLibraryOptions:
-    """The options of people of the library, with those that are of folders as well."""
+    """Return the options for people of the library, with those shared with folders."""
     return dataclasses.replace(library, **{name: getattr(folders, name) for name in _SHARED})
 
 
 def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterLibraryOptions, DualOptions]:
-    """How faces of the library are grouped where no flag is given.
+    """Return how faces of the library are grouped without flags.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterL
 
 
 def _of_hierarchy(method: Method) -> dict[str, int]:
-    """What is usual for the hierarchy that a library keeps, where it differs from what is for folders."""
+    """Return the defaults of the library's stored hierarchy, where they differ from those of folders."""
     if method != "hdbscan":
         return {}
     usual = ClusterLibraryOptions()

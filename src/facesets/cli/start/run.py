@@ -93,7 +93,7 @@ def _require_photos(photos: Path) -> None:
 
 
 def _default_place(photos: Path) -> Path:
-    """Where results go if nothing is said, unless those of other photos are there.
+    """Return the default place of results, unless results of other photos are there.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _default_place(photos: Path) -> Path:
 
 
 def _relocation_advice(photos: Path, out: Path) -> str:
-    """What to do where results are of photos in a folder that is gone; empty where they are of none."""
+    """Advise what to do if results are of photos in a missing folder; empty if they are not."""
     from facesets.results.run_sources import sources_of
 
     sources = sources_of(out)
@@ -128,7 +128,7 @@ def _relocation_advice(photos: Path, out: Path) -> str:
 
 
 def _refuse_other_pack(out: Path, pack: str | None) -> None:
-    """Refuse a pack that gives other vectors than those in OUT, whether or not there are new photos.
+    """Refuse a pack whose embeddings differ from those in OUT, even without new photos.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
 
 
 def _options(context: typer.Context, materialize: Materialize | None, *, dry_run: bool) -> "RunOptions":
-    """The settings of all steps."""
+    """Return the settings of all steps."""
     from facesets.operations.run import RunOptions
 
     grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")

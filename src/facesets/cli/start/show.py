@@ -69,5 +69,5 @@ def show(
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:
-    """A table whose texts, which come from files, are harmless."""
+    """Return a table with its texts, which come from files, made harmless."""
     return table(headings, [[printable(c) if isinstance(c, str) else c for c in row] for row in rows])

@@ -1,4 +1,4 @@
-"""A person as face models hold one, and what was read from one."""
+"""A person in a face model, and the content read from one."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ class FaceModel:
 
     @property
     def mean(self) -> Float32:
-        """What stands for the person: the mean of the embeddings, (d,)."""
+        """The person's embedding: the mean, (d,)."""
         return mean_of(self.embeddings)
 
 
@@ -58,7 +58,7 @@ class PersonRead:
 
 @dataclass(frozen=True, slots=True)
 class ModelsRead:
-    """What a file holds, as its consumer reads it.
+    """The content of a file, as its consumer reads it.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def mean_of(embeddings: Float32) -> Float32:
 
 
 def embedding_problem(embedding: Float32) -> str:
-    """What is wrong with an embedding, as the end of a sentence about it; empty for nothing."""
+    """Return what is wrong with an embedding, as the end of a sentence; empty for nothing."""
     if embedding.shape != (DIMENSION,):
         return f"has the shape {embedding.shape}, not ({DIMENSION},)"
     if not np.isfinite(embedding).all():

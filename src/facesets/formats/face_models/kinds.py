@@ -1,4 +1,4 @@
-"""Which formats face sets are exported in, who reads each, and which one a file is in."""
+"""Formats of face sets: names, consumers, and recognition by content."""
 
 import struct
 import zipfile
@@ -22,7 +22,7 @@ CONSUMERS: dict[Format, str] = {
 """Who reads each: a program, where several do the first that did."""
 
 OF_ONE_RECOGNIZER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
-"""What holds embeddings without saying whose they are: their consumers take them for `w600k_r50`'s."""
+"""Formats without the recognition model's name: their consumers assume `w600k_r50`."""
 
 SHARED_FILES: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
 """What can hold all people of an export in one file, and that file's name; the name is Rope's own."""
@@ -54,7 +54,7 @@ def model_name(name: str, kind: Format) -> str:
 
 
 def own_file(names: Iterable[str], kind: Format) -> str:
-    """Which of a set's files is its own in a format which keeps embeddings; empty where none is."""
+    """Return a set's own file in a format that stores embeddings; empty if it has none."""
     return next((name for name in names if name.endswith(_OWN_SUFFIX[kind])), "")
 
 
@@ -69,7 +69,7 @@ def is_named_as_model(name: str) -> bool:
 
 
 def format_of(path: Path) -> Format | None:
-    """Which format a file is in, by its content, and where that is damaged by its name; a folder is `images`.
+    """Determine the format of a file, by content, or by name if damaged; a folder is `images`.
 
     None where it is in none.
 
@@ -84,7 +84,7 @@ def format_of(path: Path) -> Format | None:
 
 
 def seen_in(path: Path) -> Format | None:
-    """Which format the content of a file shows; None where it shows none. Raises `OSError`."""
+    """Determine the format by a file's content; None if unknown. Raises `OSError`."""
     with open_regular_file(path) as file:
         begin = file.read(4096)
         if begin.startswith(b"PK"):

@@ -1,1 +1,1 @@
-"""XMP packets: who is where on a photo, read from what other programs wrote and added beside it."""
+"""XMP packets: read names and regions of other programs, and add ours."""

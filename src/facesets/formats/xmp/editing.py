@@ -45,7 +45,7 @@ def add(parent: Node, name: str, *, text: str = "", structure: bool = False) -> 
 
 
 def set_text(node: Node, name: str, content: str) -> None:
-    """Let a simple field of a structure say something, in the form that it has; a new one is an element."""
+    """Set a simple field of a structure, in its present form; a new one becomes an element."""
     key = qualified(name)
     for holder in (node, *node.iterchildren(qualified("rdf:Description"))):
         if key in holder.attrib:

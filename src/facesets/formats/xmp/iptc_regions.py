@@ -36,7 +36,7 @@ _MOST = 1000
 def iptc_regions(tree: Tree, size: Callable[[], Size]) -> Iterator[Region]:
     """The regions with the names of people; without a box who shares a region with others.
 
-    A region's own name counts as a person's where the region says that it shows a human.
+    A region's own name counts as a person's if the region states that it shows a human.
 
     Parameters
     ----------

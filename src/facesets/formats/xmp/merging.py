@@ -1,4 +1,4 @@
-"""A sidecar brought to say who is on a photo: ours is added, changed and removed, all else stays."""
+"""Merge people's names into a sidecar: add, change and remove ours, and leave the rest."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ _SIZE = "mwg-rs:AppliedToDimensions"
 
 @dataclass(frozen=True, slots=True)
 class WantedSidecar:
-    """What a sidecar is to say.
+    """The wanted content of a sidecar.
 
     Attributes
     ----------
@@ -60,18 +60,18 @@ class WantedSidecar:
 
     @property
     def names(self) -> list[str]:
-        """Everybody once."""
+        """Each name once."""
         return list(dict.fromkeys(name for name, _ in self.faces))
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a sidecar.
+    """The result of a merge.
 
     Attributes
     ----------
     content
-        Its bytes; None where it is not needed any more.
+        Its bytes; None if it is no longer needed.
     ours
         What of it is ours now.
     found
@@ -117,7 +117,7 @@ def merged(
     candidates
         What may be ours: as it was written last, and as it may have been written by a run that was cut off.
     replace
-        Write ours again where somebody changed it, and regions of this picture beside those of another size.
+        Overwrite changes by others to ours, and add regions even if existing ones are for another size.
 
     Raises
     ------
@@ -162,8 +162,8 @@ def is_intact(data: bytes, ours: Ours, hashed: Hasher) -> bool:
     UnreadableXmp
         It cannot be read.
     """
-    says = ours.mwg or ours.microsoft or ours.texts
-    return bool(says) and _remaining(_possibly_ours(parse(data), hashed), ours) == ours
+    content = ours.mwg or ours.microsoft or ours.texts
+    return bool(content) and _remaining(_possibly_ours(parse(data), hashed), ours) == ours
 
 
 def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
@@ -181,7 +181,7 @@ def _rdf(tree: Tree) -> list[Node]:
 
 
 def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool) -> Ours:
-    """The candidate of which everything is there. Raises `EditedSince` where there is none."""
+    """Return the candidate that is completely present. Raises `EditedSince` if there is none."""
     present = _possibly_ours(tree, hashed)
     # Of what was there before a run that was cut off and of what it wrote, one may hold the other.
     intact = [ours for ours in candidates if _remaining(present, ours) == ours]
@@ -195,7 +195,7 @@ def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: 
 
 
 def _possibly_ours(tree: Tree, hashed: Hasher) -> Ours:
-    """Everything in a sidecar that could be ours."""
+    """Return everything in a sidecar that could be ours."""
 
     def digests(found: Iterable[Region]) -> tuple[OurRegion, ...]:
         return tuple((hashed(tidy(each.name)), each.box) for each in found if each.box is not None)
@@ -209,7 +209,7 @@ def _possibly_ours(tree: Tree, hashed: Hasher) -> Ours:
 
 
 def _remaining(present: Ours, ours: Ours) -> Ours:
-    """What of ours is still there."""
+    """Return our content that is still present."""
 
     def remaining(some: Sequence[OurRegion], among: Sequence[OurRegion]) -> tuple[OurRegion, ...]:
         return tuple(
@@ -247,7 +247,7 @@ def _merge_regions(
     ours: Sequence[OurRegion],
     write: Callable[[Tree, set[str], str, Box, Region | None], None],
 ) -> tuple[OurRegion, ...]:
-    """Remove ours that are not wanted, add what is wanted and nobody says; return what is ours now."""
+    """Remove our unwanted regions, add wanted ones that no program has; return ours."""
     hashed = work.hashed
     open_ours, left = list(ours), list(wanted)
     now: list[OurRegion] = []
@@ -267,7 +267,7 @@ def _merge_regions(
             now.append(own)
     left = [each for each in left if not any(_has_name(region, *each) for region in foreign)]
     for name, box in left:
-        # What others added to a region of ours stays in it where somebody is renamed, or a box moves.
+        # Others' additions to a region of ours stay in it if the name changes, or the box moves.
         reused = _reusable(untrue, name, box)
         if reused is not None:
             untrue.remove(reused)
@@ -280,7 +280,7 @@ def _merge_regions(
 
 
 def _reusable(untrue: Sequence[Region], name: str, box: Box) -> Region | None:
-    """Which of some regions of ours is to say this: that at the same place, else that with the same name."""
+    """Return the region of ours to reuse: the one at the same place, else the one with the same name."""
     placed = (each for each in untrue if each.box is not None and is_same_place(each.box, box))
     called = (each for each in untrue if tidy(each.name) == tidy(name))
     return next(placed, next(called, None))
@@ -297,7 +297,7 @@ def _has_name(region: Region, name: str, box: Box) -> bool:
 
 
 def _set_size(work: _Work, wanted: WantedSidecar) -> None:
-    """Say how large the picture is that regions are of, where nobody says so yet, or where we did."""
+    """Write the picture's size for regions, if it is missing, or ours."""
     size, dimensions = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
     if size is not None and size[0] == wanted.width and size[1] == wanted.height:
         return
@@ -314,7 +314,7 @@ def _set_size(work: _Work, wanted: WantedSidecar) -> None:
 
 
 def _merge_texts(work: _Work, name: str, kind: str, wanted: Sequence[str]) -> None:
-    """Remove our texts that are not wanted from a list, and add those that nobody has there."""
+    """Remove our unwanted texts from a list, and add the missing ones."""
     held = array(property_of(work.tree, qualified(name)))
     present = set()
     for item in list(held) if held is not None else []:

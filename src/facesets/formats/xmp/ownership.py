@@ -1,6 +1,6 @@
-"""What of a sidecar is ours, so that only that is ever changed.
+"""Record of our content in a sidecar, so that only that is ever changed.
 
-Names are kept as keyed hashes: of somebody who is forgotten nothing readable stays behind, and yet what was
+Names are stored as keyed hashes: of a forgotten person nothing readable stays behind, and yet what was
 written about them is known again, and can be removed.
 """
 
@@ -24,7 +24,7 @@ WHOLE_FILE = "file"
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What of a sidecar is ours.
+    """Our content in a sidecar.
 
     Attributes
     ----------

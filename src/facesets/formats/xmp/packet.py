@@ -1,7 +1,7 @@
 """XMP packets as trees of XML and back, with hostile ones refused before they cost anything.
 
 lxml keeps what a round trip needs: prefixes, comments, processing instructions (the `xpacket` around it), and
-properties of namespaces that nobody knows. The standard library's parser, and so defusedxml's, renames
+properties of unknown namespaces. The standard library's parser, and so defusedxml's, renames
 prefixes and drops what is outside the first element.
 """
 

@@ -1,4 +1,4 @@
-"""The people that a packet names, on parts of the photo or on the whole of it."""
+"""Read the people named in a packet, for regions of the photo or the whole of it."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -67,12 +67,12 @@ def read_named_regions(data: bytes, size: Callable[[], Size] = _unknown) -> tupl
 
 
 def tidy(name: str) -> str:
-    """A name as it is compared and kept."""
+    """Normalize a name for comparing and storing."""
     return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def is_of_a_video(data: bytes) -> bool:
-    """Whether a sidecar says that it is about a video, by its ending or its kind. Raises `UnreadableXmp`."""
+    """Whether a sidecar is about a video, by its ending or its kind. Raises `UnreadableXmp`."""
     tree = parse(data)
     ending, kind = (text(property_of(tree, each)).casefold() for each in (_ENDING, _KIND))
     return kind.startswith("video/") or f".{ending}" in VIDEO_SUFFIXES

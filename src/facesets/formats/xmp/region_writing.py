@@ -1,4 +1,4 @@
-"""Regions of ours in a packet: new ones, and those that say something else and keep what others added."""
+"""Write our regions into a packet: new ones, or into existing ones with others' additions."""
 
 from facesets.formats.named_photos import Box
 from facesets.formats.xmp.editing import add, holder_of, list_in, set_text, structure_in
@@ -34,7 +34,7 @@ def write_mwg(tree: Tree, made: set[str], name: str, box: Box, region: Region | 
 
 
 def write_microsoft(tree: Tree, made: set[str], name: str, box: Box, region: Region | None) -> None:
-    """The same as Microsoft's programs say it. Raises `UnfitSidecar`."""
+    """Write a person's name as Microsoft's programs do. Raises `UnfitSidecar`."""
     if region is None:
         info = structure_in(holder_of(tree, "MP:RegionInfo", made), "MP:RegionInfo", made)
         item = add(list_in(info, "MPRI:Regions", "rdf:Bag", made), "rdf:li", structure=True)

@@ -1,1 +1,1 @@
-"""What a photo's file says beside its pixels: when, where, and by which camera it was taken."""
+"""Metadata in a photo's file: when, where, and by which camera it was taken."""

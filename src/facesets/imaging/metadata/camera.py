@@ -1,4 +1,4 @@
-"""By which camera, how and where a photo was taken."""
+"""Camera, exposure and location of a photo."""
 
 import math
 import re
@@ -12,7 +12,7 @@ _ISO_IS_ELSEWHERE = 65535
 
 
 def camera_of(fields: Fields) -> dict[str, Any]:
-    """The fields of `PhotoMetadata` that tags say: texts, and numbers that are not None."""
+    """Return the fields of `PhotoMetadata` in tags: texts, and numbers that are not None."""
     found: dict[str, Any] = {
         "make": fields.text("Make"),
         "model": fields.text("Model"),

@@ -16,12 +16,12 @@ from facesets.imaging.metadata.window import is_of_system
 _MOST_BYTES = 16_000_000
 _NAME = b"http://ns.adobe.com/xmp/extension/\0"
 _HEAD = struct.Struct(">32sII")
-"""Of which packet it is a part, as the first one says; the length of the whole; where the part belongs."""
+"""Header of a part: its packet as named by the first one, the whole length, and the part's offset."""
 _ITS_OWN = re.compile(rb"""HasExtendedXMP\s*(?:=\s*["']|>)\s*([0-9A-Fa-f]{32})""")
 
 
 def extended_packet(file: IO[bytes], packet: bytes) -> bytes:
-    """The further packet that a photo's XMP packet says there is; empty where there is none.
+    """Return the extended packet that a photo's XMP packet names; empty if there is none.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def extended_packet(file: IO[bytes], packet: bytes) -> bytes:
 
 
 def _joined(file: IO[bytes], own: bytes) -> bytes:
-    """All parts of one packet in their order; no more is kept than the length that it says."""
+    """Join all parts of one packet in order, reading at most the stated length."""
     parts: dict[int, bytes] = {}
     whole, held = 0, 0
     for kind, length in jpeg_segments(file):

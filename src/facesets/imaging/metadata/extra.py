@@ -1,4 +1,4 @@
-"""All else that tags say, as plain JSON values of a bounded size."""
+"""All other tags, as plain JSON values of a bounded size."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -27,7 +27,7 @@ _SKIPPED = frozenset(
             "CFAPattern",
             "DeviceSettingDescription",
         ),
-        # Where parts of the file are, which says nothing without it.
+        # Offsets in the file, which mean nothing without it.
         *("StripOffsets", "StripByteCounts", "TileOffsets", "TileByteCounts", "SubIFDs", "ColorMap"),
         *("JpegIFOffset", "JpegIFByteCount", "FreeOffsets", "FreeByteCounts", "TransferFunction", XMP),
     }
@@ -77,7 +77,7 @@ def _is_broken_ratio(value: object) -> bool:
 
 
 def _json_value(name: str, value: object) -> object:
-    """A value as JSON has it; None where it is a blob, or no number."""
+    """Convert a value to JSON; None for a blob, or no number."""
     if isinstance(value, str):
         return from_latin(value)[:_MOST_TEXT]
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Tags one by one, with notes of those that were used and not believed; texts in files, made plain."""
+"""Tags of a file, with notes on used and refused ones; and plain texts."""
 
 from facesets.files import printable
 from facesets.imaging.metadata.tags import Tags, as_number, as_text
@@ -12,31 +12,31 @@ class Fields:
     tags : mapping
         All of them.
     used : set of str
-        Those that somebody asked for.
+        Those that were read.
     refused : dict of str to str
         Those that hold something which is not believed, with the reason.
     """
 
     def __init__(self, tags: Tags) -> None:
-        """Begin with none used."""
+        """Start with no tag used."""
         self.tags = tags
         self.used: set[str] = set()
         self.refused: dict[str, str] = {}
 
     def value(self, name: str) -> object:
-        """What a tag holds, or None."""
+        """Return the value of a tag, or None."""
         self.used.add(name)
         return self.tags.get(name)
 
     def text(self, name: str) -> str:
-        """A tag that is a text; empty where it is not there."""
+        """Return a text tag; empty if missing."""
         value = self.value(name)
         if isinstance(value, str):
             return from_latin(value)
         return from_bytes(value) if isinstance(value, bytes) else ""
 
     def number(self, name: str, *, least: float, most: float, above: bool = False) -> float | None:
-        """A tag that is a number within bounds, or above the least one; None where it is not there."""
+        """Return a number tag within bounds, or above the least one; None if missing."""
         value = self.value(name)
         if value is None:
             return None

@@ -1,4 +1,4 @@
-"""When a photo was taken by the name of its file, or of a folder around it.
+"""Dates of photos in the names of files and folders.
 
 Only a whole date counts: `IMG_2019` is the 2019th photo of a camera, and 2019 a year. It may have the time
 behind it in any of the ways that cameras, phones and messengers write it.
@@ -44,7 +44,7 @@ _FOLDERS_UP = 3
 
 
 def time_in_name(path: str, *, latest: np.datetime64) -> Taken:
-    """When a photo was taken by the name of its file; midnight where that says the day alone.
+    """Return the time in the name of a photo's file; midnight if it has only the day.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def time_in_name(path: str, *, latest: np.datetime64) -> Taken:
 
 
 def day_of_folder(path: str, *, latest: np.datetime64) -> Taken:
-    """The day that the nearest folders say: `2019-07-04 Beach`, or `2019/07/04`."""
+    """Return the day in the names of the nearest folders: `2019-07-04 Beach`, or `2019/07/04`."""
     folder = PurePosixPath(path.replace("\\", "/")).parent
     for _ in range(_FOLDERS_UP):
         if match := _NESTED.search(str(folder)):

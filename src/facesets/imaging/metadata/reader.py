@@ -1,4 +1,4 @@
-"""From a photo's file to what it says of the photo, by reading its head."""
+"""Read the metadata of a photo from the head of its file."""
 
 import struct
 import zlib
@@ -41,7 +41,7 @@ def read_metadata(
     changed: np.datetime64 = UNKNOWN_TIME,
     others: Sequence[str] = (),
 ) -> PhotoMetadata:
-    """What a file and its name say of the photo in it; fields that cannot be read are left out.
+    """Return the metadata in a file and its name; unreadable fields are left out.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def read_metadata(
     changed : datetime64
         When the file was last changed, by the clock of this machine, where that is to be believed.
     others : sequence of str
-        Further paths of the same photo, whose names are read where those before say nothing.
+        Further paths of the same photo, whose names are read if the earlier sources have no time.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read_metadata(
 
 
 def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
-    """When a photo was taken by what is in its file; NaT where that does not say.
+    """Return the time in a photo's file; NaT if it has none.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
 
 
 def packet_in(file: IO[bytes]) -> bytes:
-    """The XMP packet in a photo's file; empty where there is none, or the file's parts are broken.
+    """Return the XMP packet in a photo's file; empty if there is none, or the file's parts are broken.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def packet_in(file: IO[bytes]) -> bytes:
 
 
 def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
-    """Tags of EXIF, properties of XMP, and what is broken; as far as the file can be followed."""
+    """Return EXIF tags, XMP properties and what is broken, as far as the file is readable."""
     refused: dict[str, str] = {}
     tags: Tags = {}
     xmp_properties: Properties = {}
@@ -157,7 +157,7 @@ def _too_many_parts(blocks: Blocks) -> str:
 
 
 def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:
-    """The first time that can be believed, and those before it that cannot."""
+    """Return the first credible time, and the earlier ones that are not."""
     doubted: list[Taken] = []
     for each in times:
         if not each.reason:
@@ -169,7 +169,7 @@ def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:
 def _all_times(
     fields: Fields, xmp: Properties, paths: Sequence[str], now: np.datetime64, changed: np.datetime64
 ) -> Iterator[Taken]:
-    """What says when a photo was taken, the surest first."""
+    """Yield the sources of the time a photo was taken, the most reliable first."""
     yield from _times_in_head(fields, xmp, now)
     for named in (time_in_name, day_of_folder):
         yield from (taken for path in paths if (taken := named(path, latest=now)).text)
@@ -191,7 +191,7 @@ def _times_in_head(fields: Fields, xmp: Properties, now: np.datetime64) -> Itera
 
 
 def year_in_header(file: IO[bytes], *, latest: int) -> int:
-    """Capture year by what is in an open file; 0 when it does not say. Reads the header only.
+    """Return the capture year in an open file; 0 if it has none. Reads the header only.
 
     Raises
     ------
@@ -202,12 +202,12 @@ def year_in_header(file: IO[bytes], *, latest: int) -> int:
 
 
 def year_in_name(path: str, *, latest: int) -> int:
-    """Capture year by a date in the file's name; 0 when there is none. Folders do not count."""
+    """Return the capture year in a file's name; 0 if it has none. Folders do not count."""
     return sane_year(time_in_name(path, latest=_end_of(latest)).time, latest=latest)
 
 
 def sane_year(time: np.datetime64, *, latest: int) -> int:
-    """The year of a time if a photo can be from it, else 0.
+    """Return the year of a time if a photo can be from it, else 0.
 
     Years before photography and after `latest` come from clocks that were never set.
     """

@@ -1,4 +1,4 @@
-"""What is known of a photo from its file alone."""
+"""The metadata of a photo, from its file alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ class PhotoMetadata:
     Attributes
     ----------
     taken : datetime64[us]
-        By the camera's clock; NaT where nothing that can be believed says it.
+        By the camera's clock; NaT without a credible source.
     taken_from : str
-        What says it: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name`
+        Its source: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name`
         or `mtime`; empty where nothing does.
     taken_text : str
         What was read there; where nothing can be believed, the first that was read.
@@ -34,7 +34,7 @@ class PhotoMetadata:
         The f-number.
     exposure_s, focal_length_mm : float or None
     orientation : int
-        As EXIF numbers it, 1 to 8; 1 where nothing is said.
+        As EXIF numbers it, 1 to 8; 1 if not stated.
     refused : mapping of str to str
         Fields that the file holds and that are not believed, with the reason.
     extra : mapping of str to JSON values
@@ -62,7 +62,7 @@ class PhotoMetadata:
 
 
 def exposure(seconds: float) -> str:
-    """An exposure time in seconds as cameras show it: `1/250`, `0.3` or `30`."""
+    """Format an exposure time in seconds as cameras show it: `1/250`, `0.3` or `30`."""
     return f"1/{1 / seconds:.0f}" if 0 < seconds <= _SHORT else f"{seconds:.3g}"
 
 

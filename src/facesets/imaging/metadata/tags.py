@@ -2,7 +2,7 @@
 
 Pillow parses them. exifread does it in 0.1 ms a file in place of 0.3, but raises on one damaged file of six
 and on some whole HEIF files, and finds nothing in others; piexif is not kept up, pyexiv2 has a licence that
-would bind us. What Pillow lacks, reading no more than what is kept and going on behind a broken value, is in
+would bind us. What Pillow lacks, reading only what is needed and continuing after a broken value, is in
 how it is shown the file; see `window`.
 """
 

@@ -1,4 +1,4 @@
-"""Times as cameras and programs write them, and which of them can be believed."""
+"""Parse times as cameras and programs write them, and check whether they are credible."""
 
 import re
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ _ZONE = re.compile(r"(Z)|([+-])(\d{1,2}):?(\d{2})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A time that something says.
+    """A time as some source states it.
 
     Attributes
     ----------
     source : str
         As in `PhotoMetadata.taken_from`.
     text : str
-        What it says; empty where it says nothing.
+        The original text; empty without one.
     time : datetime64[us]
         NaT where it is not believed.
     utc_offset_min : int or None
@@ -58,7 +58,7 @@ class Taken:
 
 
 def read_time(source: str, text: str, *, latest: np.datetime64, fraction: str = "", zone: str = "") -> Taken:
-    """A time as EXIF or XMP write it: `2019:07:04 15:30:00`, `2019-07-04T15:30:00.25+02:00`, `2019-07`.
+    """Parse a time as EXIF or XMP write it: `2019:07:04 15:30:00`, `2019-07-04T15:30:00.25+02:00`, `2019-07`.
 
     What is left out is the first month, the first day, midnight.
 
@@ -95,7 +95,7 @@ _PARTS = {"year": 0, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
 
 
 def offset_of(text: str) -> int | None:
-    """Minutes ahead of UTC of `+02:00`, `-0330` or `Z`; None where it is none."""
+    """Parse `+02:00`, `-0330` or `Z` to minutes ahead of UTC; None for anything else."""
     match = _ZONE.fullmatch(text.strip())
     if match is None:
         return None
@@ -108,7 +108,7 @@ def offset_of(text: str) -> int | None:
 
 
 def unbelievable(time: np.datetime64, latest: np.datetime64) -> str:
-    """Why no photo can be from a time; empty where it can."""
+    """Return why no photo can be from a time; empty if it can."""
     if time > latest + _AHEAD:
         return "it is in the future"
     if time < _FIRST:

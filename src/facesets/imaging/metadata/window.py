@@ -1,4 +1,4 @@
-"""A part of a file as a file of its own, of which no more is read than what is kept."""
+"""A part of a file as a file of its own, read only as far as needed."""
 
 import errno
 import io
@@ -23,7 +23,7 @@ def is_of_system(error: BaseException) -> bool:
 class Window(io.RawIOBase):
     """A part of a file, to parse tags in.
 
-    Two things make a tolerant parser out of a strict one: long values are zeros that nobody reads, and so is
+    Two things make a tolerant parser out of a strict one: long values are unread zeros, and so is
     what lies beyond the end, so that one broken value does not cost all that come after it.
     """
 
@@ -37,18 +37,18 @@ class Window(io.RawIOBase):
         self._reads = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return true, as files that can do this."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return true, as files that can do this."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go somewhere, which may be beyond the end.
 
         The end is reported as near enough that values which together are longer than a part may be are
-        refused by whoever compares them with it.
+        refused by code that compares them with it.
         """
         if whence == os.SEEK_END:
             offset += min(self._length, _MOST_VALUES)

@@ -1,4 +1,4 @@
-"""What XMP says: properties by short names such as `exif:FNumber`, and the EXIF tags that they mean."""
+"""Read XMP: properties by short names such as `exif:FNumber`, and the EXIF tags that they mean."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -36,11 +36,11 @@ _MAX_PROPERTIES = 1000
 
 
 class BrokenXmp(Exception):
-    """It is no XML, or XML that tries to do harm; the message says which."""
+    """XMP that is not XML, or harmful XML; with the reason."""
 
 
 def properties(xmp: bytes) -> Properties:
-    """The properties of a packet by their names, the first of each name.
+    """Return the properties of a packet by their names, the first of each name.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _short(key: str) -> str:
 
 
 TIMES_OF_XMP = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
-"""What says when a photo was taken, the surest first."""
+"""Properties with the time a photo was taken, the most reliable first."""
 
 TAGS_OF_XMP = {
     "tiff:Make": "Make",
@@ -111,7 +111,7 @@ _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 
 
 def tags_of(properties: Properties) -> Tags:
-    """The tags that some properties mean: texts, and numbers where they are numbers."""
+    """Return the tags that some properties mean: texts, and numbers where they are numbers."""
     tags: dict[str, object] = {}
     for name, tag in TAGS_OF_XMP.items():
         text = first_text(properties.get(name, ""))
@@ -121,7 +121,7 @@ def tags_of(properties: Properties) -> Tags:
 
 
 def first_text(value: str | list[str]) -> str:
-    """A property, or the first of a list."""
+    """Return a property, or the first of a list."""
     return value if isinstance(value, str) else next(iter(value), "")
 
 

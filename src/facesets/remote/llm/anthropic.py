@@ -56,7 +56,7 @@ class Anthropic:
 
     @property
     def batches(self) -> "Anthropic":
-        """Itself."""
+        """The provider itself."""
         return self
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Anthropic:
             if found.get("archived_at"):
                 continue
             if found.get("processing_status") != "ended":
-                sure = False  # What its requests are called is said once it ended.
+                sure = False  # The names of its requests are known once it ended.
                 continue
             with self._server.lines(f"{_BATCHES}/{found['id']}/results") as lines:
                 first = next(filter(None, map(_line, lines)), {})

@@ -18,7 +18,7 @@ WAITS_S = doubling(2.0, attempts=6)
 
 Result = TypeVar("Result")
 
-# Answers by which a server says that it did not do what it was asked to.
+# Answers by which a server reports that it did nothing.
 _UNDONE = frozenset({408, 425, 429, 503, 529})
 _FAILED = 500
 """These failures are not charged; but a batch may exist."""
@@ -79,7 +79,7 @@ class LlmServer:
         Parameters
         ----------
         failed_is_undone : bool
-            An answer 500 says that nothing was done.
+            An answer 500 means that nothing was done.
 
         Raises
         ------

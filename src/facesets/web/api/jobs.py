@@ -25,7 +25,7 @@ router = APIRouter(tags=["jobs"])
 _QUEUED_MOST = 100
 _OF_DUAL = "cluster --dual"
 _RATE_AFTER_S = 3
-"""Before, a stage says little of how fast it goes on."""
+"""Before this, the rate of a stage means little."""
 _WAITS = "Why the job or a part of it isn't running; empty if it only needs time."
 
 JobId = Annotated[
