@@ -74,7 +74,9 @@ BEDROCK = {
         ({"ANTHROPIC_API_KEY": "k", "BEDROCK_MODEL_ID": "m", "LLM_PROVIDER": "Bedrock"}, None, "bedrock"),
     ],
 )
-def test_who_describes_is_what_was_named(environment: dict[str, str], uri: str | None, provider: str) -> None:
+def test_the_language_model_is_the_named_one(
+    environment: dict[str, str], uri: str | None, provider: str
+) -> None:
     assert chosen_provider(load_llm(environment), uri) == provider
 
 
@@ -89,7 +91,7 @@ def test_keys_show_nowhere() -> None:
     assert "secret" not in repr(llm)
 
 
-def test_what_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with (
         pytest.raises(MissingExtra, match="requires the extra describe"),
@@ -108,7 +110,7 @@ def test_what_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
         ({"AWS_PROFILE": "nobody-has-this"}, "nobody-has-this"),
     ],
 )
-def test_what_bedrock_lacks_is_said(environment: dict[str, str], said: str) -> None:
+def test_missing_settings_of_bedrock_are_reported(environment: dict[str, str], said: str) -> None:
     llm = load_llm(BEDROCK | environment)
     with pytest.raises(WrongUsage, match=said), language_model(load({}), llm, None, Stop()):
         pass
@@ -138,7 +140,7 @@ def test_whoever_opens_stores_loads_neither_a_terminal_nor_models() -> None:
     assert done.stdout.split("\n") == ["[]", "[]", ""]
 
 
-def test_without_a_cache_or_a_library_it_is_said_how_to_make_one(tmp_path: Path) -> None:
+def test_without_cache_and_library_the_first_command_is_shown(tmp_path: Path) -> None:
     settings = load({"HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path / "data")})
     with open_store(tmp_path / "faces.npz", None, settings, KeptNotices()) as store:
         assert store.label == str(tmp_path / "faces.npz")
@@ -162,7 +164,7 @@ def test_a_cache_is_called_without_detours_unless_one_leads_elsewhere(
     assert open_cache(Path("link/../faces.npz")).path.parent.resolve() == tmp_path / "there"
 
 
-def test_a_server_with_too_few_connections_is_said_and_not_asked_for_more(
+def test_a_server_with_too_few_connections_is_reported_and_not_overloaded(
     library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def little(_: Connection) -> Room:

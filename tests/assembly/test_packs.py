@@ -41,7 +41,7 @@ def taken(settings: Settings, name: str, known: CacheSettings | None = None, fet
     return get_pack(name, settings, KeptNotices(), Work(), known=known, fetch=fetch).path
 
 
-def test_what_was_made_with_a_pack_at_some_path_finds_it_again(small_pack: Path, settings: Settings) -> None:
+def test_a_pack_used_by_path_is_found_again(small_pack: Path, settings: Settings) -> None:
     models = models_of(small_pack)
     with pytest.raises(MissingModelPack):
         taken(settings, models.pack, models)
@@ -160,7 +160,7 @@ def test_where_none_is_named_the_default_pack_is_taken_or_the_open_one_if_that_a
     assert chosen() == "buffalo_l", "what is wrong with it is said"
 
 
-def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings: Settings) -> None:
+def test_an_automatic_pack_is_reported_once_a_run(open_pack: Path, settings: Settings) -> None:
     have(settings, "open", open_pack)
     notices = KeptNotices()
     for _ in range(2):
@@ -178,7 +178,7 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
 
 
 @pytest.mark.parametrize("stage", ["attributes", "bodies"])
-def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
+def test_a_pack_named_for_photos_of_a_service_is_not_reported_as_automatic(
     small_pack: Path, settings: Settings, stage: str
 ) -> None:
     have(settings, "open", small_pack)
@@ -189,7 +189,7 @@ def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
     assert not any("Using the model pack" in each for each in notices.remarks)
 
 
-def test_how_good_the_open_pack_is_is_not_said_again_of_what_was_made_with_it(
+def test_the_open_packs_quality_is_not_reported_again_for_its_data(
     open_pack: Path, settings: Settings
 ) -> None:
     models, again = models_of(open_pack), KeptNotices()
@@ -200,7 +200,7 @@ def test_how_good_the_open_pack_is_is_not_said_again_of_what_was_made_with_it(
 
 
 @pytest.mark.usefixtures("offline")
-def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_its_own_alone(
+def test_new_stores_use_the_open_pack_and_existing_ones_only_their_own(
     open_pack: Path, small_pack: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = models_of(small_pack)

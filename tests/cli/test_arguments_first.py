@@ -20,7 +20,7 @@ from tests.fixtures.program import run as run_program
         (("export-swap", "CACHE", "no/refine_manifest.json", "OUT"), "Manifest not found"),
     ],
 )
-def test_a_slip_is_told_before_models_are_looked_for(
+def test_a_wrong_argument_is_reported_before_models_are_loaded(
     pristine: Library, tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     shutil.copy2(pristine.cache, tmp_path / "faces.npz")

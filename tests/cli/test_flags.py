@@ -92,7 +92,7 @@ def test_a_command_gets_its_options_made() -> None:
     assert _made_of("env")[0] == Wish(6)
 
 
-def test_help_says_range_and_default() -> None:
+def test_help_shows_range_and_default() -> None:
     _, text = _made_of("--help")
     assert "Its size. [1 to 9; default: 5]" in text
     assert "--inner" not in text

@@ -16,7 +16,7 @@ REFERENCE = REPOSITORY / "docs" / "cli.md"
 
 
 @pytest.mark.parametrize(("page", "made"), [(PAGE, manual), (REFERENCE, reference)], ids=["man", "cli.md"])
-def test_what_describes_the_commands_is_current(page: Path, made: Callable[[], str]) -> None:
+def test_generated_documentation_is_current(page: Path, made: Callable[[], str]) -> None:
     assert page.read_text("utf-8") == made(), "run scripts/man"
 
 

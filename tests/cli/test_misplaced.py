@@ -36,7 +36,7 @@ LEFT_OUT = "No such option: "
         ("stats --refine-out sets", "It is an option of `facesets extend`."),
     ],
 )
-def test_an_option_of_another_command_says_where_it_belongs(line: str, advice: str) -> None:
+def test_an_option_of_another_command_is_explained(line: str, advice: str) -> None:
     result = run(*line.split())
     assert result.status == 2
     assert f"{LEFT_OUT}--" in result.err
@@ -44,7 +44,7 @@ def test_an_option_of_another_command_says_where_it_belongs(line: str, advice: s
     assert "Possible options" not in result.err
 
 
-def test_what_is_nearly_an_option_is_suggested_and_what_is_none_anywhere_is_plainly_refused() -> None:
+def test_similar_options_are_suggested_and_unknown_ones_refused() -> None:
     for line, option in (
         ("index --targets pics", "--target"),
         ("people show Anna --face 3", "--limit"),
@@ -85,9 +85,7 @@ def test_what_a_command_never_takes_from_its_settings_is_not_sent_there(line: st
         ("pipeline", "train --epochs"),
     ],
 )
-def test_settings_that_a_command_is_said_to_take_are_those_that_it_takes(
-    tmp_path: Path, command: str, flag: str
-) -> None:
+def test_documented_settings_of_a_command_are_those_it_takes(tmp_path: Path, command: str, flag: str) -> None:
     (tmp_path / "photos").mkdir()
     part, name = flag.split()
     variable = f"FACESETS_{part}_{name[2:]}".upper().replace("-", "_")

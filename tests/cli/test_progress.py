@@ -46,7 +46,7 @@ def test_a_notice_above_the_bars_names_flags_as_they_are_typed(capsys: pytest.Ca
     assert "Try --batch-size 1.\n" in capsys.readouterr().err
 
 
-def test_a_log_says_at_once_what_is_done_and_goes_on_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_starts_with_the_task_and_repeats_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_FIRST_LINE_AFTER_S", 0.0)
     monkeypatch.setattr(progress, "_PLAIN_LINE_EVERY_S", 0.0)
     monkeypatch.setattr(progress, "_REMIND_EVERY_S", 0.01)

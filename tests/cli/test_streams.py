@@ -53,7 +53,7 @@ def test_help_that_finds_no_space_is_one_sentence(line: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["signal", "facesets.cli.app", "facesets.operations.ingest.embed"])
-def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
+def test_ctrl_c_during_startup_prints_nothing(module: str) -> None:
     # Pressed at the moment when a module is looked for.
     script = f"""
 import os, signal, sys
@@ -107,7 +107,7 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
     assert "Apply these changes to the server?" in said
 
 
-def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
+def test_printed_lines_are_remembered_for_a_limited_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "session", ConsoleSession(verbose=True))
@@ -129,7 +129,7 @@ class Slow(dict[str, None]):
         return found
 
 
-def test_lines_of_several_threads_are_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_lines_of_several_threads_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_LINES_IN_MIND", 3)
     monkeypatch.setattr(console.session, "reported", Slow())
     with ThreadPoolExecutor(4) as pool:
@@ -137,7 +137,7 @@ def test_lines_of_several_threads_are_kept_in_mind(monkeypatch: pytest.MonkeyPat
     assert len(console.session.reported) == 3
 
 
-def test_what_is_no_warning_is_said_once_and_not_with_q(
+def test_remarks_are_printed_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(automatic: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:

@@ -55,7 +55,7 @@ def test_a_signal_that_interrupts_no_system_call_ends_the_wait_too(
     assert getattr(left.value, "code", 128 + signal.SIGINT) == 128 + number
 
 
-def test_what_is_typed_ahead_waits_for_its_question(keyboard: int) -> None:
+def test_text_typed_ahead_waits_for_its_question(keyboard: int) -> None:
     os.write(keyboard, "Zoë\nBen\ny".encode())
     assert [read_line(), read_line(), read_key()] == ["Zoë\n", "Ben\n", "y"]
     os.write(keyboard, b"\x04")

@@ -86,7 +86,7 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     assert any(again in finding["state"] for finding in findings)
 
 
-def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() -> None:
+def test_an_undo_reports_moved_photos_and_what_it_leaves() -> None:
     folder = Result(
         folder="out",
         restored=["manifest.json"],

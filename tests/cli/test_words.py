@@ -40,7 +40,7 @@ def test_a_word_that_belongs_to_no_option_is_refused() -> None:
 
 
 @pytest.mark.parametrize("path", commands())
-def test_an_option_takes_one_value_or_says_whether_all_or_any_of_several_count(
+def test_an_option_takes_one_value_or_states_how_several_combine(
     path: str,
 ) -> None:
     command = commands()[path]
@@ -116,7 +116,7 @@ def help_of(path: str) -> str:
     return result.out
 
 
-def test_every_command_can_be_told_how_much_to_say_and_asked_for_help() -> None:
+def test_every_command_takes_verbosity_flags_and_help() -> None:
     for path, command in commands().items():
         options = {option for param in command.params for option in param.opts}
         assert {"-q", "--quiet", "-v", "--verbose"} <= options or path == "db psql", path
@@ -217,7 +217,7 @@ def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_lists_the_settings_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def finding() -> str:
         output = CliRunner().invoke(app, ["doctor"]).output
         (line,) = (line for line in output.splitlines() if "settings: " in line)
@@ -237,7 +237,7 @@ def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatc
         "search --face x --box 1,2,3,4 --all-faces",
     ],
 )
-def test_what_does_not_go_together_in_a_search_is_refused(line: str) -> None:
+def test_conflicting_search_options_are_refused(line: str) -> None:
     assert isinstance(CliRunner().invoke(app, line.split()).exception, WrongUsage)
 
 
@@ -248,7 +248,7 @@ def test_an_empty_path_is_not_taken_for_the_folder_where_one_is(line: str) -> No
     assert "is empty" in done.output
 
 
-def test_what_may_not_be_indexed_is_refused_before_a_library_is_opened(tmp_path: Path) -> None:
+def test_invalid_index_targets_are_refused_before_a_library_is_opened(tmp_path: Path) -> None:
     (tmp_path / "trip" / "tn").mkdir(parents=True)
     (tmp_path / "trip" / "tn" / "a.jpg").touch()
     (tmp_path / "trip" / "index.json").write_text("{}")

@@ -56,7 +56,7 @@ def test_two_faces_of_one_image_are_never_together(real_people: People) -> None:
     assert not len(violations(result.labels, same_image_pairs(vectors, image)))
 
 
-def test_what_must_be_together_is_and_contradictions_are_reported() -> None:
+def test_must_links_hold_and_contradictions_are_reported() -> None:
     vectors, _ = people(6, faces=10, dimension=64)
     known = Constraints(np.array([[0, 1], [1, 2]]), np.array([[0, 2]]))
     result = cluster_auto(vectors, constraints=known)
@@ -87,7 +87,7 @@ def test_what_must_be_together_is_and_contradictions_are_reported() -> None:
         ),
     ],
 )
-def test_one_is_spoken_of_as_one(times: int, said: list[str]) -> None:
+def test_counts_of_one_are_singular(times: int, said: list[str]) -> None:
     measured = Calibration(0.6, 0.1, 0.1, 9, "measured here")
     placed = np.tile(np.array([Placement.CORE, Placement.INCOHERENT, Placement.POOR], np.uint8), times)
     found = " ".join(describe(measured, placed, times, times))

@@ -31,7 +31,7 @@ def test_a_right_pair_keeps_two_people_apart_beyond_the_cut() -> None:
         assert same_partition(labels, whose)
 
 
-def test_faces_in_one_image_are_kept_apart_unless_one_is_a_copy_of_the_other() -> None:
+def test_faces_in_one_image_are_separated_unless_they_are_copies() -> None:
     vectors = np.array([[1, 0, 0], [0.6, 0.8, 0], [1, 0.01, 0], [0.7, 0.7, 0.1]])
     pairs = same_image_pairs(vectors, [5, 5, 5, -1]).cannot_link
     assert sorted(map(tuple, np.sort(pairs, axis=1).tolist())) == [(0, 1), (1, 2)]

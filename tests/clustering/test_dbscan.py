@@ -79,7 +79,7 @@ def test_a_part_that_is_cut_off_and_has_no_core_face_is_noise() -> None:
     assert dbscan(rows, eps=eps, min_samples=4, constraints=apart).tolist() == [0, 0, 0, 0, -1]
 
 
-def test_of_nearby_faces_two_alike_are_no_cluster_of_three() -> None:
+def test_two_similar_faces_are_no_cluster_of_three() -> None:
     vectors, _ = people(100, faces=2, spread=0.3, dimension=256)
     for approximate in (False, True):
         assert (dbscan(vectors, eps=0.4, min_samples=3, approximate=approximate) == -1).all()

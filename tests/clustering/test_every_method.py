@@ -56,7 +56,7 @@ def test_no_constraint_is_broken_but_where_they_contradict_each_other(
 
 
 @pytest.mark.parametrize("method", sorted(CONSTRAINED.keys() - {"auto, poor faces"}))
-def test_constraints_that_say_nothing_new_change_nothing(method: str) -> None:
+def test_redundant_constraints_change_nothing(method: str) -> None:
     vectors, whose = people(6, faces=8, spread=0.5)
     different = np.array([[0, np.flatnonzero(whose != whose[0])[0]]])
     same = np.flatnonzero(whose == whose[0])[None, :2]
@@ -110,7 +110,7 @@ def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_pa
     ],
 )
 @pytest.mark.parametrize("method", ["linkage", "components, nearby"])
-def test_what_cannot_be_compared_is_refused_with_its_reason(method: str, vectors: Float32, said: str) -> None:
+def test_invalid_vectors_are_refused_with_the_reason(method: str, vectors: Float32, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         CLUSTERINGS[method](vectors)
 

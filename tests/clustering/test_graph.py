@@ -173,7 +173,7 @@ def test_the_check_of_links_counts_similar_pairs_that_are_apart() -> None:
     assert check_links(np.empty((0, 3)), [], min_cosine_similarity=0.5).share_together == 1
 
 
-def test_nearly_all_neighbours_of_real_faces_are_found_and_recall_says_how_many(real_people: People) -> None:
+def test_nearly_all_neighbours_of_real_faces_are_found_and_recall_is_right(real_people: People) -> None:
     vectors = real_people.embedding[:2000]
     exact = knn_graph(vectors, k=8)
     due = exact.similarity >= 0.3

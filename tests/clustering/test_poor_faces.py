@@ -29,7 +29,7 @@ def specks(album: Album) -> Float32:
     return unit_rows(rows)
 
 
-def test_similar_poor_faces_are_nobody_and_others_stay_whom_they_were(album: Album, specks: Float32) -> None:
+def test_similar_poor_faces_make_no_person_and_others_keep_theirs(album: Album, specks: Float32) -> None:
     vectors = np.concatenate([album[0], specks])
     poor = np.arange(len(vectors)) >= len(album[0])
     alone = cluster_auto(album[0])
@@ -42,7 +42,7 @@ def test_similar_poor_faces_are_nobody_and_others_stay_whom_they_were(album: Alb
     assert f"{BLURRED} faces are too low quality to group" in " ".join(result.reasons)
 
 
-def test_a_poor_face_joins_whom_it_resembles_but_not_beside_one_of_the_same_photo(
+def test_a_poor_face_joins_a_similar_person_but_not_with_a_face_of_the_same_photo(
     album: Album,
 ) -> None:
     of_first = np.flatnonzero(album[1] == album[1][0])
@@ -57,7 +57,7 @@ def test_a_poor_face_joins_whom_it_resembles_but_not_beside_one_of_the_same_phot
     assert bound.labels[of_first[1]] == bound.labels[of_first[5]]
 
 
-def test_poor_faces_that_are_said_to_show_one_person_are_one(album: Album, specks: Float32) -> None:
+def test_poor_faces_confirmed_as_one_person_are_one(album: Album, specks: Float32) -> None:
     vectors = np.concatenate([album[0], specks])
     first = len(album[0])
     poor = np.arange(len(vectors)) >= first
@@ -72,7 +72,7 @@ def test_where_all_faces_are_poor_everybody_is_alone(specks: Float32) -> None:
     assert len(np.unique(result.labels)) == BLURRED
 
 
-def test_a_face_that_shows_nothing_joins_nobody_whomever_it_resembles(album: Album) -> None:
+def test_a_face_that_shows_nothing_joins_no_person(album: Album) -> None:
     shows = np.full(len(album[0]), Shows.ENOUGH, np.uint8)
     shows[:2] = Shows.NOTHING, Shows.LITTLE
     result = cluster_auto(album[0], shows=shows)
@@ -80,7 +80,7 @@ def test_a_face_that_shows_nothing_joins_nobody_whomever_it_resembles(album: Alb
     assert (result.labels == result.labels[0]).sum() == 1
 
 
-def test_what_a_face_shows_is_told_by_its_norm_and_where_that_is_unknown_by_its_pixels() -> None:
+def test_how_much_a_face_shows_follows_from_its_norm_or_else_its_pixels() -> None:
     norm = np.array([13.9, 14, 15.9, 16, np.nan, np.nan], np.float32)
     poor = np.array([False, True, True, True, False, True])
     limits = NormLimits(founding=16, joining=14)

@@ -121,7 +121,7 @@ def test_a_worker_of_another_account_does_not_see_the_arrays(
     assert seen == [True, False]
 
 
-def test_a_worker_that_rounds_otherwise_is_refused(
+def test_a_worker_that_rounds_differently_is_refused(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_engine, "_fingerprint", lambda: "another numpy")
@@ -148,7 +148,7 @@ def test_a_scheduler_without_workers_and_one_that_is_not_there_are_sentences(
         pass
 
 
-def test_results_come_in_the_order_of_the_tasks_and_those_that_nobody_wants_are_dropped(
+def test_results_come_in_task_order_and_unused_ones_are_dropped(
     two_workers: DaskEngine,
 ) -> None:
     some = two_workers.each(_process_and_task, (np.ones(1),), range(1000))

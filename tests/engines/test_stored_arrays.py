@@ -56,7 +56,7 @@ def test_a_file_goes_when_it_is_mapped_no_more(folder: ArrayFolder, monkeypatch:
     assert list(folder.path.iterdir()) == []
 
 
-def test_a_folder_whose_files_are_mapped_yet_goes_with_the_last(
+def test_a_folder_with_mapped_files_is_removed_with_the_last(
     folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = folder.empty((4, 2), np.float32)
@@ -71,7 +71,7 @@ def test_a_folder_whose_files_are_mapped_yet_goes_with_the_last(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
-def test_nobody_else_can_read_them(folder: ArrayFolder) -> None:
+def test_stored_arrays_are_private(folder: ArrayFolder) -> None:
     _array = folder.empty((3,), np.float32)
     [file] = folder.path.iterdir()
     assert {path.stat().st_mode & 0o077 for path in (folder.path, file)} == {0}
@@ -82,9 +82,7 @@ def test_nothing_is_an_array_too(folder: ArrayFolder) -> None:
         assert stored[:].shape == (0, 5)
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
-    folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_before_writing(folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int, _offset: int, _size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

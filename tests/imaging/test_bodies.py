@@ -139,7 +139,7 @@ CLOTHES = [
 ]
 
 
-def test_the_same_clothes_mostly_look_alike_and_others_never_do() -> None:
+def test_the_same_clothes_are_mostly_similar_and_others_never() -> None:
     rng = np.random.default_rng(1)
     described = [[torso_colours(dressed(*each, rng), BODY) for _ in range(8)] for each in CLOTHES]
     same = np.array([alike(a, b) for own in described for a, b in combinations(own, 2)])

@@ -90,7 +90,7 @@ def test_a_truncated_file_is_refused_with_a_reason_and_corrupt_bytes_give_a_pict
             assert error.reason
 
 
-def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
+def test_a_file_without_a_picture_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match="cannot be read"):
         decode(tmp_path / "nowhere.jpg")
     with pytest.raises(UnreadableImage, match="empty"):
@@ -104,7 +104,7 @@ def test_a_decompression_bomb_is_refused_by_its_header() -> None:
         decode_bytes(bomb(60_000, 60_000))
 
 
-def test_how_large_a_picture_may_be_can_be_said() -> None:
+def test_the_maximum_size_of_a_picture_can_be_set() -> None:
     small = encoded(Image.new("RGB", (200, 100)), "PNG")
     assert decode_bytes(small, max_pixels=20_000).width == 200
     with pytest.raises(UnreadableImage, match=r"200×100 pixels exceed the limit of 0\.019999 million"):
@@ -239,7 +239,7 @@ def address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def test_memory_comes_back_when_the_last_view_is_gone() -> None:
+def test_memory_is_reclaimed_with_the_last_view() -> None:
     memory = PictureMemory()
     whole = memory.take(SIZE)
     where = address(whole)
@@ -257,7 +257,7 @@ def test_a_small_picture_gets_no_large_memory() -> None:
     assert address(memory.take(SIZE)) != where
 
 
-def test_only_so_much_is_kept() -> None:
+def test_reclaimed_memory_is_limited() -> None:
     memory = PictureMemory(most_free_bytes=2 * SIZE)
     lent = [memory.take(SIZE) for _ in range(5)]
     assert memory.free_bytes == 0

@@ -152,7 +152,7 @@ def test_where_there_is_no_fontconfig_the_usual_folders_are_looked_through(syste
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script stands for fontconfig's program")
-def test_fontconfig_says_which_font_has_a_letter(system: Path) -> None:
+def test_fontconfig_chooses_the_font_of_a_letter(system: Path) -> None:
     arabic = EXTRA / "NotoSansArabic[wght].ttf"
     program, asked = system / "bin" / "fc-match", system / "asked"
     program.write_text(f'#!/bin/sh\necho "$3" >>"{asked}"\nprintf %s "{arabic}"\n')

@@ -23,7 +23,7 @@ def test_every_close_pair_is_found_and_no_other(monkeypatch: pytest.MonkeyPatch,
     assert found.bits.tolist() == distance[first, second].tolist()
 
 
-def test_even_surfaces_are_told_from_pictures(lfw_photos: list[Path]) -> None:
+def test_even_surfaces_have_no_detail(lfw_photos: list[Path]) -> None:
     even = [np.full((90, 120, 3), grey, np.uint8) for grey in (0, 90, 255)]
     pictures = [decode(str(path)).pixels for path in lfw_photos[::100]]
     prints = np.stack([np.frombuffer(fingerprint(p), np.uint8) for p in [*even, *pictures]])

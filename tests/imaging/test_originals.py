@@ -37,6 +37,6 @@ def test_the_first_path_that_still_holds_the_image_is_read(photo: Path, tmp_path
 
 
 @pytest.mark.parametrize(("paths", "reason"), [([], "no path"), (["/nowhere/a.jpg"], "cannot be read")])
-def test_an_image_without_a_readable_path_says_why(photo: Path, paths: list[str], reason: str) -> None:
+def test_an_image_without_a_readable_path_has_a_reason(photo: Path, paths: list[str], reason: str) -> None:
     with pytest.raises(UnreadableImage, match=reason):
         read_photo(paths, digest(photo))

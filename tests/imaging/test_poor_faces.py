@@ -33,7 +33,7 @@ def test_a_face_is_poor_below_the_size_that_its_recognizer_needs(recognizer: str
     assert not is_poor(limits, face_at(300, 200), least)
 
 
-def test_the_open_packs_recognizer_needs_whole_faces_and_others_see_somebody_in_half_of_one() -> None:
+def test_the_open_pack_needs_whole_faces_and_others_accept_half_a_face() -> None:
     cut_off = face_at(5, 200)
     assert is_poor(OPEN, cut_off)
     assert not is_poor(face_limits("w600k_mbf.onnx"), cut_off)

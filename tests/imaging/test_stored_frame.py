@@ -64,7 +64,7 @@ def test_a_header_is_enough_and_nonsense_counts_as_upright(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"II*\0\x08\0\0\0\xff\xff", b"<html>"])
-def test_what_is_no_picture_is_refused_with_the_reason(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_a_picture_is_refused_with_the_reason(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(UnreadableImage):

@@ -49,7 +49,7 @@ def test_a_network_of_faces_and_bodies_gets_both_crops_letterboxed(tmp_path: Pat
     assert found.male == pytest.approx(1 / (1 + np.exp([blue - red, -red])), abs=1e-3)
 
 
-def test_a_pack_says_between_which_ages_its_network_was_trained(tmp_path: Path, small_pack: Path) -> None:
+def test_a_pack_states_the_ages_its_network_was_trained_on(tmp_path: Path, small_pack: Path) -> None:
     folder = pack_with_bodies(
         tmp_path / "pack", small_pack, '[mivolo]\nfile = "mivolo.onnx"\nages = [21, 60]\n'
     )

@@ -49,7 +49,7 @@ def test_every_layout_gives_people_and_faces_to_the_pixel(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("width", "height"), [(128, 32), (32, 128), (37, 91), (640, 48), (100, 1000)])
-def test_pictures_of_any_shape_are_letterboxed_and_boxes_put_back(
+def test_images_of_any_shape_are_letterboxed_and_boxes_mapped_back(
     tmp_path: Path, layout: str, width: int, height: int
 ) -> None:
     box = (width // 4, height // 4, width - width // 8, height - height // 8)
@@ -129,7 +129,7 @@ def test_networks_that_say_more_of_themselves_find_people_too(tmp_path: Path, ma
     assert people(found) == [[8, 16, 24, 48]]
 
 
-def test_what_is_too_thin_to_be_somebody_is_left_out(tmp_path: Path) -> None:
+def test_boxes_too_thin_for_a_person_are_left_out(tmp_path: Path) -> None:
     finds = [Finds("red", 0, 0.9, 300)]
     assert people(seen(tmp_path, Made(finds), drawn(64, 64, red=(8, 16, 24, 48)))[0]) == []
 
@@ -148,7 +148,7 @@ def refused(path: Path) -> str:
         (b"PK\x03\x04and so on", "PyTorch checkpoint"),
     ],
 )
-def test_a_file_that_is_no_network_says_so(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_without_a_network_is_reported(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.onnx").write_bytes(content)
     assert said in refused(tmp_path / "a.onnx")
     with pytest.raises(WrongUsage, match="Body model not found"):

@@ -152,7 +152,7 @@ def test_the_identity_of_a_model_is_its_weights(tmp_path: Path, pack_path: Path)
         '{"size": 32, "std": [0, 0, 0]}',
     ],
 )
-def test_a_damaged_pack_is_said_to_be_damaged(tmp_path: Path, content: str | None) -> None:
+def test_a_damaged_pack_is_reported(tmp_path: Path, content: str | None) -> None:
     path = make_clip(tmp_path / "tiny")
     (path / "visual" / "preprocess_cfg.json").unlink()
     if content is not None:
@@ -182,7 +182,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
         ClipVisual(read_clip(path))
 
 
-def test_the_logit_scale_is_what_the_pack_says_and_else_a_hundred(tmp_path: Path) -> None:
+def test_the_logit_scale_is_the_packs_or_100(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "tiny")
     assert read_clip(path).logit_scale == 100
     # What training began with is not what it came to.

@@ -78,7 +78,7 @@ def asked_for(
     readers=st.integers(1, 20),
 )
 @settings(max_examples=50)
-def test_everybody_gets_the_answers_to_their_own_pictures(
+def test_each_reader_gets_the_answers_to_its_own_images(
     sizes: list[int], max_batch: int, runners: int, readers: int
 ) -> None:
     inner = Counting()
@@ -119,7 +119,7 @@ def test_many_readers_make_full_batches() -> None:
     assert inner.batches == [32, 32]
 
 
-def test_nobody_is_waited_for_where_all_readers_wait() -> None:
+def test_a_batch_starts_once_all_readers_wait() -> None:
     describer = CollectingDescriber(Counting(), readers=3, runners=1, max_wait_s=600)
     assert len(asked_for(describer, [picture(number) for number in range(3)], [1, 1, 1])) == 3
 
@@ -153,9 +153,7 @@ class Faulty(Counting):
     ],
     ids=["as it is known", "as nobody expects it", "each for another reason"],
 )
-def test_a_failure_costs_the_picture_that_it_belongs_to_and_nobody_waits_for_ever(
-    inner: Counting, answers: list[str]
-) -> None:
+def test_a_failure_affects_only_its_image_and_blocks_no_reader(inner: Counting, answers: list[str]) -> None:
     describer = CollectingDescriber(inner, readers=len(answers), runners=1, max_wait_s=60)
     heard: dict[int, str] = {}
 

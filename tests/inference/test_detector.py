@@ -49,7 +49,7 @@ def test_several_pictures_in_one_run_give_what_each_gives_alone(
         assert np.abs(one.det_score - many.det_score).max() < 1e-5
 
 
-def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
+def test_a_network_with_another_order_of_results_gets_one_image_at_a_time(
     small_pack: Path, usual: ModelFile, lfw_photos: Sequence[Path], tmp_path: Path
 ) -> None:
     graph = onnx.load(str(small_pack / "det_500m.onnx"))
@@ -66,9 +66,7 @@ def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
     assert len(found)
 
 
-def test_a_network_whose_results_do_not_fit_two_pictures_gets_one_at_a_time(
-    small_pack: Path, tmp_path: Path
-) -> None:
+def test_a_network_without_batches_gets_one_image_at_a_time(small_pack: Path, tmp_path: Path) -> None:
     graph = onnx.load(str(small_pack / "det_500m.onnx"))
     # All but the first five rows of each output are cut off: as if it knew one picture's size only.
     for output in graph.graph.output:

@@ -134,9 +134,7 @@ def test_a_device_that_cannot_hold_inputs_ready_is_run_plainly(session: Session)
     np.testing.assert_array_equal(session.run(noise(1))[0], plain)
 
 
-def test_a_model_whose_data_lie_in_a_missing_file_is_refused_in_a_sentence(
-    small_pack: Path, tmp_path: Path
-) -> None:
+def test_a_model_with_a_missing_data_file_is_refused(small_pack: Path, tmp_path: Path) -> None:
     model = onnx.load(str(small_pack / "w600k_mbf.onnx"))
     onnx.save(
         model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.data", size_threshold=0

@@ -125,7 +125,7 @@ def test_a_file_cut_short_or_changed_is_no_network(dlibs_file: bytes) -> None:
             continue
 
 
-def test_everybody_in_a_group_and_a_portrait_is_found(embedder: LocalEmbedder, faces: Faces) -> None:
+def test_all_people_in_a_group_and_a_portrait_are_found(embedder: LocalEmbedder, faces: Faces) -> None:
     assert len(faces) == 6
     portrait = embedder.embed([decode(ASTRONAUT).pixels])[0]
     assert len(portrait) == 1

@@ -70,7 +70,7 @@ def expected(crop: Pixels, mean: list[float], std: list[float], *, bgr: bool) ->
         ('mean = 5\nstd = 2\nchannels = "bgr"', [5] * 3, [2] * 3, True),
     ],
 )
-def test_a_recognizer_is_fed_as_its_pack_says(
+def test_a_recognizer_gets_the_input_that_its_pack_states(
     tmp_path: Path,
     crop: Pixels,
     declared: int | str,
@@ -87,9 +87,7 @@ def test_a_recognizer_is_fed_as_its_pack_says(
 
 
 @pytest.mark.parametrize("bgr", [False, True])
-def test_where_the_device_scales_pixels_it_does_so_as_the_pack_says(
-    tmp_path: Path, crop: Pixels, bgr: bool
-) -> None:
+def test_pixels_scaled_on_the_device_follow_the_pack(tmp_path: Path, crop: Pixels, bgr: bool) -> None:
     import onnxruntime
 
     pixels = PixelInput(64, (10.0, 20.0, 30.0), (2.0, 4.0, 8.0), bgr=bgr)
@@ -98,7 +96,7 @@ def test_where_the_device_scales_pixels_it_does_so_as_the_pack_says(
     assert vector[0] == pytest.approx(expected(crop, [10, 20, 30], [2, 4, 8], bgr=bgr), abs=1e-3)
 
 
-def test_the_same_file_fed_otherwise_is_another_recognizer(tmp_path: Path) -> None:
+def test_the_same_file_with_another_input_is_another_recognizer(tmp_path: Path) -> None:
     base = '[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n'
     points = "keypoints = [[1, 1], [9, 1], [5, 5], [2, 9], [8, 9]]\n"
     texts = [base, f"{base}mean = 1\n", f"{base}std = 1\n", f'{base}channels = "bgr"\n', base + points]
@@ -109,9 +107,7 @@ def test_the_same_file_fed_otherwise_is_another_recognizer(tmp_path: Path) -> No
     assert again.recognizer.sha256 == packs[0].recognizer.sha256
 
 
-def test_a_description_that_says_what_the_graph_says_changes_no_identity(
-    small_pack: Path, tmp_path: Path
-) -> None:
+def test_a_description_that_repeats_the_graph_keeps_the_identity(small_pack: Path, tmp_path: Path) -> None:
     plain = read_pack(small_pack)
     folder = tmp_path / "pack"
     shutil.copytree(small_pack, folder)
@@ -157,7 +153,7 @@ def test_a_note_is_one_line_that_does_nothing_to_a_terminal(tmp_path: Path) -> N
     assert described(tmp_path / "pack", text).note == r"Good.\x1b[2J\nBetter."
 
 
-def test_a_detector_takes_whatever_mean_and_order_its_pack_says(
+def test_a_detector_takes_the_mean_and_order_of_its_pack(
     small_pack: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     photo = decode(sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]).pixels

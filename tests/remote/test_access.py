@@ -54,7 +54,7 @@ def test_a_key_for_a_server_nearby_goes_through_no_proxy(
             proxy.accept()
 
 
-def test_a_proxy_that_cannot_be_used_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_reported_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "gopher://proxy")
     client_of(httpx.URL("http://127.0.0.1:1"), httpx.Timeout(1), {}).close()
     with pytest.raises(WrongUsage, match="proxy"):

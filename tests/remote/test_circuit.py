@@ -30,7 +30,7 @@ def test_it_takes_twelve_failures_in_a_row_to_probe() -> None:
     assert probes == [1]
 
 
-def test_a_probe_that_fails_ends_it_for_everybody() -> None:
+def test_a_failed_probe_ends_all_threads() -> None:
     circuit = Circuit("photos.example.org", lambda: False, limit=2)
     circuit.failed()
     with pytest.raises(Unreachable, match=r"photos\.example\.org stopped responding"):

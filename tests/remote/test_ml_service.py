@@ -112,7 +112,7 @@ def test_upright_pixels_arrive_whole_as_png_and_nearly_so_as_jpeg(server: Servic
     assert abs(jpeg - smooth).mean() < 2
 
 
-def test_a_service_that_starts_anew_is_asked_again_after_5_10_and_20_seconds(
+def test_a_restarting_service_is_retried_after_5_10_and_20_seconds(
     server: Service, service: MlService, waited: list[float]
 ) -> None:
     server.failures = [503, 500, 502]
@@ -124,7 +124,7 @@ def test_a_service_that_starts_anew_is_asked_again_after_5_10_and_20_seconds(
         service.embed([PICTURE])
 
 
-def test_no_service_is_unreachable_and_says_so(service: MlService, waited: list[float]) -> None:
+def test_a_missing_service_is_reported_as_unreachable(service: MlService, waited: list[float]) -> None:
     assert service.answers()
     nobody = MlService("http://127.0.0.1:9", pause=waited.append)
     assert not nobody.answers()

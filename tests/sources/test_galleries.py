@@ -56,7 +56,7 @@ def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
+def test_an_unreadable_target_counts_as_missing(tmp_path: Path) -> None:
     (tmp_path / "closed" / "photos").mkdir(parents=True, mode=0o700)
     tmp_path.joinpath("closed").chmod(0o700)
     photos = tmp_path / "closed" / "photos"

@@ -79,6 +79,6 @@ def test_what_is_no_queue_is_refused(content: str, tmp_path: Path) -> None:
         list(QueueSource(tmp_path / "queue.json").files())
 
 
-def test_a_queue_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_queue_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceGone, match="immich-stage"):
         list(QueueSource(tmp_path / "queue.json").files())

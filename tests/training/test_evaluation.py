@@ -99,7 +99,7 @@ def test_more_people_need_stricter_thresholds() -> None:
 
 
 @pytest.mark.parametrize("people", [5, 6, 9, 10, 23, 100])
-def test_everybody_is_held_out_and_never_alone(people: int) -> None:
+def test_every_person_is_held_out_and_never_alone(people: int) -> None:
     folds = held_out_people(people, 0)
     assert len(folds) == FOLDS
     assert set(np.concatenate(folds)) == set(range(people))

@@ -142,7 +142,7 @@ def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: TrainedHead
     assert done.epochs[:4] == stopped.epochs
 
 
-def test_where_no_checkpoint_can_be_written_a_sentence_says_so(lesson: Lesson, tmp_path: Path) -> None:
+def test_an_unwritable_checkpoint_is_reported(lesson: Lesson, tmp_path: Path) -> None:
     (tmp_path / "models").write_bytes(b"")
     with pytest.raises(CannotWrite, match="models"):
         trained(lesson, tmp_path / "models", replace(PLAN, epochs=1))

@@ -61,7 +61,7 @@ def test_logging_in_leads_to_no_other_site(locked: Website, to: str) -> None:
     assert "a=b" not in answer.headers["set-cookie"]
 
 
-def test_nobody_logs_in_from_another_site_or_by_a_million_fields(locked: Website) -> None:
+def test_logins_from_another_site_or_with_a_million_fields_are_refused(locked: Website) -> None:
     login = f"{locked.address}/login"
     foreign = httpx.post(login, data={"password": TOKEN}, headers={"origin": FOREIGN})
     for answer in (foreign, httpx.post(login, content=b"a&" * 400_000)):
@@ -116,7 +116,7 @@ def test_the_wait_doubles_to_a_bound_and_is_each_clients_own() -> None:
         ("127.0.0.1", "nonsense", "nonsense"),
     ],
 )
-def test_who_guesses_is_known_behind_a_proxy_too(peer: str, forwarded: str, client: str) -> None:
+def test_clients_that_guess_are_recognized_behind_a_proxy(peer: str, forwarded: str, client: str) -> None:
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     assert client_of({"type": "http", "client": (peer, 1), "headers": headers}) == client
 
@@ -207,7 +207,7 @@ def test_a_link_takes_no_password_and_a_call_takes_no_token_of_a_link(
     assert httpx.post(f"{tokened.address}{BASE}/undo?token={TOKEN}", headers=_PAGE).status_code == 401
 
 
-def test_who_lacks_the_token_hears_where_it_is(tokened: Website, locked: Website) -> None:
+def test_clients_without_the_token_learn_its_file(tokened: Website, locked: Website) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}):
         detail = httpx.get(f"{tokened.address}{BASE}/persons", headers=headers).json()["detail"]
         assert detail.endswith(f" The token is in {TOKEN_FILE}.")
@@ -218,7 +218,7 @@ def test_who_lacks_the_token_hears_where_it_is(tokened: Website, locked: Website
     assert "Password\n<input" in httpx.get(f"{locked.address}/login", headers=_PAGE).text
 
 
-def test_wrong_tokens_of_another_account_keep_nobody_out(tokened: Website) -> None:
+def test_wrong_tokens_of_another_account_lock_out_no_one(tokened: Website) -> None:
     with closing(httpx.Client(base_url=tokened.address)) as other:
         for _ in range(12):
             assert other.post("/login", data={"password": "wrong"}).status_code == 403
@@ -263,7 +263,7 @@ def test_a_link_without_a_token_is_opened_as_it_is(
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 10, b"a password, which one can guess\n"])
-def test_a_damaged_token_is_made_anew_with_a_word(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_token_is_replaced_with_a_notice(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "serve-token"
     said: list[str] = []
     path.write_bytes(content)
@@ -343,7 +343,7 @@ def test_our_own_names_and_addresses_are_answered(onlooked: Website, host: str) 
 _BROWSER = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
 
 
-def test_a_browser_is_refused_with_a_page_that_says_what_to_do(unchanged: Website, locked: Website) -> None:
+def test_a_refused_browser_gets_a_page_with_advice(unchanged: Website, locked: Website) -> None:
     ours = f"Host: {unchanged.address.partition('//')[2]}"
     foreign = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")
     refused = [
@@ -561,7 +561,7 @@ def test_a_cookie_that_we_did_not_make_opens_nothing(locked: Website, cookie: by
     assert answer.status_code == 401
 
 
-def test_a_session_is_ours_whole_not_too_old_and_of_somebody_who_logged_in() -> None:
+def test_a_session_is_valid_only_if_signed_complete_recent_and_logged_in() -> None:
     access = Access("a secret of ours", must_log_in=True)
     good = access.new_session(logged_in=True)
     assert access.is_session(good)

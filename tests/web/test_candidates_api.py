@@ -34,7 +34,7 @@ def test_questions_come_in_the_order_of_what_answers_settle(asking: Website) -> 
     assert asking.get("/candidates/waiting") == {"questions": 7, "unnamed": 4, "skipped": 0}
 
 
-def test_a_question_is_told_as_it_is_now_while_it_is_open(asking: Website) -> None:
+def test_an_open_suggestion_is_returned_in_its_current_state(asking: Website) -> None:
     same = questions(asking, "same")[0]
     assert asking.get(f"/candidates/{same['id']}") == same
     person = asking.get(f"/persons/{same['personId']}")
@@ -45,7 +45,7 @@ def test_a_question_is_told_as_it_is_now_while_it_is_open(asking: Website) -> No
     assert asking.client.get(f"{BASE}/candidates/{same['id']}").status_code == 404
 
 
-def test_yes_makes_two_one_and_is_taken_back_and_no_is_not_asked_again(asking: Website) -> None:
+def test_yes_merges_and_can_be_undone_and_no_is_final(asking: Website) -> None:
     same = questions(asking, "same")[0]
     answered = asking.post(f"/candidates/{same['id']}/accept", {"version": same["version"]})
     assert answered["id"] == same["id"]
@@ -68,7 +68,7 @@ def test_all_but_one_of_several(asking: Website) -> None:
     assert (kept["personId"], taken["personId"]) == (doubted["personId"], None)
 
 
-def test_who_has_no_name_gets_one_or_does_not_matter(asking: Website) -> None:
+def test_an_unnamed_person_is_named_or_hidden(asking: Website) -> None:
     first, second, third, *_ = questions(asking, "name")
     assert (first["namelessId"], first["items"]) == (first["personId"], [])
     asking.post(f"/candidates/{first['id']}/name", {"name": "Anna"})
@@ -95,7 +95,7 @@ def test_whoever_changed_since_the_question_was_seen_is_left_as_they_are(asking:
     asking.post(f"/candidates/{now['id']}/accept", {"version": now["version"]})
 
 
-def test_what_cannot_be_answered_is_said(asking: Website) -> None:
+def test_invalid_answers_are_reported(asking: Website) -> None:
     same = questions(asking, "same")[0]["id"]
     cases: list[tuple[str, dict[str, Any], int]] = [
         ("nothing/accept", {}, 404),
@@ -122,7 +122,7 @@ def test_questions_are_looked_for_again_when_people_changed(asking: Website) -> 
     assert questions(asking, "same") == []
 
 
-def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Website, tmp_path: Path) -> None:
+def test_names_of_other_programs_become_suggestions(website: Website, tmp_path: Path) -> None:
     with website.site.library() as session:
         ((person, face, path, *box),) = website.rows(
             """SELECT f.person_id::text, f.id, p.path, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width,
@@ -148,7 +148,7 @@ def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Webs
     assert website.get(f"/faces/{face}")["personId"] == question["personId"]
 
 
-def test_what_is_skipped_is_left_out_until_it_is_asked_for(asking: Website) -> None:
+def test_skipped_suggestions_are_left_out_until_requested(asking: Website) -> None:
     first, second, third = questions(asking, limit=3)
     assert questions(asking, limit=1, skip=[first["id"], second["id"]]) == [third]
     for question in (first, second):

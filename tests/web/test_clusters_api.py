@@ -28,9 +28,7 @@ def unknown(website: Website) -> str:
     return UNKNOWN
 
 
-def test_people_without_a_name_and_clusters_of_nobody_are_listed_by_size(
-    website: Website, unknown: str
-) -> None:
+def test_unnamed_people_and_clusters_are_listed_by_size(website: Website, unknown: str) -> None:
     page = website.get("/clusters")
     assert (page["total"], page["page"], page["pageSize"]) == (4, 1, 20)
     assert [each["faceCount"] for each in page["items"]] == [9, 6, 5, 3]
@@ -46,7 +44,7 @@ def test_people_without_a_name_and_clusters_of_nobody_are_listed_by_size(
     assert [each["faceCount"] for each in groups(website, page=2, pageSize=3)] == [3]
 
 
-def test_who_has_a_name_is_listed_only_if_that_is_wanted(website: Website) -> None:
+def test_named_people_are_listed_only_on_request(website: Website) -> None:
     first = groups(website)[0]["clusterId"]
     website.post(f"/clusters/{first}/label", {"name": "Anna"})
     assert first not in {each["clusterId"] for each in groups(website)}
@@ -54,7 +52,7 @@ def test_who_has_a_name_is_listed_only_if_that_is_wanted(website: Website) -> No
     assert (labeled["clusterId"], labeled["personName"]) == (first, "Anna")
 
 
-def test_a_face_that_is_not_somebody_whose_cluster_it_is_in_is_in_no_group(website: Website) -> None:
+def test_a_face_denied_for_the_person_of_its_cluster_is_in_no_group(website: Website) -> None:
     person = website.people()[0]["id"]
     website.change(
         f"""UPDATE face_detections SET cluster = 'person_{person}', person_id = NULL
@@ -66,7 +64,7 @@ def test_a_face_that_is_not_somebody_whose_cluster_it_is_in_is_in_no_group(websi
 
 @pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("place", [0, 2])
-def test_a_group_tells_all_of_its_faces(website: Website, place: int) -> None:
+def test_a_cluster_lists_all_of_its_faces(website: Website, place: int) -> None:
     asked = groups(website)[place]
     group = website.get(f"/clusters/{asked['clusterId']}")
     assert (group["clusterId"], group["personId"]) == (asked["clusterId"], asked["personId"])
@@ -118,7 +116,7 @@ def test_a_cluster_is_labeled_even_where_a_person_is_called_like_it(website: Web
     assert (labeled["personName"], labeled["facesLabeled"]) == ("Carla", 5)
 
 
-def test_a_name_that_somebody_has_asks_whether_they_are_one(website: Website, unknown: str) -> None:
+def test_a_taken_name_needs_confirmation(website: Website, unknown: str) -> None:
     first = groups(website)[0]["clusterId"]
     anna = website.post(f"/clusters/{first}/label", {"name": "Anna"})
     refused = website.post(f"/clusters/{unknown}/label", {"name": "anna"}, status=409)
@@ -133,7 +131,7 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(website: Website, un
 GONE = "person_00000000-0000-4000-8000-000000000000"
 
 
-def test_a_group_called_after_somebody_who_is_gone_is_what_its_faces_are(website: Website) -> None:
+def test_a_cluster_named_after_a_removed_person_follows_its_faces(website: Website) -> None:
     website.change(f"UPDATE face_detections SET cluster = '{GONE}', person_id = NULL")
     (listed,) = groups(website)
     seen = website.get(f"/clusters/{listed['clusterId']}")
@@ -141,7 +139,7 @@ def test_a_group_called_after_somebody_who_is_gone_is_what_its_faces_are(website
     assert named["facesLabeled"] == listed["faceCount"] == len(seen["faces"])
 
 
-def test_who_was_merged_into_somebody_does_not_wait_for_a_name(website: Website) -> None:
+def test_merged_people_do_not_wait_for_a_name(website: Website) -> None:
     first, second, *_ = groups(website)
     website.post(f"/persons/{first['personId']}/merge", {"intoPersonId": second["personId"]})
     website.post(f"/clusters/{first['clusterId']}/label", {"name": "Anna"}, status=404)

@@ -80,7 +80,7 @@ def test_pictures_are_turned_right(tmp_path: Path, store: CropStore, orientation
     assert np.abs(np.array(corners) - np.array(wanted)).max() < 16
 
 
-def test_a_picture_says_nothing_of_where_the_photo_was_taken(tmp_path: Path, store: CropStore) -> None:
+def test_pictures_contain_no_location(tmp_path: Path, store: CropStore) -> None:
     exif = Image.Exif()
     exif[0x010E] = "at home"
     path = tmp_path / "a.jpg"
@@ -91,7 +91,7 @@ def test_a_picture_says_nothing_of_where_the_photo_was_taken(tmp_path: Path, sto
         assert b"at home" not in content
 
 
-def test_what_many_want_at_once_is_made_once(
+def test_a_picture_requested_by_many_is_made_once(
     tmp_path: Path, store: CropStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = _photo(tmp_path / "a.jpg")
@@ -108,7 +108,7 @@ def test_what_many_want_at_once_is_made_once(
 
 
 @pytest.mark.parametrize("left", [b"", b"\xff\xd8\xff\xe0 half of a picture", b"something else\xff\xd9"])
-def test_a_kept_picture_that_is_damaged_is_made_again(tmp_path: Path, store: CropStore, left: bytes) -> None:
+def test_a_damaged_cached_picture_is_made_again(tmp_path: Path, store: CropStore, left: bytes) -> None:
     picture = _photo(tmp_path / "a.jpg")
     whole = store.face(picture, 96).result()
     [kept] = (tmp_path / "crops").rglob("*.jpg")
@@ -117,7 +117,7 @@ def test_a_kept_picture_that_is_damaged_is_made_again(tmp_path: Path, store: Cro
     assert kept.read_bytes() == whole
 
 
-def test_nobody_else_can_look_at_what_is_kept(tmp_path: Path) -> None:
+def test_cached_pictures_are_private(tmp_path: Path) -> None:
     CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96).result()
     kept = list((tmp_path / "cache" / "crops").rglob("*"))
     assert {(path.is_dir(), path.stat().st_mode & 0o077) for path in kept} == {(True, 0), (False, 0)}
@@ -128,7 +128,7 @@ def test_a_disk_that_cannot_be_written_hides_no_face(tmp_path: Path) -> None:
     assert CropStore(tmp_path / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96).result()
 
 
-def test_what_is_kept_stays_within_its_limit(tmp_path: Path) -> None:
+def test_the_cache_stays_within_its_limit(tmp_path: Path) -> None:
     directory, most = tmp_path / "crops", 60_000
     store = CropStore(directory, most)
     left = directory / "aa" / "bb" / "killed.jpg.1.2.tmp"
@@ -197,7 +197,7 @@ def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path, store: Crop
     assert remove_pictures(tmp_path / "nothing", [one.sha256]) == 0
 
 
-def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album_url: str) -> None:
+def test_forgetting_a_person_removes_their_pictures(website: Website, album_url: str) -> None:
     kept = settings.load().cache_dir / FOLDER
     who, face = somebody(website)
     picture = picture_of(website, face)
@@ -223,7 +223,7 @@ class LooksMeanwhile(SilentProgress):
             self._look()
 
 
-def test_no_picture_is_left_that_was_made_while_somebody_was_forgotten(website: Website) -> None:
+def test_pictures_made_during_forgetting_are_removed_too(website: Website) -> None:
     store = website.site.crops
     who, face = somebody(website)
     with website.site.library() as session:

@@ -18,7 +18,7 @@ def test_the_people_are_the_first_page(onlooked: Website) -> None:
     assert "<h1>People</h1>" in onlooked.client.get("/", follow_redirects=True).text
 
 
-def test_health_tells_that_the_library_answers(onlooked: Website) -> None:
+def test_health_reports_that_the_library_answers(onlooked: Website) -> None:
     answer = httpx.get(f"{onlooked.address}/health").json()
     assert (answer["status"], answer["database"]) == ("ok", "ok")
     assert answer["schema"] >= 3
@@ -44,7 +44,7 @@ NOBODY = UUID(int=7)
         ("/people/%00", 400, "Bad request", "The request must not contain a null character."),
     ],
 )
-def test_an_address_that_is_wrong_is_said_on_a_page(
+def test_a_wrong_address_gets_an_error_page(
     onlooked: Website, path: str, status: int, heading: str, sentence: str
 ) -> None:
     answer = onlooked.client.get(path, headers={"accept": "text/html"})
@@ -72,7 +72,7 @@ def test_an_address_that_is_wrong_is_said_on_a_page(
         ("/clusters/nothing_here", {404}, ""),
     ],
 )
-def test_what_there_is_not_is_said_to_programs_in_a_sentence(
+def test_missing_things_are_reported_to_programs(
     onlooked: Website, path: str, statuses: set[int], sentence: str
 ) -> None:
     answer = onlooked.client.get(BASE + path)
@@ -82,7 +82,7 @@ def test_what_there_is_not_is_said_to_programs_in_a_sentence(
     assert answer.json()["detail"].endswith(".")
 
 
-def test_a_library_that_goes_away_is_told_with_a_way_to_try_again_and_comes_back(
+def test_a_lost_library_is_reported_with_a_retry_and_recovers(
     website: Website, server: Server, album_url: str
 ) -> None:
     close_to_all(server, album_url)
@@ -99,7 +99,7 @@ def test_a_library_that_goes_away_is_told_with_a_way_to_try_again_and_comes_back
 
 
 @pytest.mark.slow
-def test_a_page_says_that_the_library_is_gone_until_it_is_back(
+def test_a_page_reports_a_lost_library_until_it_is_back(
     website: Website, server: Server, album_url: str, browser: Browser
 ) -> None:
     context = browser.new_context()
@@ -129,7 +129,7 @@ def test_a_page_says_that_the_library_is_gone_until_it_is_back(
     context.close()
 
 
-def test_who_is_not_logged_in_is_led_nowhere_else(locked: Website) -> None:
+def test_logged_out_users_are_redirected_to_the_login_only(locked: Website) -> None:
     page = httpx.get(f"{locked.address}/login", headers={"accept": "text/html"}).text
     assert "<h1>Log in</h1>" in page
     assert "<nav" not in page
@@ -178,7 +178,7 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked
 
 
 @pytest.mark.slow
-def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path, browser: Browser) -> None:
+def test_an_empty_library_shows_the_first_step(library_url: str, tmp_path: Path, browser: Browser) -> None:
     with served(library_url, tmp_path / "crops") as empty:
         for path in ("/people", "/unknown", "/unknown/faces", "/search"):
             page = empty.page(path)

@@ -50,7 +50,7 @@ def followed(website: Website, path: str, link: str) -> Iterator[str]:
         path = more.group(1).replace("&amp;", "&") if more else ""
 
 
-def test_what_is_shown_of_names_and_files_is_text(website: Website) -> None:
+def test_names_and_files_are_shown_as_text(website: Website) -> None:
     first = website.people()[0]
     website.call(first["id"], BAD_NAME)
     face = website.get(f"/faces/{first['faceId']}")
@@ -156,7 +156,7 @@ def test_faces_are_corrected_by_keyboard_alone(page: Page) -> None:
     message(page, "Changed the best face of Anna")
 
 
-def test_what_is_on_its_way_is_undone_before_what_is_kept(page: Page) -> None:
+def test_pending_changes_are_undone_before_saved_ones(page: Page) -> None:
     faces_on(page).nth(0).click()
     page.keyboard.press("b")
     message(page, "Changed the best face of this person")
@@ -198,7 +198,7 @@ def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(pag
     expect(faces_on(page)).to_have_count(8)
 
 
-def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser: Browser) -> None:
+def test_hiding_and_erasing_a_person_need_confirmation(website: Website, browser: Browser) -> None:
     first = website.people()[0]
     website.call(first["id"], "Anna")
     with opened(browser, first_person(website)) as page:
@@ -270,7 +270,7 @@ def test_two_editors_of_one_person_lose_nothing(website: Website, page: Page) ->
     message(page, "Split off 2 faces")
 
 
-def test_somebody_is_merged_into_another_by_name(website: Website, page: Page) -> None:
+def test_a_person_is_merged_into_another_by_name(website: Website, page: Page) -> None:
     website.call(website.people()[1]["id"], "Ben")
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Merge into…").click()
@@ -283,9 +283,7 @@ def test_somebody_is_merged_into_another_by_name(website: Website, page: Page) -
     page.get_by_text("6 faces on 6 photos").wait_for()
 
 
-def test_two_without_a_name_are_asked_about_and_who_has_none_gets_one(
-    website: Website, browser: Browser
-) -> None:
+def test_merging_unnamed_people_is_confirmed_and_one_gets_a_name(website: Website, browser: Browser) -> None:
     website.let_all_be_alike()
     with opened(browser, first_person(website), PHONE) as page:
         alike = page.get_by_role("button", name="Same person?").first
@@ -335,7 +333,7 @@ _TYPE_AND_ENTER = """(field, text) => {
 """At once: the answer to who is called so may come between any two keys."""
 
 
-def test_a_name_that_somebody_has_is_asked_about(website: Website, page: Page) -> None:
+def test_a_taken_name_is_confirmed(website: Website, page: Page) -> None:
     second = website.people()[1]["id"]
     website.call(second, "Ben")
     page.keyboard.press("r")
@@ -360,7 +358,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, page: Page) -
     page.wait_for_url(f"**/people/{second}")
 
 
-def test_an_error_that_comes_again_is_told_once(onlooked: Website, browser: Browser) -> None:
+def test_a_repeated_error_is_shown_once(onlooked: Website, browser: Browser) -> None:
     with opened(browser, first_person(onlooked)) as page:
         page.route("**/api/v1/faces/persons/*", lambda route: route.fulfill(status=409, body="{}"))
         for _ in range(3):
@@ -438,7 +436,7 @@ def test_lines_on_a_wide_screen_are_short_enough_to_be_read(website: Website, br
     assert {place: lines for place, lines in long.items() if lines} == {}
 
 
-def test_a_photo_that_cannot_be_seen_says_why(website: Website, browser: Browser) -> None:
+def test_an_unreadable_photo_shows_the_reason(website: Website, browser: Browser) -> None:
     photo = website.get(f"/faces/{website.people()[0]['faceId']}")["assetId"]
     ((place,),) = website.rows(f"SELECT path FROM image_paths WHERE sha256 = '{photo}'")
     away = Path(place).rename(f"{place}.away")
@@ -451,7 +449,7 @@ def test_a_photo_that_cannot_be_seen_says_why(website: Website, browser: Browser
         expect(page.locator("figure").get_by_role("alert")).to_have_count(0)
 
 
-def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: Browser) -> None:
+def test_people_in_a_photo_are_corrected_by_keyboard(website: Website, browser: Browser) -> None:
     first = website.people()[0]
     website.call(first["id"], "Anna")
     photo = website.get(f"/faces/{first['faceId']}")["assetId"]
@@ -488,9 +486,7 @@ def findings_of_both_colours(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_pages_can_be_used_by_everybody(
-    website: Website, browser: Browser, size: tuple[int, int]
-) -> None:
+def test_the_pages_are_accessible(website: Website, browser: Browser, size: tuple[int, int]) -> None:
     first = website.people()[0]
     website.call(first["id"], "Anna")
     website.let_all_be_alike()
@@ -584,7 +580,7 @@ def test_the_keyboard_goes_on_among_the_faces_when_some_are_given_away(page: Pag
     expect(faces.nth(3)).to_be_focused()
 
 
-def test_nobody_else_is_blamed_for_what_one_says_twice(page: Page) -> None:
+def test_a_double_correction_is_not_reported_as_a_conflict(page: Page) -> None:
     said = page.get_by_text("Changed the best face of this person")
     faces_on(page).nth(1).click()
     page.get_by_role("button", name="Best face").dblclick()

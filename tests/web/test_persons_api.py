@@ -56,7 +56,7 @@ def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Webs
     assert [website.get("/persons", unnamed=each)["total"] for each in (True, False)] == [2, 2]
 
 
-def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(website: Website) -> None:
+def test_naming_needs_the_current_version_and_a_free_name(website: Website) -> None:
     anna, ben = largest(website), largest(website, 1)
     done = say(website, anna, action="rename", name="Anna")
     assert (done["personId"], done["personName"], done["facesMoved"]) == (anna["id"], "Anna", 0)
@@ -75,7 +75,7 @@ def test_a_person_is_named_by_one_who_saw_the_last_change_and_the_name_is_free(w
     assert website.get(f"/persons/{ben['id']}")["id"] == anna["id"]
 
 
-def test_faces_move_to_a_new_name_to_somebody_and_to_nobody(website: Website) -> None:
+def test_faces_move_to_a_new_person_an_existing_one_or_none(website: Website) -> None:
     anna, ben = largest(website), largest(website, 1)
     faces = faces_of(website, anna["id"])
     done = say(website, anna, action="move", faceIds=faces[:2], name="Somebody new")
@@ -98,7 +98,7 @@ def test_faces_move_to_a_new_name_to_somebody_and_to_nobody(website: Website) ->
     assert refused["kind"] == "name-taken"
 
 
-def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None:
+def test_invalid_actions_on_a_person_are_refused(onlooked: Website) -> None:
     anna, ben = largest(onlooked), largest(onlooked, 1)
     theirs = faces_of(onlooked, ben["id"])
     refused = say(onlooked, anna, 422, action="move", faceIds=theirs[:1], name="X")
@@ -115,7 +115,7 @@ def test_what_cannot_be_done_with_a_person_is_refused(onlooked: Website) -> None
     onlooked.post(f"/persons/{anna['id']}/merge", {"intoPersonId": f"{uuid4()}"}, status=404)
 
 
-def test_somebody_is_split_by_faces_or_into_parts_and_merged(website: Website) -> None:
+def test_a_person_is_split_by_faces_or_into_parts_and_merged(website: Website) -> None:
     anna, ben = largest(website), largest(website, 1)
     merged = website.post(
         f"/persons/{ben['id']}/merge",
@@ -138,7 +138,7 @@ def test_somebody_is_split_by_faces_or_into_parts_and_merged(website: Website) -
     assert "are two people" in refused["detail"]
 
 
-def test_the_best_face_shows_the_person_and_who_is_hidden_is_listed_apart(website: Website) -> None:
+def test_the_best_face_is_set_and_hidden_people_are_listed_separately(website: Website) -> None:
     anna = largest(website)
     face, other = [each for each in faces_of(website, anna["id"]) if each != anna["faceId"]][:2]
     done = say(website, anna, action="bestFace", faceId=face)
@@ -176,7 +176,7 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     assert not [path for path in kept if path.exists()]
 
 
-def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Website) -> None:
+def test_the_birth_year_is_estimated_from_faces_until_it_is_set(website: Website) -> None:
     who = website.people()[0]["id"]
     assert "<dt>Born</dt><dd>unknown</dd>" in website.page(f"/people/{who}/about")
     website.change("UPDATE images SET taken = '2001-02-03'")
@@ -190,7 +190,7 @@ def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Websit
     assert "<dt>Born</dt><dd>1971</dd>" in website.page(f"/people/{who}/about")
 
 
-def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
+def test_the_api_sets_a_birth_and_undoes_it(website: Website) -> None:
     who = website.people()[0]["id"]
     path = f"/persons/{who}"
     seen = website.get(path)
@@ -208,7 +208,7 @@ def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
         assert website.get(path)["birth"]["said"] == shown
 
 
-def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, browser: Browser) -> None:
+def test_a_birth_is_set_on_the_page_of_the_person_and_undone(website: Website, browser: Browser) -> None:
     who = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{who}") as page:
         page.get_by_text("More", exact=True).click()
@@ -227,7 +227,7 @@ def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, 
         expect(born).to_have_text("unknown")
 
 
-def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_where_asked(
+def test_a_photo_shows_ages_by_all_faces_and_by_one_only_on_request(
     website: Website,
 ) -> None:
     together = "image_id = (SELECT image_id FROM image_paths WHERE path LIKE '%/together.jpg')"

@@ -26,7 +26,7 @@ from tests.fixtures.website import BASE
 pytestmark = pytest.mark.slow
 
 
-def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -> None:
+def test_people_are_shown_with_a_face_and_a_count(result_site: ServedResult) -> None:
     page = result_site.page("/people")
     for name, person in result_site.people().items():
         assert name in page
@@ -63,7 +63,7 @@ def test_faces_and_photos_are_shown_wherever_they_lie_and_nothing_that_the_manif
         assert result_site.client.get(path).status_code in {404, 422}, path
 
 
-def test_faces_of_nobody_are_shown_some_at_a_time(
+def test_unassigned_faces_are_shown_page_by_page(
     result_site: ServedResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "_FACES", 2)
@@ -81,9 +81,7 @@ def test_faces_of_nobody_are_shown_some_at_a_time(
     assert "3 removed faces" in result_site.page("/people")
 
 
-def test_what_is_said_in_the_browser_holds_for_the_next_run(
-    result_site: ServedResult, library: Library
-) -> None:
+def test_corrections_in_the_browser_hold_in_the_next_run(result_site: ServedResult, library: Library) -> None:
     root, before = result_site.root, groups(result_site.root)
     wrong, foreign, new = result_site.faces("person_001")[:3]
     result_site.say("person_001", action="unassign", faceIds=[wrong])
@@ -144,7 +142,7 @@ def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, libr
         assert f"Person: {person}" in site.page(f"/people/{site.people()[name]['id']}")
 
 
-def test_names_with_joiners_are_names_and_invisible_characters_tell_nobody_apart(
+def test_joiners_are_valid_in_names_and_invisible_characters_make_no_difference(
     result_site: ServedResult,
 ) -> None:
     zoya, family = "\u0632\u0648\u200c\u06cc\u0627", "\U0001f469\u200d\U0001f467"
@@ -175,7 +173,7 @@ def test_a_change_needs_the_token_of_a_page(result_site: ServedResult) -> None:
     assert "person_001" in result_site.people()
 
 
-def test_a_folder_whose_name_is_no_text_is_shown_named_and_taken_back(result_site: ServedResult) -> None:
+def test_a_folder_with_an_invalid_name_is_shown_renamed_and_undone(result_site: ServedResult) -> None:
     before = result_site.people()
     foreign = result_site.root / os.fsdecode(b"J\xf6rg")
     (result_site.root / "person_001").rename(foreign)
@@ -257,7 +255,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
     assert after["person_003"]["faceCount"] == before["person_003"]["faceCount"] + gained
 
 
-def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResult, browser: Browser) -> None:
+def test_a_conflicting_change_is_reported(result_site: ServedResult, browser: Browser) -> None:
     person = result_site.people()["person_001"]["id"]
     with opened(browser, f"{result_site.address}/people/{person}") as page:
         result_site.say("person_001", action="unassign", faceIds=result_site.faces("person_001")[-1:])

@@ -55,7 +55,7 @@ def corrections(website: Website) -> int:
     return sum(kind in {"name", "merge", "review", "hide"} for kind, _ in kept(website))
 
 
-def test_ten_answers_by_keyboard_and_three_taken_back(asking: Website, page: Page) -> None:
+def test_ten_answers_by_keyboard_and_three_undone(asking: Website, page: Page) -> None:
     for number, name in enumerate(("Anna", "Sjöberg", "Carla", "Dora")):
         is_asked(page, "Who is this?")
         progress(page, number)
@@ -107,7 +107,7 @@ def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None
     assert corrections(asking) == 0
 
 
-def test_a_name_that_somebody_has_is_asked_about_or_chosen(asking: Website, page: Page) -> None:
+def test_a_taken_name_is_confirmed_or_chosen(asking: Website, page: Page) -> None:
     named(page, "Anna")
     progress(page, 1)
     named(page, "anna")
@@ -190,7 +190,7 @@ def test_whoever_erases_a_name_undoes_nothing_by_one_key_too_many(page: Page) ->
     page.get_by_text("Undid").wait_for()
 
 
-def test_what_is_skipped_is_not_asked_at_the_next_visit(asking: Website, page: Page) -> None:
+def test_skipped_suggestions_are_not_shown_at_the_next_visit(asking: Website, page: Page) -> None:
     (first, second, *_) = asking.get("/candidates")["items"]
     for what in ("skip", "skip", "ask-again"):
         with page.expect_response(f"**/{what}"):
@@ -237,7 +237,7 @@ def test_keys_work_beside_the_field_after_escape_and_take_back_one_answer_each(
     wait_for(lambda: corrections(asking) == 0)
 
 
-def test_what_was_answered_or_changed_elsewhere_is_passed_over(asking: Website, page: Page) -> None:
+def test_suggestions_answered_or_changed_elsewhere_are_skipped(asking: Website, page: Page) -> None:
     (first, *_) = asking.get("/candidates")["items"]
     asking.post(f"/candidates/{first['id']}/hide")
     named(page, "Anna")
@@ -284,7 +284,7 @@ def test_an_answer_that_is_refused_comes_back_with_its_sentence(page: Page) -> N
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_the_last_answer_is_kept_and_other_questions_are_fetched_once_something_answers_again(
+def test_the_last_answer_is_stored_and_suggestions_reload_once_the_server_answers(
     asking: Website, page: Page
 ) -> None:
     # One is left that is open: one with yes and no.
@@ -325,7 +325,7 @@ def test_the_last_answer_is_kept_and_other_questions_are_fetched_once_something_
     assert corrections(asking) == 1
 
 
-def test_what_was_typed_or_taken_back_while_nothing_answers_is_not_lost(asking: Website, page: Page) -> None:
+def test_input_and_undo_while_the_server_is_down_are_not_lost(asking: Website, page: Page) -> None:
     with cut_off(page):
         named(page, "Anna")
         expect(page.get_by_role("alert")).to_contain_text("The name Anna is still in the field.")
@@ -346,7 +346,7 @@ def test_what_was_typed_or_taken_back_while_nothing_answers_is_not_lost(asking: 
     assert corrections(asking) == 0
 
 
-def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, browser: Browser) -> None:
+def test_a_face_of_another_age_is_suggested_with_both_ages(website: Website, browser: Browser) -> None:
     with website.site.library() as session:
         (face,) = ask_about_ages(session, 1)
     with opened(browser, f"{website.address}/review") as page:
@@ -366,7 +366,7 @@ def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, b
     assert website.rows(f"SELECT person_id FROM face_detections WHERE id = {face}") == [(None,)]
 
 
-def test_of_several_faces_of_another_age_each_says_its_own(website: Website, browser: Browser) -> None:
+def test_several_faces_of_another_age_each_show_their_own(website: Website, browser: Browser) -> None:
     with website.site.library() as session:
         first, second = ask_about_ages(session, 2)
     with opened(browser, f"{website.address}/review") as page:

@@ -87,7 +87,7 @@ def test_clustering_counts_groups_and_faces_in_none(website: Website) -> None:
     assert website.rows(of_people) == before
 
 
-def test_dual_tells_of_both_phases_and_takes_the_best_faces_only(website: Website, album: Library) -> None:
+def test_dual_reports_both_phases_and_uses_the_best_faces_only(website: Website, album: Library) -> None:
     named(album, "anna-0", "Anna")
     website.change(
         """UPDATE face_detections SET person_id = NULL WHERE person_id IS DISTINCT FROM
@@ -122,13 +122,13 @@ def test_centroids_are_made_and_assign_gives_faces_to_people_as_a_step_that_is_u
     assert website.rows(whose) == [(False,)]
 
 
-def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_reports_which_people_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whether its extra is installed or not: that is loaded once there are people.
     monkeypatch.setattr("facesets.installation.find_spec", lambda name: name)
     assert "Training needs 5 named people" in website.post("/train", status=422)["detail"]
 
 
-def test_training_without_its_extra_says_what_to_install(
+def test_training_without_its_extra_names_the_extra(
     website: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.installation.find_spec", lambda _: None)
@@ -178,7 +178,7 @@ def test_a_run_elsewhere_is_a_conflict_and_listed_as_running(website: Website, a
     other.close()
 
 
-def test_a_run_that_was_killed_is_not_said_to_be_running(website: Website) -> None:
+def test_a_killed_run_is_not_listed_as_running(website: Website) -> None:
     website.change(
         "INSERT INTO runs (command, program_version, host, options) VALUES ('cluster', '1', 'far', '{}')"
     )
@@ -214,9 +214,7 @@ def test_long_work_needs_none_of_the_sessions_that_answers_are_lent(website: Web
         (f"/jobs/{'0' * 32}/stop", {}),
     ],
 )
-def test_what_does_not_fit_is_refused_by_a_sentence(
-    onlooked: Website, path: str, body: dict[str, Any]
-) -> None:
+def test_invalid_requests_are_refused(onlooked: Website, path: str, body: dict[str, Any]) -> None:
     answer = onlooked.client.post(BASE + path, json=body)
     assert answer.status_code in {404, 405, 422}
     assert answer.json()["detail"].endswith(".")
@@ -250,7 +248,7 @@ def test_folders_are_chosen_among_those_indexed_before(
     website.post("/index", {"folderIds": ["0" * 16]}, status=404)
 
 
-def test_photos_that_are_looked_at_again_keep_nobody_waiting(
+def test_reanalyzing_photos_blocks_no_other_request(
     website: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = threading.Event()
@@ -266,7 +264,7 @@ def test_photos_that_are_looked_at_again_keep_nobody_waiting(
         assert [each.result()["facesAdded"] for each in asked] == [1] * 6
 
 
-def test_what_is_only_done_as_a_whole_is_not_stopped(website: Website) -> None:
+def test_indivisible_jobs_cannot_be_stopped(website: Website) -> None:
     go_on = threading.Event()
     job = website.site.jobs.start("people forget", lambda *_: go_on.wait(PATIENCE_S)).id
     try:
@@ -336,7 +334,7 @@ def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(
 
 
 @pytest.mark.usefixtures("torch")
-def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
+def test_training_on_real_faces_reports_its_result_and_use(
     database: Database, library_url: str, real_people: People, tmp_path: Path
 ) -> None:
     _, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
@@ -377,7 +375,7 @@ def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library)
     assert "Waiting for a worker" in page
 
 
-def test_what_is_open_comes_before_all_that_ended_since(
+def test_open_jobs_come_before_ended_ones(
     website: Website, album: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.web.api.jobs._QUEUED_MOST", 3)

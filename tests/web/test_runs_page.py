@@ -37,7 +37,7 @@ def begin(website: Website) -> None:
     website.site.jobs.start("index", work)
 
 
-def test_clustering_is_started_watched_to_its_end_and_told_of(website: Website, browser: Browser) -> None:
+def test_clustering_is_started_followed_and_reported(website: Website, browser: Browser) -> None:
     website.change("UPDATE face_detections SET person_id = NULL")
     with opened(browser, f"{website.address}/runs") as page:
         expect(page.get_by_text("Nothing is running.")).to_be_visible()
@@ -101,7 +101,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         (Job("1", "index", done=7), ""),
     ],
 )
-def test_a_run_says_how_far_it_is_how_fast_and_how_long_it_takes(job: Job, said: str) -> None:
+def test_a_run_shows_progress_rate_and_remaining_time(job: Job, said: str) -> None:
     assert pace(job, job.stage_at + 60) == said
     assert "about" not in pace(job, job.stage_at + 1)
 
@@ -122,9 +122,7 @@ def test_a_job_is_shown_while_its_run_is_not_listed_yet(website: Website) -> Non
     end.set()
 
 
-def test_who_is_logged_out_meanwhile_is_told_so_once(
-    album_url: str, tmp_path: Path, browser: Browser
-) -> None:
+def test_a_lost_login_is_reported_once(album_url: str, tmp_path: Path, browser: Browser) -> None:
     with served(album_url, tmp_path / "crops", must_log_in=True) as website:
         begin(website)
         with opened(browser, f"{website.address}/runs") as page:
@@ -149,9 +147,7 @@ def test_who_is_logged_out_meanwhile_is_told_so_once(
             page.get_by_role("heading", name="Log in").wait_for()
 
 
-def test_who_is_logged_out_meanwhile_finds_no_page_to_log_in_among_the_people(
-    locked: Website, browser: Browser
-) -> None:
+def test_after_a_lost_login_no_login_page_appears_in_the_grid(locked: Website, browser: Browser) -> None:
     with opened(browser, f"{locked.address}/people") as page:
         page.get_by_label("Password").fill(TOKEN)
         page.keyboard.press("Enter")
@@ -183,7 +179,7 @@ def test_no_line_ends_inside_a_word_of_a_command(onlooked: Website, browser: Bro
             assert page.evaluate(WORDS_ON_TWO_LINES) == [], width
 
 
-def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Library) -> None:
+def test_a_cancelled_job_ends_at_once(website: Website, album: Library) -> None:
     install(album.database)
     cancelled, going = (put(album.database, Order(each)) for each in ("cluster", "assign"))
     cancel(album.database, cancelled)
@@ -219,7 +215,7 @@ def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
             )
 
 
-def test_what_cannot_be_started_is_said(
+def test_runs_that_cannot_start_are_reported(
     website: Website, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str | None] = [None]

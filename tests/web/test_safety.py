@@ -140,7 +140,7 @@ def test_half_a_request_is_none(onlooked: Website) -> None:
         b'{"path": "/etc/passwd"}',
     ],
 )
-def test_a_body_that_is_wrong_is_told_so(onlooked: Website, body: bytes) -> None:
+def test_an_invalid_body_is_reported(onlooked: Website, body: bytes) -> None:
     answer = onlooked.client.post(f"{BASE}/undo", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
@@ -155,7 +155,7 @@ def test_a_body_that_is_wrong_is_told_so(onlooked: Website, body: bytes) -> None
         (b"\xff", "The request body cannot be read. Send JSON in UTF-8."),
     ],
 )
-def test_a_body_that_is_no_json_is_told_so(onlooked: Website, body: bytes, detail: str) -> None:
+def test_a_body_without_json_is_reported(onlooked: Website, body: bytes, detail: str) -> None:
     answer = onlooked.client.post(f"{BASE}/undo", content=body, headers={"content-type": "application/json"})
     assert answer.json()["detail"] == detail
 
@@ -166,7 +166,7 @@ def test_only_json_is_taken_for_json(onlooked: Website, kind: str) -> None:
     assert answer.status_code in {400, 422}
 
 
-def test_head_says_what_get_does_without_the_body(onlooked: Website) -> None:
+def test_head_answers_like_get_without_the_body(onlooked: Website) -> None:
     for path in ("/people", f"{BASE}/persons", f"{BASE}/faces/1/crop", "/static/app.js", "/health"):
         head, get = onlooked.client.head(path), onlooked.client.get(path)
         assert (head.status_code, head.content) == (200, b"")
@@ -224,7 +224,7 @@ _EVERYWHERE = {
         (("POST /people HTTP/1.1", _HOST, "Content-Length: " + "9" * 5000), 400),
     ],
 )
-def test_every_answer_is_guarded_and_says_nothing_of_the_server(
+def test_every_answer_has_guards_and_reveals_nothing_about_the_server(
     onlooked: Website, request_lines: tuple[str, ...], status: int
 ) -> None:
     answer = sent(onlooked.address, "\r\n".join([*request_lines, "Connection: close", "", ""]).encode())
@@ -234,7 +234,7 @@ def test_every_answer_is_guarded_and_says_nothing_of_the_server(
     assert answer.headers["cache-control"]
 
 
-def test_what_nobody_expected_is_a_sentence_behind_the_same_guards(
+def test_an_unexpected_error_is_a_message_with_the_same_guards(
     onlooked: Website, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_site: Site) -> None:
@@ -250,7 +250,7 @@ def test_what_nobody_expected_is_a_sentence_behind_the_same_guards(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_is_kept_where_and_for_how_long(onlooked: Website) -> None:
+def test_cache_headers_by_kind_of_answer(onlooked: Website) -> None:
     def kept(path: str) -> str:
         return onlooked.client.get(path).headers["cache-control"]
 
@@ -343,7 +343,7 @@ def test_a_body_that_drips_is_cut_off(impatient: Website) -> None:
         assert _ended_within(connection, 3)
 
 
-def test_what_goes_on_after_it_was_refused_is_cut_off(
+def test_clients_that_keep_sending_after_a_refusal_are_disconnected(
     impatient: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "_REFUSED_BODY_WITHIN_S", 0.5)
@@ -353,7 +353,7 @@ def test_what_goes_on_after_it_was_refused_is_cut_off(
         assert _drip(connection, b"1\r\na\r\n" * 10)
 
 
-def test_who_does_not_read_is_cut_off(impatient: Website) -> None:
+def test_clients_that_do_not_read_are_disconnected(impatient: Website) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         host, _, port = impatient.address.removeprefix("http://").rpartition(":")
@@ -409,7 +409,7 @@ def test_a_hundred_at_once_all_get_their_answer(onlooked: Website) -> None:
         assert [status for found in pool.map(ask, range(100)) for status in found] == [200] * 500
 
 
-def test_an_answer_on_a_kept_connection_is_sent_at_once(onlooked: Website) -> None:
+def test_an_answer_on_a_reused_connection_is_sent_at_once(onlooked: Website) -> None:
     took = []
     for _ in range(60):
         began = time.perf_counter()
@@ -419,9 +419,7 @@ def test_an_answer_on_a_kept_connection_is_sent_at_once(onlooked: Website) -> No
     assert min(took[-20:]) < 0.03
 
 
-def test_photos_that_take_long_keep_nobody_from_an_answer(
-    website: Website, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_photos_delay_no_other_answer(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
 
     def slow(*_: object, **__: object) -> None:

@@ -57,7 +57,7 @@ def test_dates_and_pages_bound_what_is_found(onlooked: Website) -> None:
     assert onlooked.get("/search", **year, pageSize=2, page=2)["items"] == rest["items"][2:4]
 
 
-def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
+def test_invalid_searches_are_reported(onlooked: Website) -> None:
     cases: list[tuple[dict[str, str], int, str]] = [
         ({"person": "Zoe"}, 404, "Person not found: Zoe"),
         ({"from": "soon"}, 422, "from"),
@@ -97,7 +97,7 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert "No photo matches the dates." in nothing
 
 
-def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
+def test_a_page_counts_up_to_its_limit_and_still_has_a_next_page(
     website: Website, people: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_page, "_MAX_TOTAL", 5)
@@ -108,7 +108,7 @@ def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
     assert ['rel="next"' in page for page in pages] == [True, True, False]
 
 
-def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(onlooked: Website) -> None:
+def test_the_search_page_reports_errors_and_keeps_the_input(onlooked: Website) -> None:
     for address, said in (
         ("person=Zoe&words=&from=", "Person not found: Zoe. The People page shows all people."),
         ("person=Zoe", "No photos found for “Zoe”<"),
@@ -160,9 +160,7 @@ def test_photos_are_found_by_place_and_camera_which_their_pages_say(website: Web
     assert "http" not in photo.split("<h2>File</h2>")[1]
 
 
-def test_photos_are_found_by_how_old_somebody_is_on_them(
-    website: Website, album: Library, people: dict[str, str]
-) -> None:
+def test_photos_are_found_by_a_persons_age(website: Website, album: Library, people: dict[str, str]) -> None:
     (taken,) = {year for (year,) in rows(album.database, _YEARS_OF.format(people["anna"]))}
     set_birth(album.database, "Anna", Birth(taken - 7), by="tester", today=date(2024, 1, 1))
     assert website.get("/search", person="Anna", age="7")["total"] == 9
@@ -179,7 +177,7 @@ _YEARS_OF = """SELECT DISTINCT extract(year FROM i.taken)::int FROM images i
     JOIN face_detections f ON f.image_id = i.id WHERE f.person_id = '{}'"""
 
 
-def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Library) -> None:
+def test_photos_are_found_by_their_descriptions(website: Website, album: Library) -> None:
     empty = website.page("/search?described=cake")
     assert "No photos found for “cake”<" in empty
     assert "Use fewer words." in empty
@@ -279,7 +277,7 @@ def test_a_photo_shows_its_tags_which_lead_to_photos_with_them(website: Website,
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("people")
-def test_somebody_is_found_by_name_and_dates_with_the_keyboard(website: Website, browser: Browser) -> None:
+def test_a_person_is_found_by_name_and_dates_with_the_keyboard(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/search") as page:
         person = page.get_by_label("Person")
         person.press_sequentially("an")

@@ -67,7 +67,7 @@ def test_three_groups_are_named_by_keyboard_alone(website: Website, page: Page) 
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
-def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
+def test_a_taken_name_is_confirmed_in_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
         enter(page, "Anna", "anna")
         question = page.get_by_role("group", name=re.compile("the same person"))
@@ -106,9 +106,7 @@ def named_late(page: Page, name: str) -> Iterator[None]:
     page.unroute("**/label")
 
 
-def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
-    website: Website, anna_named: Page
-) -> None:
+def test_a_confirmation_takes_no_letters_of_a_typed_name(website: Website, anna_named: Page) -> None:
     page = anna_named
     with named_late(page, "Anna"):
         pass
@@ -196,7 +194,7 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
-def test_what_is_on_its_way_is_taken_back_first_and_what_is_typed_after_choosing_is_meant(
+def test_pending_changes_are_undone_first_and_typed_text_overrides_a_choice(
     website: Website, anna_named: Page
 ) -> None:
     page = anna_named
@@ -234,7 +232,7 @@ def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser
     assert names(website) == {"Anna": 9}
 
 
-def test_who_changed_meanwhile_is_shown_again(website: Website, page: Page) -> None:
+def test_people_changed_elsewhere_are_shown_again(website: Website, page: Page) -> None:
     first = website.get("/clusters")["items"][0]
     website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
     enter(page, "Anna")
@@ -284,7 +282,7 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
 
 
 @pytest.mark.parametrize("pause_ms", [0, 400], ids=["at once", "once it is shown"])
-def test_enter_takes_whoever_is_offered_and_never_merges_and_somebody_new_is_made_by_choosing_so(
+def test_enter_takes_the_offered_person_never_merges_and_new_people_need_a_choice(
     website: Website, anna_named: Page, pause_ms: int
 ) -> None:
     page = anna_named

@@ -11,7 +11,7 @@ def test_a_summary_that_lacks_something_is_no_problem(command: str, summary: dic
     assert all(line.endswith(".") for line in outcome(command, summary))
 
 
-def test_only_what_happened_is_told() -> None:
+def test_only_actual_changes_are_reported() -> None:
     summary = {"faces": 9, "kept": 0, "joined": 2, "new_faces": 4, "new_persons": 1, "alone": 2, "review": 1}
     assert outcome("cluster", summary) == [
         "9 faces: 2 joined known people, 4 form 1 new person, 3 unassigned."
@@ -27,11 +27,11 @@ def test_only_what_happened_is_told() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.2, "less than 1 s"), (59.6, "1 min"), (95, "1 min 35 s"), (7260, "2 h 1 min")]
 )
-def test_times_are_said_as_people_say_them(seconds: float, words: str) -> None:
+def test_durations_read_naturally(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
 
 
-def test_a_listing_for_workers_says_what_was_queued() -> None:
+def test_a_listing_for_workers_reports_queued_chunks() -> None:
     assert outcome("index", {"chunks": 2, "queued": 130, "unchanged": 4}) == [
         "130 photos queued for workers; 4 unchanged."
     ]

@@ -78,9 +78,7 @@ def test_without_a_provider_nothing_is_sent(facesets: Call) -> None:
     assert "--llm-uri" in result.err
 
 
-def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
-    describe: Call, llm: AnthropicServer
-) -> None:
+def test_describe_announces_what_is_sent_and_waits_for_consent(describe: Call, llm: AnthropicServer) -> None:
     result = describe("--no-batch", status=2)
     for words in (
         "3 photos will leave this machine and go to http://[::ffff:127.0.0.1]",

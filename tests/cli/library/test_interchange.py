@@ -20,7 +20,7 @@ from tests.fixtures.program import Result
 Call = Callable[..., Result]
 
 
-def test_names_are_brought_listed_and_taken_back(database: Database, facesets: Call, tmp_path: Path) -> None:
+def test_names_are_imported_listed_and_undone(database: Database, facesets: Call, tmp_path: Path) -> None:
     add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
     ini = picasa_ini({"1.jpg": [(LEFT, "a"), (RIGHT, "b")]}, {"a": "Anna", "b": "Ben\x1b[2J"})
     (tmp_path / ".picasa.ini").write_text(ini)
@@ -44,7 +44,7 @@ def test_names_are_brought_listed_and_taken_back(database: Database, facesets: C
     assert (listed["name"], listed["path"]) == ("Ben", str(tmp_path / "1.jpg"))
 
 
-def test_a_folder_in_place_of_a_person_is_told_from_a_name(
+def test_a_folder_given_as_a_person_is_reported(
     database: Database, facesets: Call, tmp_path: Path
 ) -> None:
     add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
@@ -55,7 +55,7 @@ def test_a_folder_in_place_of_a_person_is_told_from_a_name(
     assert "Person not found: Ben" in facesets("export-xmp", "Ben", status=2).err
 
 
-def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
+def test_an_interrupted_or_partly_unreadable_run_is_reported(
     database: Database, facesets: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
@@ -74,7 +74,7 @@ def test_a_run_that_is_interrupted_or_cannot_read_something_says_so(
     assert "Stopped early. Run the same command again to resume." in result.out
 
 
-def test_what_does_not_go_together_is_wrong_usage(facesets: Call) -> None:
+def test_conflicting_options_are_wrong_usage(facesets: Call) -> None:
     for line, says in (
         ("", "Missing source."),
         ("--unmatched --conflicts", "not both"),
@@ -92,7 +92,7 @@ def photo(database: Database, tmp_path: Path) -> Path:
     return photo
 
 
-def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: Path, facesets: Call) -> None:
+def test_names_are_written_and_removed_and_leftover_sidecars_reported(photo: Path, facesets: Call) -> None:
     def say(*words: object, status: int = 0) -> str:
         result = facesets("export-xmp", *words, status=status)
         return result.out + result.err
@@ -120,7 +120,7 @@ def test_names_go_out_and_come_back_and_what_photos_left_behind_is_told(photo: P
     assert not sidecar(photo).exists()
 
 
-def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path, facesets: Call) -> None:
+def test_unchanged_sidecars_are_named_and_unreadable_ones_fail(photo: Path, facesets: Call) -> None:
     facesets("export-xmp")
     edited = sidecar(photo).read_bytes().replace(b">Anna<", b">Hannah<")
     sidecar(photo).write_bytes(edited)
@@ -132,6 +132,6 @@ def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path,
     assert f"{sidecar(photo)}: it is not XML" in facesets("export-xmp", status=3).err
 
 
-def test_who_named_nobody_is_told_how(facesets: Call) -> None:
+def test_without_named_people_the_command_for_naming_is_shown(facesets: Call) -> None:
     said = facesets("export-xmp").err
     assert "There are no named people to export. Name one with `facesets people name WHO NAME`." in said

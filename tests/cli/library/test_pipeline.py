@@ -21,7 +21,7 @@ def maintain(facesets: Call, database: Database) -> Call:
     return lambda *words, **how: facesets("maintain", *words, **how)
 
 
-def test_upkeep_tells_each_task_in_a_line_and_in_json(maintain: Call) -> None:
+def test_maintain_prints_a_line_per_task_and_json(maintain: Call) -> None:
     daily = maintain("daily").out
     tasks = ["centroids", "empty", "statistics", "must-links", "violations"]
     assert [line.split(":")[0] for line in daily.splitlines()] == tasks

@@ -87,7 +87,7 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     assert "yet" not in said("--from", "2019-01-01")
 
 
-def test_it_is_said_what_is_not_shown_and_which_condition_is_to_blame(two: Call) -> None:
+def test_search_reports_hidden_results_and_the_condition_without_match(two: Call) -> None:
     def searched(*words: object) -> Result:
         return two("search", "--from", "2019-01-01", *words)
 

@@ -77,7 +77,7 @@ def test_two_of_them_work_on_one_library(album_url: str) -> None:
         assert people[0] == people[1] > 0
 
 
-def test_a_port_in_use_is_said_in_a_sentence(album_url: str) -> None:
+def test_a_port_in_use_is_reported(album_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = run("serve", "--database", album_url, "--port", port)
@@ -114,9 +114,7 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
         ("--token-file good --no-token", "Give either --token-file or --no-token, not both."),
     ],
 )
-def test_how_it_cannot_be_served_is_said_in_a_sentence(
-    album_url: str, tmp_path: Path, words: str, said: str
-) -> None:
+def test_invalid_ways_to_serve_are_reported(album_url: str, tmp_path: Path, words: str, said: str) -> None:
     for name, content in (("short", b"short"), ("no-text", b"\xff\xfe" * 10), ("good", PASSWORD.encode())):
         (tmp_path / name).write_bytes(content)
     done = run("serve", "--database", album_url, "--port", 0, *words.split(), cwd=tmp_path)
@@ -141,7 +139,7 @@ def test_it_is_reached_by_the_new_kind_of_address_by_password_and_by_a_name(
         assert login.headers["set-cookie"].startswith(f"facesets_{port}=")
 
 
-def test_programs_on_one_machine_share_a_token_that_nobody_else_can_read(tmp_path: Path) -> None:
+def test_programs_on_one_machine_share_a_private_token(tmp_path: Path) -> None:
     path = tmp_path / "state" / "serve-token"
     found: set[str] = set()
     said: list[str] = []
@@ -200,7 +198,7 @@ def test_on_a_terminal_the_link_has_the_token(album_url: str) -> None:
         assert window.end() == 143
 
 
-def test_without_a_token_it_is_said_who_can_look(album_url: str) -> None:
+def test_without_a_token_serve_prints_who_has_access(album_url: str) -> None:
     with started(album_url, "--no-token", "--name", "photos.home") as (process, address):
         wait_for(lambda: process.written()[1].endswith("\n"))
         assert process.written()[1] == (
@@ -212,7 +210,7 @@ def test_without_a_token_it_is_said_who_can_look(album_url: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "opentelemetry"])
-def test_without_the_extra_or_a_part_of_it_it_says_what_to_install(
+def test_a_missing_extra_is_reported_with_its_installation(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     # A module that is None counts as not installed; what is imported already would not be looked for again.

@@ -14,7 +14,7 @@ from tests.fixtures.photo_library import Library
 from tests.fixtures.program import command, environment, run
 
 
-def test_what_cannot_be_served_as_results_is_said(tmp_path: Path) -> None:
+def test_folders_that_cannot_be_served_are_reported(tmp_path: Path) -> None:
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "manifest.json").write_text("{}")
     for words, said in (

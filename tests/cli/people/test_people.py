@@ -87,7 +87,7 @@ def test_a_first_evening_with_people(
     assert "5 of 5 faces are empty: their photos cannot be read. Check that the drive" in drawn.err
 
 
-def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
+def test_a_further_name_is_reported_and_unknown_values_are_dashes(
     facesets: Call, say: Say, anna: str
 ) -> None:
     assert say("hide", anna).startswith(f"{anna}: hidden; 4 faces in total.")
@@ -204,13 +204,13 @@ def test_a_name_is_no_longer_than_a_line(facesets: Call, anna: str) -> None:
         ("assign --margin much", "'--margin': give a number, such as 0.5."),
     ],
 )
-def test_what_is_no_number_is_refused_in_plain_words(line: str, advice: str) -> None:
+def test_invalid_numbers_are_refused_in_plain_words(line: str, advice: str) -> None:
     refused = run(*line.split())
     assert refused.status == 2
     assert f"Invalid value for {advice}" in refused.err
 
 
-def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_path: Path) -> None:
+def test_corrections_are_exported_to_a_file_and_imported(say: Say, anna: str, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
     say("name", anna, "Anna")
     assert re.search(
@@ -225,7 +225,7 @@ def test_what_was_said_goes_into_a_file_and_comes_back(say: Say, anna: str, tmp_
     assert "Anna" in say("list")
 
 
-def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path: Path) -> None:
+def test_a_person_is_split_only_with_apply(say: Say, anna: str, tmp_path: Path) -> None:
     assert "4 faces look like one person" in say("split", anna)
     too_few = say("split", anna, "--parts", 2)
     assert "4 faces cannot be split into 2 parts of at least 3 faces. A lower --min-size" in too_few
@@ -238,7 +238,7 @@ def test_somebody_is_split_only_when_that_is_said(say: Say, anna: str, tmp_path:
     assert len(say("list").splitlines()) == 4
 
 
-def test_nobody_is_forgotten_without_being_asked_about(
+def test_forgetting_a_person_needs_confirmation(
     library: Library, library_url: str, facesets: Call, say: Say, anna: str
 ) -> None:
     planned = say("forget", anna, "--dry-run")
@@ -259,7 +259,7 @@ def test_nobody_is_forgotten_without_being_asked_about(
     assert "Not erased: backups" in done
 
 
-def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
+def test_interrupted_forgetting_resumes_without_confirmation(
     library: Library, facesets: Call, say: Say, anna: str
 ) -> None:
     naming.name(library.database, anna, "Anna", into=False, face=False, by="me")
@@ -274,7 +274,7 @@ def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
     facesets("check")
 
 
-def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
+def test_age_and_sex_are_shown_as_estimates_and_only_on_request(
     library: Library, facesets: Call, say: Say, anna: str, ben: str
 ) -> None:
     look(library, "anna", 1960, male=0.95)

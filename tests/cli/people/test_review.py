@@ -172,7 +172,7 @@ def test_without_a_terminal_a_line_stands_for_each_of_the_first_questions(facese
     assert "facesets serve --open" in listed.err
 
 
-def test_what_is_skipped_stays_so_at_the_next_sitting(review: Review, facesets: Call) -> None:
+def test_skipped_suggestions_stay_skipped_in_the_next_session(review: Review, facesets: Call) -> None:
     with review() as screen:
         for number in range(3):
             # Who presses Enter as well, as elsewhere, names nobody "s".
@@ -214,7 +214,7 @@ def test_a_name_that_is_taken_asks_with_the_faces_of_both(
 
 
 @pytest.mark.parametrize("command", ["name", "rename"])
-def test_a_name_that_exists_is_asked_about_with_faces_and_enter_merges_nobody(
+def test_an_existing_name_is_confirmed_with_faces_and_enter_merges_no_one(
     library: Library, library_url: str, facesets: Call, anna: str, command: str
 ) -> None:
     ben = who_is(library, "ben-0-0")

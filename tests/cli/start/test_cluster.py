@@ -25,9 +25,7 @@ def library(database: Database) -> Library:
     return filled
 
 
-def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
-    library: Library, facesets: Call
-) -> None:
+def test_both_phases_are_reported_and_both_names_of_a_variable_work(library: Library, facesets: Call) -> None:
     def threshold(**environment: str) -> float:
         out = facesets("cluster", "--dual", "--dry-run", "--json", **environment).out
         found: float = json.loads(out)["known"]["threshold"]
@@ -51,7 +49,7 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
     assert who_is(library, "ben-1-0") == who_is(library, "ben-1-4") != ""
 
 
-def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
+def test_the_library_hierarchy_has_its_own_sizes_and_reports_when_it_is_due(
     library: Library, facesets: Call
 ) -> None:
     def sizes() -> list[tuple[int, int]]:
@@ -123,7 +121,7 @@ def test_workers_find_the_people_that_one_process_finds(facesets: Call, tmp_path
         ("train --list --min-faces 5", "--min-faces is for training"),
     ],
 )
-def test_what_makes_no_sense_is_refused(facesets: Call, line: str, why: str) -> None:
+def test_invalid_values_are_refused(facesets: Call, line: str, why: str) -> None:
     assert why in " ".join(facesets(*line.split(), status=2).err.split())
 
 
@@ -134,7 +132,7 @@ def test_settings_are_for_several_ways_and_pass(facesets: Call) -> None:
 
 
 @pytest.mark.usefixtures("library")
-def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(facesets: Call) -> None:
+def test_a_run_is_undone_by_the_change_that_it_names(facesets: Call) -> None:
     dry = facesets("cluster", "--dry-run").out
     assert ("Undo" in dry, "Nothing was stored." in dry) == (False, True)
     line = facesets("cluster").out.splitlines()[0]

@@ -29,7 +29,7 @@ def simulated(
     return person, taken, age, born
 
 
-def test_known_errors_give_the_known_spread_and_a_year_that_is_off_by_what_theory_says() -> None:
+def test_known_errors_give_the_known_spread_and_the_expected_error_of_the_year() -> None:
     person, taken, age, born = simulated(2000, 40)
     found = estimate_births(person, taken, age, 2000)
     assert found.faces.tolist() == [40] * 2000
@@ -40,7 +40,7 @@ def test_known_errors_give_the_known_spread_and_a_year_that_is_off_by_what_theor
 
 
 @pytest.mark.parametrize("wrong", [0.1, 0.2, 0.3])
-def test_faces_of_somebody_else_hardly_move_the_year(wrong: float) -> None:
+def test_faces_of_another_person_hardly_move_the_year(wrong: float) -> None:
     person, taken, age, born = simulated(1000, 40, wrong=wrong)
     found = estimate_births(person, taken, age, 1000)
     off = np.abs(found.year - born)
@@ -50,7 +50,7 @@ def test_faces_of_somebody_else_hardly_move_the_year(wrong: float) -> None:
     assert np.median(found.spread) < 2 * ERROR_YEARS
 
 
-def test_few_faces_say_how_few_they_are_and_nothing_where_there_are_none() -> None:
+def test_few_faces_are_counted_and_no_faces_give_no_year() -> None:
     person = np.array([0, 1, 1, 3, 3])
     taken = np.array([2000.0, 2000, 2010, np.nan, 2000])
     age = np.array([20.0, 10, 24, 30, np.nan])
@@ -99,7 +99,7 @@ def test_of_few_faces_only_a_stated_year_is_contradicted_and_faces_that_agree_ar
     assert contradicting_faces(many, np.full(20, 2010.0), age, np.array([np.nan])).row.tolist() == [0]
 
 
-def test_a_stated_year_wins_over_what_the_faces_say() -> None:
+def test_a_set_birth_year_overrides_the_faces() -> None:
     person, taken = np.zeros(12, np.int64), np.full(12, 2010.0)
     age = np.array([30.0, 31, 29, 30, 28, 33, 30, 30, 31, 29, 30, 90])
     wrong = contradicting_faces(person, taken, age, np.array([1920.0]))

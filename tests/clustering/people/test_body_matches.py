@@ -31,7 +31,7 @@ _SPANS = ((0, 5), (0, 4), (-1, 2), (0, 3))
 
 
 @given(days())
-def test_a_body_without_a_face_is_suggested_for_somebody_of_another_photo_and_the_reason_is_true(
+def test_a_body_without_a_face_is_suggested_for_a_person_of_another_photo_with_a_true_reason(
     day: DayBodies,
 ) -> None:
     matches = match_bodies(day)

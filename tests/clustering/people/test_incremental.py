@@ -63,13 +63,13 @@ def test_faces_join_people(
     np.testing.assert_allclose(asked.similarity, np.cos(np.radians(40)), atol=1e-6)
 
 
-def test_a_face_alone_is_somebody_where_one_is_enough() -> None:
+def test_a_single_face_is_a_person_if_one_is_enough() -> None:
     rows = at_angles(0, 30, 60, 180)
     alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
     assert alone.group.tolist() == [0, 0, 0, 1]
 
 
-def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
+def test_faces_that_only_a_disputed_face_reaches_are_a_new_person() -> None:
     rows = np.zeros((4, 3), np.float32)
     rows[0] = [np.cos(np.radians(40)), np.sin(np.radians(40)), 0]
     lift = np.radians([40, 80, 85])
@@ -131,7 +131,7 @@ def test_doing_it_again_changes_nothing(made: tuple[Float32, Float32, Int64]) ->
 
 
 @given(peopled())
-def test_nobody_joins_a_person_whom_no_chain_of_similar_faces_reaches(
+def test_faces_join_only_people_that_a_chain_of_similar_faces_reaches(
     made: tuple[Float32, Float32, Int64],
 ) -> None:
     rows, references, persons = made

@@ -42,7 +42,7 @@ def faces(
     )
 
 
-def test_faces_that_show_nothing_stand_for_nobody_who_has_others() -> None:
+def test_faces_that_show_nothing_are_prototypes_only_without_others() -> None:
     person, smudges = near(heart(0), 4, 0.95), near(heart(1), 8, 0.95)
     every = np.concatenate([person, smudges])
     clarity = [1.0] * 4 + [0.0] * 8
@@ -107,7 +107,7 @@ def test_whatever_the_order_of_the_faces_the_prototypes_are_the_same() -> None:
     ]
 
 
-def test_somebody_of_many_years_has_a_centroid_an_era_and_is_found_at_any_age() -> None:
+def test_a_person_of_many_years_has_a_centroid_per_era_and_is_found_at_any_age() -> None:
     child, adult = near(heart(0), 20, 0.85), near(heart(1), 20, 0.85, seed=1)
     vectors = np.concatenate([child, adult])
     years = [2001] * 10 + [2002] * 10 + [2018] * 10 + [2019] * 10
@@ -151,7 +151,7 @@ def closest(rows: np.ndarray, pose: np.ndarray) -> tuple[float, float]:
     return float(apart[pairs].min()), float(turn[pairs].min())
 
 
-def test_the_best_face_is_chosen_and_no_two_alike() -> None:
+def test_the_best_face_is_chosen_and_no_two_similar_ones() -> None:
     rows, pose, quality = photos(40)
     # Every photo twice: a choice of the best takes both of most.
     rows, pose, quality = (np.concatenate([each, each]) for each in (rows, pose, quality))
@@ -168,7 +168,7 @@ def test_the_best_face_is_chosen_and_no_two_alike() -> None:
     [[[0, 0, 0], [1, 0, 80], [0, 25, 0], [0, 5, 0]], [[0, 0, 0], [np.nan] * 3, [0, 2, 0], [0, 1, 0]]],
     ids=["by how it is turned, not tilted", "but not by a pose that is unknown"],
 )
-def test_a_turned_face_is_as_telling_as_another_expression(pose: list[list[float]]) -> None:
+def test_a_turned_face_counts_like_another_expression(pose: list[list[float]]) -> None:
     rows = np.tile(np.eye(1, 8, dtype=np.float32), (4, 1))
     quality = np.array([0.9, 0.89, 0.88, 0.87], np.float32)
     assert spread_out(rows, np.array(pose, np.float32), quality, 2).tolist() == [0, 2]

@@ -42,7 +42,7 @@ def test_halves_of_people_are_asked_about_once_each_and_strangers_are_not() -> N
     assert found.similarity == pytest.approx(np.full(40, 0.6), abs=0.08)
 
 
-def test_somebody_with_a_centroid_an_era_is_asked_about_by_the_nearest_of_them() -> None:
+def test_a_person_with_centroids_per_era_is_suggested_by_the_nearest() -> None:
     rng = np.random.default_rng(2)
     child, adult, other = hearts(rng, 3)
     near = 0.95 * adult + np.sqrt(1 - 0.95**2) * other

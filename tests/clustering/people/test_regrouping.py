@@ -62,7 +62,7 @@ def groups(labels: Int64) -> set[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("is_small_too", [False, True])
-def test_whom_a_human_knows_by_small_faces_gets_new_ones(is_small_too: bool) -> None:
+def test_people_confirmed_by_small_faces_get_new_ones(is_small_too: bool) -> None:
     rows, truth = people(20, faces=8, dimension=64)
     new = int(np.flatnonzero(truth == 0)[-1])
     person, poor = truth.copy(), truth == 0
@@ -122,7 +122,7 @@ def test_two_unnamed_people_become_one_when_new_faces_prove_it_and_the_larger_st
 
 
 @pytest.mark.parametrize("most_faces", [0, 10_000])
-def test_two_people_for_whom_a_human_vouches_stay_two(two_looks: Library, most_faces: int) -> None:
+def test_two_confirmed_people_stay_two(two_looks: Library, most_faces: int) -> None:
     vouched = two_looks._replace(fixed=np.ones_like(two_looks.fixed))
     after = add(vouched, BETWEEN, most_faces=most_faces)
     np.testing.assert_array_equal(after.person[160:171], two_looks.person[160:])
@@ -143,7 +143,7 @@ def test_a_face_about_as_similar_to_two_fixed_people_is_for_a_human_to_decide() 
     assert look(np.concatenate([known, nearly]), person, fixed, np.array([10])).person[10] == 0
 
 
-def test_a_person_of_one_photo_gets_all_others_and_one_wrong_face_draws_nobody_in() -> None:
+def test_a_person_of_one_photo_gets_all_others_and_one_wrong_face_attracts_no_strangers() -> None:
     rows, whose = people(30, faces=8, dimension=128, spread=0.5, seed=3)
     first = np.flatnonzero(whose == 0)
     person = np.full(len(rows), -1)
@@ -185,7 +185,7 @@ def test_blurred_faces_of_strangers_do_not_become_people() -> None:
 @pytest.mark.slow
 @examples(40)
 @given(st.integers(0, 2**32), st.sampled_from([0, 10_000]))
-def test_nobody_for_whom_a_human_vouches_loses_a_face(seed: int, most_faces: int) -> None:
+def test_confirmed_people_lose_no_face(seed: int, most_faces: int) -> None:
     rng = np.random.default_rng(seed)
     rows = unit_rows(rng.standard_normal((80, 4)).astype(np.float32))
     person, fixed = rng.integers(-1, 6, 80), rng.random(6) < 0.5

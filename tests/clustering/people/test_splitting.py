@@ -36,7 +36,7 @@ def at_distance(distance: float) -> float:
     return float(np.arccos(1 - distance))
 
 
-def test_a_person_who_drifts_through_the_years_falls_into_her_eras() -> None:
+def test_a_person_who_changes_over_years_falls_into_eras() -> None:
     angles, starts = (0.0, 1.2, 2.4), (1985, 2000, 2015)
     faces = np.concatenate([near(turned(a), 40, 0.88, i) for i, a in enumerate(angles)])
     years = np.concatenate([np.tile(np.arange(s, s + 8), 5) for s in starts])

@@ -224,7 +224,7 @@ def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
     )
 
 
-def test_what_others_said_before_stays_theirs_and_is_not_said_twice() -> None:
+def test_names_of_other_programs_stay_theirs_and_are_not_repeated() -> None:
     theirs = packet_of(
         regions(region("anna", 0.51, 0.5, 0.25, 0.4))
         + listed("Iptc4xmpExt:PersonInImage", "Anna")
@@ -322,7 +322,7 @@ def test_what_has_no_place_for_ours_is_left_as_it_is(inner: str) -> None:
     assert _put(packet_of(inner)).content == packet_of(inner)
 
 
-def test_names_are_kept_as_hashes_only() -> None:
+def test_names_are_stored_as_hashes_only() -> None:
     made = _put(None, _ANNA, _BEN, microsoft=True)
     kept = f"{to_json(made.ours)}"
     assert not any(part in kept for part in ("Anna", "Ben", "ngstr"))

@@ -193,7 +193,7 @@ def test_a_small_text_that_unpacks_to_a_large_packet_is_named() -> None:
         packet_in(io.BytesIO(png_with(b" " * 17_000_000, zipped=True)))
 
 
-def test_names_are_found_behind_any_number_of_pixels_and_beyond_reason_it_is_said() -> None:
+def test_names_behind_many_pixels_are_found_and_excess_is_reported() -> None:
     some = bytes(4) + b"IDAT" + bytes(4)
     many, too_many = (png_with(_SMALL, before=some * number) for number in (40_000, 100_001))
     assert read_named_regions(packet_in(io.BytesIO(many))) == (_ANNA,)
@@ -278,7 +278,7 @@ def test_an_impossible_place_leaves_a_name_without_one(said: str) -> None:
     assert _read(iptc_region(said, _NAMED)) == (NamedRegion("Anna", None, "stored", "iptc"),)
 
 
-def test_who_shares_a_region_has_no_place() -> None:
+def test_people_who_share_a_region_have_no_box() -> None:
     couple = listed("Iptc4xmpExt:PersonInImage", "Anna", "Ben")
     found = _read(iptc_region(_RECTANGLE, couple))
     assert [(each.name, each.box) for each in found] == [("Anna", None), ("Ben", None)]

@@ -76,7 +76,7 @@ def _photo(main: dict[Any, str], camera: dict[Any, str], said: dict[Any, str]) -
         ("20190704", "not a time"),
     ],
 )
-def test_an_absurd_time_is_kept_as_text_with_the_reason_and_the_next_source_is_asked(
+def test_an_absurd_time_is_stored_as_text_with_the_reason_and_the_next_source_is_used(
     text: str, reason: str
 ) -> None:
     alone = read(jpeg_with(exif(photo={ORIGINAL: text})))
@@ -90,7 +90,7 @@ def test_an_absurd_time_is_kept_as_text_with_the_reason_and_the_next_source_is_a
 
 
 @pytest.mark.parametrize("text", ["", " ", "    :  :     :  :  ", "\0\0\0"])
-def test_a_time_that_was_left_blank_is_not_said_at_all(text: str) -> None:
+def test_a_blank_time_is_ignored(text: str) -> None:
     found = read(jpeg_with(exif(photo={ORIGINAL: text})))
     assert (found.taken_text, dict(found.refused)) == ("", {})
 

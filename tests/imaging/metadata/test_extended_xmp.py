@@ -37,7 +37,7 @@ def test_parts_are_joined_in_whatever_order_they_are() -> None:
     assert _found(third, first, second, guid=_GUID.lower()) == _WHOLE
 
 
-def test_what_is_no_part_of_this_packet_does_not_matter() -> None:
+def test_parts_of_other_packets_are_ignored() -> None:
     assert _found(*_cut(0, 60_000, 120_000), guid="F" * 32) == b""
     assert _found() == b""
     assert _found(*_cut(0, 60_000, 120_000), main=packet_of("")) == b""
@@ -70,7 +70,7 @@ def test_parts_that_do_not_fit_together_cost_a_sentence(
         _found(*parts, whole=whole)
 
 
-def test_a_claim_of_gigabytes_is_refused_before_anything_is_kept() -> None:
+def test_a_claim_of_gigabytes_is_refused_before_reading() -> None:
     with pytest.raises(UnreadableXmp, match="exceed 16 MB"):
         _found((0, _WHOLE[:60_000]), whole=2**32 - 1)
 

@@ -77,14 +77,14 @@ NO_TIMES = [
 
 
 @pytest.mark.parametrize(("name", "time"), NAMES)
-def test_a_name_that_holds_a_date_says_the_time(name: str, time: str) -> None:
+def test_a_file_name_with_a_date_gives_the_time(name: str, time: str) -> None:
     found = time_in_name(f"/photos/{name}", latest=LATEST)
     assert (str(found.time), found.source) == (str(np.datetime64(time, "us")), "file name")
     assert found.text == name
 
 
 @pytest.mark.parametrize("name", NO_TIMES)
-def test_another_name_says_none(name: str) -> None:
+def test_other_file_names_give_no_time(name: str) -> None:
     assert np.isnat(time_in_name(f"/2019-07-04/{name}", latest=LATEST).time)
 
 
@@ -110,7 +110,7 @@ def test_only_phones_that_name_photos_by_the_time_of_greenwich_say_the_offset() 
         ("DSC_1.jpg", "NaT"),
     ],
 )
-def test_a_folder_says_the_day(path: str, day: str) -> None:
+def test_a_folder_name_gives_the_day(path: str, day: str) -> None:
     assert str(day_of_folder(path, latest=LATEST).time.astype("M8[D]")) == day
 
 

@@ -102,7 +102,7 @@ def block_of(order: str) -> bytes:
     ],
     ids=["EXIF", "EXIF, the other way round", "XMP of elements", "XMP of attributes"],
 )
-def test_every_format_says_the_same_by_exif_and_by_xmp(
+def test_every_format_gives_the_same_by_exif_and_by_xmp(
     kind: str, block: bytes | None, xmp: bytes | None, source: str
 ) -> None:
     found = read(photo(kind, block, xmp=xmp))
@@ -113,7 +113,7 @@ def test_every_format_says_the_same_by_exif_and_by_xmp(
     assert found.refused == {}
 
 
-def test_what_exif_says_comes_before_what_xmp_says() -> None:
+def test_exif_takes_precedence_over_xmp() -> None:
     block, said = (
         exif({MAKE: "Maker"}, {F_NUMBER: [(4, 1)]}),
         packet({"tiff:Make": "Other", "tiff:Model": "M"}),
@@ -136,7 +136,7 @@ def test_exif_as_imagemagick_writes_it_into_png_files_is_read() -> None:
             assert read(plain[:at] + part + plain[at:]).make == "Maker"
 
 
-def test_all_other_tags_are_kept_by_name_as_json() -> None:
+def test_all_other_tags_are_stored_by_name_as_json() -> None:
     tags = {**CAMERA, COMMENT: b"UNICODE\0" + "am See ☀".encode("utf-16-le"), 0x9209: 16, 0xA402: [1]}
     found = read(jpeg_with(exif({SOFTWARE: "1.0", 0x011A: [(72, 1)], CHANGED: "2020:01:01 01:01:01"}, tags)))
     assert json.loads(json.dumps(dict(found.extra))) == {
@@ -209,9 +209,7 @@ def test_xmp_of_megabytes_is_refused_with_the_reason(kind: str) -> None:
         ("WEBP", 12, b"JUNK" + bytes(4)),
     ],
 )
-def test_what_is_behind_thousands_of_parts_is_not_passed_over_without_a_word(
-    kind: str, at: int, part: bytes
-) -> None:
+def test_metadata_behind_thousands_of_parts_is_reported(kind: str, at: int, part: bytes) -> None:
     whole = photo(kind, xmp=packet({"tiff:Make": "Maker"}))
     few, many = (whole[:at] + part * number + whole[at:] for number in (9000, 10_001))
     assert (read(few).make, read(few).refused) == ("Maker", {})
@@ -252,7 +250,8 @@ def test_a_damaged_file_gives_what_a_database_can_keep(
 
 
 def require_storable(found: PhotoMetadata) -> None:
-    text = json.dumps([dict(found.extra), dict(found.refused)], allow_nan=False)
+    # A backslash in a text is escaped itself, and may stand before any letters.
+    text = json.dumps([dict(found.extra), dict(found.refused)], allow_nan=False).replace("\\\\", "")
     assert "\\u0000" not in text
     assert "\\ud8" not in text
     assert len(text) < 3 * MOST_BYTES
@@ -327,7 +326,7 @@ def test_exif_behind_the_pixels_of_a_png_is_found_and_a_look_alike_is_not() -> N
     assert read(bytes(late)).make == ""
 
 
-def test_a_heif_file_that_lists_endless_empty_extents_says_nothing() -> None:
+def test_a_heif_file_with_endless_empty_extents_gives_nothing() -> None:
     def box(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(content), kind) + content
 
