@@ -148,9 +148,11 @@ def _debootstrap(base: str, root: Path, fetching: Mapping[str, str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(certificates, target)
     version = base.partition(":")[2].partition("-")[0]
-    said = subprocess.run(["chroot", root, "python", "--version"], capture_output=True, text=True, check=True)
-    if not said.stdout.startswith(f"Python {version}."):
-        sys.exit(f"Debian {suite} has {said.stdout.strip()}, and {base} has {version}.")
+    printed = subprocess.run(
+        ["chroot", root, "python", "--version"], capture_output=True, text=True, check=True
+    )
+    if not printed.stdout.startswith(f"Python {version}."):
+        sys.exit(f"Debian {suite} has {printed.stdout.strip()}, and {base} has {version}.")
 
 
 def _build(

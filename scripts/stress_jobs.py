@@ -4,7 +4,7 @@
 
 Three workers index photos by a service on loopback into an embedded library of its own. One of them is
 another host: it has a network namespace of its own where this user may make one, and the photos at another
-path. Prints what was killed, and the longest time that a job was held by nobody; status 1 if the library
+path. Prints what was killed, and the longest time that a job had no worker; status 1 if the library
 differs from that of a direct run, or a job did not end.
 """
 
@@ -79,7 +79,7 @@ class Home:
 
 @contextmanager
 def home() -> Iterator[Home]:
-    """One that is gone afterwards."""
+    """One that is removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="fsjobs."))
     folder.chmod(0o755)
     try:
@@ -152,7 +152,7 @@ class Workers:
 
 
 class Stuck:
-    """For how long a job has been taken without anybody at it."""
+    """Measures how long a taken job has no worker."""
 
     def __init__(self, session: Database) -> None:
         self._session = session
@@ -160,7 +160,7 @@ class Stuck:
         self.longest_s = 0.0
 
     def look(self) -> None:
-        """See which jobs are taken, and whether anybody holds the lock that goes with that."""
+        """Check which jobs are taken, and whether a worker holds their lock."""
 
         def work(connection: Connection) -> list[int]:
             rows = connection.execute(

@@ -62,7 +62,7 @@ def auto(vectors: NDArray[Any], truth: NDArray[Any], *, approximate: bool) -> No
 def index(vectors: NDArray[Any]) -> None:
     """The neighbour graph beside that of an HNSW index."""
     found, ours = timed("facesets, cells", lambda: approximate_knn_graph(vectors, k=NEIGHBOURS))
-    say_recall(vectors, found)
+    print_recall(vectors, found)
     if not importlib.util.find_spec("usearch"):
         return
     usearch = importlib.import_module("usearch.index")
@@ -74,7 +74,7 @@ def index(vectors: NDArray[Any]) -> None:
         return checked(vectors, near.keys.astype(np.int64))
 
     other, theirs = timed("usearch, int8, checked", peer)
-    say_recall(vectors, other)
+    print_recall(vectors, other)
     print(f"  -> {theirs / ours:.1f} times as fast")
 
 
@@ -92,7 +92,7 @@ def checked(vectors: NDArray[Any], keys: NDArray[np.int64]) -> Neighbours:
     )
 
 
-def say_recall(vectors: NDArray[Any], found: Neighbours) -> None:
+def print_recall(vectors: NDArray[Any], found: Neighbours) -> None:
     """Recall of all neighbours that may matter, and of those that are surely one person."""
     for least in (0.3, 0.5):
         share = neighbour_recall(vectors, found, min_cosine_similarity=least)

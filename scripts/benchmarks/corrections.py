@@ -3,8 +3,8 @@
     .venv/bin/python scripts/benchmarks/corrections.py [--photos 20000] [--people 400] [--corrections 10]
         [--profile]
 
-A folder of small files is sorted by `cluster`; then a face after the other is moved to somebody else, as the
-browser does: a call, and the page of the person after it. The first one is not counted: it reads what is kept
+A folder of small files is sorted by `cluster`; then faces are moved to another person one by one, as the
+browser does: a call, and the page of the person after it. The first one is not counted: it fills the cache
 from then on.
 """
 

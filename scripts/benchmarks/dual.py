@@ -1,11 +1,11 @@
-"""`cluster --dual` and plain `cluster` on faces whose people are known, and new faces in a kept hierarchy.
+"""`cluster --dual` and plain `cluster` on faces whose people are known, and new faces in a stored hierarchy.
 
     .venv/bin/python scripts/benchmarks/dual.py [--embeddings FILE.npz] [--named 3] [--what dual|hierarchy]
 
 dual: half of the people with five faces or more are named by some of their faces; then each way groups
 all others, strangers included, in a library of its own on a throw-away embedded server. Printed are F1 over
 all faces (people and clusters alike), and how many faces of the named people came to them; of dual also how
-many clusters are more like somebody than strangers are, and F1 after a true answer to whether they are them.
+many clusters are more similar to a person than strangers are, and F1 after true answers about them.
 hierarchy: half of the people are in the library with two thirds of their faces; those of all others come
 later and are placed in it.
 FILE.npz holds `embedding` and `name`; by default it is ../shared/faces/lfw_dev_embeddings.npz.
@@ -31,7 +31,7 @@ from facesets.work import SilentProgress, Stop, Work
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5
-"""Fewest faces of people who are named."""
+"""Minimum faces of people who are named."""
 WAYS: dict[str, dict[str, Any]] = {
     "dual, hdbscan": {"unknown_method": "hdbscan"},
     "dual, dbscan": {"unknown_method": "dbscan"},
@@ -65,8 +65,8 @@ def measure_dual(rows: Float32, label: Int64, named: int) -> None:
     enough = np.flatnonzero(np.bincount(label) >= LEAST)
     known = rng.permutation(enough)[: len(enough) // 2]
     person = np.full(len(rows), -1, np.int64)
-    for who in known.tolist():
-        person[rng.permutation(np.flatnonzero(label == who))[:named]] = who
+    for person_number in known.tolist():
+        person[rng.permutation(np.flatnonzero(label == person_number))[:named]] = person_number
     held = np.isin(label, known) & (person < 0)
     print(
         f"{len(rows)} faces, {len(known)} people named by {named} faces each, {held.sum()} others of theirs"
@@ -80,19 +80,19 @@ def measure_dual(rows: Float32, label: Int64, named: int) -> None:
             began = time.monotonic()
             run(Library(database), options)
             seconds = time.monotonic() - began
-            found, whom = outcome(database, person)
+            found, person_of = outcome(database, person)
             asked = questions(database) if "unknown_method" in options else []
         scores = evaluate(found, label)
-        right = (whom == label)[held].mean()
-        wrong = int(((whom >= 0) & (whom != label) & (person < 0)).sum())
+        right = (person_of == label)[held].mean()
+        wrong = int(((person_of >= 0) & (person_of != label) & (person < 0)).sum())
         print(
             f"{way:<20}  {scores.pairwise_f1:>8.4f}  {scores.bcubed_f1:>9.4f}  {right:>19.2%}  {wrong:>5}  "
-            f"{len(np.unique(found[found >= 0])):>6}  {seconds:>7.1f}{answered(found, whom, label, asked)}"
+            f"{len(np.unique(found[found >= 0])):>6}  {seconds:>7.1f}{answered(found, person_of, label, asked)}"
         )
 
 
 def questions(database: Database) -> list[tuple[int, list[int]]]:
-    """Of each cluster that is more like somebody than strangers are, whom, and its faces by row."""
+    """Return the clusters that are more similar to a person than strangers: the person, and faces by row."""
     return [
         (person.int - 1, [face - 1 for face in faces])
         for person, faces in database.run(
@@ -105,20 +105,20 @@ def questions(database: Database) -> list[tuple[int, list[int]]]:
     ]
 
 
-def answered(found: Int64, whom: Int64, label: Int64, asked: list[tuple[int, list[int]]]) -> str:
-    """How many answers, and how good the groups are after true ones; empty where nothing is asked."""
+def answered(found: Int64, person_of: Int64, label: Int64, asked: list[tuple[int, list[int]]]) -> str:
+    """Format the number of answers, and scores after true ones; empty without suggestions."""
     if not asked:
         return ""
-    after = np.where(whom >= 0, len(label) + whom, found)
-    for who, faces in asked:
-        if np.bincount(label[faces]).argmax() == who:
-            after[faces] = len(label) + who
+    after = np.where(person_of >= 0, len(label) + person_of, found)
+    for person, faces in asked:
+        if np.bincount(label[faces]).argmax() == person:
+            after[faces] = len(label) + person
     scores = evaluate(after, label)
     return f"   {len(asked)}: {scores.pairwise_f1:.4f}, {scores.bcubed_f1:.4f}"
 
 
 def run(library: Library, options: dict[str, Any]) -> list[str]:
-    """Group the faces of a library; returns what the method says of it."""
+    """Group the faces of a library; return the method's sentences."""
     progress, stop = SilentProgress(), Stop()
     if "unknown_method" in options:
         samples = 2 if options["unknown_method"] == "hdbscan" else 3
@@ -130,28 +130,28 @@ def run(library: Library, options: dict[str, Any]) -> list[str]:
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:
-    """Place faces of known people and of strangers in a kept hierarchy."""
+    """Place faces of known people and of strangers in a stored hierarchy."""
     rng = np.random.default_rng(0)
     is_known = rng.random(label.max() + 1) < 0.5
     first = is_known[label] & (rng.random(len(label)) < 2 / 3)
-    nobody = np.full(len(rows), -1, np.int64)
+    unassigned = np.full(len(rows), -1, np.int64)
     with throw_away_library() as database:
-        fill(database, rows, nobody, there=first)
+        fill(database, rows, unassigned, stored=first)
         library = Library(database)
         run(library, {"method": "hdbscan"})
-        before, _ = outcome(database, nobody)
+        before, _ = outcome(database, unassigned)
         add_vectors(database, rows, ~first)
         began = time.monotonic()
         reasons = run(library, {"method": "hdbscan"})
         seconds = time.monotonic() - began
-        after, _ = outcome(database, nobody)
-    whose = np.full(int(before.max()) + 2, -1, np.int64)
+        after, _ = outcome(database, unassigned)
+    owner = np.full(int(before.max()) + 2, -1, np.int64)
     for cluster in np.unique(before[before >= 0]).tolist():
-        whose[cluster] = np.bincount(label[before == cluster]).argmax()
+        owner[cluster] = np.bincount(label[before == cluster]).argmax()
     new = ~first
     placed = new & (after >= 0) & (after <= before.max())
-    right = placed & (whose[np.where(placed, after, -1)] == label)
-    theirs = new & np.isin(label, whose[whose >= 0])
+    right = placed & (owner[np.where(placed, after, -1)] == label)
+    theirs = new & np.isin(label, owner[owner >= 0])
     print(reasons[0])
     print(
         f"{int(new.sum())} new faces, {int(theirs.sum())} of people with a cluster, of these "
@@ -160,7 +160,7 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
     )
 
 
-def fill(database: Database, rows: Float32, person: Int64, there: Bool | None = None) -> None:
+def fill(database: Database, rows: Float32, person: Int64, stored: Bool | None = None) -> None:
     """Faces numbered from 1, an image each, some of people; those that are not there lack a vector."""
 
     def work(connection: Connection) -> None:
@@ -178,10 +178,10 @@ def fill(database: Database, rows: Float32, person: Int64, there: Bool | None = 
             (len(rows),),
         )
         connection.execute("INSERT INTO face_scans (image_id, detector_id) SELECT id, 1 FROM images")
-        whom = [None if each < 0 else f"{each + 1:032x}" for each in person.tolist()]
+        person_of = [None if each < 0 else f"{each + 1:032x}" for each in person.tolist()]
         connection.execute(
             "INSERT INTO persons (id) SELECT DISTINCT p FROM unnest(%s::uuid[]) p WHERE p IS NOT NULL",
-            (whom,),
+            (person_of,),
         )
         connection.execute(
             """INSERT INTO face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
@@ -189,15 +189,15 @@ def fill(database: Database, rows: Float32, person: Int64, there: Bool | None = 
                 SELECT n, n, 1, 0, 1, 1, 50, 50, '{}', 0.9, 0.9, 49, 100, '{NaN,NaN,NaN}', p,
                     CASE WHEN p IS NOT NULL THEN 'manual' END
                 FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (p, n)""",
-            (whom,),
+            (person_of,),
         )
 
     database.run(work)
-    add_vectors(database, rows, np.ones(len(rows), bool) if there is None else there)
+    add_vectors(database, rows, np.ones(len(rows), bool) if stored is None else stored)
 
 
 def add_vectors(database: Database, rows: Float32, which: Bool) -> None:
-    """Let some of the faces have their vectors."""
+    """Store the embeddings of some of the faces."""
     number = np.flatnonzero(which)
 
     def work(connection: Connection) -> None:
@@ -212,7 +212,7 @@ def add_vectors(database: Database, rows: Float32, which: Bool) -> None:
 
 
 def outcome(database: Database, person: Int64) -> tuple[Int64, Int64]:
-    """For each face a number of its person or cluster, -1 for none; and the named person whom it came to."""
+    """Return for each face a number of its person or cluster, -1 for none; and its named person."""
     pairs = database.run(
         lambda connection: connection.execute(
             "SELECT person_id, coalesce(person_id::text, cluster) FROM face_detections ORDER BY id"
@@ -221,8 +221,8 @@ def outcome(database: Database, person: Int64) -> tuple[Int64, Int64]:
     names = {name: number for number, name in enumerate(dict.fromkeys(n for _, n in pairs if n is not None))}
     found = np.array([-1 if name is None else names[name] for _, name in pairs], np.int64)
     known = set(np.unique(person[person >= 0]).tolist())
-    whom = [-1 if each is None or each.int - 1 not in known else each.int - 1 for each, _ in pairs]
-    return found, np.array(whom, np.int64)
+    person_of = [-1 if each is None or each.int - 1 not in known else each.int - 1 for each, _ in pairs]
+    return found, np.array(person_of, np.int64)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     .venv/bin/python scripts/benchmarks/embed.py [--photos DIR] [--pack DIR] [--small 300] [--large 40]
         [--heic 0] [--fast-decode]
 
-The peer is the loop that everybody writes: `FaceAnalysis.get(cv2.imread(path))`, detection and recognition
+The peer is the usual loop: `FaceAnalysis.get(cv2.imread(path))`, detection and recognition
 only. Ours is the whole command, listing, hashing, fingerprints and the cache included; once with its start
 and once without, as the peer's rate never counts its own. Both run in processes of their own, alternately,
 and the better of each one's runs counts. For HEIC the peer is the bare decoder, in as many threads as

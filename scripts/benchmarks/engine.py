@@ -129,9 +129,9 @@ def measured(given: argparse.Namespace, workers: int) -> None:
             process.kill()
             print(f"  ended: more than {given.limit_gib} GiB", flush=True)
         time.sleep(0.25)
-    who = f"{workers} workers" if workers else "in one process"
+    where_run = f"{workers} workers" if workers else "in one process"
     print(
-        f"  {who}: {time.perf_counter() - started:.1f} s with start and end, "
+        f"  {where_run}: {time.perf_counter() - started:.1f} s with start and end, "
         f"{sum(taken.seconds.values()):.1f} s of processor time, of which the first process "
         f"{taken.seconds.get(process.pid, 0):.1f}; peak {taken.own / GIB:.2f} GiB of its own, "
         f"{taken.resident / GIB:.2f} GiB with mapped files",

@@ -29,7 +29,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def load(given: argparse.Namespace) -> tuple[Rows, Labels]:
-    """Vectors and whose they are."""
+    """Vectors and their people."""
     if given.vectors:
         with np.load(given.vectors) as arrays:
             rows, truth = arrays["embedding"].astype(np.float32), arrays["name"]
@@ -61,8 +61,8 @@ def night(rows: Rows, person: Labels, new: int) -> tuple[Labels, float]:
     fixed = np.zeros(int(person.max(initial=-1)) + 1, bool)
     seeds = np.arange(len(rows) - new, len(rows))
     found = regroup(rows, KnownOwners(person, fixed, None, Constraints()), seeds, calibrate(rows), min_size=2)
-    kept = np.unique(np.r_[-1, found.person], return_inverse=True)[1][1:] - 1
-    return kept, len(found.looked_at) / len(rows)
+    numbered_people = np.unique(np.r_[-1, found.person], return_inverse=True)[1][1:] - 1
+    return numbered_people, len(found.looked_at) / len(rows)
 
 
 def in_batches(rows: Rows, batches: list[Labels]) -> Labels:

@@ -100,20 +100,20 @@ def compare(
     who are; and faces of people who are not.
     """
     rng = np.random.default_rng(1)
-    alike = np.bincount(labels)[labels]
-    kin = rng.choice(np.flatnonzero(alike > 1), queries, replace=False)
-    strangers = rng.choice(np.flatnonzero(alike == 1), queries, replace=False)
+    photos_of_person = np.bincount(labels)[labels]
+    kin = rng.choice(np.flatnonzero(photos_of_person > 1), queries, replace=False)
+    strangers = rng.choice(np.flatnonzero(photos_of_person == 1), queries, replace=False)
     held = np.zeros(len(vectors), bool)
     held[kin] = held[strangers] = True
-    kept = vectors[~held]
-    noised = kept[rng.choice(len(kept), queries, replace=False)]
+    stored = vectors[~held]
+    noised = stored[rng.choice(len(stored), queries, replace=False)]
     noised = noised + rng.standard_normal(noised.shape).astype(np.float32) * 0.01
     noised /= np.linalg.norm(noised, axis=1, keepdims=True)
     asked = {"noised": noised, "with kin": vectors[kin], "without": vectors[strangers]}
-    groups = [Queries(name, each, ten_best(kept, each)) for name, each in asked.items()]
+    groups = [Queries(name, each, ten_best(stored, each)) for name, each in asked.items()]
     began = time.perf_counter()
-    database.run(lambda connection: load(connection, kept))
-    print(f"{len(kept)} vectors copied in {time.perf_counter() - began:.0f} s", flush=True)
+    database.run(lambda connection: load(connection, stored))
+    print(f"{len(stored)} vectors copied in {time.perf_counter() - began:.0f} s", flush=True)
 
     def work(connection: Connection) -> None:
         for kind in kinds:

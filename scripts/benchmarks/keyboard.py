@@ -72,7 +72,7 @@ _STATE_OF_GROUP, _STATE_OF_QUESTION = _AT_GROUP % _FACES, _ASKED % _FACES
 
 @dataclass
 class Typist:
-    """Somebody at a keyboard who knows everybody."""
+    """A user at a keyboard who knows every person."""
 
     page: Page
     names: list[str]
@@ -92,12 +92,12 @@ class Typist:
         self.page.keyboard.type(text, delay=self.key_ms)
         self.keys += len(text)
 
-    def who(self, faces: Sequence[int]) -> str:
+    def name_of(self, faces: Sequence[int]) -> str:
         """Whom most of these faces show."""
         return Counter(self.names[face - 1] for face in faces).most_common(1)[0][0]
 
     def wait(self, state: str, until: Callable[[State], bool]) -> State:
-        """What the page shows once it is as it should be; how long that took is kept."""
+        """Return the page's state once it is as expected, and record how long that took."""
         began = time.monotonic()
         while True:
             found: State | None = self.page.evaluate(state)
@@ -118,7 +118,7 @@ def name_groups(typist: Typist, count: int) -> None:
             at = answer_waiting(typist, at)
             continue
         before = at["id"]
-        typist.type(typist.who(at["faces"]))
+        typist.type(typist.name_of(at["faces"]))
         typist.press("Enter")
         at = typist.wait(_STATE_OF_GROUP, partial(is_elsewhere, before))
         typist.seen.update(at["trouble"])
@@ -130,7 +130,7 @@ def is_elsewhere(before: str, at: State) -> bool:
 
 
 def answer_waiting(typist: Typist, at: State) -> State:
-    """Go up to the question that waits, and say that both are one; who was asked about is done then."""
+    """Answer the waiting suggestion with yes; its person is done then."""
     waiting = at["waiting"]
     while not at["isAsked"]:
         before = at["id"]
@@ -163,7 +163,7 @@ def answer_questions(typist: Typist, count: int) -> None:
             time.sleep(UNREAD_S)
             typist.press("y")
         elif state["kind"] == "name":
-            typist.type(typist.who(state["left"]))
+            typist.type(typist.name_of(state["left"]))
             typist.press("Enter")
         else:
             decide(typist, state)
@@ -182,10 +182,10 @@ def is_next(before: State, state: State) -> bool:
 
 def decide(typist: Typist, state: State) -> None:
     """Answer by yes or no, and by numbers of those that are otherwise."""
-    person = typist.who(state["left"])
+    person = typist.name_of(state["left"])
     is_split = "two people" in state["asked"]
     shown = state["choices"] or [state["right"]]
-    yes = [(typist.who(faces) == person) != is_split if faces else False for faces in shown]
+    yes = [(typist.name_of(faces) == person) != is_split if faces else False for faces in shown]
     verdict = sum(yes) * 2 >= len(yes)
     for number, each in enumerate(yes, start=1):
         if each != verdict:
@@ -196,10 +196,10 @@ def decide(typist: Typist, state: State) -> None:
 def add_photos(database: Database, folder: Path, photos: Path, names: Sequence[str], total: int) -> None:
     """A photo of each face, and photos without any."""
     theirs = {each.name: cycle(sorted(each.glob("*.jpg"))) for each in sorted(photos.iterdir())}
-    anybody = cycle(sorted(photos.glob("*/*.jpg")))
+    any_photo = cycle(sorted(photos.glob("*/*.jpg")))
     rows = []
     for number, name in enumerate(names, start=1):
-        content = next(theirs.get(name.replace(" ", "_"), anybody)).read_bytes() + b"%d" % number
+        content = next(theirs.get(name.replace(" ", "_"), any_photo)).read_bytes() + b"%d" % number
         path = folder / f"{number}.jpg"
         path.write_bytes(content)
         rows.append((number, str(path), hashlib.sha256(content).hexdigest()))

@@ -59,7 +59,7 @@ def made_vectors(count: int) -> NDArray[np.float32]:
 
 
 def made_faces(count: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The same, and who each of them is."""
+    """Return the same, with each one's person."""
     spec = importlib.util.spec_from_file_location("made_faces", SHARED / "synthetic" / "faces.py")
     assert spec is not None
     assert spec.loader is not None
@@ -91,12 +91,14 @@ def images(
         )
         taken = np.datetime64("2020-01-01T00:00:00") + np.timedelta64(number, "s")
         record = ImageRecord(f"{number:064x}", 400, 300, taken, bytes(32), faces)
-        records.append(record.with_finding("metadata", Finding("1", said(number))) if metadata else record)
+        records.append(
+            record.with_finding("metadata", Finding("1", made_metadata(number))) if metadata else record
+        )
     return records
 
 
-def said(number: int) -> PhotoMetadata:
-    """What a file says, with forty more tags."""
+def made_metadata(number: int) -> PhotoMetadata:
+    """Return metadata of a file, with forty more tags."""
     return PhotoMetadata(
         np.datetime64("2020-01-01T00:00:00", "us") + np.timedelta64(number, "s"),
         "DateTimeOriginal",
@@ -286,11 +288,11 @@ def _command(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
     line = [sys.executable, "-m", "facesets", *arguments, "--json"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = process.stdout.read()
+        output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
-    return usage.ru_maxrss / 1e6, time.perf_counter() - began, json.loads(said)
+    return usage.ru_maxrss / 1e6, time.perf_counter() - began, json.loads(output)
 
 
 def main() -> None:

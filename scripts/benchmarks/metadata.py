@@ -72,8 +72,8 @@ def head(number: int) -> bytes:
     main = {MAKE: "Maker", MODEL: f"Model {number % 7}", CHANGED: "2020:01:01 01:01:01"}
     note = {**CAMERA, MAKER_NOTE: os.urandom(20_000)}
     block = b"Exif\0\0" + exif(main, note, place(48.2, 16.37)) + photo("JPEG", edge=160)
-    said = b"http://ns.adobe.com/xap/1.0/\0" + packet(ALL_IN_XMP, as_elements=True)
-    return b"".join(b"\xff\xe1" + (len(each) + 2).to_bytes(2, "big") + each for each in (block, said))
+    xmp_part = b"http://ns.adobe.com/xap/1.0/\0" + packet(ALL_IN_XMP, as_elements=True)
+    return b"".join(b"\xff\xe1" + (len(each) + 2).to_bytes(2, "big") + each for each in (block, xmp_part))
 
 
 def with_head(content: bytes, number: int) -> bytes:

@@ -104,8 +104,8 @@ def run_of(connection: Connection, faces: int) -> int:
     ids = [int(row[0]) for row in rows]
     with making_step(connection, "cluster", BY, "cluster") as step:
         person = make_person(step)
-        nobody = np.full(len(ids), -1, np.int64)
-        faces_of_people.assign(step, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
+        unassigned = np.full(len(ids), -1, np.int64)
+        faces_of_people.assign(step, np.array(ids, np.int64), unassigned, unassigned + 1, [person], "auto")
     return step.id
 
 
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def measure_assign(database: Database, faces: int, persons: int, known: int) -> None:
-    """Assign faces without a person, of which nine of ten are somebody's, by vectors as ArcFace's spread."""
+    """Assign unassigned faces, nine of ten of known people, with embeddings that spread like ArcFace's."""
     timed("filling the library", lambda: fill(database, persons * known, persons, faces), 0)
     timed("filling in vectors", lambda: fill_vectors(database, persons, persons * known + faces), 0)
     library = Library(database)
@@ -201,7 +201,7 @@ def fill_vectors(database: Database, persons: int, total: int) -> None:
 
 
 def measure_accuracy(path: Path) -> None:
-    """How many faces are given to the right person, and how many of the others to anybody."""
+    """Count faces assigned to the right person, and others assigned to any."""
     with np.load(path) as arrays:
         rows = unit_rows(arrays["embedding"])
         _, label, count = np.unique(arrays["name"], return_inverse=True, return_counts=True)
@@ -233,10 +233,10 @@ def measure_accuracy(path: Path) -> None:
 
 
 def named_people(rows: Float32, label: Int64, is_named: Bool) -> tuple[Float32, Int64, Bool]:
-    """The prototypes of everybody who has a name: vectors, whose they are, and which are exemplars."""
+    """Return the prototypes of named people: vectors, people, and which are exemplars."""
     vectors, person, is_exemplar = [], [], []
-    for who in np.unique(label[is_named]):
-        face = np.flatnonzero(is_named & (label == who))
+    for owner_number in np.unique(label[is_named]):
+        face = np.flatnonzero(is_named & (label == owner_number))
         nothing = np.zeros(len(face), bool)
         found = prototypes_of(
             PersonFaces(
@@ -251,7 +251,7 @@ def named_people(rows: Float32, label: Int64, is_named: Bool) -> tuple[Float32, 
         )
         ours = [*rows[face[found.exemplars]], *(each.vector for each in found.centroids)]
         vectors += ours
-        person += [who] * len(ours)
+        person += [owner_number] * len(ours)
         is_exemplar += [True] * len(found.exemplars) + [False] * len(found.centroids)
     return np.stack(vectors), np.array(person), np.array(is_exemplar)
 
@@ -271,11 +271,11 @@ def right_and_wrong(
     held = ~is_named & np.isin(label, label[is_named])
     figures: list[Float64] = []
     while True:
-        vectors, who, is_exemplar = named_people(rows, owner, owner >= 0)
-        limit = measured_threshold(measured, len(who)) if threshold is None else threshold
+        vectors, prototype_owner, is_exemplar = named_people(rows, owner, owner >= 0)
+        limit = measured_threshold(measured, len(prototype_owner)) if threshold is None else threshold
         limits = thresholds(limit, USUAL_MARGIN, limit - 0.1, known_recognizer(None))
         rest = np.flatnonzero(owner < 0)
-        matches = KnownPeople(vectors, who, is_exemplar).similar(rows[rest], limits)
+        matches = KnownPeople(vectors, prototype_owner, is_exemplar).similar(rows[rest], limits)
         given = choose_people(matches, matches.face, limits).given
         owner[rest[given.face]] = given.person
         got = (owner >= 0) & ~is_named

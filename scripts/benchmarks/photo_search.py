@@ -107,7 +107,7 @@ FILL_VECTORS = (
 
 
 class Row(NamedTuple):
-    """What is known of one photo, and somebody else."""
+    """Return the data of one photo, and another person."""
 
     taken: datetime
     latitude: float

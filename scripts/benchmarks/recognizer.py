@@ -9,10 +9,10 @@ compared on the photos that all of them have, in the same albums:
 
 - everybody; halves of the people;
 - strangers: one photo of most people, all photos of a few;
-- two each: two photos of each of most people who have two, and nobody else;
+- two each: two photos of most people who have two, and no others;
 - small: 30 to 300 photos of random people.
 
-The best cut is that of average linkage, chosen for each album by one who knows the truth; the best common
+The best cut is that of average linkage, chosen for each album with the truth known; the best common
 cut is one for all albums of a kind. With --unseen a recognizer's numbers are measured on one half of the
 people, and albums are made of the other half.
 """

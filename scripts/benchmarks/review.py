@@ -1,16 +1,16 @@
-"""How many answers a user gives until the faces of those whom they know are right.
+"""Count the answers of a user until the faces of people they know are right.
 
     .venv/bin/python scripts/benchmarks/review.py FACES.npz [--method auto] [--known 3] [--right 0.95]
 
 FACES.npz holds `embedding` (n, d) and `name` (n,): who each face really shows. A library is filled with them
-and grouped by `cluster`. A simulated user, who knows everybody with so many photos, then answers truthfully:
+and grouped by `cluster`. A simulated user, who knows people with enough photos, then answers truthfully:
 
 - by `people review`: what is asked, in its order. Yes, no, a name and "does not matter" are an answer each,
   and so is every item that is named as the contrary of the others.
 - by size: who each group of faces is, the largest first, then each face that is alone, in no order. It is an
   answer also where the user does not know them.
 
-A face of somebody known is right if its person has their name. However well the library is grouped, each
+A face of a known person is right if its person has their name. However well the library is grouped, each
 person has to be named once: that least number stands beside the figures. Of the others it is reported how
 many have a name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A
 throw-away embedded server is used.
@@ -43,7 +43,7 @@ STEPS = (0.5, 0.8, 0.9, 0.95, 0.98)
 
 @dataclass
 class User:
-    """Somebody who knows who is on the photos, and answers what is asked."""
+    """A user who knows the people in the photos, and answers suggestions."""
 
     truth: Int64
     names: Sequence[str]
@@ -51,14 +51,14 @@ class User:
     answers: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
 
-    def who(self, faces: Sequence[int]) -> int:
+    def person_of(self, faces: Sequence[int]) -> int:
         """Whom most of these faces show."""
         return int(np.bincount(self.truth[np.array(faces) - 1]).argmax())
 
     def give(self, database: Database, question: Question) -> None:
         """Answer one question."""
-        person = self.who(question.faces)
-        shown = [self.who(item.faces) for item in question.items]
+        person = self.person_of(question.faces)
+        shown = [self.person_of(item.faces) for item in question.items]
         nameless = shown[0] if question.items and question.nameless != question.person else person
         yes = [each != person if question.kind == "split" else each == person for each in shown]
         cost, verdict, name = 1, "yes" if sum(yes) * 2 >= len(yes) else "no", ""
@@ -112,7 +112,7 @@ def fill(database: Database, rows: Float32) -> None:
 
 
 def groups_of(database: Database, count: int) -> Int64:
-    """The person of each face by a number; -1 for nobody."""
+    """Return the person of each face by a number; -1 for none."""
     found = database.run(
         lambda each: each.execute("SELECT id, person_id::text FROM face_detections ORDER BY id").fetchall()
     )
@@ -123,7 +123,7 @@ def groups_of(database: Database, count: int) -> Int64:
 
 
 def named(database: Database, names: Sequence[str]) -> Int64:
-    """Whom each face is called after, as an index into `names`; -1 for a face of nobody who has a name."""
+    """Return the name of each face's person, as an index into `names`; -1 for an unnamed one."""
     number = {name: place for place, name in enumerate(names)}
     found = database.run(
         lambda each: each.execute(
@@ -143,9 +143,9 @@ def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) ->
     reached: dict[float, int] = {}
     total, done = int(user.known[user.truth].sum()), 0
     for answers, rows in enumerate(order, start=1):
-        who = int(np.bincount(user.truth[rows]).argmax())
-        if user.known[who]:
-            done += int((user.truth[rows] == who).sum())
+        person = int(np.bincount(user.truth[rows]).argmax())
+        if user.known[person]:
+            done += int((user.truth[rows] == person).sum())
         for share in (*STEPS, right):
             if done >= share * total:
                 reached.setdefault(share, answers)
@@ -153,7 +153,7 @@ def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) ->
 
 
 def fewest_names(user: User, share: float) -> int:
-    """People who have to be named, each once, at the very least: those with most faces first."""
+    """Return the people to name at least once, those with most faces first."""
     faces = np.sort(np.bincount(user.truth[user.known[user.truth]]))[::-1]
     return int(np.searchsorted(np.cumsum(faces), share * faces.sum()) + 1)
 
@@ -175,7 +175,7 @@ def by_review(library: Library, user: User, right: float, most: int) -> dict[flo
         elif stuck:
             break
         else:
-            # What nobody was asked about is compared with whom it is known by now.
+            # Faces without an answer are compared with their true person.
             assign(library, AssignOptions(), work=Work(by=BY))
             group(library, ClusterLibraryOptions(method="auto", threshold=None), "again, auto")
             stuck = True

@@ -35,7 +35,7 @@ THRESHOLDS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80)
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows are known, come later, and belong to somebody who may have a face set."""
+    """Return which rows are known, come later, and belong to people who may have a face set."""
 
     known: Int64
     later: Int64

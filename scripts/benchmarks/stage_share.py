@@ -3,7 +3,7 @@
     .venv/bin/python scripts/benchmarks/stage_share.py [attributes] [--photos DIR] [--pack DIR]
         [--count 150] [--rounds 3] [--heads]
 
-Each run is a process of its own that takes the photos into an empty library. CPU time is said, that of the
+Each run is a process of its own that takes the photos into an empty library. CPU time is printed, that of the
 process and that of the server, which other programs on the machine lengthen less than the time on a clock.
 Two shares are: of the least of each one's runs, and the median of those of each pair of runs. With `--heads`
 photos have EXIF and XMP as phones write them.

@@ -3,9 +3,9 @@
     .venv/bin/python scripts/benchmarks/tags.py [compute] [run] [search] [--count 1000000]
         [--embeddings 50000] [--queries 200] [--database URL]
 
-`compute` says how many photos a second the shipped categories are asked about, apart from the database; `run`
+`compute` measures how many photos a second the shipped categories tag, without the database; `run`
 how many `tags run` tags, with it. `search` makes as many photos as --count, with a tag of each category, the
-first tags of a category more often than the last, and says how long `search --tag` takes: by one tag, by two,
+first tags of a category more often than the last, and measures `search --tag`: by one tag, by two,
 and by a tag and a year. Without a database a throw-away embedded server is used; what
 stands in a given one is searched as it is.
 """
@@ -53,7 +53,7 @@ def unit(rng: np.random.Generator, count: int) -> Vectors:
 
 
 def compute(count: int) -> None:
-    """The products and what is kept of them, by one thread."""
+    """Measure the products and the chosen tags, by one thread."""
     rng = np.random.default_rng(1)
     categories = [each for each in shipped_categories() if each.target == "scene"]
     made = [
@@ -62,12 +62,12 @@ def compute(count: int) -> None:
     zero_shot = ZeroShot(made, 100.0)
     pictures = unit(rng, count)
     began, cpu_began = time.perf_counter(), time.process_time()
-    kept = sum(len(zero_shot.tags(pictures[at : at + 2000]).tag) for at in range(0, count, 2000))
+    tag_count = sum(len(zero_shot.tags(pictures[at : at + 2000]).tag) for at in range(0, count, 2000))
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     tags = sum(len(each.words) for each in categories)
     print(
         f"{tags} tags of {len(categories)} categories: {count / seconds:.0f} photos/s, "
-        f"{count / cpu_seconds:.0f} a second of processor time ({kept / count:.1f} tags each)"
+        f"{count / cpu_seconds:.0f} a second of processor time ({tag_count / count:.1f} tags each)"
     )
 
 

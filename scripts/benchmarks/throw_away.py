@@ -1,4 +1,4 @@
-"""A library on a server of its own, which is gone afterwards, or kept for the next time."""
+"""A library on a server of its own, removed afterwards or stored for the next run."""
 
 import shutil
 import tempfile

@@ -37,7 +37,7 @@ from facesets.work import Work
 
 
 def started(url: str, *arguments: object) -> "subprocess.Popen[bytes]":
-    """The program, as a process that says nothing."""
+    """Run the program as a silent process."""
     line = command(*arguments, "--database", url)
     return subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -101,7 +101,7 @@ def test_a_missing_library_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "expected"),
     [
         ({"AWS_REGION": ""}, "Missing region"),
         ({"BEDROCK_BATCH_S3_BUCKET": "b"}, "BEDROCK_BATCH_ROLE_ARN"),
@@ -110,9 +110,9 @@ def test_a_missing_library_is_one_message(monkeypatch: pytest.MonkeyPatch) -> No
         ({"AWS_PROFILE": "nobody-has-this"}, "nobody-has-this"),
     ],
 )
-def test_missing_settings_of_bedrock_are_reported(environment: dict[str, str], said: str) -> None:
+def test_missing_settings_of_bedrock_are_reported(environment: dict[str, str], expected: str) -> None:
     llm = load_llm(BEDROCK | environment)
-    with pytest.raises(WrongUsage, match=said), language_model(load({}), llm, None, Stop()):
+    with pytest.raises(WrongUsage, match=expected), language_model(load({}), llm, None, Stop()):
         pass
 
 
@@ -178,9 +178,9 @@ def test_a_server_with_too_few_connections_is_reported_and_not_overloaded(
             stack.enter_context(sessions.lent())
         with pytest.raises(Unreachable, match="busy"):
             stack.enter_context(sessions.lent())
-    (said,) = notices.notices
-    assert "has only 2 of 20 connections free, but this command would use 500" in said
-    assert "Raise max_connections" in said
+    (output,) = notices.notices
+    assert "has only 2 of 20 connections free, but this command would use 500" in output
+    assert "Raise max_connections" in output
 
 
 def test_a_server_with_enough_is_no_matter_of_a_notice(library_url: str) -> None:

@@ -157,7 +157,7 @@ def test_where_none_is_named_the_default_pack_is_taken_or_the_open_one_if_that_a
     assert chosen(pack="of-my-own") == "of-my-own"
     (tmp_path / "models" / "buffalo_l").mkdir()
     (tmp_path / "models" / "buffalo_l" / "damaged.onnx").write_bytes(b"")
-    assert chosen() == "buffalo_l", "what is wrong with it is said"
+    assert chosen() == "buffalo_l", "its error is reported"
 
 
 def test_an_automatic_pack_is_reported_once_a_run(open_pack: Path, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What a user mistyped is told before any model is looked for: it may be a download of minutes."""
+"""Wrong arguments are reported before any model is loaded, which may be a download of minutes."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An option is declared once: its flag, setting, range and default are what the declaration says."""
+"""An option is declared once: its flag, setting, range and default follow the declaration."""
 
 import dataclasses
 from datetime import date, datetime, time
@@ -70,7 +70,7 @@ class Wish(Checked):
 
 
 def _made_of(*words: str, kind: Any = Wish, file: dict[str, Any] | None = None) -> tuple[Any, str]:
-    """What a command gets that takes such options, and what its help says."""
+    """Return what a command with such options receives, and its help."""
     got: list[Any] = []
 
     def command(context: typer.Context, *, wish: kind) -> None:

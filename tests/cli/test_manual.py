@@ -1,4 +1,4 @@
-"""The manual page and docs/cli.md say what the program's help says."""
+"""The manual page and docs/cli.md match the program's help."""
 
 import shutil
 import subprocess

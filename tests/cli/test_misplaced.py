@@ -1,4 +1,4 @@
-"""What is said of an option or a word that a command does not take: where it belongs, and what to do."""
+"""Unknown options and words of a command: where they belong, and what to do."""
 
 from pathlib import Path
 
@@ -67,9 +67,9 @@ def test_similar_options_are_suggested_and_unknown_ones_refused() -> None:
     ],
 )
 def test_what_a_command_never_takes_from_its_settings_is_not_sent_there(line: str, of: str) -> None:
-    said = " ".join(run(*line.split()).err.split())
-    assert "facesets.toml" not in said
-    assert f"It is an option of {of}" in said
+    output = " ".join(run(*line.split()).err.split())
+    assert "facesets.toml" not in output
+    assert f"It is an option of {of}" in output
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The last lines of a command, for whoever sits at a terminal."""
+"""The last lines of a command on a terminal."""
 
 import shlex
 from dataclasses import dataclass
@@ -129,15 +129,15 @@ def test_every_next_step_belongs_to_a_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "expected"),
     [({}, True), ({"quiet": True}, False), ({"json": True}, False)],
 )
 def test_asides_are_for_terminals_only(
-    state: dict[str, Any], said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: dict[str, Any], expected: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "session", ConsoleSession(**state))
     console.aside("Next: facesets stats")
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     console.aside("Next: facesets stats")
-    assert bool(capsys.readouterr().err) == said
+    assert bool(capsys.readouterr().err) == expected

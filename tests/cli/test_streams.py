@@ -102,9 +102,9 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
         monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw)))
         console.notice("Apply these changes to the server?")
         assert stop.requested
-    said = (tmp_path / "screen").read_text()
-    assert "Stopping after the current photos" in said
-    assert "Apply these changes to the server?" in said
+    output = (tmp_path / "screen").read_text()
+    assert "Stopping after the current photos" in output
+    assert "Apply these changes to the server?" in output
 
 
 def test_printed_lines_are_remembered_for_a_limited_time(
@@ -114,10 +114,10 @@ def test_printed_lines_are_remembered_for_a_limited_time(
     for number in range(3000):
         console.detail(f"Job {number}: index photos.")
         console.detail("Models: here")
-    said = capsys.readouterr().err.splitlines()
+    output = capsys.readouterr().err.splitlines()
     assert len(console.session.reported) <= 1000
-    assert said.count("Models: here") < 10
-    assert len(said) >= 3000
+    assert output.count("Models: here") < 10
+    assert len(output) >= 3000
 
 
 class Slow(dict[str, None]):
@@ -140,7 +140,7 @@ def test_printed_lines_of_several_threads_are_remembered(monkeypatch: pytest.Mon
 def test_remarks_are_printed_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(automatic: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
+    def printed(automatic: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
         session = ConsoleSession(quiet=quiet, only_result=only_result)
         monkeypatch.setattr(console, "session", session)
         for _ in range(3):
@@ -148,10 +148,10 @@ def test_remarks_are_printed_once_and_not_with_q(
         return capsys.readouterr().err.splitlines()
 
     for automatic in (True, False):
-        assert said(automatic) == ["It is the open pack."]
-        assert said(automatic, quiet=True) == []
-    # What nobody asked for stands in a log, what was asked for does not.
-    assert (len(said(True, only_result=True)), said(False, only_result=True)) == (1, [])
+        assert printed(automatic) == ["It is the open pack."]
+        assert printed(automatic, quiet=True) == []
+    # Automatic choices are logged, requested ones are not.
+    assert (len(printed(True, only_result=True)), printed(False, only_result=True)) == (1, [])
 
 
 def test_files_get_utf_8_on_windows_whatever_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from tests.fixtures.program import run
 def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path: Path) -> None:
     cache = tmp_path / "{nothing}.npz"
     done = run("cluster", cache, tmp_path / "out")
-    said = f"facesets: Cache not found: {cache}. Create one with `facesets embed PHOTOS '{cache}'`.\n"
-    assert (done.status, done.err) == (2, said)
+    expected = f"facesets: Cache not found: {cache}. Create one with `facesets embed PHOTOS '{cache}'`.\n"
+    assert (done.status, done.err) == (2, expected)
 
 
 def test_commands_are_named_with_the_library_that_was_given(empty_url: str) -> None:
@@ -68,7 +68,7 @@ def test_only_commands_on_a_library_are_given_one(line: str, with_it: str) -> No
 
 @pytest.mark.slow
 def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
-    def told(*words: str) -> str:
+    def output(*words: str) -> str:
         done = run(*words, cwd=tmp_path, env={**surroundings, "FACESETS_DATA": str(tmp_path)})
         return done.out + done.err
 
@@ -77,12 +77,12 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     (broken / "a.onnx").write_bytes(b"no model")
     again = "Download the pack again with `facesets models pull broken --force`."
     surroundings = {"FACESETS_MODELS": str(tmp_path)}
-    assert again in told("models", "list")
-    assert again in json.loads(told("models", "list", "--json"))["packs"][0]["problem"]
-    assert f"Use one that is here: --pack {broken}." in told("models", "path", "other")
+    assert again in output("models", "list")
+    assert again in json.loads(output("models", "list", "--json"))["packs"][0]["problem"]
+    assert f"Use one that is here: --pack {broken}." in output("models", "path", "other")
     surroundings = {"FACESETS_PACK": str(broken)}
-    assert again in told("doctor")
-    findings = json.loads(told("doctor", "--json"))["findings"]
+    assert again in output("doctor")
+    findings = json.loads(output("doctor", "--json"))["findings"]
     assert any(again in finding["state"] for finding in findings)
 
 

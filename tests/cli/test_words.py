@@ -110,7 +110,7 @@ def test_where_there_are_arguments_an_option_takes_one_value_each_time() -> None
 
 @cache
 def help_of(path: str) -> str:
-    """What a command says of itself."""
+    """Return a command's help."""
     result = run(*path.split(), "-h")
     assert result.status == 0
     return result.out
@@ -142,7 +142,7 @@ def test_quiet_counts_before_and_after_the_command_and_leaves_what_was_asked_for
 
 
 def test_each_run_begins_as_talkative_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A version that somebody pins in the environment is no `--version`.
+    # A version pinned in the environment is no `--version`.
     monkeypatch.setenv("FACESETS_VERSION", "1")
     CliRunner().invoke(app, ["-q", "-v", "models", "list"])
     assert "model packs" in CliRunner().invoke(app, ["models", "list"]).output
@@ -205,9 +205,9 @@ def test_models_are_those_that_are_here_where_none_are_named(
     assert run("models", "show").out.startswith("open: ")
     # What is fetched without a name is what it always was.
     assert "buffalo_l.zip" in run("models", "pull", "--dry-run").out
-    said = run("doctor").out
-    assert f"ok  model pack open: {tmp_path / 'models' / 'open'}" in said
-    assert (said.count("0.992"), run("doctor", "-q").out.count("0.992")) == (1, 0)
+    output = run("doctor").out
+    assert f"ok  model pack open: {tmp_path / 'models' / 'open'}" in output
+    assert (output.count("0.992"), run("doctor", "-q").out.count("0.992")) == (1, 0)
 
 
 def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Automatic clustering: whom it finds, what it keeps, and what it tells of its result."""
+"""Automatic clustering: people, constraints, and the description of the result."""
 
 import importlib.util
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_must_links_hold_and_contradictions_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "said"),
+    ("times", "expected"),
     [
         (
             1,
@@ -87,8 +87,8 @@ def test_must_links_hold_and_contradictions_are_reported() -> None:
         ),
     ],
 )
-def test_counts_of_one_are_singular(times: int, said: list[str]) -> None:
+def test_counts_of_one_are_singular(times: int, expected: list[str]) -> None:
     measured = Calibration(0.6, 0.1, 0.1, 9, "measured here")
     placed = np.tile(np.array([Placement.CORE, Placement.INCOHERENT, Placement.POOR], np.uint8), times)
     found = " ".join(describe(measured, placed, times, times))
-    assert [words for words in said if words not in found] == []
+    assert [words for words in expected if words not in found] == []

@@ -11,24 +11,24 @@ from tests.fixtures.vectors import people, same_partition
 
 
 def test_a_wrong_pair_costs_a_face_and_not_half_a_person() -> None:
-    vectors, whose = people(3, faces=40, dimension=64)
-    wrong = Constraints(cannot_link=np.array([np.flatnonzero(whose == 0)[[3, 30]]]))
+    vectors, owner = people(3, faces=40, dimension=64)
+    wrong = Constraints(cannot_link=np.array([np.flatnonzero(owner == 0)[[3, 30]]]))
     for lenient, largest in ((True, 39), (False, 30)):
         labels = average_linkage(vectors, max_cosine_distance=0.5, constraints=wrong, lenient=lenient)
-        biggest = np.bincount(labels[whose == 0]).max()
+        biggest = np.bincount(labels[owner == 0]).max()
         assert biggest == largest if lenient else biggest < largest
         assert labels[wrong.cannot_link[0, 0]] != labels[wrong.cannot_link[0, 1]]
 
 
 def test_a_right_pair_keeps_two_people_apart_beyond_the_cut() -> None:
-    vectors, whose = people(2, faces=40, dimension=64)
+    vectors, owner = people(2, faces=40, dimension=64)
     assert len(np.unique(average_linkage(vectors, max_cosine_distance=1.2))) == 1
-    right = np.array([[np.flatnonzero(whose == 0)[5], np.flatnonzero(whose == 1)[7]]])
+    right = np.array([[np.flatnonzero(owner == 0)[5], np.flatnonzero(owner == 1)[7]]])
     for lenient in (True, False):
         labels = average_linkage(
             vectors, max_cosine_distance=1.2, constraints=Constraints(cannot_link=right), lenient=lenient
         )
-        assert same_partition(labels, whose)
+        assert same_partition(labels, owner)
 
 
 def test_faces_in_one_image_are_separated_unless_they_are_copies() -> None:
@@ -54,8 +54,8 @@ def test_a_cluster_that_holds_two_people_gives_way_to_its_parts() -> None:
 
 
 def test_a_collage_of_one_person_is_known_by_the_company_that_its_faces_keep() -> None:
-    vectors, whose = people(12, faces=20, spread=0.75)
-    one, other = np.flatnonzero(whose == 0)[:4], np.flatnonzero(whose == 1)[:4]
+    vectors, owner = people(12, faces=20, spread=0.75)
+    one, other = np.flatnonzero(owner == 0)[:4], np.flatnonzero(owner == 1)[:4]
     similarity = vectors[one] @ vectors[one].T
     assert similarity[~np.eye(4, dtype=bool)].max() < 0.8
     image = np.arange(len(vectors)) + 1
@@ -67,7 +67,7 @@ def test_a_collage_of_one_person_is_known_by_the_company_that_its_faces_keep() -
     image[other] = 0
     pairs = same_image_pairs(vectors, image).cannot_link
     assert len(pairs) == 16
-    assert (whose[pairs[:, 0]] != whose[pairs[:, 1]]).all()
+    assert (owner[pairs[:, 0]] != owner[pairs[:, 1]]).all()
 
 
 def test_twins_who_are_often_on_one_photo_stay_two() -> None:

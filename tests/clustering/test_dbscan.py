@@ -58,10 +58,10 @@ def test_too_many_pairs_to_store_are_computed_again() -> None:
 
 
 def test_faces_that_must_be_together_are_though_they_are_noise_or_in_two_clusters() -> None:
-    vectors, whose = people(4, faces=10, spread=0.3)
+    vectors, owner = people(4, faces=10, spread=0.3)
     stranger = np.eye(32, dtype=np.float32)[:2]
     rows = np.r_[vectors, stranger]
-    first, second = (int(np.flatnonzero(whose == number)[0]) for number in (0, 1))
+    first, second = (int(np.flatnonzero(owner == number)[0]) for number in (0, 1))
     free = dbscan(rows, eps=0.4)
     assert free[first] != free[second]
     assert (free[40:] == -1).all()

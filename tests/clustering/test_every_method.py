@@ -57,9 +57,9 @@ def test_no_constraint_is_broken_but_where_they_contradict_each_other(
 
 @pytest.mark.parametrize("method", sorted(CONSTRAINED.keys() - {"auto, poor faces"}))
 def test_redundant_constraints_change_nothing(method: str) -> None:
-    vectors, whose = people(6, faces=8, spread=0.5)
-    different = np.array([[0, np.flatnonzero(whose != whose[0])[0]]])
-    same = np.flatnonzero(whose == whose[0])[None, :2]
+    vectors, owner = people(6, faces=8, spread=0.5)
+    different = np.array([[0, np.flatnonzero(owner != owner[0])[0]]])
+    same = np.flatnonzero(owner == owner[0])[None, :2]
     free = CONSTRAINED[method](vectors)
     assert same_partition(CONSTRAINED[method](vectors, constraints=Constraints(same, different)), free)
 
@@ -100,7 +100,7 @@ def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("vectors", "said"),
+    ("vectors", "expected"),
     [
         (np.array([[1, 0], [np.nan, 1]]), "Row 1 of embeddings holds NaN"),
         (np.array([[1, 0], [0, 0.0]]), "Row 1 of embeddings is all zeros"),
@@ -110,13 +110,13 @@ def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_pa
     ],
 )
 @pytest.mark.parametrize("method", ["linkage", "components, nearby"])
-def test_invalid_vectors_are_refused_with_the_reason(method: str, vectors: Float32, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_vectors_are_refused_with_the_reason(method: str, vectors: Float32, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
         CLUSTERINGS[method](vectors)
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "expected"),
     [
         (lambda eye: average_linkage(eye, max_cosine_distance=float("nan")), "between 0 and 2"),
         (lambda eye: complete_linkage(eye, max_cosine_distance=-0.1), "between 0 and 2"),
@@ -135,6 +135,6 @@ def test_invalid_vectors_are_refused_with_the_reason(method: str, vectors: Float
         ),
     ],
 )
-def test_values_that_make_no_sense_are_refused(ask: Callable[[Float32], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_values_that_make_no_sense_are_refused(ask: Callable[[Float32], object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
         ask(np.eye(3, dtype=np.float32))

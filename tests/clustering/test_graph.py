@@ -179,9 +179,9 @@ def test_nearly_all_neighbours_of_real_faces_are_found_and_recall_is_right(real_
     due = exact.similarity >= 0.3
     for probes, least in ((4, 0.5), (32, 0.99)):
         found = approximate_knn_graph(vectors, k=8, probes=probes)
-        kept = [np.isin(exact.index[row][due[row]], found.index[row]).sum() for row in range(2000)]
+        found_pairs = [np.isin(exact.index[row][due[row]], found.index[row]).sum() for row in range(2000)]
         recall = neighbour_recall(vectors, found, faces=2000, min_cosine_similarity=0.3)
-        assert recall == pytest.approx(np.sum(kept) / due.sum())
+        assert recall == pytest.approx(np.sum(found_pairs) / due.sum())
         assert least < recall <= 1 - (probes == 4) * 1e-6
         assert (found.similarity <= exact.similarity + 1e-6).all()
     assert neighbour_recall(vectors, exact, faces=2000) == 1

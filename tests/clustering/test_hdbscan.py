@@ -66,11 +66,11 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
 
 @pytest.mark.parametrize("distance", ["chord", "cosine"])
 def test_well_separated_people_get_all_that_the_package_gives_them(distance: Distance) -> None:
-    vectors, whose = people(12, faces=30, dimension=64, spread=0.7)
+    vectors, owner = people(12, faces=30, dimension=64, spread=0.7)
     peer = the_package().fit(chords(vectors) if distance == "chord" else chords(vectors) ** 2 / 2)
     ours = hdbscan(vectors, distance=distance)
     assert same_partition(ours.labels, peer.labels_)
-    assert agreement(whose, ours.labels) > 0.95
+    assert agreement(owner, ours.labels) > 0.95
     assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
     assert np.allclose(ours.outlier_score, peer.outlier_scores_, atol=1e-3)
     # The package calls persistence what is the share of the most possible stability here.
@@ -136,15 +136,15 @@ def test_too_few_faces_are_noise(count: int) -> None:
 
 
 def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise() -> None:
-    vectors, whose = people(13, faces=40, dimension=64, spread=0.7)
-    known, new = np.flatnonzero(whose < 12)[::2], np.flatnonzero(whose < 12)[1::2]
+    vectors, owner = people(13, faces=40, dimension=64, spread=0.7)
+    known, new = np.flatnonzero(owner < 12)[::2], np.flatnonzero(owner < 12)[1::2]
     result = hdbscan(vectors[known])
     found = approximate_predict(result, vectors[known], vectors[new])
     placed = found.labels >= 0
     assert placed.mean() > 0.9
-    assert agreement(whose[new][placed], found.labels[placed]) == 1.0
+    assert agreement(owner[new][placed], found.labels[placed]) == 1.0
     assert ((found.strength > 0) == placed).all()
-    strangers = approximate_predict(result, vectors[known], vectors[whose == 12])
+    strangers = approximate_predict(result, vectors[known], vectors[owner == 12])
     assert (strangers.labels == -1).mean() > 0.9
     # Some of the faces of the run may be gone.
     left = np.flatnonzero(np.arange(len(known)) % 5 != 0)

@@ -61,8 +61,8 @@ def test_clusters_are_numbered_by_falling_size_and_then_by_smallest_member() -> 
 
 
 def test_a_centroid_is_the_direction_of_its_faces_mean_and_noise_counts_nowhere() -> None:
-    vectors, whose = people(4, faces=10)
-    labels = np.where(np.arange(40) == 7, -1, whose)
+    vectors, owner = people(4, faces=10)
+    labels = np.where(np.arange(40) == 7, -1, owner)
     for number, centre in enumerate(centroids(vectors, labels)):
         mean = vectors[labels == number].astype(np.float64).mean(0)
         assert np.allclose(centre, mean / np.linalg.norm(mean), atol=1e-6)
@@ -70,11 +70,11 @@ def test_a_centroid_is_the_direction_of_its_faces_mean_and_noise_counts_nowhere(
 
 
 def test_distances_and_medoids_are_measured_from_the_own_centroid() -> None:
-    vectors, whose = people(4, faces=10)
-    distance = distances_to_centroid(vectors, whose)
-    assert np.allclose(distance, 1 - (vectors * centroids(vectors, whose)[whose]).sum(1), atol=1e-6)
-    for number, row in enumerate(medoids(vectors, whose)):
-        members = np.flatnonzero(whose == number)
+    vectors, owner = people(4, faces=10)
+    distance = distances_to_centroid(vectors, owner)
+    assert np.allclose(distance, 1 - (vectors * centroids(vectors, owner)[owner]).sum(1), atol=1e-6)
+    for number, row in enumerate(medoids(vectors, owner)):
+        members = np.flatnonzero(owner == number)
         assert row == members[(vectors[members] @ vectors[members].T).sum(1).argmax()]
 
 
@@ -97,7 +97,7 @@ def test_the_nearest_reference_is_that_of_the_full_product() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "expected"),
     [
         (lambda: nearest(np.eye(3), np.eye(4)), "different recognition models"),
         (lambda: centroids(np.eye(3), [0, 1]), "2 labels for 3 faces"),
@@ -105,6 +105,6 @@ def test_the_nearest_reference_is_that_of_the_full_product() -> None:
         (lambda: numbered([0.5, 1.0]), "integers"),
     ],
 )
-def test_labels_and_vectors_that_do_not_fit_are_refused(ask: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_labels_and_vectors_that_do_not_fit_are_refused(ask: Callable[[], object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
         ask()

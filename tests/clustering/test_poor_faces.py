@@ -1,4 +1,4 @@
-"""Faces that show too little make nobody, and join whom they resemble."""
+"""Faces that show too little make no person, and join similar ones."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ Album = tuple[Float32, Int64]
 
 @pytest.fixture(scope="module")
 def album() -> Album:
-    """Embeddings, and whose they are."""
+    """Embeddings and their people."""
     return people(20, faces=8, dimension=64)
 
 
@@ -61,8 +61,8 @@ def test_poor_faces_confirmed_as_one_person_are_one(album: Album, specks: Float3
     vectors = np.concatenate([album[0], specks])
     first = len(album[0])
     poor = np.arange(len(vectors)) >= first
-    said = Constraints(must_link=np.array([[first, first + 1]]))
-    labels = cluster_auto(vectors, shows=_little(poor), constraints=said).labels
+    output = Constraints(must_link=np.array([[first, first + 1]]))
+    labels = cluster_auto(vectors, shows=_little(poor), constraints=output).labels
     assert labels[first] == labels[first + 1]
     assert not np.isin(labels[first + 2 :], labels[: first + 2]).any()
 
@@ -84,8 +84,8 @@ def test_how_much_a_face_shows_follows_from_its_norm_or_else_its_pixels() -> Non
     norm = np.array([13.9, 14, 15.9, 16, np.nan, np.nan], np.float32)
     poor = np.array([False, True, True, True, False, True])
     limits = NormLimits(founding=16, joining=14)
-    told = [Shows.NOTHING, Shows.LITTLE, Shows.LITTLE, Shows.ENOUGH, Shows.ENOUGH, Shows.LITTLE]
-    assert how_much_faces_show(norm, limits, poor).tolist() == told
+    output = [Shows.NOTHING, Shows.LITTLE, Shows.LITTLE, Shows.ENOUGH, Shows.ENOUGH, Shows.LITTLE]
+    assert how_much_faces_show(norm, limits, poor).tolist() == output
     by_pixels = np.where(poor, Shows.LITTLE, Shows.ENOUGH).tolist()
     assert how_much_faces_show(norm, None, poor).tolist() == by_pixels
     assert how_much_faces_show(None, limits, poor).tolist() == by_pixels

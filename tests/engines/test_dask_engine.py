@@ -94,14 +94,14 @@ def test_a_worker_that_is_killed_in_the_middle_is_made_up_for(tmp_path: Path, ve
 def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
     scheduler: str, tmp_path: Path, vectors: Float32
 ) -> None:
-    def gone(_done: int, _steps: int) -> None:
+    def remove_arrays(_done: int, _steps: int) -> None:
         shutil.rmtree(tmp_path / "shards", ignore_errors=True)
 
     with (
         remote_engine(scheduler, tmp_path / "shards") as engine,
         pytest.raises(Unreachable, match=r"cannot see \S+shards\. Use shards to name a folder"),
     ):
-        cluster_auto(vectors, approximate=True, engine=engine, on_progress=gone)
+        cluster_auto(vectors, approximate=True, engine=engine, on_progress=remove_arrays)
 
 
 @pytest.mark.skipif(not hasattr(os, "setresuid") or os.geteuid() != 0, reason="needs root")

@@ -59,10 +59,10 @@ def test_what_breaks_the_consumer_is_named(tmp_path: Path, pngs: list[Path]) -> 
         archive.write(pngs[0], "sub/0.png")
         archive.write(pngs[1], "face.png")
     _, problems = read_bundle(path)
-    said = " ".join(problems)
-    assert "subfolder" in said
-    assert "compressed" in said
-    assert "not named by its rank" in said
+    output = " ".join(problems)
+    assert "subfolder" in output
+    assert "compressed" in output
+    assert "not named by its rank" in output
 
 
 def test_damage_is_found(tmp_path: Path, bundle: Path) -> None:

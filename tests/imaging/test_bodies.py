@@ -124,7 +124,7 @@ def dressed(colour: tuple[int, int, int], other: tuple[int, int, int], rng: np.r
     return whole
 
 
-def alike(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a.astype(float), b.astype(float)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
@@ -142,9 +142,9 @@ CLOTHES = [
 def test_the_same_clothes_are_mostly_similar_and_others_never() -> None:
     rng = np.random.default_rng(1)
     described = [[torso_colours(dressed(*each, rng), BODY) for _ in range(8)] for each in CLOTHES]
-    same = np.array([alike(a, b) for own in described for a, b in combinations(own, 2)])
+    same = np.array([cosine(a, b) for own in described for a, b in combinations(own, 2)])
     pairs = combinations(described, 2)
-    others = np.array([alike(a, b) for own, other in pairs for a in own for b in other])
+    others = np.array([cosine(a, b) for own, other in pairs for a in own for b in other])
     assert np.mean(same >= MIN_SIMILARITY) > 0.8
     assert others.max() < MIN_SIMILARITY - 0.15
     # However it is photographed, nobody looks more like somebody in other clothes.
@@ -154,7 +154,7 @@ def test_the_same_clothes_are_mostly_similar_and_others_never() -> None:
 def test_a_picture_of_another_size_gives_about_the_same() -> None:
     picture = dressed(*CLOTHES[2], np.random.default_rng(2))
     small = cv2.resize(picture, (80, 200), interpolation=cv2.INTER_AREA)
-    assert alike(torso_colours(picture, BODY), torso_colours(small, BODY * np.float32(0.4))) >= 0.98
+    assert cosine(torso_colours(picture, BODY), torso_colours(small, BODY * np.float32(0.4))) >= 0.98
 
 
 def test_with_a_face_the_torso_lies_below_it_though_the_body_is_cut() -> None:
@@ -162,7 +162,7 @@ def test_with_a_face_the_torso_lies_below_it_though_the_body_is_cut() -> None:
     face = np.array([75, 20, 125, 80], np.float32)
     whole = torso_colours(dressed(*CLOTHES[0], np.random.default_rng(4)), BODY)
     assert (
-        alike(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= MIN_SIMILARITY
+        cosine(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= MIN_SIMILARITY
     )
 
 

@@ -141,22 +141,22 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"not a network", "not an ONNX model"),
         (b"", "the file is empty"),
         (b"PK\x03\x04and so on", "PyTorch checkpoint"),
     ],
 )
-def test_a_file_without_a_network_is_reported(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_without_a_network_is_reported(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "a.onnx").write_bytes(content)
-    assert said in refused(tmp_path / "a.onnx")
+    assert expected in refused(tmp_path / "a.onnx")
     with pytest.raises(WrongUsage, match="Body model not found"):
         BodyDetector(tmp_path / "nowhere.onnx")
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "expected"),
     [
         (None, "COCO's 80 classes"),
         ("{0: 'cat', 1: 'dog', 2: 'cow'}", "called person: cat, dog, cow"),
@@ -168,18 +168,18 @@ def test_a_file_without_a_network_is_reported(tmp_path: Path, content: bytes, sa
         ("{{'person': 0}}", "class"),
     ],
 )
-def test_classes_that_do_not_fit_are_refused(tmp_path: Path, names: str | None, said: str) -> None:
+def test_classes_that_do_not_fit_are_refused(tmp_path: Path, names: str | None, expected: str) -> None:
     path = make_body_network(tmp_path / "odd.onnx", Made(names=("person", "a", "b"), width=96))
     model = onnx.load(str(path))
     del model.metadata_props[:]
     if names is not None:
         helper.set_model_props(model, {"names": names})
     onnx.save(model, str(path))
-    assert said in refused(path)
+    assert expected in refused(path)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "said"),
+    ("inputs", "expected"),
     [
         ([("a", TensorProto.FLOAT, [1, 3, 64, 64]), ("b", TensorProto.FLOAT, [1])], "2 inputs"),
         ([("a", TensorProto.UINT8, [1, 3, 64, 64])], "floating-point"),
@@ -188,7 +188,7 @@ def test_classes_that_do_not_fit_are_refused(tmp_path: Path, names: str | None, 
     ],
 )
 def test_inputs_and_outputs_that_do_not_fit_are_named(
-    tmp_path: Path, inputs: list[tuple[str, int, list[int]]], said: str
+    tmp_path: Path, inputs: list[tuple[str, int, list[int]]], expected: str
 ) -> None:
     graph = helper.make_graph(
         [helper.make_node("Identity", ["a"], ["out"])],
@@ -198,7 +198,7 @@ def test_inputs_and_outputs_that_do_not_fit_are_named(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, str(tmp_path / "other.onnx"))
-    assert said in refused(tmp_path / "other.onnx")
+    assert expected in refused(tmp_path / "other.onnx")
 
 
 def test_the_identity_names_the_file_and_the_settings(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def expected(crop: Pixels, mean: list[float], std: list[float], *, bgr: bool) ->
 
 @pytest.mark.parametrize("declared", [6, "d"])
 @pytest.mark.parametrize(
-    ("said", "mean", "std", "bgr"),
+    ("lines", "mean", "std", "bgr"),
     [
         ("mean = [10, 20, 30]\nstd = [2, 4, 8]", [10, 20, 30], [2, 4, 8], False),
         ('mean = [10, 20, 30]\nstd = [2, 4, 8]\nchannels = "bgr"', [10, 20, 30], [2, 4, 8], True),
@@ -74,12 +74,12 @@ def test_a_recognizer_gets_the_input_that_its_pack_states(
     tmp_path: Path,
     crop: Pixels,
     declared: int | str,
-    said: str,
+    lines: str,
     mean: list[float],
     std: list[float],
     bgr: bool,
 ) -> None:
-    text = f'[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n{said}\n'
+    text = f'[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n{lines}\n'
     recognizer = Recognizer(described(tmp_path / "pack", text, declared=declared).recognizer)
     assert (recognizer.input_size, recognizer.dimension) == (64, 6)
     vector = recognizer.raw_embeddings([crop, crop[::-1]])[0]

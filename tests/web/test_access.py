@@ -1,4 +1,4 @@
-"""Who gets in: the secret that opens `serve`, links and files that carry it, and who is kept out."""
+"""Access control: the secret of `serve`, links and files with it, and refused clients."""
 
 import base64
 import os
@@ -124,7 +124,7 @@ def test_clients_that_guess_are_recognized_behind_a_proxy(peer: str, forwarded: 
 _PAGE = {"accept": "text/html"}
 _OPEN = {"/health", "/login"}
 _LIKE_OPEN = [("GET", f"/{path}") for path in ("healthy", "login/", "staticky", "/static/app.js", "nothing")]
-"""What begins as that does which nobody needs to log in for."""
+"""Beginnings of addresses that need no login."""
 
 
 def _calls(app: FastAPI) -> set[tuple[str, str]]:
@@ -137,7 +137,7 @@ def _calls(app: FastAPI) -> set[tuple[str, str]]:
 
 
 def _closed(address: str, app: FastAPI) -> int:
-    """Make sure that nobody without the token gets through to a call or a page; how many there are."""
+    """Check that every call and page needs the token; return their number."""
     calls = [(method, path) for method, path in _calls(app) if path not in _OPEN]
     with httpx.Client(base_url=address) as stranger:
         for method, path in (*calls, *_LIKE_OPEN):
@@ -265,15 +265,15 @@ def test_a_link_without_a_token_is_opened_as_it_is(
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 10, b"a password, which one can guess\n"])
 def test_a_damaged_token_is_replaced_with_a_notice(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "serve-token"
-    said: list[str] = []
+    notices: list[str] = []
     path.write_bytes(content)
     path.chmod(0o644)
-    token = stored_token(path, said.append)
+    token = stored_token(path, notices.append)
     assert len(token) >= 40
-    assert len(said) == 1
-    assert "so it was replaced" in said[0]
-    assert stored_token(path, said.append) == token
-    assert len(said) == 1
+    assert len(notices) == 1
+    assert "so it was replaced" in notices[0]
+    assert stored_token(path, notices.append) == token
+    assert len(notices) == 1
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -370,11 +370,11 @@ def test_a_refused_browser_gets_a_page_with_advice(unchanged: Website, locked: W
             asked(unchanged.address, "/login", ours, _BROWSER, "Content-Length: 9999999", method="POST"),
         ),
     ]
-    for status, said, answer in refused:
+    for status, expected, answer in refused:
         assert answer.status == status
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         page = answer.body.decode()
-        assert said in page
+        assert expected in page
         assert "<h1>" in page
         # By a foreign name nothing else of ours is to be had.
         assert ("/static/" in page) == (status != 421)
@@ -405,7 +405,7 @@ def test_a_name_that_the_user_gave_is_answered(album_url: str, tmp_path: Path) -
 
 
 def _state(website: Website) -> list[tuple[int, int]]:
-    """How many steps were made, and how many faces somebody has; the first step can be taken back."""
+    """Count the changes, and a person's faces; the first change can be undone."""
     return website.rows("SELECT (SELECT count(*) FROM steps), count(person_id) FROM face_detections")
 
 
@@ -533,11 +533,11 @@ def test_asking_changes_nothing(unchanged: Website) -> None:
 
 
 def test_the_cookie_is_for_this_site_alone_and_for_no_script(onlooked: Website) -> None:
-    said = httpx.get(f"{onlooked.address}/people", headers={"accept": "text/html"}).headers["set-cookie"]
-    assert said.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict"]
+    cookie = httpx.get(f"{onlooked.address}/people", headers={"accept": "text/html"}).headers["set-cookie"]
+    assert cookie.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict"]
     by_tls = {"accept": "text/html", "x-forwarded-proto": "https"}
-    said = httpx.get(f"{onlooked.address}/people", headers=by_tls).headers["set-cookie"]
-    assert said.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict", "Secure"]
+    cookie = httpx.get(f"{onlooked.address}/people", headers=by_tls).headers["set-cookie"]
+    assert cookie.split("; ")[1:] == ["Path=/", "HttpOnly", "SameSite=Strict", "Secure"]
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def test_yes_merges_and_can_be_undone_and_no_is_final(asking: Website) -> None:
 def test_all_but_one_of_several(asking: Website) -> None:
     doubted = next(each for each in questions(asking, "far") if len(each["items"]) == 2)
     asking.post(f"/candidates/{doubted['id']}/accept", {"but": [2]})
-    kept, taken = (asking.get(f"/faces/{item['faces'][0]['id']}") for item in doubted["items"])
-    assert (kept["personId"], taken["personId"]) == (doubted["personId"], None)
+    remaining, taken = (asking.get(f"/faces/{item['faces'][0]['id']}") for item in doubted["items"])
+    assert (remaining["personId"], taken["personId"]) == (doubted["personId"], None)
 
 
 def test_an_unnamed_person_is_named_or_hidden(asking: Website) -> None:
@@ -132,8 +132,8 @@ def test_names_of_other_programs_become_suggestions(website: Website, tmp_path: 
                 WHERE f.person_id IS NOT NULL ORDER BY f.id LIMIT 1""",
         )
         website.post(f"/persons/{person}", {"action": "name", "name": "Anna"})
-        said = [osxphotos_photo(path, 640, 480, {"Berta": tuple(box)})]
-        (tmp_path / "photos.json").write_text(json.dumps(said))
+        output = [osxphotos_photo(path, 640, 480, {"Berta": tuple(box)})]
+        (tmp_path / "photos.json").write_text(json.dumps(output))
         read = FilesRead()
         photos = named_photos([tmp_path / "photos.json"], "auto", read)
         import_names(Library(session), photos, read, "photos", work=Work(by="anna"))

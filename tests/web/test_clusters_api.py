@@ -1,4 +1,4 @@
-"""`/clusters`: groups without a name, and what is said about them."""
+"""`/clusters`: unnamed clusters and people, and their corrections."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def groups(website: Website, **parameters: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def unknown(website: Website) -> str:
-    """A cluster that is nobody yet: the five faces of somebody who is no person any more."""
+    """A cluster without a person: the five faces of a removed person."""
     website.change(
         f"""UPDATE face_detections SET person_id = NULL, cluster = '{UNKNOWN}'
             WHERE person_id = (SELECT person_id FROM face_detections WHERE person_id IS NOT NULL
@@ -124,7 +124,7 @@ def test_a_taken_name_needs_confirmation(website: Website, unknown: str) -> None
     assert refused["question"].endswith("Are they the same person?")
     merged = website.post(f"/clusters/{unknown}/label", {"name": "anna", "into": True})
     assert (merged["personId"], merged["facesLabeled"]) == (anna["personId"], 5)
-    # It is nobody's any more, so that a second answer finds nothing to say.
+    # Its faces are unassigned now, so a second answer finds nothing.
     assert website.client.post(f"{BASE}/clusters/{unknown}/label", json={"name": "Eva"}).status_code == 404
 
 
@@ -150,7 +150,7 @@ def test_merged_people_do_not_wait_for_a_name(website: Website) -> None:
 @pytest.mark.parametrize("place", [0, 3])
 def test_a_group_of_two_people_is_split(website: Website, unknown: str, place: int) -> None:
     if place:
-        # Two people in one cluster of nobody.
+        # Two people in one unassigned cluster.
         website.change(
             f"""UPDATE face_detections SET person_id = NULL, cluster = '{unknown}'
                 WHERE person_id = '{groups(website)[0]["personId"]}'"""

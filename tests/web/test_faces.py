@@ -1,4 +1,4 @@
-"""`/faces` and `/assets`; pictures of faces are turned right, made once, kept in a limit, and forgotten."""
+"""`/faces` and `/assets`; pictures of faces are upright, made once, limited in size, and forgotten."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def _four_colours() -> Image.Image:
 
 
 def _photo(path: Path, orientation: int = 1) -> Picture:
-    """A photo that is stored as this orientation says, and upright shows the four colours."""
+    """A photo stored in this orientation, which shows the four colours upright."""
     undo = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
     stored = _four_colours()
     stored.getexif()[0x0112] = undo
@@ -57,7 +57,7 @@ def picture_of(website: Website, face: int) -> Picture:
         return session.run(lambda each: pictures_of_faces(each, [face]))[face]
 
 
-def somebody(website: Website) -> tuple[str, int]:
+def a_person(website: Website) -> tuple[str, int]:
     """A person, and a face of theirs."""
     query = "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
     ((who, face),) = website.rows(query)
@@ -111,16 +111,16 @@ def test_a_picture_requested_by_many_is_made_once(
 def test_a_damaged_cached_picture_is_made_again(tmp_path: Path, store: CropStore, left: bytes) -> None:
     picture = _photo(tmp_path / "a.jpg")
     whole = store.face(picture, 96).result()
-    [kept] = (tmp_path / "crops").rglob("*.jpg")
-    kept.write_bytes(left)
+    [stored] = (tmp_path / "crops").rglob("*.jpg")
+    stored.write_bytes(left)
     assert store.face(picture, 96).result() == whole
-    assert kept.read_bytes() == whole
+    assert stored.read_bytes() == whole
 
 
 def test_cached_pictures_are_private(tmp_path: Path) -> None:
     CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96).result()
-    kept = list((tmp_path / "cache" / "crops").rglob("*"))
-    assert {(path.is_dir(), path.stat().st_mode & 0o077) for path in kept} == {(True, 0), (False, 0)}
+    stored = list((tmp_path / "cache" / "crops").rglob("*"))
+    assert {(path.is_dir(), path.stat().st_mode & 0o077) for path in stored} == {(True, 0), (False, 0)}
 
 
 def test_a_disk_that_cannot_be_written_hides_no_face(tmp_path: Path) -> None:
@@ -170,20 +170,20 @@ def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_se
     try:
         face = website.client.get(f"{BASE}/faces/1/crop", params=by_page)
         photo = website.client.get(f"{BASE}/assets/{picture.sha256}/picture", params=by_page)
-        said = website.client.get(f"{BASE}/faces/1/crop")
+        output = website.client.get(f"{BASE}/faces/1/crop")
     finally:
         path.with_suffix(".away").rename(path)
     for shown in (face, photo):
         assert (shown.status_code, shown.headers["content-type"]) == (200, "image/svg+xml")
         assert shown.headers["cache-control"] == "no-store"
-    # That of a photo fills the frame, in which the boxes are that faces have, and shows nobody.
+    # A photo's placeholder fills the frame with the faces' boxes, and shows no one.
     assert 'preserveAspectRatio="xMidYMid slice"' in photo.text
     assert photo.text != face.text
-    assert said.status_code == 404
-    assert said.json()["detail"] == (
+    assert output.status_code == 404
+    assert output.json()["detail"] == (
         "Cannot show the photo: file not found. Connect its drive, or restore the file."
     )
-    assert str(path.parent) not in said.text
+    assert str(path.parent) not in output.text
 
 
 def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path, store: CropStore) -> None:
@@ -198,13 +198,13 @@ def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path, store: Crop
 
 
 def test_forgetting_a_person_removes_their_pictures(website: Website, album_url: str) -> None:
-    kept = settings.load().cache_dir / FOLDER
-    who, face = somebody(website)
+    stored = settings.load().cache_dir / FOLDER
+    who, face = a_person(website)
     picture = picture_of(website, face)
-    store = CropStore(kept, 10_000_000)
+    store = CropStore(stored, 10_000_000)
     store.face(picture, 96).result()
     store.photo(picture, 160).result()
-    folder = kept / picture.sha256[:2] / picture.sha256
+    folder = stored / picture.sha256[:2] / picture.sha256
     assert len(list(folder.iterdir())) == 2
     done = run("people", "forget", who, "--database", album_url, "--yes")
     assert done.status == 0, done.err
@@ -225,7 +225,7 @@ class LooksMeanwhile(SilentProgress):
 
 def test_pictures_made_during_forgetting_are_removed_too(website: Website) -> None:
     store = website.site.crops
-    who, face = somebody(website)
+    who, face = a_person(website)
     with website.site.library() as session:
         look = partial(website.client.get, f"{BASE}/faces/{face}/crop")
         forget(session, who, pictures=store.directory, work=Work(by="me", progress=LooksMeanwhile(look)))

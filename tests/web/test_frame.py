@@ -87,10 +87,10 @@ def test_a_lost_library_is_reported_with_a_retry_and_recovers(
 ) -> None:
     close_to_all(server, album_url)
     for path in ("/people?find=a%22b", "/search"):
-        gone = website.client.get(path, headers={"accept": "text/html"})
-        assert (gone.status_code, "<h1>Library unavailable</h1>" in gone.text) == (503, True)
-        assert f'href="{path}">Try again</a>' in gone.text
-        assert "Traceback" not in gone.text
+        missing = website.client.get(path, headers={"accept": "text/html"})
+        assert (missing.status_code, "<h1>Library unavailable</h1>" in missing.text) == (503, True)
+        assert f'href="{path}">Try again</a>' in missing.text
+        assert "Traceback" not in missing.text
         assert website.client.get(path).headers["content-type"] == "application/problem+json"
     health = httpx.get(f"{website.address}/health")
     assert (health.status_code, health.json()["database"]) == (503, "unavailable")
@@ -106,14 +106,14 @@ def test_a_page_reports_a_lost_library_until_it_is_back(
     people, person = context.new_page(), context.new_page()
     people.goto(f"{website.address}/people")
     person.goto(f"{website.address}/people/{website.people()[0]['id']}")
-    faces, told = person.locator("#faces [role=option]"), person.locator(".message.error")
+    faces, output = person.locator("#faces [role=option]"), person.locator(".message.error")
     person.get_by_text("Facts", exact=True).wait_for()
     close_to_all(server, album_url)
     people.get_by_role("searchbox").fill("nobody")
     expect(people.locator(".message.error")).to_contain_text("the database", timeout=15_000)
     faces.nth(1).click()
     person.keyboard.press("n")
-    expect(told).to_contain_text("the database", timeout=15_000)
+    expect(output).to_contain_text("the database", timeout=15_000)
     open_again(server, album_url)
     people.get_by_role("searchbox").fill("nobody at all")
     people.get_by_text("No people match “nobody at all”.").wait_for()
@@ -121,10 +121,10 @@ def test_a_page_reports_a_lost_library_until_it_is_back(
     # Looking again does not mean that it was done.
     person.get_by_label("Order").select_option("oldest")
     person.wait_for_load_state("networkidle")
-    expect(told).to_have_count(1)
+    expect(output).to_have_count(1)
     person.keyboard.press("n")
     person.get_by_text("Removed 1 face from this person").wait_for()
-    expect(told).to_have_count(0)
+    expect(output).to_have_count(0)
     expect(faces).to_have_count(8)
     context.close()
 
@@ -173,7 +173,7 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked
     why = onlooked.page(f"/photos/{photo}/why/1")
     assert "<code>" in why
     assert "`" not in why
-    # A run has a number, but nobody who said so.
+    # A run is shown by its number, without an author.
     assert re.search(r'<dt>Change</dt><dd>cluster <span class="muted">\(\d+\)</span>', why)
 
 
@@ -195,15 +195,15 @@ def test_missing_photos_are_shown_on_a_page_of_their_own_alone(website: Website)
     assert "/missing" not in website.page("/people")
     first = website.get("/clusters")["items"][0]
     who = first["clusterId"].removeprefix("person_")
-    gone = website.rows(
+    missing = website.rows(
         f"""UPDATE images SET missing_since = now() WHERE id IN (SELECT image_id FROM face_detections
             WHERE person_id = '{who}') RETURNING sha256"""
     )
     assert '<a href="/missing">' in website.page("/people")
     page = website.page("/missing")
-    assert f"{len(gone)} photo" in page
-    assert all(f"/photos/{sha256}" in page for (sha256,) in gone)
-    assert "/missing" in website.page(f"/photos/{gone[0][0]}")
+    assert f"{len(missing)} photo" in page
+    assert all(f"/photos/{sha256}" in page for (sha256,) in missing)
+    assert "/missing" in website.page(f"/photos/{missing[0][0]}")
     assert first["clusterId"] not in [each["clusterId"] for each in website.get("/clusters")["items"]]
     wait_for(lambda: who not in website.page("/people"))
 

@@ -255,9 +255,9 @@ def test_two_editors_of_one_person_lose_nothing(website: Website, page: Page) ->
     who = website.people()[0]["id"]
     faces_on(page).nth(3).click()
     faces_on(page).nth(4).click()
-    gone = int(faces_on(page).nth(0).get_attribute("data-face") or 0)
+    missing = int(faces_on(page).nth(0).get_attribute("data-face") or 0)
     # The other editor takes a face away, and names her.
-    website.post(f"/persons/{who}", {"action": "move", "faceIds": [gone]})
+    website.post(f"/persons/{who}", {"action": "move", "faceIds": [missing]})
     website.call(who, "Anna")
     with page.expect_response(lambda answer: answer.status == 409):
         page.get_by_role("button", name="Split off").click()
@@ -286,8 +286,8 @@ def test_a_person_is_merged_into_another_by_name(website: Website, page: Page) -
 def test_merging_unnamed_people_is_confirmed_and_one_gets_a_name(website: Website, browser: Browser) -> None:
     website.let_all_be_alike()
     with opened(browser, first_person(website), PHONE) as page:
-        alike = page.get_by_role("button", name="Same person?").first
-        alike.click()
+        same_person = page.get_by_role("button", name="Same person?").first
+        same_person.click()
         page.get_by_role("dialog", name="Are these the same person?").wait_for()
         page.keyboard.press("Escape")
         page.keyboard.press("r")
@@ -299,7 +299,7 @@ def test_merging_unnamed_people_is_confirmed_and_one_gets_a_name(website: Websit
         page.keyboard.press("r")
         page.get_by_role("dialog", name="Rename Anna").get_by_role("button", name="Rename").wait_for()
         page.keyboard.press("Escape")
-        alike.click()
+        same_person.click()
         page.get_by_role("button", name="Merge", exact=True).click()
         message(page, "added")
         expect(faces_on(page)).not_to_have_count(9)
@@ -339,7 +339,7 @@ def test_a_taken_name_is_confirmed(website: Website, page: Page) -> None:
     page.keyboard.press("r")
     field = page.get_by_role("combobox", name="Name")
     field.evaluate(_TYPE_AND_ENTER, "Be")
-    # It was pressed before anybody was offered: whom nobody has seen is not taken.
+    # Pressed before a person was offered: an unseen person is not chosen.
     page.locator("#ask-name").get_by_role("option", name="Ben").wait_for()
     page.keyboard.press("Enter")
     question = page.get_by_role("dialog", name=re.compile(r"the same person\?"))
@@ -347,7 +347,7 @@ def test_a_taken_name_is_confirmed(website: Website, page: Page) -> None:
     for side in ("first", "last"):
         expect(question.locator(f"figure:{side}-child img").first).to_be_visible()
     assert not accessibility_findings(page)
-    # Enter alone merges nobody: another name is asked for.
+    # Enter alone merges no one: the page asks for another name.
     expect(question.get_by_role("button", name="Use another name")).to_be_focused()
     page.keyboard.press("Enter")
     expect(field).to_have_value("Ben")
@@ -477,7 +477,7 @@ def test_people_in_a_photo_are_corrected_by_keyboard(website: Website, browser: 
 
 
 def findings_of_both_colours(page: Page) -> list[str]:
-    """What is wrong for whoever likes it light, and for whoever likes it dark."""
+    """Return the problems of the light and the dark theme."""
     found = []
     for colours in ("light", "dark"):
         page.emulate_media(color_scheme=colours)
@@ -581,13 +581,13 @@ def test_the_keyboard_goes_on_among_the_faces_when_some_are_given_away(page: Pag
 
 
 def test_a_double_correction_is_not_reported_as_a_conflict(page: Page) -> None:
-    said = page.get_by_text("Changed the best face of this person")
+    output = page.get_by_text("Changed the best face of this person")
     faces_on(page).nth(1).click()
     page.get_by_role("button", name="Best face").dblclick()
-    said.wait_for()
+    output.wait_for()
     faces_on(page).nth(2).click()
     # Two keys, the second before the first is answered.
     page.keyboard.press("b")
     page.keyboard.press("b")
-    expect(said).to_have_count(3)
+    expect(output).to_have_count(3)
     expect(page.locator(".message.error")).to_have_count(0)

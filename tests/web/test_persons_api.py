@@ -1,4 +1,4 @@
-"""`/persons`: lists, and everything that can be said about a person, births among it."""
+"""`/persons`: lists and corrections, including births."""
 
 import re
 import time
@@ -62,7 +62,7 @@ def test_naming_needs_the_current_version_and_a_free_name(website: Website) -> N
     assert (done["personId"], done["personName"], done["facesMoved"]) == (anna["id"], "Anna", 0)
     assert done["version"] > anna["version"]
     assert say(website, anna, 409, action="rename", name="Hanna")["kind"] == "changed"
-    # Whoever says nothing about what they saw is not asked.
+    # Without a version there is no check.
     again = website.post(f"/persons/{anna['id']}", {"action": "name", "name": "Aennchen"})
     assert website.get(f"/persons/{anna['id']}")["names"] == ["Anna", "Aennchen"]
     website.post("/undo", {"step": again["step"]})
@@ -160,8 +160,8 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     say(website, anna, action="rename", name="Anna")
     anna = website.get(f"/persons/{anna['id']}")
     website.client.get(f"/api/v1/faces/faces/{face}/crop")
-    kept = list((tmp_path / "crops").rglob("*.jpg"))
-    assert kept
+    stored = list((tmp_path / "crops").rglob("*.jpg"))
+    assert stored
     assert (
         say(website, anna, 422, action="forget", name="Ann")["detail"]
         == "To erase this person permanently, type Anna."
@@ -173,7 +173,7 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
     assert website.site.jobs.find(done["jobId"]).status == "done"
     assert website.client.get(f"/api/v1/faces/persons/{anna['id']}").status_code == 404
     assert website.client.get(f"/api/v1/faces/faces/{face}").status_code == 404
-    assert not [path for path in kept if path.exists()]
+    assert not [path for path in stored if path.exists()]
 
 
 def test_the_birth_year_is_estimated_from_faces_until_it_is_set(website: Website) -> None:
@@ -183,7 +183,7 @@ def test_the_birth_year_is_estimated_from_faces_until_it_is_set(website: Website
     website.change("UPDATE face_detections SET age = 31, male = 0.1, sex = 'F'")
     html = website.page(f"/people/{who}/about")
     assert "<dt>Born</dt><dd>about 1970 " in html
-    # Of which sex somebody is taken to be is shown to whoever opens it.
+    # The estimated sex is shown only on request.
     assert "<dt>Sex</dt><dd><details><summary>Estimate</summary>female " in html
     with website.site.library() as session:
         set_birth(session, who, Birth(1971), by="anna@home", today=date(2024, 1, 1))
@@ -203,8 +203,8 @@ def test_the_api_sets_a_birth_and_undoes_it(website: Website) -> None:
     stale = website.post(path, {"action": "birth", "year": 1972, "version": seen["version"]}, status=409)
     assert stale["kind"] == "changed"
     website.post("/undo", {"step": done["step"]})
-    for said, shown in (({}, None), ({"year": 1972}, "1972"), ({}, None)):
-        website.post(path, {"action": "birth", **said})
+    for expected, shown in (({}, None), ({"year": 1972}, "1972"), ({}, None)):
+        website.post(path, {"action": "birth", **expected})
         assert website.get(path)["birth"]["said"] == shown
 
 

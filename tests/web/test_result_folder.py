@@ -31,7 +31,7 @@ def test_people_are_shown_with_a_face_and_a_count(result_site: ServedResult) -> 
     for name, person in result_site.people().items():
         assert name in page
         assert person["faceCount"] == len(groups(result_site.root)[name]) == len(result_site.faces(name))
-    # Whether anybody is alone depends on the photos that there are.
+    # Whether any face is unassigned depends on the available photos.
     assert ("unassigned face" in page) == any((result_site.root / "_singletons").glob("*"))
     assert result_site.client.get("/health").json()["status"] == "ok"
 
@@ -149,8 +149,8 @@ def test_joiners_are_valid_in_names_and_invisible_characters_make_no_difference(
     result_site.say("person_001", action="rename", name=zoya)
     result_site.say("person_002", action="rename", name=family)
     assert {zoya, family} <= result_site.people().keys()
-    for alike in (zoya.replace("\u200c", ""), f"{family}\u200d", f"\u2060{family}"):
-        result_site.say("person_003", action="rename", name=alike, status=409)
+    for similar in (zoya.replace("\u200c", ""), f"{family}\u200d", f"\u2060{family}"):
+        result_site.say("person_003", action="rename", name=similar, status=409)
     for harmful in ("An\u202ena", "Anna\u2066", "\u200d"):
         result_site.say("person_003", action="rename", name=harmful, status=422)
 
@@ -158,7 +158,7 @@ def test_joiners_are_valid_in_names_and_invisible_characters_make_no_difference(
 def test_names_with_markup_are_shown_as_text(result_site: ServedResult) -> None:
     result_site.say("person_001", action="rename", name="<b>Anna &amp; Co<", status=422)
     (result_site.root / "person_001").rename(result_site.root / "<b>Anna")
-    # What somebody does by hand meanwhile is seen at once.
+    # Manual changes in the meantime are seen at once.
     page = result_site.page("/people")
     assert "<b>" not in page
     assert "&lt;b&gt;Anna" in page
@@ -211,7 +211,7 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         assert result_site.people()["Anna"]["faceCount"] == before["person_001"] - 3
         page.get_by_role("button", name="Undo: person_001 renamed to Anna").click()
         page.get_by_role("heading", name="person_001").wait_for()
-        # The script of the page says this, and only then listens to the button.
+        # The page's script sets this text, and only then listens to the button.
         page.locator(".message", has_text="Undid: person_001 renamed to Anna").wait_for()
         page.get_by_role("button", name="Undo: 3 faces").click()
         page.locator(".message", has_text="Undid: 3 faces").wait_for()

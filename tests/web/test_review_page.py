@@ -37,8 +37,8 @@ def named(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-def kept(website: Website) -> list[tuple[Any, ...]]:
-    """What stands of what was said, the first first."""
+def standing_changes(website: Website) -> list[tuple[Any, ...]]:
+    """Return the kinds and targets of changes that were not undone, in order."""
     return website.rows("SELECT kind, what FROM steps WHERE NOT undone AND undoes IS NULL ORDER BY id")
 
 
@@ -52,7 +52,7 @@ def held_down(page: Page, key: str, begun: Callable[[], None]) -> None:
 
 
 def corrections(website: Website) -> int:
-    return sum(kind in {"name", "merge", "review", "hide"} for kind, _ in kept(website))
+    return sum(kind in {"name", "merge", "review", "hide"} for kind, _ in standing_changes(website))
 
 
 def test_ten_answers_by_keyboard_and_three_undone(asking: Website, page: Page) -> None:
@@ -120,7 +120,7 @@ def test_a_taken_name_is_confirmed_or_chosen(asking: Website, page: Page) -> Non
     expect(page.get_by_placeholder("Type a name")).to_have_value("anna")
     page.keyboard.press("Enter")
     question.wait_for()
-    # What comes before anybody can have read it is no answer.
+    # A key before the suggestion can have been read is no answer.
     page.wait_for_timeout(400)
     with page.expect_response("**/name"):
         page.keyboard.press("y")
@@ -251,7 +251,7 @@ def test_suggestions_answered_or_changed_elsewhere_are_skipped(asking: Website, 
     with page.expect_response(re.compile(r"/candidates/name-\w+$")) as renewed:
         page.keyboard.press("u")
     asked = renewed.value.json()
-    # Somebody else changes whom it is about; who answers has not seen that.
+    # Another user changes the person, which the one who answers has not seen.
     asking.post(f"/persons/{asked['personId']}", {"action": "hide"})
     asking.post(f"/persons/{asked['personId']}", {"action": "unhide"})
     named(page, "Berta")
@@ -305,7 +305,7 @@ def test_the_last_answer_is_stored_and_suggestions_reload_once_the_server_answer
     text = resting.bounding_box()
     assert text is not None
     assert abs(text["x"] + text["width"] / 2 - page.evaluate("document.body.clientWidth") / 2) < 2
-    # What was skipped before is kept first.
+    # Earlier skips are stored first.
     while not held:
         page.wait_for_timeout(10)
     with cut_off(page):
@@ -362,7 +362,7 @@ def test_a_face_of_another_age_is_suggested_with_both_ages(website: Website, bro
         page.on("request", lambda request: asked.append(request.url))
         page.wait_for_timeout(1000)
         assert not asked
-    assert [kind for kind, _ in kept(website)][-1] == "review"
+    assert [kind for kind, _ in standing_changes(website)][-1] == "review"
     assert website.rows(f"SELECT person_id FROM face_detections WHERE id = {face}") == [(None,)]
 
 

@@ -81,7 +81,7 @@ def test_clustering_counts_groups_and_faces_in_none(website: Website) -> None:
     assert found["noiseCount"] == again["noiseCount"] > 0
     of_people = "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1"
     before = website.rows(of_people)
-    # Who somebody is by now stays so, below the gate too.
+    # Assigned faces stay so, even below the quality filter.
     gated = website.post("/cluster", {"qualityThreshold": 1})
     assert gated["leftOut"] == 24 - len(before)
     assert website.rows(of_people) == before
@@ -116,10 +116,10 @@ def test_centroids_are_made_and_assign_gives_faces_to_people_as_a_step_that_is_u
     )
     found = website.post("/assign", {"maxFaces": 100})
     assert found["assignedToPersons"] >= 1
-    whose = f"SELECT person_id IS NOT NULL FROM face_detections WHERE id = {face}"
-    assert website.rows(whose) == [(True,)]
+    owner = f"SELECT person_id IS NOT NULL FROM face_detections WHERE id = {face}"
+    assert website.rows(owner) == [(True,)]
     website.post("/undo", {"step": found["step"]})
-    assert website.rows(whose) == [(False,)]
+    assert website.rows(owner) == [(False,)]
 
 
 def test_training_reports_which_people_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,10 +337,10 @@ def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(
 def test_training_on_real_faces_reports_its_result_and_use(
     database: Database, library_url: str, real_people: People, tmp_path: Path
 ) -> None:
-    _, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
-    some = np.flatnonzero(np.isin(whose, np.argsort(-faces)[:12]))
-    often = np.concatenate([some[whose[some] == person][:10] for person in np.unique(whose[some])])
-    fill(database, real_people.embedding[often], np.unique(whose[often], return_inverse=True)[1])
+    _, owner, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
+    some = np.flatnonzero(np.isin(owner, np.argsort(-faces)[:12]))
+    often = np.concatenate([some[owner[some] == person][:10] for person in np.unique(owner[some])])
+    fill(database, real_people.embedding[often], np.unique(owner[often], return_inverse=True)[1])
     with served(library_url, tmp_path / "crops") as site:
         asked = {"epochs": 10, "minFacesPerPerson": 5}
         answer = site.client.post(f"{BASE}/train", json=asked, timeout=300)

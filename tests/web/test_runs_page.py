@@ -49,7 +49,7 @@ def test_clustering_is_started_followed_and_reported(website: Website, browser: 
         latest = page.locator("#history li").first
         expect(latest).to_contain_text("Done")
         expect(latest).to_contain_text("form 4 new people")
-        # What somebody filled in is still there, for the next time.
+        # The form keeps its input for the next time.
         expect(form.get_by_label("Minimum faces of a new person")).to_have_value("3")
     assert website.rows("SELECT count(DISTINCT person_id) FROM face_detections") == [(4,)]
 
@@ -84,7 +84,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
 
 
 @pytest.mark.parametrize(
-    ("job", "said"),
+    ("job", "expected"),
     [
         (Job("1", "index", stage="Reading", done=0, total=50_000), "0 of 50,000"),
         (
@@ -101,8 +101,8 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         (Job("1", "index", done=7), ""),
     ],
 )
-def test_a_run_shows_progress_rate_and_remaining_time(job: Job, said: str) -> None:
-    assert pace(job, job.stage_at + 60) == said
+def test_a_run_shows_progress_rate_and_remaining_time(job: Job, expected: str) -> None:
+    assert pace(job, job.stage_at + 60) == expected
     assert "about" not in pace(job, job.stage_at + 1)
 
 
@@ -130,8 +130,8 @@ def test_a_lost_login_is_reported_once(album_url: str, tmp_path: Path, browser: 
             page.keyboard.press("Enter")
             expect(page.locator("#now").get_by_role("progressbar")).to_be_visible()
             page.context.clear_cookies()
-            told = page.locator(".message.error")
-            expect(told).to_contain_text("You are no longer logged in.")
+            output = page.locator(".message.error")
+            expect(output).to_contain_text("You are no longer logged in.")
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))
             page.wait_for_timeout(2000)
@@ -141,9 +141,9 @@ def test_a_lost_login_is_reported_once(album_url: str, tmp_path: Path, browser: 
                 page.keyboard.press("r")
             page.wait_for_timeout(1000)
             assert not [address for address in asked if "/jobs/" in address]
-            expect(told).to_have_count(1)
+            expect(output).to_have_count(1)
             expect(page.locator("#now").get_by_role("progressbar")).to_be_visible()
-            told.get_by_role("button", name="Log in").click()
+            output.get_by_role("button", name="Log in").click()
             page.get_by_role("heading", name="Log in").wait_for()
 
 

@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is a sentence with the right headers; and nobody waits for who is slow."""
+"""Every answer has the right headers and a message; and slow clients delay no others."""
 
 import json
 import socket
@@ -251,18 +251,24 @@ def test_an_unexpected_error_is_a_message_with_the_same_guards(
 
 
 def test_cache_headers_by_kind_of_answer(onlooked: Website) -> None:
-    def kept(path: str) -> str:
+    def cache_control(path: str) -> str:
         return onlooked.client.get(path).headers["cache-control"]
 
-    assert kept("/people") == kept(f"{BASE}/persons") == kept("/nothing") == kept("/health") == "no-store"
-    assert kept("/static/app.js") == "no-cache"
-    assert kept(f"{BASE}/faces/1/crop") == "private, max-age=60"
+    assert (
+        cache_control("/people")
+        == cache_control(f"{BASE}/persons")
+        == cache_control("/nothing")
+        == cache_control("/health")
+        == "no-store"
+    )
+    assert cache_control("/static/app.js") == "no-cache"
+    assert cache_control(f"{BASE}/faces/1/crop") == "private, max-age=60"
     photo = onlooked.get("/faces/1")["assetId"]
     for picture in (f"{BASE}/faces/1/crop?size=96", f"{BASE}/assets/{photo}/picture?size=160"):
         answer = onlooked.client.get(f"{picture}&v={photo[:16]}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
         assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
-    assert kept(f"{BASE}/faces/1/crop?v=0000000000000000") == "private, max-age=60"
+    assert cache_control(f"{BASE}/faces/1/crop?v=0000000000000000") == "private, max-age=60"
 
 
 def test_a_script_that_is_the_same_is_not_sent_again(onlooked: Website) -> None:

@@ -74,10 +74,10 @@ def test_invalid_searches_are_reported(onlooked: Website) -> None:
         ({"from": "2020-01-01", "until": "2019-01-01"}, 422, "Give the earlier day first"),
         ({"described": "the"}, 422, "nearly every text contains it"),
     ]
-    for asked, status, said in cases:
+    for asked, status, expected in cases:
         answer = onlooked.client.get(f"{BASE}/search", params=asked)
         assert answer.status_code == status, asked
-        assert said in answer.json()["detail"], asked
+        assert expected in answer.json()["detail"], asked
 
 
 def test_the_page_answers_by_its_address_alone(website: Website, people: dict[str, str]) -> None:
@@ -92,7 +92,7 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert "Recently added" in website.page("/search")
     early = website.page("/search?until=1900-01-01")
     assert "No photos found for dates up to 1900-01-01<" in early
-    assert "Widen the date range." not in early  # It says which days there are instead.
+    assert "Widen the date range." not in early  # It shows the existing days instead.
     nothing = website.page(f"/search?person={people['anna']}&until=1900-01-01")
     assert "No photo matches the dates." in nothing
 
@@ -109,7 +109,7 @@ def test_a_page_counts_up_to_its_limit_and_still_has_a_next_page(
 
 
 def test_the_search_page_reports_errors_and_keeps_the_input(onlooked: Website) -> None:
-    for address, said in (
+    for address, expected in (
         ("person=Zoe&words=&from=", "Person not found: Zoe. The People page shows all people."),
         ("person=Zoe", "No photos found for “Zoe”<"),
         ("person=Zoe", 'name="person" maxlength="200" value="Zoe"'),
@@ -120,19 +120,19 @@ def test_the_search_page_reports_errors_and_keeps_the_input(onlooked: Website) -
         ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ):
         page = onlooked.page(f"/search?{address}")
-        assert said in page, address
+        assert expected in page, address
         assert "<script>alert" not in page
         assert "Recently added" not in page
 
 
 @pytest.fixture
 def placed(album: Library) -> str:
-    """A photo of which the file says where and how it was taken."""
+    """A photo with location and camera in its file."""
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
-    said = replace(
+    output = replace(
         METADATA, make="Canon Inc.", model="Canon EOS 80D", refused={"ISO": "<b>0</b> is no number"}
     )
-    album.keep_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), said)])
+    album.keep_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), output)])
     return str(sha256)
 
 
@@ -147,7 +147,7 @@ def test_photos_are_found_by_place_and_camera_which_their_pages_say(website: Web
     assert (page.count('class="photo-link"'), "7.0 km" in page) == (1, True)
     assert '<details class="across more" open>' in page
     photo = website.page(f"/photos/{placed}")
-    for said in (
+    for expected in (
         "4 July 2019, 15:30",
         "from DateTimeOriginal",
         'href="geo:48.13700,11.57500"',
@@ -156,7 +156,7 @@ def test_photos_are_found_by_place_and_camera_which_their_pages_say(website: Web
         "1/250 s, f/5.6, ISO 400, 35 mm",
         "&lt;b&gt;0&lt;/b&gt; is no number",
     ):
-        assert said in photo
+        assert expected in photo
     assert "http" not in photo.split("<h2>File</h2>")[1]
 
 

@@ -116,7 +116,7 @@ def test_a_confirmation_takes_no_letters_of_a_typed_name(website: Website, anna_
     third = page.locator(".group").nth(2).get_by_role("combobox")
     expect(third).to_have_value("una")
     page.keyboard.press("Enter")
-    # The question waits while somebody names one after the other.
+    # The confirmation waits while the user names people one after the other.
     expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
     left(page, "2 unnamed people")
     page.keyboard.press("ArrowUp")
@@ -272,7 +272,7 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
         expect(page.get_by_role("status").get_by_text("2 selected")).to_be_visible()
         page.keyboard.press("n")
         page.keyboard.type("Dora")
-        # Enter bounces: the second is said of faces that are hers by then.
+        # Enter bounces: the second one applies to faces that are already the person's.
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
         page.get_by_text("Assigned 2 faces to Dora").wait_for()

@@ -46,7 +46,7 @@ def environment(llm: AnthropicServer, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def describe(library: Library, facesets: Call, llm: AnthropicServer) -> Call:
-    """Runs `describe` with that language model, whose key is told nobody."""
+    """Runs `describe` with that language model, and checks that its key stays secret."""
     assert library.settings is not None
 
     def call(*flags: object, status: int = 0, **more: str) -> Result:
@@ -113,24 +113,24 @@ def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
 
 def test_photos_that_failed_are_not_passed_over_in_silence(describe: Call, llm: AnthropicServer) -> None:
     llm.answer = lambda _: "I will not."
-    said = describe("--no-batch", "--yes", "-q", status=3).err
+    output = describe("--no-batch", "--yes", "-q", status=3).err
     assert (
         "To see why photos failed, run `facesets stats --stages`. To send them again, add --retry-failed."
-        in said
+        in output
     )
 
 
 def test_photos_are_described_and_found_by_words(
     describe: Call, facesets: Call, found: Callable[..., list[dict[str, str]]], llm: AnthropicServer
 ) -> None:
-    said = iter(
+    answers = iter(
         [
             an_answer(text_in_image="Zum Goldenen Hirsch"),
             an_answer(description="Three children are swimming in a lake.", tags=["lake"]),
             an_answer(),
         ]
     )
-    llm.answer = lambda _: as_text(next(said))
+    llm.answer = lambda _: as_text(next(answers))
     result = describe("--no-batch", "--yes", "--max-images", "3", "-v")
     assert ", 0 failed; cost $0.00" in result.out
     prompt = Path.home() / ".config" / "facesets" / "describe-prompt.txt"
@@ -161,7 +161,7 @@ def test_batches_wait_for_more_and_are_collected(
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "expected"),
     [
         ({"LLM_PROVIDER": "clippy"}, "Unknown LLM_PROVIDER clippy"),
         ({"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY is not set"),
@@ -171,17 +171,17 @@ def test_batches_wait_for_more_and_are_collected(
         ({"LLM_PROVIDER": "openai"}, "Missing server address"),
     ],
 )
-def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str], said: str) -> None:
-    assert said in describe("--yes", "--no-batch", status=2, **changed).err
+def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str], expected: str) -> None:
+    assert expected in describe("--yes", "--no-batch", status=2, **changed).err
 
 
 def test_an_own_price_counts(describe: Call, tmp_path: Path) -> None:
     config = tmp_path / "facesets.toml"
     config.write_text('[describe.prices."claude-of-tomorrow"]\ninput = 1000\noutput = 0\n')
     more = {"LLM_MODEL": "claude-of-tomorrow", "FACESETS_CONFIG": str(config)}
-    said = describe("--dry-run", "--no-batch", **more).out
-    assert "prices by your settings" in said
-    assert "Estimated cost: $2" in said or "Estimated cost: $3" in said
+    output = describe("--dry-run", "--no-batch", **more).out
+    assert "prices by your settings" in output
+    assert "Estimated cost: $2" in output or "Estimated cost: $3" in output
     config.write_text('[describe.prices."claude-of-tomorrow"]\ninput = "cheap"\noutput = 0\n')
     assert "something other than numbers" in describe("--dry-run", status=2, **more).err
 

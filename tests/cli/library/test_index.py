@@ -28,12 +28,12 @@ def test_a_stage_by_itself_refuses_flags_that_it_would_not_obey(
     database: Database, facesets: Callable[..., Result]
 ) -> None:
     keep(Library(database, SETTINGS), METADATA)
-    for flags, said in (
+    for flags, expected in (
         ("--prune --include *.jpg", "--include and --prune cannot be combined with --stage"),
         ("--assign", "--assign cannot be combined with --stage"),
         ("--delete --target /photos", "--target cannot be combined with --delete"),
         ("--delete /photos", "DIR cannot be combined with --delete"),
     ):
-        assert said in facesets("index", "--stage", "attributes", *flags.split(), status=2).err
+        assert expected in facesets("index", "--stage", "attributes", *flags.split(), status=2).err
     obeyed = ("--stage", "metadata", "--dry-run", "--alone", "--strict")
     facesets("index", *obeyed, FACESETS_INDEX_PRUNE="1")

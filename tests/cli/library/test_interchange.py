@@ -75,14 +75,14 @@ def test_an_interrupted_or_partly_unreadable_run_is_reported(
 
 
 def test_conflicting_options_are_wrong_usage(facesets: Call) -> None:
-    for line, says in (
+    for line, expected in (
         ("", "Missing source."),
         ("--unmatched --conflicts", "not both"),
         ("/tmp --unmatched", "Remove the source and --dry-run"),
         ("--conflicts --dry-run", "Remove the source and --dry-run"),
         ("/tmp --map nowhere", "OLD=NEW"),
     ):
-        assert says in facesets("import-names", *line.split(), status=2).err
+        assert expected in facesets("import-names", *line.split(), status=2).err
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ def test_names_are_written_and_removed_and_leftover_sidecars_reported(photo: Pat
     assert "1 new sidecar, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
     assert "The library has no photo below /empty." in say("--target", "/empty")
     assert not sidecar(photo).exists()
-    said = say("anna", "--target", photo.parent)
-    assert "1 person, 1 photo: 1 new sidecar" in said
+    output = say("anna", "--target", photo.parent)
+    assert "1 person, 1 photo: 1 new sidecar" in output
     assert names(sidecar(photo)) == ["Anna"]
-    number = said.split("--undo ")[1].split()[0]
+    number = output.split("--undo ")[1].split()[0]
     done = json.loads(say("--json"))
     assert (done["changed"], done["people"], done["failures"]) == (1, 2, [])
     assert "Run 99 not found" in say("--undo", "99", status=2)
@@ -114,9 +114,9 @@ def test_names_are_written_and_removed_and_leftover_sidecars_reported(photo: Pat
 
     assert say("-q") == ""
     photo.unlink()
-    gone = say()
-    assert "0 new sidecars, 0 changed, 1 removed, 0 unchanged." in gone
-    assert "Changed or removed 1 sidecar because its photo is missing or no longer in the library." in gone
+    rest = say()
+    assert "0 new sidecars, 0 changed, 1 removed, 0 unchanged." in rest
+    assert "Changed or removed 1 sidecar because its photo is missing or no longer in the library." in rest
     assert not sidecar(photo).exists()
 
 
@@ -133,5 +133,5 @@ def test_unchanged_sidecars_are_named_and_unreadable_ones_fail(photo: Path, face
 
 
 def test_without_named_people_the_command_for_naming_is_shown(facesets: Call) -> None:
-    said = facesets("export-xmp").err
-    assert "There are no named people to export. Name one with `facesets people name WHO NAME`." in said
+    output = facesets("export-xmp").err
+    assert "There are no named people to export. Name one with `facesets people name WHO NAME`." in output

@@ -26,7 +26,7 @@ def test_maintain_prints_a_line_per_task_and_json(maintain: Call) -> None:
     tasks = ["centroids", "empty", "statistics", "must-links", "violations"]
     assert [line.split(":")[0] for line in daily.splitlines()] == tasks
     assert "No conflicts with your corrections." in daily
-    # Of a dry run all is said as of what is to come.
+    # A dry run reports everything in the future tense.
     rehearsed = [line for line in maintain("weekly", "--dry-run").out.splitlines() if ": " in line]
     assert len(rehearsed) == 9
     assert [

@@ -55,11 +55,11 @@ def test_photos_of_several_people_show_all_of_them(database: Database, facesets:
 
 def test_show_prints_what_is_known_of_a_photo(two: Call) -> None:
     shown = two("show", "/0.jpg").out
-    for said in (
+    for expected in (
         *("/0.jpg", "2019-07-04 15:30:00.250000", "DateTimeOriginal", "48.137°"),
         *("EF-S 18-135mm", "1/250 s", "pending"),
     ):
-        assert said in shown
+        assert expected in shown
     as_json = json.loads(two("show", made_image("photo 0").sha256[:12], "--json").out)
     assert as_json["found"]["metadata"]["iso"] == 400
     assert as_json["found"]["metadata"]["extra"]["Keywords"] == ["beach", "été"]
@@ -70,21 +70,21 @@ def test_show_prints_what_is_known_of_a_photo(two: Call) -> None:
 def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     database: Database, facesets: Call
 ) -> None:
-    def said(*words: str, status: int = 0) -> str:
+    def search(*words: str, status: int = 0) -> str:
         return facesets("search", *words, status=status).err
 
     image = made_image("of an older version")
     Library(database, SETTINGS).add([made_file("/old.jpg", image)], [image])
-    near = said("--near", "48.1,11.5")
+    near = search("--near", "48.1,11.5")
     assert "1 photo cannot be found by this yet: run `facesets index --stage metadata`" in near
-    assert "index --stage metadata" in said("--camera", "canon", status=2)
-    before = said("--tag", "beach", status=2)
+    assert "index --stage metadata" in search("--camera", "canon", status=2)
+    before = search("--tag", "beach", status=2)
     assert ("No photo is tagged yet" in before, "`facesets index --stage scene`" in before) == (True, True)
     database.run(lambda connection: keep_categories(connection, shipped_categories()))
-    tagged = said("--tag", "beach", "--tag", "emotion:happy", "--words", "cake")
+    tagged = search("--tag", "beach", "--tag", "emotion:happy", "--words", "cake")
     for command in ("index --stage scene", "index --stage face-tags", "describe"):
         assert f"1 photo cannot be found by this yet: run `facesets {command}`" in tagged
-    assert "yet" not in said("--from", "2019-01-01")
+    assert "yet" not in search("--from", "2019-01-01")
 
 
 def test_search_reports_hidden_results_and_the_condition_without_match(two: Call) -> None:

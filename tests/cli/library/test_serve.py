@@ -1,4 +1,4 @@
-"""`facesets serve` starts, says where it is, and ends at once."""
+"""`facesets serve` starts, prints its address, and ends at once."""
 
 import os
 import shutil
@@ -46,16 +46,16 @@ def started(url: str, *arguments: object, **how: Any) -> Iterator[tuple[ForkedRu
 def test_it_prints_its_address_once_and_ends_at_once(album_url: str, number: signal.Signals) -> None:
     with started(album_url, "--quiet") as (process, address):
         assert httpx.get(f"{address}/health").json()["status"] == "ok"
-        # A connection that is kept, a request of which only a part came, and one that is being answered.
-        kept, partial = connected(address), connected(address)
-        kept.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        # An idle connection, a partial request, and a request in progress.
+        idle, partial = connected(address), connected(address)
+        idle.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         partial.sendall(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
-        assert kept.recv(1000)
+        assert idle.recv(1000)
         began = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
         took = time.monotonic() - began
-        kept.close()
+        idle.close()
         partial.close()
         assert (process.returncode, out, err) == (128 + number, f"{address}\n", "")
         assert took < 1.5
@@ -83,11 +83,11 @@ def test_a_port_in_use_is_reported(album_url: str) -> None:
         done = run("serve", "--database", album_url, "--port", port)
     # No restart by a supervisor repairs that.
     assert done.status == 75
-    said = (
+    expected = (
         f"Port {port} on 127.0.0.1 is in use, perhaps by another `facesets serve`. To choose a different "
         "one, use --port PORT."
     )
-    assert done.err == f"facesets: {said}\n"
+    assert done.err == f"facesets: {expected}\n"
 
 
 def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ("--host 0.0.0.0", "On 0.0.0.0 everyone in the network could see the photos."),
         ("--host ::", "On :: everyone in the network could see the photos."),
@@ -114,12 +114,14 @@ def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPat
         ("--token-file good --no-token", "Give either --token-file or --no-token, not both."),
     ],
 )
-def test_invalid_ways_to_serve_are_reported(album_url: str, tmp_path: Path, words: str, said: str) -> None:
+def test_invalid_ways_to_serve_are_reported(
+    album_url: str, tmp_path: Path, words: str, expected: str
+) -> None:
     for name, content in (("short", b"short"), ("no-text", b"\xff\xfe" * 10), ("good", PASSWORD.encode())):
         (tmp_path / name).write_bytes(content)
     done = run("serve", "--database", album_url, "--port", 0, *words.split(), cwd=tmp_path)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert expected in done.err
     assert len(done.err.splitlines()) == 1
 
 
@@ -142,8 +144,10 @@ def test_it_is_reached_by_the_new_kind_of_address_by_password_and_by_a_name(
 def test_programs_on_one_machine_share_a_private_token(tmp_path: Path) -> None:
     path = tmp_path / "state" / "serve-token"
     found: set[str] = set()
-    said: list[str] = []
-    threads = [threading.Thread(target=lambda: found.add(stored_token(path, said.append))) for _ in range(8)]
+    notices: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.add(stored_token(path, notices.append))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -151,7 +155,7 @@ def test_programs_on_one_machine_share_a_private_token(tmp_path: Path) -> None:
     assert found == {path.read_text().strip()}
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
-    assert not said
+    assert not notices
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can act as another account")

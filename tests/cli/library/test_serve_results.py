@@ -17,13 +17,13 @@ from tests.fixtures.program import command, environment, run
 def test_folders_that_cannot_be_served_are_reported(tmp_path: Path) -> None:
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "manifest.json").write_text("{}")
-    for words, said in (
+    for words, expected in (
         ((tmp_path / "none",), "Manifest not found"),
         ((tmp_path,), f"Give --results {tmp_path / 'people'}."),
         ((tmp_path, "--database", "postgresql:///nowhere"), "Give only one"),
     ):
         ended = run("serve", "--port", 0, "--results", *words)
-        assert (ended.status, said in ended.err) == (2, True), ended.err
+        assert (ended.status, expected in ended.err) == (2, True), ended.err
 
 
 @pytest.mark.slow

@@ -40,13 +40,13 @@ def library(database: Database) -> Library:
 
 @pytest.fixture
 def anna(library: Library) -> str:
-    """The number of somebody with four faces, as lists show it."""
+    """The number of a person with four faces, as lists show it."""
     return who_is(library, "anna-0-0")[:8]
 
 
 @pytest.fixture
 def ben(library: Library) -> str:
-    """The number of somebody with three faces."""
+    """The number of a person with three faces."""
     return who_is(library, "ben-0-0")[:8]
 
 

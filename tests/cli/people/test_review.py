@@ -99,8 +99,8 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     assert len(questions("--limit", 1)) == 1
     assert "Saved: Anna: named" in facesets("people", "answer", asked[0]["id"], "--name", "Anna").out
     same = questions()[0]["id"]
-    kept = facesets("people", "answer", same, "yes").out
-    assert re.search(r"Saved: Are .* yes\. Undo change \d+ with `facesets people undo`", kept)
+    saved = facesets("people", "answer", same, "yes").out
+    assert re.search(r"Saved: Are .* yes\. Undo change \d+ with `facesets people undo`", saved)
     assert who_is(library, "annie-0-0") == anna
     assert "Suggestion not open" in facesets("people", "answer", same, "no", status=2).err
     for words in ((same,), (same, "yes", "--name", "Anna")):
@@ -175,7 +175,7 @@ def test_without_a_terminal_a_line_stands_for_each_of_the_first_questions(facese
 def test_skipped_suggestions_stay_skipped_in_the_next_session(review: Review, facesets: Call) -> None:
     with review() as screen:
         for number in range(3):
-            # Who presses Enter as well, as elsewhere, names nobody "s".
+            # Pressing Enter as well, as elsewhere, names no person "s".
             answer(screen, "s" if number else "s\n")
             assert number == 2 or screen.expect("skipped")
         screen.expect(r"0 answers saved, 3 skipped\. To review 3 skipped suggestions")

@@ -35,13 +35,13 @@ def test_both_phases_are_reported_and_both_names_of_a_variable_work(library: Lib
     assert (threshold(), threshold(**either)) == (0.7, 0.8)
     assert threshold(**either, FACESETS_CLUSTER_PERSON_THRESHOLD="0.75") == 0.75
     environment = {"FACE_UNKNOWN_MIN_CLUSTER_SIZE": "4", "FACE_UNKNOWN_CLUSTERING_METHOD": "dbscan"}
-    said = facesets("cluster", "--dual", "-v", **environment)
-    known, unknown, largest, step = said.out.splitlines()
+    output = facesets("cluster", "--dual", "-v", **environment)
+    known, unknown, largest, step = output.out.splitlines()
     assert known == "Known people: 2 of 10 faces (20.0%) assigned to 1 person."
     assert unknown == (
         "Other faces: 8 faces in 1 cluster (1 new), 3 of them unclustered (37.5%); 1 suggestion to review."
     )
-    assert "Known people: threshold 0.70, " in said.err
+    assert "Known people: threshold 0.70, " in output.err
     assert "To see it, run `facesets people show unknown_cluster_1 --sheet cluster.png`" in largest
     assert re.fullmatch(r"Undo both with `facesets people undo` \(change \d+\)\.", step)
     assert "unknown_cluster_1" in facesets("people", "show", "unknown_cluster_1").out

@@ -41,9 +41,9 @@ def test_a_body_without_a_face_is_suggested_for_a_person_of_another_photo_with_a
         assert day.person[match.like] == match.person
         assert day.photo[match.body] != day.photo[match.like]
         assert (int(day.photo[match.body]), match.person) not in day.present
-        alike = day.colours[match.body] @ day.colours[match.like]
+        similar = day.colours[match.body] @ day.colours[match.like]
         apart = abs(day.taken[match.body] - day.taken[match.like])
-        assert alike >= 0.94 if match.why == "colours" else apart <= 10
+        assert similar >= 0.94 if match.why == "colours" else apart <= 10
     on_photo = [(int(day.photo[match.body]), match.person) for match in matches]
     assert len(set(on_photo)) == len(on_photo) == len({match.body for match in matches})
 

@@ -1,4 +1,4 @@
-"""Faces that come in batches: who ends with whom, and what nobody loses."""
+"""Regrouping of faces that come in batches."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from tests.fixtures.vectors import People, near, people
 
 
 class Library(NamedTuple):
-    """Faces, and whose they are."""
+    """Faces and their people."""
 
     rows: Float32
     person: Int64
@@ -49,10 +49,10 @@ def bcubed(person: Int64, truth: Int64) -> float:
 
 
 def some_of(real: People, faces: int) -> tuple[Float32, Int64]:
-    """Real faces in random order, and whose they are."""
-    whose = np.unique(real.name, return_inverse=True)[1]
-    chosen = np.random.default_rng(0).permutation(np.flatnonzero(np.bincount(whose)[whose] > 1))[:faces]
-    return unit_rows(real.embedding[chosen]), whose[chosen]
+    """Real faces in random order, and their people."""
+    owner = np.unique(real.name, return_inverse=True)[1]
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(np.bincount(owner)[owner] > 1))[:faces]
+    return unit_rows(real.embedding[chosen]), owner[chosen]
 
 
 def groups(labels: Int64) -> set[tuple[int, ...]]:
@@ -144,14 +144,14 @@ def test_a_face_about_as_similar_to_two_fixed_people_is_for_a_human_to_decide() 
 
 
 def test_a_person_of_one_photo_gets_all_others_and_one_wrong_face_attracts_no_strangers() -> None:
-    rows, whose = people(30, faces=8, dimension=128, spread=0.5, seed=3)
-    first = np.flatnonzero(whose == 0)
+    rows, owner = people(30, faces=8, dimension=128, spread=0.5, seed=3)
+    first = np.flatnonzero(owner == 0)
     person = np.full(len(rows), -1)
     person[first[0]] = 0
     found = look(rows, person, np.ones(1, bool), np.flatnonzero(person < 0)).person
     assert (found[first] == 0).all()
     person[first] = 0
-    stray = np.flatnonzero(whose == 1)
+    stray = np.flatnonzero(owner == 1)
     person[stray[0]] = 0
     found = look(rows, person, np.ones(1, bool), np.flatnonzero(person < 0)).person
     assert found[stray[0]] == 0
@@ -159,9 +159,9 @@ def test_a_person_of_one_photo_gets_all_others_and_one_wrong_face_attracts_no_st
 
 
 def test_of_two_faces_in_a_photo_one_joins_a_person() -> None:
-    rows, whose = people(30, faces=8, dimension=128, spread=0.5, seed=3)
-    anna = np.flatnonzero(whose == 0)
-    person = np.where(whose == 0, 0, -1)
+    rows, owner = people(30, faces=8, dimension=128, spread=0.5, seed=3)
+    anna = np.flatnonzero(owner == 0)
+    person = np.where(owner == 0, 0, -1)
     person[anna[:2]] = -1
     image = np.arange(len(rows))
     image[anna[1]] = image[anna[0]]

@@ -40,7 +40,7 @@ def read(path: Path, kind: str) -> ModelsRead | str:
     return found
 
 
-def said_of(path: Path, kind: str) -> str:
+def problems_of(path: Path, kind: str) -> str:
     """Everything that is wrong with a file."""
     found = read(path, kind)
     return found if isinstance(found, str) else "; ".join(found.problems)
@@ -129,7 +129,7 @@ def _tensor(**changed: object) -> dict[str, object]:
 def test_a_hostile_header_is_refused_or_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    assert said_of(path, "safetensors")
+    assert problems_of(path, "safetensors")
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("embeddings.npy", bytes(400_000_000))
         archive.writestr("mean.npy", b"")
-    assert "declares more" in said_of(path, "npz")
+    assert "declares more" in problems_of(path, "npz")
 
 
 def test_a_file_larger_than_any_model_is_not_read(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_file_larger_than_any_model_is_not_read(tmp_path: Path) -> None:
         path = tmp_path / kind
         with path.open("wb") as file:
             file.truncate(200_000_000)
-        assert "larger than 64 MB" in said_of(path, kind)
+        assert "larger than 64 MB" in problems_of(path, kind)
 
 
 def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[str, np.ndarray]], None]:
@@ -157,7 +157,7 @@ def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "expected"),
     [
         (lambda tensors: tensors.pop("pose"), "pose is missing"),
         (_spoil("embedding", lambda e: e[:128].copy()), r"embedding has shape (128,), not (512,)"),
@@ -170,18 +170,18 @@ def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[
     ],
 )
 def test_what_reactor_would_stumble_over_is_named(
-    tmp_path: Path, spoil: Callable[[dict[str, np.ndarray]], object], said: str
+    tmp_path: Path, spoil: Callable[[dict[str, np.ndarray]], object], expected: str
 ) -> None:
     tensors = load(reactor_bytes(made_model("Anna")))
     spoil(tensors)
     path = tmp_path / "x.safetensors"
     path.write_bytes(save_tensors(tensors))
-    assert said in said_of(path, "safetensors")
+    assert expected in problems_of(path, "safetensors")
     assert isinstance(read_reactor(path), ModelsRead)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         ("{}", "not a list of people"),
         ("[]", "not a list of people"),
@@ -200,14 +200,14 @@ def test_what_reactor_would_stumble_over_is_named(
         ("[1", "it is not JSON"),
     ],
 )
-def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: str, said: str) -> None:
+def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
-    assert said in said_of(path, "visomaster")
+    assert expected in problems_of(path, "visomaster")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         ("", "0 lines"),
         ("Name: A\n" + "1\n" * 511, "512 lines, which is not a multiple of 513"),
@@ -217,7 +217,7 @@ def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: st
         ("Name: A\n" + "1\n" * 512 + "\n", "514 lines"),
     ],
 )
-def test_what_rope_would_stumble_over_is_named(tmp_path: Path, content: str, said: str) -> None:
+def test_what_rope_would_stumble_over_is_named(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "merged_embeddings.txt"
     path.write_text(content)
-    assert said in said_of(path, "rope")
+    assert expected in problems_of(path, "rope")

@@ -55,10 +55,11 @@ def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")]
+    ("name", "expected"),
+    [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")],
 )
-def test_what_is_no_xml_is_named_with_joiners_where_they_belong(name: str, said: str) -> None:
-    with pytest.raises(UnreadableXmp, match=f"tag mismatch: {said} line 1"):
+def test_what_is_no_xml_is_named_with_joiners_where_they_belong(name: str, expected: str) -> None:
+    with pytest.raises(UnreadableXmp, match=f"tag mismatch: {expected} line 1"):
         parse(f"<a><{name}></a>".encode())
 
 

@@ -90,16 +90,16 @@ def test_what_programs_wrote_survives(name: str) -> None:
 def test_exiftool_reads_what_we_wrote(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.xmp"
     sidecar.write_bytes(_put(None, _ANNA, _BEN, microsoft=True).content or b"")
-    said = exiftool_reads(sidecar)
+    output = exiftool_reads(sidecar)
     names = ["Anna", "Ben Ångström"]
-    assert said["PersonInImage"] == names
-    assert said["TagsList"] == [f"People/{name}" for name in names]
-    assert said["HierarchicalSubject"] == [f"People|{name}" for name in names]
-    assert said["RegionInfo"]["AppliedToDimensions"] == {"W": 400, "H": 300, "Unit": "pixel"}
-    anna, ben = said["RegionInfo"]["RegionList"]
+    assert output["PersonInImage"] == names
+    assert output["TagsList"] == [f"People/{name}" for name in names]
+    assert output["HierarchicalSubject"] == [f"People|{name}" for name in names]
+    assert output["RegionInfo"]["AppliedToDimensions"] == {"W": 400, "H": 300, "Unit": "pixel"}
+    anna, ben = output["RegionInfo"]["RegionList"]
     assert (anna["Name"], anna["Type"], ben["Name"]) == ("Anna", "Face", "Ben Ångström")
     assert anna["Area"] == {"X": 0.5, "Y": 0.5, "W": 0.2, "H": 0.4, "Unit": "normalized"}
-    assert said["RegionInfoMP"]["Regions"][0] == {
+    assert output["RegionInfoMP"]["Regions"][0] == {
         "PersonDisplayName": "Anna",
         "Rectangle": "0.400000, 0.300000, 0.200000, 0.400000",
     }
@@ -109,16 +109,16 @@ def test_exiv2_reads_what_we_wrote_and_what_it_adds_stays(tmp_path: Path) -> Non
     sidecar = tmp_path / "a.xmp"
     first = _put(None, _ANNA, _BEN)
     sidecar.write_bytes(first.content or b"")
-    said = exiv2(sidecar)
+    output = exiv2(sidecar)
     region = "Xmp.mwg-rs.Regions/mwg-rs:RegionList[2]/mwg-rs:"
-    assert said[f"{region}Name"] == "Ben Ångström"
-    assert [float(said[f"{region}Area/stArea:{each}"]) for each in "xywh"] == [0.2, 0.2, 0.2, 0.2]
-    assert said["Xmp.iptcExt.PersonInImage"] == "Anna, Ben Ångström"
+    assert output[f"{region}Name"] == "Ben Ångström"
+    assert [float(output[f"{region}Area/stArea:{each}"]) for each in "xywh"] == [0.2, 0.2, 0.2, 0.2]
+    assert output["Xmp.iptcExt.PersonInImage"] == "Anna, Ben Ångström"
     exiv2(sidecar, "-M", "set Xmp.dc.subject XmpBag holiday")
     second = _put(sidecar.read_bytes(), _BEN, ours=first.ours)
     sidecar.write_bytes(second.content or b"")
-    said = exiv2(sidecar)
-    assert (said["Xmp.dc.subject"], said["Xmp.iptcExt.PersonInImage"]) == ("holiday", "Ben Ångström")
+    output = exiv2(sidecar)
+    assert (output["Xmp.dc.subject"], output["Xmp.iptcExt.PersonInImage"]) == ("holiday", "Ben Ångström")
 
 
 def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Path) -> None:
@@ -128,15 +128,15 @@ def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Pa
     exiftool_writes(sidecar, "-XMP:Rating=4", "-TagsList+=Places/Rome", "-PersonInImage+=Carl")
     second = _put(sidecar.read_bytes(), _BEN, ours=first.ours)
     sidecar.write_bytes(second.content or b"")
-    said = exiftool_reads(sidecar)
-    assert (said["Rating"], said["PersonInImage"]) == (4, ["Ben Ångström", "Carl"])
-    assert said["TagsList"] == ["People/Ben Ångström", "Places/Rome"]
-    assert [each["Name"] for each in said["RegionInfo"]["RegionList"]] == ["Ben Ångström"]
+    output = exiftool_reads(sidecar)
+    assert (output["Rating"], output["PersonInImage"]) == (4, ["Ben Ångström", "Carl"])
+    assert output["TagsList"] == ["People/Ben Ångström", "Places/Rome"]
+    assert [each["Name"] for each in output["RegionInfo"]["RegionList"]] == ["Ben Ångström"]
     third = _put(second.content, ours=second.ours)
     sidecar.write_bytes(third.content or b"")
-    said = exiftool_reads(sidecar)
-    assert "RegionInfo" not in said
-    assert (said["PersonInImage"], said["TagsList"]) == (["Carl"], ["Places/Rome"])
+    output = exiftool_reads(sidecar)
+    assert "RegionInfo" not in output
+    assert (output["PersonInImage"], output["TagsList"]) == (["Carl"], ["Places/Rome"])
 
 
 def test_a_sidecar_that_another_program_wrote_again_goes_with_ours(tmp_path: Path) -> None:
@@ -324,8 +324,8 @@ def test_what_has_no_place_for_ours_is_left_as_it_is(inner: str) -> None:
 
 def test_names_are_stored_as_hashes_only() -> None:
     made = _put(None, _ANNA, _BEN, microsoft=True)
-    kept = f"{to_json(made.ours)}"
-    assert not any(part in kept for part in ("Anna", "Ben", "ngstr"))
+    stored = f"{to_json(made.ours)}"
+    assert not any(part in stored for part in ("Anna", "Ben", "ngstr"))
     assert Hasher("another library")("Anna") != _HASHED("Anna")
 
 

@@ -36,7 +36,8 @@ def read(path: Path) -> PhotoMetadata:
 
 def disagreements(files: list[Path]) -> dict[str, list[str]]:
     found = {
-        file.name: differences(read(file), said) for file, said in zip(files, exiftool(files), strict=True)
+        file.name: differences(read(file), expected)
+        for file, expected in zip(files, exiftool(files), strict=True)
     }
     return {name: lines for name, lines in found.items() if lines}
 

@@ -24,7 +24,7 @@ from tests.fixtures.tagged_photos import (
 def test_each_source_is_asked_after_those_that_are_surer() -> None:
     main: dict[Any, str] = {CHANGED: "2003:03:03 03:03:03"}
     camera: dict[Any, str] = {ORIGINAL: "2001:01:01 01:01:01", DIGITIZED: "2002:02:02 02:02:02"}
-    said: dict[Any, str] = {
+    output: dict[Any, str] = {
         "exif:DateTimeOriginal": "2004-04-04T04:04:04",
         "photoshop:DateCreated": "2005-05-05T05:05:05",
         "xmp:CreateDate": "2006-06-06T06:06:06",
@@ -32,14 +32,14 @@ def test_each_source_is_asked_after_those_that_are_surer() -> None:
     path = "/2008-08-08 Feast/IMG_20070707_070707.jpg"
     found = []
     for tags in ([ORIGINAL], [DIGITIZED], [CHANGED], ["exif:DateTimeOriginal"], ["photoshop:DateCreated"]):
-        found.append(read(_photo(main, camera, said), path, "2009-09-09T09:09:09"))
+        found.append(read(_photo(main, camera, output), path, "2009-09-09T09:09:09"))
         for tag in tags:
-            for part in (main, camera, said):
+            for part in (main, camera, output):
                 part.pop(tag, None)
     for name in (path, path.replace("IMG", "x_1"), "/2008-08-08 Feast/x.jpg", "/Feast/x.jpg"):
-        found.append(read(_photo(main, camera, said), name, "2009-09-09T09:09:09"))
-        said.clear()
-    found.append(read(_photo(main, camera, said), "/Feast/x.jpg"))
+        found.append(read(_photo(main, camera, output), name, "2009-09-09T09:09:09"))
+        output.clear()
+    found.append(read(_photo(main, camera, output), "/Feast/x.jpg"))
     assert [(each.taken_from, str(each.taken)[:4]) for each in found] == [
         ("DateTimeOriginal", "2001"),
         ("DateTimeDigitized", "2002"),
@@ -54,8 +54,8 @@ def test_each_source_is_asked_after_those_that_are_surer() -> None:
     ]
 
 
-def _photo(main: dict[Any, str], camera: dict[Any, str], said: dict[Any, str]) -> bytes:
-    return jpeg(b"Exif\0\0" + exif(main, camera), b"http://ns.adobe.com/xap/1.0/\0" + packet(said))
+def _photo(main: dict[Any, str], camera: dict[Any, str], expected: dict[Any, str]) -> bytes:
+    return jpeg(b"Exif\0\0" + exif(main, camera), b"http://ns.adobe.com/xap/1.0/\0" + packet(expected))
 
 
 @pytest.mark.parametrize(

@@ -114,11 +114,11 @@ def test_every_format_gives_the_same_by_exif_and_by_xmp(
 
 
 def test_exif_takes_precedence_over_xmp() -> None:
-    block, said = (
+    block, output = (
         exif({MAKE: "Maker"}, {F_NUMBER: [(4, 1)]}),
         packet({"tiff:Make": "Other", "tiff:Model": "M"}),
     )
-    found = read(photo("JPEG", block, xmp=said))
+    found = read(photo("JPEG", block, xmp=output))
     assert (found.make, found.model, found.aperture) == ("Maker", "M", 4)
 
 
@@ -158,8 +158,8 @@ def test_nuls_and_what_is_behind_them_makers_notes_and_other_blobs_are_dropped()
 
 
 def test_all_else_has_a_bounded_size() -> None:
-    said = {f"dc:p{n}": "x" * 900 for n in range(60)}
-    found = read(photo("JPEG", xmp=packet(said)))
+    output = {f"dc:p{n}": "x" * 900 for n in range(60)}
+    found = read(photo("JPEG", xmp=packet(output)))
     assert MOST_BYTES - 1000 < len(json.dumps(dict(found.extra))) < MOST_BYTES + 1000
     assert "16 kB" in found.refused["extra"]
 
@@ -186,8 +186,8 @@ def test_a_sensitivity_too_large_for_its_tag_is_read_where_it_is_written() -> No
     ],
 )
 def test_xmp_that_defines_entities_or_is_no_xml_is_refused(before: str) -> None:
-    said = packet({"tiff:Make": "Maker"}, before=before)
-    found = read(jpeg(b"http://ns.adobe.com/xap/1.0/\0" + said))
+    output = packet({"tiff:Make": "Maker"}, before=before)
+    found = read(jpeg(b"http://ns.adobe.com/xap/1.0/\0" + output))
     assert found.make == ""
     assert "entities" in found.refused["XMP"]
     assert "XML" in read(jpeg(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta")).refused["XMP"]
