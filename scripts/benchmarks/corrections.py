@@ -4,8 +4,7 @@
         [--profile]
 
 A folder of small files is sorted by `cluster`; then faces are moved to another person one by one, as the
-browser does: a call, and the page of the person after it. The first one is not counted: it fills the cache
-from then on.
+browser does: a call, and the page of the person after it. The first one is not counted: it fills the cache.
 """
 
 import argparse

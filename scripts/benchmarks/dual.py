@@ -85,9 +85,10 @@ def measure_dual(rows: Float32, label: Int64, named: int) -> None:
         scores = evaluate(found, label)
         right = (person_of == label)[held].mean()
         wrong = int(((person_of >= 0) & (person_of != label) & (person < 0)).sum())
+        answers = answered(found, person_of, label, asked)
         print(
             f"{way:<20}  {scores.pairwise_f1:>8.4f}  {scores.bcubed_f1:>9.4f}  {right:>19.2%}  {wrong:>5}  "
-            f"{len(np.unique(found[found >= 0])):>6}  {seconds:>7.1f}{answered(found, person_of, label, asked)}"
+            f"{len(np.unique(found[found >= 0])):>6}  {seconds:>7.1f}{answers}"
         )
 
 

@@ -118,9 +118,11 @@ def test_what_is_found_does_not_depend_on_the_neighbours(
     [
         Made([Finds("red")] * 60, "v8", task="pose", extra=51),
         Made([Finds("red")] * 60, "v8 rows", task="pose", extra=51),
-        Made([Finds("red")] * 5, "nms", task="pose", extra=51, says=[("end2end", "True")]),
-        Made([Finds("red")] * 5, "nms", task="pose", extra=51, says=[("args", "{'batch': 1, 'nms': True}")]),
-        Made(says=[("args", "{{'nms': True}}"), ("end2end", "perhaps")]),
+        Made([Finds("red")] * 5, "nms", task="pose", extra=51, metadata=[("end2end", "True")]),
+        Made(
+            [Finds("red")] * 5, "nms", task="pose", extra=51, metadata=[("args", "{'batch': 1, 'nms': True}")]
+        ),
+        Made(metadata=[("args", "{{'nms': True}}"), ("end2end", "perhaps")]),
     ],
     ids=["poses", "poses by rows", "poses, suppressed", "poses, suppressed by argument", "rubbish is said"],
 )

@@ -44,9 +44,7 @@ def test_names_are_imported_listed_and_undone(database: Database, facesets: Call
     assert (listed["name"], listed["path"]) == ("Ben", str(tmp_path / "1.jpg"))
 
 
-def test_a_folder_given_as_a_person_is_reported(
-    database: Database, facesets: Call, tmp_path: Path
-) -> None:
+def test_a_folder_given_as_a_person_is_reported(database: Database, facesets: Call, tmp_path: Path) -> None:
     add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
     assert facesets("export-xmp", tmp_path, status=2).err == (
         f"facesets: {tmp_path} is a folder, not a person. For the photos in it, run "

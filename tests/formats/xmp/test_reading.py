@@ -261,7 +261,7 @@ def test_pixels_of_a_picture_of_unknown_size_are_no_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "outline",
     [
         boundary("rectangle", "relative", X="half", Y=0.3, W=0.2, H=0.4),
         boundary("rectangle", "relative", X=0.4, Y=0.3, W=0, H=0.4),
@@ -274,8 +274,8 @@ def test_pixels_of_a_picture_of_unknown_size_are_no_place() -> None:
         "",
     ],
 )
-def test_an_impossible_place_leaves_a_name_without_one(expected: str) -> None:
-    assert _read(iptc_region(expected, _NAMED)) == (NamedRegion("Anna", None, "stored", "iptc"),)
+def test_an_impossible_place_leaves_a_name_without_one(outline: str) -> None:
+    assert _read(iptc_region(outline, _NAMED)) == (NamedRegion("Anna", None, "stored", "iptc"),)
 
 
 def test_people_who_share_a_region_have_no_box() -> None:
