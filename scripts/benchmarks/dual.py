@@ -187,7 +187,8 @@ def fill(database: Database, rows: Float32, person: Int64, stored: Bool | None =
         connection.execute(
             """INSERT INTO face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
                     det_score, quality, face_short, blur, pose, person_id, assigned_by)
-                SELECT n, n, 1, 0, 1, 1, 50, 50, '{}', 0.9, 0.9, 49, 100, '{NaN,NaN,NaN}', p,
+                SELECT n, n, 1, 0, 1, 1, 50, 50, array_fill('NaN'::real, ARRAY[10]),
+                    0.9, 0.9, 49, 100, '{NaN,NaN,NaN}', p,
                     CASE WHEN p IS NOT NULL THEN 'manual' END
                 FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (p, n)""",
             (person_of,),

@@ -78,7 +78,8 @@ def fill(database: Database, faces: int, persons: int, spare: int) -> None:
             """WITH p AS (SELECT id, row_number() OVER () - 1 AS n FROM persons)
             INSERT INTO face_detections (image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
                     quality, face_short, blur, pose, person_id, assigned_by, assigned_at)
-                SELECT i.id, 1, 0, 1, 1, 50, 50, '{}', 0.9, random(), 49, 100, '{NaN,NaN,NaN}', p.id,
+                SELECT i.id, 1, 0, 1, 1, 50, 50, array_fill('NaN'::real, ARRAY[10]),
+                    0.9, random(), 49, 100, '{NaN,NaN,NaN}', p.id,
                     CASE WHEN p.id IS NULL THEN NULL ELSE 'auto' END, now()
                 FROM images i LEFT JOIN p ON p.n = i.id %% %s AND i.id <= %s ORDER BY i.id""",
             (persons, faces),
