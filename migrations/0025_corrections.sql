@@ -1,5 +1,8 @@
 -- What users decide is called a correction, in tables as everywhere else.
 
+ALTER TABLE kept_states RENAME TO computed_states;
+ALTER INDEX kept_states_pkey RENAME TO computed_states_pkey;
+ALTER INDEX face_detections_nobody RENAME TO face_detections_unassigned;
 ALTER TABLE said_people RENAME TO person_corrections;
 ALTER TABLE said_faces RENAME TO face_corrections;
 ALTER TABLE said_of_faces RENAME TO face_pair_corrections;

@@ -1,4 +1,4 @@
-"""What runs the program as a service: as far as it can be checked without doing so."""
+"""Files to run the program as a service, checked without doing so."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def test_each_user_of_the_system_unit_has_a_port_and_a_token_of_their_own() -> N
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
-    # The program is not where a user installs it, and nobody is called so here.
+    # The program is not where a user installs it, and there is no such user here.
     text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
     copy = tmp_path / unit.name.replace("@", "@root")
     copy.write_text(text)
@@ -214,7 +214,7 @@ def test_the_container_gives_commands_the_password_and_serve_a_current_schema(
 
 
 @pytest.mark.parametrize("name", ["token", "database-password"])
-def test_the_container_says_which_secret_it_cannot_use(container: Container, name: str) -> None:
+def test_the_container_names_the_secret_it_cannot_use(container: Container, name: str) -> None:
     for text, mode, reason in (
         ("secret", 0o000, "cannot read deploy/"),
         ("\n", 0o644, "is empty"),

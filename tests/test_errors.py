@@ -1,4 +1,4 @@
-"""Errors: sentences that hold what they name of ours as data, and are worded where they are shown."""
+"""Errors: sentences that hold options and commands as data, and are worded where they are shown."""
 
 import ast
 import copy
@@ -58,10 +58,10 @@ def test_an_error_around_another_keeps_what_that_one_names() -> None:
 
 @pytest.mark.parametrize("text", ["{det_size}", "{0}", "%s {", "a --b", "\x02", "\x02a\x03\x04", "\x04\x05"])
 def test_no_text_of_a_user_is_taken_for_a_placeholder_and_none_stops_a_sentence(text: str) -> None:
-    said = Sentence(f"{text} {Field('pack', text)}")
-    assert said.parts
+    reported = Sentence(f"{text} {Field('pack', text)}")
+    assert reported.parts
     if text.isprintable():
-        assert worded(said) == f"{text} --pack {quoted(text)}"
+        assert worded(reported) == f"{text} --pack {quoted(text)}"
 
 
 def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
@@ -89,7 +89,7 @@ def _every_call() -> list[tuple[str, ast.Call]]:
 
 
 def _called(call: ast.Call) -> str:
-    """What is called, if it has a plain name or is a constructor."""
+    """Return the called name, if it is plain or a constructor."""
     if isinstance(call.func, ast.Name):
         return call.func.id
     is_constructor = isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"
@@ -129,13 +129,13 @@ def test_what_errors_name_exists() -> None:
     ["", "a b", "it's", 'the "best"', "$HOME", "`id`", "a;b", "a\\b", "*", "~", "-x y", "Zoë", "1.npz"],
 )
 def test_a_shell_gives_a_program_what_was_quoted(word: str) -> None:
-    said = subprocess.run(
+    reported = subprocess.run(
         ["/bin/sh", "-c", f"printf '[%s]' {quoted(word)} {Field('x_y', word or '-').flag}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == f"[{word}][--x-y][{word or '-'}]"
+    assert reported.stdout == f"[{word}][--x-y][{word or '-'}]"
 
 
 def test_on_windows_paths_are_quoted_as_its_programs_read_them(monkeypatch: pytest.MonkeyPatch) -> None:

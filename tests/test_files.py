@@ -15,7 +15,7 @@ from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.files import FileLock, atomic_write, json_bytes, printable, read_regular_file, sweep_temporaries
 
 _JOINERS = re.compile("(?<=[^ -~])[\u200c\u200d](?=[^ -~])")
-"""What a line holds that nobody sees, and only beside what is written with it."""
+"""Invisible characters of a line, allowed only beside others written with them."""
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_joiners_stay_in_emoji_and_in_scripts_that_need_them(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reported"),
     [
         ("an\u200dna", "an\\u200dna"),
         ("\u200d\u0645", "\\u200d\u0645"),
@@ -112,5 +112,5 @@ def test_joiners_stay_in_emoji_and_in_scripts_that_need_them(name: str) -> None:
         ("\U0001f468\u200d\u202e", "\U0001f468\\u200d\\u202e"),
     ],
 )
-def test_joiners_elsewhere_and_what_turns_a_line_around_are_escaped(name: str, said: str) -> None:
-    assert printable(name) == said
+def test_joiners_elsewhere_and_what_turns_a_line_around_are_escaped(name: str, reported: str) -> None:
+    assert printable(name) == reported

@@ -33,7 +33,7 @@ for line in ("--help", "assign --help", "cluster --help"):
     assert done.stdout == "[]\n" * 3
 
 
-def test_help_tells_the_exit_statuses() -> None:
+def test_help_lists_the_exit_statuses() -> None:
     result = run("--help")
     assert result.status == 0
     assert "75 another run holds the lock" in " ".join(result.out.split())
@@ -82,7 +82,7 @@ def test_what_only_an_expert_sets_stands_apart() -> None:
     assert "Advanced" not in run("undo", "--help").out
 
 
-def test_the_default_method_is_told_once() -> None:
+def test_the_default_method_is_reported_once() -> None:
     text = " ".join(run("cluster", "--help").out.split())
     assert (
         "How to group. [default: auto; with a threshold agglomerative, for people of the library components]"

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.fixtures.program import REPOSITORY
 
 
-def test_installing_ends_with_what_to_do_next_and_says_nothing_the_second_time(tmp_path: Path) -> None:
+def test_installing_ends_with_the_next_step_and_is_silent_the_second_time(tmp_path: Path) -> None:
     bin_ = tmp_path / "venv" / "bin"
     bin_.mkdir(parents=True)
     python = bin_ / "python"
@@ -51,6 +51,6 @@ def test_the_script_of_windows_takes_the_same_options_pins_and_marks() -> None:
         assert named(pattern, script) == named(pattern, of_windows)
 
 
-def test_the_script_of_windows_is_read_alike_by_every_powershell() -> None:
+def test_the_windows_script_is_read_the_same_by_every_powershell() -> None:
     # The one that comes with Windows takes a script without a mark for one in the encoding of the system.
     assert (REPOSITORY / "scripts" / "install.ps1").read_bytes().isascii()

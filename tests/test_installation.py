@@ -15,7 +15,7 @@ import pytest
 
 from facesets import installation
 from facesets.errors import BrokenLibrary, MissingExtra
-from facesets.installation import adding, installed, is_whole, kept, module_at_fault, page, repairing
+from facesets.installation import adding, installed, is_whole, module_at_fault, page, preferred, repairing
 from tests.fixtures.parsing import commands
 from tests.fixtures.program import REPOSITORY, environment
 
@@ -45,7 +45,7 @@ json.dump(ended, sys.stdout)
 
 @pytest.fixture
 def without_libgl(tmp_path: Path) -> dict[str, str]:
-    """An environment whose OpenCV asks for a library of the desktop that is not there."""
+    """An environment with an OpenCV that needs a missing library of the desktop."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "cv2.py").write_text(f"raise ImportError({REASON!r})\n")
     env = environment({"FACESETS_DATA": str(tmp_path / "data"), "HOME": str(tmp_path)})
@@ -63,7 +63,7 @@ def ended(lines: list[list[str]], env: dict[str, str], cwd: Path) -> dict[str, t
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {line: (status, said) for line, (status, said) in json.loads(done.stdout).items()}
+    return {line: (status, reported) for line, (status, reported) in json.loads(done.stdout).items()}
 
 
 def test_without_libgl_every_command_has_its_help(without_libgl: dict[str, str], tmp_path: Path) -> None:
@@ -76,10 +76,10 @@ def test_without_libgl_a_command_ends_with_the_one_that_repairs_it(
 ) -> None:
     elsewhere = ["--database", "postgresql://127.0.0.1:9/none"]
     lines = [["embed", str(tmp_path), "faces.npz"], ["stats", *elsewhere], ["sheet", "out"]]
-    for status, said in ended(lines, without_libgl, tmp_path).values():
+    for status, reported in ended(lines, without_libgl, tmp_path).values():
         assert status == 2
-        assert said.startswith(f"facesets: Cannot load cv2 ({REASON}). Repair it: `{REPAIR}")
-        assert said.count("\n") == 1
+        assert reported.startswith(f"facesets: Cannot load cv2 ({REASON}). Repair it: `{REPAIR}")
+        assert reported.count("\n") == 1
 
 
 def test_without_libgl_migrate_comes_to_its_end(
@@ -150,7 +150,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Where nothing is installed but what a test installs."""
+    """A site with only the packages that a test installs."""
     (tmp_path / "site").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
     installation._own.cache_clear()
@@ -158,12 +158,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_is_installed() -> Iterator[None]:
+def _forget_installed() -> Iterator[None]:
     yield
     installation._own.cache_clear()
 
 
-def test_of_two_runtimes_the_one_for_gpus_is_kept_and_whole_again_once_repaired(site: Site) -> None:
+def test_the_gpu_runtime_of_two_remains_and_is_complete_after_the_repair(site: Site) -> None:
     gpu = {"onnxruntime/__init__.py": "", "onnxruntime/capi/state.so": "with CUDA"}
     cpu = {"onnxruntime/__init__.py": "", "onnxruntime/capi/state.so": "plain"}
     about = site.install("onnxruntime-gpu", "1.31.1", gpu)
@@ -175,7 +175,7 @@ def test_of_two_runtimes_the_one_for_gpus_is_kept_and_whole_again_once_repaired(
 
     shutil.rmtree(about)
     site.install("onnxruntime-gpu", "1.31.1", gpu)
-    assert is_whole(kept("onnxruntime"))
+    assert is_whole(preferred("onnxruntime"))
 
 
 def test_what_is_not_installed_comes_with_the_bounds_of_this_program(site: Site) -> None:
@@ -195,7 +195,7 @@ EXTRAS = (
 )
 
 
-def test_a_wheel_is_told_what_an_extra_requires_for_its_name_is_on_no_index(site: Site) -> None:
+def test_a_wheel_names_the_requirements_of_an_extra_instead_of_itself(site: Site) -> None:
     site.install("facesets", "1.0", {}, EXTRAS)
     pip = (sys.executable, "-m", "pip", "install")
     assert adding("serve") == (*pip, "fastapi>=0.115.3", "uvicorn>=0.30")
@@ -205,7 +205,7 @@ def test_a_wheel_is_told_what_an_extra_requires_for_its_name_is_on_no_index(site
     assert str(MissingExtra("serve")) == f"This requires the extra serve. Install it: `{line}`."
 
 
-def test_a_checkout_that_scripts_install_made_is_told_its_flag(
+def test_a_checkout_made_by_scripts_install_gets_the_flag_of_that(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (REPOSITORY / "scripts" / "install").read_text()
@@ -235,7 +235,7 @@ def test_pages_are_named_where_they_lie(site: Site, monkeypatch: pytest.MonkeyPa
     assert Path(page("packs.md")) == site.root / "share" / "doc" / "facesets" / "packs.md"
 
 
-def test_an_error_says_which_command_repairs_the_library() -> None:
+def test_an_error_names_the_command_that_repairs_the_library() -> None:
     version = distribution("opencv-python-headless").version
     assert str(BrokenLibrary("cv2", REASON)).endswith(f"Repair it: `{REPAIR}{version}`.")
 

@@ -32,12 +32,12 @@ def test_a_cut_costs_the_last_record_at_most(
     records: list[dict[str, Any]], more: list[dict[str, Any]], length: int
 ) -> None:
     content = written(records)[:length]
-    kept = read(content)
-    assert kept == records[: content.count(b"\n")]
+    stored = read(content)
+    assert stored == records[: content.count(b"\n")]
     file = io.BytesIO(content)
-    assert cut_torn_line(file) == len(written(kept))
+    assert cut_torn_line(file) == len(written(stored))
     append_lines(file, more, sync=False)
-    assert read(file.getvalue()) == [*kept, *more]
+    assert read(file.getvalue()) == [*stored, *more]
 
 
 def test_a_torn_line_longer_than_what_is_read_at_once_is_cut() -> None:

@@ -16,7 +16,7 @@ LONGEST_COMMAND = 80
 MOST_ROOMS = 12
 TESTS = REPOSITORY / "tests"
 SPOKEN_OUTSIDE = ("web/", "jobs/")
-"""What these call a thing is what callers from outside call it, whatever else is called so."""
+"""Names given by outside callers, which may be used for other things, too."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What this machine or this container has, and the matrix kernel that is chosen for it."""
+"""Memory and processors of this machine or container, and the chosen matrix kernel."""
 
 import subprocess
 import sys

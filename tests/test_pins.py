@@ -47,7 +47,7 @@ def test_a_provider_has_one_onnxruntime(provider: str) -> None:
     assert [name for name, _ in runtimes] == [RUNTIMES.get(provider, "onnxruntime")]
 
 
-def test_no_two_lists_pin_the_same_library_otherwise() -> None:
+def test_no_two_lists_pin_the_same_library_differently() -> None:
     pinned = defaultdict(set)
     for path in (REPOSITORY / "scripts").glob("constraints*.txt"):
         for name, pin in re.findall(r"^([\w.-]+)==([^;\s]+)", path.read_text(), re.MULTILINE):

@@ -1,4 +1,4 @@
-"""What is made from photos: nobody gets more rights to it than to the photos."""
+"""Results of photos never give more rights than the photos."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from facesets.results import Materialize
 from facesets.results.names.names_file import PeopleNames, update_names
 from facesets.results.rollback import apply_undo, undoing
 from facesets.results.run_records import JOURNAL
-from facesets.rights import SHARED, keep_private, narrow, rights_of
+from facesets.rights import SHARED, narrow, rights_of, tighten_access
 from facesets.store.npz.cache import Cache
 from facesets.work import Work
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -34,7 +34,7 @@ from tests.fixtures.program import run, run_apart
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
 
 READ = SHARED & 0o044
-"""What others may do with shared photos, as far as the umask of these tests lets them."""
+"""Rights of others to shared photos, as far as the umask of these tests allows."""
 QUIET: dict[str, Any] = {"work": Work()}
 
 
@@ -46,19 +46,19 @@ def let(folder: Path, of_file: int, of_folder: int) -> None:
 
 
 def rights(root: Path) -> dict[str, int]:
-    """What groups and others may do with a folder and all that is in it, but for links."""
+    """Return the rights of groups and others to a folder and its contents, without links."""
     there = [root, *(path for path in root.rglob("*") if not path.is_symlink())]
     return {str(path.relative_to(root)): path.stat().st_mode & 0o077 for path in there}
 
 
 def open_ones(root: Path) -> list[str]:
-    """What others may use in any way."""
+    """Return the files that others may use in any way."""
     return [name for name, given in rights(root).items() if given]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> DrawnStore:
-    """Two people of five photos each, and one photo of somebody else."""
+    """Two people of five photos each, and one photo of another person."""
     made = DrawnStore(tmp_path / "photos", random.Random(1))
     for person in (1, 2) * 5 + (3,):
         made.add(person)
@@ -127,7 +127,7 @@ def test_links_leave_photos_as_they_are_and_a_copy_can_be_worked_on(
     assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
 
 
-def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
+def test_an_open_result_is_tightened_and_reported_once(
     store: DrawnStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw = tmp_path / "raw"
@@ -136,8 +136,8 @@ def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
     caplog.set_level(logging.WARNING, "facesets")
     for _ in range(2):
         extend(store, raw, ExtendOptions(), **QUIET)
-        said = [record.getMessage() for record in caplog.records]
-        assert said == [
+        reported = [record.getMessage() for record in caplog.records]
+        assert reported == [
             f"Restricted the permissions of {raw}: others now have no more access to it than to its photos."
         ]
         assert [name for name in open_ones(raw) if JOURNAL not in name] == []
@@ -222,8 +222,8 @@ def test_caches_and_names_are_their_owner_s_alone_and_existing_ones_become_so(
         with cache.writing(SETTINGS):
             pass
     assert open_ones(tmp_path) == []
-    said = [record.getMessage() for record in caplog.records]
-    assert said == [f"Only you can read {cache.path} now; before, others could."]
+    reported = [record.getMessage() for record in caplog.records]
+    assert reported == [f"Only you can read {cache.path} now; before, others could."]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
@@ -288,7 +288,7 @@ def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path)
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A photo that everybody may read, in a folder of a home that everybody may enter."""
+    """A photo readable by all users, in a folder of a home that all may enter."""
     path = tmp_path / "home" / "pictures" / "a.jpg"
     path.parent.mkdir(parents=True)
     path.touch()
@@ -377,7 +377,7 @@ def test_only_what_is_open_is_narrowed_and_never_what_has_another_name(tmp_path:
     assert [path.stat().st_mode & 0o7777 for path in (linked, plain, folder)] == [0o644, 0o600, 0o2700]
 
 
-def test_a_disk_without_modes_is_not_said_to_be_tightened(
+def test_a_disk_without_modes_is_not_reported_as_tightened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "faces.npz"
@@ -385,7 +385,7 @@ def test_a_disk_without_modes_is_not_said_to_be_tightened(
     path.chmod(0o644)
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     assert not narrow(path)
-    keep_private(path)
+    tighten_access(path)
     assert not caplog.records
 
 

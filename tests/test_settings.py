@@ -31,7 +31,7 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("[refine]\nmin-facess = 3\n", "min-facess"),
         ("[refin]\nmin-faces = 3\n", "[refin]"),
@@ -52,14 +52,14 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
         (f"x = {'[' * 30_000}", "Cannot read the settings"),
     ],
 )
-def test_a_slip_in_the_file_is_said(tmp_path: Path, text: str, said: str) -> None:
-    said = said.replace("{file}", str(written(tmp_path, text)))
+def test_an_error_in_the_file_is_reported(tmp_path: Path, text: str, reported: str) -> None:
+    reported = reported.replace("{file}", str(written(tmp_path, text)))
     result = run("doctor", cwd=tmp_path)
     assert result.status == 2
-    assert said in result.err
+    assert reported in result.err
 
 
-def test_a_typer_that_does_not_say_what_a_flag_is_declared_as_leaves_its_value_unchecked(
+def test_a_typer_without_declared_flag_types_leaves_values_unchecked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program: Any = get_command(app)
@@ -70,7 +70,7 @@ def test_a_typer_that_does_not_say_what_a_flag_is_declared_as_leaves_its_value_u
     assert found == {"embed": {"batch_size": 3, "include": ["*.jpg"], "exclude": ["x"]}}
 
 
-def test_model_packs_are_looked_for_where_one_says_first(tmp_path: Path) -> None:
+def test_model_packs_are_searched_in_the_given_folder_first(tmp_path: Path) -> None:
     written(tmp_path, "models = '/from/file'")
     assert load({"HOME": str(tmp_path)}, tmp_path).model_roots[0] == Path("/from/file")
     roots = load({"FACESETS_MODELS": "/a:/b", "HOME": str(tmp_path)}, tmp_path).model_roots

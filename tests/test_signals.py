@@ -1,4 +1,4 @@
-"""How the program ends when it is told to."""
+"""The end of the program on request."""
 
 import signal
 import sys

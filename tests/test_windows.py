@@ -1,4 +1,4 @@
-"""The program without what Windows lacks, and with files that behave as there; tried on Linux."""
+"""The program without the calls that Windows lacks, and with files that behave as there; tried on Linux."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def test_every_module_is_imported_where_nothing_is_that_windows_lacks() -> None:
 @pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize("is_named", soaking([False, True], else_=[True]))
-def test_folders_are_made_of_photos_to_the_export_and_taken_back(
+def test_folders_are_made_from_photos_to_the_export_and_undone(
     is_named: bool, lfw_photos: list[Path], insightface_pack: Path, tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:10], tmp_path / "photos")
@@ -102,7 +102,7 @@ def refused(change: Callable[..., object], times: int, winerror: int) -> Callabl
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited; nobody does."""
+    """Record the waiting times, without waiting."""
     waited: list[float] = []
     monkeypatch.setattr(file_system, "time", SimpleNamespace(sleep=waited.append))
     return waited
@@ -120,7 +120,7 @@ def test_a_file_that_another_program_has_open_is_replaced_a_moment_later(
     assert waits == sorted(waits)
 
 
-def test_who_keeps_a_file_open_is_asked_to_close_it_after_two_seconds(
+def test_an_open_file_is_reported_after_two_seconds(
     tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"old")

@@ -1,4 +1,4 @@
-"""What users read keeps to docs/style.md: phrases that were retired do not come back."""
+"""Texts for users follow docs/style.md: retired phrases do not come back."""
 
 import ast
 import re
@@ -47,13 +47,13 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
 
 
 KEPT = {
-    "src/facesets/file_records.py": "any more",  # what caches of earlier versions hold
+    "src/facesets/file_records.py": "any more",  # content of caches of earlier versions
     "src/facesets/inference/open_pack.py": "whom",  # the MIT licence
 }
 
 
 def found(texts: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Where texts hold a retired phrase, and which."""
+    """Return the places of retired phrases in texts, and the phrases."""
     any_of = re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in retired()), re.IGNORECASE)
     return [(line, match[0]) for line, text in texts for match in any_of.finditer(re.sub(r"\s+", " ", text))]
 

@@ -1,4 +1,4 @@
-"""How old people are, and how guesses of that are said."""
+"""Ages of people, and estimated ages in words."""
 
 from dataclasses import dataclass
 

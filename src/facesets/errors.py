@@ -6,8 +6,8 @@
     │   ├── RecognizerMismatch    2
     │   ├── NewerFormat           2
     │   ├── SchemaOutdated        2
-    │   ├── NotFound              2   nobody and nothing is called so
-    │   ├── Changed               2   somebody else changed it since it was seen
+    │   ├── NotFound              2   no person or object has this name
+    │   ├── Changed               2   another user changed it since it was seen
     │   ├── MissingExtra          2
     │   └── BrokenLibrary         2   a library that the program needs cannot be loaded
     ├── Unreachable               2   something that the command depends on does not answer
@@ -17,11 +17,11 @@
     ├── CannotWrite               1   the disk is full, or permission is missing
     ├── CannotInfer               1   a model does not run on this machine
     ├── UnreadableImage           -   one picture; recorded with its reason, never ends a run
-    ├── UnreadableXmp             -   what one file says in XMP; likewise
+    ├── UnreadableXmp             -   one file's XMP; recorded as well
     └── AlreadyRunning            75  another run holds the lock, or another program the port
 
-An error's message is one plain sentence that says what is wrong and what to do. What it names of ours,
-an option or a command, it holds as data: a terminal words it as a flag, a browser as a field. Programming
+An error's message is one plain sentence: the problem, and what to do. It holds the options and commands that
+it names as data: a terminal words an option as a flag, a browser as a field. Programming
 errors are not in this tree: they surface as tracebacks.
 """
 
@@ -37,10 +37,10 @@ from facesets.installation import EXTRAS, adding, lacks_extra, repairing
 
 
 def quoted(word: str) -> str:
-    """A word as it is typed in a shell of this system: as it is where that is safe, else in quotes."""
+    """Quote a word for a shell of this system, if needed."""
     if os.name != "nt":
         return shlex.quote(word)
-    # PowerShell makes a list of what has commas, and looks for variables unless the quotes are single ones.
+    # PowerShell makes a list of words with commas, and looks for variables unless the quotes are single ones.
     if re.fullmatch(r"[\w+=:./\\-]+", word, re.ASCII):
         return word  # A backslash only parts folders there.
     if re.search(r"[$`]", word) and "'" not in word:
@@ -50,13 +50,13 @@ def quoted(word: str) -> str:
 
 
 def typed(words: Iterable[str]) -> str:
-    """A command of another program as it is typed."""
+    """Format a command of another program for a shell."""
     return " ".join(map(quoted, words))
 
 
 @dataclass(frozen=True)
 class Field:
-    """An option by the name of its field, such as `det_size`, with the value that it has or should have."""
+    """An option by the name of its field, such as `det_size`, with its current or proposed value."""
 
     name: str
     value: str = ""
@@ -72,7 +72,7 @@ class Field:
         return f"{flag} {quoted(self.value)}" if self.value else flag
 
     def __format__(self, _spec: str) -> str:
-        """As f-strings hand it to a `Sentence`."""
+        """Mark it for a `Sentence` in f-strings."""
         return f"\x02{self.name}\x1f{self.value}\x03"
 
 
@@ -89,7 +89,7 @@ class Command:
         object.__setattr__(self, "arguments", arguments)
 
     def __str__(self) -> str:
-        """What to run, without the program's name."""
+        """The command without the program's name."""
         arguments = (quoted(each) if isinstance(each, str) else str(each) for each in self.arguments)
         return f"`{' '.join((self.name, *arguments))}`"
 
@@ -100,7 +100,7 @@ class Command:
         return " ".join(("facesets", self.name, *arguments))
 
     def __format__(self, _spec: str) -> str:
-        """As f-strings hand it to a `Sentence`."""
+        """Mark it for a `Sentence` in f-strings."""
         return "\x04" + "\x1e".join([self.name, *map(format, self.arguments)]) + "\x05"
 
 
@@ -109,7 +109,7 @@ _REFERENCE = re.compile("(\x02[^\x03]*\x03|\x04[^\x05]*\x05)")
 
 
 class Sentence(str):
-    """Plain words that still know which of their parts are fields and commands.
+    """A text that knows which of its parts are fields and commands.
 
     It is made of an f-string in which those stand, and may stand in one itself.
     """
@@ -125,7 +125,7 @@ class Sentence(str):
         return sentence
 
     def __format__(self, _spec: str) -> str:
-        """As f-strings hand it to another."""
+        """Mark it for another `Sentence` in f-strings."""
         return "".join(map(format, self.parts))
 
 
@@ -147,21 +147,21 @@ class FacesetsError(Exception):
     exit_status: ClassVar[int] = 1
 
     def __init__(self, sentence: str) -> None:
-        """Say this; fields and commands that stand in it as such stay known."""
+        """Take the message, with its fields and commands."""
         super().__init__(Sentence(sentence))
 
     @property
     def sentence(self) -> Sentence:
-        """What it says."""
+        """The message."""
         return Sentence(self.args[0])
 
     def __format__(self, _spec: str) -> str:
-        """As f-strings hand it to another sentence."""
+        """Mark its sentence for another one in f-strings."""
         return f"{self.sentence}"
 
 
 class WrongUsage(FacesetsError):
-    """What was asked for does not fit together."""
+    """The request is inconsistent or invalid."""
 
     exit_status = 2
 
@@ -183,7 +183,7 @@ class SchemaOutdated(WrongUsage):
 
 
 class NotFound(WrongUsage):
-    """What was asked for does not exist, or no longer exists."""
+    """The requested object does not exist, or no longer exists."""
 
 
 class Changed(WrongUsage):
@@ -198,11 +198,11 @@ class MissingExtra(WrongUsage):
 
 
 def require_extra(extra: str) -> None:
-    """Make sure that an optional part of the program is there, and all it needs. Raises `MissingExtra`."""
+    """Check that an optional part of the program is installed completely. Raises `MissingExtra`."""
     try:
         if lacks_extra(extra):
             raise ModuleNotFoundError(extra)
-        # Torch takes seconds to load, which whoever trains waits for anyway.
+        # Torch takes seconds to load, which training needs anyway.
         for module in EXTRAS[extra] if extra != "train" else ():
             import_module(module)
     except ImportError as error:
@@ -231,7 +231,7 @@ class ServiceFailed(Unreachable):
 
 
 class DamagedFile(FacesetsError):
-    """A file of ours is not what it should be."""
+    """A file of this program is damaged."""
 
 
 class CannotWrite(FacesetsError):
@@ -243,7 +243,7 @@ class CannotInfer(FacesetsError):
 
 
 class UnreadableImage(FacesetsError):
-    """One picture cannot be decoded. The reason is recorded and the run goes on."""
+    """One picture cannot be decoded. The reason is recorded and the run continues."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -251,7 +251,7 @@ class UnreadableImage(FacesetsError):
 
 
 class UnreadableXmp(FacesetsError):
-    """What a file says in XMP cannot be read. The reason is recorded and the run goes on."""
+    """A file's XMP cannot be read. The reason is recorded and the run continues."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Cannot read the XMP: {reason}.")

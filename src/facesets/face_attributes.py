@@ -1,4 +1,4 @@
-"""Age and sex of faces, as attribute models say them."""
+"""Age and sex of faces, as estimated by attribute models."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from facesets.records import Float32
 
 @dataclass(frozen=True, slots=True)
 class FaceAttributes:
-    """What an attribute model says of the faces of one picture.
+    """The output of an attribute model for the faces of one picture.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class FaceAttributes:
     raw : float32 array of shape (n, k)
         The model's own output.
     says : tuple of k texts
-        What each number of it is about.
+        The names of its numbers.
     """
 
     age: Float32
@@ -35,11 +35,11 @@ Sex = Literal["M", "F", "U"]
 """`U` where it is not known."""
 
 SURE_OF_SEX = 0.8
-"""From this probability on a face has a sex; below it is not known, `U`."""
+"""The probability from which a face has a sex; below, it is unknown, `U`."""
 
 
 def sexes(male: Float32) -> NDArray[np.bytes_]:
-    """`M`, `F` or `U` for how likely faces are men's; empty where that is NaN."""
+    """Return `M`, `F` or `U` by how likely faces are men's; empty for NaN."""
     known = np.where(male >= SURE_OF_SEX, b"M", np.where(male <= 1 - SURE_OF_SEX, b"F", b"U"))
     letters: NDArray[np.bytes_] = np.where(np.isnan(male), b"", known).astype("S1")
     return letters

@@ -1,9 +1,9 @@
-"""Files as sources list them, and what was seen at their paths."""
+"""Files as sources list them, and records of their paths."""
 
 from dataclasses import dataclass
 from typing import Self
 
-_GONE = "not there any more"
+_FORGOTTEN = "not there any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,14 @@ class FoundFile:
 
     @classmethod
     def of_stamp(cls, stamp: str) -> Self:
-        """The file of a stamp: size, time and path with tabs between."""
+        """Read a stamp: size, time and path with tabs between."""
         size, mtime_ns, path = stamp.split("\t", 2)
         return cls(path, int(size), int(mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What was seen at one path.
+    """The record of one path.
 
     `sha256` is empty when the bytes could not be read; `reason` is empty when all went well.
     A record with `mtime_ns` -1 matches no file, so that the path is looked at again in the next run.
@@ -37,13 +37,13 @@ class FileRecord:
 
     @classmethod
     def forgotten(cls, path: str) -> Self:
-        """A record that says of a path that it is known no more; see `is_forgotten`."""
-        return cls(path, -1, -1, "", _GONE)
+        """Make a record that forgets a path; see `is_forgotten`."""
+        return cls(path, -1, -1, "", _FORGOTTEN)
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether this withdraws what was known of the path."""
-        return self.reason == _GONE
+        """Whether this forgets the path."""
+        return self.reason == _FORGOTTEN
 
     @property
     def failed(self) -> bool:
@@ -51,5 +51,5 @@ class FileRecord:
         return bool(self.reason)
 
     def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
+        """Whether a file has the recorded size and time."""
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)

@@ -1,4 +1,4 @@
-"""Where file systems differ: what Windows refuses for a moment, how files are locked, how links are named."""
+"""Differences of file systems: short refusals on Windows, locks of files, names of links."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _Made = TypeVar("_Made")
 _AnyPath = str | os.PathLike[str]
 
 
-def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, whose types are not there
+def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, without types on this one
     try:
         return import_module(module)
     except ImportError:
@@ -29,7 +29,7 @@ IN_USE = (32, 33)
 """Windows' numbers for a file that another program has open, or has locked."""
 
 _REFUSED = (5, *IN_USE)
-"""These, and what Windows says of a file that is being removed or scanned, or is marked as read-only."""
+"""These, and Windows' errors about files that are being removed or scanned, or are marked as read-only."""
 
 _WAITS_S = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 0.8)
 """Two seconds together: a scanner or an indexer is through with a file by then."""
@@ -62,7 +62,7 @@ def patiently(change: Callable[..., _Made], *paths: _AnyPath, **how: Any) -> _Ma
 
 
 def remove_tree(path: _AnyPath, *, dir_fd: int | None = None) -> None:
-    """Remove a folder with all that is in it, as patiently; raises `OSError`."""
+    """Remove a folder with its contents, retrying as `patiently`; raises `OSError`."""
 
     def again(remove: Callable[[_AnyPath], object], below: _AnyPath, error: Any) -> None:  # noqa: ANN401
         refusal = error if isinstance(error, OSError) else error[1]
@@ -75,7 +75,7 @@ def remove_tree(path: _AnyPath, *, dir_fd: int | None = None) -> None:
 
 
 def _made_writable(path: _AnyPath) -> bool:
-    """Whether something was marked as read-only, and is no more."""
+    """Remove a read-only mark; return whether there was one."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode) or mode & stat.S_IWRITE:
@@ -87,7 +87,7 @@ def _made_writable(path: _AnyPath) -> bool:
 
 
 def lock(file: IO[bytes]) -> None:
-    """Lock an open file until it is closed; raises `OSError` at once where that cannot be."""
+    """Lock an open file until it is closed; raises `OSError` at once if that is impossible."""
     if _fcntl is not None:
         _fcntl.flock(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     elif _msvcrt is not None:
@@ -96,14 +96,14 @@ def lock(file: IO[bytes]) -> None:
 
 
 def unlock(file: IO[bytes]) -> None:
-    """Give a lock back before the file is closed, which Windows may else do later."""
+    """Release a lock before the file is closed, which Windows may otherwise do later."""
     if _fcntl is None and _msvcrt is not None:
         file.seek(0)
         _msvcrt.locking(file.fileno(), _msvcrt.LK_UNLCK, 1)
 
 
 def link_text(target: str) -> str:
-    r"""Where a link leads, as it was written: Windows puts `\\?\` before it."""
+    r"""Return the target of a link as it was written: Windows puts `\\?\` before it."""
     if target.startswith("\\\\?\\UNC\\"):
         return "\\\\" + target.removeprefix("\\\\?\\UNC\\")
     return target.removeprefix("\\\\?\\")

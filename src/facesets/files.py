@@ -21,15 +21,15 @@ LONGEST_STEM = 80
 
 _LATEST_NS = 2**63 - 1
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-"""What systems say of a lock that another process has. Whatever else they say, it has not."""
+"""The errors of systems about a lock that another process holds; all others mean that none does."""
 
 _NAME_PARTS = re.compile(r"[/_.]*[^/_.]+(?:\.[^/_.]{1,5}$)?_*|[/_.]+")
 
 RUN_RECORD = "facesets-run.json"
-"""Lies in what `run` makes, above its results: beside them there may be photos."""
+"""Marks a folder made by `run`, above its results: beside these there may be photos."""
 
 RUN_CACHE, PEOPLE, SETS, PAGES = "faces.npz", "people", "facesets", "pages"
-"""What `run` makes beside that record: faces, their people's folders, face sets, pages with thumbnails."""
+"""Results of `run` beside that record: faces, folders of people, face sets, pages with thumbnails."""
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def atomic_write(
     """Open a file that replaces `path` when the block ends well and leaves no trace otherwise.
 
     The bytes are on the disk before the name points to them. Groups and others get these `rights`, within
-    the umask and those that they have to what is there. `before_replacing` is called with the finished file,
+    the umask and those of an existing file. `before_replacing` is called with the finished file,
     just before it gets its name.
 
     Raises
@@ -99,7 +99,7 @@ def atomic_write(
                 rights &= there.st_mode
                 is_root = hasattr(os, "geteuid") and os.geteuid() == 0
                 if is_root and hasattr(os, "chown"):
-                    # Run by root, as in a container, whoever owns it is to read it still.
+                    # If run by root, as in a container, the owner must still be able to read it.
                     with suppress(PermissionError):
                         os.chown(temporary, there.st_uid, there.st_gid)
             temporary.chmod(0o600 | rights)
@@ -114,7 +114,7 @@ def atomic_write(
 
 
 def sync_directory(path: Path) -> None:
-    """Make names in a directory durable, where the system has that notion."""
+    """Make names in a directory durable, if the system supports that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(path, os.O_RDONLY)
@@ -134,14 +134,14 @@ def sync_files() -> None:
 
 
 def sweep_temporaries(*paths: Path) -> None:
-    """Remove what killed `atomic_write`s to these paths left behind. Only the lock's holder may."""
+    """Remove leftovers of killed `atomic_write`s to these paths. Only the lock's holder may."""
     folders: dict[Path, set[str]] = {}
     for path in paths:
         folders.setdefault(path.parent, set()).add(path.name[:LONGEST_STEM])
     for folder, stems in folders.items():
         for leftover in folder.glob(".*.tmp"):
             if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
-                # One that may not be removed does no harm, and whoever writes there says why it cannot.
+                # One that may not be removed does no harm, and the next write there reports why.
                 with suppress(OSError):
                     patiently(os.unlink, leftover)
 
@@ -190,7 +190,7 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is something as far as one can look: not in a closed folder, or on a broken mount."""
+    """Whether a path visibly exists: not in a closed folder, or on a broken mount."""
     try:
         return path.exists()
     except OSError:
@@ -198,28 +198,28 @@ def is_there(path: Path) -> bool:
 
 
 def plain_path(path: Path) -> Path:
-    """The absolute path without detours: one folder has one name, from wherever it is named."""
+    """Return the absolute path without detours, so that a folder has one name."""
     return Path(os.path.normpath(path.absolute()))
 
 
 def path_of_cache(path: Path) -> Path:
-    """The absolute path of a cache; without detours, unless one of them leads through a link elsewhere."""
+    """Return the absolute path of a cache; without detours, unless one leads elsewhere by a link."""
     whole, plain = path.absolute(), plain_path(path)
     try:
         is_same = whole.parent.resolve() == plain.parent.resolve()
     except (OSError, RuntimeError):
-        # A loop of links, which whoever opens it gets to hear of.
+        # A loop of links, which opening it reports.
         is_same = False
     return plain if is_same else whole
 
 
 def mtime_ns_of(status: os.stat_result) -> int:
-    """When a file was changed, in nanoseconds that fit into 64 bits: a clock may have been far ahead."""
+    """Return the change time of a file in nanoseconds, within 64 bits: a clock may have been far ahead."""
     return min(status.st_mtime_ns, _LATEST_NS)
 
 
 def require_suffix(path: Path, suffix: str) -> None:
-    """Refuse a name for a result that does not end as such results do: it may be somebody's photo.
+    """Refuse a name for a result that lacks the suffix of such results: it may be a user's photo.
 
     Raises
     ------
@@ -246,19 +246,19 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def name_parts(path: str) -> list[str]:
-    """Return the parts of a path or a name after which a line may end, which else would end inside a word."""
+    """Return the parts of a path or a name after which a line may break."""
     return _NAME_PARTS.findall(path)
 
 
 class FileLock:
-    """A lock on a file beside what it protects; the system releases it when its holder dies.
+    """A lock on a file beside the protected one; the system releases it when its holder dies.
 
     Used as a context manager. The file is removed on a normal end; one that a killed run left
     behind is taken over without ado.
     """
 
     def __init__(self, path: Path, *, what: str, waits: Callable[[], bool] = lambda: False) -> None:
-        """Name the file, and for messages what it protects; `waits` says whether to try again."""
+        """Name the file, and for messages the protected thing; `waits` sets whether to retry."""
         self._path = path
         self._what = what
         self._waits = waits
@@ -314,20 +314,20 @@ class FileLock:
         self._file.close()
         self._file = None
         if not REMOVES_OPEN_FILES:
-            # Who waits for it may have it open by now, and keeps it then.
+            # A waiting process may have opened it by now, and holds it then.
             with suppress(OSError):
                 self._path.unlink()
 
 
 def _no_link(path: str, flags: int) -> int:
-    """Open a file, but nothing that a link leads to."""
+    """Open a file without following a link."""
     if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):  # noqa: PTH114 - its text
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def has_something(root: Path) -> bool:
-    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
+    """Whether a root is a file, or a folder that is not empty; one that cannot be listed does not count."""
     try:
         if not root.is_dir():
             return root.exists()

@@ -1,4 +1,4 @@
-"""How this program is installed, and by which commands something is added to that or repaired."""
+"""The installation of this program, and the commands that extend or repair it."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ RIVALS = {
     ),
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime"),
 }
-"""Distributions that bring the same module, those first that are rather kept.
+"""Distributions that bring the same module, preferred ones first.
 
 pip puts two of them into one folder, where they overwrite each other file by file.
 """
@@ -28,7 +28,7 @@ pip puts two of them into one folder, where they overwrite each other file by fi
 _USUAL = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
 
 RUNTIMES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
-"""The distributions of ONNX Runtime that have what the usual one lacks, by our names of that."""
+"""The distributions of ONNX Runtime with further features, by our names of these."""
 
 _NAME = "facesets"
 _PROVIDER = "provider"
@@ -46,7 +46,7 @@ EXTRAS = {
 
 
 def lacks_extra(extra: str) -> bool:
-    """Whether an optional part is missing, or a piece of it, as far as that is seen without loading it."""
+    """Whether an optional part is missing or incomplete, as far as visible without loading it."""
     try:
         return any(find_spec(module) is None for module in EXTRAS.get(extra, (extra,)))
     except ImportError:
@@ -54,14 +54,14 @@ def lacks_extra(extra: str) -> bool:
 
 
 def pip(*arguments: str) -> tuple[str, ...]:
-    """A command of the pip of this environment, whatever `pip` is in the shell of who runs it."""
+    """Return a command of this environment's pip, independent of `pip` in the user's shell."""
     return (sys.executable, "-m", "pip", *arguments)
 
 
 def adding(extra: str) -> tuple[str, ...]:
     """The command that adds an optional part here, by the name of its extra.
 
-    An index may not have this program: its name is in no command of pip, but what it requires is.
+    An index may not have this program: commands of pip name its requirements instead.
     """
     if script := _install_script():
         if extra in RUNTIMES:
@@ -74,21 +74,21 @@ def adding(extra: str) -> tuple[str, ...]:
 
 
 def installed(module: str) -> list[str]:
-    """Which of the distributions that bring a module are installed, those first that are rather kept."""
-    # What an interrupted uninstall left behind has no name.
+    """Return the installed distributions that bring a module, preferred ones first."""
+    # Leftovers of an interrupted uninstall have no name.
     every = [each.metadata for each in distributions()]
     names = {str(fields["Name"]).lower() for fields in every if fields and fields["Name"]}
     return [name for name in RIVALS[module] if name in names]
 
 
-def kept(module: str) -> str:
-    """The one distribution that is to bring a module here."""
+def preferred(module: str) -> str:
+    """Return the one distribution that should bring a module here."""
     there = installed(module)
     return there[0] if there and module == "onnxruntime" else _USUAL[module]
 
 
 def is_whole(name: str) -> bool:
-    """Whether all files of an installed distribution are its own: none was removed or overwritten."""
+    """Whether an installed distribution is complete: no file was removed or overwritten."""
     files = [each for each in distribution(name).files or () if each.size is not None]
     places = [Path(str(each.locate())) for each in files]
     return all(
@@ -102,14 +102,14 @@ def repairing(module: str) -> tuple[str, ...]:
 
     The others stay by name, for whatever requires them would bring them back with the next installation.
     """
-    name = kept(module)
+    name = preferred(module)
     if name not in installed(module):
         return _in_place(_required(name))
     return _in_place(f"{name}=={distribution(name).version}")
 
 
 def module_at_fault(error: ImportError | AttributeError) -> str:
-    """Which module of `RIVALS` could not be loaded, or is not all there; empty for none of them."""
+    """Return the module of `RIVALS` that could not be loaded, or is incomplete; empty for none."""
     if isinstance(error, AttributeError):
         names = [error.obj.__name__] if isinstance(error.obj, ModuleType) else []
     elif isinstance(error, ModuleNotFoundError):
@@ -120,7 +120,7 @@ def module_at_fault(error: ImportError | AttributeError) -> str:
 
 
 def page(name: str) -> str:
-    """Where a page of the documents lies here, such as `packs.md`."""
+    """Return the path of a page of the documents, such as `packs.md`."""
     in_checkout = Path(__file__).parents[2] / "docs" / name
     if in_checkout.exists():
         return str(in_checkout)
@@ -130,12 +130,12 @@ def page(name: str) -> str:
 
 
 def with_pages(text: str) -> str:
-    """A text with each page of the documents, such as `docs/packs.md`, where it lies here."""
+    """Replace each page of the documents in a text, such as `docs/packs.md`, by its path here."""
     return re.sub(r"\bdocs/([\w-]+\.md)", lambda found: page(found[1]), text)
 
 
 def _modules(traceback: TracebackType | None) -> list[str]:
-    """Whose code was running, innermost first."""
+    """Yield the modules of the running code, innermost first."""
     names: list[str] = []
     while traceback is not None:
         names.insert(0, str(traceback.tb_frame.f_globals.get("__name__", "")))
@@ -144,7 +144,7 @@ def _modules(traceback: TracebackType | None) -> list[str]:
 
 
 def _in_place(requirement: str) -> tuple[str, ...]:
-    """Install a distribution over whatever is in its place."""
+    """Return the command that installs a distribution over an existing one."""
     return pip("install", "--force-reinstall", "--no-deps", requirement)
 
 
@@ -157,7 +157,7 @@ def _own() -> Distribution | None:
 
 
 def _install_script() -> Path | None:
-    """The `scripts/install` that made this environment; None where something else did."""
+    """Return the `scripts/install` that made this environment; None if another tool did."""
     own = _own()
     origin = loads((own and own.read_text("direct_url.json")) or "{}")
     if sys.platform == "win32" or not origin.get("dir_info", {}).get("editable"):
@@ -168,7 +168,7 @@ def _install_script() -> Path | None:
 
 
 def _requirements(extra: str) -> list[str]:
-    """What an extra requires; of the program itself without one."""
+    """Return the requirements of an extra, or of the program itself."""
     own = _own()
     marker = f'extra == "{extra}"' if extra else ""
     lines = [line.replace("'", '"').partition(";") for line in (own and own.requires) or ()]
@@ -176,6 +176,6 @@ def _requirements(extra: str) -> list[str]:
 
 
 def _required(name: str) -> str:
-    """A distribution with the bounds that this program has for it."""
+    """Return a distribution with this program's version bounds."""
     lines = [line for extra in ("", *RUNTIMES) for line in _requirements(extra)]
     return next((line for line in lines if line.startswith(f"{name}>")), name)

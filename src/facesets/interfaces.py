@@ -1,4 +1,4 @@
-"""The seams of the program: what may be swapped, and what each part promises.
+"""The interfaces of the program: its replaceable parts and their contracts.
 
 Operations take these and never name an implementation; the command line chooses one.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Hears how far the work is. Calls are cheap: an implementation limits its own rate."""
+    """Receives the progress of work. Calls are cheap: an implementation limits its own rate."""
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Open a stage, of `total` steps where that is known; steps may be bytes."""
@@ -46,29 +46,29 @@ class Progress(Protocol):
 
 
 class Source(Protocol):
-    """Where images come from: a folder, a gallery tree, a queue."""
+    """A source of images: a folder, a gallery tree, a queue."""
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The name for messages."""
         ...
 
     def files(self) -> Iterator[FoundFile]:
-        """Every candidate file, in an order that depends on nothing but the files' names."""
+        """Yield every candidate file, in an order that depends only on the files' names."""
         ...
 
     def covers(self, path: str) -> bool:
-        """Whether `files` would list that path if it were there."""
+        """Whether `files` would list that path if it existed."""
         ...
 
     @property
     def chooses(self) -> bool:
-        """Whether the user leaves something out; known once `files` is through."""
+        """Whether the user excludes anything; known once `files` is complete."""
         ...
 
     @property
     def ignored(self) -> AbstractSet[str]:
-        """Files and folders that the user leaves out by ignore files; complete once `files` is through."""
+        """Files and folders excluded by ignore files; complete once `files` is."""
         ...
 
     def is_there(self) -> bool:
@@ -81,7 +81,7 @@ class Embedder(Protocol):
 
     @property
     def settings(self) -> CacheSettings:
-        """The models and the detection settings that the faces come from."""
+        """The models and the detection settings of the faces."""
         ...
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
@@ -94,20 +94,20 @@ class Embedder(Protocol):
 
 
 class Describer(Protocol):
-    """Turns pictures into all that the library keeps of them: in this process, or on a server."""
+    """Turns pictures into all data that the library stores: in this process, or on a server."""
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """What faces come from; None where they are not looked for."""
+        """The models of faces; None if none are detected."""
         ...
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """What embeds whole pictures; None where nothing does."""
+        """The model of whole pictures; None without one."""
         ...
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """Find out about each picture what is wanted of it.
+        """Return the wanted results about each picture.
 
         The result for a picture depends on that picture alone, never on its neighbours in the
         batch. May be called from several threads at once.
@@ -116,39 +116,39 @@ class Describer(Protocol):
 
 
 class Store(Protocol):
-    """Where faces live. `load` is for algorithms, the rest for whatever fills the store."""
+    """A store of faces. `load` is for algorithms, the rest for code that fills the store."""
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The name for messages."""
         ...
 
     @property
     def kind(self) -> Literal["cache", "library"]:
-        """Which of the two stores it is, for advice that names a command."""
+        """The kind of store, for advice that names a command."""
         ...
 
     @property
     def identity(self) -> str:
-        """Which store it is, wherever it lies; a copy has the same. Empty while there is none."""
+        """The store's id, independent of its location; a copy has the same. Empty while there is none."""
         ...
 
     @property
     def names_file(self) -> Path | None:
-        """Where it is kept what people are called in the results of this store; None for nowhere."""
+        """The file with the names of people in results of this store; None without one."""
         ...
 
     @property
     def settings(self) -> CacheSettings | None:
-        """What its vectors come from; None while it is empty."""
+        """The models of its vectors; None while it is empty."""
         ...
 
     def load(self) -> Collection:
-        """Everything it holds: images that still have a path, and their faces."""
+        """Load everything: images that still have a path, and their faces."""
         ...
 
     def files(self) -> Mapping[str, FileRecord]:
-        """Every path it knows, with what was seen there."""
+        """Return every known path with its record."""
         ...
 
     def has_image(self, sha256: str) -> bool:
@@ -156,29 +156,29 @@ class Store(Protocol):
         ...
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
-        """Which of these contents were embedded already."""
+        """Return which of these contents were embedded already."""
         ...
 
     def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
-        """What is committed within this block comes from these settings."""
+        """Set the models of data committed within this block."""
         ...
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing. An image or path known before is replaced."""
+        """Store these durably, all or nothing. A known image or path is replaced."""
         ...
 
     def forget_paths(self, paths: Sequence[str]) -> None:
-        """Know these paths no more; their images stay, and are known again by their content."""
+        """Forget these paths; their images stay, and are recognised by their content."""
         ...
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
-        """Know paths below the folder `old` by their names below `new`; none of these is known yet."""
+        """Rename paths below the folder `old` to names below `new`; none of these is known yet."""
         ...
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
-        """Keep what `enrich` found about faces that are there, all or nothing.
+        """Store results of `enrich` about existing faces, all or nothing.
 
-        Nothing else changes: a face that is gone meanwhile does not come back.
+        Nothing else changes: a face deleted meanwhile does not come back.
         """
         ...
 

@@ -10,7 +10,7 @@ _VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 """Whether a sign is drawn as an emoji."""
 JOINERS = frozenset("\u200c\u200d")
 OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Which let a text read otherwise than it is."""
+"""Invisible characters that can disguise a text."""
 _SCRIPTS = {
     *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"),
     *("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
@@ -18,7 +18,7 @@ _SCRIPTS = {
 
 
 def joiners(text: str) -> set[int]:
-    """Where joiners of a text are part of an emoji, or between letters of a script that needs them."""
+    """Return the places of joiners in emoji, or between letters of a script that needs them."""
     return {found.start(2) for found in _JOINER.finditer(text) if _joins(*found.group(1, 2, 3))}
 
 
@@ -30,11 +30,11 @@ def without_invisible(text: str) -> str:
 
 
 def made_printable(text: str, instead: Callable[[str], str]) -> str:
-    """Replace what does not print, except joiners where they belong."""
+    """Replace unprintable characters, except joiners in their places."""
     if text.isprintable():
         return text
-    kept = joiners(text)
-    return "".join(c if c.isprintable() or at in kept else instead(c) for at, c in enumerate(text))
+    joining = joiners(text)
+    return "".join(c if c.isprintable() or at in joining else instead(c) for at, c in enumerate(text))
 
 
 def _joins(before: str, joiner: str, after: str) -> bool:

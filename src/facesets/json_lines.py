@@ -19,7 +19,7 @@ def append_lines(file: IO[bytes], records: Iterable[Any], *, sync: bool = True) 
 
 
 def json_line(record: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
-    """A record as it is stored: ASCII, so that paths which are not UTF-8 come back the same."""
+    """Encode a record as stored: ASCII, so that paths which are not UTF-8 come back the same."""
     return json.dumps(record).encode("ascii") + b"\n"
 
 
@@ -50,7 +50,7 @@ def cut_torn_line(file: IO[bytes]) -> int:
 
 
 def json_object(line: bytes, damaged: DamagedFile) -> dict[str, Any]:
-    """Read a record, a JSON object; raises `damaged` where it is none."""
+    """Read a record, a JSON object; raises `damaged` otherwise."""
     try:
         value = json.loads(line)
     except ValueError as error:

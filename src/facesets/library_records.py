@@ -1,4 +1,4 @@
-"""What a library says of files, galleries, runs and tags, between the store and whoever fills it."""
+"""Records of files, galleries, runs and tags, between a library and the code that fills it."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ SelectionMode: TypeAlias = Literal["single", "multi"]
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What is known of a path without reading the file; `reason` is empty unless it could not be read."""
+    """The record of a path; `reason` is empty unless the file could not be read."""
 
     size: int
     mtime_ns: int
@@ -27,13 +27,13 @@ class KnownFile:
         return bool(self.reason)
 
     def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
+        """Whether a file has the recorded size and time."""
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRow:
-    """A model that embedded whole images, as the library knows it."""
+    """A model of whole images, as stored in the library."""
 
     id: int
     model: ClipModel
@@ -50,7 +50,7 @@ class GalleryLink:
 
 @dataclass(frozen=True, slots=True)
 class UnchangedFiles:
-    """Files that need no look.
+    """Files that can be skipped.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class GalleryRow:
 
 @dataclass
 class RecordedRun:
-    """A run that is going on; fill in what came of it before it ends."""
+    """A current run; fill in the result before it ends."""
 
     id: int
     summary: dict[str, Any] = field(default_factory=dict)
@@ -99,13 +99,13 @@ class KnownPerson:
     Attributes
     ----------
     names : tuple of str
-        The first is the one that the person goes by; none where nobody named them.
+        The main name first; none for an unnamed person.
     former : tuple of str
-        What they were called before.
+        Former names.
     faces : frozenset of str
         Ids of their faces, as `Collection.face_ids` gives them.
     refused : frozenset of str
-        Ids of faces that were said not to be them.
+        Ids of faces denied for them.
     """
 
     id: str
@@ -125,7 +125,7 @@ class PendingPhoto:
     number : int
         Of the image; photos come by rising numbers.
     image : ImageRecord
-        What is known of it. Its faces have boxes, keypoints and scores, and vectors without numbers.
+        Its data. Its faces have boxes, keypoints and scores, and empty vectors.
     files : tuple of FoundFile
         Where it was seen, the canonical path first, with size and time as they were then.
     """
@@ -137,7 +137,7 @@ class PendingPhoto:
 
 @dataclass(frozen=True, slots=True)
 class PhotosOfStage:
-    """Which photos a stage is to look at.
+    """The photos that a step should process.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class PhotosOfStage:
 
 @dataclass(frozen=True, slots=True)
 class TagWord:
-    """A tag, and the phrases that say it in a prompt."""
+    """A tag, and its phrases for prompts."""
 
     name: str
     phrases: tuple[str, ...]
@@ -173,15 +173,15 @@ class TagCategory:
     Attributes
     ----------
     target : str
-        What they are about: whole photos, or faces.
+        The subject: whole photos, or faces.
     selection_mode : str
         `single` keeps the best tag, `multi` every one.
     min_confidence : float
-        Tags below it are not kept.
+        Tags below it are not stored.
     templates : tuple of str
         Each with `{}` in place of a phrase.
     none_of_these : tuple of str
-        Prompts for what none of the tags says; they take their share of the confidence.
+        Prompts for none of the tags; they take their share of the confidence.
     """
 
     name: str
@@ -193,7 +193,7 @@ class TagCategory:
     none_of_these: tuple[str, ...] = ()
 
     def prompts(self) -> list[list[str]]:
-        """The prompts of each tag in order, then those of none of them if there are any."""
+        """The prompts of each tag in order, then those for none of the tags, if any."""
         of_tags = [
             [template.replace("{}", phrase) for template in self.templates for phrase in word.phrases]
             for word in self.words
@@ -202,7 +202,7 @@ class TagCategory:
 
     @property
     def prompts_sha256(self) -> str:
-        """Hex digest of what its vectors depend on, beside the model."""
+        """Hex digest of everything its vectors depend on, beside the model."""
         return _digest(self.prompts())
 
     @property
@@ -226,7 +226,7 @@ class StoredCategory:
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of what it says and which rows hold its tags: one that goes takes photos' tags along."""
+        """Hex digest of its content and the rows of its tags: a deleted row deletes photos' tags."""
         return _digest([self.number, self.tags, self.category.fingerprint])
 
 
@@ -241,7 +241,7 @@ class FoundTags:
     row, tag, confidence : tuples
         Of each tag the row of the face (0 for a photo), the tag's number, and how sure it is, in [0, 1].
     embeddings : float32 array of shape (n, dimension) or None
-        The vectors of the faces' crops; None for a photo, whose own is stored beside.
+        The vectors of the faces' crops; None for a photo, which has its own elsewhere.
     """
 
     model: ClipModel

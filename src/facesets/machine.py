@@ -1,4 +1,4 @@
-"""What this machine, or this container, has: memory, processors, and the matrix kernel that suits them.
+"""Memory and processors of this machine or container, and the matrix kernel that suits them.
 
 OpenBLAS chooses its kernel by the processor's family when it is loaded, and takes the AVX2 kernel for those
 that it does not know, which halves the speed of matrix products where there is AVX-512. So no numpy here.
@@ -14,7 +14,7 @@ _UNKNOWN_BYTES = 8 << 30
 
 
 def memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """How much memory there is; where the system does not say, what is usual."""
+    """Return the memory in bytes; a usual amount if the system does not report it."""
     memory = [_UNKNOWN_BYTES]
     if hasattr(os, "sysconf"):
         memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
@@ -26,7 +26,7 @@ def memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """How many processors this process may use, in its container too; one at least."""
+    """Return how many processors this process may use, also in a container; at least one."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup / "cpu.max"
     if quota.is_file():
@@ -56,7 +56,7 @@ def recommended_blas_coretype(cpu_flags: Collection[str]) -> str | None:
 
 
 def cpu_flags() -> list[str]:
-    """What this processor can do, by Linux's names; empty where the system does not tell."""
+    """Return the features of this processor, by Linux's names; empty if the system does not report them."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

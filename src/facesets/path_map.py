@@ -1,4 +1,4 @@
-"""Where folders lie on this host that the library knows by other paths."""
+"""Paths on this host of folders that the library knows by other paths."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class PathMap:
         Raises
         ------
         WrongUsage
-            Two folders are mapped to one place, or one folder to two: which is which could not be told.
+            Two folders are mapped to one place, or one folder to two: the map would be ambiguous.
         """
         # As this system writes them: the library has a slash between their parts, whatever is here.
         pairs = [(known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items()]
@@ -36,26 +36,26 @@ class PathMap:
         return cls(tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair[0]))))
 
     def here(self, path: str) -> str:
-        """Where a path of the library is here."""
+        """Return the path here of a path of the library."""
         for known, here in self.pairs:
             if (rest := _below(path, known)) is not None:
                 return _joined(here, rest)
         return path
 
     def known(self, path: str) -> str:
-        """What the library calls a path here."""
+        """Return the library's path of a path here."""
         for known, here in self.pairs:
             if (rest := _below(path, here)) is not None:
                 return _joined(known, rest)
         return path
 
     def covers(self, path: str) -> bool:
-        """Whether it is known where a path of the library is here; without any pair, paths are the same."""
+        """Whether a path of the library has a path here; without any pair, paths are the same."""
         return not self.pairs or any(_below(path, known) is not None for known, _ in self.pairs)
 
 
 SAME_PATHS = PathMap()
-"""Of a host where all folders lie as the library knows them."""
+"""The map of a host with the same paths as the library."""
 
 
 def _plain(folder: str) -> str:
@@ -63,7 +63,7 @@ def _plain(folder: str) -> str:
 
 
 def _below(path: str, folder: str) -> str | None:
-    """What follows a folder in a path, with a separator; empty for the folder, None elsewhere."""
+    """Return the rest of a path below a folder, with a separator; empty for the folder, None elsewhere."""
     if path == folder:
         return ""
     # The root of a drive is written with its separator, such as Z:/ on Windows.

@@ -1,4 +1,4 @@
-"""Places on Earth, and what is around one."""
+"""Places on Earth, and areas around them."""
 
 from dataclasses import dataclass
 from math import asin, cos, degrees, pi, radians, sin, sqrt
@@ -25,14 +25,14 @@ class GeoBox:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Places within so many kilometres of one, which is given in degrees, north and east positive."""
+    """The area within a distance in kilometres of a place in degrees, north and east positive."""
 
     latitude: float
     longitude: float
     km: float
 
     def boxes(self) -> list[GeoBox]:
-        """One box that holds all of them; two where the date line runs through it."""
+        """Return a box that holds the area; two if the date line crosses it."""
         angle = self.km / EARTH_KM
         south, north = self.latitude - degrees(angle) - _SLACK, self.latitude + degrees(angle) + _SLACK
         if south <= -90 or north >= 90:
@@ -47,7 +47,7 @@ class Near:
         return [GeoBox(west, south, east, north)]
 
     def inner_box(self) -> GeoBox:
-        """A box that has some of them only, as a square in a circle: what is in it is near enough."""
+        """Return a box within the area, as a square in a circle: all places in it are near enough."""
         angle = self.km / EARTH_KM
         up = angle / sqrt(2)
         south = max(self.latitude - degrees(up) + _SLACK, -90)

@@ -23,7 +23,7 @@ Bool = NDArray[np.bool_]
 
 
 class EnrichState(IntEnum):
-    """What `enrich` found out about a face."""
+    """The result of `enrich` for a face."""
 
     NOT_YET = 0
     DONE = 1
@@ -31,7 +31,7 @@ class EnrichState(IntEnum):
 
 
 class PoseSource(IntEnum):
-    """How a face's pose was obtained."""
+    """The source of a face's pose."""
 
     UNKNOWN = 0
     LANDMARKS_3D = 1
@@ -75,9 +75,9 @@ class Faces:
         Length of the recognizer's output before it was scaled to unit length: the longer, the more of a
         person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN where the recognizer gives none.
     landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
-        What `enrich` adds: landmarks in pixels, pose as pitch, yaw, roll in degrees.
+        Added by `enrich`: landmarks in pixels, pose as pitch, yaw, roll in degrees.
     age, male : float32 arrays of shape (n,) or None
-        What an attribute model says: years, and how likely the face is a man's, from 0 to 1.
+        Estimates of an attribute model: years, and how likely the face is a man's, from 0 to 1.
     """
 
     image: Int64
@@ -115,20 +115,20 @@ class Faces:
         return int(self.embedding.shape[1])
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The columns that are there, by name."""
+        """Return the present columns, by name."""
         named = {name: getattr(self, name) for name in _COLUMNS}
         return {name: column for name, column in named.items() if column is not None}
 
     def take(self, rows: Int64 | Bool | slice) -> Self:
-        """The faces of these rows, in this order."""
+        """Return the faces of these rows, in this order."""
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     def with_image(self, image: Int64) -> Self:
-        """The same faces, belonging to other image rows."""
+        """Return the same faces with other image rows."""
         return replace(self, image=image)
 
     def scaled(self, across: float, down: float) -> Self:
-        """The same faces in a picture so many times as wide and as high."""
+        """Return the same faces in a picture scaled by these factors."""
         if across == down == 1:
             return self
         both = np.array([across, down], np.float32)
@@ -142,7 +142,7 @@ class Faces:
 
     @classmethod
     def empty(cls, dimension: int) -> Self:
-        """No faces, with vectors of this length."""
+        """Return no faces, with vectors of this length."""
         return cls(
             image=np.empty(0, np.int64),
             box=np.empty((0, 4), np.float32),
@@ -155,7 +155,7 @@ class Faces:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The faces of all parts, in order. An optional column that a part lacks is unknown there."""
+        """Join the faces of all parts, in order. An optional column that a part lacks is unknown there."""
         names = [
             name
             for name in _COLUMNS
@@ -190,7 +190,7 @@ class Images:
     width, height : int64 arrays of shape (n,)
         Of the upright image, in pixels.
     taken : datetime64[s] array of shape (n,)
-        Capture time by the camera's clock; NaT where the file does not say.
+        Capture time by the camera's clock; NaT if unknown.
     fingerprint : uint8 array of shape (n, 32)
         Perceptual hash, for near-duplicates.
     paths : tuple of tuples of str
@@ -210,7 +210,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """What the vectors of a store come from. They live in one space where `recognizer_sha256` agrees."""
+    """The models of a store's vectors. Vectors are comparable if `recognizer_sha256` agrees."""
 
     pack: str
     recognizer: str
@@ -223,7 +223,7 @@ class CacheSettings:
 
     @property
     def detection(self) -> tuple[str, int, float]:
-        """What decides which faces are found, whatever the pack is called."""
+        """The settings that decide which faces are found, independent of the pack's name."""
         return self.detector_sha256, self.det_size, self.min_det_score
 
     def recorded(self) -> dict[str, Any]:
@@ -236,14 +236,14 @@ _NAMES_IN_FILES = {"recognizer": "recogniser", "recognizer_sha256": "recogniser_
 
 
 def from_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a file holds of `CacheSettings` by the names of its fields; unknown names stay."""
+    """Read `CacheSettings` from a file's values by the names of its fields; unknown names stay."""
     fields_of = {in_file: name for name, in_file in _NAMES_IN_FILES.items()}
     return {fields_of.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class ClipModel:
-    """What embeds whole images. Two models whose `sha256` agrees give vectors of one space."""
+    """A model of whole images. Two models with the same `sha256` give comparable vectors."""
 
     name: str
     sha256: str
@@ -251,7 +251,7 @@ class ClipModel:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for of a picture."""
+    """The wanted results about a picture."""
 
     faces: bool = True
     clip: bool = False
@@ -264,7 +264,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What was found out about a picture; None where it was not asked for.
+    """The results about a picture; None for those not wanted.
 
     `clip` embeds the whole picture: a float32 array of shape (d,), of unit length.
     """
@@ -275,14 +275,14 @@ class Description:
 
 @dataclass(frozen=True)
 class Collection:
-    """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
+    """The content of a store for algorithms: images, their faces, and the models of the vectors."""
 
     images: Images
     faces: Faces
     settings: CacheSettings
 
     def face_ids(self) -> tuple[str, ...]:
-        """A name for each face that outlives row numbers: `<sha256>#<ordinal in the image>`."""
+        """Ids of faces that outlive row numbers: `<sha256>#<ordinal in the image>`."""
         return self._face_ids
 
     @cached_property
@@ -293,7 +293,7 @@ class Collection:
 
 
 def ordinals_in_image(image: Int64) -> Int64:
-    """For each face its place among the faces of its image, counted from 0 in row order."""
+    """Return each face's place among the faces of its image, counted from 0 in row order."""
     order = np.argsort(image, kind="stable")
     ordered = image[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(image) else image
@@ -305,14 +305,14 @@ def ordinals_in_image(image: Int64) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one stage found out about a photo.
+    """The result of one step about a photo.
 
     Attributes
     ----------
     version : str
-        What found it: names the weights of a model, or numbers a reader.
+        Its source: the weights of a model, or the version of a reader.
     value : object
-        What the library keeps of it; None where it failed.
+        The stored value; None if the step failed.
     reason : str
         Why it failed; empty where it did not.
     """
@@ -324,7 +324,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image with its faces, as a store takes it in; `faces.image` is all zeros.
+    """One image with its faces, to add to a store; `faces.image` is all zeros.
 
     Only the library keeps a `clip` embedding, `findings` by the names of their stages, and images that were
     not `searched` for faces.
@@ -341,5 +341,5 @@ class ImageRecord:
     findings: Mapping[str, Finding] = field(default_factory=dict, repr=False)
 
     def with_finding(self, stage: str, finding: Finding) -> "ImageRecord":
-        """The same with what a stage found."""
+        """Return the record with the result of a step."""
         return replace(self, findings={**self.findings, stage: finding})

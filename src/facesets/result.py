@@ -1,4 +1,4 @@
-"""What a command did, as every command says it: figures by the keys that `--json` prints."""
+"""Results of commands: figures by the keys that `--json` prints."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -9,7 +9,7 @@ class Result(dict[str, Any]):
     """The figures of a run, by name and in the order in which they are printed.
 
     `Result(faces=3, dry_run=False)` makes one, and `Result(result, step=7)` the same with another figure. A
-    figure is read as an attribute, too: `result.faces`. What it means in words says `facesets.words`. These
+    figure is read as an attribute, too: `result.faces`. `facesets.words` words it. These
     mean the same in every result that has them:
 
     failed, failures
@@ -32,7 +32,7 @@ class Result(dict[str, Any]):
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """Figures, and records among them, as JSON has them; a field's metadata may give another `key`."""
+    """Convert figures and records to JSON values; a field's metadata may give another `key`."""
     if is_dataclass(value) and not isinstance(value, type):
         return {
             each.metadata.get("key", each.name): plain(getattr(value, each.name)) for each in fields(value)

@@ -1,8 +1,8 @@
-"""What groups and others may do with what is made from photos: never more than with the photos.
+"""Access rights of groups and others to results of photos: never more than to the photos.
 
-Rights are mode bits of groups and others to read and write (`0o066`). What holds faces or names of nobody's
-photos in particular, such as caches and journals, gives them none. On Windows modes protect nothing, and all
-of this leaves them alone.
+Rights are mode bits of groups and others to read and write (`0o066`). Files with faces or names of no photos
+in particular, such as caches and journals, give them none. On Windows modes protect nothing, and all of this
+leaves them alone.
 """
 
 import logging
@@ -35,21 +35,21 @@ _log = logging.getLogger("facesets")
 
 
 def file_mode(rights: int = 0) -> int:
-    """The mode of a file that gives these rights; its owner may always write."""
+    """Return the mode of a file with these rights; its owner may always write."""
     return 0o600 | rights
 
 
 def folder_mode(rights: int = 0) -> int:
-    """The mode of a folder: who may read in it may enter it."""
+    """Return the mode of a folder: reading includes entering."""
     return 0o700 | rights | (rights & 0o44) >> 2
 
 
 def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path, *, earlier: int | None = None) -> int:
-    """The rights that all of these photos and their folders give, for what is written to `place`.
+    """Return the rights that all of these photos and their folders give, for results at `place`.
 
-    Folders above count as far as they are not above `place`, too. What is new gives nobody a right if a photo
-    is not there, for it may be private. Where a result lies there with `earlier` rights, these are the most,
-    and such a photo tells nothing: a disk that is away for a day would close the result for good.
+    Folders above count as far as they are not above `place`, too. New results give no rights if a photo
+    is missing, because it may be private. A result there with `earlier` rights keeps these as maximum,
+    and such a photo does not count: a disk that is away for a day would close the result for good.
     """
     if not hasattr(os, "getegid"):
         return SHARED
@@ -86,10 +86,10 @@ def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path, *, earlier:
 
 
 def _given(status: os.stat_result, group: int, *, has_acl: bool = False) -> int:
-    """The bits for the group that files at the place have, and for others; these never have more."""
+    """Return the bits for the group of files at the place, and for others; these never have more."""
     of_group, of_others = status.st_mode >> 3 & 7, status.st_mode & 7
     of_others &= of_group
-    # With an access list, the bits of the group say what any entry of the list may give.
+    # With an access list, the bits of the group limit every entry of the list.
     if status.st_gid != group or has_acl:
         of_group = of_others
     return of_group << 3 | of_others
@@ -107,14 +107,14 @@ def _has_acl(path: str) -> bool:
 
 
 def _group_at(place: Path) -> int:
-    """The group that a file gets there."""
+    """Return the group that a file gets there."""
     there = next(each for each in (place, *place.absolute().parents) if each.is_dir()).stat()
     from_folder = there.st_mode & stat.S_ISGID or sys.platform == "darwin"
     return there.st_gid if from_folder or not hasattr(os, "getegid") else os.getegid()
 
 
 def rights_in(path: Path) -> int | None:
-    """The rights that a file gives; None where it is not there."""
+    """Return the rights that a file gives; None if it is missing."""
     try:
         return path.stat().st_mode & SHARED
     except OSError:
@@ -122,9 +122,9 @@ def rights_in(path: Path) -> int | None:
 
 
 def narrow(path: Path, rights: int = 0) -> bool:
-    """Take what groups and others have beyond these rights from a file or folder; whether any went.
+    """Remove rights beyond these of groups and others to a file or folder; return whether any were.
 
-    A link, and a file with several names, which may be a photo, stays as it is; so does what is not ours.
+    A link, and a file with several names, which may be a photo, stays as it is; so do files of other users.
     """
     change = getattr(os, "fchmod", None) if hasattr(os, "getegid") else None
     if change is None:
@@ -145,13 +145,13 @@ def narrow(path: Path, rights: int = 0) -> bool:
     return False
 
 
-def keep_private(path: Path, *more: Path) -> None:
-    """Take from groups and others what an earlier version gave them, and say so if it was anything.
+def tighten_access(path: Path, *more: Path) -> None:
+    """Remove the access of groups and others that an earlier version gave; warn if there was any.
 
     Raises
     ------
     CannotWrite
-        One is another account's, which could not read it any more once it was replaced.
+        One belongs to another account, which could no longer read it once it was replaced.
     """
     for each in (path, *more):
         _refuse_another_s(each)
@@ -166,7 +166,7 @@ def _refuse_another_s(path: Path) -> None:
         owner = path.lstat().st_uid
         if owner == os.geteuid():
             return
-        # On some network drives no file is ours, whoever writes it.
+        # On some network drives no file belongs to its writer.
         with tempfile.TemporaryFile(dir=path.parent) as probe:
             is_ours = os.fstat(probe.fileno()).st_uid != os.geteuid()
         if not is_ours:
@@ -180,7 +180,7 @@ def _refuse_another_s(path: Path) -> None:
             )
 
 
-def tell_tightened(path: Path) -> None:
+def report_tightened(path: Path) -> None:
     """Warn that other accounts now have less access to a result."""
     _log.warning(
         "Restricted the permissions of %s: others now have no more access to it than to its photos.",

@@ -43,14 +43,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was decided outside of the command line.
+    """The settings made outside of the command line.
 
     Attributes
     ----------
     model_roots : tuple of Path
         Where model packs are looked for, in order; the first receives downloads.
     pack : str
-        Name or path of the model pack for what was made with none yet; empty means the default one.
+        Name or path of the model pack for new caches and libraries; empty means the default one.
     flags : mapping of command to flag to value
         Defaults from the file.
     cpus : int
@@ -58,23 +58,23 @@ class Settings:
     database : str
         Connection string of the library; empty means the embedded server. May hold a password.
     cache_dir : Path
-        Where what was worked out once is kept; it may be deleted at any time.
+        The folder of cached data; it may be deleted at any time.
     blank_database : str
         The setting that names the library by nothing; empty where none does.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
     state_dir : Path
-        Where is kept what this machine knows, beside the library.
+        The folder of this machine's data, beside the library.
     immich_url : str
         Address of an Immich server; empty where none is named.
     immich_api_key : Secret or None
-        What opens it.
+        Its key.
     file : Path or None
         The configuration file that was read.
     immich_export : Path or None
-        The export whose people `immich-finish` knows, whoever's photos they are on.
+        The export with the people that `immich-finish` knows.
     llm_prices : mapping
-        What language models cost, by their names, where the file says so.
+        Prices of language models by name, if the file has them.
     config_dir : Path
         Where this user's settings are.
     worker_paths : mapping
@@ -104,7 +104,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class LlmSettings:
-    """Which language model describes photos, and how it is reached.
+    """The language model that describes photos, and its access.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class LlmSettings:
 
 
 def load_llm(environment: Mapping[str, str] | None = None) -> LlmSettings:
-    """Read what the environment says of language models.
+    """Read the settings of language models from the environment.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     Raises
     ------
     WrongUsage
-        The file is not TOML, or holds what it should not.
+        The file is not TOML, or has invalid settings.
     """
     env = os.environ if environment is None else environment
     file = _config_file(env, directory or _here())
@@ -237,7 +237,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
 
 
 def inline_pictures(environment: Mapping[str, str] | None = None) -> Literal["kitty", "iterm2", ""]:
-    """By which protocol the terminal shows pictures among text; empty for none, as within tmux."""
+    """Return the protocol by which the terminal shows pictures; empty for none, as within tmux."""
     env = os.environ if environment is None else environment
     if env.get("TMUX") or env.get("TERM", "").startswith(("screen", "tmux")):
         return ""
@@ -249,7 +249,7 @@ def inline_pictures(environment: Mapping[str, str] | None = None) -> Literal["ki
 
 
 def shows_windows(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether there is a desktop on which another program can show a picture: not so by SSH."""
+    """Whether there is a desktop where another program can show a picture: not by SSH."""
     env = os.environ if environment is None else environment
     if sys.platform in {"win32", "darwin"}:
         return not env.get("SSH_CONNECTION")
@@ -258,7 +258,7 @@ def shows_windows(environment: Mapping[str, str] | None = None) -> bool:
 
 
 def prepare_libraries() -> None:
-    """Tell libraries, before they are loaded, what only the environment can tell them.
+    """Configure libraries by the environment, before they are loaded.
 
     OpenBLAS is to take the processor's best kernel unless the user chose one. ONNX Runtime is to send
     nothing to its makers: importing it is enough for it to write an identity and events into the home
@@ -304,7 +304,7 @@ def _read(path: Path | None) -> dict[str, Any]:
 
 
 def _immich_export(table: object, file: Path | None) -> Path | None:
-    """The export that `[immich]` names."""
+    """Return the export that `[immich]` names."""
     if not isinstance(table, dict) or not table.keys() <= {"export"}:
         raise WrongUsage(f'[immich] in {printable(file or "")} has one setting: export = "DIR".')
     export = table.get("export")

@@ -1,4 +1,4 @@
-"""Where the time of a run went: seconds by stage, added up over threads."""
+"""The time of a run: seconds by stage, added up over threads."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class Stopwatch:
     """Adds up stages. May be used from several threads at once; one measurement costs microseconds."""
 
     def __init__(self) -> None:
-        """Nothing measured yet, and nothing known of how many files are worked on at a time."""
+        """Start without measurements, and without a known number of concurrent files."""
         self.workers = 0
         self._lock = threading.Lock()
         self._stages: dict[str, StageTime] = {}
@@ -44,6 +44,6 @@ class Stopwatch:
                 self._stages[name] = StageTime(before.wall_s + wall, before.cpu_s + cpu, before.count + 1)
 
     def stages(self) -> dict[str, StageTime]:
-        """What was measured so far, by name, in the order of first use."""
+        """Return the measurements so far, by name, in the order of first use."""
         with self._lock:
             return dict(self._stages)

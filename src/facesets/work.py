@@ -1,4 +1,4 @@
-"""What long work is handed: who hears how far it is, who may end it, and who it is done for."""
+"""The context of long work: its progress, its stop flag, and its author."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasat
 
 
 class SilentProgress:
-    """Says nothing: for scripts and for use as a library."""
+    """Reports nothing: for scripts and for use as a library."""
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Ignore the start of a stage."""

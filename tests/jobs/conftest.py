@@ -1,4 +1,4 @@
-"""What several tests of the queue start from."""
+"""Fixtures of several tests of the queue."""
 
 from tests.fixtures.queued import queue, service
 

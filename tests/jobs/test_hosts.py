@@ -1,4 +1,4 @@
-"""Workers take what their host can do; of what waits it is said why."""
+"""Workers take jobs that their host can do; the reason is reported for waiting ones."""
 
 import asyncio
 import json
@@ -53,13 +53,13 @@ def waits(session: Database, number: int) -> str:
 
 
 def heard(notices: KeptNotices) -> list[str]:
-    """What a worker said, as its terminal words it."""
+    """The messages of a worker, as its terminal words them."""
     return [worded(line) for line in notices.remarks]
 
 
 @contextmanager
-def worked_off_beside(queue: Database, is_back: Event) -> Iterator[Host]:
-    """A host whose worker ended beside what hangs until the event is set, which it is at the end."""
+def host_with_hanging_check(queue: Database, is_back: Event) -> Iterator[Host]:
+    """A host with a worker that ended beside a check that hangs until the event is set at the end."""
     worker = Worker(queue)
     with ThreadPoolExecutor(1) as pool:
         try:
@@ -89,33 +89,33 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
     number = queue_index(queue, second)
     with ml_service() as other:
         other.models = ("antelopev2",)
-        said = heard(work(queue, other.url))
+        reported = heard(work(queue, other.url))
         why = (
             f"the machine-learning service {other.url} does not work with the model buffalo_l, from which "
             "the library's faces come: load it there, or start the worker with --ml-uri URL of a service "
             "that has it"
         )
-        assert f"Jobs that need the library's models are left to other workers: {why}." in said
-        assert f"Left to other workers: index, because {why}." in said
+        assert f"Jobs that need the library's models are left to other workers: {why}." in reported
+        assert f"Left to other workers: index, because {why}." in reported
         assert waits(queue, number) == f"No worker is running. The last one could not take it: here: {why}."
         assert why in run("jobs", "--database", library_url).out.replace("\n", " ")
         assert json.loads(run("jobs", "show", number, "--json", "--database", library_url).out)["waits"]
     service.models = ("buffalo_l", "ViT-B-32__openai")
-    said = heard(work(queue, service.url))
-    assert "The library's models run at the service of --ml-uri." in said
+    reported = heard(work(queue, service.url))
+    assert "The library's models run at the service of --ml-uri." in reported
     assert waits(queue, number) == "done"
     assert len(stored(queue)) == 5
 
 
-def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_its_own(
+def test_a_service_skips_photos_of_a_library_with_faces_of_local_models(
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
     add_person(Library(queue), "anna", 3)
     number = queue_index(queue, make_pictures(tmp_path / "photos", 2))
     known = Library(queue).settings
     assert known is not None
-    said = " ".join(heard(work(queue, service.url)))
-    assert f"come from the model pack {known.pack}, not from the machine-learning service" in said
+    reported = " ".join(heard(work(queue, service.url)))
+    assert f"come from the model pack {known.pack}, not from the machine-learning service" in reported
     assert "start the worker without --ml-uri, on a host with that pack." in waits(queue, number)
 
 
@@ -183,20 +183,20 @@ def test_a_job_that_names_no_valid_address_ends_no_worker(
     assert "could not take it: here: it has no valid address" in waits(queue, number)
 
 
-def test_what_is_found_out_for_a_job_that_names_a_service_is_said_of_no_other(
+def test_the_result_for_a_job_with_a_service_applies_to_no_other(
     queue: Database, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "_WAITED_S", 0.0)
-    library, tried, said = Library(queue), TriedServices(), list[str]()
+    library, tried, reported = Library(queue), TriedServices(), list[str]()
     add_person(library, "anna", 1)
     assert isinstance(tried.lacks(service.url, Needs(service=service.url), library), trials.BeingTried)
 
     def is_known() -> bool:
-        said.append(tried.lacks(service.url, Needs(models=True), library))
-        return not isinstance(said[-1], trials.BeingTried)
+        reported.append(tried.lacks(service.url, Needs(models=True), library))
+        return not isinstance(reported[-1], trials.BeingTried)
 
     wait_for(is_known)
-    assert "not from the machine-learning service" in said[-1]
+    assert "not from the machine-learning service" in reported[-1]
 
 
 def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
@@ -207,7 +207,7 @@ def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
     assert waits(queue, number).endswith("is not installed.")
 
 
-def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str) -> None:
+def test_reasons_why_a_job_waits_are_reported(queue: Database, library_url: str) -> None:
     first, second = put(queue, Order("cluster")), put(queue, Order("assign"))
     assert waits(queue, first) == "No worker is running."
     assert waits(queue, second) == f"Waiting for job {first}."
@@ -240,7 +240,7 @@ def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
     notices = KeptNotices()
     Worker(queue, host(notices, ml_uri=service.url)).until(lambda: waits(queue, other) == "failed")
-    # Nothing was indexed that could be kept tidy; the service has not answered yet.
+    # Nothing was indexed that could be maintained; the service has not answered yet.
     assert service.asked == []
     tried = f"the machine-learning service {service.url} is being checked"
     assert waits(queue, indexing) == f"No worker is running. The last one could not take it: here: {tried}."
@@ -252,12 +252,12 @@ def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_
 ) -> None:
     service.latency_s = 1.5
     number = queue_index(queue, make_pictures(tmp_path / "photos", 1), "--skip-clip")
-    said = work(queue, service.url).remarks
+    reported = work(queue, service.url).remarks
     assert waits(queue, number) == "done"
-    assert not any(line.startswith("Left to other workers") for line in said)
+    assert not any(line.startswith("Left to other workers") for line in reported)
 
 
-def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
+def test_a_worker_can_be_limited_to_the_photos_of_an_index_as_embed(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
     number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", service.url, "--skip-clip")
@@ -285,8 +285,8 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
     monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
     index = Order("index", needs=Needs(folders=(str(hung),)))
     indexing, other = put(queue, index), put(queue, Order("maintain", {"tasks": ["daily"]}))
-    with worked_off_beside(queue, is_back) as here:
-        # Nothing was indexed that could be kept tidy.
+    with host_with_hanging_check(queue, is_back) as here:
+        # Nothing was indexed that could be maintained.
         assert waits(queue, other) == "failed"
         assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not respond.")
         # It is looked at once, however often that is asked.
@@ -307,15 +307,15 @@ def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_o
     monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
     needing = put(queue, Order("enrich", needs=Needs(models=True)))
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
-    with worked_off_beside(queue, is_back) as here:
+    with host_with_hanging_check(queue, is_back) as here:
         assert waits(queue, other) == "failed"
         assert waits(queue, needing).endswith("here: the drive of the folder of models does not respond.")
-        # Nobody is sent after the first who hangs there.
+        # No second check starts while the first one hangs.
         assert len(looks) == 1
     wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")
 
 
-def test_a_worker_that_waits_for_room_on_the_disk_says_so_once_and_so_do_its_jobs(
+def test_a_worker_waiting_for_disk_space_reports_it_once_and_so_do_its_jobs(
     queue: Database, library_url: str
 ) -> None:
     add_person(Library(queue), "anna", 2)
@@ -347,7 +347,7 @@ def with_pack(root: Path, name: str, pack: Path, chosen: str = "") -> Host:
 
 
 @pytest.mark.parametrize("is_set", [False, True])
-def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one_who_listed_them(
+def test_photos_of_an_empty_library_go_to_workers_with_the_listing_workers_pack(
     queue: Database,
     small_pack: Path,
     tmp_path: Path,
@@ -376,7 +376,7 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
     assert waits(queue, number) == "done"
 
 
-def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
+def test_the_used_pack_is_reported_only_for_jobs_that_name_none(
     queue: Database, small_pack: Path, tmp_path: Path
 ) -> None:
     for named, says in (("open", False), ("", True)):
@@ -397,7 +397,7 @@ def worker_with_gpu(
     return partial(run, "worker", "--gpu", "--until-empty", "--database", queue.conninfo)
 
 
-def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
+def test_a_gpu_with_a_hanging_driver_is_given_up_in_time(
     worker_with_gpu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = Event()
@@ -414,7 +414,7 @@ def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
     assert "No working GPU found: the test did not finish in 0 seconds. Remove --gpu" in done.err
 
 
-def test_a_gpu_is_tried_with_a_pack_that_is_said_to_be_chosen_only_where_none_is_named(
+def test_the_pack_for_trying_a_gpu_is_reported_as_chosen_only_if_none_is_named(
     worker_with_gpu: Callable[..., Result],
 ) -> None:
     for named, says in ((("--pack", "open"), False), ((), True)):

@@ -1,4 +1,4 @@
-"""What is queued is done once, by whoever can do it, and what came of it is kept."""
+"""Queued jobs are done once, by a suitable worker, and their results are stored."""
 
 import json
 import signal
@@ -76,7 +76,7 @@ def test_queued_index_gives_the_library_of_a_direct_run(
     )
     assert len(queue.recorded) == 0
     assert Library(queue).claims("path").take(["free"]) == {"free"}
-    # What is known is not queued again.
+    # Known files are not queued again.
     facesets(library_url, *asked, "--queue")
     work(queue)
     assert jobs(library_url)[0]["parts"] == dict.fromkeys(
@@ -164,7 +164,7 @@ def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(queue: Databa
     assert run("jobs", "show", 999, "--database", library_url).status == 2
 
 
-def test_watching_jobs_ends_at_once_when_it_is_told_to(
+def test_watching_jobs_ends_at_once_on_request(
     queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(queue, Order("cluster"))
@@ -249,18 +249,18 @@ def test_what_makes_no_sense_in_a_queue_or_of_a_worker_is_refused(
     assert count_jobs_in(queue) == {}
 
 
-def test_no_secret_is_kept_with_a_job(
+def test_no_secret_is_stored_with_a_job(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
     photos = make_pictures(tmp_path / "photos", 1)
     url = f"{library_url}{'&' if '?' in library_url else '?'}application_name=s3cret"
     facesets(url, "index", "--target", photos, "--ml-uri", service.url, "--queue")
     facesets(url, "cluster", "--queue")
-    kept = queue.run(
+    stored = queue.run(
         lambda connection: connection.execute("SELECT * FROM queue.procrastinate_jobs").fetchall()
     )
-    assert len(kept) == 2
-    assert "s3cret" not in str(kept)
+    assert len(stored) == 2
+    assert "s3cret" not in str(stored)
 
 
 def test_needs_come_back_as_they_were() -> None:
@@ -274,7 +274,7 @@ def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Datab
     schedule = {"daily": TimeOfDay(before.time())}
     for _ in range(2):
         Worker(queue).until(lambda: set(count_jobs_in(queue)) == {"failed"}, schedule)
-    # There are no faces that could be kept tidy.
+    # There are no faces that could be maintained.
     (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
     assert (job.what, job.state, job.options["tasks"]) == ("maintain", "failed", ["daily"])
 

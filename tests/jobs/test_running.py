@@ -78,9 +78,9 @@ def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Data
 def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
     queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cancelled_then_put(session: Database, *told: Any) -> None:
+    def cancelled_then_put(session: Database, *notices: Any) -> None:
         cancel(queue, number)
-        put_parts(session, *told)
+        put_parts(session, *notices)
 
     monkeypatch.setattr(indexing, "put_parts", cancelled_then_put)
     with ml_service() as service:
@@ -91,7 +91,7 @@ def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
     assert stored(queue) == []
 
 
-def test_a_cancelled_job_whose_worker_died_is_cancelled_and_not_failed(queue: Database) -> None:
+def test_a_cancelled_job_of_a_dead_worker_is_cancelled_not_failed(queue: Database) -> None:
     number = put(queue, Order("cluster"))
     changed(queue, TAKEN)
     cancel(queue, number)
@@ -107,7 +107,7 @@ def test_a_job_that_was_cancelled_when_it_failed_can_be_done_again(queue: Databa
     assert retry(queue, number).state == "waiting"
 
 
-def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
+def test_photos_of_a_drive_that_goes_away_are_done_when_it_is_back(
     queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.jobs.running.AGAIN_IN_S", 0.1)
@@ -148,7 +148,7 @@ def test_only_a_service_is_connected_to_again_where_something_was_unavailable(
     assert len(loaded) == (2 if is_service else 1)
 
 
-def test_a_job_for_which_the_server_has_no_session_says_so(
+def test_a_job_without_a_free_session_on_the_server_reports_that(
     queue: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Database, **_within: float) -> Database:
@@ -182,7 +182,7 @@ def test_a_job_that_was_busy_while_the_same_was_queued_is_done_all_the_same(
             queued.append(put(queue, Order("cluster")))
 
     class QueuedAgain(TryAgain):
-        """Somebody queues the same between the end of a job and its being queued again."""
+        """Queues the same between the end of a job and its being queued again."""
 
         def get_retry_decision(self, **of_job: Any) -> RetryDecision | None:
             queue_again()
@@ -199,7 +199,7 @@ def test_a_job_that_was_busy_while_the_same_was_queued_is_done_all_the_same(
     assert [the_job(queue, each).state for each in (clustering, *queued)] == ["done", "done"]
 
 
-def test_a_job_whose_worker_died_while_the_same_was_queued_is_done_all_the_same(
+def test_a_job_of_a_dead_worker_is_done_even_if_the_same_was_queued_meanwhile(
     queue: Database, clustering: int
 ) -> None:
     changed(queue, TAKEN)
@@ -209,14 +209,14 @@ def test_a_job_whose_worker_died_while_the_same_was_queued_is_done_all_the_same(
 
 
 @pytest.mark.usefixtures("clustering")
-def test_a_job_whose_worker_lives_and_could_not_say_what_came_of_it_is_done_again(queue: Database) -> None:
-    changed(queue, *by_one_that_lives_in("1 day"))
+def test_a_job_without_a_recorded_result_is_done_again_even_if_its_worker_lives(queue: Database) -> None:
+    changed(queue, *taken_by_living_worker("1 day"))
     Worker(queue).until(lambda: the_job(queue).state == "done")
 
 
 @dataclass
 class Computing:
-    """What a job computes, until it may end."""
+    """The computation of a job, until it may end."""
 
     begun: Event = field(default_factory=Event)
     go_on: Event = field(default_factory=Event)
@@ -229,7 +229,7 @@ class Computing:
 
 @pytest.fixture
 def computing(monkeypatch: pytest.MonkeyPatch) -> Computing:
-    """That is what `train` does."""
+    """Make `train` run this computation."""
     found = Computing()
     monkeypatch.setitem(VERBS, "train", Verb(found))
     return found
@@ -250,11 +250,11 @@ def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_
         assert the_job(other).state == "done"
 
 
-def test_a_worker_whose_signs_of_life_end_keeps_the_job_that_it_is_at(
+def test_a_worker_without_heartbeats_keeps_its_current_job(
     queue: Database, library_url: str, computing: Computing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def lost(_manager: JobManager, _worker_id: int) -> None:
-        # As a server does that is away for that moment; nobody sees that procrastinate ends its task then.
+        # As a server does that is away for that moment; procrastinate ends its task then without notice.
         raise ConnectorException
 
     monkeypatch.setattr(JobManager, "update_heartbeat", lost)
@@ -270,7 +270,7 @@ def test_a_worker_whose_signs_of_life_end_keeps_the_job_that_it_is_at(
 
 
 def deaths(connection: Connection) -> int:
-    """How many workers are said to have died at jobs."""
+    """Return how many workers are recorded as dead at jobs."""
     return sum(number for (number,) in connection.execute("SELECT deaths FROM queue.job_notes"))
 
 
@@ -307,7 +307,7 @@ def test_a_worker_goes_on_giving_signs_of_life_after_one_that_failed(
     Worker(queue).until(lambda: len(given) > 2)
 
 
-def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_away_for_a_moment(
+def test_scheduled_tasks_are_queued_beside_a_running_job_despite_a_short_outage(
     queue: Database, library_url: str, computing: Computing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = Event()
@@ -342,8 +342,8 @@ TAKEN = "UPDATE procrastinate_jobs SET status = 'doing'"
 """As a worker leaves a job that dies in the moment in which it took it."""
 
 
-def by_one_that_lives_in(interval: str) -> tuple[str, ...]:
-    """Let a worker have taken the job that gave its last sign of life so much later."""
+def taken_by_living_worker(interval: str) -> tuple[str, ...]:
+    """Pretend that a worker took the job and gave its last sign of life this much later."""
     return (
         f"INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '{interval}')",
         "UPDATE procrastinate_jobs SET worker_id = (SELECT max(id) FROM procrastinate_workers)",
@@ -360,7 +360,7 @@ def by_one_that_lives_in(interval: str) -> tuple[str, ...]:
         ("so " * 20_000, "so so so so"),
     ],
 )
-def test_a_reason_is_kept_and_shown_as_one_harmless_line(
+def test_a_reason_is_stored_and_shown_as_one_harmless_line(
     queue: Database,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -376,14 +376,14 @@ def test_a_reason_is_kept_and_shown_as_one_harmless_line(
     monkeypatch.setitem(VERBS, "cluster", Verb(fail))
     number = put(queue, Order("cluster"))
     work(queue)
-    told = run("jobs", "show", number, "--json", "--database", queue.conninfo).out
-    reason = json.loads(told)["reason"]
+    notices = run("jobs", "show", number, "--json", "--database", queue.conninfo).out
+    reason = json.loads(notices)["reason"]
     assert reason.startswith(f"Leave out --ml-uri. The service said: {shown}")
     assert reason.isprintable()
     assert len(reason) < 5000
 
 
-def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(
+def test_a_worker_from_a_crontab_takes_up_the_job_of_a_dead_one(
     queue: Database, library_url: str, clustering: int
 ) -> None:
     changed(queue, TAKEN)
@@ -400,25 +400,25 @@ def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(
 
 
 @pytest.mark.usefixtures("clustering")
-def test_a_job_is_done_that_a_host_put_off_whose_clock_is_ahead(queue: Database) -> None:
+def test_a_job_postponed_by_a_host_with_a_fast_clock_is_done(queue: Database) -> None:
     changed(queue, "UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 hour'")
     work(queue)
     assert the_job(queue).state == "done"
 
 
 @pytest.mark.usefixtures("clustering")
-def test_a_job_is_taken_up_though_the_clock_of_the_server_was_set_back_since_its_worker_took_it(
+def test_a_job_is_taken_up_even_if_the_server_clock_was_set_back_since_it_was_taken(
     queue: Database,
 ) -> None:
     in_an_hour = "UPDATE procrastinate_events SET at = now() + interval '1 hour'"
-    changed(queue, *by_one_that_lives_in("1 hour"), in_an_hour)
+    changed(queue, *taken_by_living_worker("1 hour"), in_an_hour)
     assert the_job(queue).took_s == 0.0
     work(queue)
     assert the_job(queue).state == "done"
 
 
 @pytest.mark.usefixtures("clustering")
-def test_a_worker_whose_clock_is_ahead_does_at_once_what_it_takes_up(
+def test_a_worker_with_a_fast_clock_does_taken_up_jobs_at_once(
     queue: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Ahead(datetime):
@@ -437,8 +437,8 @@ def test_what_a_later_version_queues_is_left_to_it(queue: Database) -> None:
     of_later = """UPDATE procrastinate_jobs SET args = jsonb_set(args, '{needs,folders}', '{"all": true}')
         WHERE task_name = 'train'"""
     changed(queue, of_later)
-    said = work(queue).remarks
-    assert "Left to other workers: paint, because this version of facesets does not know it." in said
+    reported = work(queue).remarks
+    assert "Left to other workers: paint, because this version of facesets does not know it." in reported
     assert the_job(queue, number).state == "waiting"
     assert "this version of facesets does not know it" in the_job(queue, number).waits
     assert "this version of facesets does not know its needs" in the_job(queue, other).waits
@@ -461,7 +461,7 @@ def cancelled(session: Database, command: str) -> int:
 
 
 def age(session: Database, number: int, days: int) -> None:
-    """Let what happened to a job have happened so many days ago."""
+    """Move the events of a job this many days into the past."""
     statement = "UPDATE queue.procrastinate_events SET at = at - make_interval(days => %s) WHERE job_id = %s"
     session.run(lambda connection: connection.execute(statement, (days, number)))
 
@@ -511,7 +511,7 @@ def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_rest_back(
+def test_a_stopped_worker_finishes_the_current_photo_and_returns_the_rest(
     library_url: str, tmp_path: Path
 ) -> None:
     photos = make_pictures(tmp_path / "photos", 100)

@@ -1,4 +1,4 @@
-"""What several journeys begin with."""
+"""Fixtures of several journeys."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.fixtures.program import Result, run
 
 @pytest.fixture(params=["cache", "library"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Where photos are taken in; a module about one of the two says which."""
+    """The kind of store; a module about one of the two overrides it."""
     kind: str = request.param
     return kind
 

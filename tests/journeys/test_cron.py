@@ -46,7 +46,7 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(intake: Intake) -> N
     assert "index: " in intake.take("--skip-clip", "-v").err
 
 
-def test_who_looks_on_sees_the_summary(intake: Intake, tmp_path: Path) -> None:
+def test_a_watcher_sees_the_summary(intake: Intake, tmp_path: Path) -> None:
     intake.put(6)
     leader, follower = pty.openpty()
     with (tmp_path / "out").open("w+b") as out:
@@ -69,7 +69,8 @@ def test_what_is_passed_over_is_counted(intake: Intake, tmp_path: Path) -> None:
     assert intake.summary("--skip-clip")["passed_over"] == {"raw": 2, "videos": 2, "linked_folders": 1}
 
 
-def test_a_missing_clip_pack_is_said_once(intake: Intake) -> None:
+def test_a_missing_clip_pack_is_reported_once(intake: Intake) -> None:
     intake.put(1)
-    said = ["No CLIP pack is installed" in intake.take(*flags).err for flags in ((), (), ("-v",), ("-q",))]
-    assert said == [True, False, True, False]
+    runs = [intake.take(*flags).err for flags in ((), (), ("-v",), ("-q",))]
+    reported = ["No CLIP pack is installed" in err for err in runs]
+    assert reported == [True, False, True, False]

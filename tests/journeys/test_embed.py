@@ -1,4 +1,4 @@
-"""`facesets embed` through the real command: what is of a cache alone."""
+"""`facesets embed` through the real command: features of a cache alone."""
 
 import json
 import os
@@ -90,8 +90,8 @@ def test_no_space_left_ends_with_a_sentence_and_keeps_what_was_flushed(
     assert process.returncode == 1
     assert "No space left" in err
     assert "Traceback" not in err
-    kept = len(intake.files())
-    assert intake.counts()[0] == 60 - kept
+    stored = len(intake.files())
+    assert intake.counts()[0] == 60 - stored
     undisturbed.take()
     assert intake.contents() == undisturbed.contents()
 
@@ -136,8 +136,8 @@ def test_a_later_run_takes_over_the_settings_of_its_cache(
     assert embedded("--pack", pack_dir.name, "--det-size", 320)[0] == 0
     intake.put(1, begin=2)
     assert embedded()[0] == 0
-    status, said = embedded("--det-size", 640)
-    assert (status, "--det-size 320" in said) == (2, True)
+    status, reported = embedded("--det-size", 640)
+    assert (status, "--det-size 320" in reported) == (2, True)
 
 
 def test_a_damaged_or_foreign_cache_is_named_and_left_alone(intake: Intake, cache: Path) -> None:
@@ -226,7 +226,7 @@ def test_nothing_is_written_over_photos_or_among_them(intake: Intake, cache: Pat
     assert len(list(intake.photos.iterdir())) == 2
 
 
-def test_the_last_copy_of_a_photo_is_kept_apart_from_other_people(
+def test_the_last_copy_of_a_photo_stays_apart_from_other_people(
     intake: Intake, cache: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     for name in ("Andre_Agassi", "Colin_Powell"):
@@ -239,8 +239,8 @@ def test_the_last_copy_of_a_photo_is_kept_apart_from_other_people(
     result = run("cluster", cache, out)
     assert result.status == 0, result.err
     assert "_without_original" in result.err
-    kept = {path.name.rpartition("+")[2] for path in (out / "_without_original").iterdir()}
-    assert len([name for name in kept if name.startswith("Andre_Agassi")]) == 5
+    stored = {path.name.rpartition("+")[2] for path in (out / "_without_original").iterdir()}
+    assert len([name for name in stored if name.startswith("Andre_Agassi")]) == 5
     elsewhere = [path.name for path in out.rglob("*.jpg") if path.parent.name != "_without_original"]
     assert not any("Andre_Agassi" in name for name in elsewhere)
 
@@ -251,7 +251,7 @@ def test_what_makes_no_sense_makes_no_cache(intake: Intake, cache: Path) -> None
     intake.put(1)
     assert intake.take("--det-size", 100).status == 2
     missing = {"FACESETS_MODELS": f"{cache.parent}/models"}
-    # What is not here is not fetched in a dry run.
+    # Missing packs are not fetched in a dry run.
     result = run("embed", intake.photos, cache, "--dry-run", env=missing)
     assert (result.status, "models pull buffalo_l" in result.err) == (2, True)
     assert {path.name for path in cache.parent.iterdir()} <= {"photos", "home"}
@@ -261,7 +261,7 @@ def test_the_home_directory_stays_as_it_is(intake: Intake) -> None:
     intake.put(1)
     home = Path(os.environ["HOME"])
     home.mkdir()
-    # Libraries may write there as they are loaded. Only where the pack was is kept in mind.
+    # Libraries may write there as they are loaded. Only the pack's place is remembered.
     assert run_apart(*intake.line()).status == 0
     assert [path.name for path in home.rglob("*") if path.is_file()] == ["packs.json"]
 

@@ -95,7 +95,7 @@ def test_names_from_files_reach_the_terminal_as_harmless_lines(
     assert any("\\x1b[31m\\udcff" in result.out for result in done)
 
 
-def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tmp_path: Path) -> None:
+def test_a_missing_photo_ends_with_status_3_and_its_name(embedded: Path, tmp_path: Path) -> None:
     photos = embedded / "photos"
     hidden = shutil.move(photos / "Hugo_Chavez_0002.jpg", tmp_path / "hidden.jpg")
     try:
@@ -108,7 +108,7 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reported"),
     [
         ("sheet nothing.json", "Manifest not found"),
         ("show nothing.json", "Manifest not found"),
@@ -116,10 +116,10 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
         ("verify-bundle .", "No bundle in"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, said: str) -> None:
+def test_wrong_usage_is_one_sentence_and_status_2(tmp_path: Path, line: str, reported: str) -> None:
     done = run(*line.split(), cwd=tmp_path)
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert said in done.err
+    assert reported in done.err
 
 
 def test_face_sets_are_exported_from_the_cache_that_they_were_made_from(
@@ -138,7 +138,7 @@ def test_face_sets_are_exported_from_the_cache_that_they_were_made_from(
     assert f"was made from the cache {cache}, which is not there. Give the cache first" in refused.err
 
 
-def test_a_result_grows_and_a_run_is_taken_back(
+def test_a_result_grows_and_a_run_is_undone(
     embedded: Path, tmp_path: Path, lfw_dir: Path, pack_dir: Path
 ) -> None:
     cache, raw = tmp_path / "faces.npz", tmp_path / "raw"
@@ -150,8 +150,8 @@ def test_a_result_grows_and_a_run_is_taken_back(
     assert run("embed", more, cache, "--pack", pack_dir).status == 0
     done = run("extend", cache, raw, "--no-sheet", "--json")
     assert done.status == 0, done.err
-    said = json.loads(done.out)["raw"]
-    assert (sum(said["joined"].values()), said["run"]) == (2, "0002-extend")
+    reported = json.loads(done.out)["raw"]
+    assert (sum(reported["joined"].values()), reported["run"]) == (2, "0002-extend")
     again = run("extend", cache, raw, "--no-sheet")
     assert "0 new faces: 0 joined" in again.out
     listed = run("undo", raw).out.splitlines()[0]

@@ -105,7 +105,7 @@ def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "said"),
+    ("fault", "status", "reported"),
     [
         ("none", 0, ""),
         ("refused key", 2, "rejected the API key"),
@@ -113,8 +113,8 @@ def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> 
         ("broken download", 3, "IMG_00001.jpg: the server returned 500"),
     ],
 )
-def test_a_fault_is_said_with_its_status_and_the_key_shows_nowhere(
-    fault: str, status: int, said: str, tmp_path: Path
+def test_an_error_is_reported_with_its_status_and_never_shows_the_key(
+    fault: str, status: int, reported: str, tmp_path: Path
 ) -> None:
     """In no file, no output, and no list of processes."""
     answers = {"refused key": error(401), "outage": error(503), "broken download": error(500)}
@@ -141,9 +141,9 @@ def test_a_fault_is_said_with_its_status_and_the_key_shows_nowhere(
             runner=run_apart if fault == "none" else run,
         )
         plain = stage(server, tmp_path / "again")
-    # What ends a run comes as it was raised with `--debug`.
+    # With `--debug` the error that ends a run is shown as raised.
     assert (result.status == 0) == (fault == "none")
-    assert (plain.status, said in plain.err) == (status, True), plain.err
+    assert (plain.status, reported in plain.err) == (status, True), plain.err
     assert KEY not in result.out + result.err
     assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
     assert seen

@@ -1,4 +1,4 @@
-"""From what was staged to new people, by one command that can be run again and again."""
+"""From staged photos to new people, by one command that can be repeated."""
 
 import json
 import shutil
@@ -79,7 +79,7 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     assert KEY not in log + done.err + done.out
 
 
-def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: Path, pack_dir: Path) -> None:
+def test_a_failing_step_ends_the_command_with_its_status_and_a_message(staged: Path, pack_dir: Path) -> None:
     failed = finish(staged, pack_dir / "nowhere")
     assert failed.status == 2
     assert states(failed) == ["failed"]
@@ -131,7 +131,7 @@ def test_steps_take_their_flags_from_the_settings(staged: Path, pack_dir: Path) 
     assert "names each photo" in refused.err
 
 
-def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
+def test_without_a_queue_the_first_step_is_named(tmp_path: Path) -> None:
     result = run("immich-finish", "ana", cwd=tmp_path)
     assert result.status == 2
     assert "facesets immich-stage" in result.err
@@ -152,7 +152,7 @@ def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> 
     assert "a new one is started" not in second.err
 
 
-def test_it_finds_landmarks_unless_told_otherwise_and_says_where_nobody_is_found(
+def test_it_finds_landmarks_by_default_and_reports_photos_without_faces(
     staged: Path, landmark_pack: Path
 ) -> None:
     cache, settings = staged / "immich/ana.npz", staged / "facesets.toml"

@@ -53,10 +53,10 @@ def fill(library: Library, immich: PeopleServer) -> None:
     ]
     with library.writing(SETTINGS):
         library.commit([made_file(f"/{n}.jpg", image) for n, image in enumerate(records)], records)
-    library.database.run(name_everybody)
+    library.database.run(name_all)
 
 
-def name_everybody(connection: Connection) -> None:
+def name_all(connection: Connection) -> None:
     anna = UUID(int=7)
     connection.execute("INSERT INTO persons (id) VALUES (%s)", (anna,))
     connection.execute(
@@ -75,7 +75,7 @@ def names(immich: PeopleServer) -> list[str]:
     return sorted(person.name for person in immich.people.values())
 
 
-def test_the_plan_is_shown_then_carried_out_then_taken_back(
+def test_the_plan_is_shown_then_carried_out_then_undone(
     immich: PeopleServer, library_url: str, tmp_path: Path
 ) -> None:
     shown = push(immich, library_url, tmp_path)
@@ -107,7 +107,7 @@ def test_on_a_terminal_it_asks_and_only_a_yes_changes_anything(
         assert names(immich) == [name]
 
 
-def test_who_ends_it_at_the_question_agrees_to_nothing(
+def test_ending_at_the_question_agrees_to_nothing(
     immich: PeopleServer, library_url: str, tmp_path: Path
 ) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -128,7 +128,7 @@ def asked(immich: PeopleServer, library_url: str, folder: Path) -> Iterator[Term
         yield screen
 
 
-def test_a_name_with_control_characters_goes_nowhere_and_is_said(
+def test_a_name_with_control_characters_is_left_out_and_reported(
     immich: PeopleServer, database: Database, library_url: str, tmp_path: Path
 ) -> None:
     database.run(lambda c: c.execute("UPDATE person_names SET name = E'An\\x1bna' WHERE name = 'Anna'"))

@@ -35,13 +35,13 @@ def root(root: Path, pack_dir: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Finds whoever stands between two yellow marks."""
+    """Finds a person between two yellow marks."""
     made = Made([Finds("yellow", 0, 0.875)], width=512, height=512)
     return make_body_network(tmp_path / "yellow.onnx", made)
 
 
 def photo(path: Path, face: Path | None, taken: str) -> None:
-    """Somebody in a blue jumper between two yellow marks, with a face or from behind."""
+    """A person in a blue jumper between two yellow marks, with a face or from behind."""
     picture = Image.new("RGB", (512, 512), (100, 100, 100))
     if face is not None:
         picture.paste(Image.open(face).convert("L").convert("RGB"), (131, 20))
@@ -89,7 +89,7 @@ def test_a_day_with_a_body_model(facesets: Call, photos: Path, model: Path) -> N
     assert "same colours that day" in text
     assert json.loads(facesets("people", "show", "Colin", "--json").out)["bodies"] == 3
     assert "people bodies" in facesets("people", "show", "Colin").out
-    # Nothing was given to anybody.
+    # No face was assigned.
     assert json.loads(facesets("people", "show", "Colin", "--json").out)["person"]["faces"] == 3
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_no_body_model_ends_index_before_it_begins(
     error = facesets("index", "--target", photos, "--skip-clip", "--body-model", file, status=1).err
     assert "cannot be used as a body model: it is not an ONNX model" in error
     assert "not found" in facesets("index", "--target", photos, "--body-model", "nowhere", status=2).err
-    # One that nobody named does not keep photos from being taken in.
+    # A model that was not named does not keep photos from being added.
     shutil.copytree(root, root / "models" / "body", ignore=shutil.ignore_patterns("models"))
     assert "Body detection is skipped" in facesets("index", "--target", photos, "--skip-clip").err
     assert counts(facesets) == (0, 5)
@@ -147,7 +147,7 @@ def test_the_settings_name_a_body_model_and_stages_switch_it_off(
     assert BodyDetector(model).identity in stage.version
 
 
-def test_doctor_and_models_list_tell_what_a_body_model_is_and_why_one_does_not_fit(
+def test_doctor_and_models_list_describe_body_models_and_why_one_does_not_fit(
     facesets: Call, model: Path, root: Path
 ) -> None:
     good = facesets("doctor", "--body-model", model).out

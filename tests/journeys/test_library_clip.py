@@ -159,7 +159,7 @@ def test_a_later_run_adds_only_what_an_image_lacks(
     assert totals["clip"] == [{"model": "ViT-B-32__openai", "images": 9}]
 
 
-def test_without_a_clip_pack_index_says_so_once_and_finds_faces_all_the_same(
+def test_without_a_clip_pack_index_reports_it_once_and_finds_faces(
     facesets: Call, root: Path, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     shutil.rmtree(root / "clip")
@@ -173,7 +173,7 @@ def test_without_a_clip_pack_index_says_so_once_and_finds_faces_all_the_same(
     assert "is embedded yet" in facesets("search", "red", status=2).err
 
 
-def test_vectors_of_another_model_lie_beside_and_are_never_compared(
+def test_vectors_of_another_model_coexist_and_are_never_compared(
     facesets: Call, search: Callable[..., list[str]], root: Path, library_url: str, coloured: Path
 ) -> None:
     line = ("index", "--target", coloured, "--skip-faces")

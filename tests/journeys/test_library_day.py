@@ -122,10 +122,10 @@ def test_ctrl_c_cancels_a_line_of_psql_and_does_not_end_it(library_url: str) -> 
         os.execve(line[0], line, environment())
 
     def read_until(what: bytes, *, within_s: float = PATIENCE_S) -> bool:
-        said = b""
-        while what not in said and select.select([terminal], [], [], within_s)[0]:
-            said += os.read(terminal, 4096)
-        return what in said
+        reported = b""
+        while what not in reported and select.select([terminal], [], [], within_s)[0]:
+            reported += os.read(terminal, 4096)
+        return what in reported
 
     try:
         assert read_until(b"=# ")
@@ -146,7 +146,7 @@ def test_ctrl_c_cancels_a_line_of_psql_and_does_not_end_it(library_url: str) -> 
         os.close(terminal)
 
 
-def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
+def test_a_user_who_cannot_make_the_extension_is_told_who_can(empty_url: str) -> None:
     with psycopg.connect(empty_url) as superuser:
         superuser.execute("CREATE EXTENSION vector")
         superuser.execute("GRANT ALL ON SCHEMA public TO pg_monitor")
@@ -157,7 +157,7 @@ def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "reported"),
     [
         ("restore nosuch", 2, "File not found"),
         ("restore text --replace", 1, "is not a backup"),
@@ -168,8 +168,8 @@ def test_who_may_not_make_the_extension_is_told_who_may(empty_url: str) -> None:
         ("restore half.dump --replace", 1, "Copy the file again, or use another backup."),
     ],
 )
-def test_what_is_wrong_with_a_backup_is_said_and_nothing_is_changed(
-    library_url: str, tmp_path: Path, words: str, status: int, said: str
+def test_an_invalid_backup_is_reported_and_nothing_is_changed(
+    library_url: str, tmp_path: Path, words: str, status: int, reported: str
 ) -> None:
     at = ("--database", library_url)
     (tmp_path / "text").write_text("hello")
@@ -177,7 +177,7 @@ def test_what_is_wrong_with_a_backup_is_said_and_nothing_is_changed(
     whole = (tmp_path / "half.dump").read_bytes()
     (tmp_path / "half.dump").write_bytes(whole[: len(whole) // 4])
     result = run("db", *words.split(), *at, cwd=tmp_path)
-    assert (result.status, said in result.err) == (status, True), result.err
+    assert (result.status, reported in result.err) == (status, True), result.err
     assert (tmp_path / "text").read_text() == "hello"
     assert not (tmp_path / "mnt").exists()
     assert run("check", *at).status == 0
@@ -196,17 +196,17 @@ def test_no_backup_is_made_of_nothing_or_gives_way_to_an_empty_one(
 ) -> None:
     backup = tmp_path / "b.dump"
     assert run("db", "backup", backup, "--database", library_url).status == 0
-    kept = backup.read_bytes()
+    stored = backup.read_bytes()
     for flags in (["--replace"], ["--replace", "--dry-run"]):
-        for url, said in ((empty_url, "There is no library in"), (library_url, "There are no photos in")):
+        for url, reported in ((empty_url, "There is no library in"), (library_url, "There are no photos in")):
             refused = run("db", "backup", backup, "--database", url, *flags)
-            assert (refused.status, said in refused.err) == (2, True)
+            assert (refused.status, reported in refused.err) == (2, True)
     assert run("db", "backup", tmp_path / "new.dump", "--database", empty_url).status == 2
     assert [path.name for path in tmp_path.iterdir()] == ["b.dump"]
-    assert backup.read_bytes() == kept
+    assert backup.read_bytes() == stored
 
 
-def test_a_backup_belongs_to_its_owner_and_clears_up_after_one_that_was_killed(
+def test_a_backup_belongs_to_its_owner_and_cleans_up_after_a_killed_one(
     library_url: str, tmp_path: Path
 ) -> None:
     backup = tmp_path / "b.dump"
@@ -242,7 +242,7 @@ def test_a_database_may_be_named_in_the_configuration_file(library_url: str, tmp
     assert run("stats", cwd=tmp_path).status == 0
 
 
-def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_never_then(
+def test_faces_of_several_models_coexist_only_until_there_are_people(
     photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
 ) -> None:
     def facesets(*words: object, status: int = 0) -> Result:
@@ -261,7 +261,7 @@ def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_
         scans = connection.execute("SELECT count(*) FROM face_scans GROUP BY detector_id").fetchall()
         assert scans == [(8,), (8,)]
     assert json.loads(facesets("cluster", "--threshold", "0.4", "--json").out)["new_persons"] > 0
-    # The documented way out of what was found.
+    # The documented remedy.
     facesets("db", "psql", "-c", "DELETE FROM images; DELETE FROM persons")
     facesets(*first, "--det-size", "320")
     facesets("cluster", "--threshold", "0.4")
@@ -272,7 +272,7 @@ def test_faces_found_otherwise_lie_beside_each_other_until_there_are_people_and_
     cache = tmp_path / "c.npz"
     facesets("embed", photos, cache, "--pack", pack_dir.name, "--det-size", "640")
     facesets("import-cache", cache, status=2)
-    # Without a word about it the library's own way goes on, and everybody stays who they are.
+    # Without an option the library's own models are used, and all people stay.
     again = json.loads(facesets("index", "--target", photos, "--skip-clip", "--json").out)
     assert (again["indexed"], again["completed"]) == (0, 0)
     assert json.loads(facesets("cluster", "--threshold", "0.4", "--json").out)["new_persons"] == 0

@@ -89,12 +89,12 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def known_columns(faces: Faces) -> dict[str, Any]:
-    """The columns of which something is known."""
+    """Return the columns with known values."""
     columns = faces.columns().items()
     return {name: column for name, column in columns if not (column != column).all()}
 
 
-def test_show_dedup_and_evaluate_say_the_same(
+def test_show_dedup_and_evaluate_print_the_same(
     both: Both, stores: tuple[Path, str], photos: Path, tmp_path: Path
 ) -> None:
     of_cache, of_library = (json.loads(result.out) for result in both("show", [], [], "--json"))
@@ -161,7 +161,7 @@ def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], l
     assert json.loads(again.out)["images"] == 0
 
 
-def test_a_library_that_is_empty_says_what_to_do(library_url: str, tmp_path: Path) -> None:
+def test_an_empty_library_explains_what_to_do(library_url: str, tmp_path: Path) -> None:
     for line in (["dedup"], ["enrich"], ["show"], ["evaluate"], ["cluster", tmp_path / "raw"]):
         result = run(*line, "--database", library_url, cwd=tmp_path)
         assert (result.status, "facesets index" in result.err) == (2, True), line

@@ -1,4 +1,4 @@
-"""`facesets index` through the real command: what is of a library alone."""
+"""`facesets index` through the real command: features of a library alone."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_a_target_that_is_away_or_empty_hinders_no_other(intake: Intake) -> None
     assert known == {intake.examples[number].name for number in (0, 1, 4, 5)}
 
 
-def test_a_mistyped_target_is_told_before_models_are_looked_for(intake: Intake) -> None:
+def test_a_mistyped_target_is_reported_before_models_are_searched(intake: Intake) -> None:
     never = intake.photos / "never"
     result = run("index", never, "--pack", "not_here", "--database", intake.place)
     assert result.status == 2
@@ -126,7 +126,7 @@ def test_patterns_that_leave_out_everything_are_named_as_the_cause(intake: Intak
 
 
 def describe(folder: Path, title: str, **captions: str) -> Path:
-    """Let a folder be a gallery with this title and these captions of photos."""
+    """Make a folder a gallery with this title and these captions of photos."""
     (folder / "tn").mkdir(exist_ok=True)
     images = [{"file": f"{name}.jpg", "caption": caption} for name, caption in captions.items()]
     (folder / "index.json").write_text(json.dumps({"title": title, "images": images}))
@@ -155,11 +155,11 @@ def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(intake: 
     result = intake.take()
     assert result.status == 0
     assert "index.json is skipped" in result.err
-    told = [("g1", "Trip 0", ["Photo 0"]), ("g2", "Trip 1", ["Photo 0"]), ("g3", "", [])]
-    assert galleries(intake) == {f"{name}.jpg": told[n // 2] for n, name in enumerate(names[:6])}
+    notices = [("g1", "Trip 0", ["Photo 0"]), ("g2", "Trip 1", ["Photo 0"]), ("g3", "", [])]
+    assert galleries(intake) == {f"{name}.jpg": notices[n // 2] for n, name in enumerate(names[:6])}
 
 
-def test_what_a_gallery_says_anew_is_kept_though_no_photo_is_new(intake: Intake) -> None:
+def test_changed_gallery_texts_are_stored_even_without_new_photos(intake: Intake) -> None:
     (photo,) = intake.put(1)
     trip = describe(intake.photos, "Trip", **{photo.stem: "Sea"})
     intake.take()
@@ -191,7 +191,7 @@ def test_photos_belong_to_the_gallery_that_came_to_be_around_them(intake: Intake
     assert galleries(intake) == {photo.name: ("day", "", [])}
 
 
-def test_where_a_folder_lies_now_a_photo_is_gone(intake: Intake) -> None:
+def test_a_folder_in_the_place_of_a_photo_makes_it_missing(intake: Intake) -> None:
     (photo,) = intake.put(1)
     place = intake.photos / "x.jpg"
     place.symlink_to("nowhere")
@@ -202,14 +202,14 @@ def test_where_a_folder_lies_now_a_photo_is_gone(intake: Intake) -> None:
     assert intake.files().keys() == {str(photo), str(other)}
 
 
-def test_a_photo_that_lies_too_deep_to_be_kept_costs_itself_only(
+def test_a_photo_with_a_too_long_path_is_skipped_alone(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intake.put(2)
     rng = random.Random(1)
     monkeypatch.chdir(intake.photos)
     for _ in range(14):
-        # At random, for PostgreSQL compresses what repeats itself.
+        # At random, because PostgreSQL compresses repetitions.
         name = "".join(rng.choices(string.ascii_letters, k=250))
         Path(name).mkdir()
         os.chdir(name)
@@ -291,10 +291,10 @@ def test_enriching_needs_the_models_here(intake: Intake, without_models: list[st
 
 
 @pytest.mark.parametrize("command", ["index", "pipeline"])
-def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_change_that(
+def test_a_library_with_the_open_pack_explains_first_and_last_how_to_change_that(
     intake: Intake, open_pack: Path, lfw_dir: Path, tmp_path: Path, command: str
 ) -> None:
-    """As where the default pack cannot be fetched; what is suggested is run by a real shell."""
+    """As if the default pack cannot be fetched; the suggested command is run by a real shell."""
     for photo in sorted(lfw_dir.glob("*/*_0001.jpg"))[:2]:
         shutil.copy2(photo, intake.photos)
     packs = tmp_path / "models" / "models"
@@ -312,6 +312,6 @@ def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_chan
     assert shlex.split(commands[0]) == ["db", "psql", "-c", emptied]
     assert shlex.split(commands[1]) == ["index", "PHOTOS", "--pack", "buffalo_l"]
     assert commands[0] in done.err
-    # A library that holds faces has its pack, and nothing to say of it.
+    # A library with faces has its pack, and no notice about it.
     again = run(*line, env=env)
     assert "model pack" not in again.out + again.err

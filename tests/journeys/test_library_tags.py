@@ -103,7 +103,7 @@ def test_a_service_is_asked_for_several_texts_at_a_time(
         assert service.most_at_once == (2 if words else IndexOptions().concurrency)
 
 
-def test_a_pack_beside_a_service_is_what_that_calls_its_model(facesets: Call, photos: Path) -> None:
+def test_a_pack_beside_a_service_is_the_model_that_the_service_names(facesets: Call, photos: Path) -> None:
     with ml_service() as service:
         service.models = ("antelopev2",)
         # Of a published pack: were it looked for here, it would be fetched.

@@ -41,7 +41,7 @@ def photos(lfw_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def how(pack_dir: Path) -> dict[str, str]:
-    """How `index` works, as the environment says it."""
+    """Settings of `index` by the environment."""
     return {
         "FACESETS_INDEX_PACK": str(pack_dir),
         "FACESETS_INDEX_PROVIDER": "cpu",
@@ -76,7 +76,7 @@ def rows(url: str, sql: bytes) -> list[tuple[Any, ...]]:
 
 
 def people(url: str) -> set[frozenset[tuple[str, int]]]:
-    """Who is one person with whom, by the contents of photos and the places of faces."""
+    """Return the faces of each person, by the contents of photos and the places of faces."""
     groups: dict[object, set[tuple[str, int]]] = {}
     found = rows(
         url,
@@ -88,7 +88,7 @@ def people(url: str) -> set[frozenset[tuple[str, int]]]:
     return set(map(frozenset, groups.values()))
 
 
-def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
+def test_one_command_makes_people_of_photos_and_reports_in_one_line(
     pipeline: Call, photos: Path, library_url: str
 ) -> None:
     first = pipeline(photos)
@@ -107,7 +107,7 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     assert rows(library_url, b"SELECT count(*) FROM person_prototypes")[0][0] > 0
 
 
-def test_photos_whose_files_are_gone_count_nowhere_until_they_are_back(
+def test_photos_with_missing_files_count_nowhere_until_they_are_back(
     pipeline: Call, photos: Path, tmp_path: Path, library_url: str
 ) -> None:
     pipeline(photos)
@@ -127,13 +127,13 @@ def test_photos_whose_files_are_gone_count_nowhere_until_they_are_back(
     assert people(library_url) == before
 
 
-def test_quiet_says_nothing_and_verbose_what_each_step_did(pipeline: Call, photos: Path) -> None:
+def test_quiet_prints_nothing_and_verbose_the_work_of_each_step(pipeline: Call, photos: Path) -> None:
     quiet = pipeline(photos, "-q")
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
-    said = pipeline(photos, "-v").err
-    places = [said.index(f"\n{name}: ") for name in USUAL]
+    reported = pipeline(photos, "-v").err
+    places = [reported.index(f"\n{name}: ") for name in USUAL]
     assert places == sorted(places)
-    assert "already assigned" in said
+    assert "already assigned" in reported
 
 
 def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None
     assert pipeline(photos, "--dual", "--full").status == 2
 
 
-def test_no_password_of_a_service_is_kept_with_the_run(
+def test_no_password_of_a_service_is_stored_with_the_run(
     pipeline: Call, photos: Path, library_url: str
 ) -> None:
     with ml_service() as service:
@@ -280,7 +280,7 @@ def _waits(url: str) -> bool:
 
 
 def _holds(url: str) -> bool:
-    """Whether a session holds what only one run may have."""
+    """Whether a session holds the lock of a run."""
     return _has_locks(url, b"locktype = 'advisory'")
 
 

@@ -55,7 +55,7 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     assert "OUT" in refused.err
 
 
-def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack_dir: Path) -> None:
+def test_possible_next_commands_on_results_are_printed(album: Path, tmp_path: Path, pack_dir: Path) -> None:
     out = tmp_path / "out"
     run("run", album, out, "--pack", pack_dir)
     shutil.copy2(max(album.iterdir()), album / "copy.jpg")

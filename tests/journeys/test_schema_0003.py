@@ -1,4 +1,4 @@
-"""A library of schema 0003, with people and steps in it, upgrades with all that was said, and undoes it."""
+"""A library of schema 0003, with people and steps, upgrades with all corrections, and undoes them."""
 
 import json
 from collections.abc import Iterator
@@ -46,11 +46,11 @@ THEN = {
     "person_pair_corrections": "said_of_people",
     "prototype_corrections": "said_exemplars",
 }
-"""What tables were called."""
+"""Former names of tables."""
 
 
 def state(database: Database, *, then: bool = False) -> State:
-    """Who is who, and all corrections; by the names of today, or those of then."""
+    """Return assignments and corrections; by current names of tables, or former ones."""
     table = THEN if then else {}
     queries = {name: query.replace(name, table.get(name, name)) for name, query in STATE.items()}
     return {name: [list(row) for row in rows(database, query)] for name, query in queries.items()}
@@ -61,20 +61,20 @@ def faces_of(found: State) -> set[int]:
 
 
 def without_forgotten(before: State, faces: set[int]) -> State:
-    """What stood once, but for what was about the person whose faces were forgotten since."""
+    """Return an earlier state without the person whose faces were forgotten since."""
     gone = {row[1] for row in before["faces"] if row[0] not in faces}
     kept = {name: [row for row in table if gone.isdisjoint(map(str, row))] for name, table in before.items()}
     return kept | {"faces": only(before, faces)["faces"]}
 
 
 def only(found: State, faces: set[int]) -> State:
-    """A state, but for photos that came later."""
+    """Return a state without photos that came later."""
     return found | {"faces": [row for row in found["faces"] if row[0] in faces]}
 
 
 @pytest.fixture
 def library(empty_url: str) -> Iterator[Library]:
-    """That library, upgraded; who is who is as it was."""
+    """That library, upgraded, with unchanged assignments."""
     with opened(Database(empty_url)) as database:
         migrate(database, shipped_migrations()[:3])
         content = (MADE / "library.sql").read_bytes()
@@ -85,11 +85,11 @@ def library(empty_url: str) -> Iterator[Library]:
         yield Library(database)
 
 
-def test_names_and_statements_hold(library: Library) -> None:
+def test_names_and_corrections_hold(library: Library) -> None:
     assert library.database.run(find_problems) == []
     assert person(library.database, "anna änderung", faces=0).person.faces == 8
     last = state(library.database)
-    # Whom a human spoke of keeps every face.
+    # People with corrections keep every face.
     cluster(library, method="components", threshold=0.5)
     assign(library, AssignOptions(), work=Work(by=BY))
     spoken_of = {row[0] for row in last["person_corrections"]}
@@ -99,7 +99,7 @@ def test_names_and_statements_hold(library: Library) -> None:
         naming.rename(library.database, "Benjamin", "Cleo", by=BY)
 
 
-def test_every_step_of_then_is_taken_back_and_made_again(library: Library) -> None:
+def test_every_old_step_is_undone_and_redone(library: Library) -> None:
     database = library.database
     states = json.loads((MADE / "states.json").read_text("utf-8"))
     last = state(database)
@@ -122,7 +122,7 @@ def test_every_step_of_then_is_taken_back_and_made_again(library: Library) -> No
     assert state(database) == last
 
 
-def test_who_is_forgotten_is_gone_from_the_steps_of_then(library: Library) -> None:
+def test_a_forgotten_person_is_removed_from_old_steps(library: Library) -> None:
     database = library.database
     before = state(database)
     forget(database, "Cleo", (), work=Work(by=BY))

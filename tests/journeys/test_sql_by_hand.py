@@ -102,14 +102,14 @@ def vectors(psql: Psql) -> str:
 
 
 def galleries(psql: Psql) -> str:
-    """Every gallery with what its file says, and every path with its gallery."""
+    """Return every gallery with its file's content, and every path with its gallery."""
     return psql("SELECT path, title, description, entries FROM galleries ORDER BY 1") + psql(
         "SELECT p.path, g.path FROM image_paths p LEFT JOIN galleries g ON g.id = p.gallery_id ORDER BY 1"
     )
 
 
 def people(facesets: Call) -> tuple[int, int]:
-    """How many people there are, and how many faces have somebody."""
+    """Return the number of people, and of assigned faces."""
     totals = json.loads(facesets("stats", "--json").out)
     return totals["persons"].get("active", 0), totals["assigned"]
 
@@ -187,7 +187,7 @@ def test_what_is_lost_is_mended_where_a_vector_is_missing_and_nothing_trips(
 
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
+def test_problems_that_need_a_missing_photo_are_named_with_a_remedy(
     facesets: Call, psql: Psql, photos: Path, *, is_known: bool, comes_back: bool
 ) -> None:
     before = vectors(psql)
@@ -212,7 +212,7 @@ def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
     facesets("check")
 
 
-def test_a_path_that_lost_its_image_is_forgotten_where_its_file_is_gone(
+def test_a_path_without_an_image_is_forgotten_if_its_file_is_missing(
     facesets: Call, psql: Psql, photos: Path
 ) -> None:
     psql(

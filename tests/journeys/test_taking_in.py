@@ -25,7 +25,7 @@ def test_only_new_photos_are_read(intake: Intake) -> None:
     photos = intake.put(6)
     assert intake.counts() == (6, 0, 0)
     before = intake.contents()
-    # Whoever reads it again would notice that this is no picture any more.
+    # Reading it again would show that this is no longer a picture.
     there, picture = photos[0].stat(), photos[0].read_bytes()
     photos[0].write_bytes(b"x" * there.st_size)
     os.utime(photos[0], ns=(there.st_atime_ns, there.st_mtime_ns))
@@ -52,7 +52,7 @@ def test_a_photo_from_a_far_future_is_known_again(intake: Intake) -> None:
     assert intake.counts() == (0, 0, 2)
 
 
-def test_a_dry_run_says_what_is_to_do_and_stores_nothing(intake: Intake) -> None:
+def test_a_dry_run_reports_the_work_and_stores_nothing(intake: Intake) -> None:
     intake.put(3)
     before = intake.contents()
     assert intake.summary("--dry-run")["to_do"] == 3
@@ -169,15 +169,15 @@ def test_killed_runs_keep_whole_images_and_the_next_ends_as_an_undisturbed_one(
     (intake.photos / "bad.jpg").write_bytes(b"rubbish")
     shutil.copy2(photos[5], intake.photos / "alias.jpg")
     chance = random.Random(7)
-    kills, kept = 0, []
+    kills, stored = 0, []
     for more in (0, 2, 4, 8):
         kills += was_killed(intake, more, chance.uniform(0.0, 0.1))
-        kept.append(len(intake.files()))
+        stored.append(len(intake.files()))
         looking = ("check", "--database") if intake.is_library else ("show",)
-        assert not kept[-1] or run(*looking, intake.place).status == 0
+        assert not stored[-1] or run(*looking, intake.place).status == 0
     assert kills >= 2
-    assert kept == sorted(kept)
-    assert 0 < kept[1] < 30
+    assert stored == sorted(stored)
+    assert 0 < stored[1] < 30
     assert intake.take("--strict").status == undisturbed.take().status == 3
     assert intake.contents() == undisturbed.contents()
 
@@ -216,7 +216,7 @@ def test_a_second_run_on_the_same_store_is_turned_away(intake: Intake) -> None:
     assert intake.counts() == (0, 0, 12)
 
 
-def test_a_profile_says_where_the_time_went(intake: Intake, tmp_path: Path) -> None:
+def test_a_profile_shows_where_the_time_went(intake: Intake, tmp_path: Path) -> None:
     photos = intake.put(6)
     shutil.copy2(photos[0], intake.photos / "copy.jpg")
     result = intake.take("--profile", str(tmp_path / "p.json"), intake.readers, 1)

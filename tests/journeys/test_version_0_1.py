@@ -1,4 +1,4 @@
-"""What version 0.1 left behind is read and continued: see tests/fixtures/version_0_1."""
+"""Files of version 0.1 are read and continued: see tests/fixtures/version_0_1."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ SETS = ["Anna", "faceset_002", "faceset_003"]
 
 @pytest.fixture
 def before() -> Iterator[Path]:
-    """The files, in a directory whose name is as long as that in which they were made."""
+    """The files, in a directory with a name as long as that of their origin."""
     with zipfile.ZipFile(MADE) as made:
         facts = json.loads(made.read("times.json"))
         base = Path(tempfile.mkdtemp(prefix="fsets."))
@@ -115,7 +115,7 @@ def faces(people: Sequence[tuple[int, int]], edge: int = 240) -> Faces:
 
 
 class Painted:
-    """Finds in a crop the person whose colour it has."""
+    """Finds in a crop the person of its colour."""
 
     settings: CacheSettings = SETTINGS
 
@@ -124,7 +124,7 @@ class Painted:
 
 
 def take_photo(store: Cache | Library, path: Path, person: int, number: int) -> None:
-    """One more photo of somebody, in the store and on the disk."""
+    """Add a photo of a person, in the store and on the disk."""
     Image.new("RGB", (240, 240), (20 * person, number, 1)).save(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     status = path.stat()
@@ -197,7 +197,7 @@ def test_an_export_is_found_finished_and_a_damaged_set_is_made_again(before: Pat
     assert export(before).unchanged_sets == 2
 
 
-def test_the_runs_of_then_are_taken_back(before: Path) -> None:
+def test_the_old_runs_are_undone(before: Path) -> None:
     runs = [run.run for run in known_runs(before / "raw").runs]
     assert runs == ["0003-extend", "0002-cluster", "0001-cluster"]
     undo(before / "raw", "0003-extend")

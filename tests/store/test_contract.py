@@ -1,4 +1,4 @@
-"""What every store promises, whichever it is."""
+"""The contract of every store."""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +25,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStore:
 
 
 def again(store: AnyStore) -> AnyStore:
-    """The same store as another run of the program sees it."""
+    """Open the same store as another run of the program."""
     if isinstance(store, Cache):
         return Cache(store.path)
     return Library(store.database)
@@ -135,7 +135,7 @@ def test_what_enrich_adds_comes_back(store: AnyStore) -> None:
     assert np.isnan(loaded.faces.pose[2]).all()
 
 
-def test_a_path_whose_content_changed_leads_to_the_new_image_only(store: AnyStore) -> None:
+def test_a_path_with_changed_content_leads_to_the_new_image_only(store: AnyStore) -> None:
     old, new = made_image("old"), made_image("new")
     with store.writing(SETTINGS):
         store.commit([made_file("/a.jpg", old)], [old])

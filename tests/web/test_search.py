@@ -18,8 +18,8 @@ from facesets.inference.clip_packs import ClipPack, read_clip
 from facesets.library_records import TagCategory, TagWord
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photos.descriptions import AnswerSource, keep_answer
-from facesets.store.postgres.photos.tagging import keep_categories
+from facesets.store.postgres.photos.descriptions import AnswerSource, store_answer
+from facesets.store.postgres.photos.tagging import store_categories
 from facesets.web.pages import search as search_page
 from tests.fixtures.chromium import opened
 from tests.fixtures.clip import make_clip
@@ -132,7 +132,7 @@ def placed(album: Library) -> str:
     output = replace(
         METADATA, make="Canon Inc.", model="Canon EOS 80D", refused={"ISO": "<b>0</b> is no number"}
     )
-    album.keep_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), output)])
+    album.store_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), output)])
     return str(sha256)
 
 
@@ -185,7 +185,7 @@ def test_photos_are_found_by_their_descriptions(website: Website, album: Library
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
     cake = an_answer(description="A birthday cake with five <b>candles</b>.")
     source = AnswerSource("anthropic", "claude", "", Usage(), None, None)
-    album.database.run(lambda connection: keep_answer(connection, sha256, cake, source))
+    album.database.run(lambda connection: store_answer(connection, sha256, cake, source))
     (found,) = website.get("/search", described='"birthday cakes" -beach')["items"]
     assert found["assetId"] == sha256
     assert website.get("/search", described="beach")["total"] == 0
@@ -244,7 +244,7 @@ def tagged(album: Library) -> str:
         TagCategory("setting", "scene", "single", 0, ("{}",), words),
         TagCategory("emotion", "face", "single", 0, ("{}",), (TagWord("happy", ("happy",)),)),
     ]
-    album.database.run(lambda connection: keep_categories(connection, categories))
+    album.database.run(lambda connection: store_categories(connection, categories))
     ((sha256,),) = rows(
         album.database,
         """WITH f AS (SELECT min(id) AS face, min(image_id) AS image FROM face_detections

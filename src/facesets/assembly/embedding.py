@@ -21,7 +21,7 @@ from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.interfaces import Source, Store
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
-from facesets.operations.ingest.norms import norms_tell
+from facesets.operations.ingest.norms import norms_measure_quality
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.results import EnrichOptions
@@ -145,5 +145,11 @@ def enrich_store(
         refuse_other_models(store, finder.settings)
     with nullcontext() if options.dry_run else store.writing(known):
         return enrich(
-            store, finder, landmarks, options, attributes=attributes, norms=norms_tell(known), work=work
+            store,
+            finder,
+            landmarks,
+            options,
+            attributes=attributes,
+            norms=norms_measure_quality(known),
+            work=work,
         )

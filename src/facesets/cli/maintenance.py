@@ -280,20 +280,20 @@ def pull(
     buffalo_l or open for faces, ViT-B-32__openai for CLIP, yolox_s for bodies.
     """
     from facesets.inference.packs import DEFAULT_PACK
+    from facesets.operations.models.pull import plan_pull
     from facesets.operations.models.pull import pull as run
-    from facesets.operations.models.pull import would_pull
 
     conf = settings.load()
     name = name or conf.pack or DEFAULT_PACK
     if dry_run:
-        plan = would_pull(name, conf.model_roots, force=force)
+        plan = plan_pull(name, conf.model_roots, force=force)
         destination = f"{plan.path} is already installed." if not plan.url else f"{plan.url} into {plan.path}"
         console.show(plan, [destination, *filter(None, (plan.digests, plan.licence))])
         return
 
     with working() as work:
         pack = run(name, conf.model_roots, force=force, work=work)
-    if digests := would_pull(name, conf.model_roots, force=True).digests:
+    if digests := plan_pull(name, conf.model_roots, force=True).digests:
         console.detail(f"Published checksums: {digests}.")
     console.show(pack, [f"{pack.name}: {pack.path}"])
     if pack.note:

@@ -78,9 +78,9 @@ def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, 
     from facesets.assembly.stores import open_queue
 
     require_extra("jobs")
-    from facesets.jobs.queueing import Order, kept, put
+    from facesets.jobs.queueing import Order, as_json, put
 
-    order = Order(name, kept(given), needs, current_user())
+    order = Order(name, as_json(given), needs, current_user())
     with open_queue(database, settings.load(), console) as session:
         number = put(session, order)
     console.show(Result(job=number, command=name), [str(number)], asked_for=True)

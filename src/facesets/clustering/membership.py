@@ -170,7 +170,7 @@ def separate_leniently(
     strict = strictly() if least_likeness or twofold.any() else merged
     if least_likeness:
         for cluster, members in _members(merged, np.flatnonzero((lost > 0) & ~twofold)):
-            twofold[cluster] = _likeness(rows, members, strict[members]) < least_likeness
+            twofold[cluster] = _similarity_to(rows, members, strict[members]) < least_likeness
     count, labels = len(merged), merged.copy()
     labels[evicted] = count + evicted
     again = twofold[merged]
@@ -187,7 +187,7 @@ def _members(labels: Int64, wanted: Int64) -> Iterator[tuple[int, Int64]]:
         yield cluster, order[first:last]
 
 
-def _likeness(rows: Float32, members: Int64, part: Int64) -> float:
+def _similarity_to(rows: Float32, members: Int64, part: Int64) -> float:
     """Compute the mean similarity between the two largest parts, relative to the lower one within them.
 
     0 where there are no two parts of several faces: then strictness tears nothing.

@@ -1,4 +1,4 @@
-"""What this host can do, and which jobs it takes."""
+"""The abilities of this host, and the jobs it takes."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ _ASKED_AGAIN_AFTER_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a worker's host has.
+    """The abilities of a worker's host.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Host:
     ml_uri : str or None
         A service that models run at, in place of this host.
     gpu : str
-        What runs models on its GPU; then only jobs that need models are taken. Empty where that is not asked.
+        The provider of its GPU; then only jobs that need models are taken. Empty without `--gpu`.
     """
 
     name: str
@@ -128,7 +128,7 @@ def announced(host: Host, library: Library) -> list[str]:
 
 @dataclass(slots=True)
 class Choice:
-    """Which queues a host takes jobs from, and why not from others; recorded in the library.
+    """The queues that a host takes jobs from, and why not from others; recorded in the library.
 
     Asked again after a while: folders come and go.
 
@@ -168,8 +168,8 @@ class Choice:
         elif reason and reason != before:
             self.host.notices.remark(f"Left to other workers: {command}, because {reason}.")
         self._asked[queue.name] = (now_s, reason)
-        said = (queue.name, self.worker, self.host.name, reason)
-        self.library.database.run(lambda connection: note_taker(connection, *said))
+        taker = (queue.name, self.worker, self.host.name, reason)
+        self.library.database.run(lambda connection: note_taker(connection, *taker))
         return reason
 
     def _lacks(self, command: str, needs: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ class Models:
     def forget(self, asked: dict[str, Any], options: IndexOptions) -> None:
         """Reload a describer of a service next time, since it may have given up on the service."""
         if not self._service(asked):
-            # What runs here is as good as it was, though the database was unavailable for a moment.
+            # Models loaded here are still usable, even if the database was unavailable for a moment.
             return
         with self._lock:
             self._loaded.pop(_key(asked, options), None)
@@ -83,7 +83,7 @@ class Models:
     def named(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the request with this host's default pack if none is named.
 
-        Other workers may have other packs, whose faces would be compared with none of these.
+        Other workers may have other packs, with faces that cannot be compared with these.
         """
         if asked.get("pack") or asked.get("skip_faces") or self._service(asked) or self._library.settings:
             return asked

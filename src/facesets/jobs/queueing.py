@@ -41,7 +41,7 @@ class Order:
     Attributes
     ----------
     options : mapping
-        What its operation takes, as JSON can hold it. Never anything secret.
+        The arguments of its operation, as JSON values. Never anything secret.
     by : str
         Who queued it, for the log of changes.
     """
@@ -87,7 +87,7 @@ class JobWork(LibraryWork):
     paths : PathMap
         Where folders of the library lie here.
     options : mapping
-        What its command is given, as it was queued.
+        The arguments of its command, as queued.
     """
 
     number: int
@@ -111,13 +111,13 @@ def read_needs(stored: Mapping[str, Any]) -> Needs:
     return replace(needs, folders=tuple(map(from_text, needs.folders)))
 
 
-def kept(options: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def as_json(options: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
     """Return options as JSON values."""
     return json.loads(msgspec.json.encode(options, enc_hook=_as_text))
 
 
 def read(stored: object, kind: type[T]) -> T:
-    """Read options from the output of `kept`.
+    """Read options from the output of `as_json`.
 
     Raises
     ------

@@ -38,7 +38,7 @@ AGAIN_IN_S = 5.0
 _PROGRESS_EVERY_S = 1.0
 _UNREACHABLE_ATTEMPTS = 5
 _SESSION_BACK_WITHIN_S = 120.0
-_FAILURES_KEPT = 100
+_MAX_STORED_FAILURES = 100
 _UNEXPECTED = "It failed with an unexpected error. See the output of the worker."
 
 
@@ -143,12 +143,12 @@ def reported(database: Database, job: int, progress: JobProgress) -> Iterator[No
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """What jobs of a worker share.
+    """Shared state of a worker's jobs.
 
     Attributes
     ----------
     session : Database
-        For what is noted; each job has one of its own besides.
+        For notes; each job has one of its own, too.
     claims : Claims
         On jobs, of that session: it is in use all the time, and so made again soon after it was lost.
         That of a job may lie idle as long as the job computes.
@@ -174,7 +174,7 @@ class Runner:
             self._run(context, arguments)
         except (GivenBack, HeldElsewhere, AlreadyRunning, Unreachable) as error:
             if context.should_abort():
-                # Nobody wants it to be tried again.
+                # It was cancelled and must not be retried.
                 raise JobAborted from error
             raise
 
@@ -203,7 +203,7 @@ class Runner:
             with reported(self.session, number, progress):
                 summary = self._done(context.job, work)
             is_over = not (stop.requested and _is_cut(summary))
-            self.session.run(partial(note_end, job=number, summary=_kept(summary), is_over=is_over))
+            self.session.run(partial(note_end, job=number, summary=_short_result(summary), is_over=is_over))
         if context.job.task_name == "index" and self.session.run(partial(is_cancelled, job=number)):
             # It may have queued further parts since, for it hears of that a moment later.
             cancel_parts(self.session, number)
@@ -269,9 +269,10 @@ def _is_cut(summary: Result) -> bool:
     return bool(summary.get("stopped", False))
 
 
-def _kept(summary: Result) -> Mapping[str, Any]:
+def _short_result(summary: Result) -> Mapping[str, Any]:
     """Return the result of a job to record, without long lists."""
-    kept: dict[str, Any] = plain(summary)
+    figures: dict[str, Any] = plain(summary)
     return {
-        name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()
+        name: value[:_MAX_STORED_FAILURES] if isinstance(value, list) else value
+        for name, value in figures.items()
     }

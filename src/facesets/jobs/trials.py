@@ -1,6 +1,6 @@
-"""Slow checks in the background: whether a service works, what is in a folder.
+"""Slow checks in the background: of services and folders.
 
-A service loads a model first, or hangs; a network drive whose server is gone holds whoever looks at it.
+A service loads a model first, or hangs; a network drive without its server blocks the caller.
 """
 
 import threading
@@ -124,7 +124,7 @@ class TriedDrives:
         Parameters
         ----------
         key : hashable
-            What is looked for: once at a time.
+            The subject of the check: once at a time.
         """
         self._trials.begin(key, find_out)
         lacking = self._trials.result(key)
@@ -172,7 +172,7 @@ class TriedServices:
             foreign = f"{of_library}, not from {service}: {without}"
         is_tried = not needs.faces or (uri, pack) in self._fit
         unfit = _without_model(client, own, needs, known)
-        # What is found out for one job is not said of another, which may need something else of the service.
+        # The result for one job does not apply to another, which may need something else of the service.
         key = (uri, pack, is_tried, foreign, unfit)
         if not self._trials.begin(key, lambda: _found_out(client, foreign, unfit, is_tried=is_tried)):
             client.close()
@@ -187,16 +187,16 @@ class TriedServices:
 def _without_model(client: MlService, own: str | None, needs: Needs, known: CacheSettings | None) -> str:
     """Explain that a service lacks the needed model."""
     if needs.pack:
-        whose = "which the job names"
+        source = "which the job names"
     elif known is not None and service_model(known) is not None:
-        whose = "from which the library's faces come"
+        source = "from which the library's faces come"
     else:
-        whose = "the default"
+        source = "the default"
     start = f"start the worker with {Field('ml_uri', 'URL')} of a service that has it"
-    otherwise = start if own else "name another service when queueing the job"
+    advice = start if own else "name another service when queueing the job"
     return (
         f"the machine-learning service {client.label} does not work with the model "
-        f"{printable(client.settings.recognizer)}, {whose}: load it there, or {otherwise}"
+        f"{printable(client.settings.recognizer)}, {source}: load it there, or {advice}"
     )
 
 

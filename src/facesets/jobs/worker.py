@@ -1,9 +1,9 @@
 """The worker: does jobs that this host can do, one at a time, also those of dead workers.
 
-Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps, and by what it
-claims: the server drops that at once with a worker that dies. A job whose worker gave no sign for a while and
-is not at it goes back into the queue, and so does one that nobody is at for long: its worker lives, and could
-not say what came of it.
+A worker's life shows by its heartbeats in the database, which procrastinate records, and by its claims: the
+server drops these at once with a worker that dies. A job goes back into the queue if its worker gave no
+heartbeat for a while and holds no claim on it, and if no worker has processed it for long: then its worker
+lives, and could not record the result.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ _DIED = (
     "The worker died {} times in a row at the same point of this job. The host may lack memory, or a "
     "photo may crash it."
 )
-_KEPT_HOURS = 14 * 24
+_RETENTION_HOURS = 14 * 24
 _TIDIED_EVERY_S = 3600.0
 _MOST_PUT_OFF_S = 2 * AGAIN_IN_S
 """No job is postponed longer, except by a host with a fast clock."""
@@ -65,11 +65,11 @@ _LATE = timedelta(minutes=10)
 _KNOWN = (*VERBS, PART_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
-"""Of a worker beside its session: with that of the job at hand."""
+"""Connections of a worker beside its session, with that of the current job."""
 
 
 def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:
-    """Do jobs until told to stop, or until there are none.
+    """Do jobs until a stop is requested, or until there are none.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
         The database went away and did not come back.
     """
     for name in ("procrastinate", "psycopg.pool", "asyncio"):
-        # What goes wrong is noted with the job, and what went away is waited for.
+        # Failures are recorded with the job, and outages are waited for.
         logging.getLogger(name).addHandler(logging.NullHandler())
     for line in announced(host, Library(session)):
         host.notices.remark(line)
@@ -146,14 +146,14 @@ class _Worker:
     async def _while_open(self) -> None:
         before: list[str] = []
         while not self._stop.requested:
-            await self._queue_what_is_due()
+            await self._queue_due_tasks()
             await self._look()
             if self._rhythm.until_empty and not (self._queues or self._choice.is_open):
                 if not await self._find_left_behind():
                     return
                 continue
             if self._choice.is_open or (self._queues and self._queues == before):
-                # What is left has to wait for a job of another worker, or for a service that is being tried.
+                # Remaining jobs wait for a job of another worker, or for a service that is being checked.
                 await asyncio.sleep(_LOOK_EVERY_S)
             before = list(self._queues)
             await self._take()
@@ -219,7 +219,7 @@ class _Worker:
             await self._look()
             # The next time, where the server is away for a moment.
             try:
-                await self._queue_what_is_due()
+                await self._queue_due_tasks()
                 if swept_s >= self._rhythm.heartbeat_s:
                     swept_s = 0.0
                     await self._give_sign_of_life(taker)
@@ -239,7 +239,7 @@ class _Worker:
         # In place, for procrastinate holds the list.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
-    async def _queue_what_is_due(self) -> None:
+    async def _queue_due_tasks(self) -> None:
         """Queue scheduled tasks that are due."""
         now = datetime.now(UTC)
         for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
@@ -254,7 +254,7 @@ class _Worker:
     async def _tidy(self) -> None:
         """Delete old finished jobs."""
         await self._app.job_manager.delete_old_jobs(
-            _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+            _RETENTION_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
         await asyncio.to_thread(self._session.run, forget_takers)
         self._tidied_at = time.monotonic()
@@ -272,9 +272,9 @@ class _Worker:
             stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
             alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
             silent = [each.id for each in stalled if each.id is not None]
-            # Whoever is at a job lives, though it may not be able to say so.
+            # A worker that processes a job lives, even if it cannot send heartbeats.
             dead = await asyncio.to_thread(self._session.run, partial(not_at_hand, jobs=silent))
-            # Whoever has just ended a job still says so: only who did not until the next time does not.
+            # A worker that just ended a job still records it: only jobs open until the next sweep count.
             for job in dead | (alone & self._alone):
                 await self._take_back(job)
             self._alone = alone
@@ -291,7 +291,7 @@ class _Worker:
         deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job))
         if deaths <= _MOST_DEATHS:
             await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job))
-            # By the clock that says when it is due: a worker with --until-empty does not wait for its own.
+            # By the clock of its due time: a worker with --until-empty does not wait for its own.
             await manager.retry_job_by_id_async(job, await asyncio.to_thread(self._session.run, now))
             return
         reason = _DIED.format(deaths)

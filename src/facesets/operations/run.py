@@ -35,7 +35,7 @@ from facesets.results.pages.run_pages import Shown, refuse_foreign_pages, write_
 from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import sources_of, write_sources
 from facesets.results.safe_folder import SafeFolder
-from facesets.rights import keep_private, narrow, rights_in, tell_tightened
+from facesets.rights import narrow, report_tightened, rights_in, tighten_access
 from facesets.sources.folders import FolderSource, ListedOnce
 from facesets.sources.missing import is_missing
 from facesets.store.npz.cache import Cache
@@ -104,7 +104,7 @@ def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work:
             return start
         refuse_foreign_pages(out)
         sweep_temporaries(out / RUN_RECORD, out / START)
-        keep_private(cache.path, cache.names_file)
+        tighten_access(cache.path, cache.names_file)
         prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
             write_sources(out, roots)
@@ -217,7 +217,7 @@ def _narrow(out: Path, rights: int, before: int) -> None:
     narrow(out / RUN_RECORD, rights)
     is_ours = all(n in ours or n.startswith((RUN_CACHE, ".facesets")) for n in SafeFolder(out).names_in())
     if is_ours and narrow_root(out, rights, was_open=bool(before & ~rights)):
-        tell_tightened(out)
+        report_tightened(out)
 
 
 def _ended(summary: Result, *, stopped: bool) -> Result:

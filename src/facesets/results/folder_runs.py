@@ -15,7 +15,7 @@ from facesets.results.placement import DRAWINGS, EDITED, WITHOUT_ORIGINAL, may_r
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
-from facesets.rights import narrow, rights_in, rights_of, tell_tightened
+from facesets.rights import narrow, report_tightened, rights_in, rights_of
 
 LOCK = ".facesets.lock"
 _made: set[str] = set()
@@ -142,7 +142,7 @@ def _tighten(folder: ResultFolder) -> None:
     # The marks come last: they show a later run that this one was interrupted.
     shown = [narrow(path, folder.rights) for path in (*map(inside.path, inner), *marks)]
     if tightened or any(private) or any(shown):
-        tell_tightened(root)
+        report_tightened(root)
 
 
 def _sweep_copying(folder: SafeFolder) -> None:

@@ -10,7 +10,7 @@ from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photos.tagging import keep_categories
+from facesets.store.postgres.photos.tagging import store_categories
 from tests.fixtures.library_people import add_faces, add_photo, cluster, heart_of, who_is
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, keep
@@ -80,7 +80,7 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     assert "index --stage metadata" in search("--camera", "canon", status=2)
     before = search("--tag", "beach", status=2)
     assert ("No photo is tagged yet" in before, "`facesets index --stage scene`" in before) == (True, True)
-    database.run(lambda connection: keep_categories(connection, shipped_categories()))
+    database.run(lambda connection: store_categories(connection, shipped_categories()))
     tagged = search("--tag", "beach", "--tag", "emotion:happy", "--words", "cake")
     for command in ("index --stage scene", "index --stage face-tags", "describe"):
         assert f"1 photo cannot be found by this yet: run `facesets {command}`" in tagged

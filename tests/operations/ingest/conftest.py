@@ -1,4 +1,4 @@
-"""What photos are taken into, and photos."""
+"""An empty library, and photos."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from facesets.store.postgres.connection import Database
 
 @pytest.fixture
 def intake(database: Database, embedder: LocalEmbedder) -> Intake:
-    """An empty library, and what finds faces."""
+    """An empty library, and a face detector."""
     return Intake(database, embedder)
 
 

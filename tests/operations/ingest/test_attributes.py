@@ -48,7 +48,7 @@ def same_ages(one: Faces, other: Faces) -> None:
         np.testing.assert_array_equal(column, its)
 
 
-def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
+def test_one_or_several_passes_and_both_stores_give_the_same_faces(
     intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
@@ -103,7 +103,7 @@ def enriched(
 
 
 @pytest.mark.slow
-def test_a_cache_of_before_gets_age_and_sex_once_though_it_was_enriched(
+def test_an_enriched_cache_of_an_older_version_gets_age_and_sex_once(
     library: PhotoLibrary,
     embedder: LocalEmbedder,
     landmark_pack: Path,

@@ -47,15 +47,15 @@ def test_both_keep_the_same_faces_landmarks_and_sizes(
         sizes = zip(images.width.tolist(), images.height.tolist(), strict=True)
         assert sorted(sizes) == [(250, 250), (250, 250), (1000, 4000)]
     assert library.face_ids() == cache.face_ids()
-    kept = library.faces.columns()
+    stored = library.faces.columns()
     for name, column in cache.faces.columns().items():
-        if name in kept:
-            np.testing.assert_array_equal(kept[name], column, err_msg=name)
+        if name in stored:
+            np.testing.assert_array_equal(stored[name], column, err_msg=name)
         else:
             # Of landmarks that the pack has no model for a cache keeps a column of NaN, a library none.
             assert np.isnan(column).all()
-    assert set(kept["enrich_state"]) == {EnrichState.DONE}
-    assert np.isfinite(kept["pose"]).all()
+    assert set(stored["enrich_state"]) == {EnrichState.DONE}
+    assert np.isfinite(stored["pose"]).all()
 
 
 class Watching(SilentProgress):
@@ -94,7 +94,7 @@ def test_what_a_kill_may_cost_is_bounded_in_time_too(
 
 
 @pytest.mark.slow
-def test_both_refuse_pictures_that_are_larger_than_was_said(
+def test_both_refuse_pictures_larger_than_the_limit(
     intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     large = 250 * 250

@@ -51,7 +51,7 @@ def run(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> Run:
     return work
 
 
-def test_every_face_gets_a_pose_and_says_where_it_comes_from(library: Library, run: Run) -> None:
+def test_every_face_gets_a_pose_with_its_source(library: Library, run: Run) -> None:
     before = library.store.load()
     summary = run()
     after = library.store.load()
@@ -134,7 +134,7 @@ def test_a_dry_run_changes_nothing(library: Library, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_missing(
+def test_face_quality_is_stored_from_the_start_and_filled_in_where_missing(
     library: Library, embedder: LocalEmbedder, run: Run
 ) -> None:
     store = library.store

@@ -1,4 +1,4 @@
-"""What one thread makes of a batch of files, whichever store it is for."""
+"""The results of one thread for a batch of files, for both stores."""
 
 import threading
 import time

@@ -36,7 +36,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.work import Stop, Work
 
-NOBODY = 65534
+ORDINARY_USER = 65534
 
 
 def run(service: Service, database: Database, photos: Path, *, clip: bool = True) -> Result:
@@ -90,7 +90,7 @@ def test_what_failed_is_not_stored_and_is_tried_again_next_time(database: Databa
         assert run(service, database, photos).indexed == 5
 
 
-def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
+def test_an_unavailable_service_ends_the_run_and_the_next_resumes(
     database: Database, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:20], tmp_path / "photos")
@@ -134,7 +134,7 @@ def test_faces_and_embedding_come_in_one_request_and_only_what_is_lacking_is_ask
         assert len(service.asked) == 10
 
 
-def test_a_service_whose_vectors_change_their_length_is_refused_until_all_are_deleted(
+def test_a_service_with_another_vector_length_is_refused_until_all_are_deleted(
     database: Database, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     with ml_service() as service:
@@ -183,7 +183,7 @@ def other(library_url: str) -> Iterator[Database]:
 
 
 @pytest.mark.slow
-def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it(
+def test_a_finished_file_is_no_longer_waited_for_even_if_another_run_holds_it(
     database: Database, other: Database, photo: Path, embedder: LocalEmbedder
 ) -> None:
     Claims(other, "path").take([str(photo)])
@@ -193,7 +193,7 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
         waiting = pool.submit(ours.take_in, photo.parent, work=Work(stop=stop), concurrency=1)
         time.sleep(1)
         assert not waiting.done()
-        # The same bytes at another place, so that what is claimed stays so.
+        # The same bytes at another place, so that the claim stays.
         copy = Path(shutil.copytree(photo.parent, photo.parent.parent / "copies")) / photo.name
         assert Intake(other, embedder).take_in(copy.parent).indexed == 1
         status, sha256 = photo.stat(), Library(other).files()[str(copy)].sha256
@@ -236,15 +236,15 @@ def root() -> Iterator[Path]:
 
 
 @contextmanager
-def somebody_else() -> Iterator[None]:
-    """Be no superuser, to whom no folder is closed, within the block."""
+def as_ordinary_user() -> Iterator[None]:
+    """Run the block as an ordinary user, because no folder is closed to root."""
     if os.geteuid() != 0:
         yield
         return
     # Python reads a codec when it is first asked for, which may lie where only the superuser may read.
     for codec in ("ascii", "latin-1"):
         codecs.lookup(codec)
-    os.seteuid(NOBODY)
+    os.seteuid(ORDINARY_USER)
     try:
         yield
     finally:
@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_listed_has_failed_only_while_that_is_so(
     for mode, reason in ((0o755, ""), (0, "Permission denied"), (0, "Permission denied"), (0o755, "")):
         closed.chmod(mode)
         target = closed if is_target else photos
-        with somebody_else():
+        with as_ordinary_user():
             require_a_target(GallerySource([target]), library)
             done = intake.take_in(target, prune=True)
         assert [failure.reason for failure in done.failures] == [f"cannot be read: {reason}"] * bool(reason)

@@ -23,7 +23,7 @@ from facesets.work import Work
 
 
 def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, int]:
-    """What came of it, how many files were handed over, and the most memory that was held, in bytes."""
+    """Return the result, the number of files handed over, and the peak memory in bytes."""
     (folder / "something").mkdir(parents=True, exist_ok=True)
     handed = 0
 

@@ -1,4 +1,4 @@
-"""Photos come in with the time at which they were taken, and with all that their files say."""
+"""Photos are added with their capture time, and with all metadata of their files."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def stage(*, trust_mtime: bool = False) -> Stage:
 
 @pytest.fixture
 def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
-    """One with EXIF, one with a date in its name, and one that says nothing."""
+    """One with EXIF, one with a date in its name, and one without a date."""
     folder = copy_photos(lfw_photos[:3], tmp_path / "photos")
     tagged, named, silent = (folder / photo.name for photo in lfw_photos[:3])
     block = b"Exif\0\0" + exif({CHANGED: "2019:07:04 15:30:00"}, {OFFSET_CHANGED: "+02:00"})
@@ -83,12 +83,12 @@ def test_a_time_that_is_known_outlives_a_run_without_the_stage(photos: Path, int
     assert taken(library.load().images) == before
 
 
-def test_photos_that_are_moved_follow_names_that_say_when_and_no_others(photos: Path, intake: Intake) -> None:
+def test_moved_photos_are_dated_only_by_names_with_a_date(photos: Path, intake: Intake) -> None:
     def index_again() -> dict[str, str]:
         intake.take_in(photos, stage())
         return taken(intake.library.load().images)
 
-    def told(content: bytes) -> tuple[str, str]:
+    def notices(content: bytes) -> tuple[str, str]:
         query = "SELECT sha256, taken_from, taken_text FROM photo_metadata JOIN images ON id = image_id"
         found = {digest: (source, text) for digest, source, text in rows(intake.database, query)}
         return found[hashlib.sha256(content).hexdigest()]
@@ -106,14 +106,14 @@ def test_photos_that_are_moved_follow_names_that_say_when_and_no_others(photos: 
         "anna.jpg": "2020-01-02T03:04:05",
     }
     assert index_again() == expected
-    assert told(silent) == ("folder name", "2018-05-05 Beach")
+    assert notices(silent) == ("folder name", "2018-05-05 Beach")
     (day / "silent.jpg").rename(photos / "2017-01-01 silent.jpg")
     assert index_again()["2017-01-01 silent.jpg"] == "2017-01-01T00:00:00"
-    assert told(silent) == ("file name", "2017-01-01 silent.jpg")
+    assert notices(silent) == ("file name", "2017-01-01 silent.jpg")
     # Of several names that say when the one that counted counts on.
     (photos / "2016-01-01 again.jpg").write_bytes(silent)
     assert "2017-01-01T00:00:00" in index_again().values()
-    assert told(silent) == ("file name", "2017-01-01 silent.jpg")
+    assert notices(silent) == ("file name", "2017-01-01 silent.jpg")
 
 
 def test_a_photo_that_is_searched_again_as_it_is_moved_follows_its_name(photos: Path, intake: Intake) -> None:
@@ -126,7 +126,7 @@ def test_a_photo_that_is_searched_again_as_it_is_moved_follows_its_name(photos: 
     assert taken(intake.library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
 
 
-def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was(photos: Path, intake: Intake) -> None:
+def test_any_name_of_a_photo_with_several_paths_may_date_it(photos: Path, intake: Intake) -> None:
     silent = (photos / "silent.jpg").read_bytes()
     for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
         (photos / name).write_bytes(silent)

@@ -1,4 +1,4 @@
-"""Photos of which no file is left count nowhere, and are back with all that is known of them."""
+"""Photos without any file count nowhere, and come back with all their data."""
 
 import os
 from dataclasses import replace
@@ -26,7 +26,7 @@ from facesets.store.postgres.photos.missing import missing_photos
 
 
 def add(library: Library, path: Path, *who: str, content: str = "") -> None:
-    """A file that shows somebody, or several, and what the library knows of it."""
+    """Add a file that shows one or several people, and its records in the library."""
     path.parent.mkdir(exist_ok=True)
     name = content or path.name
     path.write_text(name)
@@ -47,7 +47,7 @@ def library(database: Database) -> Library:
 
 @pytest.fixture
 def photos(library: Library, tmp_path: Path) -> Path:
-    """Six photos of Anna, and four of somebody without a name."""
+    """Six photos of Anna, and four of an unnamed person."""
     folder = tmp_path / "photos"
     for number in range(6):
         add(library, folder / f"anna-{number}.jpg", "anna")
@@ -95,9 +95,7 @@ def test_photos_without_a_file_count_nowhere_until_they_are_back(library: Librar
     assert replace(stats(library), megabytes=0) == replace(before, megabytes=0)
 
 
-def test_somebody_without_a_name_goes_with_all_photos_and_a_name_stays(
-    library: Library, photos: Path
-) -> None:
+def test_an_unnamed_person_goes_with_all_photos_and_a_named_one_stays(library: Library, photos: Path) -> None:
     gone = remove(photos, "ben-*.jpg") | remove(photos, "anna-*.jpg")
     (photos / "note.txt").touch()
     assert note_missing(library) == 10
@@ -157,7 +155,7 @@ def test_a_photo_is_missing_once_no_path_leads_to_it_and_back_by_one(library: Li
     assert stats(library).missing == 10
 
 
-def test_missing_faces_found_nobody_and_are_not_asked_about(library: Library, tmp_path: Path) -> None:
+def test_missing_faces_make_no_person_and_no_suggestion(library: Library, tmp_path: Path) -> None:
     for number in range(4):
         add(library, tmp_path / "photos" / f"carl-{number}.jpg", "carl")
     add(library, tmp_path / "photos" / "dora.jpg", "dora")
@@ -177,7 +175,7 @@ def test_looking_again_without_news_changes_nothing(library: Library, photos: Pa
     shown(library)
 
     def state(connection: Connection) -> list[object]:
-        tables = ("images", "image_paths", "changes_without_step", "kept_states")
+        tables = ("images", "image_paths", "changes_without_step", "computed_states")
         return [connection.execute(f"TABLE {table}".encode()).fetchall() for table in tables]
 
     before = library.database.run(state)

@@ -120,15 +120,15 @@ def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
     assert list(again(store).files()) == before
 
 
-def test_only_a_folder_that_is_gone_is_forgotten(store: AnyStore, tmp_path: Path) -> None:
+def test_only_a_missing_folder_is_forgotten(store: AnyStore, tmp_path: Path) -> None:
     fill(store, tmp_path / "old")
-    kept = fill(store, tmp_path / "other", ("d.jpg",))
+    stored = fill(store, tmp_path / "other", ("d.jpg",))
     with pytest.raises(WrongUsage, match="still exists"):
         forget_folder(store, tmp_path / "old", dry_run=False)
     shutil.rmtree(tmp_path / "old")
     with writing(store, dry_run=False):
         assert forget_folder(store, tmp_path / "old", dry_run=False).forgotten == 3
-    assert list(again(store).files()) == kept
+    assert list(again(store).files()) == stored
 
 
 def test_galleries_go_along(database: Database, tmp_path: Path) -> None:
@@ -136,8 +136,10 @@ def test_galleries_go_along(database: Database, tmp_path: Path) -> None:
     paths = fill(library, tmp_path / "old")
     titled = {"old": "one", "old/sub": "two", "new/sub": "three"}
     rows = [GalleryRow(str(tmp_path / name), title) for name, title in titled.items()]
-    numbers = library.keep_galleries(rows)
-    library.let_belong({str(tmp_path / name): numbers[str(tmp_path / name)] for name in ("old", "old/sub")})
+    numbers = library.store_galleries(rows)
+    library.assign_to_galleries(
+        {str(tmp_path / name): numbers[str(tmp_path / name)] for name in ("old", "old/sub")}
+    )
     (tmp_path / "old").rename(tmp_path / "new")
     move(library, tmp_path / "old", tmp_path / "new")
     linked = library.linked_at([path.replace("/old/", "/new/") for path in paths])

@@ -27,7 +27,7 @@ from facesets.store.postgres.library import Library
 
 SCENE = Stage("scene", "1", lambda _, image: image.with_finding("scene", Finding("1")))
 OF_FACES = ("attributes", "bodies", "face-tags")
-"""What these found belongs to the faces that a photo has."""
+"""The results of these steps belong to the faces of a photo."""
 
 
 def of_faces(name: str) -> Stage:
@@ -132,7 +132,7 @@ def test_a_stage_sees_the_faces_that_are_known(intake: Intake, photos: Path) -> 
         assert inside == by_itself
 
 
-def test_photos_whose_files_are_gone_do_not_keep_others_from_their_turn(intake: Intake, photos: Path) -> None:
+def test_photos_with_missing_files_do_not_block_others(intake: Intake, photos: Path) -> None:
     intake.take_in(photos)
     in_order = rows(intake.database, "SELECT path FROM image_paths ORDER BY image_id")
     for (path,) in in_order[:2]:
@@ -221,7 +221,9 @@ def test_a_known_photo_that_only_gets_its_embedding_keeps_what_was_found_of_its_
     assert seen[5:] == [0]
 
 
-def test_a_stage_of_faces_says_if_no_photo_was_searched(intake: Intake, photos: Path, tmp_path: Path) -> None:
+def test_a_step_of_faces_reports_if_no_photo_was_searched(
+    intake: Intake, photos: Path, tmp_path: Path
+) -> None:
     clip = ClipVisual(read_clip(make_clip(tmp_path / "clip")))
     Intake(intake.database, LocalDescriber(None, clip)).take_in(photos)
     summary = intake.look(replace(of_faces("face-tags"), look=lambda _, image: image))

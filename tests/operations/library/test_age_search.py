@@ -8,7 +8,7 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, who_is
 
 from facesets.ages import AgeRange
-from facesets.operations.library.photo_search import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, requested_people
 from facesets.operations.library.search import ImageHit, search_photos
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
@@ -39,7 +39,7 @@ def library(database: Database) -> Library:
 
 
 def shown(library: Library, who: str, youngest: int, oldest: int) -> list[ImageHit]:
-    asked = filter_of(library, people_meant(library, [who]), ages=AgeRange(youngest, oldest))
+    asked = filter_of(library, requested_people(library, [who]), ages=AgeRange(youngest, oldest))
     return search_photos(library, asked, 50)
 
 
@@ -47,7 +47,7 @@ def years(library: Library, who: str, youngest: int, oldest: int) -> list[int]:
     return sorted(int(hit.taken[:4]) for hit in shown(library, who, youngest, oldest))
 
 
-def test_many_faces_together_say_how_old_somebody_is_and_of_few_each_its_own_age(library: Library) -> None:
+def test_many_faces_together_give_a_persons_age_and_few_each_their_own(library: Library) -> None:
     assert years(library, "Anna", 5, 8) == [1990, 1991, 1992, 1993]
     assert years(library, "Anna", 12, 12) == [1997]
     assert years(library, "Anna", 20, 30) == []
@@ -61,7 +61,7 @@ def test_a_photo_without_a_date_goes_by_the_face(library: Library) -> None:
     assert [hit.taken for hit in shown(library, "Anna", 22, 22)] == [""]
 
 
-def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
+def test_a_birth_set_by_a_user_decides_to_the_day(library: Library) -> None:
     set_birth(library.database, "Anna", Birth(day=date(1980, 6, 2)), by=BY, today=date(2024, 1, 1))
     # The photos are of the first of June: the day before the birthday.
     assert years(library, "Anna", 10, 12) == [1991, 1992, 1993]
@@ -70,9 +70,9 @@ def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
 
 
 @pytest.mark.parametrize("who", [["Anna"], []])
-def test_nobody_is_of_an_age_on_a_photo_of_before_the_birth(library: Library, who: list[str]) -> None:
+def test_no_age_matches_on_a_photo_before_the_birth(library: Library, who: list[str]) -> None:
     set_birth(library.database, "Anna", Birth(day=date(1991, 1, 5)), by=BY, today=date(2024, 1, 1))
-    asked = filter_of(library, people_meant(library, who), ages=AgeRange(0, 0))
+    asked = filter_of(library, requested_people(library, who), ages=AgeRange(0, 0))
     assert [hit.taken[:4] for hit in search_photos(library, asked, 50)] == ["1991"]
 
 

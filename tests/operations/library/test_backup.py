@@ -1,4 +1,4 @@
-"""A backup of whichever schema brings a library back, beside what others keep there, or changes nothing."""
+"""A backup of any schema restores a library, beside objects of others, or changes nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,7 +105,7 @@ def _execute(url: str, statements: str) -> None:
 
 @contextmanager
 def unchanged(url: str, *further: str) -> Iterator[None]:
-    """Whatever the block does, the database stays as it was, with all objects, and with what these give."""
+    """Check that the database is the same after the block, with all objects and their results."""
     queries = (*further, "SELECT oid, relname FROM pg_class ORDER BY oid", "SELECT oid, proname FROM pg_proc")
     before = [_rows(url, query) for query in queries]
     yield
@@ -130,13 +130,13 @@ def test_a_backup_of_any_schema_fills_an_empty_database_and_one_in_use(
             assert database.run(find_problems) == []
             assert rows(database, NAMES) == names
             if number > 1:
-                _take_back_that_fay_has_a_name(database)
+                _undo_naming_of_fay(database)
             naming.rename(database, str(names[0][0]), "Zoe", by=BY)
             history.undo(database, by=BY)
             assert str(names[0][0]) in dict(rows(database, NAMES))
 
 
-def _take_back_that_fay_has_a_name(database: Database) -> None:
+def _undo_naming_of_fay(database: Database) -> None:
     assert "Fay" in dict(rows(database, NAMES))
     history.undo(database, by=BY)
     assert "Fay" not in dict(rows(database, NAMES))
@@ -161,7 +161,7 @@ def test_what_others_keep_in_the_database_survives_and_comes_along(
         database.run_alone(restoring.restore, path, MIGRATIONS, "it", replace=True)
         assert rows(database, settings) == before
         assert rows(database, NAMES) == names
-        _take_back_that_fay_has_a_name(database)
+        _undo_naming_of_fay(database)
     assert _rows(library_url, "SELECT id, mood::text FROM images_of_others") == [(1, "glad"), (2, "sad")]
     assert _rows(library_url, "SELECT indexdef FROM pg_indexes WHERE indexname IN ('mine', 'by_mood')") == [
         ("CREATE INDEX by_mood ON public.images_of_others USING btree (mood)",),
@@ -172,7 +172,7 @@ def test_what_others_keep_in_the_database_survives_and_comes_along(
         assert _rows(url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
 
 
-def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_way(
+def test_unreadable_tables_of_others_do_not_block_a_backup(
     older_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     for url in (older_url, empty_url):
@@ -192,19 +192,19 @@ def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_w
     assert _rows(older_url, "TABLE seen") == []
 
 
-def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
+def test_a_missing_extension_of_others_does_not_block_a_restore(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     _execute(library_url, "CREATE EXTENSION citext; CREATE TABLE albums (name citext)")
     path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
     path.write_bytes(path.read_bytes().replace(b"citext", b"absent"))
-    said = run("db", "restore", path, "--database", empty_url).out
-    assert said.endswith("\nSkipped because it does not belong to the library: absent, public.albums.\n")
+    reported = run("db", "restore", path, "--database", empty_url).out
+    assert reported.endswith("\nSkipped because it does not belong to the library: absent, public.albums.\n")
     assert _rows(empty_url, NAMES) == names
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "reported"),
     [
         ("CREATE VIEW wide AS SELECT * FROM images", "view wide depends on table images"),
         (
@@ -217,10 +217,10 @@ def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
     ],
 )
 def test_what_forbids_to_replace_a_library_is_named_and_nothing_changes(
-    library_url: str, backed_up: Path, statement: str, said: str
+    library_url: str, backed_up: Path, statement: str, reported: str
 ) -> None:
     _execute(library_url, statement)
-    with unchanged(library_url, NAMES), pytest.raises(WrongUsage, match=said):
+    with unchanged(library_url, NAMES), pytest.raises(WrongUsage, match=reported):
         restore(library_url, backed_up, replace=True, dry_run=False)
 
 
@@ -297,13 +297,13 @@ def test_a_backup_cut_off_or_of_a_later_pg_dump_changes_nothing(library_url: str
     path = _backup(library_url, tmp_path)
     whole = path.read_bytes()
     damaged = "incomplete or damaged"
-    for content, error, said in (
+    for content, error, reported in (
         (whole[: int(len(whole) * 0.02)], DamagedFile, damaged),  # In the table of contents.
         (whole[: int(len(whole) * 0.5)], DamagedFile, damaged),  # In the rows of a table.
         (whole[:6] + b"\x63" + whole[7:], WrongUsage, "newer pg_dump"),
     ):
         path.write_bytes(content)
-        with unchanged(library_url, NAMES), pytest.raises(error, match=said):
+        with unchanged(library_url, NAMES), pytest.raises(error, match=reported):
             restore(library_url, path, replace=True, dry_run=False)
 
 
@@ -333,7 +333,7 @@ def test_a_later_program_s_backup_is_refused(
         restore(empty_url, path, replace=False, dry_run=dry_run)
 
 
-def test_while_somebody_works_on_the_library_nothing_changes(
+def test_nothing_changes_while_a_command_works_on_the_library(
     library_url: str, backed_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restoring, "_WAITS_FOR_OTHERS", "50ms")
@@ -366,11 +366,11 @@ def test_what_a_newer_server_notes_of_columns_is_left_out(
         )
     restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False)
     options = "SELECT attname, attoptions FROM pg_attribute WHERE attoptions IS NOT NULL"
-    kept = [
+    stored = [
         (name, [o for o in found if not o.startswith("pg_attver")])
         for name, found in _rows(empty_url, options)
     ]
-    assert [(name, found) for name, found in kept if found] == [("name", ["n_distinct=5"])]
+    assert [(name, found) for name, found in stored if found] == [("name", ["n_distinct=5"])]
 
 
 def test_the_extension_in_another_schema_is_named(empty_url: str, backed_up: Path) -> None:

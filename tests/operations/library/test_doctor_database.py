@@ -1,4 +1,4 @@
-"""`doctor` looks at the library's database, starts no server, and tells with each fault what to do."""
+"""`doctor` checks the library's database, starts no server, and names the remedy of each fault."""
 
 import re
 from pathlib import Path
@@ -33,17 +33,17 @@ def execute(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def told(sentence: str) -> str:
+def notices(sentence: str) -> str:
     """The statement in a sentence."""
     return str(re.findall("`(.+;)`", sentence)[0])
 
 
-def as_nobody(url: str) -> str:
+def as_other_role(url: str) -> str:
     """The same database for a role that every server has, and that owns nothing."""
     return conninfo.make_conninfo(url, options="-c role=pg_monitor")
 
 
-def test_a_library_in_order_says_what_it_is_and_what_is_needed_at_least(library_url: str) -> None:
+def test_a_sound_library_is_described_with_its_minimum_requirements(library_url: str) -> None:
     with opened(Database(library_url)) as database:
         migrate(database)
     assert set(levels(library_url).values()) == {"ok"}
@@ -56,14 +56,14 @@ def test_a_library_in_order_says_what_it_is_and_what_is_needed_at_least(library_
     )
     assert "can use and migrate" in found["rights"]
     # A queue that the user may not see hides no other finding.
-    nobody = {finding.subject: finding for finding in look_at(as_nobody(library_url))}
-    of_nobody = [nobody[subject].level for subject in ("database", "rights", "job queue")]
-    assert of_nobody == ["ok", "problem", "problem"]
+    nobody = {finding.subject: finding for finding in look_at(as_other_role(library_url))}
+    of_other_role = [nobody[subject].level for subject in ("database", "rights", "job queue")]
+    assert of_other_role == ["ok", "problem", "problem"]
     assert "permission denied for schema queue" in nobody["job queue"].state
 
 
 def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) -> None:
-    nobody = as_nobody(library_url)
+    nobody = as_other_role(library_url)
     execute(library_url, "GRANT SELECT ON schema_migrations TO pg_monitor")
     assert levels(nobody)["rights"] == "problem"
     execute(library_url, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO pg_monitor")
@@ -71,7 +71,7 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
     execute(library_url, "GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO pg_monitor")
     assert "(such as models_id_seq)" in state(nobody, "rights")
     execute(library_url, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM pg_monitor")
-    execute(library_url, told(state(nobody, "rights")))
+    execute(library_url, notices(state(nobody, "rights")))
     for statement in (
         "SELECT nextval('images_id_seq')",
         "SELECT nextval('unknown_cluster_numbers')",
@@ -79,14 +79,14 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
     ):
         execute(nobody, statement)
     assert levels(nobody)["rights"] == "note"
-    execute(library_url, told(state(nobody, "rights")))
+    execute(library_url, notices(state(nobody, "rights")))
     assert "not migrate the library" in state(nobody, "rights")
     read_only = conninfo.make_conninfo(library_url, options="-c default_transaction_read_only=on")
     assert state(read_only, "rights").endswith("is read-only. Use the primary server.")
 
 
-def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> None:
-    nobody = as_nobody(empty_url)
+def test_an_empty_database_is_reported_with_the_command_that_sets_it_up(empty_url: str) -> None:
+    nobody = as_other_role(empty_url)
     assert levels(empty_url) == {
         "database": "ok",
         "extension vector": "problem",
@@ -94,23 +94,23 @@ def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> Non
         "rights": "ok",
     }
     assert "Create it with `migrate`." in state(empty_url, "extension vector")
-    execute(empty_url, told(state(nobody, "extension vector")))
+    execute(empty_url, notices(state(nobody, "extension vector")))
     assert levels(nobody)["extension vector"] == "ok"
     assert levels(nobody)["rights"] == "problem"
-    execute(empty_url, told(state(nobody, "rights")))
+    execute(empty_url, notices(state(nobody, "rights")))
     assert levels(nobody)["rights"] == "ok"
 
 
 def test_an_extension_that_the_search_path_does_not_find_is_named(empty_url: str) -> None:
     execute(empty_url, "CREATE SCHEMA tools")
     execute(empty_url, "CREATE EXTENSION vector SCHEMA tools")
-    for said in (state(empty_url, "extension vector"), run("migrate", "--database", empty_url).err):
-        assert "in the schema tools, which is not in this user's search path" in said
-    execute(empty_url, told(state(empty_url, "extension vector")))
+    for reported in (state(empty_url, "extension vector"), run("migrate", "--database", empty_url).err):
+        assert "in the schema tools, which is not in this user's search path" in reported
+    execute(empty_url, notices(state(empty_url, "extension vector")))
     assert levels(empty_url)["extension vector"] == "ok"
 
 
-def test_a_schema_of_before_and_one_of_later_are_told_apart(empty_url: str) -> None:
+def test_older_and_newer_schemas_are_distinguished(empty_url: str) -> None:
     with opened(Database(empty_url)) as database:
         migrate_schema(database, shipped_migrations()[:16])
     assert "migrations pending. Run `migrate`." in state(empty_url, "schema")
@@ -137,7 +137,7 @@ def test_a_database_that_does_not_answer_is_a_fault_however_it_is_named(tmp_path
 def test_the_embedded_server_is_looked_at_and_not_started(
     data_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told() -> str:
+    def notices() -> str:
         return "\n".join(
             f"{finding.level} {finding.subject}: {finding.state}"
             for finding in database_findings(None, settings.load(), console)
@@ -147,15 +147,15 @@ def test_the_embedded_server_is_looked_at_and_not_started(
     for name, value in data_home.items():
         monkeypatch.setenv(name, value)
     place = Path(data_home["FACESETS_DATA"]) / "postgres"
-    assert told() == ""
+    assert notices() == ""
     assert not place.exists()
     assert run("migrate", env=data_home).status == 0
     assert run("db", "url", env=data_home).status == 0
-    running = told()
+    running = notices()
     assert f"the embedded server in {place}, running" in running
     assert "ok schema: up to date" in running
     assert run("db", "stop", env=data_home).status == 0
-    assert f"the embedded server in {place}; not running, commands start it" in told()
+    assert f"the embedded server in {place}; not running, commands start it" in notices()
     assert "was not running" in run("db", "stop", env=data_home).out
     (place / "data" / "PG_VERSION").write_text("17\n")
     other = run("doctor", env=data_home)

@@ -1,4 +1,4 @@
-"""`check` names the photos of which no file is left, and erases them when it is told to."""
+"""`check` names the photos without any file left, and erases them on request."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ BY = "anna@home"
 
 
 def fill(database: Database) -> None:
-    """Anna and Ben, of whose photos none is there; a face of Ben's was given to Anna by hand."""
+    """Anna and Ben, all photos of whom are missing; a face of Ben's was given to Anna by hand."""
     filled = Library(database)
     for name, images in (("anna", 4), ("ben", 3)):
         add_person(filled, name, images)
@@ -64,11 +64,11 @@ def left(library: Library) -> dict[str, int]:
 def test_check_names_missing_photos_which_are_no_problem(
     check: Callable[..., Result], tmp_path: Path
 ) -> None:
-    said = check()
-    assert (said.status, said.err) == (0, "")
-    assert "No problems found in" in said.out
-    assert "Missing: 3 photos." in said.out
-    assert f"{tmp_path}/ben-0-2.jpg: Anna" in said.out
+    reported = check()
+    assert (reported.status, reported.err) == (0, "")
+    assert "No problems found in" in reported.out
+    assert "Missing: 3 photos." in reported.out
+    assert f"{tmp_path}/ben-0-2.jpg: Anna" in reported.out
     missing: list[dict[str, Any]] = json.loads(check("--json").out)["missing"]
     assert [(each["faces"], each["people"]) for each in missing] == [
         (1, ["Ben"]),
@@ -127,18 +127,18 @@ def test_no_photo_is_erased_below_a_target_that_is_not_there(library: Library, t
 def test_nothing_is_erased_that_was_not_listed(library: Library, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     plan = plan_erasing(library)
-    kept = pictures / file_of(plan.photos[0].sha256, "face")
-    kept.parent.mkdir(parents=True)
-    kept.touch()
+    stored = pictures / file_of(plan.photos[0].sha256, "face")
+    stored.parent.mkdir(parents=True)
+    stored.touch()
     with pytest.raises(Changed):
         erase_missing(library, result.Result(plan, corrections=[]), pictures=pictures)
-    assert kept.exists()
+    assert stored.exists()
     assert left(library)["images"] == 7
     assert erase_missing(library, plan, pictures=pictures).erased
-    assert not kept.exists()
+    assert not stored.exists()
 
 
-def test_nobody_stays_listed_of_whom_all_was_erased(library: Library) -> None:
+def test_a_completely_erased_person_is_no_longer_listed(library: Library) -> None:
     add_person(library, "carl", 3)
     cluster(library)
     assert left(library)["persons"] == 3

@@ -23,10 +23,10 @@ from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.library_records import ClipRow
 from facesets.operations.library.photo_search import (
     filter_of,
-    people_meant,
     photos_like,
     photos_of,
     photos_of_words,
+    requested_people,
 )
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
@@ -50,7 +50,7 @@ CAMERAS = ["", "Canon", "Nikon", "Leica"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is plainly known of a photo."""
+    """The data of a photo."""
 
     path: str
     taken: datetime | None
@@ -97,14 +97,14 @@ def fill(database: Database) -> None:
         image = made_image(f"photo {number}", 2)
         aged = replace(image.faces, age=np.array(known.ages, np.float32), male=np.full(2, 0.9, np.float32))
         latitude, longitude = known.place or (None, None)
-        said = PhotoMetadata(
+        reported = PhotoMetadata(
             taken=np.datetime64("NaT", "us") if known.taken is None else np.datetime64(known.taken, "us"),
             latitude=latitude,
             longitude=longitude,
             make=known.camera,
         )
         vector = np.array([np.cos(known.vector), np.sin(known.vector)], np.float32)
-        images.append(with_metadata(replace(image, faces=aged, clip=vector), said))
+        images.append(with_metadata(replace(image, faces=aged, clip=vector), reported))
     library.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
     for place, who in enumerate(("Anna", "Ben")):
         for number, known in enumerate(KNOWN):
@@ -121,7 +121,7 @@ def fill(database: Database) -> None:
 
 
 def has_file(known: Known) -> bool:
-    """Those most similar to what is asked for are gone."""
+    """Whether a photo has a file: the most similar ones have none."""
     return known.vector > 0.9
 
 
@@ -184,7 +184,7 @@ AGES = [None, AgeRange(8, 9), AgeRange(20, 40)]
 
 
 def is_old(known: Known, people: tuple[str, ...], ages: AgeRange) -> bool:
-    """Whether one of these people, or anybody, is so old: Anna by her birth, all others by their faces."""
+    """Whether one of these people, or any person, has the age: Anna by her birth, others by faces."""
     for place, who in enumerate(("Anna", "Ben")):
         if people and who not in (people if who in known.people else ()):
             continue
@@ -197,7 +197,7 @@ def is_old(known: Known, people: tuple[str, ...], ages: AgeRange) -> bool:
 
 
 def has_face_tag(known: Known, people: tuple[str, ...]) -> bool:
-    """Whether a face of one of these people has the tag, or anybody's: the second face, which is Ben's."""
+    """Whether a face of one of these people, or of any, has the tag: the second face, which is Ben's."""
     return known.face_tag and (not people or ("Ben" in people and "Ben" in known.people))
 
 
@@ -363,16 +363,16 @@ def filter_for(
     )
 
 
-def test_pages_of_people_follow_each_other_and_tell_how_many_there_are(database: Database) -> None:
+def test_pages_of_people_continue_and_show_the_total(database: Database) -> None:
     library, right = Library(database), of({"Anna", "Ben"})
-    people = people_meant(library, ["anna", "Anna", "Ben"])
+    people = requested_people(library, ["anna", "Anna", "Ben"])
     assert [each.names for each in people] == [["Anna"], ["Ben"]], "each is meant once"
     asked = filter_of(library, people)
     pages = [photos_of(library, asked, offset=offset, limit=5) for offset in range(0, len(right), 5)]
     assert [number for page in pages for number in numbers(page.photos)] == right
     assert {page.total for page in pages} == {len(right)}
     with pytest.raises(NotFound, match="Person not found: Zoe"):
-        people_meant(library, ["Zoe"])
+        requested_people(library, ["Zoe"])
 
 
 def test_cameras_are_called_by_some_of_their_words_in_any_case_of_any_alphabet(database: Database) -> None:
@@ -403,9 +403,9 @@ def test_photos_like_one_come_nearest_first_without_itself(database: Database) -
     with pytest.raises(NotFound, match="photo is not in the library"):
         photos_like(library, "00" * 32, PhotoFilter(), offset=0, limit=3)
     its_own = f"WHERE image_id = (SELECT id FROM images WHERE sha256 = '{digest}')"
-    for some, said in ((its_own, "has no embedding"), ("", "is embedded yet")):
+    for some, reported in ((its_own, "has no embedding"), ("", "is embedded yet")):
         rows(database, f"DELETE FROM image_embeddings {some} RETURNING 1")
-        with pytest.raises(WrongUsage, match=said):
+        with pytest.raises(WrongUsage, match=reported):
             photos_like(library, digest, PhotoFilter(), offset=0, limit=3)
 
 
@@ -421,7 +421,7 @@ def test_words_find_the_photos_nearest_to_their_vector(database: Database) -> No
     assert (asked, numbers(found.photos), found.total) == (["snow"], right[1:3], len(right))
 
 
-def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(database: Database) -> None:
+def test_counts_by_date_are_right_with_missing_files(database: Database) -> None:
     # Three thousand photos of before, without files.
     rows(
         database,

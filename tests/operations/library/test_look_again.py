@@ -101,7 +101,7 @@ def test_a_photo_in_other_hands_is_left_to_them(
     assert look(library, embedder, photo).added == 1
 
 
-def test_what_cannot_be_looked_at_is_said(library: Library, embedder: LocalEmbedder, photo: Path) -> None:
+def test_inaccessible_files_are_reported(library: Library, embedder: LocalEmbedder, photo: Path) -> None:
     with pytest.raises(NotFound, match="photo is not in the library"):
         look_again(library, embedder, "00" * 32, min_det_score=0.5, min_short=20)
     digest = sha(photo)

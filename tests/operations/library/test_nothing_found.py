@@ -1,4 +1,4 @@
-"""Of a search that finds nothing it is said which condition is to blame."""
+"""A search that finds nothing names the condition to blame."""
 
 from dataclasses import replace
 from datetime import date
@@ -13,8 +13,8 @@ from tests.fixtures.made_metadata import METADATA, keep
 
 from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
-from facesets.operations.library.nothing_found import why_nothing
-from facesets.operations.library.photo_search import filter_of, people_meant
+from facesets.operations.library.nothing_found import explain_nothing_found
+from facesets.operations.library.photo_search import filter_of, requested_people
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
@@ -58,7 +58,7 @@ WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
 
 
 @pytest.mark.parametrize(
-    ("who", "asked", "said"),
+    ("who", "asked", "reported"),
     [
         ([], {"near": MUNICH}, []),
         ([], {"near": POLE}, []),
@@ -88,17 +88,17 @@ WHEN = "The photos in the library were taken from 2019-07-04 to 2021-05-01."
         ([], {"words": "cake", "near": MUNICH}, ["No photo matches the words of the description."]),
     ],
 )
-def test_it_is_said_what_no_photo_fits_and_what_to_leave_out(
-    library: Library, who: list[str], asked: dict[str, Any], said: list[str]
+def test_conditions_without_a_photo_are_named_and_which_to_drop(
+    library: Library, who: list[str], asked: dict[str, Any], reported: list[str]
 ) -> None:
-    found = why_nothing(library, filter_of(library, people_meant(library, who), **asked))
-    assert found == said
+    found = explain_nothing_found(library, filter_of(library, requested_people(library, who), **asked))
+    assert found == reported
 
 
 def test_nothing_is_to_blame_where_there_are_no_photos(library: Library) -> None:
     rows(library.database, "DELETE FROM images RETURNING id")
-    assert why_nothing(library, PhotoFilter()) == []
-    assert why_nothing(library, PhotoFilter(dates=Y1999)) == ["No photo in the library has a date."]
+    assert explain_nothing_found(library, PhotoFilter()) == []
+    assert explain_nothing_found(library, PhotoFilter(dates=Y1999)) == ["No photo in the library has a date."]
 
 
 def test_what_cannot_be_looked_for_is_refused(library: Library) -> None:

@@ -85,8 +85,8 @@ def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: 
     assert summary.library.named == 20
 
 
-def test_a_run_begins_anew_for_what_decides_what_its_steps_do_and_for_nothing_else(tmp_path: Path) -> None:
-    def told(workers: EngineOptions, assign: AssignOptions, *, det_size: int = 640) -> dict[str, Any]:
+def test_a_run_restarts_only_for_options_that_affect_its_steps(tmp_path: Path) -> None:
+    def notices(workers: EngineOptions, assign: AssignOptions, *, det_size: int = 640) -> dict[str, Any]:
         given: dict[str, dict[str, Any]] = {
             "index": {
                 "source": GallerySource([tmp_path], include=("*.jpg",)),
@@ -101,11 +101,11 @@ def test_a_run_begins_anew_for_what_decides_what_its_steps_do_and_for_nothing_el
         }
         return _recorded(PipelineOptions(), given)
 
-    usual = told(EngineOptions(), AssignOptions())
-    assert told(EngineOptions(engine=Workers()), AssignOptions()) == usual
-    assert told(EngineOptions(), AssignOptions(threshold=0.6)) != usual
-    assert told(EngineOptions(), AssignOptions(), det_size=320) != usual
-    # As versions before kept it, whose runs are gone on with.
+    usual = notices(EngineOptions(), AssignOptions())
+    assert notices(EngineOptions(engine=Workers()), AssignOptions()) == usual
+    assert notices(EngineOptions(), AssignOptions(threshold=0.6)) != usual
+    assert notices(EngineOptions(), AssignOptions(), det_size=320) != usual
+    # As earlier versions stored it; their runs are resumed.
     assert list(usual) == ["targets", "include", "exclude", "dual", "full", "dry_run", "models", "steps"]
     assert list(usual["steps"]) == ["index", "cluster", "dual", "assign", "train"]
     assert usual["models"] == [None, "640", None, None, None, None]

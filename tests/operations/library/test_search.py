@@ -22,7 +22,7 @@ from tests.fixtures.waiting import wait_for
 from facesets.errors import RecognizerMismatch, WrongUsage
 from facesets.imaging.encode import png_bytes
 from facesets.machine import processors
-from facesets.operations.library.photo_search import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, requested_people
 from facesets.operations.library.search import (
     FaceSearch,
     ImageHit,
@@ -50,7 +50,7 @@ FACES = 2 * PHOTOS
 
 @pytest.fixture
 def library(database: Database) -> Library:
-    """Images with two faces each, a day apart, whose table is looked through by several processes."""
+    """Images with two faces each, a day apart, in a table that several processes scan."""
     images = [made_image(f"i{n}", 2, f"2020-01-{n + 1:02d}T12:00:00") for n in range(30)]
     images += [made_image(f"undated{n}", 2) for n in range(PHOTOS - 30)]
     filled = Library(database)
@@ -63,7 +63,7 @@ def library(database: Database) -> Library:
 
 
 def shows(library: Library, who: str, limit: int) -> list[ImageHit]:
-    return search_photos(library, filter_of(library, people_meant(library, [who])), limit)
+    return search_photos(library, filter_of(library, requested_people(library, [who])), limit)
 
 
 def test_the_most_similar_faces_of_any_dates_come_first_with_and_without_index(library: Library) -> None:
@@ -84,7 +84,7 @@ def test_the_most_similar_faces_of_any_dates_come_first_with_and_without_index(l
         assert sorted(hit.taken[:10] for hit in hits) == ["2020-01-03"] * 2 + ["2020-01-04"] * 2
 
 
-def test_somebody_is_found_by_name_in_any_case_and_by_the_number_that_is_printed(library: Library) -> None:
+def test_a_person_is_found_by_name_in_any_case_and_by_the_printed_id(library: Library) -> None:
     rows(
         library.database,
         """WITH made AS (INSERT INTO persons DEFAULT VALUES RETURNING id)
@@ -275,34 +275,34 @@ def face_vectors_of(library: Library) -> Vectors:
 
 @contextmanager
 def remarks(database: Database) -> Iterator[list[str]]:
-    """What the server says in passing within the block."""
-    said: list[str] = []
+    """Collect the server's notices within the block."""
+    reported: list[str] = []
 
     def listen(connection: Connection) -> None:
-        connection.add_notice_handler(lambda each: said.append(each.message_primary or ""))
+        connection.add_notice_handler(lambda each: reported.append(each.message_primary or ""))
         connection.execute("SET client_min_messages = debug1")
 
     database.run_alone(listen)
-    yield said
+    yield reported
     database.run_alone(lambda connection: connection.execute("SET client_min_messages = warning"))
 
 
-def said_of_build(library: Library, said: list[str]) -> list[str]:
-    """What the server says while the index is built."""
-    said.clear()
+def server_messages(library: Library, reported: list[str]) -> list[str]:
+    """Return the server's notices during the index build."""
+    reported.clear()
     build_index(library, SilentProgress())
-    return said
+    return reported
 
 
 def test_as_many_processes_build_it_as_the_server_lets_work_on_one_statement(library: Library) -> None:
     library.database.run_alone(lambda connection: connection.execute("SET max_parallel_workers = 3"))
-    with remarks(library.database) as said:
+    with remarks(library.database) as reported:
         # Other tests on the same server may have its workers for a moment.
-        wait_for(lambda: "using 2 parallel workers" in said_of_build(library, said))
+        wait_for(lambda: "using 2 parallel workers" in server_messages(library, reported))
     library.database.run_alone(lambda connection: connection.execute("SET max_parallel_workers = 0"))
-    with remarks(library.database) as said:
+    with remarks(library.database) as reported:
         build_index(library, SilentProgress())
-    assert [line for line in said if "parallel workers" in line] == []
+    assert [line for line in reported if "parallel workers" in line] == []
     assert library.database.run(lambda connection: has_index(connection, face_vectors_of(library)))
 
 
@@ -321,7 +321,7 @@ def test_one_process_builds_it_where_several_lack_shared_memory(
     def execute(self: Connection, query: Any, *rest: Any) -> Any:
         several = self.scalar("SHOW max_parallel_maintenance_workers") != "0"
         if several and isinstance(query, sql.Composed) and "CREATE INDEX" in query.as_string():
-            # What a server says whose /dev/shm is full, which takes a container of its own to bring about.
+            # The error of a server with a full /dev/shm, which only a container of its own can cause.
             raise errors.DiskFull("could not resize shared memory segment")
         return real(self, query, *rest)
 
@@ -333,7 +333,7 @@ def test_one_process_builds_it_where_several_lack_shared_memory(
     assert "shared memory" in line
 
 
-def test_progress_follows_what_the_server_says_of_the_build(
+def test_progress_follows_the_servers_report_of_the_build(
     library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesets.operations.library.search_index._LOOKS_EVERY_S", 0.01)

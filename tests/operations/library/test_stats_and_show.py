@@ -1,4 +1,4 @@
-"""What `stats` and `doctor` count, and all that is known of one photo, by its path or its hash."""
+"""Counts of `stats` and `doctor`, and all data of one photo, by its path or its hash."""
 
 import json
 from dataclasses import replace
@@ -61,11 +61,11 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
         assert (finding["level"], finding["state"][:8]) == ("ok", "0 faces ")
     add(database, "old", 3, SETTINGS, measured=False)
     lacking = "3 faces from an older version have no norm (a quality measure)"
-    said = run(command, "--database", library_url).out
+    reported = run(command, "--database", library_url).out
     if command == "stats":
-        assert f"{lacking}: run `facesets enrich`.\n" in said
+        assert f"{lacking}: run `facesets enrich`.\n" in reported
     else:
-        assert f"--  library: {lacking}\n      to fix it: facesets enrich\n" in said
+        assert f"--  library: {lacking}\n      to fix it: facesets enrich\n" in reported
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
         ("dlib_resnet.onnx", "judged by size"),
     ],
 )
-def test_it_is_told_how_much_a_face_has_to_show(database: Database, recognizer: str, words: str) -> None:
+def test_the_required_face_quality_is_reported(database: Database, recognizer: str, words: str) -> None:
     assert norm_limits_in_words(Library(database)) == ""
     models = replace(SETTINGS, recognizer=recognizer, recognizer_sha256="dd" * 32)
     add(database, "new", 2, models, measured=True)
@@ -94,7 +94,7 @@ def library(database: Database) -> Library:
 def test_all_that_is_known_of_a_photo_is_there(library: Library) -> None:
     ((face,),) = rows(library.database, "SELECT id FROM face_detections WHERE image_id = 1")
     name(library.database, str(face), "Anna", into=True, face=True, by="tester")
-    library.keep_findings([made_image("photo 0").with_finding("scene", Finding("v9", reason="too dark"))])
+    library.store_findings([made_image("photo 0").with_finding("scene", Finding("v9", reason="too dark"))])
     shown = show_photo(library, "/0.jpg")
     assert [(each.path, each.size) for each in shown.paths] == [("/0.jpg", 1000)]
     assert (shown.width, shown.height, shown.taken) == (640, 480, "2019-07-04 15:30:00")
@@ -130,7 +130,7 @@ def test_a_photo_is_found_by_its_hash_and_by_its_content_elsewhere(library: Libr
     assert show_photo(library, str(elsewhere)).sha256 == sha256
 
 
-def test_what_is_no_photo_of_the_library_is_said(library: Library, tmp_path: Path) -> None:
+def test_unknown_photos_are_reported(library: Library, tmp_path: Path) -> None:
     other = tmp_path / "other.jpg"
     other.write_bytes(b"another")
     with pytest.raises(NotFound, match="not in the library"):

@@ -1,4 +1,4 @@
-"""Categories of tags as a file: what ships, what is written is read again, and what is wrong is named."""
+"""Categories of tags as a file: the shipped one, the round trip, and named errors."""
 
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "reported"),
     [
         ("[weather]", "[weather", "is not TOML"),
         (GOOD, "", "has no category"),
@@ -98,9 +98,9 @@ def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
         ('["rain", "snow"]', "{rain = 3}", "rain is not a list of texts"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path: Path, old: str, new: str, reported: str) -> None:
     assert old in GOOD
-    with pytest.raises(WrongUsage, match=said) as refused:
+    with pytest.raises(WrongUsage, match=reported) as refused:
         read(tmp_path, GOOD.replace(old, new))
     assert str(refused.value).count("tags.toml") == 1
     assert str(refused.value).endswith(".")

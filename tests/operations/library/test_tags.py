@@ -1,4 +1,4 @@
-"""Tags of photos and faces: colours seen by a network whose answers are known, and what makes them again."""
+"""Tags of photos and faces: colours by a network with known answers, and the reasons to make them again."""
 
 import hashlib
 import json
@@ -246,9 +246,7 @@ def test_tags_that_are_no_more_go_at_once_and_a_category_that_comes_back_is_tagg
     assert tags(tagged) == whole
 
 
-def test_tags_of_another_model_never_stand_beside_those_of_the_one_before(
-    tagged: Library, photos: Path, pack: Path, tmp_path: Path
-) -> None:
+def test_tags_of_two_models_never_coexist(tagged: Library, photos: Path, pack: Path, tmp_path: Path) -> None:
     other = scaled(make_clip(tmp_path / "root" / "clip" / "other", seed=3, dimension=20))
     Image.new("RGB", (60, 40), (220, 10, 30)).save(photos / "new.png")
     of_images = """SELECT t.image_id, array_agg(DISTINCT m.name) FROM image_tags t
@@ -304,9 +302,7 @@ def test_tags_and_times_of_missing_photos_do_not_count(tagged: Library, photos: 
     assert tagged.database.run(times_of_photos) is None
 
 
-def test_tags_of_another_source_stay_whatever_clip_is_asked(
-    tagged: Library, pack: Path, tmp_path: Path
-) -> None:
+def test_tags_of_another_source_stay_for_any_clip_model(tagged: Library, pack: Path, tmp_path: Path) -> None:
     rows(
         tagged.database,
         """WITH c AS (INSERT INTO tag_categories
@@ -359,7 +355,7 @@ def test_photos_are_found_by_all_of_their_tags_which_name_source_and_model(tagge
 
 
 @pytest.mark.parametrize("change", ["target", "added", "dry run"])
-def test_set_says_what_it_changes(library: Library, tmp_path: Path, change: str) -> None:
+def test_set_reports_its_changes(library: Library, tmp_path: Path, change: str) -> None:
     def file(text: str) -> Path:
         (tmp_path / "t.toml").write_text(text)
         return tmp_path / "t.toml"
@@ -480,7 +476,7 @@ def test_a_face_that_goes_takes_its_tags_along_and_one_that_is_found_again_is_pe
     assert [(left, tag) for left, tag, _ in tags_of_faces(with_faces)] == [(150, "blue")]
 
 
-def test_without_a_category_about_faces_that_is_said(with_faces: Library, pack: Path, tmp_path: Path) -> None:
+def test_a_missing_category_of_faces_is_reported(with_faces: Library, pack: Path, tmp_path: Path) -> None:
     set_to(with_faces, tmp_path, TAGS_OF_FACES.replace('"face"', '"scene"'))
     with pytest.raises(WrongUsage, match="no tag category for faces"):
         run_faces(with_faces, pack)

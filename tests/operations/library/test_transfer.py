@@ -60,7 +60,7 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     assert back.files() == cache.files()
 
 
-def test_a_dry_run_counts_the_same_without_what_is_gone_and_writes_nothing(
+def test_a_dry_run_counts_the_same_without_missing_files_and_writes_nothing(
     cache: Cache, database: Database
 ) -> None:
     with cache.writing(SETTINGS):
@@ -128,7 +128,7 @@ def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_men
     np.testing.assert_array_equal(library.load().faces.embedding, before.faces.embedding)
 
 
-def test_a_face_found_again_a_little_beside_is_the_same_face(database: Database) -> None:
+def test_a_face_found_again_slightly_displaced_is_the_same_face(database: Database) -> None:
     library = Library(database, SETTINGS)
     image = made_image("a", 2)
     library.commit([made_file("/a.jpg", image)], [image])

@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong and says which command repairs it."""
+"""`doctor` finds problems and names the command that repairs each."""
 
 import errno
 import os
@@ -41,7 +41,7 @@ def test_two_distributions_of_one_module_are_a_clash_unless_the_right_one_is_who
     assert (missing.level, missing.state) == ("problem", "not installed")
 
 
-def test_this_environment_has_one_of_each_whatever_an_interrupted_uninstall_left_behind(
+def test_this_environment_has_one_of_each_despite_an_interrupted_uninstall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken-1.0.dist-info").mkdir()
@@ -51,7 +51,7 @@ def test_this_environment_has_one_of_each_whatever_an_interrupted_uninstall_left
 
 
 @pytest.mark.slow
-def test_a_missing_pack_is_a_problem_whose_download_is_named_only_where_that_works(
+def test_a_missing_pack_is_a_problem_and_its_download_is_named_only_if_it_works(
     pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def findings(*fetchable: str) -> dict[str, DoctorFinding]:
@@ -76,7 +76,7 @@ def test_a_missing_pack_is_a_problem_whose_download_is_named_only_where_that_wor
     assert found["provider cpu"].level == "ok"
 
 
-def test_a_download_works_where_who_publishes_it_answers(
+def test_a_download_is_possible_if_its_publisher_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")

@@ -23,7 +23,7 @@ from facesets.work import SilentProgress, Stop, Work
 
 
 def source_archive(content: bytes, setup: str) -> bytes:
-    """A source archive in the old style, whose `setup.py` is code that nobody knows."""
+    """A source archive in the old style, with a `setup.py` of unknown code."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in {
@@ -53,7 +53,7 @@ def release(index: Path, setup: str = "") -> Release:
     return Release("some-models", "0.3.0", False, len(content), sha256(content).hexdigest())
 
 
-def test_the_open_pack_is_what_was_published_and_says_how_good_it_is(open_pack: Path) -> None:
+def test_the_open_pack_matches_the_published_one_and_states_its_accuracy(open_pack: Path) -> None:
     root = open_pack.parent.parent
     assert {check.verdict for check in verify(str(open_pack), [root])} == {"ok"}
     (line,) = list_packs([root])
@@ -94,7 +94,7 @@ def test_an_archive_that_is_another_than_the_published_is_refused(index: Path, t
 
 @pytest.fixture
 def other_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is run in place of pip."""
+    """The command that replaces pip."""
     (tmp_path / "pip").mkdir()
     (tmp_path / "pip" / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -200,11 +200,11 @@ def unreachable_buffalo(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken(open_pack: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "open").symlink_to(open_pack)
-    pack, said = fetch_or_open("buffalo_l", [tmp_path], work=Work())
+    pack, reported = fetch_or_open("buffalo_l", [tmp_path], work=Work())
     assert Path(pack.path) == tmp_path / "models" / "open"
-    assert said.startswith("Using the open pack because buffalo_l cannot be downloaded")
+    assert reported.startswith("Using the open pack because buffalo_l cannot be downloaded")
     assert "0.992" in pack.note, "which whoever is told is told as well"
-    assert "0.992" not in said
+    assert "0.992" not in reported
 
 
 @pytest.mark.usefixtures("unreachable_buffalo", "index")
@@ -233,11 +233,11 @@ def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) 
         fetch_or_open("buffalo_l", [tmp_path], work=Work(progress=progress))
 
 
-def test_a_pack_that_is_here_is_taken_and_nobody_is_sent_to_fetch_it(open_pack: Path, tmp_path: Path) -> None:
+def test_an_installed_pack_is_used_and_no_download_is_suggested(open_pack: Path, tmp_path: Path) -> None:
     assert "`models pull open` and use it with" in both_ways("buffalo_l", [tmp_path])
     root = open_pack.parent.parent
     here = both_ways("buffalo_l", [root])
     assert "or use the installed open pack with" in here
     assert "models pull" not in here
-    pack, said = fetch_or_open(OPEN_PACK, [root], work=Work())
-    assert (pack.path, said) == (str(read_pack(open_pack).path), "")
+    pack, reported = fetch_or_open(OPEN_PACK, [root], work=Work())
+    assert (pack.path, reported) == (str(read_pack(open_pack).path), "")

@@ -42,7 +42,7 @@ from facesets.inference.catalog import (
 from facesets.inference.clip_packs import find_clip, read_clip
 from facesets.inference.packs import find_pack, read_pack
 from facesets.operations.models.packs import find, list_packs, verify
-from facesets.operations.models.pull import pull, would_pull
+from facesets.operations.models.pull import plan_pull, pull
 from facesets.work import Stop, Work
 
 
@@ -223,7 +223,7 @@ def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_pa
     assert "w600k_mbf.onnx" in line.problem
 
 
-def test_verify_tells_published_files_of_faces_from_others(
+def test_verify_distinguishes_published_files_of_faces_from_others(
     small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(small_pack, tmp_path / "models" / "small")
@@ -283,7 +283,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ("name", "verified"), [("buffalo_l", True), ("buffalo_s", False), ("open", True), (DEFAULT_BODY, True)]
 )
 def test_only_what_is_known_of_a_pack_is_verified(tmp_path: Path, name: str, *, verified: bool) -> None:
-    digests = would_pull(name, [tmp_path]).digests
+    digests = plan_pull(name, [tmp_path]).digests
     assert bool(digests) == bool(re.search(r"sha256 [0-9a-f]{64}", digests)) == verified
 
 
@@ -297,7 +297,7 @@ def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
     tmp_path: Path, name: str, place: str
 ) -> None:
     root = tmp_path / "root"
-    planned = would_pull(name, [root])
+    planned = plan_pull(name, [root])
     assert (planned.licence, planned.path, root.exists()) == ("A licence.", str(root / place), False)
     progress = RecordingProgress()
     pulled = pull(name, [root], work=Work(progress=progress))
@@ -305,7 +305,7 @@ def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
     assert pulled.path == planned.path
     assert [entry.name for entry in (root / place).parent.iterdir()] == [(root / place).name]
     assert find(name, [root]) == pulled
-    assert would_pull(name, [root]).url == ""
+    assert plan_pull(name, [root]).url == ""
 
 
 def test_a_pulled_clip_pack_is_whole_verified_and_fetched_again_where_that_is_asked(
@@ -329,9 +329,9 @@ def test_a_pulled_clip_pack_is_whole_verified_and_fetched_again_where_that_is_as
 
 
 @pytest.mark.usefixtures("served")
-def test_a_pulled_body_model_is_used_and_told_from_a_changed_one(tmp_path: Path) -> None:
+def test_a_pulled_body_model_is_used_and_distinguished_from_a_changed_one(tmp_path: Path) -> None:
     root, published = tmp_path / "root", PUBLISHED_BODY[DEFAULT_BODY]
-    planned = would_pull(DEFAULT_BODY, [root])
+    planned = plan_pull(DEFAULT_BODY, [root])
     assert (planned.url, planned.digests) == (published.url, f"sha256 {published.sha256}")
     path = Path(pull(DEFAULT_BODY, [root], work=Work()).path)
     assert find_body_model([root]) == path

@@ -1,4 +1,4 @@
-"""What this machine remembers: how work with a pack is best divided, and where packs lie."""
+"""Data stored for this machine: the best division of work for a pack, and the places of packs."""
 
 import json
 import shutil
@@ -52,9 +52,9 @@ def test_a_measurement_that_is_damaged_or_makes_no_sense_costs_nothing_but_speed
     pack: ModelPack, tmp_path: Path
 ) -> None:
     remember(tmp_path / "m.json", MEASURED, pack, CPU, 2)
-    kept = json.loads((tmp_path / "m.json").read_text())
+    stored = json.loads((tmp_path / "m.json").read_text())
     for nonsense in ({"workers": 0}, {"workers": "many"}, {"sessions": 2}):
-        changed = {**kept, "tuning": {**kept["tuning"], **nonsense}}
+        changed = {**stored, "tuning": {**stored["tuning"], **nonsense}}
         (tmp_path / "m.json").write_text(json.dumps(changed))
         assert recall(tmp_path / "m.json", pack, CPU, 2) is None
     for damaged in ("", "[]", "{", '{"tuning": 3}', '{"tuning": {}, "measured_with": {}}'):
@@ -75,7 +75,7 @@ def test_the_benchmark_tries_every_division_and_names_the_fastest(pack: ModelPac
 
 
 @pytest.mark.parametrize("cpus", [2, 4, 16, 64])
-def test_beside_a_gpu_all_processors_decode_whatever_the_batch(cpus: int) -> None:
+def test_with_a_gpu_all_processors_decode_for_any_batch_size(cpus: int) -> None:
     tried = ways(CUDA, cpus)
     assert usual(CUDA, cpus) in tried
     assert {(way.workers, way.threads) for way in tried} == {(min(cpus, 16), 1)}
@@ -124,7 +124,7 @@ def models_of(path: Path) -> CacheSettings:
     return LocalEmbedder(read_pack(path), det_size=64, min_det_score=0.5).settings
 
 
-def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
+def test_a_replaced_or_missing_pack_is_not_found_again(
     small_pack: Path, open_pack: Path, tmp_path: Path
 ) -> None:
     here = tmp_path / "pack"
@@ -142,7 +142,7 @@ def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
 
 
 def made_up_pack(folder: Path) -> ModelPack:
-    """A pack whose files hold nothing but its name."""
+    """A pack with files that hold only its name."""
     folder.mkdir()
     models = {}
     for task in (DETECTION, RECOGNITION):

@@ -1,4 +1,4 @@
-"""Distances from a centroid that nobody gave go by the recognizer."""
+"""Distances from a centroid go by the recognizer unless given."""
 
 from dataclasses import fields, replace
 
@@ -50,7 +50,7 @@ def test_it_is_strict_with_the_open_pack_and_as_ever_with_others_unless_it_is_gi
 
 
 @each_option
-def test_its_help_says_both(options: Options, field: str, usual: float) -> None:
+def test_its_help_names_both(options: Options, field: str, usual: float) -> None:
     known = declared(type(options))  # type: ignore[arg-type]
     option = next(each.option for each in known if each.field == field)
     assert isinstance(option, CentroidDistance)

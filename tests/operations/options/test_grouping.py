@@ -1,4 +1,4 @@
-"""One threshold, said in three ways, and what each method makes of it."""
+"""One threshold, given in three ways, and its effect on each method."""
 
 from typing import get_args
 
@@ -16,7 +16,7 @@ DISTANCE, SIMILARITY = get_args(Measure)
 
 
 @pytest.mark.parametrize(
-    ("method", "said", "used"),
+    ("method", "reported", "used"),
     [
         ("agglomerative", Threshold(0.4), ("agglomerative", 0.4)),
         (None, Threshold(0.4), ("agglomerative", 0.4)),
@@ -25,7 +25,7 @@ DISTANCE, SIMILARITY = get_args(Measure)
         (None, Threshold(0.6, SIMILARITY), ("agglomerative", 0.4)),
         ("components", Threshold(0.4, DISTANCE), ("components", 0.6)),
         ("components", Threshold(0.6, SIMILARITY), ("components", 0.6)),
-        # A distance says nothing to components when the flag is the one that always was average linkage's.
+        # Components ignore a distance if its flag has always been that of average linkage.
         ("components", Threshold(0.4), ("components", 0.65)),
         ("auto", Threshold(0.4, DISTANCE, is_setting=True), ("auto", None)),
         (None, None, ("auto", None)),
@@ -33,13 +33,13 @@ DISTANCE, SIMILARITY = get_args(Measure)
         ("components", None, ("components", 0.65)),
     ],
 )
-def test_folders(method: Method | None, said: Threshold | None, used: tuple[str, float | None]) -> None:
-    options = ClusterOptions().chosen(method, said)
+def test_folders(method: Method | None, reported: Threshold | None, used: tuple[str, float | None]) -> None:
+    options = ClusterOptions().chosen(method, reported)
     assert (options.method, options.own_threshold()) == used
 
 
 @pytest.mark.parametrize(
-    ("method", "said", "used"),
+    ("method", "reported", "used"),
     [
         (None, None, ("auto", None, None)),
         (None, Threshold(0.6), ("components", 0.6, 0.6)),
@@ -56,9 +56,9 @@ def test_folders(method: Method | None, said: Threshold | None, used: tuple[str,
     ],
 )
 def test_people_of_the_library(
-    method: Method | None, said: Threshold | None, used: tuple[str, float | None, float | None]
+    method: Method | None, reported: Threshold | None, used: tuple[str, float | None, float | None]
 ) -> None:
-    options = ClusterLibraryOptions().chosen(method, said)
+    options = ClusterLibraryOptions().chosen(method, reported)
     assert (options.method, options.threshold, options.own_threshold()) == used
 
 

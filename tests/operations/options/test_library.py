@@ -22,7 +22,7 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("48,137,11,575", "is not a place"),
         ("48.137N,11.575E", "is not a place"),
@@ -36,8 +36,8 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
         ("1,1,20017", "at most 20016, not 20017"),
     ],
 )
-def test_what_is_no_place_is_refused_with_what_is_one(text: str, said: str) -> None:
-    with pytest.raises(WrongUsage, match=said):
+def test_what_is_no_place_is_refused_with_what_is_one(text: str, reported: str) -> None:
+    with pytest.raises(WrongUsage, match=reported):
         place_named("--near", text)
 
 

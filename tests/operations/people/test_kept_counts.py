@@ -1,4 +1,4 @@
-"""What is kept of everybody's faces for as long as nobody changes anything follows whatever changes."""
+"""Data computed from the faces of all people follows every change."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -43,7 +43,7 @@ def sql(statement: str) -> Callable[[Library], None]:
 
 
 def refresh(library: Library) -> None:
-    """Make what is kept as it is to be now."""
+    """Bring the computed data up to date."""
     library.database.run(refresh_totals)
     library.database.run(
         lambda connection: refresh_prototypes(connection, library.require_detector(connection))
@@ -109,7 +109,7 @@ def test_groups_are_paged_without_gaps(library: Library) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_lists_and_totals_and_prototypes_that_are_kept_follow_every_change(
+def test_stored_lists_totals_and_prototypes_follow_every_change(
     library: Library, change: Callable[[Library], None]
 ) -> None:
     refresh(library)
@@ -123,19 +123,19 @@ def test_lists_and_totals_and_prototypes_that_are_kept_follow_every_change(
     )
     lines = sorted(people(library.database, status="all", unnamed=False, sort="faces"), key=attrgetter("id"))
     assert [(UUID(line.id), line.faces, line.photos, line.first, line.last) for line in lines] == counted
-    standing = 0 if change is WITHOUT_PROTOTYPES else 4
-    assert all(line.prototypes == (standing if line.faces else 0) for line in lines)
+    expected = 0 if change is WITHOUT_PROTOTYPES else 4
+    assert all(line.prototypes == (expected if line.faces else 0) for line in lines)
     for line in lines:
         assert change is WITHOUT_PROTOTYPES or person(library.database, line.id, faces=0).person == line
     refresh(library)
-    kept = [(person, faces) for person, faces, *_ in counted if faces]
+    stored = [(person, faces) for person, faces, *_ in counted if faces]
     for table in ("person_totals", "prototype_sources"):
-        assert rows(library, f"SELECT person_id, faces FROM {table} ORDER BY 1") == kept
+        assert rows(library, f"SELECT person_id, faces FROM {table} ORDER BY 1") == stored
 
 
-def test_who_starts_counts_only_whom_steps_changed_since_everybody_was_counted(library: Library) -> None:
+def test_a_new_process_counts_only_people_changed_since_the_last_count(library: Library) -> None:
     refresh(library)
-    # Nobody but a program that looks at everybody finds this.
+    # Only a process that checks all people finds this.
     by_sql(library, "UPDATE person_totals SET photos = 99")
     call(library, "anna-0-0", "Anna")
     undo(library)
@@ -146,9 +146,9 @@ def test_who_starts_counts_only_whom_steps_changed_since_everybody_was_counted(l
     assert counted == [(3,), (4,), (5,)]
 
 
-def test_within_a_step_everybody_is_looked_at_and_nothing_is_noted(library: Library) -> None:
+def test_within_a_step_all_people_are_checked_and_nothing_is_noted(library: Library) -> None:
     refresh(library)
-    noted = rows(library, "SELECT * FROM kept_states")
+    noted = rows(library, "SELECT * FROM computed_states")
 
     def work(connection: Connection) -> int:
         with making_step(connection, "move", BY, "a face") as step:
@@ -158,10 +158,10 @@ def test_within_a_step_everybody_is_looked_at_and_nothing_is_noted(library: Libr
             return refresh_prototypes(connection, detector)
 
     assert library.database.run(work) == 1
-    assert rows(library, "SELECT * FROM kept_states") == noted
+    assert rows(library, "SELECT * FROM computed_states") == noted
 
 
-def test_steps_are_told_apart_from_what_makes_none(library: Library) -> None:
+def test_steps_are_distinguished_from_changes_without_one(library: Library) -> None:
     first = library.database.run(current_state)
     call(library, "anna-0-0", "Anna")
     named = library.database.run(current_state)

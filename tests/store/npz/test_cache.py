@@ -1,4 +1,4 @@
-"""The cache file: what is committed stays, once, in order, whatever is killed in between."""
+"""The cache file: committed data stays, once, in order, after any kill."""
 
 import json
 import shutil
@@ -159,7 +159,7 @@ def test_other_vectors_are_refused_before_anything_is_written(tmp_path: Path) ->
     assert (tmp_path / "c.npz").read_bytes() == before
 
 
-def test_two_writers_are_kept_apart(tmp_path: Path) -> None:
+def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
     with (
         Cache(tmp_path / "c.npz").writing(SETTINGS),
         pytest.raises(AlreadyRunning),
@@ -210,7 +210,7 @@ def test_compressed_archives_are_not_mapped_by_mistake(tmp_path: Path) -> None:
         map_columns(tmp_path / "x.npz", verify=True)
 
 
-def test_a_large_cache_is_mapped_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_cache_is_mapped_and_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit_all(Cache(tmp_path / "c.npz"), [image(i, 3) for i in range(30)])
     read = Cache(tmp_path / "c.npz").load()
     monkeypatch.setattr("facesets.store.npz.schema._READ_AT_ONCE_BYTES", 0)
@@ -234,7 +234,7 @@ def test_damage_in_a_large_cache_is_noticed_before_it_is_used_or_folded(
             found = Cache(tmp_path / "c.npz").load()
         except (DamagedFile, NewerFormat):
             continue
-        # What a reader does not look at may differ; what it returns may not.
+        # Data that a reader skips may differ; its results may not.
         assert len(found.faces) == 90
     # Somewhere in the embeddings, which are the largest part.
     (tmp_path / "c.npz").write_bytes(whole[: len(whole) // 2] + b"damage" + whole[len(whole) // 2 + 6 :])

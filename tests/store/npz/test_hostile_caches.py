@@ -1,4 +1,4 @@
-"""A cache that was damaged, or made to do harm: one sentence, or what it says can be worked with."""
+"""Damaged or malicious caches: one sentence, or usable content."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def arrays(sound: Path) -> Arrays:
 
 
 def work_with(path: Path) -> None:
-    """Do with a cache what commands do, as far as they would get."""
+    """Use a cache as commands do, as far as they would get."""
     cache = Cache(path)
     try:
         cache.files()
@@ -205,7 +205,7 @@ def _one_array() -> bytes:
         ("x.npz", _one_array(), "not a facesets cache"),
     ],
 )
-def test_nobody_is_told_to_move_away_a_file_that_is_none_of_ours(
+def test_no_advice_is_given_to_move_a_file_of_another_program(
     tmp_path: Path, name: str, content: bytes, sentence: str
 ) -> None:
     (tmp_path / name).write_bytes(content)

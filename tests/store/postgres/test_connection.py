@@ -64,15 +64,15 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
     assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
 
 
-def test_a_server_whose_machine_dies_is_noticed_within_a_minute_unless_told_otherwise(
+def test_a_dead_server_machine_is_noticed_within_a_minute_by_default(
     library_url: str,
 ) -> None:
     def timeouts(text: str) -> tuple[int, int]:
         with opened(Database(text)) as database:
-            said = database.run(lambda connection: connection.info.get_parameters())
-        asked = (said[f"keepalives_{name}"] for name in ("idle", "interval", "count"))
+            reported = database.run(lambda connection: connection.info.get_parameters())
+        asked = (reported[f"keepalives_{name}"] for name in ("idle", "interval", "count"))
         idle, interval, count = map(int, asked)
-        return idle + interval * count, int(said["tcp_user_timeout"])
+        return idle + interval * count, int(reported["tcp_user_timeout"])
 
     assert timeouts(library_url) == (60, 60_000)
     assert timeouts(conninfo.make_conninfo(library_url, keepalives_idle=300)) == (330, 60_000)
@@ -100,9 +100,7 @@ def answer(connection: Connection) -> object:
     return connection.execute("SELECT 42").fetchone()
 
 
-def test_all_who_work_on_a_database_that_vanished_wait_for_it_together(
-    server: Server, library_url: str
-) -> None:
+def test_all_users_of_a_vanished_database_wait_for_it_together(server: Server, library_url: str) -> None:
     def work(_: int) -> object:
         with pytest.raises(Unreachable, match="was lost"):
             database.run(answer)

@@ -1,4 +1,4 @@
-"""What `check` looks for, in databases that are not like ours."""
+"""Problems that `check` finds, in unusual databases."""
 
 import psycopg
 import pytest
@@ -12,7 +12,7 @@ from tests.fixtures.made_faces import SETTINGS
 from tests.fixtures.made_metadata import METADATA, keep
 
 
-def test_an_index_that_was_never_finished_is_found_whatever_the_schema_is_called(empty_url: str) -> None:
+def test_an_unfinished_index_is_found_in_any_schema(empty_url: str) -> None:
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector")
         connection.execute('CREATE SCHEMA "Our photos"')

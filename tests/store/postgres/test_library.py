@@ -1,4 +1,4 @@
-"""A library whose folders lie elsewhere on this host: paths here go in and out, its own are stored."""
+"""A library with folders elsewhere on this host: paths here go in and out, its own are stored."""
 
 import pytest
 
@@ -24,15 +24,15 @@ def mapped(database: Database) -> Library:
     return Library(database, paths=PathMap.of({"/mnt/photos": "/data/p"})).looking_for(SETTINGS, None)
 
 
-def test_what_is_taken_in_here_is_kept_by_the_paths_of_the_library(library: Library, mapped: Library) -> None:
+def test_photos_added_here_are_stored_by_the_librarys_paths(library: Library, mapped: Library) -> None:
     taken, unread = made_file("/data/p/s/a.jpg", IMAGE), FileRecord("/data/p/b.jpg", 9, 1, "", "no picture")
-    numbers = mapped.keep_galleries([GalleryRow("/data/p/s", "Summer"), GalleryRow("/data/p")])
+    numbers = mapped.store_galleries([GalleryRow("/data/p/s", "Summer"), GalleryRow("/data/p")])
     assert numbers.keys() == {"/data/p/s", "/data/p"}
     mapped.add([taken, unread], [IMAGE], {taken.path: numbers["/data/p/s"]})
     assert list(library.files()) == ["/mnt/photos/s/a.jpg", "/mnt/photos/b.jpg"]
     assert library.linked_at(["/mnt/photos/s/a.jpg"]) == {GalleryLink("/mnt/photos/s", "/mnt/photos/s")}
     assert mapped.linked_at([taken.path]) == {GalleryLink("/data/p/s", "/data/p/s")}
-    mapped.let_belong({"/data/p": numbers["/data/p"]})
+    mapped.assign_to_galleries({"/data/p": numbers["/data/p"]})
     assert mapped.linked_at([unread.path]) == {GalleryLink("/data/p", "/data/p")}
     assert mapped.seen_at([taken.path, unread.path]) == mapped.known_below(["/data/p"])
     seen = mapped.seen_at([taken.path, unread.path])

@@ -1,4 +1,4 @@
-"""Migrations: each once, none edited, none from the future, whoever starts them; and the manual of tables."""
+"""Migrations: each once, none edited, none from the future, even concurrently; and the manual of tables."""
 
 import itertools
 import os
@@ -64,7 +64,7 @@ def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_
     }
     assert library.has_images([image.sha256]) == {image.sha256}
     assert empty.run(find_problems) == []
-    library.keep_findings([with_metadata(image, METADATA)])
+    library.store_findings([with_metadata(image, METADATA)])
     counts = {each.stage: each.pending for each in stages(library).stages}
     assert (counts["metadata"], counts["scene"]) == (0, 1)
 
@@ -72,14 +72,14 @@ def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_
 def _take_in_as_before(connection: Connection, image: ImageRecord, file: FileRecord) -> None:
     detector = ensure_detector(connection, SETTINGS)
     ids, _ = store_images(connection, [replace(image, findings={})])
-    # What today's program writes, the tables of then had no place for.
+    # The old tables had no place for the data of today's program.
     connection.execute("ALTER TABLE face_detections ADD COLUMN norm real")
     insert_faces(connection, detector, [(ids[image.sha256], image)])
     connection.execute("ALTER TABLE face_detections DROP COLUMN norm")
     store_paths(connection, [file], ids)
 
 
-def test_status_tells_applied_from_pending(empty: Database) -> None:
+def test_status_distinguishes_applied_from_pending(empty: Database) -> None:
     assert [bool(state.applied_at) for state in status(empty, [FIRST, SECOND])] == [False, False]
     migrate(empty, [FIRST])
     assert [bool(state.applied_at) for state in status(empty, [FIRST, SECOND])] == [True, False]

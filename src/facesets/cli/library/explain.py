@@ -18,7 +18,7 @@ from facesets.words.phrases import ASSIGNED_BY, name_and_number, table, threshol
 if TYPE_CHECKING:
     from facesets.operations.library.show_photo import ShownPhoto
     from facesets.operations.people.review.explaining import Explanation
-    from facesets.operations.people.review.verdict import Likeness
+    from facesets.operations.people.review.verdict import PersonSimilarity
 
 _UNITS = {
     "latitude": "°",
@@ -204,7 +204,7 @@ def _lines(found: "Explanation", who: str | None) -> list[str]:
     return [*(f"{name:<17} {value}" for name, value in rows), found.verdict]
 
 
-def _like(likeness: "Likeness | None") -> str:
+def _like(likeness: "PersonSimilarity | None") -> str:
     if likeness is None:
         return "-"
     nearest = ", ".join(f"{face} ({similarity:.2f})" for face, similarity in likeness.nearest)

@@ -85,10 +85,10 @@ def search(
 
 def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage:
     """Explain why text search fails, and what to do if the text is a person's name."""
-    from facesets.operations.library.photo_search import people_meant
+    from facesets.operations.library.photo_search import requested_people
 
     try:
-        people_meant(library, [text])
+        requested_people(library, [text])
     except WrongUsage:
         return error
     command = Command("search", Field("person", printable(text)))
@@ -157,12 +157,12 @@ def _search_similar(
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
     """Return the filter for the photos."""
-    from facesets.operations.library.photo_search import filter_of, people_meant
+    from facesets.operations.library.photo_search import filter_of, requested_people
     from facesets.store.postgres.photos.filter import Dates
 
     return filter_of(
         library,
-        people_meant(library, options.person),
+        requested_people(library, options.person),
         Dates(options.since, options.until),
         options.near,
         options.camera or "",
@@ -231,10 +231,10 @@ def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
 
 def _explain_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
     """If nothing was found, say which conditions match no photo, and which photos are not analysed yet."""
-    from facesets.operations.library.nothing_found import not_looked_at, why_nothing
+    from facesets.operations.library.nothing_found import explain_nothing_found, not_looked_at
 
     if not found:
-        for sentence in why_nothing(library, asked):
+        for sentence in explain_nothing_found(library, asked):
             console.notice(sentence)
         for each in not_looked_at(library, asked):
             console.notice(each.sentence)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
-from facesets.operations.ingest.norms import norms_tell, without_norm
+from facesets.operations.ingest.norms import norms_measure_quality, without_norm
 from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
 from facesets.operations.options.start import RefineOptions
 from facesets.plurals import counted
@@ -106,7 +106,7 @@ def report_unmeasured(
     if MIN_NORM.limit_of(options) is None or not (count := without_norm(faces)):
         return
     has, them = ("has", "it") if count == 1 else ("have", "them")
-    enriching = "measures" if norms_tell(models) else "cannot measure"
+    enriching = "measures" if norms_measure_quality(models) else "cannot measure"
     progress.say(
         f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} does not apply "
         f"to {them}. {Command('enrich')} {enriching} {them}."

@@ -18,7 +18,7 @@ from facesets.operations.immich.staged_paths import safe_label
 from facesets.plurals import counted
 from facesets.result import Result, plain
 from facesets.results.manifest import EXPORT_MANIFEST
-from facesets.rights import keep_private, private
+from facesets.rights import private, tighten_access
 from facesets.sources.queue import QueueSource
 from facesets.store.npz.cache import Cache
 from facesets.work import Work
@@ -270,7 +270,7 @@ class _Finish:
 def _logging(path: Path) -> Iterator[IO[str]]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        keep_private(path)
+        tighten_access(path)
         file = open(path, "a", encoding="utf-8", errors="backslashreplace", opener=private)  # noqa: SIM115
     with file:
         yield file

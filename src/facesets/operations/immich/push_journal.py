@@ -17,7 +17,7 @@ from facesets.file_system import patiently
 from facesets.files import printable, sync_directory, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
 from facesets.operations.immich.push_changes import Outcome, PushChange, from_json
-from facesets.rights import keep_private, private
+from facesets.rights import private, tighten_access
 
 FORMAT = "facesets/immich-push"
 VERSION = 1
@@ -65,7 +65,7 @@ class PushJournal:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
-            keep_private(self.path)
+            tighten_access(self.path)
             self._file = open(self.path, "a+b", opener=private)  # noqa: SIM115 - closed below
         try:
             if is_new:

@@ -26,7 +26,7 @@ from facesets.files import atomic_write, printable, sweep_temporaries, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_line, json_object
 from facesets.records import Int64
 from facesets.remote.immich_records import parse_id
-from facesets.rights import keep_private, private
+from facesets.rights import private, tighten_access
 
 VERSION = 1
 STATE_FORMAT = "facesets/immich-state"
@@ -97,7 +97,7 @@ class StageRecord:
     def _open(self) -> None:
         with writing(self._journal):
             self._journal.parent.mkdir(parents=True, exist_ok=True)
-            keep_private(self._journal, self._state, self._queue, self._aliases)
+            tighten_access(self._journal, self._state, self._queue, self._aliases)
             self._file = open(self._journal, "a+b", opener=private)  # noqa: SIM115 - by `_close`
             end = cut_torn_line(self._file)
         if end == 0:

@@ -1,4 +1,4 @@
-"""Which files of a source changed since a store recorded them, and which paths are gone."""
+"""Files of a source that changed since a store recorded them, and missing paths."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ class Listing:
     todo : list of FoundFile
         Those to look into.
     failures : list of FileFailure
-        Those of the others that are known not to be readable, or that cannot be kept.
+        Other files that are known to be unreadable, or that cannot be stored.
     linked : set of GalleryLink
         The galleries that the others belong to.
     """
@@ -101,7 +101,7 @@ def _known(library: "Library", source: GallerySource, files: Sequence[FoundFile]
     return library.seen_at([file.path for file in files])
 
 
-def gone_from_source(
+def missing_from_source(
     source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]
 ) -> list[str]:
     """Return the known files of a source that no longer exist.
@@ -113,24 +113,24 @@ def gone_from_source(
     return missing if not missing or source.is_there() else []
 
 
-def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequence[str]) -> list[str]:
+def missing_elsewhere(source: Source, known: Mapping[str, FileRecord], missing: Sequence[str]) -> list[str]:
     """Return paths to remove, apart from those missing in the source."""
     ignored = source.ignored
     left_out = [path for path in known if is_among(path, ignored)] if ignored else []
-    return sorted({*removed(known), *left_out}.difference(gone))
+    return sorted({*removed(known), *left_out}.difference(missing))
 
 
-def gone_from_targets(source: GallerySource, library: "Library", listed: Sequence[str]) -> list[str]:
+def missing_from_targets(source: GallerySource, library: "Library", listed: Sequence[str]) -> list[str]:
     """Return known paths of available targets that no longer hold a file or are ignored.
 
-    A path that cannot be looked at is not gone.
+    A path that cannot be accessed is not missing.
     """
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
     others = [path for path in library.known_below(source.roots) if path not in there]
-    gone = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
+    missing = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
     # Asked afterwards, for a drive may go at any moment.
     unavailable = source.unavailable()
-    return [path for path in gone if not any(belongs(path, root) for root in unavailable)]
+    return [path for path in missing if not any(belongs(path, root) for root in unavailable)]
 
 
 def _holds_no_file(path: str) -> bool:

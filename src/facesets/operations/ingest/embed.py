@@ -11,14 +11,14 @@ from facesets.interfaces import Embedder, Source, Store
 from facesets.operations.ingest.changed_files import (
     FileFailure,
     compare_with_cache,
-    gone_elsewhere,
-    gone_from_source,
+    missing_elsewhere,
+    missing_from_source,
     moved_here,
 )
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.ingest.unavailable_sources import refuse_nothing
+from facesets.operations.ingest.unavailable_sources import refuse_empty_source
 from facesets.operations.options.start import EmbedOptions
 from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
 from facesets.result import Result
@@ -42,16 +42,16 @@ def embed(
     Parameters
     ----------
     stages : sequence of Stage
-        What else is found out about each photo in the same pass.
+        Further analysis steps for each photo in the same pass.
     stopwatch : Stopwatch, optional
         Learns where the time went.
 
     Raises
     ------
     SourceGone
-        The source vanished; what was done until then is kept.
+        The source vanished; earlier results are stored.
     CannotWrite
-        No space; what was flushed is kept.
+        No space; flushed data stays.
     """
     stopwatch = stopwatch or Stopwatch()
     work.progress.begin("Listing")
@@ -59,15 +59,17 @@ def embed(
         found = list(source.files())
         known = store.files()
         todo, failures = compare_with_cache(found, known, retry_failed=options.retry_failed)
-        gone = gone_from_source(source, found, known)
+        missing = missing_from_source(source, found, known)
     work.progress.end()
     if not found:
-        refuse_nothing(source, known)
-    pruned = gone_elsewhere(source, known, gone) if options.prune else []
-    summary = _listed(source, found, todo, failures, gone, pruned)
+        refuse_empty_source(source, known)
+    pruned = missing_elsewhere(source, known, missing) if options.prune else []
+    summary = _listed(source, found, todo, failures, missing, pruned)
     if options.dry_run:
-        return Result(summary, to_do=len(todo), moved=len(moved_here(found, known).difference(gone, pruned)))
-    store.forget_paths([*gone, *pruned])
+        return Result(
+            summary, to_do=len(todo), moved=len(moved_here(found, known).difference(missing, pruned))
+        )
+    store.forget_paths([*missing, *pruned])
     if todo:
         intake = _CacheIntake(source, store, known)
         pipeline = Pipeline(
@@ -84,7 +86,7 @@ def _listed(
     found: Sequence[FoundFile],
     todo: Sequence[FoundFile],
     failures: list[FileFailure],
-    gone: Sequence[str],
+    missing: Sequence[str],
     pruned: Sequence[str],
 ) -> Result:
     """Return the result of a run before it reads any file."""
@@ -92,12 +94,12 @@ def _listed(
         listed=len(found),
         unchanged=len(found) - len(todo),  # known by path, size and time; not opened
         embedded=0,  # new images
-        aliases=0,  # files whose bytes were known already
+        aliases=0,  # files with known content
         faces=0,  # in the new images
         ignored=len(source.ignored),
-        gone=len(gone),  # forgotten until they come back
+        gone=len(missing),  # forgotten until they come back
         moved=0,  # paths elsewhere, forgotten because the file was moved from there into this source
-        pruned=len(pruned),  # other paths, forgotten because nothing is there any more or they are ignored
+        pruned=len(pruned),  # other paths, forgotten because they are missing or ignored
         failed=len(failures),  # those of earlier runs included while they have not changed
         failures=failures,
         to_do=0,  # files that a run would look at; only after a dry run
@@ -145,7 +147,7 @@ class _CacheIntake:
     def __init__(self, source: Source, store: Store, known: Mapping[str, FileRecord]) -> None:
         self._source = source
         self._store = store
-        # Taken out now, for a cache may go on with what it gave.
+        # Taken out now, because a cache may continue with these.
         self._reasons = {path: record.reason for path, record in known.items() if record.reason}
         self._lock = threading.Lock()
         self._begun: dict[str, Place] = {}

@@ -41,7 +41,7 @@ _SAME_FACE = 0.9  # Cosine similarity
 class FaceFinder(Protocol):
     """Detects and recognises the faces in an image."""
 
-    def detect(self, pixels: Pixels) -> Detections: ...  # noqa: D102 - as its name says
+    def detect(self, pixels: Pixels) -> Detections: ...  # noqa: D102 - its name describes it
 
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
         """Return the recognizer's own output (n, d) for faces given by keypoints (n, 5, 2)."""
@@ -68,23 +68,23 @@ def enrich(
 ) -> Result:
     """Detect each stored face again and add landmarks and pose, and missing norms, ages and sexes.
 
-    A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
+    A face that is not found again keeps its row and is marked. Results are stored every `flush_every` images.
 
     Parameters
     ----------
     finder : FaceFinder
         With the detection settings of the store.
     attributes : AttributeModel, optional
-        Says age and sex of the faces where they are, whether they are found again or not.
+        Estimates age and sex of the faces at their places, whether they are found again or not.
     norms : bool
-        Whether the norms of the finder's recognizer tell how much a face shows, so that they are kept.
+        Whether norms of the finder's recognizer measure face quality, so that they are stored.
 
     Raises
     ------
     CannotWrite
-        No space; what was kept until then stays.
+        No space; stored results stay.
     SourceGone
-        A folder of the photos is unavailable; what was kept until then stays.
+        A folder of the photos is unavailable; stored results stay.
     """
     collection = store.load()
     wanted, lacking = _wanted(collection.faces, options, ages=attributes is not None, norms=norms)
@@ -130,7 +130,7 @@ def _before(already: int, *, dry_run: bool) -> Result:
         images=0,
         enriched=0,  # of these faces
         not_found_again=0,
-        pose_from_keypoints=0,  # enriched faces whose pose comes from the five keypoints
+        pose_from_keypoints=0,  # enriched faces with a pose from the five keypoints
         aged=0,  # faces that got age and sex
         norms=0,  # faces that got the norm of their embedding
         already=already,  # faces that earlier runs dealt with
@@ -212,7 +212,7 @@ class _EnrichRun:
         self._finder = finder
         self._landmarker = landmarker
         self._attributes = attributes
-        self._keeps_norms = norms
+        self._stores_norms = norms
         self._options = options
         self._order = np.argsort(collection.faces.image, kind="stable")
         self._starts = np.searchsorted(
@@ -263,7 +263,7 @@ class _EnrichRun:
     def _measured(self, pixels: Pixels, faces: Faces) -> Faces:
         """Add norms to the faces of an image."""
         rows = np.flatnonzero(_unknown(faces, "norm"))
-        if not self._keeps_norms or not len(rows):
+        if not self._stores_norms or not len(rows):
             return faces
         raw = self._finder.raw_embeddings(pixels, faces.kps[rows])
         length = np.linalg.norm(raw, axis=1)
@@ -283,7 +283,7 @@ class _EnrichRun:
             self._done["pose_from_keypoints"] += int((faces.pose_source == PoseSource.KEYPOINTS).sum())
 
     def flush(self) -> None:
-        """Store what waits."""
+        """Store the waiting results."""
         if self._waiting:
             self._store.annotate(self._waiting)
             self._waiting = []

@@ -27,7 +27,7 @@ from facesets.stopwatch import Stopwatch
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 _LEAST_EDGE_IN_INPUTS = 3
-"""What a reduced picture keeps of its longer edge, in edges of the detector's input: a face of 40 pixels
+"""The longer edge of a reduced picture, in edges of the detector's input: a face of 40 pixels
 in there, which is about the smallest that is found surely, then still fills the recognizer's 112."""
 
 Place: TypeAlias = tuple[int, int]
@@ -49,7 +49,7 @@ class PictureRoom:
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._used + size <= self._most)
             self._used += size
-            # Whoever leaves wakes one that waits, who wakes the next where there is room left.
+            # A leaving thread wakes a waiting one, which wakes the next if there is room left.
             self._changed.notify()
         try:
             yield
@@ -61,14 +61,14 @@ class PictureRoom:
 
 @dataclass(frozen=True, slots=True)
 class ContentClaim:
-    """What to do with the content of a file.
+    """The task for the content of a file.
 
     Attributes
     ----------
     wanted : Wanted
-        What is to be found out; nothing about a copy of a known image.
+        The wanted results; none for a copy of a known image.
     is_new : bool
-        The image was not known at all; otherwise it gets what it lacked.
+        The image is new; otherwise it lacks something.
     claimed : bool
         Its content is ours until it is committed.
     in_other_hands : bool
@@ -92,15 +92,15 @@ class ReadResult:
     ----------
     image : ImageRecord or None
         None for a copy of a known image, and when there is a reason.
-    is_kept : bool
-        What was seen at the path is to be stored.
+    is_stored : bool
+        The record of the path is to be stored.
     """
 
     found: FoundFile
     file: FileRecord
     image: ImageRecord | None = None
     claim: ContentClaim = _UNREAD
-    is_kept: bool = True
+    is_stored: bool = True
 
 
 class ImageReader:
@@ -122,9 +122,9 @@ class ImageReader:
         Parameters
         ----------
         claim : callable
-            Says what is to be done about a content, given its hash and the place of the file.
+            Returns the task for a content, given its hash and the place of the file.
         stages : sequence of Stage
-            What is added to each picture that was described.
+            Further steps for each described picture.
         fast_decode : bool
             Large JPEGs may be decoded at a half, a quarter or an eighth.
         room : PictureRoom, optional
@@ -178,7 +178,7 @@ class ImageReader:
         except ServiceFailed as error:
             for place in pictures:
                 failed = replace(results[place].file, reason=str(error))
-                results[place] = replace(results[place], file=failed, is_kept=False)
+                results[place] = replace(results[place], file=failed, is_stored=False)
             return results
         for (place, decoded), description in zip(pictures.items(), described, strict=True):
             photo = Photo(results[place].file.path, files[place], decoded)
@@ -194,7 +194,7 @@ class ImageReader:
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             record = FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason)
-            return ReadResult(found, record, is_kept=os.path.lexists(found.path)), None
+            return ReadResult(found, record, is_stored=os.path.lexists(found.path)), None
         with self._stopwatch.stage("hash"):
             sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
@@ -227,13 +227,13 @@ class ImageReader:
 
 
 def _least_edge(describer: Describer) -> int:
-    # A service does not say how large its detector's input is.
+    # A service does not report the size of its detector's input.
     known = describer.faces_from.det_size if describer.faces_from is not None else 0
     return _LEAST_EDGE_IN_INPUTS * (known or DetectionOptions().det_size)
 
 
 _SHARE = 2
-"""Of the memory that there is, one part in so many is for pictures."""
+"""Divisor of the memory that is for pictures."""
 
 DECODED = 10
-"""By so much a picture is larger than its file."""
+"""Size of a picture relative to its file."""

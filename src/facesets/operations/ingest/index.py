@@ -2,7 +2,7 @@
 
 Listing and comparing touch no file. Before a file is opened its path is claimed, and before a picture is
 searched its content is, so that of several runs only one does it; the claims of a run that dies are free at
-once. What another run has claimed is looked at again at the end: by then it is done, or free.
+once. Files claimed by another run are checked again at the end: by then they are done, or free.
 """
 
 import time
@@ -15,11 +15,11 @@ from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import (
     Listing,
     compare_with_library,
-    gone_from_targets,
+    missing_from_targets,
 )
 from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake, note_missing, renew_galleries
-from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.operations.ingest.same_models import require_models_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets
 from facesets.operations.options.index import IndexOptions
@@ -50,10 +50,10 @@ def index_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
         stopped=False,
         away=[],  # a sentence about each unavailable target
         passed_over={},  # RAW files, videos and linked folders, by kind
-        missing=0,  # photos of the library of which no file is left
+        missing=0,  # photos of the library without any file left
         assigned=None,
         to_review=None,
-        pack_note="",  # about the model pack of a new library that nobody chose
+        pack_note="",  # about the model pack of a new library that was not chosen by the user
     )
     return Result(nothing, **known)
 
@@ -74,7 +74,7 @@ def index(
     Parameters
     ----------
     stages : sequence of Stage
-        What else is found out about each photo in the same pass.
+        Further analysis steps for each photo in the same pass.
     stopwatch : Stopwatch, optional
         Learns where the time went.
 
@@ -85,7 +85,7 @@ def index(
     RecognizerMismatch
         The library's faces were found in another way.
     SourceGone
-        All targets are unavailable, or one vanished; what was done until then is kept.
+        All targets are unavailable, or one vanished; earlier results are stored.
     Unreachable
         The database became unavailable and did not come back.
     CannotWrite
@@ -96,7 +96,7 @@ def index(
     given = {"targets": source.roots, **source.patterns, **asdict(options)}
     with library.recorded_run("index", given, dry_run=options.dry_run) as run:
         if describer.faces_from is not None:
-            require_way_of_library(library, describer.faces_from)
+            require_models_of_library(library, describer.faces_from)
         library = library.looking_for(describer.faces_from, describer.clip_from)
         listing, summary = _compared(source, library, options, stopwatch, work.progress)
         if listing.todo and not options.dry_run:
@@ -130,16 +130,16 @@ def _compared(
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is skipped: {gallery.problem}.")
-    gone = gone_from_targets(source, library, listing.stamps) if options.prune else []
+    missing = missing_from_targets(source, library, listing.stamps) if options.prune else []
     if not options.dry_run:
         renew_galleries(source, library, listing.linked)
-        library.forget_paths(gone)
+        library.forget_paths(missing)
     return listing, index_result(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
         ignored=len(source.ignored),
         unchanged=len(listing.stamps) - len(listing.todo) - len(listing.failures),
-        pruned=len(gone),
+        pruned=len(missing),
         failed=len(listing.failures),
         failures=listing.failures,
         to_do=len(listing.todo),

@@ -15,7 +15,7 @@ from facesets.operations.ingest.changed_files import FileFailure, Listing, compa
 from facesets.operations.ingest.index import index_result, worked_through
 from facesets.operations.ingest.intake import Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake, note_missing, renew_galleries
-from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.operations.ingest.same_models import require_models_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
 from facesets.operations.options.index import IndexOptions
@@ -51,7 +51,7 @@ def hand_over_chunks(
     given = {"targets": source.roots, **source.patterns, **asdict(options)}
     with library.recorded_run("index", given) as run:
         if describer.faces_from is not None:
-            require_way_of_library(library, describer.faces_from)
+            require_models_of_library(library, describer.faces_from)
         library = library.looking_for(describer.faces_from, describer.clip_from)
         work.progress.begin("Listing")
         try:
@@ -71,7 +71,7 @@ def _handed_over(
     work: Work,
 ) -> Result:
     linked = set[GalleryLink]()
-    # What `index` counts, too, is called as there.
+    # Counts that `index` has, too, have the same names.
     summary = Result(
         galleries=0,
         listed=0,
@@ -209,7 +209,7 @@ def index_chunk(
     As `index`.
     """
     if describer.faces_from is not None:
-        require_way_of_library(library, describer.faces_from)
+        require_models_of_library(library, describer.faces_from)
     library = library.looking_for(describer.faces_from, describer.clip_from)
     stamps = [stamp for some in source.stamps() for stamp in some]
     listing = Listing(stamps, [FoundFile.of_stamp(stamp) for stamp in stamps], [], set())

@@ -3,7 +3,7 @@
 Each thread takes a batch from the disk to its faces by itself; reading, decoding and inference release the
 interpreter, so that threads overlap without queues between them. Results are taken over in the order of the
 files, so that the same files give the same store however many threads there are and however often the run
-was cut. What the two stores do differently is their `Intake`.
+was cut. The two stores differ by their `Intake`.
 """
 
 import time
@@ -94,9 +94,9 @@ class Counts:
     new : int
         Images that were not known at all.
     completed : int
-        Images that were known and got what they lacked.
+        Known images that were completed.
     aliases : int
-        Files whose bytes were known already.
+        Files with known content.
     faces, embeddings : int
         In new and completed images.
     """
@@ -123,7 +123,7 @@ class Pipeline:
         stopwatch: Stopwatch,
         clock: Callable[[], float],
     ) -> None:
-        """Combine a store's intake with what describes images; `clock` counts seconds."""
+        """Combine a store's intake with a describer of images; `clock` counts seconds."""
         self._intake = intake
         self._reader = ImageReader(
             describer,
@@ -154,9 +154,9 @@ class Pipeline:
         Raises
         ------
         SourceGone
-            The source vanished; what was done until then is kept.
+            The source vanished; earlier results are stored.
         CannotWrite, Unreachable
-            The store is full or gone; what was flushed is kept.
+            The store is full or unavailable; flushed data stays.
         """
         work.progress.begin(what, len(todo))
         try:
@@ -182,7 +182,7 @@ class Pipeline:
                         time.sleep(_WAIT_FOR_OTHERS_S)
             finally:
                 pool.shutdown(cancel_futures=True)
-                # Ends by an error keep what was done just as well, unless it is the store that is gone.
+                # An error preserves results as well, unless the store is unavailable.
                 if self._intake.can_commit:
                     self._flush()
 
@@ -242,11 +242,11 @@ class Pipeline:
             counts.embeddings += result.image.clip is not None
             self._images[file.sha256] = result.image
         counts.taken += 1
-        if result.is_kept:
+        if result.is_stored:
             self._files.append(file)
 
     def _flush(self) -> None:
-        """Store what waits."""
+        """Store the waiting results."""
         if not self._unflushed:
             return
         with self._stopwatch.stage("store"):

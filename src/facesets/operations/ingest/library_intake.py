@@ -91,7 +91,7 @@ class LibraryIntake:
             return ContentClaim(wanted)
         if not self._contents.take([sha256]):
             return ContentClaim(wanted, in_other_hands=True)
-        # Whoever had it claimed before us may have stored it since we asked.
+        # An earlier holder of the claim may have stored it since we asked.
         known, wanted = self._library.lacking(sha256)
         return ContentClaim(wanted, is_new=not known, claimed=True)
 
@@ -101,14 +101,14 @@ class LibraryIntake:
         self._claimed_paths.append(path)
         if result.claim.claimed:
             self._claimed_contents.append(sha256)
-        # What others took while the database was unavailable is theirs.
+        # Files that other runs claimed while the database was unavailable are theirs.
         is_lost = not self._paths.holds(path) or (result.claim.claimed and not self._contents.holds(sha256))
         if result.claim.in_other_hands or is_lost:
             self._started -= 1
             self._later.append(result.found)
             return None
         # A folder that cannot be listed is reported while that is so, and is no photo to remember.
-        return replace(result, is_kept=result.is_kept and (sha256 != "" or not Path(path).is_dir()))
+        return replace(result, is_stored=result.is_stored and (sha256 != "" or not Path(path).is_dir()))
 
     def known_reason(self, path: str) -> str:
         """Return why an earlier run could not read a file; empty if it could."""
@@ -159,19 +159,19 @@ class GalleryNumbers:
         directories = {file.path: self._source.gallery_of(file.path) for file in files}
         new = sorted(set(directories.values()) - self._numbers.keys())
         if new:
-            self._numbers |= self._library.keep_galleries([_row(self._source, path) for path in new])
+            self._numbers |= self._library.store_galleries([_row(self._source, path) for path in new])
         return {path: self._numbers[directory] for path, directory in directories.items()}
 
 
 def renew_galleries(source: GallerySource, library: Library, linked: Collection[GalleryLink]) -> None:
     """Update the galleries of known photos.
 
-    A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.
+    A photo keeps a gallery above the targets, which this run does not read.
 
     Parameters
     ----------
     linked : collection of GalleryLink
-        What the library knew when the targets were listed.
+        The library's records when the targets were listed.
     """
     known = source.galleries
     right: set[str] = set()
@@ -182,9 +182,9 @@ def renew_galleries(source: GallerySource, library: Library, linked: Collection[
             right.add(gallery)
             if link.gallery != gallery:
                 wrong[link.directory] = gallery
-    numbers = library.keep_galleries([_row(source, path) for path in sorted(right)]) if right else {}
+    numbers = library.store_galleries([_row(source, path) for path in sorted(right)]) if right else {}
     if wrong:
-        library.let_belong({directory: numbers[gallery] for directory, gallery in wrong.items()})
+        library.assign_to_galleries({directory: numbers[gallery] for directory, gallery in wrong.items()})
 
 
 def _is_above(gallery: str | None, roots: Sequence[str]) -> bool:
@@ -209,13 +209,13 @@ def note_missing(library: Library, source: GallerySource | None = None, listed: 
     """
     there: Container[str] = {FoundFile.of_stamp(stamp).path for stamp in listed}
 
-    def gone(paths: Sequence[str]) -> list[str]:
+    def find_missing(paths: Sequence[str]) -> list[str]:
         found = list(removed(path for path in paths if path not in there))
         # Asked afterwards, for a drive may go at any moment.
         unavailable = [] if source is None or not found else source.unavailable()
         return [path for path in found if not any(belongs(path, root) for root in unavailable)]
 
-    return library.note_missing(None if source is None else source.roots, gone, _is_there)
+    return library.note_missing(None if source is None else source.roots, find_missing, _is_there)
 
 
 def _is_there(file: FoundFile) -> bool:

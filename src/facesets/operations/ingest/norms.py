@@ -6,9 +6,9 @@ from facesets.errors import Command
 from facesets.records import CacheSettings, Faces
 
 
-def norms_tell(models: CacheSettings) -> bool:
+def norms_measure_quality(models: CacheSettings) -> bool:
     """Whether the norms of these models measure face quality; then `enrich` can add them."""
-    # They bring SciPy and an HTTP client, which nobody needs whose faces all have a norm.
+    # They import SciPy and an HTTP client, which are not needed if all faces have a norm.
     from facesets.clustering.known_recognizers import known_recognizer
     from facesets.remote.service_embedder import service_model
 
@@ -23,11 +23,11 @@ def without_norm(faces: Faces) -> int:
 def lacking_norm(faces: Faces, models: CacheSettings) -> int:
     """Count the faces without a norm that `enrich` can add."""
     count = without_norm(faces)
-    return count if count and norms_tell(models) else 0
+    return count if count and norms_measure_quality(models) else 0
 
 
 def lack_of_norms(count: int) -> str:
-    """Say how many faces lack a norm; the caller adds a full stop or the command."""
+    """Describe how many faces lack a norm; the caller adds a full stop or the command."""
     if count == 1:
         return "1 face from an older version has no norm (a quality measure)"
     return f"{count:,} faces from an older version have no norm (a quality measure)"

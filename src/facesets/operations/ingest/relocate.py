@@ -40,7 +40,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
     Parameters
     ----------
     results : Path, optional
-        A folder that may hold what `run` made of the photos, whose next run then looks below `new`.
+        A folder that may hold results of `run` on the photos; its next run then looks below `new`.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
         raise WrongUsage(
             f"Some paths below {printable(after)} are too long for the library. Choose a shorter folder path."
         )
-    compared, alike = _compare(known, before, after, places)
+    compared, matching = _compare(known, before, after, places)
     merged = [path for path, place in places.items() if place in known and place not in places]
     moved = {path: places[path] for path in places.keys() - set(merged)}
     summary = Result(
@@ -72,7 +72,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
         relocated=len(moved),
         merged=len(merged),
         compared=compared,
-        alike=alike,
+        alike=matching,
     )
     with _recorded(store, summary):
         if not dry_run:
@@ -115,7 +115,7 @@ def _unchanged(old: str, new: str, known: int, *, dry_run: bool) -> Result:
         relocated=0,  # those that are known below `new` from now on
         merged=0,  # those that were known below `new` already
         forgotten=0,  # those that are known no more, because the folder is gone for good
-        compared=0,  # paths of which the file below `new` was compared by size and time
+        compared=0,  # paths compared with the file below `new` by size and time
         alike=0,  # those of them that agree
         dry_run=dry_run,
     )
@@ -157,13 +157,13 @@ def _compare(
             f"The photos below {printable(before)} still exist. To add a copy, run `embed` or `index` "
             "instead."
         )
-    alike = _agreeing(known, {path: places[path] for path in sample})
-    if 2 * alike <= len(sample):
+    matching = _agreeing(known, {path: places[path] for path in sample})
+    if 2 * matching <= len(sample):
         raise WrongUsage(
-            f"Only {alike} of {len(sample)} known photos below {printable(before)} were found below "
+            f"Only {matching} of {len(sample)} known photos below {printable(before)} were found below "
             f"{printable(after)} with the same size and time. Nothing was changed. Check both paths."
         )
-    return len(sample), alike
+    return len(sample), matching
 
 
 def _agreeing(known: Mapping[str, FileRecord], places: Mapping[str, str]) -> int:

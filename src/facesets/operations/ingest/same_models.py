@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
 
 
-def require_way_of_library(library: "Library", settings: CacheSettings) -> None:
+def require_models_of_library(library: "Library", settings: CacheSettings) -> None:
     """Refuse faces from other models once a library has people: they would match none of them.
 
     Raises

@@ -21,12 +21,12 @@ from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 _AT_ONCE = 200
-"""Photos that are claimed, looked at and kept together."""
+"""Photos that are claimed, processed and stored together."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageRunOptions:
-    """Which photos a step processes.
+    """The photos that a step processes.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def before_a_stage(stage: str) -> Result:
         stage=stage,
         completed=0,
         failed=0,
-        unavailable=0,  # photos whose files are gone, changed or cannot be read; they stay pending
+        unavailable=0,  # photos with missing, changed or unreadable files; they stay pending
         to_do=0,  # photos that are left, with those that got other faces, or went, while they were looked at
         failures=[],
         stopped=False,
@@ -83,7 +83,7 @@ def look_in_turn(
     summary : Result
         As `before_a_stage` gives it.
     look : function
-        Given a number and how many at most, looks at the next photos beyond it and counts in the summary what
+        Given a number and a maximum count, processes the next photos beyond it and counts in the summary what
         came of them; returns their numbers, ascending.
     """
     most = there if options.max_images is None else min(options.max_images, there)
@@ -92,7 +92,7 @@ def look_in_turn(
     taken = after = 0
     work.progress.begin(f"Analysis step {summary.stage}", most)
     try:
-        # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
+        # Unavailable photos stay pending: a limited run gets others in their place.
         while (left := most - summary.completed - summary.failed) > 0 and not work.stop.requested:
             numbers = look(after, min(at_once, left))
             if not numbers:
@@ -115,7 +115,7 @@ def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work:
     Unreachable
         The database became unavailable and did not come back.
     CannotWrite
-        Its disk is full. What was kept until then stays in both cases.
+        Its disk is full. Stored results stay in both cases.
     """
     photos = options.photos_of(stage.name, stage.version)
     claims = library.claims("content")
@@ -128,11 +128,11 @@ def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work:
         names = {f"{stage.name} {each.image.sha256}": each.number for each in some}
         ours = claims.take(list(names))
         try:
-            # Whoever had one claimed before us may have kept it since we asked.
+            # An earlier holder of a claim may have stored it since we asked.
             still = library.pending(photos, after=after, limit=limit)
             mine = {names[name] for name in ours}
             todo = [each for each in still if each.number in mine]
-            _keep(library, stage, list(pool.map(partial(_look, stage), todo)), summary)
+            _store(library, stage, list(pool.map(partial(_look, stage), todo)), summary)
         finally:
             claims.release(list(ours))
         return [each.number for each in some]
@@ -159,12 +159,12 @@ def _look(stage: Stage, photo: PendingPhoto) -> ImageRecord | FileFailure:
     return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
 
 
-def _keep(
+def _store(
     library: Library, stage: Stage, results: Sequence[ImageRecord | FileFailure], summary: Result
 ) -> None:
     found = [each for each in results if isinstance(each, ImageRecord)]
-    kept = library.keep_findings(found)
-    images = [each for each in found if each.sha256 in kept]
+    stored = library.store_findings(found)
+    images = [each for each in found if each.sha256 in stored]
     failed = sum(bool(image.findings[stage.name].reason) for image in images)
     unavailable = [each for each in results if isinstance(each, FileFailure)]
     summary["completed"] += len(images) - failed
@@ -189,7 +189,7 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     Raises
     ------
     OSError, UnreadableImage
-        It cannot be read, or is not what was indexed any more.
+        It cannot be read, or changed since it was indexed.
     """
     if not needs_pixels:
         status = Path(file.path).stat()
@@ -199,5 +199,5 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     data = read_regular_file(Path(file.path), max_bytes=MAX_FILE_BYTES)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnreadableImage("the file changed since it was indexed")
-    # Whoever took it in said how large it may be.
+    # The run that added it decided how large it may be.
     return Photo(file.path, data, decode_bytes(data, max_pixels=MOST_PIXELS))

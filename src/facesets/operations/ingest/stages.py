@@ -1,4 +1,4 @@
-"""Analysis steps: what is found out about a photo beyond its faces and its embedding.
+"""Analysis steps: results about a photo beyond its faces and its embedding.
 
 The stages of a run look at each photo while it is in memory, so that it is read and decoded once. A stage by
 itself looks at photos that the library knows already; see `stage_run`.
@@ -73,16 +73,16 @@ class Stage:
     Attributes
     ----------
     name : str
-        What users call it.
+        Its name for users.
     version : str
-        What makes its findings: where it changes, photos are pending again.
+        The source of its findings: if it changes, photos are pending again.
     look : function
-        Adds what it finds to the record, as a `Finding` of its name. It raises `UnreadableImage` for what is
+        Adds its results to the record, as a `Finding` of its name. It raises `UnreadableImage` for what is
         wrong with the photo, and may be called from several threads at once.
     needs_pixels : bool
         Otherwise the file will do.
     of_faces : bool
-        What it finds belongs to the faces that were found: it looks at no photo whose faces are known and
+        Its results belong to the detected faces: it processes no photo with known faces that
         not at hand.
     """
 
@@ -158,7 +158,7 @@ def _bodies(photo: Photo, image: ImageRecord) -> Float32 | None:
 
 
 _MATCHING = 1
-"""Of how faces are given to bodies, and of how colours are described."""
+"""Version of the matching of faces to bodies, and of the description of colours."""
 
 
 class BodyFinder(Protocol):
@@ -197,7 +197,7 @@ def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = Fa
     clock : callable
         Gives the time of now, of UTC: photos of later ones come from wrong clocks.
     trust_mtime : bool
-        Where nothing else says it, a photo was taken when its file was last changed.
+        Without other data, a photo was taken when its file was last changed.
     """
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:

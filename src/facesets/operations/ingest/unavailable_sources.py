@@ -26,10 +26,10 @@ def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
         It is empty.
     """
     if next(iter(source.files()), None) is None:
-        refuse_nothing(source, known)
+        refuse_empty_source(source, known)
 
 
-def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
+def refuse_empty_source(source: Source, known: Mapping[str, FileRecord]) -> None:
     """Explain why a source lists nothing; raises as `require_photos`."""
     if source.chooses and source.is_there():
         raise WrongUsage(

@@ -42,11 +42,11 @@ from facesets.store.postgres.photos.xmp_sidecars import (
     PhotoFile,
     drop_moved,
     faces_of_people,
-    keep_sidecars,
     paths_to_look_at,
     paths_without_photo,
     photo_files,
     sidecars_without_photo,
+    store_sidecars,
 )
 from facesets.work import Work
 
@@ -231,7 +231,7 @@ class _Export:
             plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
         ]
         note_changes(connection, self._run, [_change(plan) for plan in storable])
-        keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
+        store_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
 
     def _save(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
         """Record the state of sidecars; those not written keep their old state."""
@@ -245,7 +245,7 @@ class _Export:
                 now[path] = known
         failed = [path for path, plan in written.items() if plan.outcome in ("edited", "failed")]
         now |= {path: written[path].photo.sidecar for path in failed}
-        keep_sidecars(connection, now)
+        store_sidecars(connection, now)
         drop_changes(connection, self._run, failed)
         drop_moved(connection, [each.photo for each in map(_moved, plans) if each is not None])
 

@@ -13,7 +13,7 @@ from facesets.operations.interchange.name_claims import Here, NameClaims, place_
 from facesets.operations.interchange.name_sources import FilesRead
 from facesets.operations.interchange.names_read import NamesRead, read_names
 from facesets.operations.people.corrections.contradictions import without_contradictions
-from facesets.operations.people.corrections.who import called, folded, kept_step
+from facesets.operations.people.corrections.lookup import called, folded, step_number
 from facesets.operations.people.exchange.import_steps import follow_corrections
 from facesets.plurals import counted
 from facesets.result import Result
@@ -23,16 +23,16 @@ from facesets.store.postgres.people.corrections import (
     Corrections,
     FaceCorrection,
     correct_each,
-    keep_people,
     load_corrections,
+    store_person_corrections,
 )
 from facesets.store.postgres.people.imported_names import (
     FaceState,
     ImportedName,
     imported_of_images,
-    keep_imported,
     named_by_programs,
     states_of_faces,
+    store_imported,
 )
 from facesets.store.postgres.people.persons import (
     add_names,
@@ -149,7 +149,7 @@ def _import(
         empty=len(files.empty),  # sidecars without a byte, which were passed over
         stopped=found.stopped,  # the names of some photos were not read
         dry_run=False,
-        step=kept_step(connection, step),
+        step=step_number(connection, step),
     )
 
 
@@ -199,7 +199,7 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
         person_of[name] = person
     make_people(step, new)
     add_names(step, called_now)
-    keep_people(step, list(called_now))
+    store_person_corrections(step, list(called_now))
     return person_of
 
 
@@ -234,7 +234,7 @@ def _assign(
     theirs, persons = [each.face for each in assigned], [each.person for each in assigned]
     correct_each(step, theirs, persons)
     give_each(step, theirs, persons, "imported")
-    keep_people(step, list(dict.fromkeys(persons)))
+    store_person_corrections(step, list(dict.fromkeys(persons)))
     follow_corrections(step, accepted)
     return [row for each, row in new.items() if each in contradicted]
 
@@ -254,18 +254,18 @@ def _store_some(step: Step, rows: Sequence[ImportedName], person_of: Mapping[str
     """Store the names from programs, replacing outdated ones of the same photos."""
     before = imported_of_images(step.connection, sorted({row.image for row in rows}))
     now = [row if row.face is None else replace(row, person=person_of.get(folded(row.name))) for row in rows]
-    known = {each.said for each in before}
-    current = {each.said for each in now}
+    known = {each.content for each in before}
+    current = {each.content for each in now}
     faces = {(each.program, each.face) for each in now if each.face is not None}
     sources = {(each.program, each.image) for each in now}
     outdated = [
         each
         for each in before
-        if each.said not in current
+        if each.content not in current
         and (each.program, each.image) in sources
         and (each.face is None or (each.program, each.face) in faces)
     ]
-    keep_imported(step, [each for each in now if each.said not in known], outdated)
+    store_imported(step, [each for each in now if each.content not in known], outdated)
 
 
 def _also_called(connection: Connection, asked: Sequence[ImportedName], here: Here) -> list[str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.operations.interchange.names_read import NamesRead
-from facesets.operations.people.corrections.who import folded
+from facesets.operations.people.corrections.lookup import folded
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_details import vectors_of_faces

@@ -14,7 +14,7 @@ from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion
 from facesets.imaging.boxes import iou
 from facesets.imaging.stored_frame import stored_frame, upright_box
 from facesets.operations.interchange.name_sources import mapped
-from facesets.operations.people.corrections.who import chosen_name
+from facesets.operations.people.corrections.lookup import chosen_name
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.imported_names import (

@@ -20,7 +20,7 @@ from facesets.formats.xmp.reading import tidy
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.sidecar_files import SUFFIX, content_of, shared_stems, state_of
 from facesets.operations.options.library import ExportXmpOptions
-from facesets.operations.people.corrections.who import called, find_person
+from facesets.operations.people.corrections.lookup import called, find_person
 from facesets.sources.missing import is_missing
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library

@@ -24,7 +24,7 @@ from facesets.store.postgres.photos.xmp_changes import (
     drop_changes,
     runs_with_changes,
 )
-from facesets.store.postgres.photos.xmp_sidecars import keep_sidecars
+from facesets.store.postgres.photos.xmp_sidecars import store_sidecars
 from facesets.work import Work
 
 LAST = "last"
@@ -148,5 +148,5 @@ def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _O
     now = {
         change.photo: change.known_before for change, outcome in settled if outcome not in ("edited", "gone")
     }
-    keep_sidecars(connection, now)
+    store_sidecars(connection, now)
     drop_changes(connection, run, [change.photo for change, _ in settled])

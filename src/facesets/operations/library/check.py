@@ -16,7 +16,7 @@ from facesets.operations.ingest.stages import metadata_stage
 from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.operations.options.index import IndexOptions
 from facesets.operations.people.corrections.contradictions import describing
-from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
+from facesets.operations.people.forgetting.finishing import finish_interrupted
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource, thumbnails_of
@@ -44,14 +44,14 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What a library does not hold, so that nothing searches for it."""
+    """Files that a library does not hold, so that nothing searches for them."""
 
     faces: bool
     clip: bool
 
 
 Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
-"""Loads what describes pictures; called only when some must be read again."""
+"""Loads the describer of pictures; called only when some must be read again."""
 
 
 def check(library: Library, *, fix: bool, by: str = "") -> Result:
@@ -65,14 +65,14 @@ def check(library: Library, *, fix: bool, by: str = "") -> Result:
         # for again.
         lost=[],
         can_be_mended=False,  # a repair would put some of it right as things are
-        out_of_reach=[],  # what may still hold people who were forgotten
-        missing=missing,  # photos of which no file is left: they are no problem, and count nowhere
+        out_of_reach=[],  # what may still hold forgotten people
+        missing=missing,  # photos without any file left: they are no problem, and do not count
     )
     if not found.problems:
         return found
     if fix:
         to_index = library.database.run(repair_rows, by)
-        return Result(found, to_index=to_index, out_of_reach=finish_what_was_cut_off(library.database))
+        return Result(found, to_index=to_index, out_of_reach=finish_interrupted(library.database))
     places = library.database.run(places_to_read)
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in found.problems)
@@ -85,7 +85,7 @@ def repair(library: Library, prepare: Prepare, *, work: Work) -> tuple[Result, R
     Returns
     -------
     Result, Result, list of FileFailure
-        What was wrong, what is wrong still, and photos that could not be read again.
+        The problems before and after, and photos that could not be read again.
     """
     found = check(library, fix=True, by=work.by)
     there = [Path(path) for path in found.to_index if is_at_hand(path)]
@@ -140,39 +140,39 @@ def _described(place: Place) -> FileFailure:
 def plan_erasing(library: Library) -> Result:
     """Return what `erase_missing` would erase."""
     note_missing(library)
-    return library.database.run(_plan, _surely_gone(library))
+    return library.database.run(_plan, _confirmed_missing(library))
 
 
-def _surely_gone(library: Library) -> list[int]:
+def _confirmed_missing(library: Library) -> list[int]:
     """Return the missing photos, without those that may still have a file.
 
     A target of `index` that is not there may be a drive, wherever it was mounted.
     """
     places = library.database.run(places_of_missing)
-    gone = set(removed(path for paths in places.values() for path in paths))
+    missing = set(removed(path for paths in places.values() for path in paths))
     targets = library.database.run(targets_of_runs)
     there = [root for root in targets if has_something(Path(root))]
     away = [root for root in set(targets).difference(there) if not any(is_below(root, top) for top in there)]
     return [
         number
         for number, paths in places.items()
-        if gone.issuperset(paths) and not any(is_below(path, root) for path in paths for root in away)
+        if missing.issuperset(paths) and not any(is_below(path, root) for path in paths for root in away)
     ]
 
 
 def _plan(connection: Connection, numbers: list[int]) -> Result:
     chosen = set(numbers)
     faces = faces_on(connection, numbers)
-    said, describe = load_corrections(connection), describing(connection)
+    corrections, describe = load_corrections(connection), describing(connection)
     photos = [photo for number, photo in missing_photos(connection) if number in chosen]
     return Result(
         photos=photos,  # without those with a path where something is again, or that may be on a drive
         faces=len(faces),
         people=losses_of_people(connection, numbers),  # those with a name who are on them
-        # All that was said by hand of their faces and went to no other face, in words.
+        # All corrections of their faces that passed to no other face, in words.
         corrections=[
-            *(describe(each) for each in said.faces if each.face in faces),
-            *(describe(each) for each in said.face_pairs if faces & {each.first, each.second}),
+            *(describe(each) for each in corrections.faces if each.face in faces),
+            *(describe(each) for each in corrections.face_pairs if faces & {each.first, each.second}),
             *(
                 f"face {face} {'is a' if pinned else 'is no'} reference face of {name}"
                 for face, name, pinned in best_faces_on(connection, numbers)
@@ -191,7 +191,7 @@ def erase_missing(library: Library, plan: Result, *, pictures: Path | None = Non
     Parameters
     ----------
     pictures : Path, optional
-        Where pictures are kept that were made to look at: those of these photos go.
+        Where pictures made for display are cached: those of these photos go.
 
     Raises
     ------
@@ -202,17 +202,17 @@ def erase_missing(library: Library, plan: Result, *, pictures: Path | None = Non
     """
 
     def work(connection: Connection) -> list[str]:
-        if not gone.issuperset(plan.numbers) or _plan(connection, plan.numbers) != plan:
+        if not missing.issuperset(plan.numbers) or _plan(connection, plan.numbers) != plan:
             raise Changed("The missing photos changed meanwhile. Nothing was erased. Run the command again.")
         people = set(persons_of_faces(connection, sorted(faces_on(connection, plan.numbers))).values())
         contents = erase_images(connection, plan.numbers)
-        # Somebody who never had a name was nothing but these faces.
+        # A person who never had a name was nothing but these faces.
         drop_empty_persons(connection, [person for person in empty_persons(connection) if person in people])
         return contents
 
     with RunLock(library.database, "cluster"):
-        # Files may have come back while somebody was asked.
-        gone = set(_surely_gone(library))
+        # Files may have come back while the user was asked.
+        missing = set(_confirmed_missing(library))
         contents = changing(library.database, work)
     if pictures is not None:
         remove_pictures(pictures, contents)

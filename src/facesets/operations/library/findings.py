@@ -88,7 +88,7 @@ def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
     Raises
     ------
     WrongUsage
-        What that stage finds does not stand by itself.
+        The results of that step cannot be deleted by themselves.
     """
 
     def work(connection: Connection) -> int:

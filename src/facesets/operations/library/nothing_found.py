@@ -9,7 +9,7 @@ from facesets.errors import Command, Field, Sentence
 from facesets.files import printable
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.stats import counts_of
-from facesets.operations.people.corrections.who import called, require_person
+from facesets.operations.people.corrections.lookup import called, require_person
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -17,7 +17,7 @@ from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 from facesets.store.postgres.photos.search import count_photos, times_of_photos
 
 _OPEN: Mapping[str, Mapping[str, Any]] = {
-    # With nobody asked for, an age would be anybody's.
+    # Without a requested person, an age would apply to any person.
     "person": {"persons": (), "ages": None},
     "age": {"ages": None},
     "dates": {"dates": Dates()},
@@ -29,7 +29,7 @@ _OPEN: Mapping[str, Mapping[str, Any]] = {
 """Conditions, and how a filter is without one."""
 
 
-def why_nothing(library: Library, asked: PhotoFilter) -> list[Sentence]:
+def explain_nothing_found(library: Library, asked: PhotoFilter) -> list[Sentence]:
     """Explain which conditions of a search to drop; nothing if photos match them."""
     return library.database.run(lambda connection: _why(connection, asked))
 
@@ -41,20 +41,20 @@ def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
     empty = [each for each in parts if not _fits(connection, _alone(asked, each, parts))]
     if "person" in empty and "age" in empty:
         empty.remove("age")
-    said = _when(connection) if "dates" in empty else []
+    hints = _when(connection) if "dates" in empty else []
     if "person" in empty and len(asked.persons) > 1:
-        said.append(_of_each(connection, asked.persons))
-        # That says it of the people, too.
+        hints.append(_of_each(connection, asked.persons))
+        # That explains the people, too.
         parts = parts if len(empty) > 1 else ["person"]
     if len(parts) == 1:
-        return said
+        return hints
     if empty:
-        return [Sentence(f"No photo matches {_named(asked, empty, 'or')}."), *said]
-    return [_what_to_leave_out(connection, asked, parts)]
+        return [Sentence(f"No photo matches {_named(asked, empty, 'or')}."), *hints]
+    return [_conditions_to_drop(connection, asked, parts)]
 
 
 def _of_each(connection: Connection, persons: Sequence[UUID]) -> Sentence:
-    """Say how many photos show each of the people, of whom none shows all."""
+    """Count the photos of each of the people if none shows all of them."""
     names = [printable(called(require_person(connection, person))) for person in persons]
     *first, last = names
     all_of_them = f"{'both' if len(names) == 2 else 'all of'} {', '.join(first)} and {last}"
@@ -65,7 +65,7 @@ def _of_each(connection: Connection, persons: Sequence[UUID]) -> Sentence:
     return Sentence(f"No photo shows {all_of_them}. {of_each}.")
 
 
-def _what_to_leave_out(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
+def _conditions_to_drop(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
     """Suggest which conditions to drop if each alone has matches."""
     if len(parts) == 2:
         one, other = (_named(asked, [each]) for each in parts)
@@ -134,7 +134,7 @@ class NotLookedAt:
 
     @property
     def sentence(self) -> str:
-        """Say what is missing, and the command that adds it."""
+        """Describe what is missing, and name the command that adds it."""
         by_index = Command("index", Field("stage", self.stage))
         command = Command("describe") if self.stage == "describe" else by_index
         photos = counted(self.photos, "photo")

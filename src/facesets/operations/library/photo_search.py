@@ -10,7 +10,7 @@ from facesets.library_records import ClipRow
 from facesets.operations.library.nothing_found import stages_to_do
 from facesets.operations.library.tags import tags_called
 from facesets.operations.models.clip_choice import require_embeddings
-from facesets.operations.people.corrections.who import find_person
+from facesets.operations.people.corrections.lookup import find_person
 from facesets.places import Near
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
@@ -134,11 +134,11 @@ _NAMED = 5
 """Cameras that are offered in place of one that there is not."""
 
 
-def people_meant(library: Library, who: Sequence[str]) -> list[PersonState]:
+def requested_people(library: Library, names_or_ids: Sequence[str]) -> list[PersonState]:
     """Return the people with these names or ids, each once. Raises `WrongUsage`, `NotFound`."""
 
     def work(connection: Connection) -> list[PersonState]:
-        return list({(found := find_person(connection, each)).id: found for each in who}.values())
+        return list({(found := find_person(connection, each)).id: found for each in names_or_ids}.values())
 
     return library.database.run(work)
 
@@ -214,13 +214,13 @@ def _cameras(library: Library, text: str) -> tuple[int, ...] | None:
     if not found:
         raise NotFound(
             f"No photo in {library.label} was taken with a camera or lens named {printable(text)}. "
-            f"{_instead_of_camera(library)}"
+            f"{_camera_hint(library)}"
         )
     return found
 
 
-def _instead_of_camera(library: Library) -> str:
-    """Say which metadata is missing, else which cameras exist."""
+def _camera_hint(library: Library) -> str:
+    """Describe the missing metadata, else list the existing cameras."""
     if missing := stages_to_do(library, ["metadata"]):
         return missing[0].sentence
     names = library.database.run(lambda connection: camera_names(connection, _NAMED + 1))

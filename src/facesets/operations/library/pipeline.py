@@ -1,6 +1,6 @@
 """`pipeline`: run several commands in order; an interrupted run resumes.
 
-Every step may be done again at any time, and does what is left. So no more is kept than the names of the
+Every step may be repeated at any time, and does what is left. So only the names are stored of the
 steps that were done, with the run in the library: a run with the same options leaves them out, unless there
 are new faces for them.
 """
@@ -18,7 +18,7 @@ from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.runs import broken_off, keep_summary, recorded_run
+from facesets.store.postgres.runs import broken_off, recorded_run, store_summary
 from facesets.store.postgres.statistics import newest_face
 from facesets.work import Stop
 
@@ -43,12 +43,12 @@ def pipeline(
     index : function
         Is always taken: it reads no photo that it knows.
     further : mapping of name to function
-        What users call each step, and what does it, in their order.
+        The name of each step, and its function, in their order.
     options : mapping
-        All that decides what the steps do. A run with others begins with the first step.
+        All options that affect the steps. A run with others begins with the first step.
     on_step : function
         Hears of each step when it is through: its name, its seconds, whether it was left out because the run
-        before had done it, and what came of it.
+        before had done it, and the result.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class _Steps:
         self._one("index", index)
         newest = self.database.run(newest_face)
         done = self.before.get("done", []) if self.before.get("newest_face") == newest else []
-        self._keep(done, newest)
+        self._store(done, newest)
         for name, step in further.items() if newest is not None else ():
             if stop.requested:
                 break
@@ -96,7 +96,7 @@ class _Steps:
             self._one(name, step)
             if not stop.requested:
                 done = [*done, name]
-                self._keep(done, newest)
+                self._store(done, newest)
         totals = None if stop.requested else self._one("stats", lambda: stats(Library(self.database)))
         return Result(
             _summed(self.taken),
@@ -117,11 +117,11 @@ class _Steps:
         self.taken.append(done)
         self.on_step(done)
 
-    def _keep(self, done: Sequence[str], newest: int | None) -> None:
+    def _store(self, done: Sequence[str], newest: int | None) -> None:
         """Record which steps are done for the current faces."""
         self.run.summary = {"done": list(done), "newest_face": newest}
         if not self.dry_run:
-            self.database.run(keep_summary, self.run)
+            self.database.run(store_summary, self.run)
 
 
 def _summed(steps: Sequence[Result]) -> Result:
@@ -157,5 +157,5 @@ def _summed(steps: Sequence[Result]) -> Result:
 
 def _recorded(summary: Result) -> dict[str, Any]:
     """Return what the library records of a finished run."""
-    kept = {name: value for name, value in summary.items() if name not in {"failures", "library"}}
-    return kept | {"steps": {step.name: step.seconds for step in summary.steps}}
+    recorded = {name: value for name, value in summary.items() if name not in {"failures", "library"}}
+    return recorded | {"steps": {step.name: step.seconds for step in summary.steps}}

@@ -16,7 +16,7 @@ from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.library_records import ClipRow
 from facesets.operations.ingest.same_models import require_recognizer_of_library
-from facesets.operations.people.corrections.who import require_person
+from facesets.operations.people.corrections.lookup import require_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -47,7 +47,7 @@ class FaceSearch:
     asked : list of Box
         Those that were searched for.
     min_cosine_similarity : float
-        What is less similar was left out.
+        The minimum similarity of results.
     faces : list of FoundFace
         By face asked for, the most similar first.
     """
@@ -60,7 +60,7 @@ class FaceSearch:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which faces of a photo to search for: the largest, the one in a box, or all."""
+    """The faces of a photo to search for: the largest, the one in a box, or all."""
 
     box: Box | None = None
     every: bool = False

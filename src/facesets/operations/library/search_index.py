@@ -16,7 +16,7 @@ from facesets.store.postgres.photos.vector_index import build_index as build
 from facesets.store.postgres.photos.vector_index import drop_index as drop
 
 INDEX_FROM_VECTORS = 50_000
-"""From this number of embeddings on an index pays off; without one, a search reads all."""
+"""The number of embeddings from which an index pays off; without one, a search reads all."""
 
 _LOOKS_EVERY_S = 0.5
 _NAMES = {"face_embeddings": "faces", "image_embeddings": "images"}

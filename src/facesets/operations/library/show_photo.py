@@ -65,7 +65,7 @@ class PhotoFace:
     norm : float or None
         Length of the embedding before it was scaled to 1: how much the face shows; None where unknown.
     age : str
-        How old its person was, in words, as far as more than this face says it; else empty.
+        The age of its person, in words, if known from more than this face; else empty.
     """
 
     face: int
@@ -87,7 +87,7 @@ class ShownPhoto:
     taken : str
         To the second, by the camera's clock; empty where it is not known.
     found : dict
-        What stages found, by their names: a dict, or a list of them where they looked at faces or bodies.
+        Results of steps, by name: a dict, or a list of them for faces or bodies.
     """
 
     sha256: str

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.files import printable
-from facesets.operations.ingest.norms import lack_of_norms, norms_tell
+from facesets.operations.ingest.norms import lack_of_norms, norms_measure_quality
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
 from facesets.operations.models.finding import DoctorFinding
@@ -66,7 +66,7 @@ def _lacking_norm(connection: Connection, library: Library) -> int:
     """Count the faces without a norm that `enrich` can add."""
     detector = library.detector(connection)
     count = 0 if detector is None else faces_without_norm(connection, detector.id)
-    return count if count and detector is not None and norms_tell(detector.settings) else 0
+    return count if count and detector is not None and norms_measure_quality(detector.settings) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def read_tag_file(path: Path) -> list[TagCategory]:
     Raises
     ------
     WrongUsage
-        It cannot be read, or something in it is not as it should be; the sentence says where.
+        It cannot be read, or has an error; the sentence names the place.
     """
     named = printable(path)
     try:
@@ -71,7 +71,7 @@ def _category_as_toml(category: TagCategory) -> str:
 
 
 def _toml(value: str | list[str]) -> str:
-    # JSON's strings and arrays are TOML's, but for the one control character that JSON leaves as it is.
+    # JSON's strings and arrays are TOML's, except the one control character that JSON leaves as it is.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -20,14 +20,14 @@ from facesets.store.postgres.models import clip_models, ensure_model, find_clip_
 from facesets.store.postgres.photos.stages import count_pending, note
 from facesets.store.postgres.photos.tagging import (
     EmbeddedBy,
-    KeptVectors,
+    StoredVectors,
     count_to_tag,
     embeddings_of,
     images_to_tag,
-    keep_categories,
-    keep_vectors,
-    kept_vectors,
+    store_categories,
+    store_vectors,
     stored_categories,
+    stored_vectors,
 )
 from facesets.store.postgres.photos.tags import TagRows, replace_tags
 from facesets.work import Work
@@ -42,7 +42,7 @@ _AT_ONCE = 2_000
 def ensure_categories(connection: Connection, target: TagTarget | None = None) -> list[StoredCategory]:
     """Return the categories of a library, adding the shipped ones if it has none."""
     if not stored_categories(connection):
-        keep_categories(connection, shipped_categories())
+        store_categories(connection, shipped_categories())
     return stored_categories(connection, target)
 
 
@@ -60,7 +60,7 @@ def make_tagger(
     Parameters
     ----------
     text_encoder : function
-        Loads what turns texts into vectors of the model, all at once; called where that is needed.
+        Loads the encoder of texts for the model, which encodes all at once; called if needed.
 
     Raises
     ------
@@ -74,9 +74,9 @@ def make_tagger(
     vectors: dict[int, Float32] = {}
     changed: list[StoredCategory] = []
     for each in stored:
-        kept = known.get(each.number)
-        if kept is not None and kept.prompts_sha256 == each.category.prompts_sha256:
-            vectors[each.number] = kept.vectors
+        found = known.get(each.number)
+        if found is not None and found.prompts_sha256 == each.category.prompts_sha256:
+            vectors[each.number] = found.vectors
         else:
             changed.append(each)
     vectors |= _made_vectors(changed, text_encoder)
@@ -88,14 +88,14 @@ def make_tagger(
         )
     dimension = dimensions.pop()
 
-    def keep(connection: Connection) -> None:
+    def store(connection: Connection) -> None:
         number = ensure_model(connection, "clip", model.name, model.sha256, dimension)
         for each in stored:
-            now = KeptVectors(each.category.prompts_sha256, logit_scale, vectors[each.number])
+            now = StoredVectors(each.category.prompts_sha256, logit_scale, vectors[each.number])
             if each.number not in known or known[each.number][:2] != now[:2]:
-                keep_vectors(connection, number, each.number, now)
+                store_vectors(connection, number, each.number, now)
 
-    library.database.run(keep)
+    library.database.run(store)
     return Tagger(
         target,
         model,
@@ -119,17 +119,17 @@ def _made_vectors(
     return {each.number: text_vectors(each.category, by_text.__getitem__) for each in categories}
 
 
-def _known_vectors(connection: Connection, model: ClipModel) -> dict[int, KeptVectors]:
+def _known_vectors(connection: Connection, model: ClipModel) -> dict[int, StoredVectors]:
     number = find_clip_model(connection, model)
-    return {} if number is None else kept_vectors(connection, number)
+    return {} if number is None else stored_vectors(connection, number)
 
 
 def current_version(connection: Connection, target: TagTarget) -> str:
     """Return the current tagging version; empty before the first tagging of these categories."""
     stored = stored_categories(connection, target)
     for row in clip_models(connection)[:1]:
-        kept = kept_vectors(connection, row.id)
-        scales = [kept[each.number].logit_scale for each in stored if each.number in kept]
+        vectors = stored_vectors(connection, row.id)
+        scales = [vectors[each.number].logit_scale for each in stored if each.number in vectors]
         if scales:
             return tags_version(row.model, scales[0], stored)
     return ""
@@ -138,7 +138,7 @@ def current_version(connection: Connection, target: TagTarget) -> str:
 def tag_library(library: Library, tagger: Tagger, options: StageRunOptions, *, work: Work) -> Result:
     """Tag photos or faces by their stored embeddings, without reading photos.
 
-    Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
+    For a photo that was tagged before, only changed categories are tagged again. `unavailable` counts photos
     that have no such embedding.
     """
     photos = options.photos_of(tagger.stage, tagger.version)

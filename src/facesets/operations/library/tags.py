@@ -14,7 +14,7 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.filter import AskedTag
-from facesets.store.postgres.photos.tagging import keep_categories, stored_categories
+from facesets.store.postgres.photos.tagging import store_categories, stored_categories
 from facesets.store.postgres.photos.tags import all_tag_names, tag_counts, tags_named
 
 
@@ -97,7 +97,7 @@ def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool 
 
         def work(connection: Connection) -> None:
             ensure_categories(connection)
-            keep_categories(connection, new, only=only)
+            store_categories(connection, new, only=only)
 
         library.database.run(work)
     return summary
@@ -131,6 +131,6 @@ def _tag_called(connection: Connection, text: str) -> AskedTag:
         rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} lists all."
         raise NotFound(f"There is no tag {printable(text)}. {rather}")
     if len(found) > 1:
-        which = " or ".join(f"{each.category}:{each.name}" for each in found)
-        raise WrongUsage(f"Several categories have a tag {printable(text)}. Give {printable(which)}.")
+        choices = " or ".join(f"{each.category}:{each.name}" for each in found)
+        raise WrongUsage(f"Several categories have a tag {printable(text)}. Give {printable(choices)}.")
     return AskedTag(found[0].number, found[0].target)

@@ -6,7 +6,7 @@ import numpy as np
 
 from facesets.file_records import FileRecord
 from facesets.interfaces import Store
-from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.operations.ingest.same_models import require_models_of_library
 from facesets.records import Collection, ImageRecord
 from facesets.result import Result
 from facesets.store.postgres.library import Library
@@ -19,17 +19,17 @@ def transfer(
     source: Store,
     target: Store,
     *,
-    paths_that_stay: Callable[[Sequence[str]], Mapping[str, object]] = lambda _: {},
+    known_paths_of: Callable[[Sequence[str]], Mapping[str, object]] = lambda _: {},
     dry_run: bool = False,
     work: Work,
 ) -> Result:
     """Copy every photo of one store into another; both must use the same models.
 
-    Files that are gone stay behind: what a cache remembers of them serves its own next run only.
+    Missing files are not copied: their records in a cache serve its own next run only.
 
     Parameters
     ----------
-    paths_that_stay : callable
+    known_paths_of : callable
         Which of some paths the target keeps as it knows them; by default all are replaced.
 
     Raises
@@ -37,7 +37,7 @@ def transfer(
     WrongUsage
         The source is empty.
     CannotWrite
-        No space; what was committed is kept.
+        No space; committed data stays.
     """
     collection = source.load()
     files, unreadable = _by_content(source.files().values())
@@ -49,7 +49,7 @@ def transfer(
         there = target.has_images([image.sha256 for image in chunk])
         new = [image for image in chunk if image.sha256 not in there]
         of_chunk = _without(
-            paths_that_stay, [record for image in chunk for record in files.get(image.sha256, [])]
+            known_paths_of, [record for image in chunk for record in files.get(image.sha256, [])]
         )
         if not dry_run:
             target.commit(of_chunk, new)
@@ -58,7 +58,7 @@ def transfer(
         known += len(chunk) - len(new)
         paths += len(of_chunk)
         work.progress.advance(len(chunk))
-    unreadable = _without(paths_that_stay, unreadable)
+    unreadable = _without(known_paths_of, unreadable)
     if unreadable and not work.stop.requested and not dry_run:
         target.commit(unreadable, [])
     work.progress.end()
@@ -76,7 +76,7 @@ def transfer(
 def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work: Work) -> Result:
     """Copy a cache into a library with the same models; see `transfer`.
 
-    What the library has already stays as it is: it may have seen the files later than the cache.
+    Records in the library stay: it may have seen the files later than the cache.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work:
         As `transfer`.
     """
     if cache.settings is not None:
-        require_way_of_library(library, cache.settings)
-    return transfer(cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, work=work)
+        require_models_of_library(library, cache.settings)
+    return transfer(cache, library, known_paths_of=library.seen_at, dry_run=dry_run, work=work)
 
 
 def _by_content(records: Iterable[FileRecord]) -> tuple[dict[str, list[FileRecord]], list[FileRecord]]:

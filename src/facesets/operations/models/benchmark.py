@@ -53,9 +53,9 @@ class Benchmark:
     trials : list of TuningTrial
         The fastest first.
     best : Tuning
-        What to use from now on: the usual way, unless another is clearly faster.
+        The one to use from now on: the usual one, unless another is clearly faster.
     stage_ms : dict of str to float
-        What one thread needs for each step of a 12-megapixel JPEG with one face.
+        The time of one thread for each step of a 12-megapixel JPEG with one face.
     """
 
     trials: list[TuningTrial]

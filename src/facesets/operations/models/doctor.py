@@ -12,7 +12,7 @@ from facesets.clustering import measure_sgemm_gflops
 from facesets.errors import typed
 from facesets.files import printable
 from facesets.imaging.fonts import font_with
-from facesets.installation import RIVALS, adding, installed, is_whole, kept, module_at_fault, repairing
+from facesets.installation import RIVALS, adding, installed, is_whole, module_at_fault, preferred, repairing
 from facesets.machine import cpu_flags, recommended_blas_coretype
 from facesets.operations.models.finding import DoctorFinding
 
@@ -50,7 +50,7 @@ def doctor(
 
 def library_finding(module: str) -> DoctorFinding:
     """Check that exactly one distribution provides a module and that it loads."""
-    there, keep = installed(module), kept(module)
+    there, keep = installed(module), preferred(module)
     problem = ""
     if len(there) > 1 and not (keep in there and is_whole(keep)):
         problem = f"{' and '.join(sorted(there))} overwrite each other's files"

@@ -43,7 +43,7 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
         pack = find_pack(name, roots)
     except FacesetsError as error:
         others = installed(roots)
-        sentence, repair = _ways_that_work(name, error.sentence, roots)
+        sentence, repair = _missing_pack_finding(name, error.sentence, roots)
         if others:
             there, own = printable(others[0]), printable(others[0].name)
             used = f'missing, but {there} is installed; to use it, set pack = "{own}" in facesets.toml'
@@ -53,7 +53,7 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
     return [found, DoctorFinding(subject, "note", pack.note)] if pack.note else [found]
 
 
-def _ways_that_work(name: str, missing: str, roots: Sequence[Path]) -> tuple[str, str]:
+def _missing_pack_finding(name: str, missing: str, roots: Sequence[Path]) -> tuple[str, str]:
     """Describe a missing pack, and the command that fetches it or another."""
     if name not in PUBLISHED and name not in CONVERTED:
         return missing, ""

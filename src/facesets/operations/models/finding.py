@@ -10,7 +10,7 @@ class DoctorFinding:
     Attributes
     ----------
     level : str
-        `ok`; `note` for what could be better; `problem` for what stops commands from working.
+        `ok`; `note` for possible improvements; `problem` if commands cannot work.
     repair : str
         The command that repairs it; empty when there is nothing to repair.
     """

@@ -1,7 +1,7 @@
 """Remember the locations of packs outside the usual folders.
 
 A cache or a library names its pack and the digests of its models. Where the files are is a matter of the
-machine, so it is kept here, by those digests: whatever was made with a pack finds it again.
+machine, so it is stored here, by those digests: results made with a pack find it again.
 """
 
 import json
@@ -50,7 +50,7 @@ def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:
     try:
         pack = read_pack(Path(path))
     except FacesetsError:
-        # It is another by now: what looks for it by name says what is wrong.
+        # It is another by now: the search by name reports the problem.
         return None
     return pack if is_pack_of(pack, models) else None
 
@@ -66,12 +66,12 @@ def _key(recognizer: str, detector: str) -> str:
 
 
 def _known(file: Path) -> dict[str, str]:
-    """Read what was kept; a damaged file counts as empty."""
+    """Read the stored data; a damaged file counts as empty."""
     try:
-        kept = json.loads(file.read_text("utf-8"))
+        stored = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    texts = kept.items() if isinstance(kept, dict) else ()
+    texts = stored.items() if isinstance(stored, dict) else ()
     return {key: value for key, value in texts if isinstance(value, str)}
 
 

@@ -63,9 +63,9 @@ class FileDetails:
     Attributes
     ----------
     sha256 : str
-        Of the file, to compare with what was published.
+        Of the file, to compare with the published one.
     identity : str
-        What caches and manifests call the model: that digest, changed by what `pack.toml` says of feeding it.
+        The model's id in caches and manifests: that digest, changed by the preprocessing in `pack.toml`.
     """
 
     file: str

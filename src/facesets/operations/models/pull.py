@@ -40,7 +40,7 @@ _POLL_S = 0.2
 Published = PublishedPack | ConvertedPack | PublishedClip | PublishedBody
 
 
-def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
+def plan_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
     """Return what `pull` would do. Raises `WrongUsage` as `pull`."""
     published = _published(name)
     there = _there(name, roots)
@@ -130,7 +130,7 @@ def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -
 
 
 class _Waiting:
-    """Waits while another command downloads the same pack, and says so once."""
+    """Waits while another command downloads the same pack, and reports it once."""
 
     def __init__(self, name: str, work: Work) -> None:
         self.began = False
@@ -222,7 +222,7 @@ def fetch_or_open(
     PackPath
         The pack to work with.
     str
-        Empty, or a sentence that says which pack was taken in place of which, and why; what to know of that
+        Empty, or a sentence that names the pack taken in place of another, and why; notes about that
         one is its note.
 
     Raises
@@ -263,7 +263,7 @@ def can_be_fetched(name: str) -> bool:
 
 
 def both_ways(name: str, roots: Sequence[Path]) -> Sentence:
-    """Say how to get a pack of InsightFace's by hand, or the open one."""
+    """Explain how to get a pack of InsightFace's by hand, or the open one."""
     return Sentence(f"The model pack {name} cannot be downloaded now: {_ways(name, roots)}")
 
 

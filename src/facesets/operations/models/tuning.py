@@ -1,4 +1,4 @@
-"""How work is divided on this machine: as measured, else by default.
+"""Division of work on this machine: as measured, else by default.
 
 `doctor --benchmark` measures, and so does the first long run on a machine.
 """
@@ -56,13 +56,13 @@ def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: i
 def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | None:
     """Return the stored measurement for this pack and machine, if any."""
     try:
-        kept = json.loads(path.read_text("utf-8"))
-        if kept["measured_with"] == _circumstances(pack, provider, cpus):
-            numbers = {name: int(value) for name, value in kept["tuning"].items()}
+        stored = json.loads(path.read_text("utf-8"))
+        if stored["measured_with"] == _circumstances(pack, provider, cpus):
+            numbers = {name: int(value) for name, value in stored["tuning"].items()}
             if min(numbers.values()) >= 1:
                 return Tuning(**numbers)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        # Kept only for speed: whatever is wrong with it, the usual serves.
+        # Stored only for speed: if it is damaged, the default serves.
         return None
     return None
 
@@ -70,7 +70,7 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | No
 def is_long(listing: Iterable[object], known: int) -> bool:
     """Whether a run is long enough for a measurement to pay off.
 
-    Looks no further than it must: what is known for the most part is not listed at all.
+    Lists no more than needed: mostly known sources are not listed at all.
     """
     return known < _LONG_RUN and next(islice(listing, known + _LONG_RUN - 1, None), None) is not None
 

@@ -1,4 +1,4 @@
-"""What an option is: declared once, beside the field that holds its value.
+"""Options: declared once, beside the field that holds the value.
 
 Flags, names in the environment and in facesets.toml, help, the manual and docs/cli.md come from here.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What is known of an option beside its type and its default: `size: Annotated[int, Option(…)] = 5`.
+    """An option's data beside its type and its default: `size: Annotated[int, Option(…)] = 5`.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Option:
     least, most : float or None
         The numbers that it may be; None for no limit.
     unset : str
-        What is taken where nothing is given, where the default alone does not say it.
+        The default in words, if the default value alone does not show it.
     flag : str
         Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`, or
         `--under --target` for two that mean the same. In the environment and in facesets.toml it has these
@@ -38,9 +38,9 @@ class Option:
         Its name for a user where that is not the field's.
     variable : str
         Its name in the environment, where that is not made of the command's and the flag's; or several, with
-        a space between, of which the first that is set counts.
+        a space between; the first that is set counts.
     metavar : str
-        What help calls its value, where the type alone does not say it.
+        The name of its value in help, if the type alone does not show it.
     parse : function or None
         From the flag and the text that was given to the value.
     last : bool
@@ -66,13 +66,13 @@ class Option:
     hidden: bool = False
 
     def range(self) -> str:
-        """The numbers that it may be, in words; empty where any that makes sense may be given."""
+        """The allowed numbers, in words; empty for any sensible number."""
         if self.most is not None:
             return f"{_digits(self.least or 0)} to {_digits(self.most)}"
         return f"{_digits(self.least)} or more" if self.least else ""
 
     def check(self, flag: str, value: object) -> None:
-        """Refuse a number that it may not be, by the name of its flag. Raises `WrongUsage`."""
+        """Refuse a number out of range, by the name of its flag. Raises `WrongUsage`."""
         check_number(flag, value, self.least, self.most)
 
 
@@ -91,7 +91,7 @@ def _digits(number: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A field that is an option: its name, its type, and what is known of it."""
+    """A field that is an option: its name, its type, and its data."""
 
     field: str
     kind: Any
@@ -100,7 +100,7 @@ class Declared:
 
     @property
     def name(self) -> str:
-        """What a user calls it."""
+        """The name for users."""
         return self.option.name or self.field
 
     @property
@@ -110,17 +110,17 @@ class Declared:
 
     @property
     def flag(self) -> str:
-        """What messages call it: its first name on the command line."""
+        """The name in messages: its first name on the command line."""
         return self.shown[0].partition("/")[0]
 
     def usual(self) -> str:
-        """What it is where nothing is given, in words; empty for nothing."""
+        """The default in words; empty for none."""
         return self.option.unset or ("" if self.default in (None, ()) else str(self.default))
 
 
 @cache
 def declared(kind: "type[DataclassInstance]") -> tuple[Declared, ...]:
-    """The options among the fields of a dataclass."""
+    """Return the options among the fields of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(
         Declared(field.name, hints[field.name].__origin__, option, field.default)
@@ -130,18 +130,18 @@ def declared(kind: "type[DataclassInstance]") -> tuple[Declared, ...]:
 
 
 def option_in(annotation: object) -> Option | None:
-    """What an annotation declares, if it does."""
+    """Return the option that an annotation declares, if any."""
     return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Option)), None)
 
 
 def check_ranges(options: "DataclassInstance") -> None:
-    """Refuse numbers that options may not be. Raises `WrongUsage`."""
+    """Refuse numbers out of range. Raises `WrongUsage`."""
     for each in declared(type(options)):
         each.option.check(each.flag, getattr(options, each.field))
 
 
 class Checked:
-    """Options of which none is out of its range: `WrongUsage` is raised otherwise."""
+    """Options within their ranges; else `WrongUsage` is raised."""
 
     __slots__ = ()
 
@@ -165,7 +165,7 @@ def moment(flag: str, text: str, at: time = time.min) -> datetime:
 
 
 def day(flag: str, text: str) -> date:
-    """The day that was given; errors as `moment`."""
+    """Read a day; errors as `moment`."""
     return moment(flag, text).date()
 
 
@@ -186,7 +186,7 @@ def number_or_auto(flag: str, text: str) -> float | None:
 
 
 def whole_number_or_auto(flag: str, text: str) -> int | None:
-    """A whole number, or None for `auto`; errors as `number_or_auto`."""
+    """Read a whole number, or None for `auto`; errors as `number_or_auto`."""
     number = number_or_auto(flag, text)
     if number is not None and not number.is_integer():
         raise WrongUsage(f"{flag} {text} is neither a whole number nor auto.")
@@ -198,19 +198,19 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class CentroidDistance(Option):
-    """An option that is None unless given: `usual`, or as much less as the recognizer needs."""
+    """An option that is None unless given: then `usual`, or less if the recognizer needs it."""
 
     usual: float = 0.0
 
 
 def centroid_distance(text: str, *, usual: float, flag: str = "", synonyms: str = "") -> CentroidDistance:
-    """Declare such an option by its help."""
+    """Declare an option of a `CentroidDistance` by its help."""
     unset = f"{usual:.2f}, or 0.40 with the open pack"
     return CentroidDistance(text, least=0, most=2, unset=unset, usual=usual, flag=flag, synonyms=synonyms)
 
 
 def for_recognizer(options: Options, recognizer: str) -> Options:
-    """The same options where vectors are of the network in a file of that name; what was given stays."""
+    """Return the options for a recognizer, by its file name; given values stay."""
     # The package brings SciPy, which no help text needs.
     from facesets.clustering.known_recognizers import known_recognizer
 
@@ -226,7 +226,7 @@ def for_recognizer(options: Options, recognizer: str) -> Options:
 
 
 def settled(distance: float | None) -> float:
-    """Such a distance once `for_recognizer` has seen to it. Raises ValueError before."""
+    """Return such a distance after `for_recognizer`. Raises ValueError before."""
     if distance is None:
         raise ValueError("the value depends on the recognition model, which is not known yet")
     return distance

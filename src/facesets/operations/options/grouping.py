@@ -1,4 +1,4 @@
-"""How faces are grouped, whichever command does it: method, threshold, and engine."""
+"""Options to group faces, for all commands: method, threshold, and engine."""
 
 import re
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Threshold:
     value : float or None
         None is to be measured on the faces.
     measure : str or None
-        What it is; None where only the command tells, as with plain `--threshold`.
+        Its measure; None if the command decides, as with plain `--threshold`.
     is_setting : bool
         It comes from the environment or from `facesets.toml`: methods that take none pass it by.
     """
@@ -34,7 +34,7 @@ class Threshold:
     is_setting: bool = False
 
     def in_measure(self, measure: "Measure", least: float, most: float) -> float:
-        """The same in the measure of a method, if it is between these limits of that one.
+        """Convert it to the measure of a method, if it is between these limits of that one.
 
         Raises
         ------
@@ -52,12 +52,12 @@ class Threshold:
 
 
 def other_measure(threshold: float) -> float:
-    """The cosine distance that a cosine similarity is, and the other way round: 0.45 for 0.55."""
+    """Convert between cosine distance and cosine similarity: 0.45 for 0.55."""
     return round(1 - threshold, 12)
 
 
 def measure_of(method: Method) -> "Measure | None":
-    """What the threshold of a method is; None if it has none."""
+    """Return the measure of a method's threshold; None if it has none."""
     # The package brings SciPy, which no help text needs.
     from facesets.clustering.methods import METHODS
 
@@ -85,13 +85,13 @@ _ADDRESS = re.compile(r"dask://(?P<address>(?:\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Workers that compute: those of a dask scheduler at `host:port`; processes of this machine if None."""
+    """Computing workers: those of a dask scheduler at `host:port`; processes of this machine if None."""
 
     scheduler: str | None = None
 
 
 def workers_named(flag: str, text: str) -> Workers:
-    """From `local` or `dask://host:port` to what is meant. Raises `WrongUsage`."""
+    """Read `local` or `dask://host:port`. Raises `WrongUsage`."""
     if text == LOCAL:
         return Workers()
     found = _ADDRESS.fullmatch(text)
@@ -105,7 +105,7 @@ def workers_named(flag: str, text: str) -> Workers:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Where the pairs of very many faces are compared; in this process where no engine is named."""
+    """Options of the engine that compares very many faces; without one, this process does."""
 
     engine: Annotated[
         Workers | None,
@@ -131,7 +131,7 @@ class EngineOptions:
     ] = None
 
     def for_method(self, method: Method) -> "EngineOptions":
-        """The same for a method; without an engine for one that works on no graph of similar pairs."""
+        """Return the options for a method; without an engine for one that needs no graph of similar pairs."""
         # The package brings SciPy, which no help text needs.
         from facesets.clustering.methods import METHODS
 

@@ -15,7 +15,7 @@ def _end_of_day(flag: str, text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions(Checked):
-    """Which server is meant, and how long it is waited for."""
+    """Options to reach a server."""
 
     url: Annotated[str | None, Option("Address of the server.", unset="IMMICH_URL", metavar="URL")] = None
     api_key_file: Annotated[Path | None, Option("A file that holds the API key.", unset="IMMICH_API_KEY")] = (
@@ -55,7 +55,7 @@ class ServerOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class StageOptions(Checked):
-    """What `immich-stage` takes from a server."""
+    """Options of `immich-stage`."""
 
     workers: Annotated[
         int, Option("Photos worked on at a time.", least=1, most=64, synonyms="--concurrency")
@@ -147,7 +147,7 @@ class StageOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class PushOptions(Checked):
-    """What `immich-push` may change on a server."""
+    """Options of `immich-push`: what it may change on a server."""
 
     rename: Annotated[bool, Option("Replace names that were given in Immich with ours.")] = False
     hidden: Annotated[

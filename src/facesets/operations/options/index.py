@@ -10,20 +10,20 @@ from facesets.operations.options.declaration import Checked, Option
 from facesets.operations.options.shared import DryRun, Enrich, FastDecode, MaxPixels, RetryFailed, TrustMtime
 
 STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
-"""In their order: what is quick and what others build upon comes first."""
+"""In their order: quick ones, and those that others build upon, come first."""
 
 OVER_KNOWN_PHOTOS = tuple(stage for stage in STAGES if stage not in {"detection", "describe"})
-"""What `index --stage` does: faces are found while photos are taken in, and `describe` is a command."""
+"""The steps of `index --stage`: faces are found while photos are added, and `describe` is a command."""
 
 IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")
-"""What `index` does with new photos, where there are models for it."""
+"""The steps of `index` for new photos, if there are models for them."""
 
 IN_CACHES = ("metadata", "attributes")
-"""What `embed` does, and a cache keeps: when photos were taken, how old people look, and their sex."""
+"""The steps of `embed` that a cache stores: capture times, and age and sex of faces."""
 
 
 def stage_named(flag: str, text: str) -> str:
-    """A stage by its name. Raises `WrongUsage` where there is none of that name."""
+    """Read a step's name. Raises `WrongUsage` if there is no such step."""
     return text if text in STAGES else _one_of(flag, text, STAGES)
 
 
@@ -32,7 +32,7 @@ def _one_of(flag: str, text: str, names: tuple[str, ...]) -> NoReturn:
 
 
 def one_stage(flag: str, text: str) -> str:
-    """A stage that is to run over known photos, or one of which is known what to do in its place.
+    """Read the name of a step for known photos, or of one with a command of its own.
 
     Raises `WrongUsage` as `stage_named`.
     """
@@ -40,7 +40,7 @@ def one_stage(flag: str, text: str) -> str:
 
 
 def stages_named(flag: str, text: str) -> tuple[str, ...]:
-    """Stages by their names with commas between, in the order in which they run; errors as `stage_named`."""
+    """Read names of steps with commas between, in the order in which they run; errors as `stage_named`."""
     named = {stage_named(flag, part.strip()) for part in text.split(",") if part.strip()}
     if "describe" in named:
         raise WrongUsage(
@@ -51,7 +51,7 @@ def stages_named(flag: str, text: str) -> tuple[str, ...]:
 
 
 def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
-    """As `stages_named`, for steps that a cache can store; `none` for none."""
+    """Do as `stages_named`, for steps that a cache can store; `none` for none."""
     named = () if text.strip() == "none" else stages_named(flag, text)
     if others := [each for each in named if each not in IN_CACHES]:
         raise WrongUsage(
@@ -93,7 +93,7 @@ Force = Annotated[bool, Option("With --stage: repeat the step for all photos.")]
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions(Checked):
-    """How many pictures go through the models together, and how long the first of them waits for others."""
+    """Options of batches: how many pictures the models process together, and how long the first one waits."""
 
     max_batch: Annotated[
         int,
@@ -112,12 +112,12 @@ class BatchingOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions(Checked):
-    """How `index` works through its targets.
+    """Options of `index`.
 
     Attributes
     ----------
     concurrency : int
-        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+        Threads, each for a batch from file to faces, or concurrent requests to a service.
     batch_size : int
         Files that one thread takes at a time.
     flush_every : int
@@ -147,5 +147,5 @@ class IndexOptions(Checked):
 
     @property
     def workers(self) -> int:
-        """What `embed` calls the same."""
+        """The name of the same option in `embed`."""
         return self.concurrency

@@ -19,7 +19,7 @@ USUAL_KM = 10.0
 
 
 def place_named(flag: str, text: str) -> Near:
-    """A place in degrees, and how far around it, from `LAT,LON` or `LAT,LON,KM`. Raises `WrongUsage`."""
+    """Read a place in degrees, and a radius, from `LAT,LON` or `LAT,LON,KM`. Raises `WrongUsage`."""
     try:
         latitude, longitude, *around = text.strip().split(",")
         numbers = [
@@ -36,7 +36,7 @@ def place_named(flag: str, text: str) -> Near:
 
 
 def near(flag: str, latitude: float, longitude: float, km: float = USUAL_KM) -> Near:
-    """What is around a place. Raises `WrongUsage` for one that is not on Earth."""
+    """Return the area around a place. Raises `WrongUsage` for one that is not on Earth."""
     if not -90 <= latitude <= 90:
         raise WrongUsage(
             f"{flag}: {latitude:g} is not a latitude. The first number must be between -90 and 90."
@@ -65,7 +65,7 @@ def age_range(flag: str, text: str) -> AgeRange:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions(Checked):
-    """What `search` looks for beside words."""
+    """Conditions of `search` beside words."""
 
     like: Annotated[Path | None, Option("Find photos similar to this one as a whole.", metavar="PHOTO")] = (
         None
@@ -148,7 +148,7 @@ class SearchOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions(Checked):
-    """Which photos are described, what is sent of them, and what that may cost."""
+    """Options of `describe`: the photos, the data to send, and the maximum cost."""
 
     max_images: Annotated[
         int | None, Option("Maximum number of photos to send.", least=1, synonyms="--limit")
@@ -178,7 +178,7 @@ class DescribeOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ExportXmpOptions(Checked):
-    """Which sidecars are written, and how."""
+    """Options of `export-xmp`."""
 
     target: Annotated[
         tuple[Path, ...],

@@ -31,7 +31,7 @@ _USUAL_THRESHOLD = 0.65
 
 @dataclass(frozen=True, slots=True)
 class ClusterLibraryOptions(Checked):
-    """How `cluster` groups the faces of a library.
+    """Options of `cluster` on a library.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class ClusterLibraryOptions(Checked):
             raise WrongUsage(f"{self.method} cannot measure a threshold. Give {Field('threshold')} a number.")
 
     def own_threshold(self) -> float | None:
-        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        """The threshold of the method, in its own measure; None if it has or is given none."""
         if self.method == "dbscan":
             return self.eps
         measure = measure_of(self.method)
@@ -92,8 +92,8 @@ class ClusterLibraryOptions(Checked):
             return None
         return self.threshold if measure == "min_cosine_similarity" else other_measure(self.threshold)
 
-    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterLibraryOptions":
-        """The same with a method and a threshold; plain thresholds are cosine similarities.
+    def chosen(self, method: Method | None, threshold: Threshold | None) -> "ClusterLibraryOptions":
+        """Return the options with a method and a threshold; plain thresholds are cosine similarities.
 
         A threshold alone means connected components, as it did before there was another method.
 
@@ -102,16 +102,16 @@ class ClusterLibraryOptions(Checked):
         WrongUsage
             There is no such threshold.
         """
-        chosen = method or (self.method if said is None else "components")
-        if said is None:
+        chosen = method or (self.method if threshold is None else "components")
+        if threshold is None:
             return replace(self, method=chosen, threshold=None if chosen == "auto" else _USUAL_THRESHOLD)
-        similarity = None if said.value is None else said.in_measure("min_cosine_similarity", 0, 1)
+        similarity = None if threshold.value is None else threshold.in_measure("min_cosine_similarity", 0, 1)
         return replace(self, method=chosen, threshold=similarity)
 
 
 @dataclass(frozen=True, slots=True)
 class DualOptions(Checked):
-    """How faces go to known people, and how the others are grouped. What is None goes by the recognizer."""
+    """Options to assign faces to known people and group the others. None goes by the recognizer."""
 
     dual: Annotated[
         bool,
@@ -174,12 +174,12 @@ def _threshold(flag: str, text: str) -> float | Literal["auto"]:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """How `assign` matches faces. None means: by the recognition model, or by the head in use.
+    """Options of `assign`. None means: by the recognition model, or by the head in use.
 
     Attributes
     ----------
     threshold : float, "auto" or None
-        The latter two measure it, or take what was measured when the head in use was trained.
+        The latter two measure it, or use the measurement from the training of the head in use.
     """
 
     threshold: Annotated[
@@ -230,7 +230,7 @@ class AssignOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions(Checked):
-    """How a person is split."""
+    """Options to split a person."""
 
     parts: Annotated[
         int | None, Option("Number of parts.", least=2, unset="as many as the faces fall into")

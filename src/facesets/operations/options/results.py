@@ -57,7 +57,7 @@ Select = Literal["best", "diverse"]
 
 @dataclass(frozen=True, slots=True)
 class EnrichOptions(Checked):
-    """How `enrich` finds faces again."""
+    """Options of `enrich`."""
 
     min_overlap: Annotated[
         float,
@@ -81,16 +81,16 @@ class EnrichOptions(Checked):
 LOADER_DET_SIZE = 640
 
 LOADER_MIN_DET_SCORE = 0.5
-"""How roop-unleashed's loader detects faces in the pictures of a bundle."""
+"""Detection settings of roop-unleashed's loader for the pictures of a bundle."""
 
 VERIFY_MIN_DET_SCORE = 0.35
-"""From which score a bystander in a crop counts. Lower than the loader's, because its detector differs
+"""The score from which a bystander in a crop counts. Lower than the loader's, because its detector differs
 from ours: faces that ours scores just below 0.5 were found by another SCRFD in 4 % of the crops."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSwapOptions(Checked):
-    """How face sets are exported.
+    """Options of `export-swap`.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class ExportSwapOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DedupOptions(Checked):
-    """How `dedup` compares."""
+    """Options of `dedup`."""
 
     # Measured on portraits (docs/manifests.md): unrelated pictures begin at 70, copies scaled or
     # recompressed end at 18.
@@ -164,7 +164,7 @@ class DedupOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ExtendOptions(Checked):
-    """How `extend` adds faces. All else is as it was when the results were made."""
+    """Options of `extend`. All others are those that the results were made with."""
 
     threshold: Annotated[
         float | None,
@@ -186,7 +186,7 @@ class ExtendOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions(Checked):
-    """Which people `discover` knows. Everything else is as in `refine` and `export-swap`."""
+    """Options of `discover` for known people. All others are as in `refine` and `export-swap`."""
 
     known_threshold: Annotated[
         float | None,
@@ -198,7 +198,7 @@ class DiscoverOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ImportFoldersOptions(Checked):
-    """How `import-folders` finds the person of a folder."""
+    """Options of `import-folders`."""
 
     first_threshold: Annotated[
         float,
@@ -223,7 +223,7 @@ class ImportFoldersOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class SplitErasOptions(Checked):
-    """How `split-eras` finds a person's faces again, and cuts them into eras."""
+    """Options of `split-eras`."""
 
     recover_threshold: Annotated[
         float | None,

@@ -49,14 +49,14 @@ OUTLIER_MIN_CLUSTER = 4
 
 @dataclass(frozen=True, slots=True)
 class EmbedOptions(Checked):
-    """How `embed` works through a source.
+    """Options of `embed`.
 
     Attributes
     ----------
     flush_every_s : float
         Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
     workers : int
-        Threads, each of which takes a batch from file to faces.
+        Threads, each for a batch from file to faces.
     batch_size : int
         Files that one worker takes at a time.
     """
@@ -97,7 +97,7 @@ LeastDetectionScore = Annotated[float | None, _MIN_SCORE]
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions(Checked):
-    """What counts as a face, by a model pack that is given by name or path."""
+    """Options of detection, with a model pack by name or path."""
 
     pack: str = "buffalo_l"
     det_size: Annotated[int, _DET_SIZE] = DET_SIZE
@@ -106,12 +106,12 @@ class DetectionOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions(Checked):
-    """How `cluster` groups faces into folders. Which method and threshold are meant says `chosen`.
+    """Options of `cluster` into folders. `chosen` sets method and threshold.
 
     Attributes
     ----------
     method : str
-        `auto` measures what similarities mean on the faces, and needs no threshold.
+        `auto` measures the similarities of the faces, and needs no threshold.
     threshold : float or None
         Of `agglomerative`: cosine distance at which average linkage is cut; None measures a fitting one.
     min_cosine_similarity : float
@@ -136,7 +136,7 @@ class ClusterOptions(Checked):
         check_number("--min-cosine-similarity", self.min_cosine_similarity, -1, 1)
 
     def own_threshold(self) -> float | None:
-        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        """The threshold of the method, in its own measure; None if it has or is given none."""
         measure = measure_of(self.method)
         if measure is None:
             return None
@@ -145,7 +145,7 @@ class ClusterOptions(Checked):
         return self.threshold if measure == "max_cosine_distance" else self.min_cosine_similarity
 
     def with_own_threshold(self, value: float) -> "ClusterOptions":
-        """The same with another threshold, in the measure of the method.
+        """Return the options with another threshold, in the measure of the method.
 
         Raises
         ------
@@ -161,8 +161,8 @@ class ClusterOptions(Checked):
             return replace(self, threshold=value)
         return replace(self, min_cosine_similarity=value)
 
-    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterOptions":
-        """The same with a method and a threshold; plain thresholds are cosine distances.
+    def chosen(self, method: Method | None, threshold: Threshold | None) -> "ClusterOptions":
+        """Return the options with a method and a threshold; plain thresholds are cosine distances.
 
         A threshold alone means average linkage, as it did before there was another method.
 
@@ -171,25 +171,25 @@ class ClusterOptions(Checked):
         WrongUsage
             The method has no such threshold.
         """
-        if said is None:
+        if threshold is None:
             return self if method is None else replace(self, method=method)
         chosen = replace(self, method=method or "agglomerative")
-        if said.measure is None and chosen.method == "dbscan":
-            return replace(chosen, eps=said.value)
+        if threshold.measure is None and chosen.method == "dbscan":
+            return replace(chosen, eps=threshold.value)
         measure = measure_of(chosen.method)
-        if measure is None and said.value is not None and not said.is_setting:
+        if measure is None and threshold.value is not None and not threshold.is_setting:
             raise refuse(chosen.method)
-        if said.measure is None:
-            return replace(chosen, threshold=said.value)
+        if threshold.measure is None:
+            return replace(chosen, threshold=threshold.value)
         if measure is None:
             return chosen
         least, most = (0, 2) if measure == "max_cosine_distance" else (-1, 1)
-        return chosen.with_own_threshold(said.in_measure(measure, least, most))
+        return chosen.with_own_threshold(threshold.in_measure(measure, least, most))
 
 
 @dataclass(frozen=True, slots=True)
 class RefineOptions(Checked):
-    """How `refine` makes clean face sets. What is None goes by the store, as `for_store` says."""
+    """Options of `refine`. None goes by the store; see `for_store`."""
 
     initial_threshold: Annotated[
         float, Option("Cosine distance for the first clustering.", least=0, most=2, advanced=True)
@@ -251,9 +251,9 @@ class RefineOptions(Checked):
         require_order(self.min_age, self.max_age)
 
     def for_store(self, photos: int, recognizer: str) -> "RefineOptions":
-        """The same for so many photos whose vectors are of the network in a file of that name.
+        """Return the options for a number of photos and a recognizer, by its file name.
 
-        Where nothing else is said, a set needs one photo for every hundred: at least 3, so that an album
+        By default, a set needs one photo for every hundred: at least 3, so that an album
         gives something, and at most 15, which a large library has plenty of.
         """
         # The package brings SciPy, which no help text needs.

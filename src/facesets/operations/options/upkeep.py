@@ -10,12 +10,12 @@ from facesets.operations.options.declaration import Checked, Option, check_range
 from facesets.operations.options.shared import DryRun, SameImageOk
 
 AFTER_TRAINING = 0.75
-"""Cosine similarity from which a face is somebody's, in the second round of `full`."""
+"""Cosine similarity from which a face belongs to a person, in the second round of `full`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions(Checked):
-    """Which steps there are between `index` and `stats`."""
+    """Options of `pipeline`: the steps between `index` and `stats`."""
 
     dual: Annotated[bool, Option("Use cluster --dual in place of cluster, assign and centroids.")] = False
     full: Annotated[
@@ -51,7 +51,7 @@ Task = Literal[
 
 
 def tasks_named(names: Sequence[str]) -> list[Task]:
-    """The tasks of these names. Raises `WrongUsage` for one that does not exist."""
+    """Read names of tasks. Raises `WrongUsage` for one that does not exist."""
     known = {task: task for task in get_args(Task)}
     for name in names:
         if name not in known:
@@ -73,12 +73,12 @@ def _days(flag: str, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MaintainOptions(Checked):
-    """What upkeep goes by.
+    """Options of `maintain`.
 
     Attributes
     ----------
     max_centroid_distance, threshold : float or None
-        None for what fits the recognizer.
+        None for the recognizer's default.
     older_than : int
         Days.
     """
@@ -118,7 +118,7 @@ class MaintainOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions(Checked):
-    """How a projection head is trained, and on which people."""
+    """Options of `train`."""
 
     epochs: Annotated[
         int,
@@ -163,7 +163,7 @@ def _names(flag: str, text: str) -> tuple[str, ...]:  # noqa: ARG001 - as declar
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions(Checked):
-    """Which jobs a worker takes, and how.
+    """Options of `worker`.
 
     Attributes
     ----------

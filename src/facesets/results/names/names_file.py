@@ -19,7 +19,7 @@ from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat
 from facesets.files import FileLock, atomic_write, json_bytes, printable, sweep_temporaries
 from facesets.results.inside import is_inside
 from facesets.results.manifest_values import is_sound_text
-from facesets.rights import keep_private
+from facesets.rights import tighten_access
 
 _FORMAT, _VERSION = "facesets/names", 1
 _PATIENCE_S = 30.0
@@ -152,7 +152,7 @@ def update_names(path: Path, change: Callable[[PeopleNames], PeopleNames]) -> No
     """
     with _patient_lock(path):
         sweep_temporaries(path)
-        keep_private(path)
+        tighten_access(path)
         before = path.read_bytes() if path.exists() else b""
         after = _content(change(read_names(path)))
         if after != before:

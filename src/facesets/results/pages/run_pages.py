@@ -25,7 +25,7 @@ from facesets.results.pages.counterparts import counterparts, faces_by_name
 from facesets.results.pages.html_pages import MADE_BY, START, PagePicture, PageSite, PersonPage, render
 from facesets.results.pages.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.results.safe_folder import SafeFolder
-from facesets.rights import narrow, tell_tightened
+from facesets.rights import narrow, report_tightened
 from facesets.work import Work
 
 _THUMBNAILS = f"{PAGES}/thumbnails"
@@ -209,7 +209,7 @@ def _make_folders(out: Path, rights: int) -> None:
     if any([narrow(start, rights), narrow(pages, rights)]):
         for each in pages.rglob("*"):
             narrow(each, rights)
-        tell_tightened(pages)
+        report_tightened(pages)
     with writing(pages):
         for name in (_THUMBNAILS, f"{PAGES}/person"):
             SafeFolder(out, rights).make_folder(name)

@@ -23,7 +23,7 @@ from facesets.records import (
     Int64,
     ordinals_in_image,
 )
-from facesets.rights import keep_private
+from facesets.rights import tighten_access
 from facesets.store.npz.cache_journal import CacheJournal
 from facesets.store.npz.merge import collapse, plan, write_merged
 from facesets.store.npz.schema import Part, identity_of, part_of, read_part
@@ -34,7 +34,7 @@ _READ_ATTEMPTS = 20
 class Cache:
     """A cache file, read with its journal.
 
-    Readers need no lock: they see the state of the last flush. Whoever commits does so within
+    Readers need no lock: they see the state of the last flush. Commits happen within
     `writing`.
     """
 
@@ -59,7 +59,7 @@ class Cache:
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The name for messages."""
         return printable(self._path)
 
     @property
@@ -91,7 +91,7 @@ class Cache:
         WrongUsage
             There is no such cache.
         DamagedFile, NewerFormat
-            It cannot be read; the sentence says why.
+            It cannot be read; the sentence gives the reason.
         """
         parts = self._parts()
         if not parts:
@@ -130,13 +130,13 @@ class Cache:
         RecognizerMismatch
             As `require`.
         CannotWrite
-            No space or no permission; what was committed is kept.
+            No space or no permission; committed data stays.
         """
         self.require(settings)
         lock = self._path.with_name(self._path.name + ".lock")
         with FileLock(lock, what=f"the cache {self.label}"):
             sweep_temporaries(self._path)
-            keep_private(self._path, self.names_file, self._journal.directory)
+            tighten_access(self._path, self.names_file, self._journal.directory)
             self._files = self._settings = None
             self.require(settings)
             try:
@@ -184,7 +184,7 @@ class Cache:
         try:
             self._journal.append(part_of(self._settings, files, images, self._identity))
         except BaseException:
-            # It may be there all the same: whoever asks next looks.
+            # It may be there all the same: the next caller checks.
             self._files = None
             raise
         _take_in(index, files)
@@ -206,13 +206,13 @@ class Cache:
         """Store what `enrich` found about existing faces, like `commit`."""
         self.commit([], [image for image in images if self.has_image(image.sha256)])
 
-    def renumbered(self, gone: Callable[[Part], Bool]) -> Renumbered:
+    def renumbered(self, is_removed: Callable[[Part], Bool]) -> Renumbered:
         """Return how `drop_faces` would change face ids."""
         parts = self._parts()
         if not parts:
             return NOT_RENUMBERED
         whole = collapse(plan(parts))
-        drop = gone(whole)
+        drop = is_removed(whole)
         before = _ids(whole, whole.faces.image)
         after = iter(_ids(whole, whole.faces.image[~drop]))
         found = [(old, "" if went else next(after)) for old, went in zip(before, drop.tolist(), strict=True)]
@@ -223,14 +223,14 @@ class Cache:
             {found[row][0]: tuple(box) for row, box in zip(changed, boxes, strict=True)},
         )
 
-    def drop_faces(self, gone: Callable[[Part], Bool]) -> None:
+    def drop_faces(self, is_removed: Callable[[Part], Bool]) -> None:
         """Remove faces permanently, also of images without a path; call within `writing`.
 
         The other faces of these images have other ids then: they follow one another.
 
         Parameters
         ----------
-        gone : callable
+        is_removed : callable
             From all that the cache holds to which of its faces go.
 
         Raises
@@ -242,7 +242,7 @@ class Cache:
         if not parts:
             return
         whole = collapse(plan(parts))
-        drop = gone(whole)
+        drop = is_removed(whole)
         if not drop.any():
             return
         journal = self._journal.paths()
@@ -331,20 +331,20 @@ def _collection(part: Part) -> Collection:
         if not record.reason:
             paths.setdefault(record.sha256, []).append(record.path)
     digests = [digest.decode() for digest in part.sha256.tolist()]
-    kept = np.array([digest in paths for digest in digests], bool)
-    faces = part.faces if kept.all() else _faces_of(part.faces, kept)
+    rows = np.array([digest in paths for digest in digests], bool)
+    faces = part.faces if rows.all() else _faces_of(part.faces, rows)
     images = Images(
-        sha256=part.sha256[kept],
-        width=part.width[kept],
-        height=part.height[kept],
-        taken=part.taken[kept],
-        fingerprint=part.fingerprint[kept],
-        paths=tuple(tuple(paths[digest]) for digest, keep in zip(digests, kept, strict=True) if keep),
+        sha256=part.sha256[rows],
+        width=part.width[rows],
+        height=part.height[rows],
+        taken=part.taken[rows],
+        fingerprint=part.fingerprint[rows],
+        paths=tuple(tuple(paths[digest]) for digest in digests if digest in paths),
     )
     return Collection(images, faces, part.settings)
 
 
-def _faces_of(faces: Faces, kept: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Faces:
-    new_row = np.cumsum(kept) - 1
-    chosen = faces.take(kept[faces.image])
+def _faces_of(faces: Faces, rows: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Faces:
+    new_row = np.cumsum(rows) - 1
+    chosen = faces.take(rows[faces.image])
     return chosen.with_image(new_row[chosen.image])

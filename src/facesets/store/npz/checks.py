@@ -29,7 +29,7 @@ _LARGEST_NUMBER = 1e8
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """Type of an array, what its rows are, and the shape of one row."""
+    """Type of an array, the meaning of its rows, and the shape of one row."""
 
     dtype: str
     rows: str
@@ -152,7 +152,7 @@ def check_vectors(faces: Faces) -> None:
     _check_range(faces.box, -_LARGEST_NUMBER, _LARGEST_NUMBER)
     columns = faces.columns()
     for name in _MEASURES:
-        # NaN is allowed: it says that a number is unknown.
+        # NaN is allowed: it marks an unknown number.
         if name in columns and (np.abs(columns[name]) > _LARGEST_NUMBER).any():
             raise ValueError(f"{name} is out of range")
 

@@ -69,10 +69,10 @@ def plan(parts: Sequence[Part]) -> MergedParts:
         mine = np.flatnonzero(images.part == p)
         new_row[images.row[mine]] = mine
         image = new_row[parts[p].faces.image]
-        kept = np.flatnonzero(image >= 0)
-        face_part.append(np.full(len(kept), p, np.int64))
-        face_row.append(kept)
-        image_of_face.append(image[kept])
+        rows = np.flatnonzero(image >= 0)
+        face_part.append(np.full(len(rows), p, np.int64))
+        face_row.append(rows)
+        image_of_face.append(image[rows])
     image = np.concatenate(image_of_face)
     order = np.argsort(image, kind="stable")
     faces = Rows(np.concatenate(face_part)[order], np.concatenate(face_row)[order])

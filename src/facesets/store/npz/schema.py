@@ -1,7 +1,7 @@
 """The arrays of a cache file: names, meaning, version. docs/cache-format.md describes them for others.
 
 A cache is a sequence of parts of this one form: the `.npz` file itself, then the journal's. A later
-part replaces what an earlier one says of the same image or path, which keeps its place in the order.
+part replaces an earlier record of the same image or path, which keeps its place in the order.
 So applying a part twice is applying it once.
 """
 
@@ -33,7 +33,7 @@ _READ_AT_ONCE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one file of a cache holds. Face rows are grouped by image, in the order of the images.
+    """The content of one file of a cache. Face rows are grouped by image, in the order of the images.
 
     `identity` is the cache's own.
     """
@@ -167,7 +167,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
 def _damaged(path: Path) -> FacesetsError:
     kind = guessed_kind(path)
     if kind and path.suffix.lower() != ".npz":
-        # A file of somebody else's, which nobody should move away for us.
+        # A file of another program, which must not be moved away for us.
         return WrongUsage(
             f"{printable(path)} is not a facesets cache but {kind}. Give a file made by "
             f"{Command('embed', 'PHOTOS', 'faces.npz')}."

@@ -21,7 +21,7 @@ def _key(kind: str, name: str) -> int:
 class Claims:
     """Things that only this process is working on. Safe to use from several threads.
 
-    A new connection takes the claims of the old one again. Those that somebody else took in between are
+    A new connection takes the claims of the old one again. Those that another process took in between are
     lost; see `holds`.
     """
 

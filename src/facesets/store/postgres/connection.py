@@ -18,7 +18,7 @@ from facesets.errors import Unreachable, WrongUsage
 from facesets.store.postgres.refusals import refusal, translated
 
 ServerError = psycopg.Error
-"""What comes of a server that is asked by others than `Database`."""
+"""The error of a server that is used by other means than `Database`."""
 P = ParamSpec("P")
 T = TypeVar("T")
 _Query = LiteralString | bytes | sql.SQL | sql.Composed
@@ -29,7 +29,7 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 _FIRST_ATTEMPTS = 5
 
-# Somebody else stored the same meanwhile, or deleted what it belongs to: the next attempt sees that.
+# Another session stored the same meanwhile, or deleted what it belongs to: the next attempt sees that.
 _INTERFERENCE = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
@@ -107,15 +107,15 @@ def label_of(text: str) -> str:
 
 def _with_defaults(text: str, defaults: Mapping[str, str]) -> str:
     """Add default parameters to a connection string."""
-    said = conninfo.conninfo_to_dict(text)
-    return conninfo.make_conninfo(text, **{n: value for n, value in defaults.items() if n not in said})
+    given = conninfo.conninfo_to_dict(text)
+    return conninfo.make_conninfo(text, **{n: value for n, value in defaults.items() if n not in given})
 
 
 def with_search_path(text: str, path: str) -> str:
     """Add a search path and keepalives to a connection string."""
-    said = str(conninfo.conninfo_to_dict(text).get("options") or "")
+    options = str(conninfo.conninfo_to_dict(text).get("options") or "")
     text = _with_defaults(text, _NOTICE_DEATH)
-    return conninfo.make_conninfo(text, options=f"{said} -c search_path={path}".strip())
+    return conninfo.make_conninfo(text, options=f"{options} -c search_path={path}".strip())
 
 
 class Database:
@@ -143,7 +143,7 @@ class Database:
         text : str
             Connection string or URL.
         label : str
-            What to call it in messages, in place of host and name.
+            The name for messages, in place of host and name.
         before_connecting : callable, optional
             Called before every attempt, to start the server where that is ours to do.
         reconnect_within_s : float
@@ -163,7 +163,7 @@ class Database:
         self._before_connecting = before_connecting
         self._reconnect_within_s = reconnect_within_s
         self._is_stopping = is_stopping
-        self._is_gone = False
+        self._is_lost = False
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
         self._require: Callable[[Connection], None] | None = None
@@ -220,7 +220,7 @@ class Database:
         conflicts = 0
         with self._lock:
             while True:
-                if self._is_gone:
+                if self._is_lost:
                     raise self._lost()
                 try:
                     with self._connection.transaction():
@@ -286,7 +286,7 @@ class Database:
                     restore(self._connection)
             except (Unreachable, psycopg.OperationalError):
                 if self._is_stopping() or time.monotonic() + _RECONNECT_EVERY_S > deadline:
-                    self._is_gone = True
+                    self._is_lost = True
                     self._connection.close()
                     raise self._lost() from None
                 time.sleep(_RECONNECT_EVERY_S)

@@ -192,7 +192,7 @@ def times(since: Int64) -> NDArray[np.datetime64]:
 
 
 _LEAST_PAGES = 128
-"""Of 8 kB each; whatever the planner does with less takes no time."""
+"""Of 8 kB each; with fewer, any plan is fast."""
 _GROWN = """SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
         AND pg_relation_size(c.oid) >= %(least)s * current_setting('block_size')::bigint

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-# More than anybody merges; people who were merged in a circle stay where they are after so many steps.
+# More than any user merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100
 
 _BAD_VECTORS: LiteralString = """SELECT f.image_id, f.detector_id FROM face_detections f

@@ -91,12 +91,12 @@ class Library:
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The name for messages."""
         return self.database.label
 
     @property
     def identity(self) -> str:
-        """The creation time of its schema, unique to the library and kept by backups."""
+        """The creation time of its schema, unique to the library and preserved by backups."""
         return self.database.run(identity_of)
 
     @property
@@ -273,7 +273,7 @@ class Library:
         """Count the photos for an analysis step."""
         return self.database.run(stages.count_pending, photos)
 
-    def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
+    def store_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Store results of analysis steps for existing images, all or nothing.
 
         Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
@@ -316,14 +316,16 @@ class Library:
         found = self.database.run(image_paths.paths_with, sha256)
         return {sha: [here(path) for path in paths if covers(path)] for sha, paths in found.items()}
 
-    def note_missing(self, roots: Sequence[str] | None, gone: missing.Gone, is_there: missing.IsThere) -> int:
+    def note_missing(
+        self, roots: Sequence[str] | None, find_missing: missing.FindMissing, is_there: missing.IsThere
+    ) -> int:
         """As `missing.note_missing`."""
-        return missing.note_missing(self.database, roots, gone, is_there, self._paths)
+        return missing.note_missing(self.database, roots, find_missing, is_there, self._paths)
 
-    def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
+    def store_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or update galleries; return the number of each by path."""
         known = [replace(row, path=self._paths.known(row.path)) for row in rows]
-        return self._here(self.database.run(galleries.keep_galleries, known))
+        return self._here(self.database.run(galleries.store_galleries, known))
 
     def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
         """Return the galleries of these exact paths."""
@@ -331,10 +333,10 @@ class Library:
         here = self._paths.here
         return {GalleryLink(here(link.directory), link.gallery and here(link.gallery)) for link in links}
 
-    def let_belong(self, directories: Mapping[str, int]) -> None:
+    def assign_to_galleries(self, directories: Mapping[str, int]) -> None:
         """Assign the known paths in these directories to galleries, by number."""
         known = {self._paths.known(path): number for path, number in directories.items()}
-        self.database.run(galleries.let_belong, known)
+        self.database.run(galleries.assign_to_galleries, known)
 
     def _known(self, paths: Sequence[str]) -> list[str]:
         return [self._paths.known(path) for path in paths]

@@ -302,17 +302,17 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
     dropped = {table for each in applied for names in _DROPPED.findall(each.sql) for table in names}
     tables = [table for each in applied for table in each.made("TABLE") if table not in dropped]
-    gone = connection.execute(
+    removed = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
     ).fetchall()
-    if gone:
+    if removed:
         raise SchemaOutdated(
-            f"The table {gone[0][0]} was removed from the schema of {label}. Restore a backup: "
+            f"The table {removed[0][0]} was removed from the schema of {label}. Restore a backup: "
             f"{Command('db restore', 'FILE', Field('replace'))}."
         )
 
 
 def identity_of(connection: Connection) -> str:
-    """Return the creation time of the schema, unique to the library and kept by backups."""
+    """Return the creation time of the schema, unique to the library and preserved by backups."""
     made = connection.scalar("SELECT applied_at FROM schema_migrations WHERE number = 1")
     return "" if made is None else made.astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")

@@ -123,7 +123,7 @@ class FaceFacts:
     box : tuple of float
         Left, top, right and bottom, in pixels of the upright photo.
     person_name : str
-        Empty for nobody, and for somebody without a name.
+        Empty if unassigned or unnamed.
     age : float or None
         How old it looks, in years.
     sex : str or None
@@ -213,14 +213,14 @@ def _facts(rows: Sequence[tuple[Any, ...]]) -> list[FaceFacts]:
     ]
 
 
-def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
+def adjacent_photos(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
     """Return the next newer and older photo of a person, by content; None at the ends."""
-    row = connection.one(_BESIDE, {"photo": photo, "person": person})
+    row = connection.one(_ADJACENT, {"photo": photo, "person": person})
     return row[0], row[1]
 
 
 # OFFSET 0: the person's photos are looked up one by one, rather than all of the library's read.
-_BESIDE: LiteralString = """
+_ADJACENT: LiteralString = """
     WITH theirs AS MATERIALIZED (
         SELECT coalesce(i.taken, '-infinity') AS taken, i.id
         FROM present_faces f CROSS JOIN LATERAL (

@@ -11,20 +11,20 @@ def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
 
     Only known parts of that are repeated: it may hold secrets.
     """
-    said = str(error)
-    if "password authentication failed" in said or "no password supplied" in said:
+    message = str(error)
+    if "password authentication failed" in message or "no password supplied" in message:
         return WrongUsage(f"The server rejected the password for {label}. Check user and password.")
-    if "does not exist" in said and "database" in said:
+    if "does not exist" in message and "database" in message:
         return WrongUsage(f"Database not found: {label}. Create it with `createdb`, or use another.")
-    if "role" in said and "does not exist" in said:
+    if "role" in message and "does not exist" in message:
         return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
-    if "no pg_hba.conf entry" in said:
+    if "no pg_hba.conf entry" in message:
         return WrongUsage(
             f"The server does not allow this machine or user to connect to {label}. Check its pg_hba.conf."
         )
-    if "No space left" in said:
+    if "No space left" in message:
         return disk_full(label)
-    if "too many clients" in said or "remaining connection slots" in said:
+    if "too many clients" in message or "remaining connection slots" in message:
         return Unreachable(
             f"All connections of {label} are in use. Close some of the programs that use it, then try again."
         )
@@ -34,7 +34,7 @@ def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
 
 
 def disk_full(label: str) -> CannotWrite:
-    """Say that the server's disk is full."""
+    """Return the error that the server's disk is full."""
     return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
 
 

@@ -40,7 +40,7 @@ def recorded_run(
     database.run(analyze_grown)
 
 
-def keep_summary(connection: Connection, run: RecordedRun) -> None:
+def store_summary(connection: Connection, run: RecordedRun) -> None:
     """Store the result of a run so far, so that a later run can resume it."""
     connection.execute("UPDATE runs SET summary = %s WHERE id = %s", (_json(run.summary), run.id))
 

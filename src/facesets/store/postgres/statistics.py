@@ -146,7 +146,7 @@ def faces_without_norm(connection: Connection, detector_id: int) -> int:
     return found
 
 
-# Nobody whose photos are all missing counts, unless they have a name.
+# People all of whose photos are missing do not count, unless they have a name.
 _PERSONS: LiteralString = """SELECT status, count(*) FROM persons p
     WHERE EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
         OR EXISTS (SELECT FROM present_faces f WHERE f.person_id = p.id)

@@ -33,7 +33,7 @@ def write(
     Raises
     ------
     ValueError
-        There are faces or embeddings, and it was not said what they come from.
+        There are faces or embeddings, and their models were not given.
     WrongUsage
         As `_insert_embeddings`.
     """
@@ -54,7 +54,7 @@ def write(
             _insert_embeddings(connection, clip_from, embedded, replace=replace)
         found = [(ids[image.sha256], image) for image in records]
         known = [] if replace else [ids[image.sha256] for image in records if image.sha256 not in fresh]
-        stages.keep_findings(connection, stages.without_known(connection, found, known))
+        stages.store_findings(connection, stages.without_known(connection, found, known))
         image_paths.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
@@ -70,7 +70,7 @@ def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_
     ids = images.numbers_of(connection, [image.sha256 for image in new])
     there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
     still_there = stages.of_faces_still_there(connection, there, detector_id)
-    stages.keep_findings(connection, still_there)
+    stages.store_findings(connection, still_there)
     return {image.sha256 for _, image in still_there}
 
 
@@ -123,7 +123,7 @@ def _insert_embeddings(
     """
     dimension = len(embeddings[0][1])
     number = models.ensure_model(connection, "clip", model.name, model.sha256, dimension)
-    # What a model gave before does not bind it once all of that is deleted.
+    # Earlier embeddings of a model do not bind it once all of them are deleted.
     connection.execute(
         """UPDATE models m SET dimension = %s WHERE id = %s AND dimension <> %s
             AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)""",

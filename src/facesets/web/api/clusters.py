@@ -15,8 +15,8 @@ from facesets.operations.people.corrections.cluster_corrections import (
     label_cluster,
     version_of,
 )
+from facesets.operations.people.corrections.lookup import called, cluster_as_person, find_cluster
 from facesets.operations.people.corrections.splitting import apply_split
-from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import faces_in_cluster, groups_page
 from facesets.store.postgres.people.person_faces import best_of_person

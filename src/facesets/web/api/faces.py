@@ -14,7 +14,7 @@ from facesets.face_attributes import Sex
 from facesets.imaging.originals import Picture
 from facesets.operations.people.lists.browsing import require_photo
 from facesets.operations.people.review.explaining import explain
-from facesets.operations.people.review.verdict import Likeness
+from facesets.operations.people.review.verdict import PersonSimilarity
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_details import (
     FaceFacts,
@@ -78,7 +78,7 @@ class NearFace(Shape):
     cosine_similarity: float
 
 
-def _nearest(found: Likeness) -> list[NearFace]:
+def _nearest(found: PersonSimilarity) -> list[NearFace]:
     return [NearFace(face_id=face, cosine_similarity=similarity) for face, similarity in found.nearest]
 
 

@@ -12,6 +12,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.operations.people.corrections.lookup import called, folded, require_person, short
 from facesets.operations.people.corrections.moving import (
     Picked,
     choose_best,
@@ -21,7 +22,6 @@ from facesets.operations.people.corrections.moving import (
     take_away,
 )
 from facesets.operations.people.corrections.splitting import apply_split
-from facesets.operations.people.corrections.who import called, folded, require_person, short
 from facesets.operations.people.forgetting.forget import forget
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database

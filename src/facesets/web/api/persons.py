@@ -118,7 +118,7 @@ def persons(
 @router.post("/persons")
 def new_person(site: SiteDep, asked: NewPerson) -> Done:
     """Create a person from faces, or assign the faces to the person with that name."""
-    picked = Picked(asked.face_ids, anybody=not asked.unassigned)
+    picked = Picked(asked.face_ids, any_owner=not asked.unassigned)
     with site.library() as session:
         given = give_to_name(session, picked, asked.name, into=asked.into, by=site.by)
         return done_about(session, given.person, given.did, given.step)

@@ -13,9 +13,9 @@ from facesets.errors import WrongUsage
 from facesets.operations.library.photo_search import (
     PhotoPage,
     filter_of,
-    people_meant,
     photos_like,
     photos_of,
+    requested_people,
 )
 from facesets.operations.library.photo_search import photos_of_words as by_words
 from facesets.operations.options.library import USUAL_KM, age_range
@@ -119,7 +119,7 @@ def search(
     """
     with site.library() as session:
         library = Library(session)
-        people = people_meant(library, [each for each in person if each.strip()])
+        people = requested_people(library, [each for each in person if each.strip()])
         place, tags = _near(latitude, longitude, km), [each for each in tag if each.strip()]
         asked = filter_of(
             library,

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
-from facesets.operations.library.nothing_found import not_looked_at, why_nothing
-from facesets.operations.library.photo_search import PhotoPage, filter_of, people_meant
+from facesets.operations.library.nothing_found import explain_nothing_found, not_looked_at
+from facesets.operations.library.photo_search import PhotoPage, filter_of, requested_people
 from facesets.operations.options.library import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
@@ -202,7 +202,7 @@ def _people(library: Library, names: Sequence[str]) -> tuple[list[PersonState], 
         if not each.strip():
             continue
         try:
-            known += people_meant(library, [each])
+            known += requested_people(library, [each])
         except (NotFound, WrongUsage) as error:
             unknown.append(each.strip())
             sentence = worded(f"{error}")
@@ -241,7 +241,7 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
         return Results(found)
     return Results(
         found,
-        why_nothing=[worded(each) for each in why_nothing(library, conditions)],
+        why_nothing=[worded(each) for each in explain_nothing_found(library, conditions)],
         not_looked_at=[worded(each.sentence) for each in not_looked_at(library, conditions)],
     )
 

@@ -129,7 +129,7 @@ def are_of_later_versions(found: Results) -> None:
     ("results", "described"),
     [(come_twice_and_from_elsewhere, 6), (lack_one, 5), (are_of_later_versions, 3)],
 )
-def test_each_photo_counts_once_and_without_an_answer_is_sent_again_only_where_that_is_said(
+def test_each_photo_counts_once_and_is_sent_again_without_an_answer_only_on_request(
     library: Library, llm: AnthropicServer, results: Callable[[Results], None], described: int
 ) -> None:
     run_describe(library, anthropic(llm.url))
@@ -163,7 +163,7 @@ def test_an_answer_outlives_its_photo_and_is_there_again_with_it(
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 2
 
 
-def test_only_photos_of_which_nothing_is_under_way_are_sent(library: Library, llm: AnthropicServer) -> None:
+def test_only_photos_without_an_open_request_are_sent(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
     again = run_describe(library, anthropic(llm.url))
@@ -172,9 +172,7 @@ def test_only_photos_of_which_nothing_is_under_way_are_sent(library: Library, ll
     assert run_check(library, anthropic(llm.url)).to_do == 6
 
 
-def test_results_that_are_gone_are_paid_again_where_that_is_said(
-    library: Library, llm: AnthropicServer
-) -> None:
+def test_lost_results_are_paid_again_only_on_request(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.gone.add("msgbatch_0")
     assert run_check(library, anthropic(llm.url)).under_way == 6
@@ -188,14 +186,14 @@ def test_results_that_are_gone_are_paid_again_where_that_is_said(
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 6
 
 
-def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
+def test_a_batch_with_a_lost_answer_is_found_by_the_ids_of_its_requests(
     library: Library, llm: AnthropicServer
 ) -> None:
     llm.failures = [Failure(0, breaks=True)]
     sent = run_describe(library, anthropic(llm.url))
     assert (sent.sent, "unknown whether" in sent.notes[0]) == (6, True)
     assert run_describe(library, anthropic(llm.url)).sent == 0
-    # Somebody else's, of as many requests.
+    # A batch of another program, with as many requests.
     llm.batches["msgbatch_9"] = {**llm.batches["msgbatch_0"], "id": "msgbatch_9"}
     llm.requests_of["msgbatch_9"] = [
         {**request, "custom_id": f"theirs-{place}"}
@@ -286,9 +284,7 @@ def work_at(llm: AnthropicServer, library_url: str, *, no_batch: bool) -> Callab
     return work
 
 
-def require_that_nothing_is_lost_or_paid_twice(
-    library: Library, llm: AnthropicServer, *, no_batch: bool
-) -> None:
+def require_nothing_lost_or_paid_twice(library: Library, llm: AnthropicServer, *, no_batch: bool) -> None:
     """Go on where a run died, until nothing is left to be done by itself."""
     llm.end()
     left: dict[str, int] = {}
@@ -305,7 +301,7 @@ def require_that_nothing_is_lost_or_paid_twice(
     assert len(llm.paid) <= 3
     open_ones = "SELECT count(*) FROM description_requests WHERE status = 'open'"
     assert rows(library.database, open_ones) == [(0,)]
-    # What was in doubt comes again only because it is asked for.
+    # Doubtful requests are sent again only on request.
     if left != {"completed": 3}:
         run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True)
     assert statuses(library.database) == {"completed": 3}
@@ -326,4 +322,4 @@ def test_a_kill_at_any_moment_pays_nothing_twice_and_loses_nothing(
         llm.paid.clear()
         llm.batches.clear()
         assert killed_at(moment, work)
-        require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)
+        require_nothing_lost_or_paid_twice(three, llm, no_batch=no_batch)

@@ -36,16 +36,18 @@ from facesets.store.postgres.library import Library
 from facesets.words import photos as words
 
 
-def test_each_photo_is_described_once_and_kept_with_its_cost(library: Library, llm: AnthropicServer) -> None:
+def test_each_photo_is_described_once_and_stored_with_its_cost(
+    library: Library, llm: AnthropicServer
+) -> None:
     summary = run_describe(library, anthropic(llm.url), no_batch=True)
     assert (summary.described, summary.failed, summary.to_do) == (6, 0, 0)
     assert statuses(library.database) == {"completed": 6}
-    ((said, tags, cost, tokens, seconds),) = rows(
+    ((reported, tags, cost, tokens, seconds),) = rows(
         library.database,
         """SELECT description, tags, cost_usd, input_tokens, duration_s FROM descriptions
             ORDER BY image_id LIMIT 1""",
     )
-    assert (said, tags) == (an_answer()["description"], ["snow", "dog", "winter"])
+    assert (reported, tags) == (an_answer()["description"], ["snow", "dog", "winter"])
     assert cost == Decimal(tokens) * Decimal("0.1") / 10**6 + Decimal(400) * Decimal("0.5") / 10**6
     assert seconds > 0
     (total,) = rows(library.database, "SELECT sum(cost_usd) FROM description_requests")[0]
@@ -61,8 +63,8 @@ def test_only_the_picture_and_what_was_announced_leave_and_nothing_before_the_us
 ) -> None:
     announced: list[Result] = []
 
-    def agree(said: Result) -> bool:
-        announced.append(said)
+    def agree(reported: Result) -> bool:
+        announced.append(reported)
         return len(announced) > 1
 
     assert run_describe(library, anthropic(llm.url), dry_run=True).to_do == 6
@@ -70,9 +72,9 @@ def test_only_the_picture_and_what_was_announced_leave_and_nothing_before_the_us
     assert (refused.agreed, refused.to_do, llm.bodies) == (False, 6, [])
     assert statuses(library.database) == {}
     run_describe(library, anthropic(llm.url), no_batch=True, agree=agree)
-    _, said = announced
-    assert (said.photos, said.to, said.leaves) == (6, llm.url, False)
-    assert len(llm.bodies) == said.photos
+    _, reported = announced
+    assert (reported.photos, reported.to, reported.leaves) == (6, llm.url, False)
+    assert len(llm.bodies) == reported.photos
     for paid in llm.paid:
         assert paid.text.splitlines()[0] == "What is on it?"
         for secret in ("secret", "Secret", "47.", "8.5", "photos/"):
@@ -91,10 +93,10 @@ def test_large_photos_are_sent_small(database: Database, llm: AnthropicServer, t
     assert Image.open(BytesIO(llm.paid[0].jpeg)).size == (1568, 261)
 
 
-def test_the_place_is_sent_where_that_is_said(library: Library, llm: AnthropicServer, tmp_path: Path) -> None:
+def test_the_place_is_sent_only_on_request(library: Library, llm: AnthropicServer, tmp_path: Path) -> None:
     path = tmp_path / "by xmp.jpg"
-    said = {"exif:GPSLatitude": "48,12.5N", "exif:GPSLongitude": "16,22,30W"}
-    path.write_bytes(photo("JPEG", xmp=packet(said), edge=64))
+    reported = {"exif:GPSLatitude": "48,12.5N", "exif:GPSLongitude": "16,22,30W"}
+    path.write_bytes(photo("JPEG", xmp=packet(reported), edge=64))
     take_in(library, [path])
     run_describe(library, anthropic(llm.url), no_batch=True, send_place=True)
     sent = "".join(paid.text for paid in llm.paid)
@@ -130,7 +132,7 @@ def test_a_provider_that_stays_overloaded_ends_the_run_and_leaves_nothing_behind
     assert len(llm.paid) == (6 if no_batch else 0)
 
 
-def test_what_may_be_paid_stands_as_failed_until_it_is_sent_again_where_that_is_said(
+def test_possibly_paid_photos_stay_failed_until_sent_again_on_request(
     library: Library, llm: AnthropicServer
 ) -> None:
     llm.failures = [Failure(0, breaks=True)]
@@ -209,7 +211,7 @@ _UNKNOWN = """SET session_replication_role = replica;
 
 @pytest.mark.parametrize("checked", [True, False])
 @pytest.mark.parametrize("by_hand", ["DELETE FROM image_stages WHERE stage = 'describe'", _UNKNOWN])
-def test_what_was_paid_is_not_sent_again_though_nothing_says_any_more_how_far_it_is(
+def test_paid_photos_are_not_sent_again_without_a_record_of_their_state(
     library: Library, llm: AnthropicServer, by_hand: LiteralString, checked: bool
 ) -> None:
     llm.failures = [Failure(0, breaks=True)]
@@ -234,10 +236,10 @@ def chat(url: str, key: str | None = None, model: str = "gemma3") -> OpenAiChat:
 
 
 def test_photos_are_described_on_this_machine_for_nothing_also_within_markdown(library: Library) -> None:
-    said: list[Result] = []
+    reported: list[Result] = []
 
     def agree(announced: Result) -> bool:
-        said.append(announced)
+        reported.append(announced)
         return True
 
     with serving_openai() as llm:
@@ -246,7 +248,7 @@ def test_photos_are_described_on_this_machine_for_nothing_also_within_markdown(l
         summary = run_describe(library, chat(llm.url), max_cost=0.0, agree=agree)
         assert llm.problems == []
     assert (summary.described, summary.cost_usd) == (6, 0)
-    (first, *_) = words.announced(said[0])
+    (first, *_) = words.announced(reported[0])
     assert "on this machine" in first
     assert "Nothing leaves it" in first
     ((tokens, cached, cost),) = rows(
@@ -308,7 +310,7 @@ def test_a_key_goes_along_and_a_wrong_one_is_one_sentence(library: Library) -> N
             run_describe(library, chat(llm.url, "right", "llava"))
 
 
-def test_photos_whose_files_are_gone_keep_no_others_from_their_turn(library: Library) -> None:
+def test_photos_with_missing_files_block_no_others(library: Library) -> None:
     for (path,) in rows(library.database, "SELECT path FROM image_paths ORDER BY image_id LIMIT 2"):
         Path(path).unlink()
     with serving_openai() as llm:

@@ -1,4 +1,4 @@
-"""Names and faces leave only where that was said, and what was said of somebody goes with them."""
+"""Names and faces leave only on request, and descriptions of a person are erased with them."""
 
 from io import BytesIO
 from pathlib import Path
@@ -49,7 +49,7 @@ def library(database: Database, tmp_path: Path) -> Library:
     return found
 
 
-def test_names_leave_only_where_that_is_said_and_of_nobody_who_is_hidden(
+def test_names_leave_only_on_request_and_never_of_hidden_people(
     library: Library, llm: AnthropicServer
 ) -> None:
     run_describe(library, anthropic(llm.url), no_batch=True)
@@ -97,7 +97,7 @@ def test_faces_are_blurred_where_asked_however_they_were_found(
 @pytest.mark.parametrize(
     ("forgotten", "reason"), [(False, "face detection has not run"), (True, "cannot all be blurred")]
 )
-def test_a_photo_whose_faces_are_not_all_known_waits_where_faces_are_blurred(
+def test_a_photo_with_unknown_faces_waits_if_faces_are_blurred(
     library: Library, llm: AnthropicServer, forgotten: bool, reason: str
 ) -> None:
     if forgotten:
@@ -122,7 +122,9 @@ def test_a_blurred_face_at_the_edge_stays_within_the_picture() -> None:
     assert (pixels[0] == 255).all()
 
 
-def test_a_description_that_names_somebody_goes_with_them(library: Library, llm: AnthropicServer) -> None:
+def test_a_description_that_names_a_person_is_erased_with_them(
+    library: Library, llm: AnthropicServer
+) -> None:
     llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
     run_describe(library, anthropic(llm.url), no_batch=True, send_names=True)
     ((number,),) = rows(library.database, "SELECT id FROM images")
@@ -134,7 +136,9 @@ def test_a_description_that_names_somebody_goes_with_them(library: Library, llm:
     assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
 
 
-def test_an_answer_that_names_somebody_forgotten_is_not_kept(library: Library, llm: AnthropicServer) -> None:
+def test_an_answer_that_names_a_forgotten_person_is_not_stored(
+    library: Library, llm: AnthropicServer
+) -> None:
     llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
     assert run_describe(library, anthropic(llm.url), send_names=True).under_way == 1
     forget(library.database, "Zoe", [], work=Work(by=BY))

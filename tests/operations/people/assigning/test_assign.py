@@ -1,4 +1,4 @@
-"""`assign`: faces go to whom they are like, or to nobody; and what stands for people to compare with."""
+"""`assign`: faces go to similar people, or stay unassigned; and the prototypes of people."""
 
 from dataclasses import replace
 from datetime import date
@@ -56,7 +56,7 @@ def run(library: Library, **options: Any) -> Result:
 
 
 def people_on(library: Library, name: str) -> list[str]:
-    """The people on a photo in the order of its faces; empty for nobody."""
+    """Return the people on a photo in the order of its faces; empty for unassigned ones."""
     found = rows(
         library,
         f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
@@ -72,7 +72,7 @@ def asked(library: Library) -> list[tuple[Any, ...]]:
     )
 
 
-def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(library: Library) -> None:
+def test_a_face_joins_a_similar_person_and_a_doubtful_one_becomes_a_suggestion(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     add_face(library, "sure", like(("anna", 0.8)))
     add_face(library, "doubtful", like(("ben", 0.58), seed=1))
@@ -104,7 +104,7 @@ def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(librar
     assert rows(library, "SELECT uncertainty FROM face_candidates") == [(0.25,)]
 
 
-def test_the_thresholds_that_were_said_decide(library: Library) -> None:
+def test_the_given_thresholds_decide(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.58)))
     assert run(library, threshold=0.7, review_threshold=0.65).review == 0
     assert run(library, threshold=0.5, dry_run=True).assigned == 1
@@ -113,7 +113,7 @@ def test_the_thresholds_that_were_said_decide(library: Library) -> None:
     assert run(library, threshold=0.5, margin=0.02).assigned == 1
 
 
-def test_auto_measures_the_threshold_where_a_face_can_be_given_away_and_says_so(library: Library) -> None:
+def test_auto_measures_the_threshold_if_a_face_can_be_assigned_and_reports_it(library: Library) -> None:
     summary = run(library)
     assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
     add_face(library, "a", like(("anna", 0.8)))
@@ -136,7 +136,7 @@ def test_the_threshold_where_too_little_can_be_measured_is_by_the_recognizer(dat
     assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
 
 
-def test_it_is_one_step_that_is_tried_before_and_taken_back_exactly(library: Library) -> None:
+def test_it_is_one_step_with_a_dry_run_and_an_exact_undo(library: Library) -> None:
     faces = "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY id"
     for number in range(5):
         add_face(library, f"new-{number}", like(("anna", 0.8), seed=number))
@@ -178,7 +178,7 @@ def test_of_two_faces_on_one_photo_the_more_similar_one_goes_to_a_person(library
     assert people_on(library, "twice") == [anna, anna]
 
 
-def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Library) -> None:
+def test_a_face_denied_for_a_person_is_never_assigned_to_them(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
     add_face(library, "a", like(("anna", 0.9)))
     run(library)
@@ -198,7 +198,7 @@ def test_a_rejected_question_never_comes_back(library: Library) -> None:
     assert run(library, threshold=0.5).assigned == 0
 
 
-def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
+def test_corrections_of_pairs_of_faces_are_followed(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     for number, label in enumerate(("a", "b", "c")):
         add_face(library, label, like(("anna", 0.9), seed=number))
@@ -222,7 +222,7 @@ def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -
     assert who_is(library, "poster") == anna
 
 
-def test_faces_said_to_be_somebody_come_home_after_a_reset(library: Library) -> None:
+def test_confirmed_faces_return_to_their_person_after_a_reset(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
     call(library, anna, "Anna")
     by_sql(library, "UPDATE face_detections SET person_id = NULL")
@@ -241,7 +241,7 @@ def test_only_the_faces_that_are_asked_for_are_looked_at(library: Library) -> No
     assert run(library).faces == 1
 
 
-def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> None:
+def test_a_stopped_run_changes_nothing_and_reports_that(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.8)))
     stop = Stop()
     stop.request()
@@ -257,7 +257,7 @@ def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> Non
         run(library)
 
 
-def test_without_faces_it_says_what_to_do_and_without_people_nothing_happens(
+def test_without_faces_advice_is_given_and_without_people_nothing_happens(
     empty_database: Database,
 ) -> None:
     library = Library(empty_database)
@@ -300,7 +300,7 @@ def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> 
     )
 
 
-def test_pinning_is_a_step_that_can_be_taken_back_and_done_again(library: Library) -> None:
+def test_pinning_is_a_step_that_can_be_undone_and_redone(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     before = exemplars(database, anna)
     prototypes(database, drop=before[:1], by=BY)
@@ -347,7 +347,7 @@ def test_a_pinned_face_that_moves_away_is_no_exemplar_any_more(library: Library)
     assert face_of(library, "anna-0-5") not in exemplars(library.database, who_is(library, "anna-0-0"))
 
 
-def test_centroids_are_made_exactly_and_it_says_what_had_changed(library: Library) -> None:
+def test_centroids_are_recomputed_exactly_and_the_drift_is_reported(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     forget_prototypes(library)
     assert (centroids(database).changed, centroids(database).changed) == (2, 0)

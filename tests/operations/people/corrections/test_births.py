@@ -1,4 +1,4 @@
-"""When people were born: as their faces say, and as a human says, which counts for more."""
+"""Births of people: estimated from faces, and set by a user, which counts for more."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ template = template_by(fill)
 def age(library: Library, who: str = "Anna") -> PersonAge:
     found = person(library.database, who, faces=0).age
     assert found is not None
-    # What is known is printed as JSON, too.
+    # The data is printed as JSON, too.
     assert json.loads(json.dumps(asdict(found)))["said"] == found.said
     return found
 
@@ -54,7 +54,7 @@ def say(library: Library, who: str = "Anna", **birth: Any) -> Result:
     return set_birth(library.database, who, Birth(**birth), by=BY, today=TODAY)
 
 
-def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> None:
+def test_faces_suggest_birth_and_sex_of_a_person(library: Library) -> None:
     found = age(library)
     assert (found.birth_year, found.spread, found.dated_faces) == (1960, 0, 7)
     assert (found.sex, age(library, "Ben").sex) == ("F", "M")
@@ -69,7 +69,7 @@ def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> 
     assert (age(library, "Dora").sex, age(library, "Dora").sex_probability) == ("F", 1)
 
 
-def test_what_is_known_follows_the_faces_whatever_changes_them(library: Library) -> None:
+def test_cached_data_follows_any_change_of_faces(library: Library) -> None:
     age(library)
     for place in range(4):
         looks(library.database, photo(library, "anna", place), 40 + place)
@@ -84,7 +84,7 @@ def test_what_is_known_follows_the_faces_whatever_changes_them(library: Library)
     assert (age(library).birth_year, age(library).dated_faces) == (None, 0)
 
 
-def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library) -> None:
+def test_a_birth_set_by_a_user_overrides_the_faces_and_can_be_undone(library: Library) -> None:
     summary = say(library, year=1962)
     assert (summary.did, age(library).born) == ("born 1962", 1962)
     assert age(library).birth_year == 1960
@@ -100,7 +100,7 @@ def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library)
     assert say(library, unknown=True).step is None
 
 
-def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> None:
+def test_contradictions_of_a_birth_are_reported_and_remain(library: Library) -> None:
     assert say(library, year=1992).did == (
         "born 1992; 2 faces in photos dated earlier; 7 faces suggest about 1960"
     )
@@ -113,12 +113,12 @@ def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> Non
 @pytest.mark.parametrize(
     "birth", [{}, {"year": 1700}, {"year": 2025}, {"day": date(2024, 5, 2)}, {"year": 1950, "unknown": True}]
 )
-def test_a_birth_is_a_time_at_which_somebody_can_be_born(library: Library, birth: dict[str, Any]) -> None:
+def test_a_birth_must_be_a_possible_date(library: Library, birth: dict[str, Any]) -> None:
     with pytest.raises(WrongUsage):
         say(library, **birth)
 
 
-def test_of_two_who_are_merged_the_birth_of_the_one_who_is_kept_stays(library: Library) -> None:
+def test_a_merge_preserves_the_birth_of_the_remaining_person(library: Library) -> None:
     say(library, "Anna", year=1962)
     say(library, "Ben", year=1985)
     summary = merge(library, "Ben", into="Anna")

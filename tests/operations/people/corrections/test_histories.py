@@ -1,4 +1,4 @@
-"""Random histories of a library: what humans said holds throughout, and every step is taken back exactly."""
+"""Random histories of a library: corrections hold throughout, and every step is undone exactly."""
 
 import random
 from collections.abc import Callable
@@ -25,9 +25,9 @@ from facesets.operations.people.corrections import (
     moving,
     naming,
 )
+from facesets.operations.people.corrections.lookup import find_cluster
 from facesets.operations.people.corrections.moving import Picked
 from facesets.operations.people.corrections.splitting import apply_split
-from facesets.operations.people.corrections.who import find_cluster
 from facesets.operations.people.exchange.export_people import export_people
 from facesets.operations.people.exchange.import_people import import_people
 from facesets.operations.people.exchange.people_file import read_people
@@ -77,19 +77,19 @@ BROKEN = """
         WHERE coalesce(a.merged_into_id, a.id) = coalesce(b.merged_into_id, b.id)
     UNION ALL SELECT 'merged', f.id::text, p.id::text FROM face_detections f
         JOIN persons p ON p.id = f.person_id WHERE p.status = 'merged'"""
-"""Corrections that do not hold, and faces of somebody who was merged."""
+"""Corrections that do not hold, and faces of merged people."""
 
 VOUCHED = """SELECT f.id, f.person_id FROM face_detections f
     WHERE EXISTS (SELECT FROM person_names n WHERE n.person_id = f.person_id)
         OR EXISTS (SELECT FROM person_corrections s WHERE s.person_id = f.person_id)"""
-"""Faces of those whom a human named or spoke of: no run takes them."""
+"""Faces of people whom a user named or corrected: no run takes them."""
 
 PROTOTYPES = """SELECT person_id, kind, face_id, embedding::real[] FROM person_prototypes
     ORDER BY person_id, kind, face_id, taken_from"""
 
 
 def state(database: Database) -> State:
-    """Everything that says who is who, and what was answered."""
+    """Return all assignments, corrections and answers."""
     return {
         name: [
             row
@@ -100,7 +100,7 @@ def state(database: Database) -> State:
 
 
 def about(found: State, faces: set[int]) -> State:
-    """Of a state what is about these faces, or about no face."""
+    """Return the part of a state about these faces, or about no face."""
     return {
         name: [row for row in table if all(row[end] in faces for end in ("face", "other") if end in row)]
         for name, table in found.items()
@@ -112,13 +112,13 @@ def faces_of(found: State) -> set[int]:
 
 
 def fresh_prototypes(database: Database) -> list[tuple[Any, ...]]:
-    """Everybody's prototypes, made again where that is needed."""
+    """Return the prototypes of all people, after remaking stale ones."""
     prototypes(database)
     return rows(database, PROTOTYPES)
 
 
-def alike(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> bool:
-    """Whether prototypes are the same, but for the order in which vectors were added up."""
+def similar(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> bool:
+    """Whether prototypes are the same, apart from the order in which vectors were added up."""
     if [row[:3] for row in one] != [row[:3] for row in other]:
         return False
     return np.allclose([row[3] for row in one], [row[3] for row in other], atol=1e-6)
@@ -136,7 +136,7 @@ class Story:
         self.added = 0
 
     def one_of(self, query: str) -> Any:
-        """Something that a query finds, at random; what nobody is called where it finds nothing."""
+        """Return a random result of a query; an unknown name if it finds nothing."""
         found = rows(self.database, query)
         return self.random.choice(found)[0] if found else "nothing"
 
@@ -180,18 +180,18 @@ class Story:
         )
 
     def picked(self) -> Picked:
-        """Some faces as they are picked on a page: somebody's, unassigned, or of several."""
-        whose = self.random.choice(["person_id IS NOT NULL", "TRUE"])
-        face = int(self.one_of(f"SELECT id FROM face_detections WHERE {whose} ORDER BY id"))
+        """Select faces as on a page: of one person, unassigned, or of several."""
+        people_of = self.random.choice(["person_id IS NOT NULL", "TRUE"])
+        face = int(self.one_of(f"SELECT id FROM face_detections WHERE {people_of} ORDER BY id"))
         if self.random.random() < 0.2:
-            return Picked([face, self.any_face()], anybody=True)
+            return Picked([face, self.any_face()], any_owner=True)
         [(person,)] = rows(self.database, f"SELECT person_id FROM face_detections WHERE id = {face}")
         same = f"person_id IS NOT DISTINCT FROM (SELECT person_id FROM face_detections WHERE id = {face})"
         other = int(self.one_of(f"SELECT id FROM face_detections WHERE {same} ORDER BY id"))
         return Picked([face, other], person)
 
     def of_humans(self) -> dict[str, Deed]:
-        """What humans say, each in the way of one command or page."""
+        """Make a correction, each by one command or page."""
         of, groups, faces = self.database, cluster_corrections, self.two_faces
         return {
             "name": lambda: naming.name(of, self.who(), self.a_name(), into=self.is_so(), face=False, by=BY),
@@ -230,7 +230,7 @@ class Story:
         }
 
     def of_runs(self) -> dict[str, Deed]:
-        """What runs decide, who take nobody for whom a human vouched."""
+        """Make a change of a run, which takes no corrected person."""
         return {
             "group": self.group,
             "dual": self.dual,
@@ -308,43 +308,43 @@ class Story:
         return max((step.id for step in history.log(self.database, limit=1)), default=0)
 
     def step(self) -> None:
-        """One thing that somebody, or a run, does; what is refused is no step."""
+        """Make one change by a user or a run; a refused one is no step."""
         runs, people = self.of_runs(), self.of_humans()
         photos: dict[str, Deed] = {"index": self.index, "delete": self.delete}
         often = ("group", "upkeep", "name", "review", "again", "index")
         name = self.random.choice([*runs, *people, *photos, *often])
         last, now = self.latest(), state(self.database)
-        kept = fresh_prototypes(self.database) if self.random.random() < 0.1 else None
+        stored = fresh_prototypes(self.database) if self.random.random() < 0.1 else None
         vouched = dict(rows(self.database, VOUCHED))
         try:
             (runs | people | photos)[name]()
         except WrongUsage:
-            # Of several answers some may have been kept.
+            # Some of several answers may have been stored.
             assert name == "review" or state(self.database) == now
         if name in runs:
             after = dict(rows(self.database, "SELECT id, person_id FROM face_detections"))
             assert {face: after[face] for face in vouched} == vouched, name
         assert rows(self.database, BROKEN) == [], name
         steps = [step for step in history.log(self.database, limit=30) if step.id > last]
-        if standing := [step.id for step in steps if not step.undoes]:
-            self.before.append((name, standing, now, kept))
+        if in_effect := [step.id for step in steps if not step.undoes]:
+            self.before.append((name, in_effect, now, stored))
 
-    def take_back(self) -> None:
-        """Take every step back, and find what was there before it."""
-        for deed, steps, recorded, kept in reversed(self.before):
+    def undo_step(self) -> None:
+        """Undo every step, and check the state before it."""
+        for deed, steps, recorded, stored in reversed(self.before):
             for number in steps:
                 assert history.undo(self.database, by=BY).id == number, deed
             found = state(self.database)
             there, then = faces_of(found), faces_of(recorded)
             assert about(found, then) == about(recorded, there), deed
-            if kept is not None and then <= there:
-                assert alike(fresh_prototypes(self.database), kept), deed
+            if stored is not None and then <= there:
+                assert similar(fresh_prototypes(self.database), stored), deed
 
 
 @pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", soaking(range(20), else_=range(2)))
-def test_what_humans_said_holds_and_every_step_is_taken_back_exactly(
+def test_corrections_hold_and_every_step_is_undone_exactly(
     database: Database, tmp_path: Path, seed: int
 ) -> None:
     library = Library(database)
@@ -355,4 +355,4 @@ def test_what_humans_said_holds_and_every_step_is_taken_back_exactly(
     for _ in range(DEEDS):
         story.step()
     assert len(story.before) > DEEDS // 4
-    story.take_back()
+    story.undo_step()

@@ -1,4 +1,4 @@
-"""What humans said of people of the library holds in every command, run, upkeep and reset, and at once."""
+"""Corrections of people hold in every command, run, upkeep and reset, and concurrently."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -34,27 +34,27 @@ def upkeep(library: Library, *tasks: Task) -> None:
     maintain(library, tasks, MaintainOptions(), work=Work(by=BY))
 
 
-def whose(library: Library, labels: Sequence[str]) -> list[str]:
+def people_of(library: Library, labels: Sequence[str]) -> list[str]:
     return [who_is(library, label) for label in labels]
 
 
-def test_a_face_that_is_said_not_to_be_somebody_does_not_follow_a_face_of_theirs(library: Library) -> None:
+def test_a_face_denied_for_a_person_does_not_follow_a_face_of_theirs(library: Library) -> None:
     move(library, "anna-0-0", to="nobody")
     with pytest.raises(WrongUsage, match="is not"):
         pair(library, "anna-0-0", "anna-0-1", same=True)
     assert who_is(library, "anna-0-0") == ""
 
 
-def test_faces_said_to_be_one_person_move_together(library: Library) -> None:
+def test_faces_confirmed_as_one_person_move_together(library: Library) -> None:
     two = ("anna-0-0", "anna-0-1")
     pair(library, *two, same=True)
     move(library, "anna-0-0", to="ben-0-0")
-    assert whose(library, two) == [who_is(library, "ben-0-0")] * 2
+    assert people_of(library, two) == [who_is(library, "ben-0-0")] * 2
     first, second = (face_of(library, label) for label in two)
     with pytest.raises(WrongUsage, match=f"faces {first} and {second} show one person; face {first} is"):
         move(library, "anna-0-1", to="nobody")
     move(library, *two, to="nobody")
-    assert whose(library, two) == ["", ""]
+    assert people_of(library, two) == ["", ""]
     cluster(library)
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != who_is(library, "ben-0-0")
 
@@ -65,7 +65,7 @@ def merge_and_keep_apart(library: Library) -> None:
 
 
 def take_in(library: Library) -> None:
-    """As upkeep does, somebody takes in who has a face of which a human said so."""
+    """As upkeep does, merge a person with a face that a user confirmed into another."""
     cleo, ben = (UUID(who_is(library, label)) for label in ("cleo-0-0", "ben-0-0"))
     move(library, "cleo-0-0", to=str(cleo))
 
@@ -85,16 +85,16 @@ def take_in(library: Library) -> None:
     ],
     ids=["people who are one or two", "a face", "whoever took in somebody"],
 )
-def test_what_was_said_of_people_without_a_name_holds_after_a_reset_by_sql(
+def test_corrections_of_unnamed_people_hold_after_a_reset_by_sql(
     library: Library, say: Deed, labels: Sequence[str]
 ) -> None:
     ben = who_is(library, "ben-0-0")
     say(library)
-    before = whose(library, labels)
+    before = people_of(library, labels)
     assert ben in before
     by_sql(library, "DELETE FROM persons")
     cluster(library, method="components")
-    assert whose(library, labels) == before
+    assert people_of(library, labels) == before
 
 
 def test_a_merge_leaves_how_faces_were_assigned_as_it_was(library: Library) -> None:
@@ -106,7 +106,7 @@ def test_a_merge_leaves_how_faces_were_assigned_as_it_was(library: Library) -> N
     assert found == [(True,)]
 
 
-def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(library: Library) -> None:
+def test_faces_confirmed_as_one_person_stay_together_when_one_is_denied(library: Library) -> None:
     pair(library, "anna-0-0", "anna-0-1", same=True)
     anna = who_is(library, "anna-0-2")
     by_sql(
@@ -119,40 +119,40 @@ def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(libr
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != anna
 
 
-def test_of_several_who_are_merged_a_face_said_not_to_be_one_of_them_stays_alone(library: Library) -> None:
-    anna, ben, cleo = whose(library, ("anna-0-0", "ben-0-0", "cleo-0-0"))
+def test_a_face_denied_for_one_of_several_merged_people_is_unassigned(library: Library) -> None:
+    anna, ben, cleo = people_of(library, ("anna-0-0", "ben-0-0", "cleo-0-0"))
     by_sql(library, f"INSERT INTO face_corrections VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
     merge(library, anna, ben, into=cleo)
-    assert whose(library, ("anna-0-0", "ben-0-0", "ben-0-1")) == [cleo, "", cleo]
+    assert people_of(library, ("anna-0-0", "ben-0-0", "ben-0-1")) == [cleo, "", cleo]
 
 
-def test_a_face_that_is_said_not_to_be_who_joins_its_person_stays_alone(library: Library) -> None:
-    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+def test_a_face_denied_for_a_merged_person_is_unassigned(library: Library) -> None:
+    anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     move(library, "ben-0-3", to="nobody")
-    # As a run gives it to somebody else.
+    # As a run gives it to another person.
     by_sql(
         library,
         f"""UPDATE face_detections SET person_id = '{anna}', assigned_by = 'auto'
             WHERE id = {face_of(library, "ben-0-3")}""",
     )
     merge(library, ben, into=anna)
-    assert whose(library, ("ben-0-0", "ben-0-3")) == [anna, ""]
+    assert people_of(library, ("ben-0-0", "ben-0-3")) == [anna, ""]
 
 
-def test_a_best_face_that_is_said_not_to_be_another_stays_alone_when_they_are_one(library: Library) -> None:
-    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+def test_a_best_face_denied_for_another_person_is_unassigned_by_their_merge(library: Library) -> None:
+    anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     labels = ("ben-0-0", "ben-0-1")
     for to in (anna, "nobody"):
         move(library, *labels, to=to)
     cluster(library)
-    assert whose(library, labels) == [ben, ben]
+    assert people_of(library, labels) == [ben, ben]
     merge(library, anna, into=ben)
-    assert whose(library, labels) == ["", ""]
-    said = rows(library, "SELECT face_id, is_person FROM face_corrections")
-    assert {(face_of(library, each), False) for each in labels} <= set(said)
+    assert people_of(library, labels) == ["", ""]
+    reported = rows(library, "SELECT face_id, is_person FROM face_corrections")
+    assert {(face_of(library, each), False) for each in labels} <= set(reported)
 
 
-def test_upkeep_does_not_merge_who_a_human_made_of_somebodys_faces(library: Library) -> None:
+def test_upkeep_does_not_merge_a_person_that_a_user_made(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     move(library, "anna-0-0", to="new")
     now = who_is(library, "anna-0-0")
@@ -163,8 +163,8 @@ def test_upkeep_does_not_merge_who_a_human_made_of_somebodys_faces(library: Libr
 def test_upkeep_after_a_reset_brings_named_people_back_first(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     labels = [f"anna-0-{i}" for i in range(6)]
-    before = whose(library, labels)
-    # As where she was two people once, whom somebody merged.
+    before = people_of(library, labels)
+    # As if she had been two people once who were merged.
     by_sql(
         library,
         f"""INSERT INTO clusters (id, model_id) SELECT 'clu_2', id FROM models;
@@ -173,10 +173,10 @@ def test_upkeep_after_a_reset_brings_named_people_back_first(library: Library) -
     )
     upkeep(library, "associate")
     cluster(library, method="components")
-    assert whose(library, labels) == before
+    assert people_of(library, labels) == before
 
 
-def test_who_has_an_exemplar_fixed_by_a_human_outlives_runs_and_upkeep(library: Library) -> None:
+def test_a_person_with_a_pinned_face_outlives_runs_and_upkeep(library: Library) -> None:
     ben, face = who_is(library, "ben-0-0"), face_of(library, "ben-0-0")
     prototypes(library.database, pin=[face], by=BY)
     by_sql(library, f"UPDATE face_detections SET person_id = NULL WHERE person_id = '{ben}'")
@@ -186,7 +186,7 @@ def test_who_has_an_exemplar_fixed_by_a_human_outlives_runs_and_upkeep(library: 
     assert who_is(library, "ben-0-0") == ben
 
 
-def test_faces_said_to_be_one_person_do_not_go_to_two_by_upkeep(library: Library) -> None:
+def test_faces_confirmed_as_one_person_do_not_go_to_two_by_upkeep(library: Library) -> None:
     for name in ("dora", "emil"):
         add_person(library, name, 3)
     labels = ("dora-0-0", "emil-0-0")
@@ -200,13 +200,13 @@ def test_faces_said_to_be_one_person_do_not_go_to_two_by_upkeep(library: Library
                 FROM image_paths p WHERE p.image_id = f.image_id AND p.path LIKE '/{name}-%'""",
         )
     upkeep(library, "associate")
-    one, other = whose(library, labels)
+    one, other = people_of(library, labels)
     assert one == other
     assert undo(library).kind == "maintain"
 
 
-def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Library) -> None:
-    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+def test_hidden_people_stay_hidden_when_must_links_are_applied(library: Library) -> None:
+    anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     call(library, anna, "Anna")
     hide(library, ben)
     by_sql(
@@ -219,7 +219,7 @@ def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Li
 
 
 def at_once(library: Library, *works: Callable[[Library], object]) -> list[str]:
-    """Begin all in sessions of their own while none may go on; then let them. Returns what was refused."""
+    """Start all in sessions of their own while all are blocked; then release them. Returns the refusals."""
     refused: list[str] = []
 
     def one(work: Callable[[Library], object]) -> None:
@@ -244,8 +244,8 @@ def at_once(library: Library, *works: Callable[[Library], object]) -> list[str]:
     return refused
 
 
-def test_two_who_merge_two_people_into_one_another_at_once_lose_nobody(library: Library) -> None:
-    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+def test_two_concurrent_opposite_merges_lose_no_person(library: Library) -> None:
+    anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     (refused,) = at_once(
         library,
         lambda session: merge(session, anna, into=ben),
@@ -257,7 +257,7 @@ def test_two_who_merge_two_people_into_one_another_at_once_lose_nobody(library: 
     assert found == [("active",), ("active",), ("merged",)]
 
 
-def test_of_two_who_take_the_latest_step_back_at_once_one_is_told(library: Library) -> None:
+def test_one_of_two_concurrent_undos_of_a_step_is_refused(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     naming.rename(library.database, "Anna", "Änne", by=BY)
     (refused,) = at_once(library, undo, undo)
@@ -265,7 +265,7 @@ def test_of_two_who_take_the_latest_step_back_at_once_one_is_told(library: Libra
     assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
 
 
-def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(library: Library) -> None:
+def test_a_name_in_answer_never_goes_to_a_person_merged_into_meanwhile(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     ben = who_is(library, "ben-0-0")
     question = f"name-{ben.replace('-', '')}"
@@ -278,16 +278,16 @@ def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(l
         assert "not open" in refused[0]
         assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
     else:
-        # The answer came first, and then Zoe was merged: that is what both said.
+        # The answer came first, and then Zoe was merged, as both requests intended.
         assert [step.kind for step in history.log(library.database, limit=2)] == ["merge", "name"]
 
 
 @pytest.mark.parametrize(("method", "how"), [("components", "decide"), ("auto", "decide_again")])
-def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
+def test_corrections_during_a_run_are_followed_by_it(
     library: Library, monkeypatch: pytest.MonkeyPatch, method: str, how: str
 ) -> None:
     decide = getattr(cluster_library, how)
-    anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
+    anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     add_person(library, "anna", 2, seed=1)
 
     def while_deciding(*args: Any, **options: Any) -> Decision:
@@ -299,10 +299,10 @@ def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
 
     monkeypatch.setattr(cluster_library, how, while_deciding)
     cluster(library, method=method)
-    assert whose(library, ("anna-1-0", "anna-1-1")) == ["", ben]
+    assert people_of(library, ("anna-1-0", "anna-1-1")) == ["", ben]
 
 
-def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
+def test_faces_named_during_grouping_are_in_no_cluster_of_others(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(library, "anna-0-0", "Anna")

@@ -34,7 +34,7 @@ def test_a_person_gets_names_and_is_found_by_any_of_them(library: Library) -> No
     assert len(people(library.database, status="active", unnamed=True, sort="faces")) == 2
 
 
-def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Library) -> None:
+def test_an_ambiguous_person_changes_nothing_and_lists_the_matches(library: Library) -> None:
     call(library, "anna-0-0", "Anna Bo")
     call(library, "ben-0-0", "Anna Cy")
     before = state(library)
@@ -58,9 +58,7 @@ def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Libr
         (" Nobody ", r"^A person cannot be named Nobody, .* Choose another name\.$"),
     ],
 )
-def test_nobody_gets_a_name_that_shows_nothing_or_means_somebody_else_in_commands(
-    library: Library, name: str, sentence: str
-) -> None:
+def test_invisible_or_reserved_names_are_refused(library: Library, name: str, sentence: str) -> None:
     with pytest.raises(WrongUsage, match=sentence):
         call(library, "anna-0-0", name)
     call(library, "anna-0-0", "Anna")
@@ -69,7 +67,7 @@ def test_nobody_gets_a_name_that_shows_nothing_or_means_somebody_else_in_command
 
 
 @pytest.mark.parametrize("word", ["new", "Nobody"])
-def test_who_was_called_by_a_word_of_commands_before_is_found_by_number(library: Library, word: str) -> None:
+def test_a_person_with_a_reserved_name_of_before_is_found_by_id(library: Library, word: str) -> None:
     anna = who_is(library, "anna-0-0")
     call(library, anna, "Anna")
     by_sql(library, f"UPDATE person_names SET name = '{word}'")
@@ -90,7 +88,7 @@ PERSIAN = "\u0632\u0648\u200c\u06cc\u0627"
         pytest.param(PERSIAN, f"\ufeff{PERSIAN}", id="with a mark that nobody sees"),
     ],
 )
-def test_a_name_that_exists_joins_people_only_when_told_so(library: Library, name: str, same: str) -> None:
+def test_an_existing_name_joins_people_only_on_request(library: Library, name: str, same: str) -> None:
     assert call(library, "anna-0-0", name).name == name
     with pytest.raises(NameTaken, match=r"same person, use `people name .* into`") as refused:
         call(library, "ben-0-0", same)
@@ -101,7 +99,7 @@ def test_a_name_that_exists_joins_people_only_when_told_so(library: Library, nam
     assert who_is(library, "ben-0-0") == who_is(library, "anna-0-0")
 
 
-def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(library: Library) -> None:
+def test_merging_retains_names_as_further_ones_and_points_to_the_person_now(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     call(library, anna, "Anna")
     call(library, ben, "Ben")
@@ -117,7 +115,7 @@ def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(lib
         merge(library, "Ben", into="Anna")
 
 
-def test_what_contradicts_an_earlier_statement_is_refused_and_names_it(library: Library) -> None:
+def test_a_contradiction_of_an_earlier_correction_is_refused_and_names_it(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     call(library, "ben-0-0", "Ben")
     apart(library, "Anna", "Ben")
@@ -133,16 +131,16 @@ def test_what_contradicts_an_earlier_statement_is_refused_and_names_it(library: 
     assert state(library) == before
 
 
-def test_a_face_moved_to_nobody_is_said_not_to_be_them_and_no_run_gives_it_back(library: Library) -> None:
+def test_an_unassigned_face_is_denied_for_its_person_and_no_run_gives_it_back(library: Library) -> None:
     move(library, "anna-0-0", to="nobody")
     for method in ("components", "agglomerative", "auto"):
         cluster(library, method=method)
         assert who_is(library, "anna-0-0") == ""
-    said = person(library.database, who_is(library, "anna-0-1"), faces=0).statements
-    assert any(f"face {face_of(library, 'anna-0-0')} is not" in each for each in said)
+    reported = person(library.database, who_is(library, "anna-0-1"), faces=0).statements
+    assert any(f"face {face_of(library, 'anna-0-0')} is not" in each for each in reported)
 
 
-def test_faces_said_to_be_two_never_share_a_person_and_those_said_to_be_one_do(library: Library) -> None:
+def test_faces_confirmed_as_two_people_never_share_a_person_and_as_one_always_do(library: Library) -> None:
     add_person(library, "dora", 3)
     add_person(library, "emil", 1)
     pair(library, "dora-0-0", "dora-0-1", same=False)
@@ -164,7 +162,7 @@ def test_faces_said_to_be_two_never_share_a_person_and_those_said_to_be_one_do(l
 def test_after_a_reset_by_sql_the_next_cluster_brings_named_people_back(library: Library, reset: str) -> None:
     anna = who_is(library, "anna-0-0")
     call(library, anna, "Anna")
-    # Of the back, say: no method would know her.
+    # A face from behind, as an example: no method would recognise her.
     add_person(library, "anna", 1, seed=9, spread=5.0)
     move(library, "anna-9-0", to="Anna")
     before = {label: who_is(library, label) for label in ("anna-0-1", "anna-0-5", "anna-9-0")}
@@ -176,17 +174,17 @@ def test_after_a_reset_by_sql_the_next_cluster_brings_named_people_back(library:
     assert summary.faces == 14
 
 
-def test_undo_takes_back_the_last_step_and_redo_makes_it_stand_again(library: Library) -> None:
+def test_undo_reverts_the_last_step_and_redo_restores_it(library: Library) -> None:
     states = [state(library)]
     named = call(library, "anna-0-0", "Anna")
     states.append(state(library))
     merge(library, "ben-0-0", into="Anna")
     states.append(state(library))
-    told = []
+    notices = []
     for again, expected in ((undo, 1), (undo, 0), (redo, 1), (redo, 2), (undo, 1)):
-        told.append(again(library))
+        notices.append(again(library))
         assert state(library) == states[expected]
-    assert (told[2].id, "Anna" in told[2].what) == (named.step, True)
+    assert (notices[2].id, "Anna" in notices[2].what) == (named.step, True)
     kinds = [step.kind for step in history.log(library.database, "Anna")]
     assert kinds == ["undo", "redo", "redo", "undo", "undo", "merge", "name", "cluster"]
 
@@ -245,7 +243,7 @@ BUILT_ON: dict[str, tuple[Deed, Deed]] = {
 
 
 @pytest.mark.parametrize("what", BUILT_ON)
-def test_a_step_that_a_later_one_builds_on_is_not_taken_back_before_that(library: Library, what: str) -> None:
+def test_a_step_is_not_undone_before_a_later_one_that_builds_on_it(library: Library, what: str) -> None:
     first, later = BUILT_ON[what]
     call(library, "anna-0-0", "Anna")
     before = state(library)
@@ -272,7 +270,7 @@ def test_a_name_by_sql_that_stands_in_the_way_of_taking_back_is_named(library: L
         undo(library, renamed.step)
 
 
-def test_faces_that_were_added_since_stay_where_they_are_when_a_merge_is_taken_back(library: Library) -> None:
+def test_faces_added_since_stay_when_a_merge_is_undone(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     merged = merge(library, ben, into=anna)
     add_person(library, "anna", 1, seed=1)
@@ -282,7 +280,7 @@ def test_faces_that_were_added_since_stay_where_they_are_when_a_merge_is_taken_b
     assert [who_is(library, label) for label in ("ben-0-0", "anna-0-0", "anna-1-0")] == [ben, anna, anna]
 
 
-def test_a_run_is_taken_back_after_some_of_its_photos_were_deleted(library: Library) -> None:
+def test_a_run_is_undone_after_some_of_its_photos_were_deleted(library: Library) -> None:
     by_sql(
         library,
         """DELETE FROM images WHERE id IN (SELECT image_id FROM image_paths
@@ -294,16 +292,16 @@ def test_a_run_is_taken_back_after_some_of_its_photos_were_deleted(library: Libr
     assert rows(library, "SELECT count(person_id) FROM face_detections") == [(11,)]
 
 
-def test_redo_is_of_what_was_taken_back_last_though_its_photos_are_gone(library: Library) -> None:
+def test_redo_is_of_the_last_undo_even_if_its_photos_are_missing(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
     call(library, anna, "Anna")
     undo(library, naming.rename(library.database, anna, "Zoe", by=BY).step)
-    said = pair(library, "anna-0-0", "ben-0-0", same=False)
+    reported = pair(library, "anna-0-0", "ben-0-0", same=False)
     by_sql(
         library,
         f"DELETE FROM images i USING face_detections f WHERE f.image_id = i.id AND f.person_id = '{anna}'",
     )
-    assert undo(library).id == redo(library).id == said.step
+    assert undo(library).id == redo(library).id == reported.step
     assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
 
 
@@ -318,13 +316,13 @@ def test_what_is_no_number_of_a_face_is_refused(library: Library, number: str) -
             correcting.move(library.database, [int(number)], "new", by=BY)
 
 
-def test_all_faces_of_somebody_are_nobody_new(library: Library) -> None:
+def test_all_faces_of_a_person_make_no_new_person(library: Library) -> None:
     picked = Picked([face_of(library, f"ben-0-{i}") for i in range(4)], UUID(who_is(library, "ben-0-0")))
     with pytest.raises(WrongUsage, match="These are all of"):
         moving.split_off(library.database, picked, by=BY)
 
 
-def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library) -> None:
+def test_a_person_merged_into_a_removed_one_gets_no_faces(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     merge(library, anna, into=ben)
     by_sql(library, f"DELETE FROM persons WHERE id = '{ben}'")
@@ -332,21 +330,21 @@ def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library
         move(library, "anna-0-0", to=anna)
 
 
-def test_a_person_is_shown_with_the_clusters_and_with_who_resembles_them_most(library: Library) -> None:
+def test_a_person_is_shown_with_clusters_and_the_most_similar_people(library: Library) -> None:
     add_like(library, "annika", "anna", 0.5, 3)
     cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
     people(library.database, status="active", unnamed=False, sort="faces")
     shown = person(library.database, anna, faces=0)
     assert [each.faces for each in shown.clusters] == [6]
-    # Ben and Cleo are as strange to Anna as people are: nobody asks whether they are her.
+    # Ben and Cleo are as different from Anna as strangers: there is no suggestion.
     (nearest,) = shown.nearest
     assert nearest.person == who_is(library, "annika-0-0")[:8]
     assert nearest.cosine_similarity > 0.3
     assert [each.person for each in person(library.database, nearest.person, faces=0).nearest] == [anna[:8]]
 
 
-def test_nobody_resembles_a_person_whom_all_others_resemble_as_strangers_do(library: Library) -> None:
+def test_no_similar_people_are_listed_if_all_are_as_similar_as_strangers(library: Library) -> None:
     add_like(library, "annika", "anna", 0.22, 3)
     cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
@@ -355,7 +353,7 @@ def test_nobody_resembles_a_person_whom_all_others_resemble_as_strangers_do(libr
     assert about_person(library.database, UUID(anna)).nearest == []
 
 
-def test_the_face_that_shows_who_has_the_name_goes_on_showing_them_after_a_merge(library: Library) -> None:
+def test_a_merge_preserves_the_portrait_of_the_named_person(library: Library) -> None:
     anna, ben, cleo = (who_is(library, f"{label}-0-0") for label in ("anna", "ben", "cleo"))
 
     def shown(who: str) -> int | None:
@@ -373,7 +371,7 @@ def test_the_face_that_shows_who_has_the_name_goes_on_showing_them_after_a_merge
     assert shown(anna) == best
 
 
-def test_two_people_who_are_one_become_one_and_the_name_stays(library: Library) -> None:
+def test_two_people_who_are_one_are_merged_and_the_name_stays(library: Library) -> None:
     call(library, "ben-0-0", "Ben")
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     correcting.same(library.database, "Ben", anna, faces=False, by=BY)

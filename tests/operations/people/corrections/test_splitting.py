@@ -1,4 +1,4 @@
-"""Somebody who is several people: parts are proposed, and made when that is said."""
+"""A person who is several people: parts are proposed, and made on request."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def fill(database: Database) -> None:
     cluster(library)
     call(library, "anna-0-0", "Anna")
     merge(library, "ben-0-0", into="Anna")
-    # A merge says of three faces of each that they are the person; here a run erred, not a human.
+    # A merge confirms three faces of each for the person; here a run erred, not a user.
     by_sql(
         library,
         """DELETE FROM face_corrections s USING face_detections f, image_paths p
@@ -36,7 +36,7 @@ def fill(database: Database) -> None:
 template = template_by(fill)
 
 
-def test_two_people_in_one_are_told_apart_and_drawn(library: Library, tmp_path: Path) -> None:
+def test_two_people_in_one_are_separated_and_drawn(library: Library, tmp_path: Path) -> None:
     before = state(library)
     found = propose_split(library.database, "Anna", SplitOptions())
     assert [(len(part.faces), part.stays) for part in found.parts] == [(8, True), (6, False)]
@@ -80,13 +80,13 @@ def test_applied_it_is_one_step_that_keeps_the_two_apart_for_good(library: Libra
     assert state(library) == before
 
 
-def test_what_was_said_is_honoured(library: Library) -> None:
-    """Faces that were said to be Anna stay with her, with those that are said to be the same as they."""
+def test_corrections_are_followed(library: Library) -> None:
+    """Faces confirmed as Anna stay with her, with those confirmed as the same person."""
     pair(library, "anna-0-0", "ben-0-0", same=True)
-    said = rows(library, "SELECT face_id FROM face_corrections WHERE is_person")
+    reported = rows(library, "SELECT face_id FROM face_corrections WHERE is_person")
     found = propose_split(library.database, "Anna", SplitOptions(parts=2, min_size=1))
     staying = set(next(part for part in found.parts if part.stays).faces)
-    assert {face for (face,) in said} <= staying
+    assert {face for (face,) in reported} <= staying
     together = {face_of(library, "anna-0-0"), face_of(library, "ben-0-0")}
     assert any(together <= set(part.faces) for part in found.parts)
 

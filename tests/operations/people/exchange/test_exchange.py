@@ -1,4 +1,4 @@
-"""What humans said, carried from one library to another and back after a reset."""
+"""Corrections carried from one library to another and back after a reset."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -67,13 +67,13 @@ def carry(source: Library, target: Library, file: Path) -> Result:
 
 
 def exported(library: Library, file: Path) -> Any:
-    """What a file of exported people holds."""
+    """Return the content of a file of exported people."""
     export_people(library.database, file)
     return json.loads(file.read_text())
 
 
-def said(library: Library) -> list[list[tuple[object, ...]]]:
-    """Everything that was said, by photo."""
+def corrections(library: Library) -> list[list[tuple[object, ...]]]:
+    """Return all corrections, by photo."""
     of = """(SELECT p.path FROM image_paths p JOIN face_detections f ON f.image_id = p.image_id
         WHERE f.id = {})"""
     queries = (
@@ -89,7 +89,7 @@ def said(library: Library) -> list[list[tuple[object, ...]]]:
     return [rows(library, query) for query in queries]
 
 
-def say_everything(library: Library) -> None:
+def correct_everything(library: Library) -> None:
     for label, name in (("anna-0-0", "Anna"), ("anna-0-0", "Änne"), ("ben-0-0", "Ben")):
         call(library, label, name)
     apart(library, "Anna", "Ben")
@@ -98,33 +98,33 @@ def say_everything(library: Library) -> None:
     pair(library, "anna-0-0", "anna-0-3", same=True)
 
 
-def test_all_that_was_said_arrives_in_another_library_of_the_same_photos_as_one_step(
+def test_all_corrections_arrive_in_another_library_of_the_same_photos_as_one_step(
     library: Library, other: Library, file: Path
 ) -> None:
-    say_everything(library)
+    correct_everything(library)
     export_people(library.database, file)
-    before = said(other), rows(other, "SELECT * FROM persons ORDER BY id")
+    before = corrections(other), rows(other, "SELECT * FROM persons ORDER BY id")
     dry = bring(other, file, dry_run=True)
-    assert said(other) == before[0]
+    assert corrections(other) == before[0]
     summary = bring(other, file)
     assert Result(dry, dry_run=False, step=summary.step) == summary
-    assert said(other) == said(library)
+    assert corrections(other) == corrections(library)
     assert (summary.people, summary.new_people, summary.faces_not_found, summary.skipped) == (3, 0, 0, [])
     assert person(other.database, "Anna", faces=0).person.faces == 4
     assert who_is(other, "ben-0-3") == ""
     assert person(other.database, who_is(other, "cleo-0-0"), faces=0).person.status == "hidden"
     steps = len(history.log(other.database))
     again = bring(other, file)
-    assert (said(other), len(history.log(other.database))) == (said(library), steps)
+    assert (corrections(other), len(history.log(other.database))) == (corrections(library), steps)
     assert (again.step, again.statements, again.names, again.moved) == (None, 0, 0, 0)
     assert again.known > 0
     assert undo(other).id == summary.step
-    assert (said(other), rows(other, "SELECT * FROM persons ORDER BY id")) == before
+    assert (corrections(other), rows(other, "SELECT * FROM persons ORDER BY id")) == before
 
 
 def test_people_come_back_after_everything_was_removed(library: Library, file: Path) -> None:
-    say_everything(library)
-    before, anna = said(library), who_is(library, "anna-0-0")
+    correct_everything(library)
+    before, anna = corrections(library), who_is(library, "anna-0-0")
     with pytest.raises(WrongUsage, match=r"does not end in \.json"):
         export_people(library.database, file.with_suffix(".jpg"))
     export_people(library.database, file)
@@ -138,13 +138,13 @@ def test_people_come_back_after_everything_was_removed(library: Library, file: P
     ):
         by_sql(library, f"DELETE FROM {table}")
     assert bring(library, file).new_people == 3
-    assert (said(library), who_is(library, "anna-0-0")) == (before, anna)
+    assert (corrections(library), who_is(library, "anna-0-0")) == (before, anna)
 
 
-def test_what_contradicts_what_was_said_here_is_left_out_and_listed_and_the_rest_arrives(
+def test_contradictions_of_corrections_here_are_skipped_and_listed_and_the_rest_arrives(
     library: Library, other: Library, file: Path
 ) -> None:
-    say_everything(library)
+    correct_everything(library)
     call(other, "anna-0-0", "Dora")
     call(other, "ben-0-0", "Anna")
     assert carry(library, other, file).skipped
@@ -172,7 +172,9 @@ def test_a_face_is_found_again_in_a_box_that_differs_a_little_and_in_another_siz
     assert person(other.database, "Anna", faces=0).person.faces == 4
 
 
-def test_people_without_a_face_here_are_told_not_made(library: Library, other: Library, file: Path) -> None:
+def test_people_without_a_face_here_are_reported_and_not_created(
+    library: Library, other: Library, file: Path
+) -> None:
     add_person(library, "zoe", 3)
     cluster(library)
     call(library, "zoe-0-0", "Zoe")
@@ -181,8 +183,8 @@ def test_people_without_a_face_here_are_told_not_made(library: Library, other: L
     assert len(people(other.database, status="all", unnamed=False, sort="new")) == 3
 
 
-def test_statements_win_over_what_a_run_had_decided(library: Library, other: Library, file: Path) -> None:
-    """Two faces that were said to show two people are one person's where nobody said so yet."""
+def test_corrections_win_over_decisions_of_runs(library: Library, other: Library, file: Path) -> None:
+    """Two faces confirmed as two people belong to one person in a library without that correction."""
     move(library, "anna-0-1", to="nobody")
     pair(library, "anna-0-0", "anna-0-1", same=False)
     assert who_is(other, "anna-0-0") == who_is(other, "anna-0-1")
@@ -202,11 +204,11 @@ def test_of_several_faces_of_a_photo_each_finds_its_own(library: Library, other:
     )
     correcting.different(library.database, one, two, faces=True, by=BY)
     carry(library, other, file)
-    assert said(other)[2] == [("/group.jpg", "/group.jpg", False)]
+    assert corrections(other)[2] == [("/group.jpg", "/group.jpg", False)]
 
 
-def test_names_that_nobody_can_have_do_no_harm(library: Library, other: Library, file: Path) -> None:
-    say_everything(library)
+def test_invalid_names_do_no_harm(library: Library, other: Library, file: Path) -> None:
+    correct_everything(library)
     raw = exported(library, file)
     anna = next(person for person in raw["people"] if "Anna" in person["names"])
     anna["names"] = ["A\udcffb", "A\x1b[31m", "x" * 1000, "Anna"]
@@ -215,8 +217,10 @@ def test_names_that_nobody_can_have_do_no_harm(library: Library, other: Library,
     assert person(other.database, "Anna", faces=0).person.faces == 4
 
 
-def test_two_in_a_file_who_are_called_the_same_are_one(library: Library, other: Library, file: Path) -> None:
-    say_everything(library)
+def test_two_people_of_a_file_with_the_same_name_are_one(
+    library: Library, other: Library, file: Path
+) -> None:
+    correct_everything(library)
     raw = exported(library, file)
     file.write_text(json.dumps(raw | {"people": [each | {"names": ["Same"]} for each in raw["people"]]}))
     bring(other, file)

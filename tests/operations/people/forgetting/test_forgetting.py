@@ -122,7 +122,7 @@ def faces_by_person(library: Library) -> dict[str, int]:
 
 
 class Known(NamedTuple):
-    """By what somebody can be found in tables, as text, and which faces are theirs."""
+    """The texts by which a person can be found in tables, and their faces."""
 
     texts: list[str]
     vectors: list[bytes]
@@ -144,7 +144,7 @@ def known_of(library: Library, label: str) -> Known:
 
 
 def left_of(library: Library, known: Known) -> set[str]:
-    """The tables, and the columns of faces, that hold anything of somebody."""
+    """Return the tables, and the columns of faces, that hold data of a person."""
     found = set()
     columns = """SELECT table_name, column_name FROM information_schema.columns
         JOIN information_schema.tables USING (table_schema, table_name) WHERE table_schema = 'public'
@@ -160,11 +160,11 @@ def left_of(library: Library, known: Known) -> set[str]:
 
 
 class Way(NamedTuple):
-    """How something of Änne came into tables, what a query finds of the others, and where she was."""
+    """A way in which data of Änne came into tables, a query about the others, and where she was."""
 
     leave: Callable[[Library], object]
     query: str = "SELECT 1"
-    kept: Sequence[tuple[object, ...]] = ((1,),)
+    stored: Sequence[tuple[object, ...]] = ((1,),)
     place: str = "person_names"
 
 
@@ -193,7 +193,7 @@ def merges_taken_back(library: Library) -> None:
     cluster(library)
 
 
-def merged_with_somebody_unnamed_for_a_while(library: Library) -> None:
+def merged_temporarily_with_unnamed(library: Library) -> None:
     merge(library, NAME, into="cleo-0-0")
     hide(library, NAME)
     move(library, "ben-0-0", to=NAME)
@@ -201,9 +201,9 @@ def merged_with_somebody_unnamed_for_a_while(library: Library) -> None:
         undo(library)
 
 
-def told_to_runs(library: Library) -> None:
-    told = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
-    by_sql(library, f"UPDATE runs SET options = '{told}', summary = '{told}'")
+def in_run_options(library: Library) -> None:
+    notices = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
+    by_sql(library, f"UPDATE runs SET options = '{notices}', summary = '{notices}'")
 
 
 def in_clusters(library: Library) -> None:
@@ -239,13 +239,13 @@ def with_bodies(library: Library) -> None:
     assert rows(library, "SELECT count(*), count(face_id) FROM bodies") == [(2, 1)]
 
 
-def in_what_files_say(library: Library) -> None:
-    said = PhotoMetadata(
+def in_file_metadata(library: Library) -> None:
+    reported = PhotoMetadata(
         taken_text=f"2019-07-04 {NAME}",
         refused={"DateTime": f"{NAME} is no date", "GPSAltitude": "is no number"},
         extra={"dc:subject": ["beach", NAME], "lr:hierarchicalSubject": [f"People|{NAME}"], "Flash": 16},
     )
-    commit(library, "/both-0.jpg", with_metadata(together("both-0"), said))
+    commit(library, "/both-0.jpg", with_metadata(together("both-0"), reported))
 
 
 def born(library: Library) -> None:
@@ -264,9 +264,9 @@ WAYS = {
     "hidden": Way(lambda library: hide(library, NAME)),
     "in steps that were taken back": Way(steps_taken_back, place="step_rows"),
     "in merges that were taken back": Way(merges_taken_back, place="step_rows"),
-    "in the name of somebody unnamed": Way(merged_with_somebody_unnamed_for_a_while, place="step_rows"),
+    "in the name of somebody unnamed": Way(merged_temporarily_with_unnamed, place="step_rows"),
     "in what runs were told": Way(
-        told_to_runs, "SELECT DISTINCT options::text, summary::text FROM runs", [("{}", None)], "runs"
+        in_run_options, "SELECT DISTINCT options::text, summary::text FROM runs", [("{}", None)], "runs"
     ),
     "in clusters, and means that hold a face": Way(
         in_clusters, "SELECT id FROM clusters WHERE id LIKE 'clu__'", [("clu_3",)], "cluster_centers"
@@ -275,7 +275,7 @@ WAYS = {
         with_bodies, "SELECT count(*), count(face_id) FROM bodies", [(1, 0)], "bodies.face_id"
     ),
     "in what files say of photos": Way(
-        in_what_files_say,
+        in_file_metadata,
         "SELECT taken_text, refused, extra FROM photo_metadata JOIN photo_extra USING (image_id)",
         [("", {"GPSAltitude": "is no number"}, {"Flash": 16})],
         "photo_extra",
@@ -304,7 +304,7 @@ def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, wa
     assert left_of(library, known) == set()
     assert faces_by_person(library) == before
     assert (summary.proof.is_clean, summary.proof.vectors_left, summary.proof.names_left) == (True, 0, [])
-    assert rows(library, WAYS[way].query) == list(WAYS[way].kept)
+    assert rows(library, WAYS[way].query) == list(WAYS[way].stored)
     with pytest.raises(WrongUsage, match="Person not found"):
         person(library.database, NAME, faces=0)
     # The others can be changed, and that taken back.
@@ -312,7 +312,7 @@ def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, wa
     assert undo(library).kind == "rename"
 
 
-def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Library) -> None:
+def test_people_merged_into_the_person_are_forgotten_with_them(library: Library) -> None:
     call(library, "cleo-0-0", "Cleopatra")
     merge(library, "Cleopatra", into=NAME)
     summary = forgotten(library)
@@ -321,7 +321,7 @@ def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Libr
     assert not any("leopatra" in str(row) for row in rows(library, "SELECT * FROM step_rows"))
 
 
-def test_somebody_without_a_name_is_forgotten_too(library: Library) -> None:
+def test_an_unnamed_person_can_be_forgotten(library: Library) -> None:
     summary = forgotten(library, who_is(library, "cleo-0-0"))
     assert (summary.faces, summary.proof.is_clean) == (3, True)
     assert faces_by_person(library) == {NAME: 8, "Ben": 7}
@@ -371,7 +371,7 @@ def test_a_face_is_known_again_in_a_somewhat_other_box_and_no_neighbour_is_taken
     database.run(work)
 
 
-def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(library: Library) -> None:
+def test_unassigned_faces_of_the_person_go_too_but_not_those_confirmed_as_another(library: Library) -> None:
     add_person(library, "anne", 2, seed=1)
     face = face_of(library, "anne-0-1")
     move(library, "anne-0-1", to="nobody")
@@ -383,7 +383,7 @@ def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(
     assert summary.proof.is_clean
 
 
-def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
+def test_a_similar_person_is_reported_and_stays(library: Library) -> None:
     add_person(library, "anne", 2, seed=1)
     twin = [f"anne-1-{n}" for n in range(2)]
     for one in twin:
@@ -401,7 +401,7 @@ def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
     assert faces_by_person(library) == {"Ben": 7, "-": 3, f"{NAME} junior": 2}
 
 
-def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Library) -> None:
+def test_a_person_merged_into_meanwhile_is_not_erased(library: Library) -> None:
     anne = who_is(library, "anne-0-0")
     merge(library, anne, into="ben-0-0")
     before = faces_by_person(library)
@@ -410,7 +410,7 @@ def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Lib
     assert faces_by_person(library) == before
 
 
-def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library: Library) -> None:
+def test_steps_about_the_person_cannot_be_undone_and_all_others_can(library: Library) -> None:
     naming.rename(library.database, "Ben", "Benno", by=BY)
     ben = {step.id: step.what for step in history.log(library.database) if "Ben" in step.what}
     about = [step.id for step in history.log(library.database) if NAME in step.what]
@@ -447,7 +447,7 @@ def test_reference_faces_and_centers_of_the_others_are_there_at_once(library: Li
     assert [of for (of,) in rows(library, made)] == [of for of in before if of not in theirs]
 
 
-def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:
+def test_options_of_runs_stay_if_only_words_of_the_program_match_the_name(library: Library) -> None:
     naming.rename(library.database, NAME, "Max", by=BY)
     reported = rows(library, "SELECT options::text FROM runs ORDER BY id")
     assert any("max_faces" in options for (options,) in reported)
@@ -529,7 +529,7 @@ def test_nothing_is_claimed_of_files_where_the_library_has_no_face_of_the_person
     assert "Not erased: faces in caches and result folders. The library has no face of this person" in said
 
 
-def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -> None:
+def test_a_saved_hierarchy_continues_without_the_person(empty_database: Database) -> None:
     library = Library(empty_database)
     for name in ("anne", "ben", "cleo"):
         add_person(library, name, 6)
@@ -561,7 +561,7 @@ def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -
 def test_faces_that_are_being_written_meanwhile_are_waited_for(
     library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes has read what is never to come back, and would bring it."""
+    """A writing session has read data that must never come back, and would store it."""
     other = Database(library_url)
     reading, erased = threading.Event(), threading.Event()
     waited: list[bool] = []
@@ -610,9 +610,9 @@ def running(base: Path) -> Iterator[OwnServer]:
 
 @pytest.fixture
 def own_server(filled_server: Path) -> Iterator[OwnServer]:
-    """A server whose files are this test's alone."""
+    """A server with files of this test alone."""
     base = open_directory(in_memory=True)
-    # Whoever the server runs as owns its files.
+    # The server's account owns its files.
     subprocess.run(["cp", "-a", filled_server / "postgres", base], check=True)
     with running(base) as server:
         yield server
@@ -676,7 +676,7 @@ def test_no_file_of_the_server_holds_a_vector_or_the_name_once_the_command_came_
     if moment == "undisturbed":
         wanted += names
     else:
-        # Somebody whom a part of the name means once the other is gone; that name holds this one, and stays.
+        # Another person with a part of the name as their name: that name contains this one, and stays.
         call(own_library, "cleo-0-0", f"{NAME} junior")
         assert killed_in(MOMENTS[moment], own_server.conninfo) == -signal.SIGKILL
     assert files_with(own_server, wanted)
@@ -702,8 +702,8 @@ def test_a_full_disk_leaves_the_rest_to_the_same_command_or_to_check(
         patched.setattr(f"{FORGET}.finishing.rewrite_tables", full)
         summary = forgotten(library)
     assert "run the same command again" in summary.out_of_reach[0]
-    (kept,) = rows(library, "SELECT * FROM unfinished_forgetting")
-    assert NAME.casefold().encode() not in b"".join(kept[1] + kept[2])
+    (stored,) = rows(library, "SELECT * FROM unfinished_forgetting")
+    assert NAME.casefold().encode() not in b"".join(stored[1] + stored[2])
     assert plan_forget(library.database, NAME, [], []).was_cut_off
     assert plan_forget(library.database, number, [], []).was_cut_off
     assert [problem.count for problem in check(library, fix=False).problems] == [1]
@@ -748,12 +748,12 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
     assert not holds_name("Anne Zwoelfender, Änne Zwölfenderin".encode(), forms)
 
 
-@pytest.mark.parametrize("said", [NAME, NAME.upper(), f"two lines\n{NAME}", f"a\t{NAME}"])
+@pytest.mark.parametrize("reported", [NAME, NAME.upper(), f"two lines\n{NAME}", f"a\t{NAME}"])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, said: str, ascii_only: bool) -> None:
+def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, reported: str, ascii_only: bool) -> None:
     (tmp_path / "set").mkdir()
     held, other = tmp_path / "set" / "x_visomaster.json", tmp_path / "other.json"
-    held.write_text(json.dumps([{"name": said}], ensure_ascii=ascii_only), "utf-8")
+    held.write_text(json.dumps([{"name": reported}], ensure_ascii=ascii_only), "utf-8")
     other.write_text(json.dumps([f"{NAME}ova", "Änne\nZwölfe"]), "utf-8")
     assert names_in(tmp_path, written_forms([NAME]), set()) == (["set/x_visomaster.json"], [])
 
@@ -761,6 +761,6 @@ def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, said: str, asci
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_a_name_that_looks_like_a_path_is_found_whole(tmp_path: Path, ascii_only: bool) -> None:
     forms = written_forms(["Änne/Zwölf"])
-    for name, said in {"held": "Änne/Zwölf", "parts": "Änne/Berg", "photo": "/photos/Änne/Zwölf"}.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps([said], ensure_ascii=ascii_only), "utf-8")
+    for name, reported in {"held": "Änne/Zwölf", "parts": "Änne/Berg", "photo": "/photos/Änne/Zwölf"}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps([reported], ensure_ascii=ascii_only), "utf-8")
     assert names_in(tmp_path, forms, set())[0] == ["held.json"]

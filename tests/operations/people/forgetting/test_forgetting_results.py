@@ -49,7 +49,7 @@ SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where results are in each test: a folder that moves would be another one."""
+    """The place of results in each test: a folder that moves would be another one."""
     return tmp_path_factory.mktemp("results")
 
 
@@ -76,7 +76,7 @@ def template(
         cluster_library(library)
         brought = people_of_result(library, raw)
         import_people(database, brought.file, "raw", by=BY, members=brought.members)
-        root.rename(kept(root))
+        root.rename(stored(root))
 
     yield from filled_database(server, empty_template, fill)
 
@@ -92,14 +92,14 @@ class Made(NamedTuple):
 @pytest.fixture
 def made(root: Path, pristine: Photos, database: Database) -> Iterator[Made]:
     """These, for one test."""
-    shutil.copytree(kept(root), root, symlinks=True)
+    shutil.copytree(stored(root), root, symlinks=True)
     photos, library = Photos(pristine.photos, root / "cache.npz"), Library(database)
     library.require(photos.store.load().settings)
     yield Made(library, photos, root)
     shutil.rmtree(root)
 
 
-def kept(root: Path) -> Path:
+def stored(root: Path) -> Path:
     return root.with_name("kept")
 
 
@@ -171,7 +171,7 @@ def test_means_of_sets_are_compared_with_the_persons_vectors(made: Made) -> None
 def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(made: Made) -> None:
     raw, results = made.root / "raw", [made.root / name for name in ("raw", "sets", "export")]
     others = {path for path in made.root.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
-    # What is no file of the folder is neither read nor followed.
+    # Anything but a file of the folder is neither read nor followed.
     outside = made.root / "outside.json"
     outside.write_text(NAME)
     for name, target in (("nowhere.json", made.root / "nothing"), ("elsewhere.json", outside)):
@@ -224,7 +224,7 @@ def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(made: Made) ->
 
 
 @pytest.mark.parametrize("cut_off_at", ["cache", "library"])
-def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
+def test_an_interrupted_erasing_is_completed_and_no_other_person_is_touched(
     made: Made, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
 ) -> None:
     class CutOff(Exception):
@@ -255,7 +255,7 @@ def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched
         assert {face.face for group in once.persons for face in group.faces} <= ids
 
 
-def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_said_of_others_holds(
+def test_results_are_only_listed_unless_requested_and_corrections_of_others_hold(
     made: Made,
 ) -> None:
     raw = made.root / "raw"
@@ -263,7 +263,7 @@ def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_sa
     elsewhere = next(raw / name for name in ("person_003", "person_004") if name != photo.parent.name)
     photo.rename(elsewhere / photo.name)
     make_results(made.photos, made.root)
-    (said,) = [each for each in read_manifest(raw, ClusterManifest).statements if each.kind == "is"]
+    (reported,) = [each for each in read_manifest(raw, ClusterManifest).statements if each.kind == "is"]
     before, folders = shown(made.root), {"raw", "sets", "export"}
     plan = plan_forget(made.library.database, NAME, [made.photos.store], [])
     assert {Path(result.folder).name for result in plan.results} == folders
@@ -276,7 +276,7 @@ def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_sa
     now = read_manifest(raw, ClusterManifest)
     (still,) = [each for each in now.statements if each.kind == "is"]
     # The other one of the two is forgotten: of those that are left on the photo this is the first.
-    assert (still.group, still.face) == (said.group, f"{said.face.partition('#')[0]}#0")
+    assert (still.group, still.face) == (reported.group, f"{reported.face.partition('#')[0]}#0")
     assert (elsewhere / photo.name).exists()
     assert NAME not in {group.name for group in now.persons}
     ids = set(made.photos.store.load().face_ids())

@@ -1,4 +1,4 @@
-"""Clustering the library: who is given away, who is kept, and what SQL by hand does to it."""
+"""Clustering the library: assigned and retained people, and the effects of SQL by hand."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,7 +29,7 @@ OTHER_MODEL = replace(SETTINGS, recognizer_sha256="dd" * 32, recognizer="other.o
 
 
 def people(library: Library) -> dict[str, str]:
-    """The person on every photo; empty for nobody."""
+    """Return the person on every photo; empty if unassigned."""
     found = rows(
         library,
         """SELECT substr(p.path, 2, length(p.path) - 5), coalesce(f.person_id::text, '') FROM image_paths p
@@ -47,7 +47,7 @@ template = template_by(fill)
 
 
 def add_twin(library: Library) -> None:
-    """A face as like Anna as Ben."""
+    """Add a face equally similar to Anna and Ben."""
     add_face(library, "twin", heart_of("anna") + heart_of("ben"))
 
 
@@ -71,7 +71,7 @@ def test_similar_faces_become_people_and_new_ones_join_them_and_a_lone_one_stays
     }
 
 
-def test_nobody_is_made_of_faces_that_are_too_small_and_again_changes_nothing(library: Library) -> None:
+def test_too_small_faces_make_no_person_and_a_second_run_changes_nothing(library: Library) -> None:
     add_person(library, "specks", 6)
     add_person(library, "anna", 1, seed=1)
     by_sql(
@@ -90,7 +90,7 @@ def test_nobody_is_made_of_faces_that_are_too_small_and_again_changes_nothing(li
 
 
 @pytest.mark.parametrize("method", ["components", "agglomerative"])
-def test_a_face_between_two_people_merges_nobody_and_is_reported(library: Library, method: str) -> None:
+def test_a_face_between_two_people_merges_no_one_and_is_reported(library: Library, method: str) -> None:
     cluster(library)
     before = people(library)
     add_twin(library)
@@ -100,7 +100,7 @@ def test_a_face_between_two_people_merges_nobody_and_is_reported(library: Librar
     assert rows(library, "SELECT count(*) FROM face_candidates") == [(2,)]
 
 
-def test_a_dry_run_tells_and_stores_nothing(library: Library) -> None:
+def test_a_dry_run_reports_and_stores_nothing(library: Library) -> None:
     assert cluster(library, dry_run=True).new_persons == 2
     assert set(people(library).values()) == {""}
     assert stats(library).last_runs == {}
@@ -195,14 +195,14 @@ def test_models_never_mix(library: Library) -> None:
     add_twin(library)
     assert len(cluster(library, method="components").review) == 1
     assert cluster(Library(library.database, OTHER_MODEL)).faces == 1
-    # What is undecided stays so whatever is grouped of another model.
+    # Suggestions stay when faces of another model are grouped.
     assert (stats(library).candidates, stats(library).questions) == (1, 1)
     tried = cluster(library, method="components", dry_run=True)
     assert tried.review == cluster(library, method="components").review
     assert stats(library).candidates == 1
 
 
-def test_stats_tell_whom_clustering_gave_a_person(library: Library) -> None:
+def test_stats_count_faces_assigned_by_clustering(library: Library) -> None:
     assert stats(library).clustered == 0
     summary = cluster(library)
     assert stats(library).clustered == summary.new_faces > 0
@@ -216,7 +216,7 @@ def test_stats_tell_whom_clustering_gave_a_person(library: Library) -> None:
     assert stats(library).clustered == 0
 
 
-def test_after_a_reset_by_sql_clustering_starts_anew(library: Library) -> None:
+def test_after_a_reset_by_sql_clustering_starts_again(library: Library) -> None:
     cluster(library)
     anna = who_is(library, "anna-0-0")
     vectors = library.load().faces.embedding
@@ -271,7 +271,7 @@ def test_names_are_one_regardless_of_case(library: Library) -> None:
         by_sql(library, named.format("üNAL"))
 
 
-def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
+def test_a_run_that_compares_only_nearby_faces_reports_its_recall(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = cluster(library, method="components", dry_run=True)
@@ -315,7 +315,7 @@ def add_years_between(library: Library) -> Any:
     return cluster(library)
 
 
-def test_unnamed_people_who_prove_to_be_one_are_joined_and_the_larger_stays(changing_looks: Library) -> None:
+def test_unnamed_people_found_to_be_one_are_merged_and_the_larger_stays(changing_looks: Library) -> None:
     before = people(changing_looks)
     assert before["early-0-0"] != before["late-0-0"]
     summary = add_years_between(changing_looks)
@@ -327,7 +327,7 @@ def test_unnamed_people_who_prove_to_be_one_are_joined_and_the_larger_stays(chan
     assert cluster(changing_looks).dissolved == 1
 
 
-def test_people_who_have_a_name_stay_who_they_are(changing_looks: Library) -> None:
+def test_named_people_keep_their_faces(changing_looks: Library) -> None:
     before = people(changing_looks)
     for label, name in (("early-0-0", "One"), ("late-0-0", "Two")):
         call(changing_looks, label, name)

@@ -1,4 +1,4 @@
-"""Clusters of a run: those that exist keep their ids, and faces go to whoever in one they are like."""
+"""Clusters of a run: existing ones keep their ids, and faces go to similar people in them."""
 
 from itertools import count
 from uuid import UUID
@@ -21,7 +21,7 @@ LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=40)
 
 
 @given(LABELS, st.data())
-def test_ids_are_unique_and_kept_by_who_holds_most_of_one(before: list[int], data: st.DataObject) -> None:
+def test_ids_are_unique_and_stay_with_most_faces_of_a_cluster(before: list[int], data: st.DataObject) -> None:
     raw = np.array(data.draw(st.lists(st.integers(-1, 4), min_size=len(before), max_size=len(before))))
     used = np.unique(raw[raw >= 0])
     label = np.where(raw >= 0, np.searchsorted(used, raw), -1).astype(np.int64)
@@ -90,7 +90,7 @@ def decided(rows: list[tuple[int, int, list[float]]]) -> tuple[list[int], list[i
     return joined.person.tolist(), joined.group.tolist(), review
 
 
-def test_a_face_joins_the_person_of_its_cluster_unless_it_is_like_nobody_there() -> None:
+def test_a_face_joins_the_person_of_its_cluster_unless_no_face_there_is_similar() -> None:
     person, group, review = decided([(0, 0, at(0)), (-1, 0, at(40)), (-1, 0, at(80)), (-1, 0, at(85))])
     assert person == [0, -1, -1]
     assert group == [-1, -1, -1]
@@ -104,7 +104,7 @@ def test_of_several_people_in_a_cluster_the_nearest_gets_a_face_and_a_tie_is_ask
     assert sorted(review) == [(2, 0), (2, 1)]
 
 
-def test_a_cluster_without_a_person_becomes_one_and_what_is_in_none_joins_whom_it_is_like() -> None:
+def test_a_cluster_without_a_person_becomes_one_and_unclustered_faces_join_similar_people() -> None:
     person, group, _ = decided(
         [(0, 0, at(0)), (-1, 1, at(90)), (-1, 1, at(85)), (-1, -1, at(5)), (-1, -1, at(90, 2))]
     )

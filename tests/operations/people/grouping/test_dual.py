@@ -1,4 +1,4 @@
-"""`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
+"""`cluster --dual`: faces go to known people, the others into unnamed clusters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def run(library: Library, *, dry_run: bool = False, **dual: Any) -> Result:
 
 
 def state(library: Library) -> list[list[tuple[Any, ...]]]:
-    """Who is who, in which cluster, and what is asked."""
+    """Return people and clusters of faces, and suggestions."""
     return [
         rows(library, query)
         for query in (
@@ -43,7 +43,7 @@ def state(library: Library) -> list[list[tuple[Any, ...]]]:
 
 
 def fill(database: Database) -> None:
-    """Anna has a name; of Ben, Cleo and Dora there are 6, 5 and 4 faces that nobody has, and one stray."""
+    """Anna has a name; of Ben, Cleo and Dora there are 6, 5 and 4 unassigned faces, and one stray."""
     library = Library(database)
     add_person(library, "anna", 6, spread=0.3)
     cluster(library)
@@ -187,7 +187,7 @@ def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(li
     assert near.nearest[0].cosine_similarity > 0.6
 
 
-def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:
+def test_a_cluster_can_be_named_merged_into_a_person_or_denied_for_one(library: Library) -> None:
     run(library)
     anna = who_is(library, "anna-0-0")
     named = call(library, "unknown_cluster_3", "Dora")
@@ -208,7 +208,7 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
     assert who_is(library, "cleo-0-0") != anna
 
 
-def test_both_phases_are_one_step_that_is_tried_before_and_taken_back_at_once(library: Library) -> None:
+def test_both_phases_are_one_step_with_a_dry_run_and_one_undo(library: Library) -> None:
     before = state(library)
     tried = run(library, dry_run=True)
     assert (tried.step, state(library)) == (None, before)
@@ -242,7 +242,7 @@ def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) ->
     assert state(library) == before
 
 
-def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(library: Library) -> None:
+def test_a_cluster_is_shown_with_people_more_similar_than_strangers(library: Library) -> None:
     add_like(library, "annika", "anna", 0.5, 7)
     run(library)
     alike = person(library.database, str(cluster_of(library, "annika-0-0")), faces=0).cluster

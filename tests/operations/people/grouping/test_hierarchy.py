@@ -1,4 +1,4 @@
-"""`cluster --method hdbscan` on the library: its hierarchy is kept, and gets stale as faces are placed."""
+"""`cluster --method hdbscan` on the library: its hierarchy is saved, and gets stale as faces are placed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,7 +57,7 @@ RUNS = "SELECT count(*) FROM hdbscan_runs"
 
 
 def everything(library: Library) -> tuple[object, ...]:
-    """Who is who and in which cluster, and which hierarchy is in force."""
+    """Return people and clusters of faces, and the hierarchy in force."""
     model = rows(library, "SELECT min(model_id) FROM detectors")[0][0]
     run = library.database.run(lambda connection: run_in_force(connection, int(model)))
     return rows(library, STATE), rows(library, CLUSTERS), None if run is None else run.id
@@ -92,13 +92,13 @@ def test_a_run_keeps_its_hierarchy_and_what_is_known_of_each_cluster_and_face(li
     assert all(array.size <= 24 for array in result.to_arrays().values())
 
 
-def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left(library: Library) -> None:
+def test_new_faces_are_placed_in_the_hierarchy_and_dissimilar_ones_are_left(library: Library) -> None:
     by_hierarchy(library)
     anna, of_anna = who_is(library, "anna-0-0"), cluster_of(library, "anna-0-0")
     add_person(library, "anna", 2, spread=0.5, seed=1)
     stranger = np.random.default_rng(5).standard_normal(512)
     add_face(library, "stranger", stranger)
-    # Within the epsilon of her cluster, as everybody is where there are no others between; but not like her.
+    # Within the epsilon of her cluster, as all are without others between; but not similar to her.
     add_face(library, "odd", heart_of("anna") * 0.4 + stranger)
     summary = by_hierarchy(library)
     assert summary.reasons == [
@@ -139,7 +139,7 @@ def test_other_parameters_or_full_make_a_new_hierarchy_in_which_clusters_keep_id
     assert rows(library, "SELECT count(*) <= 3 FROM hdbscan_runs") == [(True,)]
 
 
-def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(library: Library) -> None:
+def test_undo_of_a_run_restores_the_hierarchy_before(library: Library) -> None:
     states = [everything(library)]
     by_hierarchy(library)
     states.append(everything(library))
@@ -158,7 +158,7 @@ def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(
     assert everything(library) == states[1]
 
 
-def test_of_two_faces_in_one_photo_one_is_placed_in_a_kept_cluster(library: Library) -> None:
+def test_one_of_two_faces_in_a_photo_is_placed_in_a_saved_cluster(library: Library) -> None:
     by_hierarchy(library)
     rng = np.random.default_rng(1)
     vectors = [heart_of("anna") + rng.standard_normal(512) * spread for spread in (0.3, 0.8)]
@@ -175,7 +175,7 @@ def test_of_two_faces_in_one_photo_one_is_placed_in_a_kept_cluster(library: Libr
 
 
 def lobe(rng: np.random.Generator, share: float) -> NDArray[np.float64]:
-    """A face of somebody who is similar to Anna by so much."""
+    """A face of a person with this similarity to Anna."""
     return like("anna", "betty", share) + rng.standard_normal(512) * 0.02
 
 
@@ -183,7 +183,7 @@ def labels_of(library: Library, names: Sequence[str]) -> set[str | None]:
     return {cluster_of(library, name) for name in names}
 
 
-def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(empty_database: Database) -> None:
+def test_a_photo_that_shows_a_person_twice_splits_no_person(empty_database: Database) -> None:
     library, rng = Library(empty_database), np.random.default_rng(2)
     for name in NAMES[1:]:
         add_person(library, name, 6, spread=0.5)
@@ -198,7 +198,7 @@ def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(empty_database: Da
     assert {cluster for (cluster,) in rows(library, latest)} == {None, *annas}
 
 
-def test_people_who_share_many_photos_are_told_apart(empty_database: Database) -> None:
+def test_people_who_share_many_photos_are_distinguished(empty_database: Database) -> None:
     library, rng = Library(empty_database), np.random.default_rng(3)
     for name in NAMES[1:]:
         add_person(library, name, 6, spread=0.5)
@@ -252,7 +252,7 @@ def test_prediction_goes_on_after_faces_of_the_run_were_deleted(library: Library
     assert who_is(library, "dora-1-0") == who_is(library, "dora-0-5")
 
 
-def test_other_methods_give_clusters_too_and_who_joins_somebody_goes_to_theirs(library: Library) -> None:
+def test_other_methods_make_clusters_too_and_joining_faces_get_the_persons(library: Library) -> None:
     cluster(library, threshold=0.5)
     assert len({cluster_of(library, f"{name}-0-0") for name in NAMES}) == 4
     add_person(library, "anna", 1, spread=0.5, seed=1)
@@ -314,7 +314,7 @@ def test_faces_that_found_no_place_make_it_due(library: Library, monkeypatch: py
     assert staleness(library).reasons == ["3 of 3 added faces could not be placed"]
 
 
-def test_parameters_of_a_run_taken_back_and_clusters_that_are_gone_make_it_due(library: Library) -> None:
+def test_parameters_of_an_undone_run_and_removed_clusters_make_it_due(library: Library) -> None:
     by_hierarchy(library)
     by_hierarchy(library, min_samples=4)
     assert not staleness(library).due

@@ -1,4 +1,4 @@
-"""Faces that show too little to tell who somebody is: they make nobody, whatever is run how often."""
+"""Faces too unclear to identify a person: they make no person, in any run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,23 +14,23 @@ from facesets.operations.options.people import AssignOptions, ClusterLibraryOpti
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
-from facesets.operations.people.review.finding import look_at_people
+from facesets.operations.people.review.finding import find_people_suggestions
 from facesets.operations.people.review.questions import next_questions
 from facesets.records import CacheSettings, Float64
 from facesets.result import Result
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_details import how_much_they_show
+from facesets.store.postgres.people.face_details import quality_of_faces
 from facesets.work import Work
 
 MBF = replace(SETTINGS, recognizer="w600k_mbf.onnx", recognizer_sha256="dd" * 32)
-"""Whose limits were measured: 16 for founding, 14 for joining."""
+"""A model with measured limits: 16 for founding, 14 for joining."""
 UNKNOWN = replace(SETTINGS, recognizer="unknown.onnx", recognizer_sha256="ee" * 32)
 
 
 def add(
     library: Library, who: str, images: int, norm: float, *, seed: int = 0, models: CacheSettings = MBF
 ) -> None:
-    """Images of one face each, at `/WHO-SEED-NUMBER.jpg`; faces of smudges are alike as one person's."""
+    """Images of one face each, at `/WHO-SEED-NUMBER.jpg`; faces of smudges are as similar as one person's."""
     rng = np.random.default_rng(seed)
     vectors = {
         f"{who}-{seed}-{number}": (heart_of(who) + rng.standard_normal(512) * 0.3, norm)
@@ -61,31 +61,31 @@ def given(library: Library, threshold: float | str = 0.5) -> Result:
     return assign(library, AssignOptions(threshold=threshold), work=Work())  # type: ignore[arg-type]
 
 
-def everybody(library: Library) -> list[tuple[object, ...]]:
+def all_people(library: Library) -> list[tuple[object, ...]]:
     return rows(library, "SELECT id, person_id, cluster FROM face_detections ORDER BY id")
 
 
-def test_smudges_make_nobody_and_are_given_to_nobody_and_nobody_is_asked_about_them(library: Library) -> None:
+def test_smudges_make_no_person_join_no_person_and_give_no_suggestion(library: Library) -> None:
     add(library, "anna", 4, 23)
     add(library, "smudge", 9, 10)
     first = cluster(library)
     assert first.new_persons == 1
     call(library, "anna-0-0", "Anna")
     assert not any(who_is(library, f"smudge-0-{i}") for i in range(9))
-    # More of Anna that shows nothing is nobody's, however similar.
+    # Further unclear faces of Anna stay unassigned, at any similarity.
     add(library, "anna", 3, 13.9, seed=1)
-    before = everybody(library)
+    before = all_people(library)
     for _ in range(3):
         cluster(library)
         assert given(library).assigned == 0
-    assert everybody(library) == before
+    assert all_people(library) == before
     assert next_questions(library.database) == []
     verdict = explain(library.database, face_of(library, "anna-1-0")).verdict
     too_low = "Its quality is too low to recognise the person (norm 13.9, at least 14 needed)"
     assert verdict.startswith(too_low)
 
 
-def test_a_face_that_shows_a_little_joins_but_makes_nobody(library: Library) -> None:
+def test_a_somewhat_unclear_face_joins_but_makes_no_person(library: Library) -> None:
     add(library, "anna", 5, 23)
     add(library, "anna", 1, 15, seed=1)
     add(library, "smudge", 6, 15)
@@ -94,14 +94,14 @@ def test_a_face_that_shows_a_little_joins_but_makes_nobody(library: Library) -> 
     assert who_is(library, "smudge-0-0") == ""
 
 
-def test_a_small_face_whose_vector_is_long_makes_somebody(library: Library) -> None:
+def test_a_small_face_with_a_long_vector_makes_a_person(library: Library) -> None:
     add(library, "anna", 2, 19)
     by_sql(library, "UPDATE face_detections SET face_short = 20")
     assert cluster(library).new_persons == 1
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "components"])
-def test_other_methods_make_nobody_of_what_shows_nothing(library: Library, method: str) -> None:
+def test_other_methods_make_no_person_of_unclear_faces(library: Library, method: str) -> None:
     add(library, "anna", 5, 23)
     add(library, "bert", 5, 23)
     add(library, "smudge", 9, 10)
@@ -120,19 +120,19 @@ def test_people_made_of_smudges_are_dissolved_once_known_but_not_those_of_a_huma
             FROM image_paths p WHERE p.image_id = f.image_id""",
     )
     smudge = who_is(library, "smudge-0-0")
-    before = everybody(library)
+    before = all_people(library)
     dissolved = cluster(library)
     assert (dissolved.dissolved, dissolved.regrouped) == (1, 5)
     assert "1 unnamed person was dissolved" in dissolved.reasons[0]
     assert who_is(library, "smudge-0-0") == ""
     assert who_is(library, "shadow-0-0") != "" != who_is(library, "anna-0-0")
-    after = everybody(library)
+    after = all_people(library)
     assert cluster(library).step is None
     assert given(library).assigned == 0
-    assert everybody(library) == after
+    assert all_people(library) == after
     # A step like any other.
     undo(library)
-    assert everybody(library) == before
+    assert all_people(library) == before
     assert who_is(library, "smudge-0-0") == smudge
 
 
@@ -151,7 +151,7 @@ def test_limits_of_an_unknown_recognizer_are_measured_and_hold_for_a_tenth_more(
     assert cluster(library).step is None
 
 
-def test_reference_faces_show_who_somebody_is_as_soon_as_that_is_known(library: Library) -> None:
+def test_reference_faces_are_used_as_soon_as_a_person_is_known(library: Library) -> None:
     add(library, "anna", 4, float("nan"))
     cluster(library)
     given(library)
@@ -169,30 +169,30 @@ def test_faces_that_go_while_a_run_looks_at_them_show_nothing(library: Library) 
     gone = rows(
         library, "DELETE FROM face_detections WHERE id = (SELECT max(id) FROM face_detections) RETURNING id"
     )[0][0]
-    kept = [face for (face,) in rows(library, "SELECT id FROM face_detections ORDER BY id")]
+    stored = [face for (face,) in rows(library, "SELECT id FROM face_detections ORDER BY id")]
     detector = library.database.run(library.require_detector)
-    shows = library.database.run(how_much_they_show, detector, np.array([*kept, gone]))
+    shows = library.database.run(quality_of_faces, detector, np.array([*stored, gone]))
     assert shows.tolist() == [Shows.ENOUGH, Shows.ENOUGH, Shows.NOTHING]
 
 
-def test_whom_only_smudges_show_gets_no_new_faces(library: Library) -> None:
+def test_a_person_of_smudges_gets_no_new_faces(library: Library) -> None:
     add(library, "shadow", 5, float("nan"))
     cluster(library)
     call(library, "shadow-0-0", "Shadow")
     by_sql(library, "UPDATE face_detections SET norm = 11")
     add(library, "shadow", 4, 20, seed=1)
     assert given(library).assigned == 0
-    # Who is not named by a human is nobody yet.
+    # People not named by a user do not count yet.
     assert who_is(library, "shadow-1-0") == ""
     cluster(library)
     assert who_is(library, "shadow-0-0") != who_is(library, "shadow-1-0") != ""
-    everything = everybody(library)
+    everything = all_people(library)
     assert cluster(library).step is None
-    assert everybody(library) == everything
+    assert all_people(library) == everything
 
 
 @pytest.mark.parametrize("run", [cluster, given])
-def test_nobody_is_asked_any_more_about_faces_that_turn_out_to_show_nothing(
+def test_suggestions_about_faces_found_unclear_are_dropped(
     library: Library, run: Callable[[Library], object]
 ) -> None:
     add(library, "anna", 5, 23)
@@ -206,7 +206,7 @@ def test_nobody_is_asked_any_more_about_faces_that_turn_out_to_show_nothing(
     assert next_questions(library.database) == []
 
 
-def test_nobody_is_asked_about_a_cluster_of_smudges_that_an_earlier_run_made(library: Library) -> None:
+def test_an_old_cluster_of_smudges_makes_no_suggestion(library: Library) -> None:
     add(library, "anna", 5, 23)
     cluster(library)
     call(library, "anna-0-0", "Anna")
@@ -218,5 +218,5 @@ def test_nobody_is_asked_about_a_cluster_of_smudges_that_an_earlier_run_made(lib
     by_sql(library, "UPDATE face_detections SET norm = 11 WHERE person_id IS NULL")
     cluster_dual(library, ClusterLibraryOptions(), replace(dual, dual_max_faces=100), work=Work())
     assert rows(library, asked) == []
-    look_at_people(library.database, library.database.run(library.require_detector))
+    find_people_suggestions(library.database, library.database.run(library.require_detector))
     assert rows(library, asked) == []

@@ -1,4 +1,4 @@
-"""Faces that look too old or too young for their person are asked about, and both answers are kept."""
+"""Faces that look too old or too young for their person become suggestions, and both answers are stored."""
 
 from datetime import date
 
@@ -39,7 +39,7 @@ def questions(library: Library) -> list[Question]:
 
 
 def make_a_child(library: Library, place: int = 7) -> int:
-    """Let one of Anna's faces look like a child's; returns it."""
+    """Make one of Anna's faces look like a child's; return it."""
     face = photo(library, "anna", place)
     looks(library.database, face, 6)
     return face
@@ -56,7 +56,7 @@ def test_a_child_among_the_faces_of_an_adult_is_asked_about_in_words(library: Li
     assert draw_question(library.database, question).startswith(b"\x89PNG")
 
 
-def test_no_says_that_it_is_somebody_else_and_undo_asks_again(library: Library) -> None:
+def test_no_denies_the_match_and_undo_asks_again(library: Library) -> None:
     face = make_a_child(library)
     (question,) = questions(library)
     step = answer(library.database, question.id, "no", by=BY).step
@@ -89,7 +89,7 @@ def test_several_are_asked_about_together_and_one_of_them_may_be_right(library: 
     assert wrong not in [item.faces[0] for each in questions(library) for item in each.items]
 
 
-def test_what_a_human_says_of_the_birth_decides_which_faces_are_asked_about(library: Library) -> None:
+def test_a_birth_set_by_a_user_decides_which_faces_are_suggested(library: Library) -> None:
     assert questions(library) == []
     set_birth(library.database, "Anna", Birth(1992), by=BY, today=date(2024, 1, 1))
     assert questions(library) == []
@@ -105,7 +105,7 @@ def test_few_faces_and_photos_without_dates_are_not_asked_about(library: Library
 
 
 class Looking:
-    """A model that says of everybody how old they look."""
+    """A model that estimates the age of all people."""
 
     version = "made"
 
@@ -129,5 +129,5 @@ def test_ages_that_are_found_later_are_asked_about_without_another_run_of_cluste
     faces = record.faces.take(np.array([row])).with_image(np.zeros(1, np.int64))
     found = Looking(5).of(np.zeros((1, 1, 3), np.uint8), faces.box)
     bare = ImageRecord(digest, 100, 100, np.datetime64("NaT"), bytes(32), faces)
-    library.keep_findings([bare.with_finding(attributes_stage(Looking(5)).name, Finding("made", found))])
+    library.store_findings([bare.with_finding(attributes_stage(Looking(5)).name, Finding("made", found))])
     assert [each.items[0].faces for each in questions(library)] == [[face]]

@@ -1,4 +1,4 @@
-"""Why a face is whose it is."""
+"""`explain`: why a face was matched to a person."""
 
 import json
 import re
@@ -39,7 +39,9 @@ def why(library: Library, label: str, who: str | None = None) -> Explanation:
     return explain(library.database, face_of(library, label), who)
 
 
-def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:
+def test_an_assigned_face_is_explained_by_other_faces_of_the_person_and_the_runner_up(
+    library: Library,
+) -> None:
     face = face_of(library, "anna-0-3")
     found = explain(library.database, face)
     assert (found.name, found.photo) == ("Anna", "/anna-0-3.jpg")
@@ -53,7 +55,9 @@ def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(
     assert found.turning_point == 0.372
 
 
-def test_a_face_of_nobody_is_explained_by_whom_it_is_most_like_and_what_it_lacks(library: Library) -> None:
+def test_an_unassigned_face_is_explained_by_the_most_similar_person_and_what_it_lacks(
+    library: Library,
+) -> None:
     add_like(library, "carl", "anna", 0.3, 1)
     found = why(library, "carl-0-0")
     assert (found.person, found.step) == ("", None)
@@ -65,7 +69,7 @@ def test_a_face_of_nobody_is_explained_by_whom_it_is_most_like_and_what_it_lacks
     verdict = why(library, "carl-0-0").verdict
     assert verdict == "`assign` does not give it to Anna: similarity 0.30, at least 0.45 needed."
     assert why(library, "carl-0-0", "Ben").about.name == "Ben"  # type: ignore[union-attr]
-    # Were it too small, it would say so.
+    # If it were too small, that would be reported.
     by_sql(library, f"UPDATE face_detections SET face_short = 20 WHERE id = {found.face}")
     assert "too low for `cluster` to make a new person of it (its pixels)" in why(library, "carl-0-0").verdict
 
@@ -76,7 +80,7 @@ def test_a_rival_raises_what_is_needed(library: Library) -> None:
     assert why(library, "carl-0-0", "Ben").turning_point == pytest.approx(0.75, abs=0.01)
 
 
-def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> None:
+def test_corrections_bind_at_any_similarity(library: Library) -> None:
     move(library, "anna-0-1", to="Ben")
     found = why(library, "anna-0-1")
     assert (found.name, found.assigned_by) == ("Ben", "manual")
@@ -112,7 +116,7 @@ def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
     assert "head              lda-1" in run("explain", face, "--database", library_url).out
 
 
-def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
+def test_the_command_prints_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
     face = face_of(library, "anna-0-3")
     shown = run("explain", face, "--database", library_url)
     assert shown.status == 0, shown.err
@@ -121,8 +125,8 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert re.search(r"^person            Anna \(\w{8}\), assigned automatically ", shown.out, re.MULTILINE)
     assert re.search(r"assigned from 0\.\d\d, lead over the next person 0\.05, suggested from", shown.out)
     reported = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
-    told = (reported["name"], reported["about"]["name"], reported["runner_up"]["name"])
-    assert told == ("Anna", "Ben", "Anna")
+    notices = (reported["name"], reported["about"]["name"], reported["runner_up"]["name"])
+    assert notices == ("Anna", "Ben", "Anna")
     assert run("explain", 99999, "--database", library_url).status == 2
     # All faces on a photo are explained by its path.
     where = ("/anna-0-3.jpg", "--database", library_url)
@@ -143,7 +147,7 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
         ("/etc/passwd", "is neither a face number nor a photo"),
     ],
 )
-def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(
+def test_an_invalid_face_gets_advice_how_to_find_a_number(
     library_url: str, tmp_path: Path, text: str, sentence: str
 ) -> None:
     (tmp_path / "12345679.jpg").touch()

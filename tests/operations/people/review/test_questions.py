@@ -1,4 +1,4 @@
-"""Questions for a human: what is asked, what answers do, and that no answered question comes back."""
+"""Suggestions: their content, the effect of answers, and that no answered one comes back."""
 
 import threading
 from collections.abc import Callable
@@ -57,13 +57,13 @@ def group(library: Library) -> None:
 
 
 def add_annie(library: Library) -> None:
-    """Somebody who may be Anna."""
+    """Add a person who may be Anna."""
     add_like(library, "annie", "anna", 0.52, 3)
     group(library)
 
 
 def ask(library: Library, kind: str = "") -> list[Question]:
-    """What is asked, most useful first; what is counted is as much as is found."""
+    """Return suggestions, the most useful first; the count is the number found."""
     refresh_questions(library)
     found = [each.kind for each in library.database.run(open_questions)]
     counted = replace(waiting(library.database), skipped=0)
@@ -77,7 +77,7 @@ def one(library: Library, kind: str) -> Question:
     return question
 
 
-def say(library: Library, question: Question, verdict: Any, **more: Any) -> int:
+def give_answer(library: Library, question: Question, verdict: Any, **more: Any) -> int:
     """Answer; returns the step."""
     step: int | None = answer(library.database, question.id, verdict, by=BY, **more).step
     assert step is not None
@@ -90,23 +90,23 @@ def test_people_without_a_name_are_asked_about_by_size_until_named_or_hidden(lib
         (f"Who is {who_is(library, 'ben-0-0')[:8]} (4 faces)?", 4),
     ]
     first, second = ask(library)
-    # What is passed over gives way to the next.
+    # A skipped suggestion gives way to the next.
     assert next_questions(library.database, 1, [first.id]) == [second]
     assert next_questions(library.database, 5, [first.id, second.id]) == []
-    say(library, first, "name", name="Anna")
-    say(library, second, "hide")
+    give_answer(library, first, "name", name="Anna")
+    give_answer(library, second, "hide")
     assert ask(library) == []
     assert waiting(library.database) == WaitingCounts(0, 0)
 
 
-def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: Library) -> None:
+def test_two_similar_people_become_a_suggestion_and_yes_merges_them(library: Library) -> None:
     add_annie(library)
     call(library, "anna-0-0", "Anna")
     question = one(library, "same")
     assert (question.name, question.settles, question.nameless) == ("Anna", 3, who_is(library, "annie-0-0"))
     # Who they are is not asked besides.
     assert [each.kind for each in ask(library)] == ["name", "same"]
-    say(library, question, "yes")
+    give_answer(library, question, "yes")
     assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
     assert ask(library, "same") == []
 
@@ -114,7 +114,7 @@ def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: 
 def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library) -> None:
     add_annie(library)
     question = one(library, "same")
-    step = say(library, question, "no")
+    step = give_answer(library, question, "no")
     for _ in range(2):
         group(library)
         assert ask(library, "same") == []
@@ -123,7 +123,7 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
     redo(library)
     assert "same" not in {each.kind for each in next_questions(library.database)}
     with pytest.raises(WrongUsage, match=r"Suggestion not open: "):
-        say(library, question, "yes")
+        give_answer(library, question, "yes")
     # It outlives a reset of all people.
     by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
     group(library)
@@ -131,19 +131,19 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
     assert ask(library, "same") == []
 
 
-def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library: Library) -> None:
+def test_another_name_in_answer_confirms_that_two_people_are_different(library: Library) -> None:
     add_annie(library)
     call(library, "anna-0-0", "Anna")
-    step = say(library, one(library, "same"), "name", name="Annie")
+    step = give_answer(library, one(library, "same"), "name", name="Annie")
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0")
     group(library)
     assert ask(library, "same") == []
     undo(library, step)
-    say(library, one(library, "same"), "name", name="anna", into=True)
+    give_answer(library, one(library, "same"), "name", name="anna", into=True)
     assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
 
 
-def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(library: Library) -> None:
+def test_faces_near_a_person_are_suggested_together_and_answered_each(library: Library) -> None:
     call(library, "anna-0-0", "Anna")
     for label in ("carl", "dora", "emil"):
         add_like(library, label, "anna", 0.5, 1)
@@ -151,7 +151,7 @@ def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(libra
     question = one(library, "near")
     assert (question.text, question.settles) == ("Are these 3 faces Anna?", 3)
     faces = [item.faces[0] for item in question.items]
-    step = say(library, question, "yes", but=[2])
+    step = give_answer(library, question, "yes", but=[2])
     given = dict(rows(library, "SELECT id, assigned_by FROM face_detections"))
     assert [given[face] for face in faces] == ["manual", None, "manual"]
     group(library)
@@ -176,7 +176,7 @@ def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library:
     question = one(library, "far")
     assert [item.faces for item in question.items] == [[carl], [dora]]
     assert question.items[0].uncertainty > question.items[1].uncertainty > 0.5
-    say(library, question, "no", but=[2])
+    give_answer(library, question, "no", but=[2])
     assert (who_is(library, "carl-0-0"), who_is(library, "dora-0-0")) == ("", anna)
     group(library)
     assert ask(library, "far") == []
@@ -184,7 +184,7 @@ def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library:
 
 
 def person_of_two(library: Library) -> str:
-    """Somebody made of two people by a merge that nobody said."""
+    """Make a person of two people by a merge without a correction."""
     group(library)
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     by_sql(library, f"UPDATE face_detections SET person_id = '{anna}' WHERE person_id = '{ben}'")
@@ -192,34 +192,34 @@ def person_of_two(library: Library) -> str:
     return anna
 
 
-def test_a_person_who_may_be_two_is_split_by_yes_and_never_asked_about_again(library: Library) -> None:
+def test_yes_splits_a_person_who_may_be_two_and_the_suggestion_never_returns(library: Library) -> None:
     anna = person_of_two(library)
     question = one(library, "split")
     assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be another person."
-    step = say(library, question, "no")
+    step = give_answer(library, question, "no")
     group(library)
     assert ask(library, "split") == []
     undo(library, step)
-    say(library, one(library, "split"), "yes")
+    give_answer(library, one(library, "split"), "yes")
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-5") == anna
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-3") != anna
     group(library)
     assert (ask(library, "split"), ask(library, "same")) == ([], [])
 
 
-def test_a_face_that_went_to_somebody_else_is_not_said_to_be_of_whoever_may_be_two(library: Library) -> None:
+def test_a_face_moved_to_another_person_leaves_the_suggestion_of_two_people(library: Library) -> None:
     person_of_two(library)
     question = one(library, "split")
     middle, *others = [face for item in question.items for face in item.faces]
     correcting.move(library.database, [middle], "new", by=BY)
-    say(library, question, "no")
+    give_answer(library, question, "no")
     ((one_face, other),) = rows(library, "SELECT face_a, face_b FROM face_pair_corrections WHERE same")
     owners = dict(rows(library, "SELECT id, person_id FROM face_detections"))
     assert owners[one_face] == owners[other] == owners[others[0]] != owners[middle]
 
 
 @pytest.mark.parametrize("middle", ["evidence -> 'part' ->> 0", "evidence ->> 'rest'"])
-def test_whoever_may_be_two_by_a_face_that_is_gone_is_not_asked_about(library: Library, middle: str) -> None:
+def test_a_person_who_may_be_two_by_a_missing_face_is_not_suggested(library: Library, middle: str) -> None:
     person_of_two(library)
     question = one(library, "split")
     by_sql(
@@ -229,11 +229,11 @@ def test_whoever_may_be_two_by_a_face_that_is_gone_is_not_asked_about(library: L
     )
     for verdict in ("yes", "no"):
         with pytest.raises(NotFound, match="people review"):
-            say(library, question, verdict)
+            give_answer(library, question, verdict)
     assert question.id not in {each.id for each in next_questions(library.database, 50)}
 
 
-def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library) -> None:
+def test_yes_gives_a_cluster_to_its_suggested_person(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
     add_like(library, "annie", "anna", 0.52, 3)
     by_sql(
@@ -245,10 +245,10 @@ def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library
     call(library, anna, "Anna")
     question = one(library, "cluster")
     assert question.text == "Is cluster unknown_cluster_1 Anna?"
-    step = say(library, question, "yes")
+    step = give_answer(library, question, "yes")
     assert who_is(library, "annie-0-2") == anna
     undo(library, step)
-    say(library, one(library, "cluster"), "no")
+    give_answer(library, one(library, "cluster"), "no")
     assert ask(library, "cluster") == []
 
 
@@ -276,7 +276,7 @@ def vectors_of(library: Library, faces: list[int]) -> Float32:
     return found.embedding[[found.face_id.tolist().index(face) for face in faces]]
 
 
-def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Library) -> None:
+def test_known_or_implied_corrections_are_not_asked(library: Library) -> None:
     add_annie(library)
     pair(library, "anna-0-0", "annie-0-0", same=False)
     for label, name in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
@@ -319,7 +319,7 @@ PENDING = """SELECT kind, person_id::text, other_id::text, cluster_id, faces, ro
 
 
 def make_cluster(library: Library, person: str) -> list[int]:
-    """Make somebody a cluster, `clu_1`, that is nobody; returns its faces."""
+    """Turn a person into an unnamed cluster, `clu_1`; return its faces."""
     by_sql(library, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models")
     faces = rows(
         library,
@@ -329,7 +329,7 @@ def make_cluster(library: Library, person: str) -> list[int]:
     return [face for (face,) in faces]
 
 
-def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(library: Library) -> None:
+def test_a_search_of_changed_people_finds_the_same_as_a_search_of_all(library: Library) -> None:
     database = library.database
     for label, name, share, images in (
         ("annie", "anna", 0.52, 3),
@@ -349,11 +349,11 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
         refresh_questions(library, of_steps=of_steps)
         return rows(database, PENDING)
 
-    def everybody() -> list[tuple[Any, ...]]:
+    def all_people() -> list[tuple[Any, ...]]:
         by_sql(library, "UPDATE question_runs SET step_id = -1")
         return looked(of_steps=False)
 
-    before = everybody()
+    before = all_people()
     assert {kind for kind, *_ in before} == {"same", "cluster"}
     changes: list[Callable[[], object]] = [
         lambda: merge(library, annie, into=anna),
@@ -367,12 +367,12 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
     for change in changes:
         change()
         seen.append(looked(of_steps=True))
-        assert seen[-1] == everybody()
+        assert seen[-1] == all_people()
     assert seen[-1] == before
     assert all(one != other for one, other in zip([before, *seen], seen, strict=False))
 
 
-def test_nobody_is_left_out_whose_means_went_with_somebody_who_was_forgotten(library: Library) -> None:
+def test_people_without_prototypes_keep_their_suggestion(library: Library) -> None:
     add_annie(library)
     question = one(library, "same")
     forget_prototypes(library)
@@ -381,7 +381,7 @@ def test_nobody_is_left_out_whose_means_went_with_somebody_who_was_forgotten(lib
     assert [each.id for each in next_questions(library.database) if each.kind == "same"] == [question.id]
 
 
-def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(library: Library) -> None:
+def test_undone_answers_are_suggested_again_by_a_search_of_changed_people(library: Library) -> None:
     database = library.database
     add_like(library, "annie", "anna", 0.52, 3)
     add_like(library, "bennet", "ben", 0.52, 3)
@@ -425,7 +425,7 @@ def test_questions_are_looked_for_by_a_head_that_comes_into_use_meanwhile(
 
 def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     _, second = ask(library)
-    # What stands for people is made again for whoever lost a face.
+    # Prototypes are remade for people who lost a face.
     move(library, "anna-0-0", to="nobody")
     is_looking, is_answered = threading.Event(), threading.Event()
     compare = find_duplicate_people
@@ -442,7 +442,7 @@ def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.
     try:
         assert is_looking.wait(20)
         by_sql(library, "SET lock_timeout = '5s'")
-        say(library, second, "name", name="Ben")
+        give_answer(library, second, "name", name="Ben")
     finally:
         is_answered.set()
         searching.join()
@@ -470,7 +470,7 @@ def test_a_skipped_question_is_asked_again_when_asked_for_or_on_other_evidence(l
     ask_again(library.database)
     assert {same.id, names[0].id} <= {each.id for each in ask(library)}
     assert waiting(library.database) == WaitingCounts(1, 2)
-    say(library, same, "yes")
+    give_answer(library, same, "yes")
 
 
 def test_skipped_faces_stay_away_while_they_are_as_similar(library: Library) -> None:

@@ -57,7 +57,7 @@ def taught(
     tmp_path_factory: pytest.TempPathFactory,
     torch: None,  # noqa: ARG001 - training needs it
 ) -> Iterator[str]:
-    """The name of a database of people whom heads were trained for that are of no help."""
+    """The name of a database of people with trained heads that do not help."""
 
     def teach(database: Database) -> None:
         train(fill(database, *two_faced_people(10, 6)), tmp_path_factory.mktemp("heads"))
@@ -67,7 +67,7 @@ def taught(
 
 @pytest.fixture
 def with_heads(server: Server, taught: str) -> Iterator[Library]:
-    """A library for whose people heads were trained."""
+    """A library with heads trained for its people."""
     for url in temporary(server, taught):
         with opened(Database(url)) as database:
             yield Library(database)
@@ -89,7 +89,7 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
     assert "whitening-1 is now in use" in summary.verdict
     head = head_in_use(library)
     assert head.name == "whitening-1"
-    # What is in use tells people apart that it has not seen, at the threshold made for it.
+    # The head in use separates unseen people, at the threshold made for it.
     strangers, who = (each[160:] for each in blurred_people(60, 4))
     similarity = head.project(strangers) @ head.project(strangers).T
     same = who[:, None] == who[None, :]
@@ -205,9 +205,9 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert "epoch 10: loss 0.0" in reported.err
     assert "TAR at FAR 0.001" in reported.out
     assert "whitening-1 is now in use" in reported.out
-    kept = tmp_path / "data" / "models"
-    assert (kept / "face_projection_epoch_10.safetensors").is_file()
-    assert json.loads((kept / "face_projection_epoch_10.json").read_text())["epoch"] == 10
+    stored = tmp_path / "data" / "models"
+    assert (stored / "face_projection_epoch_10.safetensors").is_file()
+    assert json.loads((stored / "face_projection_epoch_10.json").read_text())["epoch"] == 10
     quiet = run("train", "--epochs", "10", "--learning-rate", "0.001", "--json", "-q", env=variables)
     summary = json.loads(quiet.out)
     assert (summary["activated"], summary["people"], len(summary["epochs"])) == ("whitening-1", 20, 10)
@@ -223,7 +223,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 
-def test_a_head_that_is_not_better_can_be_used_and_is_said_to_be_none(with_heads: Library) -> None:
+def test_a_head_that_is_not_better_can_be_used_and_is_reported_as_such(with_heads: Library) -> None:
     database = with_heads.database
     reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
     assert (reported.status, "differs from that of plain embeddings by" in reported.err) == (0, True)

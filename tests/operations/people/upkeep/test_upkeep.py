@@ -58,7 +58,7 @@ def taken_back(library: Library, before: list[list[tuple[Any, ...]]]) -> bool:
     return state(library) == before
 
 
-def test_clusters_of_one_person_become_somebody_and_can_be_taken_back(library: Library) -> None:
+def test_clusters_of_one_person_become_a_person_and_can_be_undone(library: Library) -> None:
     put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1", "anna-0-2")
     put(library, "unknown_cluster_2", "anna-0-3", "anna-0-4")
     put(library, "unknown_cluster_3", "ben-0-0", "ben-0-1")
@@ -91,7 +91,7 @@ def test_a_cluster_joins_the_person_it_is_and_people_without_a_name_the_named_on
     assert taken_back(library, before)
 
 
-def test_named_people_are_never_merged_and_what_was_said_keeps_others_apart(library: Library) -> None:
+def test_named_people_are_never_merged_and_corrections_keep_others_apart(library: Library) -> None:
     cluster(library)
     anna = who_is(library, "anna-0-0")
     move(library, "anna-0-5", to="new")
@@ -133,7 +133,7 @@ def test_similar_clusters_become_one_but_not_verified_ones(library: Library) -> 
     assert upkeep(library, "merge-similar").step is None
 
 
-def test_faces_said_to_show_one_person_go_to_one_also_through_others(library: Library) -> None:
+def test_faces_confirmed_as_one_person_go_to_one_also_through_others(library: Library) -> None:
     cluster(library)
     add_face(library, "far", heart_of("zoe"))
     add_face(library, "farther", heart_of("yan"))
@@ -166,7 +166,7 @@ def test_faces_left_over_for_long_become_clusters_of_their_own(library: Library)
     assert taken_back(library, before)
 
 
-def test_what_is_empty_goes_but_nothing_of_which_something_was_said(library: Library) -> None:
+def test_empty_people_and_clusters_are_deleted_unless_corrected(library: Library) -> None:
     put(library, "full", "anna-0-0")
     cluster(library)
     by_sql(
@@ -183,7 +183,7 @@ def test_what_is_empty_goes_but_nothing_of_which_something_was_said(library: Lib
     assert taken_back(library, before)
 
 
-def test_health_counts_and_says_what_helps(library: Library) -> None:
+def test_health_counts_and_recommends_actions(library: Library) -> None:
     sick = upkeep(library, "health")
     assert sick.figures["total_faces"] == sick.figures["unassigned_pool_size"] == 10
     assert "No face is assigned yet" in sick.lines[0]

@@ -14,9 +14,9 @@ WHO, OTHER = UUID(int=1), UUID(int=2)
 
 
 def fill(database: Database) -> None:
-    """Somebody with many faces, a photo each, a day after the one before; each third has no date.
+    """Add a person with many faces, a photo each, a day after the one before; each third has no date.
 
-    The others on these photos are somebody else.
+    The others on these photos are another person.
     """
 
     def work(connection: Connection) -> None:

@@ -67,7 +67,7 @@ def of_person(found: Prototypes, person: str) -> Prototypes:
     )
 
 
-def kept(library: Library) -> list[tuple[Any, ...]]:
+def stored(library: Library) -> list[tuple[Any, ...]]:
     return rows(
         library.database,
         """SELECT person_id, kind, face_id, embedding::text, faces, taken_from, taken_until
@@ -76,7 +76,7 @@ def kept(library: Library) -> list[tuple[Any, ...]]:
 
 
 def plainly_similar(library: Library, face: int) -> dict[UUID, float]:
-    """Everybody's similarity with a face, of whose it is by their other faces, from all vectors."""
+    """Return the similarity of all people with a face from all vectors; its own person by other faces."""
     found = fresh(library)
     [(vector, owner)] = rows(
         library.database,
@@ -104,7 +104,7 @@ def test_of_the_people_most_similar_to_a_face_those_wanted_are_found_and_the_bes
         assert found == pytest.approx({each: plain[each] for each in {*best[:most], *persons}}, abs=1e-5)
 
 
-def test_everybody_has_three_exemplars_and_a_centroid_of_unit_length(library: Library) -> None:
+def test_every_person_has_three_exemplars_and_a_centroid_of_unit_length(library: Library) -> None:
     found = fresh(library)
     assert len(found.persons) == 3
     for person in found.persons:
@@ -141,7 +141,7 @@ def test_a_centroid_is_the_mean_of_the_good_faces_weighted_by_quality(library: L
         "UPDATE face_detections SET person_id = '{ben}' WHERE id = {face}",
     ],
 )
-def test_whatever_changes_a_persons_faces_makes_their_prototypes_again(library: Library, change: str) -> None:
+def test_any_change_of_a_persons_faces_remakes_their_prototypes(library: Library, change: str) -> None:
     fresh(library)
     assert refreshed(library) == 0
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
@@ -153,23 +153,23 @@ def test_whatever_changes_a_persons_faces_makes_their_prototypes_again(library: 
 
 def test_what_is_made_again_equals_what_it_was_once_the_faces_are_as_they_were(library: Library) -> None:
     fresh(library)
-    before = kept(library)
+    before = stored(library)
     face, anna = face_of(library, "anna-0-3"), who_is(library, "anna-0-0")
     sql(library, f"UPDATE face_detections SET person_id = NULL WHERE id = {face}")
     assert refreshed(library) == 1
-    assert kept(library) != before
+    assert stored(library) != before
     sql(library, f"UPDATE face_detections SET person_id = '{anna}' WHERE id = {face}")
     assert refreshed(library) == 1
-    assert kept(library) == before
+    assert stored(library) == before
 
 
 @pytest.mark.parametrize("rest", ["", " WHERE kind = 'centroid'"])
 def test_prototypes_that_were_deleted_by_hand_are_made_again(library: Library, rest: str) -> None:
     fresh(library)
-    before = kept(library)
+    before = stored(library)
     sql(library, "DELETE FROM person_prototypes" + rest)
     assert refreshed(library) == 3
-    assert kept(library) == before
+    assert stored(library) == before
 
 
 def test_a_face_without_a_vector_leaves_its_person_with_the_others(library: Library) -> None:
@@ -182,19 +182,19 @@ def test_a_face_without_a_vector_leaves_its_person_with_the_others(library: Libr
     assert refreshed(library) == 0
 
 
-def test_the_people_asked_for_are_made_also_hidden_ones_and_nobody_who_was_merged_or_has_no_face(
+def test_requested_people_get_prototypes_even_hidden_but_not_merged_or_without_faces(
     library: Library,
 ) -> None:
     anna, ben = (UUID(who_is(library, f"{name}-0-0")) for name in ("anna", "ben"))
     assert fresh(library, [anna]).persons == [anna]
-    assert len({person for person, *_ in kept(library)}) == 1
+    assert len({person for person, *_ in stored(library)}) == 1
     assert fresh(library, []).persons == []
     sql(library, f"UPDATE persons SET status = 'hidden' WHERE id = '{anna}'")
     sql(library, f"UPDATE persons SET status = 'merged' WHERE id = '{ben}'")
     assert {anna, ben} & set(fresh(library).persons) == {anna}
     sql(library, "UPDATE face_detections SET person_id = NULL")
     assert len(fresh(library).face_id) == 0
-    assert kept(library) == []
+    assert stored(library) == []
 
 
 def test_two_refreshes_at_once_make_everything_once(library: Library, library_url: str) -> None:
@@ -207,4 +207,4 @@ def test_two_refreshes_at_once_make_everything_once(library: Library, library_ur
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(refresh, range(4))) == [0, 0, 0, 3]
-    assert len(kept(library)) == 12
+    assert len(stored(library)) == 12

@@ -1,4 +1,4 @@
-"""Names and corrections of a photo whose file was changed are those of the same faces on the new content."""
+"""Names and corrections pass to the same faces on the new content of a changed file."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,7 +40,7 @@ def content(name: str, *faces: tuple[str, float], moved: float = 0) -> ImageReco
 
 
 NEW = content("new", ("anna", 0.9), ("ben", 0.9))
-"""What a program made of a photo of Anna and Ben."""
+"""A photo of Anna and Ben, edited by a program."""
 
 
 def put(library: Library, image: ImageRecord, path: str = "/a.jpg", reason: str = "") -> None:
@@ -59,8 +59,8 @@ def faces(library: Library, image: ImageRecord) -> list[int]:
     return [face for (face,) in found]
 
 
-def said(library: Library) -> dict[str, set[tuple[Any, ...]]]:
-    """All that was said and whose faces are."""
+def corrections(library: Library) -> dict[str, set[tuple[Any, ...]]]:
+    """All corrections, and the people of faces."""
     return {
         table: set(rows(library.database, f"SELECT {columns} FROM {table}"))
         for table, columns in (
@@ -73,7 +73,7 @@ def said(library: Library) -> dict[str, set[tuple[Any, ...]]]:
 
 
 def call(library: Library, face: int, name: str) -> None:
-    """Say who a face is."""
+    """Name the person of a face."""
     somebody = correcting.move(library.database, [face], "new", by=BY).person
     naming.name(library.database, somebody, name, into=False, face=False, by=BY)
 
@@ -92,13 +92,13 @@ def old(library: Library) -> ImageRecord:
     call(library, anna, "Anna")
     call(library, ben, "Ben")
 
-    def say(connection: Connection) -> None:
+    def confirm(connection: Connection) -> None:
         with making_step(connection, "move", BY, "said") as step:
             correct_pair(step, anna, ben, same=False)
             (who,) = rows(library.database, f"SELECT person_id FROM face_detections WHERE id = {anna}")[0]
             pin_only(step, anna, who)
 
-    library.database.run(say)
+    library.database.run(confirm)
     return image
 
 
@@ -117,20 +117,20 @@ def owners(library: Library, numbers: Sequence[int]) -> list[str | None]:
 def test_names_and_corrections_pass_to_the_same_faces(
     library: Library, old: ImageRecord, similarity: float, moved: float
 ) -> None:
-    before = said(library)
+    before = corrections(library)
     new = content("new", ("anna", similarity), ("ben", similarity), moved=moved)
     put(library, new)
     first, second = faces(library, new)
     assert owners(library, [first, second]) == ["Anna", "Ben"]
     assert owners(library, faces(library, old)) == [None, None]
-    now = said(library)
+    now = corrections(library)
     assert now["face_corrections"] == {(first, True), (second, True)}
     assert now["face_pair_corrections"] == {(first, second, False)}
     assert now["prototype_corrections"] == {(first, True)}
     assert library.database.run(count_missing) == 0
     (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
     history.undo(library.database, step.id, by=BY)
-    undone = said(library)
+    undone = corrections(library)
     assert {table: undone[table] for table in before if table != "face_detections"} == {
         table: before[table] for table in before if table != "face_detections"
     }
@@ -143,17 +143,17 @@ def test_what_finds_no_such_face_stays_with_the_photo_as_it_was(library: Library
     new = content("new", ("anna", 0.9), ("carl", 1))
     put(library, new)
     assert owners(library, [*faces(library, new), anna, ben]) == ["Anna", None, None, "Ben"]
-    assert (ben, True) in said(library)["face_corrections"]
+    assert (ben, True) in corrections(library)["face_corrections"]
     assert library.database.run(count_missing) == 1
-    assert said(library)["face_pair_corrections"] == {(*sorted((ben, faces(library, new)[0])), False)}
+    assert corrections(library)["face_pair_corrections"] == {(*sorted((ben, faces(library, new)[0])), False)}
 
 
 @pytest.mark.usefixtures("old")
 @pytest.mark.parametrize(("similarity", "moved"), [(0.6, 0), (0.75, 90)])
 def test_faces_that_are_less_similar_get_nothing(library: Library, similarity: float, moved: float) -> None:
-    before = said(library)
+    before = corrections(library)
     put(library, content("new", ("anna", similarity), ("ben", similarity), moved=moved))
-    now = said(library)
+    now = corrections(library)
     assert all(before[table] <= now[table] for table in before)
     assert len(now["face_corrections"]) == 2
 
@@ -168,11 +168,11 @@ def test_a_photo_that_lies_elsewhere_still_keeps_its_names_too(library: Library,
 
 
 def test_a_content_that_comes_back_has_its_names_again(library: Library, old: ImageRecord) -> None:
-    before = said(library)
+    before = corrections(library)
     put(library, NEW)
     put(library, old)
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
-    assert said(library)["face_corrections"] == before["face_corrections"]
+    assert corrections(library)["face_corrections"] == before["face_corrections"]
 
 
 def test_a_file_that_could_not_be_read_in_between_loses_no_names(library: Library, old: ImageRecord) -> None:
@@ -182,7 +182,7 @@ def test_a_file_that_could_not_be_read_in_between_loses_no_names(library: Librar
     assert owners(library, faces(library, NEW)) == ["Anna", "Ben"]
 
 
-def test_what_a_human_said_of_the_new_face_stands(library: Library, old: ImageRecord) -> None:
+def test_corrections_of_the_new_face_stand(library: Library, old: ImageRecord) -> None:
     put(library, NEW, "/b.jpg")
     call(library, faces(library, NEW)[0], "Carla")
     put(library, NEW)
@@ -190,17 +190,17 @@ def test_what_a_human_said_of_the_new_face_stands(library: Library, old: ImageRe
 
 
 def test_a_photo_that_another_one_was_renamed_to_keeps_its_names(library: Library, old: ImageRecord) -> None:
-    before = said(library)
+    before = corrections(library)
     other = content("other", ("anna", 0.9), ("ben", 0.9))
     put(library, other, "/b.jpg")
     library.forget_paths(["/b.jpg"])
     put(library, other)
     assert owners(library, faces(library, old)) == ["Anna", "Ben"]
-    assert before["face_corrections"] <= said(library)["face_corrections"]
+    assert before["face_corrections"] <= corrections(library)["face_corrections"]
     assert library.database.run(count_missing) == 1
 
 
-def test_names_are_not_taken_back_to_faces_that_were_erased(library: Library, old: ImageRecord) -> None:
+def test_undo_gives_no_names_to_erased_faces(library: Library, old: ImageRecord) -> None:
     put(library, NEW)
     (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
     rows(library.database, f"DELETE FROM images WHERE sha256 = '{old.sha256}' RETURNING 1")
@@ -209,7 +209,7 @@ def test_names_are_not_taken_back_to_faces_that_were_erased(library: Library, ol
     assert owners(library, faces(library, NEW)) == ["Anna", "Ben"]
 
 
-def test_a_photo_that_nobody_searched_is_not_missing_when_its_file_is_changed(library: Library) -> None:
+def test_an_unsearched_photo_is_not_missing_when_its_file_is_changed(library: Library) -> None:
     for name in ("old", "new"):
         put(library, replace(made_image(name, 0), searched=False))
     assert library.database.run(count_missing) == 0

@@ -8,8 +8,8 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.assigned_faces import assign
 from facesets.store.postgres.people.persons import give_faces, make_person, take_faces
-from facesets.store.postgres.people.steps import TABLES, KeptTable, making_step
-from facesets.store.postgres.people.undoing import take_back
+from facesets.store.postgres.people.steps import TABLES, JournaledTable, making_step
+from facesets.store.postgres.people.undoing import undo_step
 
 FACES = "SELECT id, person_id, assigned_by, assigned_at, cluster FROM face_detections ORDER BY id"
 KEPT = """SELECT s.face_id, s.person_before, s.person_after = f.person_id, s.by_before, s.by_after
@@ -23,7 +23,7 @@ def library(database: Database) -> Library:
     return library
 
 
-def test_faces_that_a_step_gives_away_twice_go_back_to_whom_they_had(library: Library) -> None:
+def test_faces_moved_twice_by_a_step_return_to_their_person(library: Library) -> None:
     database = library.database
     faces = [int(face) for (face,) in rows(database, "SELECT id FROM face_detections ORDER BY id")]
 
@@ -50,11 +50,11 @@ def test_faces_that_a_step_gives_away_twice_go_back_to_whom_they_had(library: Li
         (faces[2], anna, True, "manual", "auto"),
         (faces[3], None, True, None, "auto"),
     ]
-    database.run(lambda connection: take_back(connection, number, "me"))
+    database.run(lambda connection: undo_step(connection, number, "me"))
     assert rows(database, FACES) == before
 
 
-def test_faces_that_a_step_gives_and_takes_again_are_not_kept(library: Library) -> None:
+def test_faces_that_a_step_gives_and_takes_again_are_not_recorded(library: Library) -> None:
     def work(connection: Connection) -> int:
         faces = [int(face) for (face,) in connection.execute("SELECT id FROM face_detections ORDER BY id")]
         with making_step(connection, "move", "me", "there and back") as step:
@@ -66,7 +66,7 @@ def test_faces_that_a_step_gives_and_takes_again_are_not_kept(library: Library) 
     assert len(rows(library.database, KEPT.format(number))) == 1
 
 
-def test_a_step_keeps_whatever_is_written_while_it_is_made_and_nothing_else(library: Library) -> None:
+def test_a_step_records_exactly_the_writes_during_it(library: Library) -> None:
     written = "INSERT INTO clusters (id, model_id) SELECT '{0}', min(id) FROM models"
     changed = "UPDATE face_detections SET cluster = '{0}'"
 
@@ -82,17 +82,17 @@ def test_a_step_keeps_whatever_is_written_while_it_is_made_and_nothing_else(libr
     names = rows(library.database, "SELECT * FROM person_names ORDER BY id")
     number = library.database.run(work)
     assert rows(library.database, "SELECT DISTINCT cluster FROM face_detections") == [("by hand",)]
-    kept = rows(library.database, "SELECT DISTINCT cluster_after FROM step_faces")
-    assert kept == [("mine",)]
+    stored = rows(library.database, "SELECT DISTINCT cluster_after FROM step_faces")
+    assert stored == [("mine",)]
     assert rows(library.database, "SELECT key FROM step_rows WHERE in_table = 'clusters'") == [("mine",)]
     rows(library.database, changed.format("mine") + " RETURNING id")
-    library.database.run(lambda connection: take_back(connection, number, "me"))
+    library.database.run(lambda connection: undo_step(connection, number, "me"))
     assert rows(library.database, FACES) == before
     assert rows(library.database, "SELECT * FROM person_names ORDER BY id") == names
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_what_changes_in_a_table_that_steps_keep_is_noted(library: Library, table: KeptTable) -> None:
+def test_what_changes_in_a_table_that_steps_keep_is_noted(library: Library, table: JournaledTable) -> None:
     found = rows(
         library.database,
         f"""SELECT string_agg(DISTINCT tgname, ' ' ORDER BY tgname), max(encode(tgargs, 'escape'))
@@ -102,7 +102,7 @@ def test_what_changes_in_a_table_that_steps_keep_is_noted(library: Library, tabl
     assert found == [("noted_on_delete noted_on_insert noted_on_update", key)]
 
 
-def test_a_step_that_is_deleted_takes_what_it_kept_of_faces_along(library: Library) -> None:
+def test_a_deleted_step_deletes_its_records_of_faces(library: Library) -> None:
     def work(connection: Connection) -> None:
         faces = [int(face) for (face,) in connection.execute("SELECT id FROM face_detections ORDER BY id")]
         for some in (faces[:2], faces[2:]):

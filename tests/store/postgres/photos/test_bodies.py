@@ -1,4 +1,4 @@
-"""The library keeps bodies with their faces, and suggests whose those without a face are."""
+"""The library stores bodies with their faces, and suggests people for those without a face."""
 
 import json
 from dataclasses import asdict, replace
@@ -24,14 +24,14 @@ BY = "tests"
 
 
 def wearing(name: str) -> NDArray[np.uint8]:
-    """What somebody wears: alike for a name, unlike for two."""
+    """The clothes of a person: similar for one name, different for two."""
     return np.random.default_rng(sum(name.encode())).permutation(
         np.concatenate([np.full(20, 200, np.uint8), np.zeros(COLOURS - 20, np.uint8)])
     )
 
 
 def seen(*people: tuple[tuple[int, int, int, int], str, int]) -> PhotoBodies:
-    """Bodies: where, in whose clothes, and the row of the face, -1 for none."""
+    """Bodies: the box, the name for the clothes, and the row of the face, -1 for none."""
     count = len(people)
     return PhotoBodies(
         box=np.array([box for box, _, _ in people], np.float32).reshape(-1, 4),
@@ -67,7 +67,7 @@ def on_photo(database: Database, name: str) -> list[BodyOnPhoto]:
 
 
 def named(database: Database, path: str, name: str) -> None:
-    """Name whoever's face is on a photo."""
+    """Name the person of the face on a photo."""
     (person,) = {each.person for each in on_photo(database, path) if each.person is not None}
     naming.name(database, str(person), name, into=False, face=False, by=BY)
 
@@ -101,7 +101,7 @@ def test_a_body_in_the_same_clothes_on_the_same_day_is_suggested_and_not_given(d
     assert bodies_of_person(database, "Ben", limit=20).suggested == []
 
 
-def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(database: Database) -> None:
+def test_a_person_seen_there_seconds_ago_is_suggested_in_changed_light(database: Database) -> None:
     clothes = seen((STANDING, "red", -1))
     clothes.colours[0] = np.where(np.arange(COLOURS) % 17 < 4, 90, clothes.colours[0])
     add_photo(Library(database), "turned", "2024-05-01T10:01:06", (), clothes)
@@ -118,13 +118,13 @@ def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(datab
         pytest.param("NaT", "red", id="whom nobody knows when"),
     ],
 )
-def test_nobody_is_suggested_for(database: Database, taken: str, clothes: str) -> None:
+def test_there_is_no_suggestion(database: Database, taken: str, clothes: str) -> None:
     add_photo(Library(database), "other", taken, (), seen((STANDING, clothes, -1)))
     (body,) = on_photo(database, "other")
     assert (body.box, body.suggested) == (STANDING, None)
 
 
-def test_nobody_is_suggested_who_is_hidden_or_wears_what_others_wear(database: Database) -> None:
+def test_hidden_people_and_common_clothes_make_no_suggestion(database: Database) -> None:
     library = Library(database)
     for clothes in ("red", "blue"):
         bodies = seen(((10, 0, 60, 200), clothes, -1))
@@ -138,7 +138,7 @@ def test_nobody_is_suggested_who_is_hidden_or_wears_what_others_wear(database: D
     assert on_photo(database, "in blue")[0].suggested is None
 
 
-def test_nobody_is_suggested_beside_the_own_face(database: Database) -> None:
+def test_no_suggestion_is_made_for_a_person_whose_face_is_seen(database: Database) -> None:
     twice = seen((STANDING, "red", 0), ((400, 50, 500, 450), "red", -1))
     add_photo(Library(database), "twice", "2024-05-01T10:30:00", ("anna",), twice)
     cluster(Library(database))
@@ -154,11 +154,11 @@ def test_each_person_is_suggested_once_for_a_photo(database: Database) -> None:
 def test_looking_again_replaces_what_was_seen(database: Database) -> None:
     image = add_photo(Library(database), "back", "2024-05-01T18:00:00", (), seen((STANDING, "red", -1)))
     again = image.with_finding("bodies", Finding("another model", seen()))
-    Library(database).keep_findings([again])
+    Library(database).store_findings([again])
     assert on_photo(database, "back") == []
 
 
-def test_a_face_that_only_the_body_detector_sees_is_kept_with_its_score(database: Database) -> None:
+def test_a_face_seen_only_by_the_body_detector_is_stored_with_its_score(database: Database) -> None:
     bodies = seen((STANDING, "red", -1), (STANDING, "red", -1))
     bodies.face_box[0], bodies.face_score[0] = (150, 60, 190, 110), 0.75
     bodies.face_box[1], bodies.face_score[1] = (500, 60, 540, 110), 0.5

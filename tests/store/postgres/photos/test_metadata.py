@@ -1,4 +1,4 @@
-"""What files say of photos is kept whole, and found by: the time of their images, places on all Earth."""
+"""Metadata of files is stored whole and found: the time of images, places on all Earth."""
 
 import math
 from dataclasses import replace
@@ -24,19 +24,19 @@ def library(database: Database) -> Library:
     return Library(database, SETTINGS)
 
 
-def kept(library: Library, number: int = 1) -> PhotoMetadata | None:
+def stored(library: Library, number: int = 1) -> PhotoMetadata | None:
     return library.database.run(lambda connection: metadata_of_image(connection, number))
 
 
 def test_every_field_comes_back_as_it_was(library: Library) -> None:
     keep(library, METADATA)
-    assert kept(library) == METADATA
+    assert stored(library) == METADATA
     assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
 
 
 def test_what_is_not_known_stays_unknown(library: Library) -> None:
     keep(library, PhotoMetadata())
-    found = kept(library)
+    found = stored(library)
     assert found is not None
     assert np.isnat(found.taken)
     assert replace(found, taken=METADATA.taken) == PhotoMetadata(taken=METADATA.taken)
@@ -46,8 +46,8 @@ def test_what_is_not_known_stays_unknown(library: Library) -> None:
 
 def test_what_is_found_later_replaces_what_was_known(library: Library) -> None:
     keep(library, METADATA, PhotoMetadata(make="Nikon"))
-    library.keep_findings([with_metadata(made_image("photo 0"), PhotoMetadata(model="X"))])
-    first, second = kept(library, 1), kept(library, 2)
+    library.store_findings([with_metadata(made_image("photo 0"), PhotoMetadata(model="X"))])
+    first, second = stored(library, 1), stored(library, 2)
     assert first is not None
     assert second is not None
     assert (first.make, first.model, first.extra, first.latitude) == ("", "X", {}, None)
@@ -79,21 +79,21 @@ def test_what_the_database_cannot_hold_costs_no_photo(
     library: Library, given: dict[str, object], expected: dict[str, object]
 ) -> None:
     keep(library, replace(METADATA, **given))  # type: ignore[arg-type]
-    assert kept(library) == replace(METADATA, **expected)  # type: ignore[arg-type]
+    assert stored(library) == replace(METADATA, **expected)  # type: ignore[arg-type]
 
 
-def test_reading_the_picture_again_leaves_the_time_that_the_metadata_say(library: Library) -> None:
+def test_reading_a_picture_again_leaves_the_time_of_the_metadata(library: Library) -> None:
     keep(library, METADATA)
     again = made_image("photo 0", 1, "2001-01-01T00:00:00")
     library.commit([made_file("/0.jpg", again)], [again])
     assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
 
 
-def test_photos_whose_time_does_not_change_are_not_noted_as_changed(library: Library) -> None:
+def test_photos_with_an_unchanged_time_are_not_noted_as_changed(library: Library) -> None:
     keep(library, METADATA)
     counted = "SELECT changed_in::text FROM changes_without_step ORDER BY 1"
     before = rows(library.database, counted)
-    library.keep_findings([with_metadata(made_image("photo 0"), METADATA)])
+    library.store_findings([with_metadata(made_image("photo 0"), METADATA)])
     assert rows(library.database, counted) == before
 
 
@@ -103,7 +103,7 @@ def test_a_known_photo_that_is_taken_in_again_keeps_what_was_read_of_it(library:
     # As where another file of it has no date in its name, or the time of its last change does not count.
     again = with_metadata(made_image("photo", 1), replace(METADATA, taken=np.datetime64("NaT", "us")))
     library.add([made_file("/1.jpg", again)], [again])
-    assert kept(library) == METADATA
+    assert stored(library) == METADATA
     assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
 
 
@@ -118,8 +118,8 @@ def places(database: Database) -> np.ndarray:
     polar = np.column_stack([rng.uniform(88, 90, 40) * rng.choice([-1, 1], 40), rng.uniform(-180, 180, 40)])
     line = np.column_stack([rng.uniform(-60, 60, 40), rng.uniform(175, 180, 40) * rng.choice([-1, 1], 40)])
     found = np.concatenate([anywhere, polar, line, np.array(SPECIAL)])
-    said = [replace(METADATA, latitude=float(lat), longitude=float(lon)) for lat, lon in found]
-    keep(Library(database, SETTINGS), *said, replace(METADATA, latitude=None, longitude=None))
+    reported = [replace(METADATA, latitude=float(lat), longitude=float(lon)) for lat, lon in found]
+    keep(Library(database, SETTINGS), *reported, replace(METADATA, latitude=None, longitude=None))
     return found
 
 
@@ -137,7 +137,7 @@ def exact(places: np.ndarray, near: Near) -> np.ndarray:
 
 
 @pytest.mark.parametrize("km", [0.5, 30, 600, 5000, 10_500, FARTHEST_KM])
-def test_they_are_those_whose_distance_is_no_more(database: Database, places: np.ndarray, km: float) -> None:
+def test_they_are_those_within_the_distance(database: Database, places: np.ndarray, km: float) -> None:
     for latitude, longitude in [*SPECIAL, (48.1, 11.6), (-17.8, 179.5), (88.9, -100), (-89.2, 20), (84, 180)]:
         near = Near(latitude, longitude, km)
         distances = exact(places, near)

@@ -12,7 +12,7 @@ from facesets.store.postgres.queue.notes import PART_OF_INDEX, note_end, note_st
 from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
 
 _PARTS = 3000
-_SOMEBODY_WAITS = """SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+_WAITING = """SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
     WHERE d.datname = current_database() AND NOT l.granted"""
 
 
@@ -127,7 +127,7 @@ def test_parts_that_end_while_the_queue_is_brought_up_to_date_are_counted_as_end
         def end_meanwhile(connection: Connection) -> Future[int]:
             set_status(connection, parts, "succeeded")
             updating = pool.submit(install_at, library_url)
-            wait_for(lambda: connection.execute(_SOMEBODY_WAITS).fetchone())
+            wait_for(lambda: connection.execute(_WAITING).fetchone())
             return updating
 
         database.run(end_meanwhile).result()

@@ -28,7 +28,7 @@ def functions(connection: Connection) -> list[tuple[str]]:
 
 
 def earlier() -> Shipped:
-    """What was shipped with an earlier procrastinate."""
+    """The schema of an earlier procrastinate."""
     now = shipped()
     steps = now.steps[:-_LATER]
     return Shipped("\n".join(sql for _, sql in steps), steps, now.ours)
@@ -46,12 +46,12 @@ def test_migrate_makes_the_queue_in_a_schema_of_its_own(database: Database) -> N
     )
     assert before == after
     assert ("job_notes.reason", "text") in database.run(tables)
-    # What procrastinate connects by finds it there, and notices as we do that the server's machine died.
-    said = conninfo_to_dict(queue_conninfo(database))
-    assert (said["options"], said["tcp_user_timeout"]) == ("-c search_path=queue,public", "60000")
+    # Procrastinate's connection finds it there, and notices as ours does that the server's machine died.
+    reported = conninfo_to_dict(queue_conninfo(database))
+    assert (reported["options"], reported["tcp_user_timeout"]) == ("-c search_path=queue,public", "60000")
 
 
-def test_a_later_procrastinate_migrates_the_queue_to_what_it_makes_anew(
+def test_a_later_procrastinate_migrates_the_queue_to_the_schema_of_a_new_one(
     database: Database, empty_database: Database
 ) -> None:
     install(database, earlier())
@@ -70,6 +70,6 @@ def test_an_earlier_procrastinate_leaves_the_queue_of_a_later_one_alone(library_
             install(session, older)
 
 
-def test_without_a_queue_one_is_told_to_migrate(database: Database) -> None:
+def test_without_a_queue_migrate_is_suggested(database: Database) -> None:
     with pytest.raises(SchemaOutdated, match="migrate"):
         require_queue(database)

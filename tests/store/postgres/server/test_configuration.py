@@ -1,4 +1,4 @@
-"""Settings of the embedded server: its memory, and what it writes down about errors."""
+"""Settings of the embedded server: its memory, and its log of errors."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ NAME = "Annabella Verschwiegen"
 
 
 @pytest.mark.skipif("FACESETS_TEST_SERVER" in os.environ, reason="another server's log is its owner's")
-def test_no_name_gets_into_the_log_when_a_statement_about_it_fails(database: Database) -> None:
+def test_no_name_gets_into_the_log_when_an_sql_statement_about_it_fails(database: Database) -> None:
     def twice(connection: Connection) -> None:
         for _ in range(2):
             connection.execute(
@@ -56,6 +56,6 @@ def test_no_name_gets_into_the_log_when_a_statement_about_it_fails(database: Dat
     with pytest.raises(SchemaOutdated):
         database.run_alone(lambda each: each.execute(f"SELECT no_such_column, '{NAME}'".encode()))
     (data,) = database.run(lambda connection: connection.one("SHOW data_directory"))
-    said = (Path(data).parent / "log" / "server.log").read_text("utf-8", "replace")
-    assert "person_names_once" in said
-    assert NAME.lower() not in said.lower()
+    reported = (Path(data).parent / "log" / "server.log").read_text("utf-8", "replace")
+    assert "person_names_once" in reported
+    assert NAME.lower() not in reported.lower()

@@ -41,7 +41,7 @@ with EmbeddedServer(Path(sys.argv[1]), durable=False):
 
 NAMELESS = 54321
 
-# What root may do in a container, which Docker and Podman start without CAP_SYS_PTRACE.
+# The rights of root in a container, which Docker and Podman start without CAP_SYS_PTRACE.
 CONTAINER_RIGHTS = (
     "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
     "audit_write,setfcap"
@@ -89,7 +89,7 @@ def test_it_starts_on_demand_and_stops_after_its_last_user(fresh: Path) -> None:
     wait_for(lambda: postmaster.alive_pid(fresh / "data") is None)
 
 
-def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path) -> None:
+def test_a_killed_server_is_started_again_despite_its_pid_file(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         os.kill(server_pid(base), signal.SIGKILL)
         assert (base / "data" / "postmaster.pid").exists()
@@ -97,7 +97,7 @@ def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path
         assert kept_in(server) == 7
 
 
-def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(base: Path) -> None:
+def test_a_server_with_killed_users_and_keeper_stops_after_the_next_user(base: Path) -> None:
     user = holder(base)
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -140,7 +140,7 @@ def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_containe
 
 
 def turned_away(base: Path) -> int:
-    """How often the server that shuts down has refused somebody."""
+    """Return how often the server has refused a client during its shutdown."""
     return (base / "log" / "server.log").read_text().count("the database system is shutting down")
 
 
@@ -182,7 +182,7 @@ def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
         wait_until_unused(base / name)
 
 
-def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
+def test_a_server_with_all_connections_in_use_is_not_waited_for(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
             for _ in range(300):
@@ -193,7 +193,7 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
         assert time.monotonic() - began < 20
 
 
-def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(
+def test_a_server_that_should_keep_running_does_so_after_a_silent_while(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "_PING_TIMEOUT_S", 1)
@@ -219,7 +219,7 @@ def test_a_setup_that_was_killed_is_begun_again_and_only_its_account_reaches_the
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
-def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
+def test_data_of_an_owner_without_a_name_here_are_served(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
         pass
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
@@ -231,40 +231,40 @@ def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
         assert (base / "data").stat().st_uid == NAMELESS
 
 
-def said_by(user: int, work: Callable[[], object]) -> str:
-    """What a process of this user writes that does this."""
+def output_of(user: int, work: Callable[[], object]) -> str:
+    """Return the output of a process of this user that does this."""
 
     def as_user() -> int:
         os.setuid(user)
         work()
         return 0
 
-    with tempfile.TemporaryFile() as said, Path(os.devnull).open("rb") as nothing:
-        Forked(as_user, (nothing.fileno(), said.fileno(), said.fileno())).wait(PATIENCE_S)
-        said.seek(0)
-        return said.read().decode()
+    with tempfile.TemporaryFile() as reported, Path(os.devnull).open("rb") as nothing:
+        Forked(as_user, (nothing.fileno(), reported.fileno(), reported.fileno())).wait(PATIENCE_S)
+        reported.seek(0)
+        return reported.read().decode()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_a_user_without_a_name_is_told_what_to_do() -> None:
-    said = said_by(NAMELESS, lambda: server_account(Path("/nowhere")))
-    assert f"WrongUsage: The user {NAMELESS} has no name on this system" in said
+def test_a_user_without_a_name_gets_advice() -> None:
+    reported = output_of(NAMELESS, lambda: server_account(Path("/nowhere")))
+    assert f"WrongUsage: The user {NAMELESS} has no name on this system" in reported
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_who_does_not_own_the_data_is_told_who_does(fresh: Path) -> None:
+def test_another_account_is_told_the_owner_of_the_data(fresh: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     mine = fresh / "mine"
-    for directory, said in (
+    for directory, reported in (
         (mine, f"WrongUsage: The library in {mine} belongs to the user root."),
         (mine / "data" / "in", f"CannotWrite: Cannot write {mine / 'data' / 'in'} (Permission denied)"),
     ):
         (directory / "data").mkdir(parents=True, mode=0o700)
-        assert said in said_by(nobody, EmbeddedServer(directory).__enter__)
+        assert reported in output_of(nobody, EmbeddedServer(directory).__enter__)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
-def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
+def test_data_of_root_are_not_served_and_the_remedy_is_named(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         server.stop()
     wait_until_unused(base)
@@ -281,7 +281,7 @@ def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make folders for others")
 @pytest.mark.parametrize("is_link", [False, True])
-def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(fresh: Path, is_link: bool) -> None:
+def test_files_of_others_in_the_place_of_the_socket_are_left_alone(fresh: Path, is_link: bool) -> None:
     theirs = fresh / ("theirs" if is_link else "run")
     theirs.mkdir(mode=0o755)
     os.chown(theirs, NAMELESS, NAMELESS)
@@ -292,7 +292,7 @@ def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(fresh: 
     assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
 
 
-def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -> None:
+def test_root_without_access_to_folders_of_others_gets_an_error(fresh: Path) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv, to give up rights")
     rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(",") if right != "dac_override")
@@ -309,7 +309,7 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -
         assert refused("stop")
 
 
-def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(fresh: Path) -> None:
+def test_a_read_only_place_is_reported_with_the_settings_that_name_it(fresh: Path) -> None:
     (fresh / "file").touch()
     with pytest.raises(
         CannotWrite, match=r"Set FACESETS_DATA to another folder, or give a server with database\.$"

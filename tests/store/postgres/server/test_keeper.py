@@ -23,7 +23,7 @@ def files(
         yield [stack.enter_context((tmp_path / "lock").open("ab")) for _ in range(3)]
 
 
-def test_who_is_to_be_alone_waits_for_all_who_share(files: list[IO[bytes]]) -> None:
+def test_an_exclusive_lock_waits_for_all_shared_ones(files: list[IO[bytes]]) -> None:
     first, second, alone = files
     assert keeper.take(first, shared=True)
     assert keeper.take(second, shared=True)
@@ -34,7 +34,7 @@ def test_who_is_to_be_alone_waits_for_all_who_share(files: list[IO[bytes]]) -> N
     assert keeper.take(alone)
 
 
-def test_nobody_shares_with_who_is_alone_until_that_lets_go(files: list[IO[bytes]]) -> None:
+def test_an_exclusive_lock_blocks_shared_ones_until_its_release(files: list[IO[bytes]]) -> None:
     alone, first, second = files
     assert keeper.take(alone)
     assert not keeper.take(first, shared=True, wait=False)

@@ -49,7 +49,7 @@ def port_of(base: Path) -> int:
 
 @contextmanager
 def command_lines() -> Iterator[set[bytes]]:
-    """All that anybody can read of what processes were started with meanwhile."""
+    """Collect the publicly readable command lines of processes started meanwhile."""
     seen: set[bytes] = set()
     ended = threading.Event()
 
@@ -70,12 +70,12 @@ def command_lines() -> Iterator[set[bytes]]:
         thread.join()
 
 
-def test_users_share_it_nobody_can_read_its_password_and_it_stops_after_the_last(fresh: Path) -> None:
+def test_users_share_it_its_password_is_unreadable_and_it_stops_after_the_last(fresh: Path) -> None:
     with command_lines() as lines, ThreadPoolExecutor(3) as pool:
         users = list(pool.map(lambda _: holder(fresh, loopback=True), range(3)))
     secret = password_of(fresh).encode()
     assert len(secret) > 40
-    # What ends at once may not be seen, so not each program is asked for.
+    # Programs that end at once may be missed, so not each one is required.
     assert b"initdb" in {Path(os.fsdecode(line.split(b"\0")[0])).name.encode() for line in lines}
     assert not [line for line in lines if secret in line]
     assert (fresh / "run" / "password").stat().st_mode & 0o077 == 0
@@ -124,7 +124,7 @@ def test_a_port_that_another_program_has_is_left_to_it(base: Path, monkeypatch: 
             assert kept_in(server) == 7
 
 
-def test_a_server_of_somebody_else_on_that_port_is_not_taken_for_it(made: Path, fresh: Path) -> None:
+def test_a_server_of_another_account_on_that_port_is_not_mistaken_for_it(made: Path, fresh: Path) -> None:
     mine, theirs = fresh / "mine", fresh / "theirs"
     for directory in (mine, theirs):
         copy_data(made, directory)
@@ -142,16 +142,16 @@ def test_a_server_of_somebody_else_on_that_port_is_not_taken_for_it(made: Path, 
             wait_until_unused(directory)
 
 
-def test_no_server_that_asks_for_the_password_itself_is_told_it(base: Path) -> None:
-    told: list[bytes] = []
+def test_the_password_is_never_sent_to_a_server_that_asks_for_it_in_clear(base: Path) -> None:
+    received: list[bytes] = []
 
     def ask(listening: socket.socket) -> None:
         session, _ = listening.accept()
         with session:
             session.settimeout(10)
-            told.append(session.recv(1000))
+            received.append(session.recv(1000))
             session.sendall(b"R\0\0\0\x08\0\0\0\x03")
-            told.append(session.recv(1000))
+            received.append(session.recv(1000))
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         (base / "run" / "port").write_text(str(listening.getsockname()[1]))
@@ -160,11 +160,11 @@ def test_no_server_that_asks_for_the_password_itself_is_told_it(base: Path) -> N
         with pytest.raises(psycopg.OperationalError, match="requested a cleartext password"):
             psycopg.connect(opened(base).conninfo)
         asking.join()
-    assert b"facesets" in told[0]
-    assert password_of(base).encode() not in b"".join(told)
+    assert b"facesets" in received[0]
+    assert password_of(base).encode() not in b"".join(received)
 
 
-def test_a_wrong_password_is_told_and_a_lost_one_is_made_anew(base: Path) -> None:
+def test_a_wrong_password_is_reported_and_a_lost_one_is_replaced(base: Path) -> None:
     file = base / "run" / "password"
     file.write_text("guessed\n")
     with pytest.raises(WrongUsage, match=rf"password in {file}\. Run `db stop`, delete that file"):
@@ -193,7 +193,7 @@ def test_backup_and_restore_go_through_it_and_keep_its_password(base: Path, tmp_
     assert not [line for line in lines if password_of(base).encode() in line]
 
 
-def test_a_folder_that_postgresql_cannot_name_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_postgresql_cannot_name_is_reported(tmp_path: Path) -> None:
     check_name(tmp_path / "Jörg", "cp1252")
     with pytest.raises(
         WrongUsage, match=r"Михаил because .* lacks the characters Михаил\. Set FACESETS_DATA"
@@ -231,7 +231,7 @@ run_without()
 
 
 @pytest.fixture
-def somebody(fresh: Path) -> Iterator[tuple[Path, int]]:
+def place_of_account(fresh: Path) -> Iterator[tuple[Path, int]]:
     """A place and the account that it is of: not root, who gives up no rights without accounts."""
     mine = fresh / "mine"
     mine.mkdir(mode=0o755)
@@ -249,8 +249,8 @@ def python_for_all() -> str:
     return python or sys.executable
 
 
-def test_it_lives_without_what_windows_lacks(somebody: tuple[Path, int]) -> None:
-    base, account = somebody
+def test_it_lives_without_what_windows_lacks(place_of_account: tuple[Path, int]) -> None:
+    base, account = place_of_account
     wrapped = base / "keeper.py"
     wrapped.write_text(KEEPER.format(keeper=keeper.__file__, repository=str(REPOSITORY)))
     script = THERE.format(

@@ -20,7 +20,7 @@ from facesets.files import atomic_write, mtime_ns_of, open_regular_file
 from facesets.imaging.metadata.reader import sane_year, year_in_header, year_in_name
 from facesets.interfaces import Progress
 from facesets.records import Images, Int64
-from facesets.rights import keep_private
+from facesets.rights import tighten_access
 from facesets.work import Stop, Work
 
 READERS = 32
@@ -66,7 +66,7 @@ class YearCache:
             return
         self._known = self._load() | self._known
         digests = sorted(self._known)
-        keep_private(self._path)
+        tighten_access(self._path)
         with atomic_write(self._path) as file:
             np.savez(
                 file,

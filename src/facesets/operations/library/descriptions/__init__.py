@@ -1,1 +1,1 @@
-"""Photos described by language models: announced, sent, paid once, kept."""
+"""Photos described by language models: announced, sent, paid once, stored."""

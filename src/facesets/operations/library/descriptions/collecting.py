@@ -24,10 +24,10 @@ from facesets.store.postgres.photos.description_ledger import BatchJob, recall_u
 from facesets.work import Work
 
 _SETTLED_AT_ONCE = 20
-_GONE_AFTER_S = 30 * 86_400
+_LOST_AFTER_S = 30 * 86_400
 """No provider keeps the results of a batch for longer."""
 UNSURE_FOR_S = 600.0
-"""What was sent shows in a provider's list after so long at the latest."""
+"""Requests appear in a provider's list after this time at the latest."""
 
 _NOT_FOR_SURE = "the program ended before the answer arrived; it may have been charged"
 _LOST = "the provider no longer has its batch; the answer was charged but is lost"
@@ -47,14 +47,14 @@ def collect(
     Parameters
     ----------
     done : Result
-        Of `describe`: what is found is counted there.
+        The result of `describe`, which counts the outcomes.
     give_up : bool
-        Batches that the provider does not know any more count as lost.
+        Batches that the provider no longer knows count as lost.
 
     Raises
     ------
     NotSent, WrongUsage
-        The provider does not answer, or refuses. What came until then is kept.
+        The provider does not answer, or refuses. Earlier answers are stored.
     """
     jobs = database.run(description_ledger.open_jobs)
     known = database.run(description_ledger.known_batches)
@@ -80,7 +80,7 @@ def collect(
                 one.collect(known, give_up=give_up, unsure_for_s=unsure_for_s)
     finally:
         work.progress.end()
-    database.run(description_ledger.free_the_forgotten)
+    database.run(description_ledger.reset_unsent)
     database.run(recall_uncounted)
 
 
@@ -96,7 +96,7 @@ def _stays_under_way(done: Result, job: BatchJob, note: str = "") -> None:
 
 def _never_sent(database: Database, job: BatchJob, done: Result) -> None:
     """Allow photos to be sent again that were neither processed nor charged."""
-    database.run(description_ledger.strike_out, job.id, job.open)
+    database.run(description_ledger.withdraw_open, job.id, job.open)
     done["again"] += len(job.open)
 
 
@@ -155,7 +155,7 @@ class _OneBatch:
         if state is BatchState.UNDER_WAY:
             _stays_under_way(self.done, job)
             return
-        if state is BatchState.UNKNOWN and not give_up and job.age_s < _GONE_AFTER_S:
+        if state is BatchState.UNKNOWN and not give_up and job.age_s < _LOST_AFTER_S:
             _stays_under_way(
                 self.done,
                 job,
@@ -196,7 +196,7 @@ class _OneBatch:
                 self.work.progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
-        """Settle what has no result; the provider explains why if nothing else does."""
+        """Settle requests without a result, by the provider's reason if there is no other."""
         jobs = self.database.run(description_ledger.open_jobs)
         still_open = [sha256 for job in jobs if job.id == self.job.id for sha256 in job.open]
         if still_open:

@@ -65,7 +65,7 @@ def describe(
     WrongUsage
         A limit is given for a model without a price, or the provider refuses.
     NotSent
-        The provider does not answer. What was done is kept.
+        The provider does not answer. Earlier results are stored.
     """
     if options.max_cost is not None:
         _require_a_bound(provider)
@@ -81,10 +81,10 @@ def describe(
         )
     run = _Run(library, provider, prompt, below, options, sizes, done)
     there, planned, cost = run.plan()
-    said = announcement(provider, planned, options, cost, in_batches=run.in_batches)
+    notice = announcement(provider, planned, options, cost, in_batches=run.in_batches)
     done["held_back"] = (there if options.max_images is None else min(there, options.max_images)) - planned
     if planned and not options.dry_run and not work.stop.requested:
-        done["agreed"] = agree(said)
+        done["agreed"] = agree(notice)
         if done.agreed:
             run.send(planned, work)
     return Result(
@@ -95,7 +95,7 @@ def describe(
         under_way_usd=float(run.budget.under_way),
         limit_reached=run.budget.exhausted,
         stopped=done.agreed and work.stop.requested,
-        announced=said if planned else None,
+        announced=notice if planned else None,
     )
 
 
@@ -248,16 +248,16 @@ def check_batches(
 def _nothing_done(*, dry_run: bool = False) -> Result:
     """Return the result of a run that has done nothing yet."""
     return Result(
-        described=0,  # photos whose answer came, also from batches of earlier runs
+        described=0,  # photos with an answer, also from batches of earlier runs
         failed=0,
-        again=0,  # photos of earlier runs that nobody worked on or paid; they are pending again
+        again=0,  # photos of earlier runs neither processed nor charged; they are pending again
         sent=0,  # in this run
         under_way=0,  # photos in batches that have not ended
         held_back=0,  # photos that wait for more, because too few make no batch
-        unavailable=0,  # photos whose files are gone, changed or cannot be read; they stay pending
+        unavailable=0,  # photos with missing, changed or unreadable files; they stay pending
         to_do=0,
         cost_usd=Decimal(0),  # of all answers that came
-        under_way_usd=0.0,  # what this run sent in batches costs at most
+        under_way_usd=0.0,  # the maximum cost of this run's batches
         limit_reached=False,  # more would have passed the greatest cost
         agreed=True,
         stopped=False,

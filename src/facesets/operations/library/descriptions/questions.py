@@ -1,4 +1,4 @@
-"""What is sent of a photo: assembled, announced with its cost, and kept within a budget."""
+"""Requests about photos: assembled, announced with their cost, and limited by a budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from facesets.result import Result
 
 @dataclass(frozen=True, slots=True)
 class KnownOfPhoto:
-    """What the library knows of a photo.
+    """The library's data about a photo.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class KnownOfPhoto:
     faces : array of shape (n, 4)
         Where all faces are, however they were found, in pixels.
     is_whole : bool
-        No face of it was forgotten: nobody knows where that is.
+        No face of it was forgotten, the place of which would be unknown.
     """
 
     names: Sequence[str]
@@ -45,7 +45,7 @@ class KnownOfPhoto:
 def question_about(
     photo: PendingPhoto, prompt: str, options: DescribeOptions, known: KnownOfPhoto
 ) -> PhotoQuestion | FileFailure:
-    """Assemble what is sent of a photo, or say why its file cannot be used."""
+    """Assemble the request about a photo, or return why its file cannot be used."""
     reason = "no file"
     for file in photo.files:
         try:
@@ -75,9 +75,11 @@ def _question(
     if options.send_names and known.names:
         notes.append(f"People known by name, from left to right: {', '.join(known.names)}.")
     if options.send_place and seen.data is not None:
-        said = read_metadata(BytesIO(seen.data), "", now=np.datetime64("now"))
-        if said.latitude is not None and said.longitude is not None:
-            notes.append(f"Place: {said.latitude:.5f}, {said.longitude:.5f} (degrees north and east).")
+        metadata = read_metadata(BytesIO(seen.data), "", now=np.datetime64("now"))
+        if metadata.latitude is not None and metadata.longitude is not None:
+            notes.append(
+                f"Place: {metadata.latitude:.5f}, {metadata.longitude:.5f} (degrees north and east)."
+            )
     text = "\n".join([prompt.strip(), "", "Notes about this photo:", *(f"- {note}" for note in notes)])
     return PhotoQuestion(photo.image.sha256, jpeg, width, height, text)
 
@@ -109,7 +111,7 @@ def announcement(
         in_batches=in_batches,
         sends=sends,
         withheld=withheld,
-        # What it will cost; None where the model has no known price.
+        # The expected cost; None if the model has no known price.
         expected_usd=None if cost.expected is None else float(cost.expected),
         most_usd=None if cost.most is None else float(cost.most),
         priced=provider.model.priced_on,
@@ -118,7 +120,7 @@ def announcement(
 
 
 class Budget:
-    """A limit in US dollars for what is sent; None is no limit."""
+    """A limit in US dollars for requests; None is no limit."""
 
     def __init__(self, limit: Decimal | None) -> None:
         """Nothing is spent yet."""
@@ -130,7 +132,7 @@ class Budget:
 
     @property
     def under_way(self) -> Decimal:
-        """The maximum cost of what was sent and not settled."""
+        """The maximum cost of requests not settled yet."""
         return self._under_way
 
     def take(self, most: Decimal | None) -> bool:

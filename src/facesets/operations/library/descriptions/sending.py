@@ -20,7 +20,7 @@ Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
 """A question, and its maximum cost."""
 
 _MOST_BYTES = 150_000_000
-"""Of the pictures of one batch, which may have 256 MB as text."""
+"""Bytes of the pictures of one batch, which may have 256 MB as text."""
 _REFUSED_IN_A_ROW = 5
 """After this many refused requests the photos are not the cause."""
 
@@ -140,7 +140,7 @@ class Sender:
             self._done.notes.append(_doubtful())
             return False
         except (NotSent, WrongUsage):
-            self._database.run(description_ledger.strike_out, number, list(most))
+            self._database.run(description_ledger.withdraw_open, number, list(most))
             for usd in most.values():
                 self._budget.give_back(usd)
             raise

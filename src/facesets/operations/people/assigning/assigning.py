@@ -33,10 +33,10 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import (
-    keep_norm_limits,
     library_norm_limits,
-    people_shown_by_nothing,
+    low_quality_people,
     sample_vectors,
+    store_norm_limits,
 )
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing
@@ -56,13 +56,13 @@ def assign(
 ) -> Result:
     """Match unassigned faces to known people, as one change.
 
-    What humans said is obeyed. Faces that are not similar enough, or similar to several people, are kept with
-    whom they may be.
+    Corrections are followed. Faces that are not similar enough, or similar to several people, are stored with
+    the people they may be.
 
     Parameters
     ----------
     found_since : datetime, optional
-        Only faces found since, by the server's clock; in place of what the options say.
+        Only faces found since, by the server's clock; overrides the options.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def compare_with_people(
     detector = database.run(library.require_detector)
     restored = 0 if options.dry_run else database.run(restore_people, "assign", work.by, run_id)
     work.progress.begin("Reading people")
-    database.run(keep_norm_limits, detector)
+    database.run(store_norm_limits, detector)
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
-    known = known.without(database.run(people_shown_by_nothing, detector))
+    known = known.without(database.run(low_quality_people, detector))
     if (shown := database.run(library_norm_limits, detector)) is not None:
         some = replace(some, least_norm=shown.joining)
     head = database.run(lambda connection: active_head(connection, detector.model_id))
@@ -134,9 +134,9 @@ def compare_with_people(
         people=len(known.persons),
         assigned=0,
         assigned_people=0,
-        # Got no person, and are kept with those who they may be.
+        # Got no person, and are stored with the people they may be.
         review=0,
-        restored=restored,  # to whom a human had given them, before a reset
+        restored=restored,  # to people whom a user had assigned before a reset
         threshold=round(limits.assign, 4),
         review_threshold=round(limits.review, 4),
         margin=limits.margin,
@@ -166,7 +166,7 @@ def _limits(
     *,
     may_measure: bool,
 ) -> tuple[Thresholds, str]:
-    """The similarities that decide, and what they were measured on if they were."""
+    """Return the similarities that decide, and how they were measured, if they were."""
     name = detector.settings.recognizer
     usual = known_recognizer(None if head is not None else name)
     margin = USUAL_MARGIN
@@ -191,7 +191,7 @@ def _limits(
 
 
 def _search(pairs: int) -> Callable[[Float32], NearPairs]:
-    """How people near faces are found, where there are so many pairs of them."""
+    """Choose how to find the people near faces, for this number of pairs."""
     if pairs < _MANY_PAIRS:
         return by_products
     from facesets.inference.near_vectors import NearVectors
@@ -208,7 +208,7 @@ def _compare(
     limits: Thresholds,
     work: Work,
 ) -> tuple[Int64, PersonMatches]:
-    """The numbers of the faces, and which resemble whom. Raises `StoppedEarly`."""
+    """Return the numbers of the faces, and their similar people. Raises `StoppedEarly`."""
 
     def compare(connection: Connection) -> tuple[Int64, PersonMatches]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,4 +1,4 @@
-"""Which person gets which face, once all are compared, given corrections and faces of the same photo."""
+"""Assignment of compared faces to people, given corrections and faces of the same photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.clustering.people.assigning import AssignedPeople, Thresholds, choose_people
 from facesets.clustering.people.incremental import UNASSIGNED, Joined, PersonMatches, strongest
-from facesets.operations.people.corrections.who import kept_step
+from facesets.operations.people.corrections.lookup import step_number
 from facesets.operations.people.grouping.enforcing import obey
 from facesets.plurals import counted
 from facesets.records import Bool, Int64
@@ -21,7 +21,7 @@ from facesets.store.postgres.people.corrections import Corrections, load_correct
 from facesets.store.postgres.people.persons import merged_into
 from facesets.store.postgres.people.steps import Step, making_step
 from facesets.store.postgres.people.unassigned_faces import (
-    ask_no_more,
+    delete_low_norm_suggestions,
     hidden_people,
     propose,
     rejected_people,
@@ -30,7 +30,7 @@ from facesets.store.postgres.people.unassigned_faces import (
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPlan:
-    """Which faces get which person, and which become suggestions.
+    """The faces that get a person, and those that become suggestions.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class AssignmentPlan:
     person : int64 array of shape (n,)
         By index into `persons`.
     constrained : bool array of shape (n,)
-        Which get them because of what was said.
+        The faces that get them because of corrections.
     review : PersonMatches
         By the numbers of faces.
     """
@@ -66,13 +66,13 @@ class Assignment:
     Attributes
     ----------
     persons : sequence of UUID
-        Whom they were compared with.
+        The people that they were compared with.
     faces : int64 array
         Numbers of the faces.
     matches : PersonMatches
         The pairs that matter, by the numbers of faces and the indices of people.
     least_norm : float or None
-        Faces whose norm is lower show nothing: they were not compared.
+        Faces with a lower norm are unclear: they were not compared.
     """
 
     detector: DetectorRow
@@ -89,7 +89,7 @@ class Assignment:
         what = f"{counted(len(decided.face), 'face')} assigned"
         with making_step(connection, "assign", by, what, run_id=run_id) as step:
             assigned = self.give(step, decided)
-        return Result(assigned, step=kept_step(connection, step))
+        return Result(assigned, step=step_number(connection, step))
 
     def give(self, step: Step, decided: AssignmentPlan) -> Result:
         """Assign the faces as part of a change and store suggestions; return counts as those of a plan."""
@@ -97,11 +97,11 @@ class Assignment:
         given = 0
         for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
             if some.any():
-                who = decided.person[some]
-                nobody = np.full(len(who), -1, np.int64)
-                given += people.assign(step, decided.face[some], nobody, who, decided.persons, how)
+                person = decided.person[some]
+                no_person = np.full(len(person), -1, np.int64)
+                given += people.assign(step, decided.face[some], no_person, person, decided.persons, how)
         if self.least_norm is not None:
-            ask_no_more(connection, self.detector, self.least_norm)
+            delete_low_norm_suggestions(connection, self.detector, self.least_norm)
         asked = propose(
             connection, self.faces, review.face, review.person, review.similarity, decided.persons
         )
@@ -109,7 +109,7 @@ class Assignment:
 
     def decide(self, connection: Connection) -> AssignmentPlan:
         """Decide by the current owners of the faces."""
-        said = load_corrections(connection)
+        corrections = load_corrections(connection)
         faces, now = _with_persons(
             load_assigned_faces(connection, self.detector, vectors=False),
             merged_into(connection, self.persons),
@@ -119,18 +119,18 @@ class Assignment:
         row = _rows_of(faces.face_id, matches.face)
         free = (row >= 0) & (faces.person[row] < 0)
         matches, row = matches.of(free), row[free]
-        possible = ~_refused(connection, faces, matches, said)
+        possible = ~_refused(connection, faces, matches, corrections)
         if not self.same_image_ok:
             possible &= ~_on_photo(faces, faces.image[row], matches.person)
         matches, row = matches.of(possible), row[possible]
         choice = choose_people(matches, faces.image[row], self.limits, same_image_ok=self.same_image_ok)
         hidden = hidden_people(connection)
         asked = np.array([faces.persons[person] not in hidden for person in choice.review.person], bool)
-        return _obeyed(faces, replace(choice, review=choice.review.of(asked)), said)
+        return _apply_corrections(faces, replace(choice, review=choice.review.of(asked)), corrections)
 
 
 def _with_persons(faces: AssignedFaces, persons: Sequence[UUID]) -> tuple[AssignedFaces, Int64]:
-    """The faces with these people among theirs, and the index of each of them."""
+    """Return the faces with these people listed, and the index of each of these."""
     index = {person: i for i, person in enumerate(faces.persons)}
     for person in persons:
         index.setdefault(person, len(index))
@@ -138,7 +138,7 @@ def _with_persons(faces: AssignedFaces, persons: Sequence[UUID]) -> tuple[Assign
 
 
 def _rows_of(face_id: Int64, wanted: Int64) -> Int64:
-    """Rows of faces by their numbers, which ascend; -1 for those that are not there any more."""
+    """Return the rows of faces by their ascending numbers; -1 for deleted faces."""
     if not len(face_id):
         return np.full(len(wanted), -1, np.int64)
     place = np.minimum(np.searchsorted(face_id, wanted), len(face_id) - 1)
@@ -146,13 +146,17 @@ def _rows_of(face_id: Int64, wanted: Int64) -> Int64:
     return rows
 
 
-def _refused(connection: Connection, faces: AssignedFaces, matches: PersonMatches, said: Corrections) -> Bool:
-    """Which pairs of a face and a person were ruled out by what a human said or answered."""
+def _refused(
+    connection: Connection, faces: AssignedFaces, matches: PersonMatches, corrections: Corrections
+) -> Bool:
+    """Return which pairs of a face and a person are ruled out by corrections or answers."""
     index = {person: i for i, person in enumerate(faces.persons)}
-    pairs = [(each.face, each.person) for each in said.faces if not each.is_person]
+    pairs = [(each.face, each.person) for each in corrections.faces if not each.is_person]
     pairs += rejected_people(connection)
     out = {(face, index[person]) for face, person in pairs if person in index}
-    apart = np.array([(p.first, p.second) for p in said.face_pairs if not p.same], np.int64).reshape(-1, 2)
+    apart = np.array([(p.first, p.second) for p in corrections.face_pairs if not p.same], np.int64).reshape(
+        -1, 2
+    )
     for ends in (apart, apart[:, ::-1]):
         row = _rows_of(faces.face_id, ends[:, 1])
         owned = row[row >= 0]
@@ -166,7 +170,7 @@ def _refused(connection: Connection, faces: AssignedFaces, matches: PersonMatche
 
 
 def _on_photo(faces: AssignedFaces, image: Int64, person: Int64) -> Bool:
-    """Which people are on an image already, by another face."""
+    """Return which people are on an image already, by another face."""
     people_count = max(1, len(faces.persons))
     owned = faces.person >= 0
     there = np.unique(faces.image[owned] * people_count + faces.person[owned])
@@ -174,15 +178,17 @@ def _on_photo(faces: AssignedFaces, image: Int64, person: Int64) -> Bool:
     return on_photo
 
 
-def _obeyed(faces: AssignedFaces, choice: AssignedPeople, said: Corrections) -> AssignmentPlan:
-    """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
+def _apply_corrections(
+    faces: AssignedFaces, choice: AssignedPeople, corrections: Corrections
+) -> AssignmentPlan:
+    """Apply corrections of pairs of faces; no new people are made."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]
     person = np.full(len(new), UNASSIGNED, np.int64)
     person[np.searchsorted(number, choice.given.face)] = choice.given.person
     alone = np.full(len(new), UNASSIGNED, np.int64)
     nothing = choice.review.of(np.empty(0, np.int64))
-    joined, constrained = obey(faces, Joined(person, alone, nothing), said)
+    joined, constrained = obey(faces, Joined(person, alone, nothing), corrections)
     got = joined.person
     given = got >= 0
     review = choice.review

@@ -6,12 +6,12 @@ from uuid import UUID
 import numpy as np
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.people.corrections.who import (
+from facesets.operations.people.corrections.lookup import (
     called,
     find_person,
-    kept_step,
     require_faces,
     require_person,
+    step_number,
 )
 from facesets.plurals import counted
 from facesets.records import Float32
@@ -22,11 +22,11 @@ from facesets.store.postgres.people.corrections import correct_prototype
 from facesets.store.postgres.people.prototypes import (
     PrototypeLine,
     Prototypes,
-    kept_prototypes,
     list_prototypes,
     refresh_prototypes,
     remake_prototypes,
     stale_faces,
+    stored_prototypes,
 )
 from facesets.store.postgres.people.steps import changing, making_step
 
@@ -38,7 +38,7 @@ _WARMED = 50_000
 
 def prototypes(
     database: Database,
-    who: str | None = None,
+    name_or_id: str | None = None,
     *,
     pin: Sequence[int] = (),
     drop: Sequence[int] = (),
@@ -48,15 +48,15 @@ def prototypes(
 
     Parameters
     ----------
-    who : str, optional
-        Whose; without it, of everybody, or of those whose faces are named.
+    name_or_id : str, optional
+        The person; without it all, or the people of the given faces.
     pin, drop : sequence of int
         Faces that are to be exemplars, and that are not to be.
 
     Raises
     ------
     WrongUsage
-        Nobody is meant, a face is not theirs, or is to be both.
+        There is no such person, a face is not theirs, or is given for both.
     """
     both = sorted(set(pin) & set(drop))
     if both:
@@ -64,9 +64,11 @@ def prototypes(
             f"Face {both[0]} is both pinned and dropped. Give it to either {Field('pin')} or {Field('drop')}."
         )
     if pin or drop:
-        return changing(database, lambda connection: _say(connection, who, pin, drop, by))
+        return changing(database, lambda connection: _correct(connection, name_or_id, pin, drop, by))
     lines = database.run(
-        lambda connection: _listed(connection, None if who is None else find_person(connection, who).id)
+        lambda connection: _listed(
+            connection, None if name_or_id is None else find_person(connection, name_or_id).id
+        )
     )
     return Result(prototypes=lines, did="", step=None)
 
@@ -79,15 +81,17 @@ def _listed(connection: Connection, person: UUID | None) -> list[PrototypeLine]:
     return list_prototypes(connection, detector.model_id, person)
 
 
-def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str) -> Result:
+def _correct(
+    connection: Connection, name_or_id: str | None, pin: Sequence[int], drop: Sequence[int], by: str
+) -> Result:
     owners = require_faces(connection, [*pin, *drop])
     for face, owner in owners.items():
         if owner is None:
             move = Command("people move", str(face), Field("to", "WHO"))
             raise WrongUsage(f"Face {face} is unassigned. Assign it first: {move}.")
     persons = sorted({owner for owner in owners.values() if owner is not None})
-    if who is not None:
-        person = find_person(connection, who)
+    if name_or_id is not None:
+        person = find_person(connection, name_or_id)
         others = [face for face, owner in owners.items() if owner != person.id]
         if others:
             move = Command("people move", str(others[0]), Field("to", called(person)))
@@ -108,7 +112,7 @@ def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequ
                 if owner is not None:
                     correct_prototype(step, face, owner, pinned=pinned)
     lines = [line for person in persons for line in _listed(connection, person)]
-    return Result(prototypes=lines, did=did, step=kept_step(connection, step))
+    return Result(prototypes=lines, did=did, step=step_number(connection, step))
 
 
 def centroids(database: Database) -> Result:
@@ -124,9 +128,9 @@ def centroids(database: Database) -> Result:
         detector = usual_detector(connection)
         if detector is None:
             raise WrongUsage(f"The library has no faces yet. Run {Command('index', 'PHOTOS')} first.")
-        before = _by_person(kept_prototypes(connection, detector))
+        before = _by_person(stored_prototypes(connection, detector))
         remake_prototypes(connection, detector)
-        made = kept_prototypes(connection, detector)
+        made = stored_prototypes(connection, detector)
         after = _by_person(made)
         drift = {person: _drift(before.get(person), after.get(person)) for person in {*before, *after}}
         return Result(
@@ -154,7 +158,7 @@ def _by_person(found: Prototypes) -> dict[UUID, _Own]:
 
 
 def _drift(before: _Own | None, after: _Own | None) -> float | None:
-    """The most that one of somebody's vectors moved; None where they are others than before."""
+    """Return the greatest drift of a person's prototypes; None if their number or kind changed."""
     if before is None or after is None or before[0] != after[0]:
         return None
     return float(max(0.0, (1 - np.einsum("ij,ij->i", before[1], after[1])).max()))

@@ -1,10 +1,15 @@
-"""What every merge keeps: the portrait; and how runs merge unnamed people."""
+"""Merging: the portrait is preserved; and how runs merge unnamed people."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
-from facesets.store.postgres.people.corrections import are_kept_apart, hand_over, keep_person, pin_only
+from facesets.store.postgres.people.corrections import (
+    are_confirmed_different,
+    hand_over,
+    pin_only,
+    store_person_correction,
+)
 from facesets.store.postgres.people.people_list import cards_of
 from facesets.store.postgres.people.persons import (
     PersonState,
@@ -17,10 +22,12 @@ from facesets.store.postgres.people.steps import Step
 
 
 @contextmanager
-def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonState] = ()) -> Iterator[None]:
+def preserving_portrait(
+    step: Step, person: PersonState, others: Sequence[PersonState] = ()
+) -> Iterator[None]:
     """Keep the portrait of the named person when people are merged."""
-    whose = next((state for state in (person, *others) if state.names), person)
-    face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
+    named = next((state for state in (person, *others) if state.names), person)
+    face = next((card.face for card in cards_of(step.connection, [named.id])), None)
     yield
     if face is not None and persons_of_faces(step.connection, [face])[face] == person.id:
         pin_only(step, face, person.id)
@@ -31,11 +38,11 @@ def absorb(step: Step, person: UUID, target: UUID) -> bool:
 
     Faces keep who assigned them: no human looked at them.
     """
-    if are_kept_apart(step.connection, person, target):
+    if are_confirmed_different(step.connection, person, target):
         return False
     give_faces(step, faces_of_person(step.connection, person), target)
     if hand_over(step, person, target):
-        # What is said of somebody outlives a reset beside their row only.
-        keep_person(step, target)
+        # Corrections of a person outlive a reset only beside their row.
+        store_person_correction(step, target)
     set_status(step, person, "merged", target)
     return True

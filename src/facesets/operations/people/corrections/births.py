@@ -6,8 +6,8 @@ from uuid import UUID
 
 from facesets.clustering.people.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
-from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.who import called, find_person, result_of
+from facesets.operations.people.corrections.correcting import confirm_person, correcting_step
+from facesets.operations.people.corrections.lookup import called, find_person, result_of
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
@@ -28,35 +28,35 @@ class Birth:
     unknown: bool = False
 
 
-def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> Result:
+def set_birth(database: Database, name_or_id: str, birth: Birth, *, by: str, today: date) -> Result:
     """Set when a person was born, replacing an earlier value.
 
-    What does not go with it is reported, and kept all the same: photos may have wrong dates.
+    Contradicting data is reported, and kept: photos may have wrong dates.
 
     Raises
     ------
     WrongUsage
-        Nobody is meant, or the date is none that anybody can have been born on.
+        There is no such person, or the date is not a possible birth.
     """
-    said = _said(birth, today)
+    born = _checked(birth, today)
 
     def work(connection: Connection) -> Result:
-        person = find_person(connection, who)
+        person = find_person(connection, name_or_id)
         known = load_births(connection, [person.id]).get(person.id)
-        what = f"{called(person)}: birth unknown" if said is None else f"{called(person)}: born {said}"
+        what = f"{called(person)}: birth unknown" if born is None else f"{called(person)}: born {born}"
         with correcting_step(connection, "birth", by, what) as step:
-            if said != known:
-                set_birth_date(step, person.id, said)
-                keep_known(step, person.id)
-        did = "birth removed" if said is None else f"born {said}"
-        did += f" (previously {known})" if known not in (None, said) else ""
-        against = [] if said is None else _against(connection, person.id, said)
+            if born != known:
+                set_birth_date(step, person.id, born)
+                confirm_person(step, person.id)
+        did = "birth removed" if born is None else f"born {born}"
+        did += f" (previously {known})" if known not in (None, born) else ""
+        against = [] if born is None else _against(connection, person.id, born)
         return result_of(connection, person.id, "; ".join([did, *against]), step)
 
     return changing(database, work)
 
 
-def _said(birth: Birth, today: date) -> BirthDate | None:
+def _checked(birth: Birth, today: date) -> BirthDate | None:
     given = sum((birth.year is not None, birth.day is not None, birth.unknown))
     if given != 1:
         ways = f"{Field('birth_year', 'Y')}, {Field('birth_date', 'D')} or {Field('birth_unknown')}"
@@ -70,20 +70,20 @@ def _said(birth: Birth, today: date) -> BirthDate | None:
     return BirthDate(year, birth.day)
 
 
-def _against(connection: Connection, person: UUID, said: BirthDate) -> list[str]:
-    """What does not go with a birth, in words."""
+def _against(connection: Connection, person: UUID, born: BirthDate) -> list[str]:
+    """Describe data that contradicts a birth."""
     early: int = connection.scalar(
         """SELECT count(*) FROM present_faces f JOIN images i ON i.id = f.image_id
             WHERE f.person_id = %s AND i.taken < make_date(%s, %s, %s)""",
-        (person, said.year, *((1, 1) if said.day is None else (said.day.month, said.day.day))),
+        (person, born.year, *((1, 1) if born.day is None else (born.day.month, born.day.day))),
     )
     found = [f"{counted(early, 'face')} in photos dated earlier"] if early else []
-    return found + _estimated_otherwise(ages_of(connection, [person])[person], said)
+    return found + _contradicting_estimates(ages_of(connection, [person])[person], born)
 
 
-def _estimated_otherwise(age: PersonAge, said: BirthDate) -> list[str]:
+def _contradicting_estimates(age: PersonAge, born: BirthDate) -> list[str]:
     if age.birth_year is None or age.spread is None or age.dated_faces < LEAST_FACES:
         return []
-    if abs(age.birth_year - said.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):
+    if abs(age.birth_year - born.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):
         return []
     return [f"{counted(age.dated_faces, 'face suggests', 'faces suggest')} about {age.birth_year:.0f}"]

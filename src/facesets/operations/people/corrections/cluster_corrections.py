@@ -1,4 +1,4 @@
-"""Clusters named, hidden, merged and kept apart by their ids, like people."""
+"""Clusters named, hidden, merged and separated by their ids, like people."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,23 +6,23 @@ from uuid import UUID
 from facesets.errors import Changed, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections import correcting
-from facesets.operations.people.corrections.absorbing import keeping_portrait
+from facesets.operations.people.corrections.absorbing import preserving_portrait
 from facesets.operations.people.corrections.contradictions import describing, require_consistent
 from facesets.operations.people.corrections.correcting import (
+    confirm_person,
     correcting_step,
-    keep_known,
 )
-from facesets.operations.people.corrections.naming import name_now, set_hidden_now
-from facesets.operations.people.corrections.who import (
+from facesets.operations.people.corrections.lookup import (
     called,
     cluster_as_person,
     find,
     find_cluster,
     find_person,
-    kept_step,
     require_person,
     result_of,
+    step_number,
 )
+from facesets.operations.people.corrections.naming import name_now, set_hidden_now
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
@@ -37,17 +37,19 @@ from facesets.store.postgres.people.persons import (
     version_of_cluster,
     version_of_person,
 )
-from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
+from facesets.store.postgres.people.prototypes import refresh_prototypes, stored_prototypes
 from facesets.store.postgres.people.steps import changing, making_step
 
 
-def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
+def merge(database: Database, names_or_ids: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
     """Merge people and clusters into one person; errors as `correcting.merge`.
 
     Clusters come first, in a step of their own.
     """
-    clusters = database.run(lambda connection: [each for each in who if _is_cluster(connection, each)])
-    people = [each for each in who if each not in clusters]
+    clusters = database.run(
+        lambda connection: [each for each in names_or_ids if _is_cluster(connection, each)]
+    )
+    people = [each for each in names_or_ids if each not in clusters]
     summary = None
     if clusters:
         summary = changing(database, _add_clusters, clusters, into, by)
@@ -61,29 +63,29 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
     """Confirm that two faces, two people, or a cluster and a person are different; errors as there."""
-    said = None if faces else changing(database, _cluster_is_not, first, second, by)
-    return said or correcting.different(database, first, second, faces=faces, by=by)
+    result = None if faces else changing(database, _cluster_is_not, first, second, by)
+    return result or correcting.different(database, first, second, faces=faces, by=by)
 
 
 def _cluster_is_not(connection: Connection, first: str, second: str, by: str) -> Result | None:
-    """Say that a cluster is not somebody; None where neither is a cluster."""
+    """Confirm that a cluster is not a person; None if neither is a cluster."""
     if _is_cluster(connection, first):
         return _not_them(connection, first, second, by)
     return _not_them(connection, second, first, by) if _is_cluster(connection, second) else None
 
 
-def _is_cluster(connection: Connection, who: str) -> bool:
-    return find(connection, who).person is None
+def _is_cluster(connection: Connection, name_or_id: str) -> bool:
+    return find(connection, name_or_id).person is None
 
 
-def _are_one(connection: Connection, who: str, other: str) -> bool:
-    return find_person(connection, who).id == find_person(connection, other).id
+def _are_one(connection: Connection, name_or_id: str, other: str) -> bool:
+    return find_person(connection, name_or_id).id == find_person(connection, other).id
 
 
 def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by: str) -> Result:
     target = find_person(connection, into)
-    said = load_corrections(connection)
-    refused = {each.face for each in said.faces if each.person == target.id and not each.is_person}
+    corrections = load_corrections(connection)
+    refused = {each.face for each in corrections.faces if each.person == target.id and not each.is_person}
     names = ", ".join(printable(each) for each in clusters)
     moved = 0
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
@@ -94,20 +96,20 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
                 raise WrongUsage(
                     f"You confirmed that {printable(cluster)} is not {called(target)}. Undo that first."
                 )
-            with keeping_portrait(step, target):
+            with preserving_portrait(step, target):
                 give_faces(step, faces, target.id, "auto")
             verify(step, cluster.strip(), by)
             moved += len(faces)
-        keep_known(step, target.id)
+        confirm_person(step, target.id)
     return result_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
 
 
-def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result:
-    """Say that the faces of a cluster are not somebody."""
-    other = find(connection, who)
+def _not_them(connection: Connection, cluster: str, name_or_id: str, by: str) -> Result:
+    """Deny that the faces of a cluster show a person."""
+    other = find(connection, name_or_id)
     if other.person is None:
         raise WrongUsage(
-            f"{printable(cluster)} and {printable(who)} are unnamed clusters. Name one of them first."
+            f"{printable(cluster)} and {printable(name_or_id)} are unnamed clusters. Name one of them first."
         )
     person = require_person(connection, other.person)
     faces = find(connection, cluster).faces
@@ -116,8 +118,8 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result
     what = f"{printable(cluster)} is not {called(person)}"
     with making_step(connection, "different", by, what) as step:
         correct_faces(step, faces, person.id, is_person=False)
-        keep_known(step, person.id)
-    return Result(said=what, step=kept_step(connection, step))
+        confirm_person(step, person.id)
+    return Result(said=what, step=step_number(connection, step))
 
 
 def version_of(connection: Connection, cluster: str) -> int:
@@ -134,23 +136,23 @@ def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by
     Parameters
     ----------
     into : bool
-        Where somebody else has that name, they are one person.
+        If another person has that name, they are merged.
 
     Raises
     ------
     NameTaken
-        Somebody else has it, and `into` is off.
+        Another person has it, and `into` is off.
     NotFound
         There is no such cluster.
     WrongUsage
-        The name is none, or it contradicts what was said.
+        The name is invalid, or it contradicts a correction.
     """
 
     def work(connection: Connection) -> Result:
-        meant = find_cluster(connection, cluster)
-        faces = meant.faces if meant.person is None else faces_of_person(connection, meant.person)
+        found = find_cluster(connection, cluster)
+        faces = found.faces if found.person is None else faces_of_person(connection, found.person)
         summary = name_now(connection, cluster, name, into=into, face=False, by=by, finder=find_cluster)
-        person = _whose(connection, faces, meant.person)
+        person = _owner_of(connection, faces, found.person)
         state = require_person(connection, person)
         owners = persons_of_faces(connection, faces)
         ours = sum(owners.get(face) == state.id for face in faces)
@@ -165,8 +167,8 @@ def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by
     return changing(database, work)
 
 
-def _whose(connection: Connection, faces: Sequence[int], person: UUID | None) -> UUID:
-    """Whose the faces of a cluster are that was named."""
+def _owner_of(connection: Connection, faces: Sequence[int], person: UUID | None) -> UUID:
+    """Return the person of the faces of a named cluster."""
     if person is not None:
         return require_person(connection, person).id
     owners = {owner for owner in persons_of_faces(connection, faces).values() if owner is not None}
@@ -180,7 +182,7 @@ def _prototypes(connection: Connection, person: UUID) -> int:
     if detector is None:
         return 0
     refresh_prototypes(connection, detector, [person])
-    return len(kept_prototypes(connection, detector, [person]).face_id)
+    return len(stored_prototypes(connection, detector, [person]).face_id)
 
 
 def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
@@ -193,13 +195,13 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
     """
 
     def work(connection: Connection) -> int | None:
-        meant = find_cluster(connection, cluster)
-        if meant.person is not None:
-            done: int | None = set_hidden_now(connection, str(meant.person), hidden=True, by=by).step
+        found = find_cluster(connection, cluster)
+        if found.person is not None:
+            done: int | None = set_hidden_now(connection, str(found.person), hidden=True, by=by).step
             return done
         with correcting_step(connection, "hide", by, f"cluster {printable(cluster)} hidden") as step:
             hide(step, cluster)
-        return kept_step(connection, step)
+        return step_number(connection, step)
 
     return changing(database, work)
 
@@ -210,7 +212,7 @@ def clusters_of_parts(database: Database, split: Result) -> list[str]:
 
     def work(connection: Connection) -> list[str]:
         owners = persons_of_faces(connection, [part.faces[0] for part in new])
-        whose = [(part, owners.get(part.faces[0])) for part in new]
-        return [part.name if owner is None else f"{OF_PERSON}{owner}" for part, owner in whose]
+        owned = [(part, owners.get(part.faces[0])) for part in new]
+        return [part.name if owner is None else f"{OF_PERSON}{owner}" for part, owner in owned]
 
     return database.run(work)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 from uuid import UUID
 
-from facesets.operations.people.corrections.who import called, short
+from facesets.operations.people.corrections.lookup import called, short
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.persons import person_state
 
@@ -25,12 +25,12 @@ Correction = FaceCorrection | FacePair | PersonPair
 
 @dataclass
 class _Ties:
-    """Who belongs together by what was said."""
+    """Faces and people tied together by corrections."""
 
     above: dict[Hashable, Hashable] = field(default_factory=dict)
 
     def root(self, node: Hashable) -> Hashable:
-        """One and the same for all that belong together."""
+        """Return the same value for all that belong together."""
         path = []
         while (up := self.above.get(node, node)) != node:
             path.append(node)
@@ -39,15 +39,19 @@ class _Ties:
         return node
 
     def tie(self, one: Hashable, other: Hashable) -> None:
-        """Let two belong together."""
+        """Tie two together."""
         self.above[self.root(one)] = self.root(other)
 
 
 class Settled:
     """What corrections imply about any two faces or people, also through others."""
 
-    def __init__(self, said: Corrections) -> None:
-        everything: list[Correction] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    def __init__(self, corrections: Corrections) -> None:
+        everything: list[Correction] = [
+            *corrections.faces,
+            *corrections.face_pairs,
+            *corrections.person_pairs,
+        ]
         self._ties = _Ties()
         for each in everything:
             if (ends := _tied(each)) is not None:
@@ -62,23 +66,23 @@ class Settled:
 
 
 def require_consistent(
-    said: Corrections, new: Sequence[Correction], describe: Callable[[Correction], str]
+    corrections: Corrections, new: Sequence[Correction], describe: Callable[[Correction], str]
 ) -> None:
     """Make sure that new corrections contradict neither one another nor earlier ones.
 
     Parameters
     ----------
-    said : Corrections
-        What was said, without what the new ones replace.
+    corrections : Corrections
+        The earlier corrections, without those that the new ones replace.
     describe : callable
-        A statement in words.
+        Words a correction.
 
     Raises
     ------
     WrongUsage
-        They do; the sentence names the statements that stand against them.
+        They do; the sentence names the contradicting corrections.
     """
-    everything = [*said.faces, *said.face_pairs, *said.person_pairs, *new]
+    everything = [*corrections.faces, *corrections.face_pairs, *corrections.person_pairs, *new]
     ties = _Ties()
     for each in everything:
         ends = _tied(each)
@@ -92,23 +96,23 @@ def require_consistent(
 
 
 @dataclass
-class _Standing:
-    """Corrections taken in one after another, with what they tie together and keep apart."""
+class _Accepted:
+    """Corrections accepted one after another, with the ties and the pairs apart that follow."""
 
     ties: _Ties = field(default_factory=_Ties)
     apart: dict[Hashable, set[Hashable]] = field(default_factory=dict)
     person: "dict[Hashable, UUID]" = field(default_factory=dict)
 
     def take(self, each: Correction) -> bool:
-        """Take in a statement, unless it contradicts those that were taken in."""
-        tied, kept_apart = _tied(each), _apart(each)
+        """Accept a correction, unless it contradicts earlier ones; return whether it was accepted."""
+        tied, apart = _tied(each), _apart(each)
         if tied is not None:
             if isinstance(each, FaceCorrection):
                 self.person.setdefault(self.ties.root(each.person), each.person)
             return self._tie(*map(self.ties.root, tied))
-        if kept_apart is None:
+        if apart is None:
             return True
-        one, other = map(self.ties.root, kept_apart)
+        one, other = map(self.ties.root, apart)
         if one == other:
             return False
         self.apart.setdefault(one, set()).add(other)
@@ -134,24 +138,24 @@ class _Standing:
 
 
 def without_contradictions(
-    said: Corrections, new: Iterable[Correction]
+    corrections: Corrections, new: Iterable[Correction]
 ) -> tuple[list[Correction], list[Correction]]:
-    """Divide new corrections into those that can be kept and those that contradict others.
+    """Divide new corrections into acceptable ones and those that contradict others.
 
     Parameters
     ----------
-    said : Corrections
-        What was said, which is not questioned.
+    corrections : Corrections
+        The earlier corrections, which count.
     """
-    standing = _Standing()
-    before: list[Correction] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    earlier = _Accepted()
+    before: list[Correction] = [*corrections.faces, *corrections.face_pairs, *corrections.person_pairs]
     for each in before:
-        standing.take(each)
-    kept: list[Correction] = []
+        earlier.take(each)
+    accepted: list[Correction] = []
     refused: list[Correction] = []
     for each in new:
-        (kept if standing.take(each) else refused).append(each)
-    return kept, refused
+        (accepted if earlier.take(each) else refused).append(each)
+    return accepted, refused
 
 
 def contradiction(against: Sequence[Correction], describe: Callable[[Correction], str]) -> WrongUsage:
@@ -163,13 +167,13 @@ def contradiction(against: Sequence[Correction], describe: Callable[[Correction]
     )
 
 
-def _tying(broken: Correction, said: Sequence[Correction]) -> list[Correction]:
-    """The fewest statements that tie together what one keeps apart."""
+def _tying(broken: Correction, corrections: Sequence[Correction]) -> list[Correction]:
+    """Return the fewest corrections that tie together what one keeps apart."""
     ends = _apart(broken)
     if ends is None:
         return []
     near: dict[Hashable, list[tuple[Hashable, Correction]]] = {}
-    for each in said:
+    for each in corrections:
         if tied := _tied(each):
             near.setdefault(tied[0], []).append((tied[1], each))
             near.setdefault(tied[1], []).append((tied[0], each))
@@ -200,7 +204,7 @@ def _apart(each: Correction) -> tuple[Hashable, Hashable] | None:
 
 
 def _broken(everything: Sequence[Correction], ties: _Ties) -> list[Correction]:
-    """Corrections that keep apart what others tie together, and those that tie one face to two people."""
+    """Return corrections that keep apart what others tie together, or tie one face to two people."""
     broken: list[Correction] = []
     for each in everything:
         ends = _apart(each)
@@ -225,11 +229,13 @@ def describing(connection: Connection) -> Callable[[Correction], str]:
             names[person] = short(person) if state is None else called(state)
         return names[person]
 
-    def describe(said: Correction) -> str:
-        if isinstance(said, FaceCorrection):
-            return f"face {said.face} {'is' if said.is_person else 'is not'} {name_of(said.person)}"
-        if isinstance(said, FacePair):
-            return f"faces {said.first} and {said.second} show {'one person' if said.same else 'two people'}"
-        return f"{name_of(said.first)} and {name_of(said.second)} are two people"
+    def describe(given: Correction) -> str:
+        if isinstance(given, FaceCorrection):
+            return f"face {given.face} {'is' if given.is_person else 'is not'} {name_of(given.person)}"
+        if isinstance(given, FacePair):
+            return (
+                f"faces {given.first} and {given.second} show {'one person' if given.same else 'two people'}"
+            )
+        return f"{name_of(given.first)} and {name_of(given.second)} are two people"
 
     return describe

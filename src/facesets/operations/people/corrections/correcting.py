@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.people.corrections.absorbing import keeping_portrait
+from facesets.operations.people.corrections.absorbing import preserving_portrait
 from facesets.operations.people.corrections.contradictions import (
     Correction,
     contradiction,
     describing,
     require_consistent,
 )
-from facesets.operations.people.corrections.who import (
+from facesets.operations.people.corrections.lookup import (
     called,
     find_person,
-    kept_step,
     require_faces,
     require_person,
     result_of,
     short,
+    step_number,
     two_faces,
 )
 from facesets.plurals import counted
@@ -34,9 +34,9 @@ from facesets.store.postgres.people.corrections import (
     correct_faces,
     correct_pair,
     hand_over,
-    keep_person,
     load_corrections,
     mark_different,
+    store_person_correction,
     tied_faces,
 )
 from facesets.store.postgres.people.person_corrections import load_births
@@ -58,7 +58,7 @@ EXEMPLARS = 3
 """Number of best faces of a named person that count as confirmed; they identify the person later."""
 
 
-def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
+def merge(database: Database, names_or_ids: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
     """Merge several people into one.
 
     Parameters
@@ -69,13 +69,13 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
     Raises
     ------
     WrongUsage
-        Nobody is meant, somebody would be merged into themselves, or it was said that they are not one.
+        There is no such person, a person would be merged into themselves, or corrections keep them apart.
     """
 
     def work(connection: Connection) -> Result:
         target = find_person(connection, into)
-        meant = {state.id: state for state in (find_person(connection, each) for each in who)}
-        others = [state for person, state in meant.items() if person != target.id]
+        people = {state.id: state for state in (find_person(connection, each) for each in names_or_ids)}
+        others = [state for person, state in people.items() if person != target.id]
         if not others:
             other = f"Give another person before {Field('into')}."
             raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
@@ -94,9 +94,9 @@ def correcting_step(connection: Connection, kind: str, by: str, what: str) -> It
             raise contradiction(against, describing(connection))
 
 
-def keep_known(step: Step, person: UUID) -> None:
+def confirm_person(step: Step, person: UUID) -> None:
     """Keep a person's names, and confirm their best faces."""
-    keep_person(step, person)
+    store_person_correction(step, person)
     confirm_faces(step, exemplars(step.connection, person, EXEMPLARS), person)
 
 
@@ -116,53 +116,53 @@ def merge_into(
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
         moved = merge_people(step, others, target, drop_names=drop_names)
     did = [f"{counted(moved, 'face')} merged"]
-    kept = load_births(connection, [target.id]).get(target.id)
-    lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
-    did += [f"birth {kept} kept, discarded: {', '.join(lost)}"] if lost else []
+    birth = load_births(connection, [target.id]).get(target.id)
+    lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, birth) != birth]
+    did += [f"birth {birth} kept, discarded: {', '.join(lost)}"] if lost else []
     return result_of(connection, target.id, "; ".join(did), step)
 
 
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
     """Merge people into another; return how many faces moved; errors as `merge`."""
     connection = step.connection
-    said = load_corrections(connection)
-    together = _as_one(said, {state.id for state in others}, target.id)
-    as_said = dict(zip(_all_of(together), _all_of(said), strict=True))
+    corrections = load_corrections(connection)
+    together = _as_one(corrections, {state.id for state in others}, target.id)
+    original = dict(zip(_all_of(together), _all_of(corrections), strict=True))
     describe = describing(connection)
-    require_consistent(together, [], lambda each: describe(as_said[each]))
-    # Who was said not to be one of both is no face by which they are known.
+    require_consistent(together, [], lambda each: describe(original[each]))
+    # A face denied for one of both is no reference face of the merged person.
     refused = {each.face for each in together.faces if each.person == target.id and not each.is_person}
     best = exemplars(connection, target.id, EXEMPLARS)
     confirm_faces(step, [face for face in best if face not in refused], target.id)
-    with keeping_portrait(step, target, () if drop_names else others):
+    with preserving_portrait(step, target, () if drop_names else others):
         moved = sum(_merge_one(step, state, target.id, refused, drop=drop_names) for state in others)
-    keep_person(step, target.id)
+    store_person_correction(step, target.id)
     return moved
 
 
-def _all_of(said: Corrections) -> list[Correction]:
-    return [*said.faces, *said.face_pairs, *said.person_pairs]
+def _all_of(corrections: Corrections) -> list[Correction]:
+    return [*corrections.faces, *corrections.face_pairs, *corrections.person_pairs]
 
 
-def _as_one(said: Corrections, others: set[UUID], target: UUID) -> Corrections:
-    """What was said, as it reads when some people are one."""
+def _as_one(corrections: Corrections, others: set[UUID], target: UUID) -> Corrections:
+    """Return the corrections as if some people were one."""
 
     def one(person: UUID) -> UUID:
         return target if person in others else person
 
-    faces = [FaceCorrection(each.face, one(each.person), each.is_person) for each in said.faces]
-    pairs = [PersonPair(one(each.first), one(each.second)) for each in said.person_pairs]
-    return Corrections(faces, said.face_pairs, pairs)
+    faces = [FaceCorrection(each.face, one(each.person), each.is_person) for each in corrections.faces]
+    pairs = [PersonPair(one(each.first), one(each.second)) for each in corrections.person_pairs]
+    return Corrections(faces, corrections.face_pairs, pairs)
 
 
 def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], *, drop: bool) -> int:
-    """Merge one person; returns the faces that moved. Who is said not to be one of both stays alone."""
+    """Merge one person; return the faces that moved. A face denied for one of both becomes unassigned."""
     faces = faces_of_person(step.connection, state.id)
     moved = [face for face in faces if face not in refused]
     known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]
     give_faces(step, moved, target)
-    theirs = persons_of_faces(step.connection, sorted(refused))
-    take_faces(step, [face for face, owner in theirs.items() if owner in (state.id, target)])
+    owners = persons_of_faces(step.connection, sorted(refused))
+    take_faces(step, [face for face, owner in owners.items() if owner in (state.id, target)])
     names = drop_names(step, state.id)
     if not drop:
         for name in names:
@@ -176,12 +176,12 @@ def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], 
 def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Result:
     """Move faces to a person, to a `new` person, or to `nobody`.
 
-    Faces that are said to show the same person go with them.
+    Faces confirmed as the same person go with them.
 
     Raises
     ------
     WrongUsage
-        There is no such face or person, or it was said that a face is not theirs.
+        There is no such face or person, or a face was denied for them.
     """
 
     def work(connection: Connection) -> Result:
@@ -190,16 +190,16 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Resul
         what = counted(len(ids), "face")
         if to == "nobody":
             with correcting_step(connection, "move", by, f"{what} unassigned") as step:
-                moved = to_nobody(step, ids)
-            return Result(faces=moved, person="", name="", step=kept_step(connection, step))
+                moved = unassign_faces(step, ids)
+            return Result(faces=moved, person="", name="", step=step_number(connection, step))
         known = None if to == "new" else find_person(connection, to)
         name = "a new person" if known is None else called(known)
         with correcting_step(connection, "move", by, f"{what} moved to {name}") as step:
             person = make_person(step) if known is None else known.id
             moved = move_faces(step, ids, person)
-            keep_person(step, person)
+            store_person_correction(step, person)
         state = require_person(connection, person)
-        number = kept_step(connection, step)
+        number = step_number(connection, step)
         return Result(faces=moved, person=short(person), name=called(state), step=number)
 
     return changing(database, work)
@@ -215,7 +215,7 @@ def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
     return len(faces) + len(along)
 
 
-def to_nobody(step: Step, faces: Sequence[int]) -> int:
+def unassign_faces(step: Step, faces: Sequence[int]) -> int:
     """Unassign faces, and deny that they show their person; return how many; errors as `move`."""
     connection = step.connection
     moved = tied_faces(connection, faces)
@@ -237,15 +237,15 @@ def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
 
 
 def _require_new_of_faces(connection: Connection, new: Sequence[FaceCorrection]) -> None:
-    """Check what is said of faces, in place of what was said that they are, against all else that stands."""
-    said = load_corrections(connection)
+    """Check new corrections of faces, in place of their confirmed people, against all others."""
+    corrections = load_corrections(connection)
     moved = {each.face for each in new}
-    standing = Corrections(
-        [each for each in said.faces if not (each.face in moved and each.is_person)],
-        said.face_pairs,
-        said.person_pairs,
+    others = Corrections(
+        [each for each in corrections.faces if not (each.face in moved and each.is_person)],
+        corrections.face_pairs,
+        corrections.person_pairs,
     )
-    require_consistent(standing, new, describing(connection))
+    require_consistent(others, new, describing(connection))
 
 
 def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
@@ -254,7 +254,7 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
     Raises
     ------
     WrongUsage
-        One of them does not exist, or it contradicts what was said.
+        One of them does not exist, or it contradicts a correction.
     """
 
     def work(connection: Connection) -> Result:
@@ -277,7 +277,7 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
             for owner in owners:
                 alone = [face for face, person in persons.items() if person is None]
                 give_faces(step, alone, owner, "constrained")
-        return Result(said=what, step=kept_step(connection, step))
+        return Result(said=what, step=step_number(connection, step))
 
     return changing(database, work)
 
@@ -300,7 +300,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
     Raises
     ------
     WrongUsage
-        One of them does not exist, they are one person now, or it contradicts what was said.
+        One of them does not exist, they are one person now, or it contradicts a correction.
     """
 
     def work(connection: Connection) -> Result:
@@ -316,24 +316,24 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
                 correct_two_faces(step, one, other, same=False)
-            return Result(said=what, step=kept_step(connection, step))
+            return Result(said=what, step=step_number(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
             raise WrongUsage(f"Both are the same person, {called(a)}.")
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
-            keep_apart(step, a.id, b.id)
-        return Result(said=what, step=kept_step(connection, step))
+            confirm_different(step, a.id, b.id)
+        return Result(said=what, step=step_number(connection, step))
 
     return changing(database, work)
 
 
-def keep_apart(step: Step, one: UUID, other: UUID) -> None:
+def confirm_different(step: Step, one: UUID, other: UUID) -> None:
     """Confirm that two people are different. Raises `WrongUsage` if that contradicts a correction."""
     _require_new(step.connection, PersonPair(*sorted((one, other))))
     mark_different(step, one, other)
-    keep_known(step, one)
-    keep_known(step, other)
+    confirm_person(step, one)
+    confirm_person(step, other)
 
 
 def correct_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
@@ -343,5 +343,5 @@ def correct_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
 
 
 def _require_new(connection: Connection, new: Correction) -> None:
-    """Check a statement against all that stand."""
+    """Check a correction against all others."""
     require_consistent(load_corrections(connection), [new], describing(connection))

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from facesets.errors import Command, WrongUsage
-from facesets.operations.people.corrections.who import find_person, has_name
+from facesets.operations.people.corrections.lookup import find_person, has_name
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_corrections import faces_away_from_home, lost_people
+from facesets.store.postgres.people.person_corrections import displaced_faces, lost_people
 from facesets.store.postgres.people.persons import (
     add_name,
     give_faces,
@@ -20,15 +20,15 @@ from facesets.store.postgres.people.undoing import (
     latest_forgetting,
     latest_step,
     list_steps,
-    take_back,
+    undo_step,
 )
 
 
-def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[StepRow]:
+def log(database: Database, name_or_id: str | None = None, *, limit: int = 20) -> list[StepRow]:
     """Return the latest changes, or those of a person, newest first. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[StepRow]:
-        person = None if who is None else find_person(connection, who).id
+        person = None if name_or_id is None else find_person(connection, name_or_id).id
         return list_steps(connection, person=person, limit=limit)
 
     return database.run(work)
@@ -51,18 +51,18 @@ def redo(database: Database, *, by: str) -> StepRow:
     Raises
     ------
     WrongUsage
-        None was, or what it changed was changed since.
+        None was, or its data was changed since.
     """
     taken = _take_back(database, None, by, undo=False)
     return database.run(find_step, taken.undoes or taken.id) or taken
 
 
 def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
-    # Looked up before: done twice because the connection broke, it must not take back two.
+    # Looked up before: repeated because the connection broke, it must not undo two.
     step = number if number is not None else database.run(_latest, undo=undo)
     if step is None:
         raise WrongUsage("There is nothing to undo." if undo else "There is nothing to redo.")
-    return database.run(take_back, step, by)
+    return database.run(undo_step, step, by)
 
 
 def _latest(connection: Connection, *, undo: bool) -> int | None:
@@ -71,18 +71,18 @@ def _latest(connection: Connection, *, undo: bool) -> int | None:
     forgetting = latest_forgetting(connection) if undo else 0
     if forgetting <= (number or 0):
         return number
-    gone = f"Change {forgetting} erased a person for good and cannot be undone."
+    erased = f"Change {forgetting} erased a person for good and cannot be undone."
     before = None if number is None else find_step(connection, number)
     if before is None:
-        raise WrongUsage(f"{gone} There is no other change to undo.")
+        raise WrongUsage(f"{erased} There is no other change to undo.")
     undo_it = Command("people undo", str(before.id))
-    raise WrongUsage(f"{gone} To undo change {before.id} ({before.what}) instead, run {undo_it}.")
+    raise WrongUsage(f"{erased} To undo change {before.id} ({before.what}) instead, run {undo_it}.")
 
 
 def restore_people(connection: Connection, command: str, by: str, run_id: int) -> int:
     """Restore people whom a user named or hid, as a change of a run.
 
-    Returns how many faces went to whom a human had said they are.
+    Returns how many faces went to the people that a user had confirmed.
     """
     with making_step(connection, command, by, "people restored", run_id=run_id) as step:
         return _restore_people(step)
@@ -93,14 +93,14 @@ def _restore_people(step: Step) -> int:
     for said in lost_people(connection):
         make_person(step, said.person)
         for name in said.names:
-            # Somebody else may be called so by now.
+            # Another person may have the name by now.
             if has_name(connection, name) is None:
                 add_name(step, said.person, name)
         if said.status != "active":
             set_status(step, said.person, said.status)
     given = 0
     by_person: dict[UUID, list[int]] = {}
-    for face, person in faces_away_from_home(connection):
+    for face, person in displaced_faces(connection):
         by_person.setdefault(person, []).append(face)
     for person, faces in by_person.items():
         if _exists(connection, person):

@@ -1,6 +1,6 @@
 """Some faces of a person moved elsewhere, one change each, as selected on a page.
 
-Each returns whose the faces are now (None: nobody's), what was done in words, and the step.
+Each returns the person of the faces now (None: unassigned), what was done in words, and the step.
 """
 
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ from uuid import UUID
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections.correcting import (
+    confirm_different,
     correcting_step,
-    keep_apart,
     move_faces,
-    to_nobody,
+    unassign_faces,
 )
-from facesets.operations.people.corrections.naming import name_taken
-from facesets.operations.people.corrections.who import (
+from facesets.operations.people.corrections.lookup import (
     called,
     cleaned,
     has_name,
-    kept_step,
     require_faces,
     require_person,
+    step_number,
 )
+from facesets.operations.people.corrections.naming import name_taken
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.corrections import keep_person, pin_only
+from facesets.store.postgres.people.corrections import pin_only, store_person_correction
 from facesets.store.postgres.people.persons import add_name, make_person
 from facesets.store.postgres.people.steps import changing, making_step
 
@@ -39,14 +39,14 @@ class Picked:
     Attributes
     ----------
     owner : UUID or None
-        Whose all of them are, as whoever picked them saw it; None for nobody, unless `anybody`.
-    anybody : bool
-        It does not matter whose they are.
+        The person of all of them when they were selected; None for unassigned, unless `any_owner`.
+    any_owner : bool
+        They may have any person.
     """
 
     faces: Sequence[int]
     owner: UUID | None = None
-    anybody: bool = False
+    any_owner: bool = False
 
 
 def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Result:
@@ -66,12 +66,12 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
     Parameters
     ----------
     into : bool
-        Where somebody has the name, they are meant.
+        If a person has the name, they get the faces.
 
     Raises
     ------
     NameTaken
-        Somebody has it, and `into` is off.
+        A person has it, and `into` is off.
     WrongUsage
         As `correcting.move`, or the name is none.
     """
@@ -115,8 +115,8 @@ def take_away(database: Database, picked: Picked, *, by: str) -> Result:
         owner = None if picked.owner is None else called(require_person(connection, picked.owner))
         did = f"{counted(len(faces), 'face')} {f'removed from {owner}' if owner else 'unassigned'}"
         with correcting_step(connection, "move", by, did) as step:
-            to_nobody(step, faces)
-        return Result(person=None, did=did, step=kept_step(connection, step))
+            unassign_faces(step, faces)
+        return Result(person=None, did=did, step=step_number(connection, step))
 
     return changing(database, work)
 
@@ -130,7 +130,7 @@ def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Resu
         did = f"face {face} made the portrait of {called(owner)}"
         with making_step(connection, "prototypes", by, did) as step:
             pin_only(step, face, owner.id)
-        return Result(person=owner.id, did=did, step=kept_step(connection, step))
+        return Result(person=owner.id, did=did, step=step_number(connection, step))
 
     return changing(database, work)
 
@@ -145,24 +145,24 @@ def _given(
     name: str = "",
     apart_from: UUID | None = None,
 ) -> Result:
-    """Give faces to somebody, by default somebody new who may get a name, in one step."""
+    """Give faces to a person, by default a new one who may get a name, in one step."""
     what = f"{counted(len(faces), 'face')} {did}"
     with correcting_step(connection, "move", by, what) as step:
         target = make_person(step) if person is None else person
         move_faces(step, faces, target)
         if name:
             add_name(step, target, name)
-        keep_person(step, target)
+        store_person_correction(step, target)
         if apart_from is not None:
-            keep_apart(step, apart_from, target)
-    return Result(person=target, did=what, step=kept_step(connection, step))
+            confirm_different(step, apart_from, target)
+    return Result(person=target, did=what, step=step_number(connection, step))
 
 
 def _require_owned(connection: Connection, picked: Picked) -> list[int]:
-    """The faces, if they are whose they are taken for."""
+    """Return the faces, after checking that they have the expected person."""
     faces = sorted(set(picked.faces))
     found = require_faces(connection, faces)
-    if picked.anybody:
+    if picked.any_owner:
         return faces
     owner = None if picked.owner is None else require_person(connection, picked.owner)
     others = [face for face, person in found.items() if person != (None if owner is None else owner.id)]

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
-from facesets.operations.people.corrections.absorbing import keeping_portrait
+from facesets.operations.people.corrections.absorbing import preserving_portrait
 from facesets.operations.people.corrections.correcting import (
+    confirm_person,
     correcting_step,
-    keep_known,
     merge_into,
     move_faces,
 )
-from facesets.operations.people.corrections.who import (
+from facesets.operations.people.corrections.lookup import (
     Finder,
     called,
     chosen_name,
@@ -27,7 +27,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
-from facesets.store.postgres.people.corrections import keep_person
+from facesets.store.postgres.people.corrections import store_person_correction
 from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
@@ -51,7 +51,7 @@ class NameTaken(WrongUsage):
     other : UUID
         Who has it.
     faces, other_faces : sequence of int
-        That show who was to get the name, and who has it.
+        Of the person to name, and of the one who has the name.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class NameTaken(WrongUsage):
         self.other = other.id
         self.faces = faces
         self.other_faces = other_faces
-        otherwise = f" If not, choose another name: {another}." if another else ""
-        super().__init__(f"{taken} If they are the same person, use {merge or Field('into')}.{otherwise}")
+        alternative = f" If not, choose another name: {another}." if another else ""
+        super().__init__(f"{taken} If they are the same person, use {merge or Field('into')}.{alternative}")
 
 
 def name_taken(
@@ -83,41 +83,41 @@ def name_taken(
     another: Command | None = None,
 ) -> NameTaken:
     """Return the error that a name is taken, with faces of both people."""
-    theirs = exemplars(connection, other.id, _SHOWN)
-    return NameTaken(name, other, list(faces[:_SHOWN]), theirs, merge, another)
+    other_faces = exemplars(connection, other.id, _SHOWN)
+    return NameTaken(name, other, list(faces[:_SHOWN]), other_faces, merge, another)
 
 
 def _taken(
-    connection: Connection, text: str, other: PersonState, faces: Sequence[int], who: str, *more: Field
+    connection: Connection, text: str, other: PersonState, faces: Sequence[int], name_or_id: str, *more: Field
 ) -> NameTaken:
-    whom, same, new = (printable(each) for each in (who.strip(), text, f"{text} 2"))
-    merge = Command("people name", whom, same, *more, Field("into"))
-    return name_taken(connection, text, other, faces, merge, Command("people name", whom, new, *more))
+    person, same, new = (printable(each) for each in (name_or_id.strip(), text, f"{text} 2"))
+    merge = Command("people name", person, same, *more, Field("into"))
+    return name_taken(connection, text, other, faces, merge, Command("people name", person, new, *more))
 
 
-def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> Result:
+def name(database: Database, name_or_id: str, new_name: str, *, into: bool, face: bool, by: str) -> Result:
     """Name a person or a cluster; or a single face, which becomes a person.
 
     Parameters
     ----------
     into : bool
-        Where somebody else has that name, they are one person.
+        If another person has that name, they are merged.
     face : bool
-        `who` is the number of a face.
+        `name_or_id` is the number of a face.
 
     Raises
     ------
     NameTaken
-        Somebody else has it, and `into` is off.
+        Another person has it, and `into` is off.
     WrongUsage
-        Nobody is meant, or the name is none.
+        There is no such person, or the name is invalid.
     """
-    return changing(database, name_now, who, new_name, into=into, face=face, by=by)
+    return changing(database, name_now, name_or_id, new_name, into=into, face=face, by=by)
 
 
 def name_now(
     connection: Connection,
-    who: str,
+    name_or_id: str,
     new_name: str,
     *,
     into: bool,
@@ -129,31 +129,31 @@ def name_now(
     text = chosen_name(new_name)
     taken = has_name(connection, text)
     if face:
-        return _name_face(connection, who, text, taken, into=into, by=by)
-    meant = finder(connection, who)
-    state = None if meant.person is None else require_person(connection, meant.person)
+        return _name_face(connection, name_or_id, text, taken, into=into, by=by)
+    found = finder(connection, name_or_id)
+    state = None if found.person is None else require_person(connection, found.person)
     if taken is not None and (state is None or taken != state.id):
         other = require_person(connection, taken)
         if not into:
-            faces = meant.faces if state is None else exemplars(connection, state.id, _SHOWN)
-            raise _taken(connection, text, other, faces, who)
+            faces = found.faces if state is None else exemplars(connection, state.id, _SHOWN)
+            raise _taken(connection, text, other, faces, name_or_id)
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
         with correcting_step(
-            connection, "name", by, f"cluster {printable(who)} added to {called(other)}"
+            connection, "name", by, f"cluster {printable(name_or_id)} added to {called(other)}"
         ) as step:
-            with keeping_portrait(step, other):
-                give_faces(step, meant.faces, other.id, "auto")
-            verify(step, who.strip(), by)
-            keep_known(step, other.id)
-        return result_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
+            with preserving_portrait(step, other):
+                give_faces(step, found.faces, other.id, "auto")
+            verify(step, name_or_id.strip(), by)
+            confirm_person(step, other.id)
+        return result_of(connection, other.id, f"{counted(len(found.faces), 'face')} added", step)
     if state is None:
         with correcting_step(
-            connection, "name", by, f"cluster {printable(who)} named {printable(text)}"
+            connection, "name", by, f"cluster {printable(name_or_id)} named {printable(text)}"
         ) as step:
             person = make_person(step)
-            give_faces(step, meant.faces, person, "auto")
-            verify(step, who.strip(), by)
+            give_faces(step, found.faces, person, "auto")
+            verify(step, name_or_id.strip(), by)
             _call(step, person, text)
         return result_of(connection, person, "named", step)
     if taken == state.id:
@@ -166,43 +166,43 @@ def name_now(
 
 
 def _name_face(
-    connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
+    connection: Connection, number: str, text: str, taken: UUID | None, *, into: bool, by: str
 ) -> Result:
-    if not who.strip().isdecimal():
+    if not number.strip().isdecimal():
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"{printable(who)} is not a face number. To list face numbers, run {show}.")
+        raise WrongUsage(f"{printable(number)} is not a face number. To list face numbers, run {show}.")
     if taken is not None and not into:
         other = require_person(connection, taken)
-        raise _taken(connection, text, other, [int(who)], who, Field("face"))
-    with correcting_step(connection, "name", by, f"face {int(who)} named {printable(text)}") as step:
+        raise _taken(connection, text, other, [int(number)], number, Field("face"))
+    with correcting_step(connection, "name", by, f"face {int(number)} named {printable(text)}") as step:
         person = make_person(step) if taken is None else require_person(connection, taken).id
-        move_faces(step, [int(who)], person)
+        move_faces(step, [int(number)], person)
         if taken is None:
             add_name(step, person, text)
-        keep_person(step, person)
+        store_person_correction(step, person)
     return result_of(connection, person, "named", step)
 
 
 def _call(step: Step, person: UUID, text: str) -> None:
-    """Give somebody a name, and keep by which faces they are known."""
+    """Give a person a name, and confirm their best faces."""
     add_name(step, person, text)
-    keep_known(step, person)
+    confirm_person(step, person)
 
 
-def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
+def rename(database: Database, name_or_id: str, new_name: str, *, by: str) -> Result:
     """Rename a person, replacing all names.
 
     Raises
     ------
     NameTaken
-        Somebody else has the name.
+        Another person has the name.
     WrongUsage
-        Nobody is meant, or the name is none.
+        There is no such person, or the name is invalid.
     """
     text = chosen_name(new_name)
 
     def work(connection: Connection) -> Result:
-        state = find_person(connection, who)
+        state = find_person(connection, name_or_id)
         taken = has_name(connection, text)
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
@@ -223,19 +223,19 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
     return changing(database, work)
 
 
-def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> Result:
+def set_hidden(database: Database, name_or_id: str, *, hidden: bool, by: str) -> Result:
     """Hide a person, or show them again. Raises `WrongUsage`."""
-    return changing(database, set_hidden_now, who, hidden=hidden, by=by)
+    return changing(database, set_hidden_now, name_or_id, hidden=hidden, by=by)
 
 
-def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> Result:
+def set_hidden_now(connection: Connection, name_or_id: str, *, hidden: bool, by: str) -> Result:
     """Do as `set_hidden`, in a transaction without other changes."""
-    state = find_person(connection, who)
+    state = find_person(connection, name_or_id)
     did = "hidden" if hidden else "shown again"
     wanted = "hidden" if hidden else "active"
     if state.status == wanted:
         return result_of(connection, state.id, f"already {wanted}")
     with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
         set_status(step, state.id, wanted)
-        keep_known(step, state.id)
+        confirm_person(step, state.id)
     return result_of(connection, state.id, did, step)

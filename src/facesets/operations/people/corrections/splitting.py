@@ -13,8 +13,15 @@ from facesets.clustering import Constraints, same_image_pairs
 from facesets.clustering.people.splitting import distances_between, split
 from facesets.imaging.sheets import MAX_CROPS
 from facesets.operations.options.people import SplitOptions
-from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.who import Finder, called, find, kept_step, require_person, short
+from facesets.operations.people.corrections.correcting import confirm_person, correcting_step
+from facesets.operations.people.corrections.lookup import (
+    Finder,
+    called,
+    find,
+    require_person,
+    short,
+    step_number,
+)
 from facesets.operations.people.lists.person_sheet import draw_parts
 from facesets.plurals import counted
 from facesets.records import Int64
@@ -42,14 +49,14 @@ class SplitPart:
     Attributes
     ----------
     name : str
-        What the part is called afterwards: the person or cluster itself, a new cluster, or a new person's
+        The name of the part afterwards: the person or cluster itself, a new cluster, or a new person's
         number, empty until it is made.
     faces : list of int
         Their numbers, those most like all others of the part first.
     distances : list of float
         Cosine distance of its mean to that of each part.
     stays : bool
-        Whether these stay whose they are.
+        Whether these keep their person.
     """
 
     name: str
@@ -61,7 +68,7 @@ class SplitPart:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """Whom to split: a person, or the faces of a cluster."""
+    """The person to split, or the faces of a cluster."""
 
     name: str
     person: UUID | None
@@ -69,9 +76,9 @@ class _Whole:
     cluster: str = ""
 
 
-def propose_split(database: Database, who: str, options: SplitOptions) -> Result:
+def propose_split(database: Database, name_or_id: str, options: SplitOptions) -> Result:
     """Return the parts that a person could be split into. Raises `WrongUsage` if there is no person."""
-    return database.run(lambda connection: _propose(connection, _whole(connection, who), options))
+    return database.run(lambda connection: _propose(connection, _whole(connection, name_or_id), options))
 
 
 def draw_split(database: Database, proposal: Result, path: Path, *, work: Work) -> None:
@@ -89,21 +96,21 @@ def draw_split(database: Database, proposal: Result, path: Path, *, work: Work) 
 
 
 def apply_split(
-    database: Database, who: str, options: SplitOptions, *, by: str, finder: Finder = find
+    database: Database, name_or_id: str, options: SplitOptions, *, by: str, finder: Finder = find
 ) -> Result:
     """Split a person into several, as one change.
 
-    The part with the faces that were said to be the person stays, else the largest; the others become people
-    without a name, who are said not to be one with that person. Parts of a cluster become clusters.
+    The part with the confirmed faces of the person stays, else the largest; the others become unnamed people,
+    confirmed as different from that person. Parts of a cluster become clusters.
 
     Raises
     ------
     WrongUsage
-        Nobody is meant.
+        There is no such person.
     """
 
     def work(connection: Connection) -> Result:
-        whole = _whole(connection, who, finder)
+        whole = _whole(connection, name_or_id, finder)
         return _apply(connection, whole, _propose(connection, whole, options), by=by)
 
     return changing(database, work)
@@ -119,15 +126,15 @@ def _apply(connection: Connection, whole: _Whole, proposal: Result, *, by: str) 
         else:
             person = whole.person
             parts = [part if part.stays else _as_person(step, person, part) for part in proposal.parts]
-            keep_known(step, person)
-    return Result(proposal, parts=parts, step=kept_step(connection, step))
+            confirm_person(step, person)
+    return Result(proposal, parts=parts, step=step_number(connection, step))
 
 
-def _whole(connection: Connection, who: str, finder: Finder = find) -> _Whole:
-    meant = finder(connection, who)
-    if meant.person is None:
-        return _Whole(who.strip(), None, meant.faces, who.strip())
-    state = require_person(connection, meant.person)
+def _whole(connection: Connection, name_or_id: str, finder: Finder = find) -> _Whole:
+    found = finder(connection, name_or_id)
+    if found.person is None:
+        return _Whole(name_or_id.strip(), None, found.faces, name_or_id.strip())
+    state = require_person(connection, found.person)
     return _Whole(called(state), state.id, tuple(faces_of_person(connection, state.id)))
 
 
@@ -143,14 +150,14 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
     if not models:
         return summary
     faces = models[0]
-    said = load_corrections(connection)
-    theirs = [each.face for each in said.faces if each.is_person and each.person == whole.person]
-    known = set(tied_faces(connection, theirs)) if theirs else set()
+    corrections = load_corrections(connection)
+    confirmed = [each.face for each in corrections.faces if each.is_person and each.person == whole.person]
+    known = set(tied_faces(connection, confirmed)) if confirmed else set()
     parts = split(
         faces.embedding,
         count=options.parts,
         min_size=options.min_size,
-        constraints=_constraints(faces, said, known),
+        constraints=_constraints(faces, corrections, known),
         recognizer=faces.recognizer,
     )
     staying = _staying(parts.labels, faces.face_id, known)
@@ -163,11 +170,13 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
     return Result(summary, parts=found, min_cosine_similarity=parts.min_cosine_similarity)
 
 
-def _constraints(faces: FaceVectors, said: Corrections, known: set[int]) -> Constraints:
-    """What was said about the faces: also, those that are said to be the person stay together."""
+def _constraints(faces: FaceVectors, corrections: Corrections, known: set[int]) -> Constraints:
+    """Return corrections of the faces as constraints; confirmed faces of the person stay together."""
     row = {face: i for i, face in enumerate(faces.face_id.tolist())}
     pairs = [
-        (row[p.first], row[p.second], p.same) for p in said.face_pairs if p.first in row and p.second in row
+        (row[p.first], row[p.second], p.same)
+        for p in corrections.face_pairs
+        if p.first in row and p.second in row
     ]
     ours = sorted(row[face] for face in known if face in row)
     must = [(one, other) for one, other, same in pairs if same] + list(pairwise(ours))
@@ -177,7 +186,7 @@ def _constraints(faces: FaceVectors, said: Corrections, known: set[int]) -> Cons
 
 
 def _staying(labels: Int64, face_id: Int64, known: set[int]) -> int:
-    """The part that stays: with most of the faces that were said to be theirs, else the largest."""
+    """Return the part that stays: with most of the person's confirmed faces, else the largest."""
     held = labels[np.isin(face_id, list(known)) & (labels >= 0)]
     return int(np.bincount(held).argmax()) if len(held) else 0
 
@@ -200,7 +209,7 @@ def _part(
 def _as_person(step: Step, person: UUID, part: SplitPart) -> SplitPart:
     new = make_person(step)
     give_faces(step, part.faces, new)
-    keep_known(step, new)
+    confirm_person(step, new)
     mark_different(step, person, new)
     return replace(part, name=short(new))
 

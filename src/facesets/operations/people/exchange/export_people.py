@@ -45,19 +45,19 @@ def export_people(database: Database, path: Path) -> Result:
     library = Library(database).identity
     people = database.run(_read, library)
     write_people(path, people)
-    statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
-    statements += sum(person.birth_year is not None for person in people.people)
-    return Result(file=str(path), people=len(people.people), faces=len(people.faces), statements=statements)
+    count = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
+    count += sum(person.birth_year is not None for person in people.people)
+    return Result(file=str(path), people=len(people.people), faces=len(people.faces), statements=count)
 
 
 def _read(connection: Connection, library: str) -> PeopleFile:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    said, exemplars = load_corrections(connection), load_prototype_corrections(connection)
-    mentioned = {each.person for each in said.faces} | {each.person for each in exemplars}
+    corrections, exemplars = load_corrections(connection), load_prototype_corrections(connection)
+    mentioned = {each.person for each in corrections.faces} | {each.person for each in exemplars}
     born = load_births(connection)
-    mentioned |= born.keys() | {end for pair in said.person_pairs for end in (pair.first, pair.second)}
+    mentioned |= born.keys() | {end for pair in corrections.person_pairs for end in (pair.first, pair.second)}
     known = names_and_status(connection, sorted(mentioned))
-    places = places_of(connection, _faces(said, exemplars))
+    places = places_of(connection, _faces(corrections, exemplars))
     person = {each: number for number, each in enumerate(known)}
     face = {each: number for number, each in enumerate(places)}
     return PeopleFile(
@@ -75,29 +75,29 @@ def _read(connection: Connection, library: str) -> PeopleFile:
         ),
         of_faces=tuple(
             FileFaceCorrection(face[each.face], person[each.person], each.is_person)
-            for each in sorted(said.faces, key=lambda each: (each.face, each.person))
+            for each in sorted(corrections.faces, key=lambda each: (each.face, each.person))
             if each.person in person
         ),
         of_two_faces=tuple(
             FileFacePair(face[each.first], face[each.second], each.same)
-            for each in sorted(said.face_pairs, key=lambda each: (each.first, each.second))
+            for each in sorted(corrections.face_pairs, key=lambda each: (each.first, each.second))
         ),
         of_two_people=tuple(
             FilePersonPair(person[each.first], person[each.second])
-            for each in sorted(said.person_pairs, key=lambda each: (each.first, each.second))
+            for each in sorted(corrections.person_pairs, key=lambda each: (each.first, each.second))
             if each.first in person and each.second in person
         ),
         exemplars=_exemplars(exemplars, face, person),
     )
 
 
-def _birth(said: BirthDate | None) -> tuple[int | None, date | None]:
-    return (None, None) if said is None else (said.year, said.day)
+def _birth(birth: BirthDate | None) -> tuple[int | None, date | None]:
+    return (None, None) if birth is None else (birth.year, birth.day)
 
 
-def _faces(said: Corrections, exemplars: Sequence[PrototypeCorrection]) -> list[int]:
-    faces = {each.face for each in said.faces} | {each.face for each in exemplars}
-    return sorted(faces | {end for pair in said.face_pairs for end in (pair.first, pair.second)})
+def _faces(corrections: Corrections, exemplars: Sequence[PrototypeCorrection]) -> list[int]:
+    faces = {each.face for each in corrections.faces} | {each.face for each in exemplars}
+    return sorted(faces | {end for pair in corrections.face_pairs for end in (pair.first, pair.second)})
 
 
 def _exemplars(

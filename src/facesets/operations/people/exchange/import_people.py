@@ -12,7 +12,7 @@ from facesets.operations.people.corrections.contradictions import (
     describing,
     without_contradictions,
 )
-from facesets.operations.people.corrections.who import cleaned, folded, kept_step, short, standing
+from facesets.operations.people.corrections.lookup import cleaned, current_person, folded, short, step_number
 from facesets.operations.people.exchange.import_steps import (
     follow_corrections,
     going_to_be_called,
@@ -27,8 +27,8 @@ from facesets.store.postgres.people.corrections import (
     FaceCorrection,
     FacePair,
     PersonPair,
-    keep_person,
     load_corrections,
+    store_person_correction,
 )
 from facesets.store.postgres.people.persons import (
     add_name,
@@ -53,11 +53,11 @@ class _Import:
     face : list of int or None
         The library's face for each of the file.
     homes : set of int
-        Faces that a human said to be somebody here.
+        Faces that a user confirmed for a person here.
     target : list of UUID or None
-        Whom each person of the file is here.
+        The person here of each person of the file.
     not_found : list of str
-        Of whom no face is here.
+        People without a face here.
     """
 
     step: Step
@@ -84,15 +84,15 @@ def import_people(
     """Import names and corrections; skip those that contradict corrections in this library.
 
     A person of the file is the one here of the same number, else of the same name, else, where most of their
-    faces are somebody's who has no name, that one, else somebody new.
+    faces belong to an unnamed person, that one, else a new person.
 
     Parameters
     ----------
     source : str
         Where it comes from, for the log.
     members : mapping
-        Further faces of a person of the file, both by their places in it, that nobody said but a folder
-        shows: they tell who the person is here, and those that are unassigned go to them.
+        Further faces of a person of the file, both by their places in it, that only a folder
+        shows: they identify the person here, and unassigned ones go to them.
     """
 
     def work(connection: Connection) -> Result:
@@ -114,17 +114,17 @@ def _import(
     places = [FacePlace(f.image, f.width, f.height, tuple(f.box), f.found_by) for f in file.faces]  # type: ignore[arg-type]
     found = faces_at(connection, places)
     with making_step(connection, "import", by, f"people imported from {printable(source)}") as step:
-        said = load_corrections(connection)
-        homes = {each.face for each in said.faces if each.is_person}
+        corrections = load_corrections(connection)
+        homes = {each.face for each in corrections.faces if each.is_person}
         work = _Import(step, file, found, members, homes, [None] * len(file.people))
         _find_people(work)
-        new = list(dict.fromkeys(_statements(work)))
-        kept, refused = without_contradictions(said, new)
-        known = {*said.faces, *said.face_pairs, *said.person_pairs}
-        fresh = [each for each in kept if each not in known]
+        new = list(dict.fromkeys(_corrections(work)))
+        accepted, refused = without_contradictions(corrections, new)
+        known = {*corrections.faces, *corrections.face_pairs, *corrections.person_pairs}
+        fresh = [each for each in accepted if each not in known]
         store_corrections(step, fresh)
-        _exemplars(work, kept)
-        moved = follow_corrections(step, kept) + _give_members(work)
+        _exemplars(work, accepted)
+        moved = follow_corrections(step, accepted) + _give_members(work)
         _name_people(work)
         births = store_births(step, file.people, work.target, work.skipped)
         describe = describing(connection)
@@ -139,33 +139,33 @@ def _import(
         faces_not_found=sum(face is None for face in found),
         # Those that hold now and did not before, and those that held already.
         statements=len(fresh) + births.new,
-        known=len(kept) - len(fresh) + births.known,
-        moved=moved,  # faces that are somebody else's now, or somebody's for the first time
-        people_not_found=work.not_found,  # names of those of whom no face is here
-        skipped=skipped,  # what contradicts what was said here, in words
+        known=len(accepted) - len(fresh) + births.known,
+        moved=moved,  # faces that have another person now, or a person for the first time
+        people_not_found=work.not_found,  # names of people without a face here
+        skipped=skipped,  # contradictions to corrections here, in words
         dry_run=dry_run,
-        step=None if dry_run else kept_step(connection, step),
+        step=None if dry_run else step_number(connection, step),
     )
 
 
 def _find_people(work: _Import) -> None:
-    """Find out who the people of the file are here, and make those who are new."""
+    """Find the people of the file here, and create new ones."""
     connection = work.step.connection
     by_name = {folded(name): person for name, person in all_names(connection)}
     for number, person in enumerate(work.file.people):
-        state = standing(connection, person.id) or of_name(connection, person, by_name)
+        state = current_person(connection, person.id) or of_name(connection, person, by_name)
         work.target[number] = None if state is None else state.id
         going_to_be_called(by_name, person, work.target[number])
-    theirs = _faces_of_people(work)
-    owners = persons_of_faces(connection, [face for faces in theirs.values() for face in faces])
-    for number in sorted(theirs, key=lambda each: (-len(theirs[each]), each)):
+    faces_of = _faces_of_people(work)
+    owners = persons_of_faces(connection, [face for faces in faces_of.values() for face in faces])
+    for number in sorted(faces_of, key=lambda each: (-len(faces_of[each]), each)):
         if work.target[number] is not None:
             continue
         person = work.file.people[number]
-        if theirs[number]:
-            # Of two who are called the same, the second is the first.
+        if faces_of[number]:
+            # The second of two people with the same name is the first.
             same = of_name(connection, person, by_name)
-            work.target[number] = _owner(work, theirs[number], owners, number) if same is None else same.id
+            work.target[number] = _owner(work, faces_of[number], owners, number) if same is None else same.id
             going_to_be_called(by_name, person, work.target[number])
         else:
             work.not_found.append(_called(person))
@@ -176,45 +176,45 @@ def _called(person: FilePerson) -> str:
 
 
 def _faces_of_people(work: _Import) -> dict[int, list[int]]:
-    """For each person of the file the faces here that are theirs."""
-    theirs: dict[int, list[int]] = {number: [] for number in range(len(work.file.people))}
-    for said in work.file.of_faces:
-        face = work.face[said.face]
-        if said.is_person and face is not None:
-            theirs[said.person].append(face)
+    """Return the faces here of each person of the file."""
+    faces_of: dict[int, list[int]] = {number: [] for number in range(len(work.file.people))}
+    for correction in work.file.of_faces:
+        face = work.face[correction.face]
+        if correction.is_person and face is not None:
+            faces_of[correction.person].append(face)
     for number, faces in work.members.items():
-        theirs[number] += [face for each in faces if (face := work.face[each]) is not None]
-    return theirs
+        faces_of[number] += [face for each in faces if (face := work.face[each]) is not None]
+    return faces_of
 
 
 def _owner(
     work: _Import, faces: Sequence[int], owners: Mapping[int, UUID | None], number: int
 ) -> UUID | None:
-    """Whose most of some faces are, if that one has no name; else somebody new."""
+    """Return the person of most of these faces if that one has no name; else create one."""
     connection = work.step.connection
     counts = Counter(owner for face in faces if (owner := owners.get(face)) is not None)
     if counts:
         owner, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
-        state = standing(connection, owner)
+        state = current_person(connection, owner)
         if state is not None and 2 * most > len(faces):
             if not state.names and state.id not in work.target:
                 return state.id
             if state.names and (work.members or work.homes.issuperset(faces)):
-                whose = f"most of the faces belong to {printable(state.names[0])} here"
-                work.skipped.append(f"{_called(work.file.people[number])}: {whose}")
+                owner_text = f"most of the faces belong to {printable(state.names[0])} here"
+                work.skipped.append(f"{_called(work.file.people[number])}: {owner_text}")
                 return None
     identity = work.file.people[number].id
     work.made += 1
     return make_person(work.step, identity if person_state(connection, identity) is None else uuid4())
 
 
-def _statements(work: _Import) -> Iterator[Correction]:
-    """What the file says, in the numbers of the library; what speaks of nothing here is left out."""
+def _corrections(work: _Import) -> Iterator[Correction]:
+    """Yield the file's corrections in numbers of the library, without those of faces not here."""
     file, face, target = work.file, work.face, work.target
-    for said in file.of_faces:
-        at, person = face[said.face], target[said.person]
+    for correction in file.of_faces:
+        at, person = face[correction.face], target[correction.person]
         if at is not None and person is not None:
-            yield FaceCorrection(at, person, said.is_person)
+            yield FaceCorrection(at, person, correction.is_person)
     for two in file.of_two_faces:
         one, other = face[two.face], face[two.other]
         if one is not None and other is not None and one != other:
@@ -225,27 +225,29 @@ def _statements(work: _Import) -> Iterator[Correction]:
             yield PersonPair(*sorted((first, second)))
 
 
-def _exemplars(work: _Import, kept: Sequence[Correction]) -> None:
-    """Take over which faces stand for whom, where that goes with what was said."""
+def _exemplars(work: _Import, accepted: Sequence[Correction]) -> None:
+    """Import reference faces, unless they contradict corrections."""
     refused = {
-        (each.face, each.person) for each in kept if isinstance(each, FaceCorrection) and not each.is_person
+        (each.face, each.person)
+        for each in accepted
+        if isinstance(each, FaceCorrection) and not each.is_person
     }
-    for said in work.file.exemplars:
-        face, person = work.face[said.face], work.target[said.person]
+    for correction in work.file.exemplars:
+        face, person = work.face[correction.face], work.target[correction.person]
         if face is None or person is None or (face, person) in refused:
             continue
         work.step.connection.execute(
             """INSERT INTO prototype_corrections (face_id, person_id, pinned) VALUES (%s, %s, %s)
                 ON CONFLICT DO NOTHING""",
-            (face, person, said.pinned),
+            (face, person, correction.pinned),
         )
 
 
 def _give_members(work: _Import) -> int:
-    """Give the faces that a folder shows, and that are unassigned, to whom it shows; returns how many."""
+    """Give unassigned faces of a folder to the person of the folder; return how many."""
     given = 0
     connection = work.step.connection
-    refused = {(said.face, said.person) for said in load_corrections(connection).faces if not said.is_person}
+    refused = {(each.face, each.person) for each in load_corrections(connection).faces if not each.is_person}
     for number, faces in work.members.items():
         person = work.target[number]
         here = [face for each in faces if (face := work.face[each]) is not None]
@@ -259,7 +261,7 @@ def _give_members(work: _Import) -> int:
 
 
 def _name_people(work: _Import) -> None:
-    """Give people their names, as far as nobody else has them here, and hide who was hidden."""
+    """Give people their names, unless another person has them here, and hide those who were hidden."""
     step = work.step
     by_name = {folded(name): person for name, person in all_names(step.connection)}
     for person, target in zip(work.file.people, work.target, strict=True):
@@ -286,7 +288,7 @@ def _name_people(work: _Import) -> None:
             and not _is_corrected(step, target)
         ):
             set_status(step, target, "hidden")
-        keep_person(step, target)
+        store_person_correction(step, target)
 
 
 def _is_corrected(step: Step, person: UUID) -> bool:

@@ -22,7 +22,7 @@ _LARGEST_BYTES = 1 << 30
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Place = Annotated[int, msgspec.Meta(ge=0)]
-"""Of a person or a face in the file's lists, counted from 0."""
+"""The place of a person or a face in the file's lists, counted from 0."""
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 Coordinate = Annotated[float, msgspec.Meta(ge=-(1 << 31), le=1 << 31)]
 Box = Annotated[tuple[Coordinate, ...], msgspec.Meta(min_length=4, max_length=4)]
@@ -110,9 +110,9 @@ class PeopleFile:
     def is_whole(self) -> bool:
         """Whether all references point into the lists."""
         faces = [end for two in self.of_two_faces for end in (two.face, two.other)]
-        faces += [said.face for said in self.of_faces] + [said.face for said in self.exemplars]
+        faces += [each.face for each in self.of_faces] + [each.face for each in self.exemplars]
         people = [end for two in self.of_two_people for end in (two.person, two.other)]
-        people += [said.person for said in self.of_faces] + [said.person for said in self.exemplars]
+        people += [each.person for each in self.of_faces] + [each.person for each in self.exemplars]
         return max(faces, default=-1) < len(self.faces) and max(people, default=-1) < len(self.people)
 
 

@@ -37,13 +37,13 @@ class FolderFaces:
 
     Attributes
     ----------
-    said : mapping
-        Ids of faces of which the user said whether they show the person.
+    corrections : mapping
+        Ids of faces, and whether the user confirmed or denied the person.
     """
 
     name: str
     faces: Sequence[FaceEntry]
-    said: Mapping[str, bool]
+    corrections: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def people_of_result(library: Library, folder: Path) -> Brought:
         collection = Collection(images, Faces.empty(settings.dimension), settings)
         known = read_membership(manifest, folder, collection)
         found = [
-            FolderFaces(name, faces, _said(known.corrections, name)) for name, faces in known.groups.items()
+            FolderFaces(name, faces, _corrections_of(known.corrections, name))
+            for name, faces in known.groups.items()
         ]
     else:
         raise WrongUsage(
@@ -92,20 +93,20 @@ def _images(connection: Connection, library: Library) -> Images:
 
 
 def _of_export(export: EarlierExport) -> list[FolderFaces]:
-    said = export.corrections
+    corrections = export.corrections
     return [
         FolderFaces(
             entry.name,
             [item.face for item in export.sets.read(entry.name).faces],
-            _said(said.corrections, entry.name),
+            _corrections_of(corrections.corrections, entry.name),
         )
         for entry in export.entries
         if entry.kind != ERA
     ]
 
 
-def _said(statements: Iterable[Correction], group: str) -> dict[str, bool]:
-    return {face: is_person for (name, face), is_person in verdicts(statements).items() if name == group}
+def _corrections_of(corrections: Iterable[Correction], group: str) -> dict[str, bool]:
+    return {face: is_person for (name, face), is_person in verdicts(corrections).items() if name == group}
 
 
 def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
@@ -117,7 +118,7 @@ def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
     named = [each for each in people if is_person_name(each.name) and not NUMBERED_GROUP.fullmatch(each.name)]
     place: dict[str, int] = {}
     faces: list[FileFace] = []
-    statements: list[FileFaceCorrection] = []
+    corrections: list[FileFaceCorrection] = []
     members: dict[int, list[int]] = {}
     for number, each in enumerate(named):
         for face in each.faces:
@@ -125,9 +126,9 @@ def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
                 place[face.face] = len(faces)
                 faces.append(FileFace(face.image, *size.get(face.image, (1, 1)), face.box))
         best = sorted(each.faces, key=lambda face: (-face.quality, face.face))
-        looked_at = [face.face for face in best if each.said.get(face.face, True)][:_LOOKED_AT]
-        verdict = {**dict.fromkeys(looked_at, True), **each.said}
-        statements += [
+        looked_at = [face.face for face in best if each.corrections.get(face.face, True)][:_LOOKED_AT]
+        verdict = {**dict.fromkeys(looked_at, True), **each.corrections}
+        corrections += [
             FileFaceCorrection(place[face], number, is_person)
             for face, is_person in verdict.items()
             if face in place
@@ -138,11 +139,11 @@ def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
         library="",
         people=tuple(FilePerson(_identity(each.name), (each.name,)) for each in named),
         faces=tuple(faces),
-        of_faces=tuple(statements),
+        of_faces=tuple(corrections),
     )
     return Brought(file, members)
 
 
 def _identity(name: str) -> UUID:
-    """A number for somebody of whom only the name is known; another name is somebody else."""
+    """Return an id for a person known only by name; another name gives another id."""
     return uuid5(NAMESPACE_URL, f"facesets:person:{name}")

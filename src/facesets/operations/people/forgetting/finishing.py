@@ -1,6 +1,6 @@
 """The end of erasing: the server's old pages and logs; and how it resumes after an interruption.
 
-While it is not done the library keeps by hashes whom it is about, for their names are gone.
+Until it is done the library stores hashes that identify the person, because their names are gone.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from facesets.errors import CannotWrite
-from facesets.operations.people.corrections.who import folded, short
+from facesets.operations.people.corrections.lookup import folded, short
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.forgetting import (
@@ -28,7 +28,7 @@ class Scrubbed:
     Attributes
     ----------
     out_of_reach : list of str
-        What may still hold somebody who was forgotten.
+        What may still hold a forgotten person.
     log_removed : bool
         Whether the server's write-ahead log from before is gone, too.
     is_complete : bool
@@ -57,19 +57,21 @@ def scrub(database: Database) -> Scrubbed:
     return Scrubbed(reach, log_removed)
 
 
-def note_erased(connection: Connection, who: str, persons: Sequence[UUID], names: Sequence[str]) -> None:
+def note_erased(
+    connection: Connection, name_or_id: str, persons: Sequence[UUID], names: Sequence[str]
+) -> None:
     """Note an erased person whom old pages may still hold, so that the same command is recognised."""
     numbers = {number for person in persons for number in (person.hex, short(person))}
-    note_unfinished(connection, map(folded, names), {*_words(who), *numbers})
+    note_unfinished(connection, map(folded, names), {*_words(name_or_id), *numbers})
 
 
-def erased_before(connection: Connection, who: str) -> Known:
+def erased_before(connection: Connection, name_or_id: str) -> Known:
     """Whether this person is erased but may remain on old pages, and by what the user names them."""
-    return unfinished_by(connection, _words(who))
+    return unfinished_by(connection, _words(name_or_id))
 
 
-def _words(who: str) -> list[str]:
-    return [folded(who), folded(who).replace("-", "")]
+def _words(name_or_id: str) -> list[str]:
+    return [folded(name_or_id), folded(name_or_id).replace("-", "")]
 
 
 def finish(database: Database, scrubbed: Scrubbed) -> None:
@@ -78,13 +80,13 @@ def finish(database: Database, scrubbed: Scrubbed) -> None:
         database.run_alone(note_finished)
 
 
-def finish_what_was_cut_off(database: Database) -> list[str]:
+def finish_interrupted(database: Database) -> list[str]:
     """Finish erasing that was interrupted, if any; return what could not be erased.
 
     Raises
     ------
     AlreadyRunning
-        Somebody is being forgotten, or a run groups the library's faces.
+        A person is being forgotten, or a run groups the library's faces.
     """
     if not database.run(count_unfinished):
         return []

@@ -8,7 +8,7 @@ from pathlib import Path
 from facesets.errors import Changed
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.interfaces import Progress
-from facesets.operations.people.corrections.who import require_person, short
+from facesets.operations.people.corrections.lookup import require_person, short
 from facesets.operations.people.forgetting.finishing import (
     Scrubbed,
     erased_before,
@@ -55,7 +55,7 @@ from facesets.work import Work
 
 def forget(
     database: Database,
-    who: str,
+    name_or_id: str,
     caches: Sequence[Cache] = (),
     folders: Sequence[Path] = (),
     *,
@@ -76,26 +76,26 @@ def forget(
     exports : bool
         Whether to remove the person from results, not only to list these.
     pictures : Path, optional
-        Where pictures are kept that were made to look at: those of photos that show the person go.
+        Where pictures made for display are cached: those of photos that show the person go.
     exactly : bool
-        `who` is a whole number, and nobody is erased whom they were merged into since it was read.
+        `name_or_id` is a whole id, and no person is erased that they were merged into since it was read.
 
     Raises
     ------
     Changed
-        They were merged into somebody.
+        They were merged into another person.
     WrongUsage
-        Nobody is meant.
+        There is no such person.
     DamagedFile, CannotWrite
         A cache cannot be read or written.
     AlreadyRunning
         A run writes to the cache, or groups the library's faces.
     """
     with RunLock(database, "cluster"):
-        if known := database.run(erased_before, who):
-            return _rest(database, who if known == "name" else "", work.progress)
-        person = database.run(person_to_erase, database, who)
-        if exactly and f"{person.id}" != who:
+        if known := database.run(erased_before, name_or_id):
+            return _rest(database, name_or_id if known == "name" else "", work.progress)
+        person = database.run(person_to_erase, database, name_or_id)
+        if exactly and f"{person.id}" != name_or_id:
             raise Changed(f"This person was merged into {person.name} in the meantime. Nothing was erased.")
         traces = traces_of(database, person)
         folders = folders_to_search(database, folders)
@@ -103,7 +103,7 @@ def forget(
         _remove_pictures(person, pictures)
         sidecars = database.run(count_sidecars, person.persons)
         work.progress.begin("Erasing from the library")
-        erased = changing(database, _erase, who, person, work.by, traces.forms)
+        erased = changing(database, _erase, name_or_id, person, work.by, traces.forms)
         _renew(database, person, pictures)
         work.progress.begin("Rewriting tables")
         scrubbed = scrub(database)
@@ -111,7 +111,7 @@ def forget(
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
     work.progress.end()
-    went = _what_went(files, scrubbed, proof, sidecars, has_faces=person.has_faces)
+    went = _erased_files(files, scrubbed, proof, sidecars, has_faces=person.has_faces)
     return _counted(person, erased, went)
 
 
@@ -121,7 +121,7 @@ def _remove_pictures(person: Person, directory: Path | None) -> None:
 
 
 def _rest(database: Database, name: str, progress: Progress) -> Result:
-    """Do what is left once somebody is erased; search for the name, if it is known."""
+    """Finish after a person is erased; search for the name, if it is known."""
     progress.begin("Rewriting tables")
     scrubbed = scrub(database)
     progress.begin("Searching for remaining data")
@@ -129,12 +129,12 @@ def _rest(database: Database, name: str, progress: Progress) -> Result:
     finish(database, scrubbed)
     sidecars = database.run(count_naming_forgotten)
     progress.end()
-    return Result(_what_went(_Files(), scrubbed, proof, sidecars), person=name, was_cut_off=True)
+    return Result(_erased_files(_Files(), scrubbed, proof, sidecars), person=name, was_cut_off=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """What came of caches and results, and the reasons why some could not be looked at."""
+    """The outcome for caches and results, and the reasons why some could not be checked."""
 
     caches: list[CacheForgotten] = field(default_factory=list)
     results: list[ResultForgotten] = field(default_factory=list)
@@ -144,11 +144,11 @@ class _Files:
 
     @property
     def emptied(self) -> list[Path]:
-        """The results from which the person was to go."""
+        """The results to remove the person from."""
         return [Path(result.folder) for result in self.results if self.exports]
 
 
-def _what_went(
+def _erased_files(
     files: _Files, scrubbed: Scrubbed, proof: Result, sidecars: int, *, has_faces: bool = True
 ) -> Result:
     beyond = out_of_reach(
@@ -158,7 +158,7 @@ def _what_went(
         person="",  # the number; after a run that was cut off the name, if that is known
         faces=0,
         loose_faces=0,
-        steps=0,  # that cannot be taken back any more
+        steps=0,  # that can no longer be undone
         caches=files.caches,
         results=files.results,
         searched=files.searched,  # folders of results
@@ -184,7 +184,7 @@ def _in_files(
     *,
     exports: bool,
 ) -> _Files:
-    """Forget in caches and results: in results first, whose faces are known by what the caches hold."""
+    """Forget in caches and results: in results first, because the caches identify their faces."""
     files = _Files(exports=exports)
 
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
@@ -201,7 +201,7 @@ def _in_files(
     return files
 
 
-def _erase(connection: Connection, who: str, person: Person, by: str, forms: Sequence[str]) -> Erased:
+def _erase(connection: Connection, name_or_id: str, person: Person, by: str, forms: Sequence[str]) -> Erased:
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
     forget_in_hierarchies(connection, sorted(now))
@@ -209,7 +209,7 @@ def _erase(connection: Connection, who: str, person: Person, by: str, forms: Seq
     erased = erase(connection, person.persons, sorted(now), pattern, by)
     if pattern is not None:
         erase_words(connection, pattern)
-    note_erased(connection, who, person.persons, person.names)
+    note_erased(connection, name_or_id, person.persons, person.names)
     return erased
 
 

@@ -34,12 +34,12 @@ NEAR = 0.3
 
 @dataclass(frozen=True, slots=True)
 class CacheForgotten:
-    """What was removed from a cache.
+    """The data removed from a cache.
 
     Attributes
     ----------
     of_others : int
-        Faces near the person's that are somebody else's in the library: they stay.
+        Faces near the person's that belong to another person in the library: they stay.
     names : int
         Names that went from the file beside it.
     vectors_left : int
@@ -58,7 +58,7 @@ class CacheForgotten:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What identifies the person in files.
+    """The data that identifies the person in files.
 
     Attributes
     ----------
@@ -67,9 +67,9 @@ class Traces:
     vectors : sequence of FaceVectors
         Of these faces, of each model apart.
     names, forms : sequence of str
-        What they are and were called, and how that may be written.
+        Their current and former names, in every written form.
     others : callable
-        Which of some places are faces of somebody else in the library.
+        Which of some places are faces of another person in the library.
     """
 
     places: Sequence[FacePlace]
@@ -85,7 +85,7 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
     Parameters
     ----------
     first : callable
-        What is to be done before, with the ids that are about to change: who these were is not known any
+        To be done before, with the ids that are about to change: who these were is not known any
         more afterwards, were that cut off.
 
     Raises
@@ -94,44 +94,46 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
         The cache cannot be read or written.
     """
     settings = cache.load().settings
-    kept = 0
+    retained = 0
 
-    def gone(part: Part) -> Bool:
-        nonlocal kept
-        theirs, of_others = _theirs(part, traces)
-        kept = int(of_others.sum())
-        return theirs
+    def is_removed(part: Part) -> Bool:
+        nonlocal retained
+        of_person, of_others = _of_person(part, traces)
+        retained = int(of_others.sum())
+        return of_person
 
     with cache.writing(settings):
-        renumbered = cache.renumbered(gone)
+        renumbered = cache.renumbered(is_removed)
         first(renumbered)
-        cache.drop_faces(gone)
+        cache.drop_faces(is_removed)
     names = _forget_names(cache, traces, renumbered.new) if cache.names_file.exists() else 0
-    left = _near_faces(cache, traces.vectors) - kept
-    beside = cache.names_file.read_bytes() if cache.names_file.exists() else b""
+    left = _near_faces(cache, traces.vectors) - retained
+    names_file = cache.names_file.read_bytes() if cache.names_file.exists() else b""
     went = sum(not new for new in renumbered.new.values())
-    return CacheForgotten(str(cache.path), went, kept, names, max(left, 0), holds_name(beside, traces.forms))
+    return CacheForgotten(
+        str(cache.path), went, retained, names, max(left, 0), holds_name(names_file, traces.forms)
+    )
 
 
 def find_in_cache(cache: Cache, traces: Traces) -> CacheForgotten:
     """Return what `forget_in_cache` would remove. Raises `DamagedFile`."""
-    kept = 0
+    retained = 0
 
-    def gone(part: Part) -> Bool:
-        nonlocal kept
-        theirs, of_others = _theirs(part, traces)
-        kept = int(of_others.sum())
-        return theirs
+    def is_removed(part: Part) -> Bool:
+        nonlocal retained
+        of_person, of_others = _of_person(part, traces)
+        retained = int(of_others.sum())
+        return of_person
 
-    went = sum(not new for new in cache.renumbered(gone).new.values())
+    went = sum(not new for new in cache.renumbered(is_removed).new.values())
     wanted = set(map(folded, traces.names))
     named = read_names(cache.names_file).people if cache.names_file.exists() else ()
     names = sum(folded(each.name) in wanted for each in named)
-    return CacheForgotten(str(cache.path), went, kept, names, vectors_left=0, names_left=False)
+    return CacheForgotten(str(cache.path), went, retained, names, vectors_left=0, names_left=False)
 
 
-def _theirs(part: Part, traces: Traces) -> tuple[Bool, Bool]:
-    """Which faces are the person's, by place and embedding, and which of similar ones are somebody else's."""
+def _of_person(part: Part, traces: Traces) -> tuple[Bool, Bool]:
+    """Return the person's faces, by place and embedding, and similar ones of other people."""
     by_place = _at_places(part, traces.places)
     near = _near(part, traces.vectors) & ~by_place
     of_others = np.zeros(len(near), bool)
@@ -153,9 +155,9 @@ def _near(part: Part, vectors: Sequence[FaceVectors]) -> Bool:
 
 def _near_vectors(embedding: Float32, recognizer_sha256: str, vectors: Sequence[FaceVectors]) -> Bool:
     near = np.zeros(len(embedding), bool)
-    for theirs in vectors:
-        if theirs.recognizer_sha256 == recognizer_sha256 and len(embedding):
-            near |= is_near(embedding, theirs.embedding, NEAR)
+    for of_person in vectors:
+        if of_person.recognizer_sha256 == recognizer_sha256 and len(embedding):
+            near |= is_near(embedding, of_person.embedding, NEAR)
     return near
 
 
@@ -167,14 +169,14 @@ def _place(part: Part, row: int) -> FacePlace:
 
 
 def _at_places(part: Part, places: Sequence[FacePlace]) -> Bool:
-    """Which faces lie where the person's do in the library."""
+    """Return which faces are at the places of the person's in the library."""
     found = np.zeros(len(part.faces), bool)
     row_of = {digest.decode(): row for row, digest in enumerate(part.sha256.tolist())}
     by_image = boxes_by_image(places)
-    for sha256, theirs in by_image.items():
+    for sha256, of_person in by_image.items():
         if sha256 in row_of:
             rows = np.flatnonzero(part.faces.image == row_of[sha256])
-            partner = best_partners(theirs, part.faces.box[rows], min_iou=SAME_FACE_OVERLAP)
+            partner = best_partners(of_person, part.faces.box[rows], min_iou=SAME_FACE_OVERLAP)
             found[rows[partner[partner >= 0]]] = True
     return found
 
@@ -235,7 +237,7 @@ def _is_of(folder: Path, identity: str) -> bool:
     except WrongUsage:
         return False
     except FacesetsError:
-        # What is wrong with it is reported when it is searched.
+        # Problems with it are reported when it is searched.
         return True
     kinds = ClusterManifest | RefineManifest | ExportManifest
     return isinstance(manifest, kinds) and manifest.made.store == identity
@@ -255,16 +257,18 @@ def forget_in_results(
     boxes = boxes_by_image(traces.places)
 
     def is_at_place(face: FaceEntry) -> bool:
-        theirs = boxes.get(face.image)
+        of_person = boxes.get(face.image)
         mine = np.array([face.box], np.float32)
-        return theirs is not None and bool(best_partners(mine, theirs, min_iou=SAME_FACE_OVERLAP)[0] >= 0)
+        return of_person is not None and bool(
+            best_partners(mine, of_person, min_iou=SAME_FACE_OVERLAP)[0] >= 0
+        )
 
-    whom = PersonToErase(is_at_place, renumbered, frozenset(map(folded, traces.names)))
+    erasing = PersonToErase(is_at_place, renumbered, frozenset(map(folded, traces.names)))
     found: list[ResultForgotten] = []
     failures: list[str] = []
     for folder in folders:
         try:
-            held = forget_in_result(folder, whom, apply=apply)
+            held = forget_in_result(folder, erasing, apply=apply)
         except FacesetsError as error:
             failures.append(str(error))
             continue

@@ -32,7 +32,7 @@ _OF_PHOTOS = (
     *("descriptions.model", "descriptions.provider"),
 )
 """Where photos and results lie, what their owner wrote about them, and what cameras, tags and models are
-called, such as Dawn and Claude: no part of what is known of people."""
+called, such as Dawn and Claude: no data about people."""
 
 _OF_NAMES = ("person_names.", "person_corrections.", "step_rows.", "steps.what")
 
@@ -61,11 +61,11 @@ def prove(
     vectors : sequence of FaceVectors
         Of their faces.
     refused : set of int
-        Faces that were said not to be theirs.
+        Faces denied for the person.
     forms : sequence of str
-        What they were called, however it is written.
+        Their names, in every written form.
     folders : sequence of Path
-        Results that hold nothing of them any more.
+        Results that no longer hold data of them.
     """
     left, of_others = database.run(_vectors_left, vectors, refused)
     left += sum(cache.vectors_left for cache in caches)
@@ -76,7 +76,7 @@ def prove(
     if forms:
         pattern = sql_pattern(forms)
         rows = database.run(searching.rows_with, pattern)
-        # Somebody else may be called so, too, by a part of the name.
+        # Another person may have the name, too, by a part of it.
         excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
         for place, count in rows.items():
             (elsewhere if place.startswith(excused) else names).append(f"{place} ({count})")
@@ -89,8 +89,8 @@ def prove(
     names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
     return Result(
         is_clean=not (left or names),
-        vectors_left=left,  # of nobody else, near the person's faces
-        of_others=of_others,  # people who have such vectors of their own, because they look alike
+        vectors_left=left,  # of no other person, near the person's faces
+        of_others=of_others,  # people who have such vectors of their own, because they look similar
         names_left=names,  # where a name of the person's still stands
         names_of_others=elsewhere,
     )
@@ -99,11 +99,11 @@ def prove(
 def _vectors_left(
     connection: Connection, vectors: Sequence[FaceVectors], refused: AbstractSet[int]
 ) -> tuple[int, dict[str, int]]:
-    """Vectors near the person's: how many are unassigned, and whose the others are."""
+    """Count vectors near the person's: unassigned ones, and those of each other person."""
     left = 0
     of_others: Counter[str] = Counter()
-    for theirs in vectors:
-        near = searching.near_faces(connection, theirs, NEAR)
+    for known in vectors:
+        near = searching.near_faces(connection, known, NEAR)
         of_others["faces confirmed as another person"] += len(refused & set(near))
         near = [face for face in near if face not in refused]
         for owner in searching.owners(connection, near).values():
@@ -111,10 +111,10 @@ def _vectors_left(
                 of_others[printable(owner.name) or owner.person[:8]] += 1
             else:
                 left += 1
-        for kind, whose in searching.near_averages(connection, theirs, NEAR):
-            of_others[f"the {kind} {printable(whose)}"] += 1
-        left += searching.raw_vectors(connection, theirs.embedding)
-    return left, {who: count for who, count in of_others.items() if count}
+        for kind, name in searching.near_averages(connection, known, NEAR):
+            of_others[f"the {kind} {printable(name)}"] += 1
+        left += searching.raw_vectors(connection, known.embedding)
+    return left, {name: count for name, count in of_others.items() if count}
 
 
 def near_sets(folder: Path, vectors: Sequence[FaceVectors]) -> list[str]:
@@ -129,8 +129,8 @@ def near_sets(folder: Path, vectors: Sequence[FaceVectors]) -> list[str]:
         f"{folder}/{name}"
         for name, mean in means.items()
         if any(
-            theirs.embedding.shape[1:] == mean.shape and is_near(mean[None], theirs.embedding, NEAR).any()
-            for theirs in vectors
+            known.embedding.shape[1:] == mean.shape and is_near(mean[None], known.embedding, NEAR).any()
+            for known in vectors
         )
     ]
 
@@ -141,7 +141,7 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     Parameters
     ----------
     others : set of str
-        What other people are called, and their folders; folded.
+        Names of other people, and of their folders; folded.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     inside = [f"{name}/{each}" for name in top for each in safe.names_in(name) if each.endswith(".json")]
     for name in [*(each for each in top if each.endswith(".json")), *inside]:
         content = _content(safe, name)
-        # What is escaped has neither the letters of a name nor the ends of its words.
+        # Escaped text has neither the letters of a name nor the ends of its words.
         if b"\\" not in content and not holds_name(content, forms):
             continue
         texts = list(_texts(content))
@@ -180,7 +180,7 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
 
 
 def _content(folder: SafeFolder, name: str) -> bytes:
-    """The bytes of a file of the folder's own; none of what is a link, a pipe or unreadable."""
+    """Return the bytes of a file of the folder's own; none for a link, a pipe or an unreadable file."""
     try:
         return folder.read(name) if folder.is_file(name) else b""
     except (OSError, CannotWrite):
@@ -192,9 +192,9 @@ def _owner(place: str) -> str:
 
 
 def _texts(content: bytes, *, cut: bool = True) -> Iterator[tuple[str, bool]]:
-    """The texts in a manifest that were not always there, and whether they may be a person's name.
+    """Yield the texts in a manifest that were not always there, and whether they may be a person's name.
 
-    Keys are the program's own words but for those of files, whose folders may be a person's; their last
+    Keys are the program's own words except those of files, whose folders may be a person's; their last
     part is as the photo is called, unless they are not to be cut.
     """
     try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.files import plain_path
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
-from facesets.operations.people.corrections.who import called, find_person
+from facesets.operations.people.corrections.lookup import called, find_person
 from facesets.operations.people.forgetting.forget_files import NEAR, Traces, results_of_library
 from facesets.operations.people.forgetting.written_names import written_forms
 from facesets.records import Bool
@@ -30,9 +30,9 @@ class Person:
     Attributes
     ----------
     loose : list of int
-        Further faces, unassigned, within `NEAR` of theirs.
+        Further faces, unassigned, within `NEAR` of the person's.
     refused : set of int
-        Faces that were said not to be theirs: these stay.
+        Faces denied for the person: these stay.
     renumbered : Renumbered
         Ids of faces in results of the library that have others afterwards.
     """
@@ -54,14 +54,14 @@ class Person:
         return bool(self.faces or self.loose)
 
 
-def person_to_erase(connection: Connection, database: Database, who: str) -> Person:
-    """Return the person that is meant. Raises `WrongUsage` if nobody is."""
-    state = find_person(connection, who)
+def person_to_erase(connection: Connection, database: Database, name_or_id: str) -> Person:
+    """Return the requested person. Raises `WrongUsage` if there is none."""
+    state = find_person(connection, name_or_id)
     persons = merged_persons(connection, state.id)
     faces = faces_of_persons(connection, persons)
     vectors = vectors_of_faces(connection, faces)
-    said = load_corrections(connection)
-    refused = {each.face for each in said.faces if not each.is_person and each.person in persons}
+    corrections = load_corrections(connection)
+    refused = {each.face for each in corrections.faces if not each.is_person and each.person in persons}
     loose = _loose(connection, vectors, refused)
     detector = Library(database).detector(connection)
     return Person(
@@ -79,22 +79,22 @@ def person_to_erase(connection: Connection, database: Database, who: str) -> Per
 
 
 def _loose(connection: Connection, vectors: Sequence[FaceVectors], refused: set[int]) -> list[int]:
-    """Faces of nobody that are near the person's, but for those that were said not to be theirs."""
-    near = [face for theirs in vectors for face in searching.near_faces(connection, theirs, NEAR)]
+    """Return unassigned faces near the person's, except those denied for the person."""
+    near = [face for each in vectors for face in searching.near_faces(connection, each, NEAR)]
     owners = persons_of_faces(connection, near)
     return [face for face, owner in owners.items() if owner is None and face not in refused]
 
 
 def traces_of(database: Database, person: Person) -> Traces:
     """Return what identifies a person in files."""
-    theirs = {*person.faces, *person.loose}
+    erased = {*person.faces, *person.loose}
 
     def others(places: Sequence[FacePlace]) -> Bool:
         def work(connection: Connection) -> list[bool]:
             found = faces_at(connection, places)
             owners = persons_of_faces(connection, [face for face in found if face is not None])
             known = person.refused | {face for face, owner in owners.items() if owner is not None}
-            return [face in known - theirs for face in found]
+            return [face in known - erased for face in found]
 
         return np.array(database.run(work), bool)
 
@@ -102,5 +102,5 @@ def traces_of(database: Database, person: Person) -> Traces:
 
 
 def folders_to_search(database: Database, given: Sequence[Path]) -> list[Path]:
-    """Results of the library that it knows, and those that are given, each once."""
+    """Return the known results of the library, and the given ones, each once."""
     return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))

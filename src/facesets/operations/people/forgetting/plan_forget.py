@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED
-from facesets.operations.people.corrections.who import short
+from facesets.operations.people.corrections.lookup import short
 from facesets.operations.people.forgetting.finishing import Scrubbed, erased_before
 from facesets.operations.people.forgetting.forget_files import find_in_cache, forget_in_results, results_of
 from facesets.operations.people.forgetting.person_to_erase import (
@@ -21,7 +21,7 @@ from facesets.store.postgres.photos.xmp_sidecars import count_sidecars
 
 def plan_forget(
     database: Database,
-    who: str,
+    name_or_id: str,
     caches: Sequence[Cache] = (),
     folders: Sequence[Path] = (),
     *,
@@ -29,7 +29,7 @@ def plan_forget(
 ) -> Result:
     """Return what erasing a person would remove, with the arguments of `forget`; nothing is changed.
 
-    Somebody whose erasing was cut off is erased already: there is nothing to be asked about.
+    A person whose erasing was interrupted is erased already: there is nothing to confirm.
 
     Raises
     ------
@@ -38,9 +38,9 @@ def plan_forget(
     DamagedFile
         A cache cannot be read.
     """
-    if database.run(erased_before, who):
-        return _plan(who, was_cut_off=True)
-    person = database.run(person_to_erase, database, who)
+    if database.run(erased_before, name_or_id):
+        return _plan(name_or_id, was_cut_off=True)
+    person = database.run(person_to_erase, database, name_or_id)
     traces = traces_of(database, person)
     every = list(dict.fromkeys([*results_of(caches), *folders_to_search(database, folders)]))
     found, failures = forget_in_results(every, traces, NOT_RENUMBERED, apply=False)

@@ -13,7 +13,7 @@ from facesets.clustering.people.incremental import Joined
 from facesets.library_records import RecordedRun
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.history import restore_people
-from facesets.operations.people.corrections.who import kept_step
+from facesets.operations.people.corrections.lookup import step_number
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
 from facesets.operations.people.grouping.enforcing import obey
 from facesets.operations.people.grouping.hierarchy import Placed, keep
@@ -25,7 +25,7 @@ from facesets.operations.people.grouping.library_faces import (
 )
 from facesets.operations.people.grouping.matching import Decision, StoppedEarly, decide
 from facesets.operations.people.grouping.regrouping import decide_again
-from facesets.operations.people.review.finding import look_at_everything
+from facesets.operations.people.review.finding import find_all_suggestions
 from facesets.operations.people.review.open_questions import waiting
 from facesets.plurals import counted
 from facesets.records import Int64
@@ -37,7 +37,7 @@ from facesets.store.postgres.people import assigned_faces as people
 from facesets.store.postgres.people import persons
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.corrections import Corrections, load_corrections
-from facesets.store.postgres.people.face_details import keep_norm_limits
+from facesets.store.postgres.people.face_details import store_norm_limits
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.people.unassigned_faces import note_unassigned
 from facesets.store.postgres.runs import recorded_run
@@ -55,7 +55,7 @@ def cluster_library(
     """Group all unassigned faces; confirmed assignments are kept.
 
     By `auto` unnamed people near new faces are grouped again with these. By other methods all existing
-    assignments are kept. What humans said is obeyed, and whom they named comes back if a reset removed them.
+    assignments are kept. Corrections are followed, and named people come back if a reset removed them.
 
     Parameters
     ----------
@@ -89,19 +89,19 @@ def _cluster(
     began = time.monotonic()
     restored = 0 if options.dry_run else database.run(restore_people, "cluster", work.by, run.id)
     work.progress.begin("Reading faces")
-    said = database.run(load_corrections)
-    database.run(lambda connection: keep_norm_limits(connection, library.require_detector(connection)))
+    corrections = database.run(load_corrections)
+    database.run(lambda connection: store_norm_limits(connection, library.require_detector(connection)))
     loaded = database.run(load_faces, library, options)
     work.progress.end()
     read = time.monotonic()
     try:
-        decision, placed = _decide(library, loaded, said, options, work, new_id, engine)
+        decision, placed = _decide(library, loaded, corrections, options, work, new_id, engine)
     except StoppedEarly:
         run.stopped = True
         return cluster_result(faces=len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
     decided = time.monotonic()
     seconds = {"reading": read - began, "clustering": decided - read}
-    joined, _ = obey(decision.freed(loaded.faces), decision.joined, said)
+    joined, _ = obey(decision.freed(loaded.faces), decision.joined, corrections)
     questions, step = 0, None
     if not options.dry_run:
         work.progress.begin("Storing people")
@@ -131,21 +131,28 @@ def _cluster(
 def _decide(
     library: Library,
     loaded: LoadedFaces,
-    said: Corrections,
+    corrections: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     new_id: Callable[[], UUID],
     engine: Engine,
 ) -> tuple[Decision, Placed | None]:
-    """What becomes of the faces by the method that was chosen; and where each is in a kept hierarchy."""
+    """Decide about the faces by the chosen method; return their places in a saved hierarchy, too."""
     recognizer = None if library.settings is None else library.settings.recognizer
     if options.method == "hdbscan":
-        return by_hierarchy(loaded, said, options, work, new_id, recognizer)
+        return by_hierarchy(loaded, corrections, options, work, new_id, recognizer)
     if options.method != "auto":
         return decide(loaded.faces, options, work, recognizer=recognizer, engine=engine), None
     faces, dissolved = without_smudges(loaded)
     decision = decide_again(
-        faces, loaded.seen, said, options, work, shows=loaded.shows, recognizer=recognizer, engine=engine
+        faces,
+        loaded.seen,
+        corrections,
+        options,
+        work,
+        shows=loaded.shows,
+        recognizer=recognizer,
+        engine=engine,
     )
     if not dissolved:
         return decision, None
@@ -155,12 +162,12 @@ def _decide(
 
 
 def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joined) -> int:
-    """Look for questions that the run leaves; returns how many wait."""
+    """Search for suggestions after the run; return how many are open."""
     faces, review = loaded.faces, joined.review
     undecided = replace(review, face=faces.face_id[decision.free[review.face]])
     detector = library.database.run(library.detector)
     if detector is not None:
-        look_at_everything(library.database, detector, faces, undecided, faces.persons)
+        find_all_suggestions(library.database, detector, faces, undecided, faces.persons)
     return waiting(library.database).questions
 
 
@@ -172,9 +179,9 @@ def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was count
         joined=0,  # joined a known person
         new_persons=0,
         new_faces=0,
-        regrouped=0,  # unnamed people lost them to others or to nobody, as new faces showed
+        regrouped=0,  # unnamed people lost them because of new faces
         dissolved=0,  # unnamed people who have no face left
-        restored=0,  # given back to people to whom a human had given them, before a reset
+        restored=0,  # given back to people whom a user had assigned before a reset
         alone=0,
         people=0,
         left_out=0,  # by their quality or their time
@@ -249,7 +256,7 @@ def store_decision(
 ) -> tuple[Joined, int | None]:
     """Store a decision; return it as stored, and the change, or None if nothing changed.
 
-    What humans said and whom they named or merged while it was made is obeyed too.
+    Corrections, names and merges by users while it was made are followed, too.
     """
     faces, rows = loaded.faces, decision.free
     freed = decision.freed(faces)
@@ -274,4 +281,4 @@ def store_decision(
             plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, run_id)
         store_plan(step, loaded.model_id, plan)
     note_unassigned(step, faces.detector_id, faces.face_id)
-    return joined, kept_step(connection, step)
+    return joined, step_number(connection, step)

@@ -14,8 +14,8 @@ from facesets.store.postgres.people.clusters import (
     ClusterBirth,
     FaceClusters,
     drop_empty,
-    keep_clusters,
     put_into,
+    store_clusters,
 )
 from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.steps import Step
@@ -30,7 +30,7 @@ class ClusterPlan:
     face_id, number : int64 arrays of shape (n,)
         Faces, and for each an index into `ids`, or -1 for none.
     births : mapping
-        Of the clusters that come out of a kept run.
+        Of the clusters that come out of a saved run.
     """
 
     face_id: Int64
@@ -42,7 +42,7 @@ class ClusterPlan:
 def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
     """Put faces into their clusters, as part of a change; return how many changed."""
     used = [plan.ids[number] for number in np.unique(plan.number[plan.number >= 0]).tolist()]
-    keep_clusters(step, model_id, {each: plan.births.get(each) for each in used})
+    store_clusters(step, model_id, {each: plan.births.get(each) for each in used})
     changed = put_into(step, plan.face_id, plan.number, plan.ids)
     drop_empty(step, model_id)
     return changed
@@ -53,7 +53,7 @@ def plan_of_groups(
 ) -> ClusterPlan:
     """Plan clusters: new people get their own; a face that joins a person gets that person's largest.
 
-    Of the faces without a person those that are `leaving` somebody, bool array of shape (n,), leave the
+    Unassigned faces that are `leaving` a person, bool array of shape (n,), leave the
     cluster as well.
     """
     new = np.flatnonzero(faces.person < 0)

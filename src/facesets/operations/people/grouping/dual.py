@@ -7,7 +7,7 @@ from facesets.clustering.known_recognizers import KnownRecognizer, known_recogni
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import compare_with_people
 from facesets.operations.people.assigning.assignment import Assignment
-from facesets.operations.people.corrections.who import kept_step
+from facesets.operations.people.corrections.lookup import step_number
 from facesets.operations.people.grouping.dual_unknown import Others
 from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.library_faces import load_faces
@@ -31,7 +31,7 @@ STRICTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a run is asked for, and who asks."""
+    """The request of a run, and its author."""
 
     library: Library
     options: ClusterLibraryOptions
@@ -45,7 +45,7 @@ def cluster_dual(
 ) -> Result:
     """Assign faces that are similar to a prototype of a known person, and group the others.
 
-    Clusters of the others become nobody; each that holds most of an earlier one keeps its id. A second run
+    Clusters of the others make no people; each that holds most of an earlier one keeps its id. A second run
     with nothing new changes nothing. Both phases are one step.
 
     Raises
@@ -81,10 +81,10 @@ def _run(asked: _Asked) -> Result:
     work.progress.begin("Reading faces")
     without_hierarchy = replace(asked.options, full=True)
     loaded = database.run(load_faces, asked.library, without_hierarchy)
-    said = database.run(load_corrections)
+    corrections = database.run(load_corrections)
     work.progress.end()
     others = Others(
-        loaded, given.face, constraints_of(said, loaded.faces.face_id), asked.options, asked.dual, head
+        loaded, given.face, constraints_of(corrections, loaded.faces.face_id), asked.options, asked.dual, head
     )
     models = asked.library.settings
     try:
@@ -124,14 +124,14 @@ def _compare(asked: _Asked, head: Head | None) -> tuple[Result, Assignment | Non
 def _store(
     connection: Connection, asked: _Asked, assignment: Assignment, others: Others, labels: Int64
 ) -> tuple[Result, Result, int | None]:
-    """Give faces to known people and put the others into clusters, as one step; None if nothing changed."""
+    """Assign faces to known people and put the others into clusters, as one step; None if nothing changed."""
     given = assignment.decide(connection)
     clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
     what = f"{counted(len(given.face), 'face')} assigned, the others in {clusters}"
     with making_step(connection, "cluster", asked.work.by, what, run_id=asked.run_id) as step:
         assigned = assignment.give(step, given)
         done = others.store(step, assignment.detector, labels)
-    return assigned, done, kept_step(connection, step)
+    return assigned, done, step_number(connection, step)
 
 
 def _known(found: Result, given: Result, began: float, seconds: float | None = None) -> Result:
@@ -153,7 +153,7 @@ def _unknown(labels: Int64, done: Result, seconds: float) -> Result:
         new=done.new,
         noise=noise,
         share_noise=round(noise / max(left, 1), 4),
-        questions=done.questions,  # clusters of which is to be asked whether they are somebody
+        questions=done.questions,  # clusters that may be a known person
         seconds=seconds,
         largest=done.largest,  # its id; empty without any, and in a dry run, which stores none
     )

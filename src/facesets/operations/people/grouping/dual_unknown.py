@@ -26,7 +26,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assigned_faces import people_now
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
-from facesets.store.postgres.people.face_details import people_shown_by_nothing
+from facesets.store.postgres.people.face_details import low_quality_people
 from facesets.store.postgres.people.prototypes import fresh_prototypes
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.unassigned_faces import hidden_people, note_unassigned
@@ -50,7 +50,7 @@ class Others:
 
     loaded: LoadedFaces
     given: Int64
-    said: Constraints
+    constraints: Constraints
     options: ClusterLibraryOptions
     dual: DualOptions
     head: Head | None
@@ -90,9 +90,9 @@ class Others:
         return replace(found, labels=singletons_as_noise(found.labels, min_size=dual.unknown_min_size))
 
     def _constraints(self, rows: Int64) -> Constraints:
-        """What was said of pairs of them, and that two faces of one photo are two people."""
+        """Return corrections of pairs of them, and pairs on one photo, which are two people."""
         faces = self.loaded.faces
-        inside = among(self.said, rows, len(faces.person))
+        inside = among(self.constraints, rows, len(faces.person))
         if self.options.same_image_ok:
             return inside
         return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
@@ -119,13 +119,13 @@ class Others:
         Returns how many clusters are new, how many questions there are, and which cluster is the largest.
         """
         loaded, rows, connection = self.loaded, self.rows, step.connection
-        # Who got a person meanwhile is none of the others any more.
+        # Faces that got a person meanwhile are left out.
         now = people_now(connection, loaded.faces)
         free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
         rows, labels = rows[free], labels[free]
         before = _unknown_only(loaded.clusters, rows)
         if self.dual.dual_max_faces is not None:
-            # Those with whom a face was grouped may be among the faces that were left out this time.
+            # The other faces of a face's cluster may be among those left out this time.
             grouped = (labels >= 0) | (before.number < 0)
             rows, labels = rows[grouped], labels[grouped]
             before = FaceClusters(before.number[grouped], before.ids)
@@ -146,7 +146,7 @@ class Others:
         return Result(new=len(made), questions=questions, largest=largest)
 
     def _untouched(self, ids: Sequence[str]) -> list[str]:
-        """Clusters that are nobody yet besides these, where not all faces take part."""
+        """Return further unnamed clusters, if not all faces take part."""
         if self.dual.dual_max_faces is None:
             return []
         clusters = self.loaded.clusters
@@ -157,14 +157,14 @@ class Others:
 
 
 def _unknown_only(clusters: FaceClusters, rows: Int64) -> FaceClusters:
-    """The clusters of these faces that are nobody yet; those of other runs are left aside."""
+    """Return the unnamed clusters of these faces, without those of other runs."""
     unknown = np.array([each.startswith(PREFIX) for each in clusters.ids] + [False])
     number = clusters.number[rows]
     return FaceClusters(np.where(unknown[number], number, -1), clusters.ids)
 
 
 def _eps(method: Method, head: Head) -> float:
-    """Up to which cosine distance faces belong together among what a head projects.
+    """Return the cosine distance up to which projected faces belong together.
 
     Where pairs decide, as strict as for giving faces to people: there they are compared with means.
     """
@@ -184,10 +184,10 @@ def cluster_questions(
 ) -> list[ClusterQuestion]:
     """Return for each cluster the most similar person, among those it may be.
 
-    With a head in use they are compared by what it makes of their vectors.
+    With a head in use their projections are compared.
     """
-    nobody = people_shown_by_nothing(connection, detector)
-    known = fresh_prototypes(connection, detector).without(nobody)
+    low_quality = low_quality_people(connection, detector)
+    known = fresh_prototypes(connection, detector).without(low_quality)
     if not len(known.person) or not len(centers.ids):
         return []
     limits = _limits(detector, head)
@@ -216,20 +216,20 @@ def cluster_questions(
 
 
 def _limits(detector: DetectorRow, head: Head | None) -> tuple[float, float]:
-    """Up to which similarity a cluster is as near as strangers are, and from which on it is somebody's."""
+    """Return the similarity of strangers, and the one from which a cluster belongs to a person."""
     usual = known_recognizer(detector.settings.recognizer)
     made = usual if head is None else head.thresholds
     return made.middle + 3 * made.spread, made.assign
 
 
 def _nearest_by_person(rows: Float32, prototypes: Float32, person: Int64, people: int) -> Float32:
-    """The highest similarity of each row to a prototype of each person; `person` ascends."""
+    """Return the highest similarity of each row to a prototype of each person; `person` ascends."""
     first = np.searchsorted(person, np.arange(people))
     nearest: Float32 = np.maximum.reduceat(rows @ prototypes.T, first, axis=1)
     return nearest
 
 
 def _likely(similarity: float, strangers: float, enough: float) -> float:
-    """How likely, roughly, a cluster is the person it is nearest to; 0 where strangers are as near."""
+    """Estimate how likely a cluster is its nearest person; 0 if strangers are as near."""
     share = (similarity - strangers) / max(enough - strangers, 1e-6)
     return round(min(max(share, 0.0), 1.0), 4)

@@ -13,13 +13,13 @@ from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.corrections import Corrections, FacePair
 
 
-def constraints_of(said: Corrections, face_ids: Int64) -> Constraints:
+def constraints_of(corrections: Corrections, face_ids: Int64) -> Constraints:
     """Return corrections about pairs of faces, as rows of a library's faces."""
-    if not said.face_pairs:
+    if not corrections.face_pairs:
         return Constraints()
     row = {int(face): i for i, face in enumerate(face_ids.tolist())}
-    together = [(row[p.first], row[p.second]) for p in said.face_pairs if p.same and _both(p, row)]
-    apart = [(row[p.first], row[p.second]) for p in said.face_pairs if not p.same and _both(p, row)]
+    together = [(row[p.first], row[p.second]) for p in corrections.face_pairs if p.same and _both(p, row)]
+    apart = [(row[p.first], row[p.second]) for p in corrections.face_pairs if not p.same and _both(p, row)]
     return Constraints(_pairs(together), _pairs(apart))
 
 
@@ -31,12 +31,12 @@ def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def obey(faces: AssignedFaces, joined: Joined, said: Corrections) -> tuple[Joined, Bool]:
+def obey(faces: AssignedFaces, joined: Joined, corrections: Corrections) -> tuple[Joined, Bool]:
     """Apply corrections to a decision about unassigned faces.
 
-    Faces that are said to be one person follow the one of them that has a person, else the largest of their
-    new groups. A face that is said not to be somebody, or not to be the person of another face, stays alone.
-    Returns the decision, and which of these faces were given away because of what was said.
+    Faces confirmed as one person follow the one of them that has a person, else the largest of their
+    new groups. A face denied for a person, or for the person of another face, stays unassigned.
+    Returns the decision, and which of these faces were assigned because of corrections.
     """
     new = np.flatnonzero(faces.person < 0)
     person = faces.person.copy()
@@ -44,13 +44,13 @@ def obey(faces: AssignedFaces, joined: Joined, said: Corrections) -> tuple[Joine
     group = np.full(len(person), UNASSIGNED, np.int64)
     group[new] = joined.group
     before = person.copy(), group.copy()
-    pairs = constraints_of(said, faces.face_id)
+    pairs = constraints_of(corrections, faces.face_id)
     units = _units(pairs.must_link)
     for members in units:
         _together(members, person, group, faces.person)
     given = (person != before[0]) | (group != before[1])
     unit = {int(row): members for members in units for row in members.tolist()}
-    _not_them(person, group, faces, said, unit)
+    _not_them(person, group, faces, corrections, unit)
     _apart(person, group, faces.person, pairs.cannot_link, unit)
     constrained = given & ((person >= 0) | (group >= 0))
     result = replace(joined, person=person[new], group=_renumbered(group[new]))
@@ -60,7 +60,7 @@ def obey(faces: AssignedFaces, joined: Joined, said: Corrections) -> tuple[Joine
 
 
 def _units(must: Int64) -> list[Int64]:
-    """Faces that are said to be one person, also through others, by their rows."""
+    """Return the rows of faces confirmed as one person, also through others."""
     if not len(must):
         return []
     rows, ends = np.unique(must, return_inverse=True)
@@ -70,7 +70,7 @@ def _units(must: Int64) -> list[Int64]:
 
 
 def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None:
-    """Give faces that are said to be one person to one."""
+    """Assign faces confirmed as one person to one person."""
     free = members[owned[members] < 0]
     owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
     if owners:
@@ -81,30 +81,30 @@ def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None
 
 
 def _not_them(
-    person: Int64, group: Int64, faces: AssignedFaces, said: Corrections, unit: Mapping[int, Int64]
+    person: Int64, group: Int64, faces: AssignedFaces, corrections: Corrections, unit: Mapping[int, Int64]
 ) -> None:
-    """Let a new face leave that is said not to be whom it would join."""
-    refused = {(each.face, each.person) for each in said.faces if not each.is_person}
+    """Unassign new faces denied for the person they would join."""
+    refused = {(each.face, each.person) for each in corrections.faces if not each.is_person}
     if not refused:
         return
     row = {int(face): i for i, face in enumerate(faces.face_id.tolist())}
-    for face, who in refused:
+    for face, owner in refused:
         at = row.get(face)
-        if at is not None and faces.person[at] < 0 <= person[at] and faces.persons[person[at]] == who:
+        if at is not None and faces.person[at] < 0 <= person[at] and faces.persons[person[at]] == owner:
             members = unit.get(at, np.array([at]))
             _leave(members[faces.person[members] < 0], person, group)
 
 
 def _leave(leaving: Int64, person: Int64, group: Int64) -> None:
-    """Let faces that are said to be one person join nobody: several are somebody new."""
+    """Remove faces confirmed as one person from their groups: several become a new person."""
     person[leaving] = UNASSIGNED
     group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else UNASSIGNED
 
 
 def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mapping[int, Int64]) -> None:
-    """Let one of two faces leave that are said to show two people and would be one.
+    """Unassign one of two faces confirmed as two people that would be one.
 
-    With it go those that are said to be the same person.
+    The faces confirmed as the same person go with it.
     """
     for pair in cannot.tolist():
         first, second = pair
@@ -119,7 +119,7 @@ def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mappi
 
 
 def _renumbered(group: Int64) -> Int64:
-    """Groups numbered without gaps, in their order."""
+    """Renumber groups without gaps, in their order."""
     known = np.unique(group[group >= 0])
     number = np.full(int(group.max(initial=-1)) + 2, UNASSIGNED, np.int64)
     number[known] = np.arange(len(known))

@@ -25,12 +25,12 @@ from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceSco
 from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
 from facesets.store.postgres.people.corrections import Corrections
 from facesets.store.postgres.people.hierarchies import (
-    KeptRun,
+    StoredRun,
     arrays_of,
     faces_met,
-    keep_densities,
-    keep_run,
     run_in_force,
+    store_densities,
+    store_run,
 )
 from facesets.store.postgres.people.steps import Step
 
@@ -49,10 +49,10 @@ class Hierarchy:
     face_id : int64 array of shape (n,)
         Its faces, in its order.
     met : int64 array
-        Those, and what was tried since and placed nowhere; ascending.
+        Those, and faces tried since and placed nowhere; ascending.
     """
 
-    run: KeptRun
+    run: StoredRun
     result: HdbscanResult
     face_id: Int64
     met: Int64
@@ -67,7 +67,7 @@ class Placed:
     cluster : int64 array of shape (n,)
         Of each face of the library an index into `ids`; -1 for none.
     changed : int64 array
-        The rows of faces whose cluster may have changed.
+        The rows of faces that may have another cluster.
     fresh : HdbscanResult or None
         The hierarchy, where it is a new one; of `of_run`, the rows of faces.
     tried : int64 array
@@ -118,7 +118,7 @@ def load_hierarchy(
     Raises
     ------
     DamagedFile
-        What is kept of it cannot be read.
+        The stored data cannot be read.
     """
     run = run_in_force(connection, model_id)
     if run is None or (parameters is not None and dict(run.parameters) != dict(parameters)):
@@ -132,7 +132,7 @@ def place(
     clusters: FaceClusters,
     scope: FaceScope,
     hierarchy: Hierarchy | None,
-    said: Corrections,
+    corrections: Corrections,
     options: ClusterLibraryOptions,
     new_id: Callable[[], UUID],
     reported: Steps,
@@ -148,7 +148,7 @@ def place(
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
         rows = best(scope.quality, np.flatnonzero(eligible), options.max_faces)
-        result, labels = _made(faces, rows, said, options, reported)
+        result, labels = _made(faces, rows, corrections, options, reported)
         number = np.full(len(faces.face_id), NONE, np.int64)
         number[rows] = labels
         ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
@@ -179,14 +179,18 @@ def place(
 
 
 def _made(
-    faces: AssignedFaces, rows: Int64, said: Corrections, options: ClusterLibraryOptions, reported: Steps
+    faces: AssignedFaces,
+    rows: Int64,
+    corrections: Corrections,
+    options: ClusterLibraryOptions,
+    reported: Steps,
 ) -> tuple[HdbscanResult, Int64]:
-    """A hierarchy of some faces, and the cluster of each."""
+    """Make a hierarchy of some faces; return the cluster of each, too."""
     result = hdbscan(
         faces.embedding[rows],
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
-        constraints=constraints_of(said, faces.face_id[rows]),
+        constraints=constraints_of(corrections, faces.face_id[rows]),
         on_progress=reported,
     )
     reported.end()
@@ -200,7 +204,7 @@ def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[Hd
     """Clusters in which no two faces share a photo: the less central one leaves.
 
     A cluster that would lose many shows two people, and gives way to its parts. To part every cluster so
-    would do harm: one photo that shows somebody twice, in a mirror say, would cut this person in two.
+    would do harm: one photo that shows a person twice, as in a mirror, would split this person.
     """
     leaving = leave_clusters(rows, result.labels, apart)
     size = np.maximum(np.bincount(result.labels[result.labels >= 0]), 1)
@@ -208,8 +212,8 @@ def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[Hd
     first = result.labels[apart]
     strict = apart[(first[:, 0] == first[:, 1]) & np.append(many, False)[first[:, 0]]]
     if len(strict):
-        said = result.constraints.cannot_link
-        arrays = result.to_arrays() | {"cannot_link": np.concatenate([said, strict])}
+        corrections = result.constraints.cannot_link
+        arrays = result.to_arrays() | {"cannot_link": np.concatenate([corrections, strict])}
         result = HdbscanResult.from_arrays(arrays)
         leaving = leave_clusters(rows, result.labels, apart)
     labels = result.labels.copy()
@@ -282,10 +286,10 @@ def keep(
         noise = int((result.labels < 0).sum())
         counts = len(result.labels), len(placed.ids), noise
         face_id = faces.face_id[placed.of_run]
-        number = keep_run(
+        number = store_run(
             connection, model_id, run_id, parameters_of(options), counts, packed(result, face_id)
         )
-        keep_densities(
+        store_densities(
             connection,
             number,
             face_id,
@@ -299,5 +303,5 @@ def keep(
             )
         }
     missed = np.zeros(len(placed.tried), np.float32)
-    keep_densities(connection, number, placed.tried, missed, missed + 1)
+    store_densities(connection, number, placed.tried, missed, missed + 1)
     return ClusterPlan(faces.face_id[placed.changed], placed.cluster[placed.changed], placed.ids, births)

@@ -30,7 +30,7 @@ from facesets.store.postgres.people import persons
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, FaceScope, face_scope
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
 from facesets.store.postgres.people.corrections import Corrections
-from facesets.store.postgres.people.face_details import how_much_they_show
+from facesets.store.postgres.people.face_details import quality_of_faces
 from facesets.store.postgres.people.unassigned_faces import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
@@ -69,15 +69,15 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     WrongUsage
         Nothing was indexed yet.
     DamagedFile
-        The kept hierarchy cannot be read.
+        The saved hierarchy cannot be read.
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     detector = library.require_detector(connection)
     faces = people.load_assigned_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
-    shows = how_much_they_show(connection, detector, faces.face_id)
-    # `auto` knows what to do with faces that show nothing; other methods would make somebody of them.
+    shows = quality_of_faces(connection, detector, faces.face_id)
+    # `auto` handles unclear faces; other methods would make people of them.
     wanted = (faces.person >= 0) | (in_pool & ((shows > Shows.NOTHING) | (options.method == "auto")))
     faces = faces.take(wanted)
     hierarchy = None
@@ -102,7 +102,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
 def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
     """Return the faces without unnamed people of low quality, and how many of these there are.
 
-    They are people for whom no human vouches, with hardly a face that shows enough to make somebody.
+    They are people without corrections, with hardly a face that is clear enough to make a person.
     """
     faces, poor = loaded.faces, loaded.shows < Shows.ENOUGH
     count = len(faces.persons)
@@ -110,22 +110,22 @@ def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
     of_person = np.bincount(faces.person[mine], minlength=count)
     enough = np.bincount(faces.person[mine & ~poor], minlength=count)
     fixed = np.array([person in loaded.seen.fixed for person in faces.persons], bool)
-    gone = ~fixed & (of_person > 0) & (enough < _FEWEST_FOUNDERS) & (2 * enough < of_person)
-    if not gone.any():
+    unclear = ~fixed & (of_person > 0) & (enough < _FEWEST_FOUNDERS) & (2 * enough < of_person)
+    if not unclear.any():
         return faces, 0
-    person = np.where(np.append(gone, False)[faces.person], -1, faces.person)
-    return replace(faces, person=person), int(gone.sum())
+    person = np.where(np.append(unclear, False)[faces.person], -1, faces.person)
+    return replace(faces, person=person), int(unclear.sum())
 
 
 def _singles(clusters: FaceClusters) -> Bool:
-    """Which faces are clusters of their own since they were left over for long: no run compares them."""
+    """Return which faces are single clusters because they were left over for long: no run compares them."""
     single = np.array([*(each.startswith(SINGLE) for each in clusters.ids), False])
     return single[clusters.number]
 
 
 def by_hierarchy(
     loaded: LoadedFaces,
-    said: Corrections,
+    corrections: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     new_id: Callable[[], UUID],
@@ -138,7 +138,7 @@ def by_hierarchy(
         loaded.clusters,
         loaded.scope,
         loaded.hierarchy,
-        said,
+        corrections,
         options,
         new_id,
         reported,
@@ -157,7 +157,7 @@ def by_hierarchy(
 
 
 def _one_face_a_photo(faces: AssignedFaces, joined: Joined) -> Joined:
-    """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
+    """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""
     new = np.flatnonzero(faces.person < 0)
     after = faces.person.copy()
     after[new] = joined.owners(len(faces.persons))
@@ -182,9 +182,9 @@ def join_by_clusters(
 ) -> Joined:
     """Decide about unassigned faces by the clusters that all faces are in.
 
-    A face joins the person of its cluster; of several the one to whose faces there it is nearest, if by a
+    A face joins the person of its cluster; of several people the one with the nearest faces there, if by a
     margin, else it is left for review. It stays alone if it is like none of them. The faces of other clusters
-    join a known person to whose faces they are similar on average, or become new people by their clusters.
+    join a known person if similar to that person's faces on average, or become new people by clusters.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def join_by_clusters(
 
 
 def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatches:
-    """How similar new faces, by their places in `new`, are to the people who have faces in their cluster."""
+    """Compare new faces, by their places in `new`, with the people who have faces in their cluster."""
     owned = np.flatnonzero((faces.person >= 0) & (cluster >= 0))
     both = np.stack([cluster[owned], faces.person[owned]], axis=1)
     pairs, of_face = np.unique(both, axis=0, return_inverse=True)
@@ -239,11 +239,11 @@ def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatche
 def _nearest_owner(near: PersonMatches, person: Int64, least: float) -> PersonMatches:
     """Give faces to the person of their cluster they are nearest to; returns what is left for review."""
     order = np.lexsort((near.person, -near.similarity, near.face))
-    face, whom, similarity = near.face[order], near.person[order], near.similarity[order]
+    face, owner, similarity = near.face[order], near.person[order], near.similarity[order]
     first = np.flatnonzero(np.diff(face, prepend=-1))
     following = np.append(similarity, -np.inf)[np.minimum(first + 1, len(face))]
     alone = np.append(face, -1)[np.minimum(first + 1, len(face))] != face[first]
     like = similarity[first] >= least
     sure = like & (alone | (similarity[first] - following >= MARGIN))
-    person[face[first[sure]]] = whom[first[sure]]
+    person[face[first[sure]]] = owner[first[sure]]
     return near.of(np.isin(near.face, face[first[like & ~sure]]))

@@ -1,4 +1,4 @@
-"""Which new faces join a known person, become a new person, or stay unassigned."""
+"""Decisions whether new faces join a known person, become a new person, or stay unassigned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,14 +25,14 @@ class StoppedEarly(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of unassigned faces, and of faces that a method may take from unnamed people.
+    """The decision about unassigned faces, and faces that a method may take from unnamed people.
 
     Attributes
     ----------
     free : int64 array of shape (n,)
         Rows of the faces that the decision is about, ascending: all without a person, and maybe others.
     joined : Joined
-        What becomes of these, in their order.
+        The decision about these, in their order.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
     used : mapping
@@ -79,9 +79,9 @@ def decide(
 
     def group(some: Int64) -> Int64:
         reported.begin(f"Grouping {counted(len(some), 'face')}")
-        theirs = rows if len(some) == len(rows) else rows[some]
+        embeddings = rows if len(some) == len(rows) else rows[some]
         own = None if apart is None else among(apart, new[some], len(faces.person))
-        found = METHODS[options.method].group(replace(task, embeddings=theirs, apart=own))
+        found = METHODS[options.method].group(replace(task, embeddings=embeddings, apart=own))
         reasons.extend(found.reasons)
         used.update(found.checked)
         return found.labels
@@ -110,7 +110,7 @@ def decide(
 
 
 def _references(faces: AssignedFaces, options: ClusterLibraryOptions) -> tuple[Float32, Int64]:
-    """What new faces are compared with, and whose it is."""
+    """Return the embeddings that new faces are compared with, and their people."""
     if options.method == "components":
         known = faces.person >= 0
         return faces.embedding[known], faces.person[known]
@@ -118,7 +118,7 @@ def _references(faces: AssignedFaces, options: ClusterLibraryOptions) -> tuple[F
 
 
 def _task(rows: Float32, options: ClusterLibraryOptions, **surroundings: Any) -> GroupingTask:  # noqa: ANN401
-    """The grouping of some faces, as the options want it."""
+    """Return the task to group some faces by these options."""
     return GroupingTask(
         embeddings=rows,
         apart_in_images=True,
@@ -132,7 +132,7 @@ def _task(rows: Float32, options: ClusterLibraryOptions, **surroundings: Any) ->
 def _threshold(
     faces: AssignedFaces, options: ClusterLibraryOptions, progress: Progress, recognizer: str | None
 ) -> tuple[float, Calibration | None]:
-    """The similarity from which a face joins a person, and what was measured among all faces if needed."""
+    """Return the similarity from which a face joins a person, and the measurement if one was needed."""
     if options.threshold is not None:
         return options.threshold, None
     progress.begin("Calibrating similarities")
@@ -147,13 +147,13 @@ class Steps:
 
     def __init__(self, work: Work, what: str) -> None:
         self._work = work
-        self._what = what
+        self._stage_name = what
         self._done: int | None = None
 
     def begin(self, what: str) -> None:
         """Name the next stage, which opens with its first step."""
         self.end()
-        self._what = what
+        self._stage_name = what
 
     def end(self) -> None:
         """Close the open stage."""
@@ -162,20 +162,20 @@ class Steps:
         self._done = None
 
     def __call__(self, done: int, steps: int) -> None:
-        """Hear of the steps done so far."""
+        """Receive the number of steps done so far."""
         if self._work.stop.requested:
             self.end()
             raise StoppedEarly
         if self._done is None or done < self._done:
             self.end()
-            self._work.progress.begin(self._what, steps)
+            self._work.progress.begin(self._stage_name, steps)
             self._done = 0
         self._work.progress.advance(done - self._done)
         self._done = done
 
 
 def _apart(faces: AssignedFaces, options: ClusterLibraryOptions) -> Constraints | None:
-    """Pairs of faces in one photo, where the method keeps them apart."""
+    """Return pairs of faces in one photo, if the method keeps them apart."""
     if options.same_image_ok or options.method == "components":
         return None
     return same_image_pairs(faces.embedding, faces.image)
@@ -184,7 +184,7 @@ def _apart(faces: AssignedFaces, options: ClusterLibraryOptions) -> Constraints 
 def _one_face_a_photo(
     faces: AssignedFaces, new: Int64, joined: Joined, apart: Constraints, means: Float32
 ) -> Joined:
-    """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
+    """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""
     person = faces.person.copy()
     person[new] = joined.person
     pairs = np.asarray(apart.cannot_link, np.int64).reshape(-1, 2)

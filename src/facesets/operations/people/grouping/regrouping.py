@@ -22,17 +22,17 @@ from facesets.store.postgres.people.corrections import Corrections
 from facesets.work import Work
 
 _DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", "time_bucket")
-"""Options of which another value may change what becomes of faces that were seen already."""
+"""Options that may change the decision about faces seen earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class FacesBefore:
-    """What earlier runs did with the faces.
+    """The outcome of earlier runs for the faces.
 
     Attributes
     ----------
     fixed : set of UUID
-        People whom a human named, or about whom one said something.
+        People whom a user named or corrected.
     left : int64 array of shape (m,)
         Numbers of faces that the last run left without a person.
     options : mapping or None
@@ -43,7 +43,7 @@ class FacesBefore:
     left: Int64
     options: Mapping[str, object] | None
 
-    def was_told(self, options: ClusterLibraryOptions) -> bool:
+    def had_same_options(self, options: ClusterLibraryOptions) -> bool:
         """Whether the last run had the same options."""
         last, now = self.options, asdict(options)
         return last is not None and all(last.get(name) == now[name] for name in _DECIDING)
@@ -52,7 +52,7 @@ class FacesBefore:
 def decide_again(
     faces: AssignedFaces,
     seen: FacesBefore,
-    said: Corrections,
+    corrections: Corrections,
     options: ClusterLibraryOptions,
     work: Work,
     *,
@@ -76,7 +76,7 @@ def decide_again(
     reported = Steps(work, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
-        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id), shows),
+        KnownOwners(faces.person, fixed, image, constraints_of(corrections, faces.face_id), shows),
         seeds,
         measured,
         min_size=options.min_size,
@@ -89,13 +89,13 @@ def decide_again(
 
 
 def _unseen(faces: AssignedFaces, seen: FacesBefore, options: ClusterLibraryOptions) -> Int64:
-    """Rows of the faces without a person, less those that the last run, if one like this, left so."""
+    """Return rows of unassigned faces, without those that the last run with the same options left so."""
     free = np.flatnonzero(faces.person < 0)
-    return free[~np.isin(faces.face_id[free], seen.left)] if seen.was_told(options) else free
+    return free[~np.isin(faces.face_id[free], seen.left)] if seen.had_same_options(options) else free
 
 
 def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float]) -> Decision:
-    """What was found, about the faces without a person and those that change theirs."""
+    """Return the decision about unassigned faces and those that change their person."""
     free = np.flatnonzero((faces.person < 0) | (found.person != faces.person))
     known = len(faces.persons)
     person = found.person[free]

@@ -27,7 +27,7 @@ MOST_DRIFT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """How much has changed since the saved hierarchy was made.
+    """The changes since the saved hierarchy was made.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ def staleness(library: Library) -> Staleness:
     Raises
     ------
     DamagedFile
-        What is kept of it cannot be read.
+        The stored data cannot be read.
     """
     return library.database.run(_measure, library)
 
@@ -85,7 +85,7 @@ def _measure(connection: Connection, library: Library) -> Staleness:
     faces = load_assigned_faces(connection, detector)
     run, asked = hierarchy.run, dict(hierarchy.run.parameters)
     scope = face_scope(connection, detector, faces.face_id, asked["time_bucket"])
-    # What was left out as too many was there already: only faces found later are new.
+    # Faces left out as too many existed already: only faces found later are new.
     later = faces_found_since(connection, detector.id, run.made_at)
     new = scope.of(float(asked["min_quality"])) & np.isin(faces.face_id, later)
     clusters = clusters_of(connection, detector, faces.face_id)
@@ -117,7 +117,7 @@ def _measure(connection: Connection, library: Library) -> Staleness:
 
 
 def _without(connection: Connection, detector: DetectorRow | None) -> Staleness:
-    """What to say where no hierarchy is in force: it is due if one was made of another model's faces."""
+    """Report that no hierarchy is in force: one is due if one was made of another model's faces."""
     if detector is None or latest_parameters(connection, []) is None:
         return Staleness()
     return Staleness(due=True, reasons=["the hierarchy was made with another model, or is missing"])
@@ -149,7 +149,7 @@ def _drift(
     number: Int64,
     ids: list[str],
 ) -> float:
-    """How far the centroids of clusters are from where they were: what nine tenths stay below."""
+    """Return the drift of the clusters' centroids: nine tenths stay below it."""
     label = hierarchy.result.labels[of_run]
     then = centroids(embedding, label)
     home = largest_in(label, number, len(then))

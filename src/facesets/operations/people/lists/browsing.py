@@ -6,7 +6,7 @@ from uuid import UUID
 
 from facesets.errors import NotFound
 from facesets.operations.people.corrections.contradictions import describing
-from facesets.operations.people.corrections.who import folded, require_person, without_accents
+from facesets.operations.people.corrections.lookup import folded, require_person, without_accents
 from facesets.operations.people.lists.listing import corrections_about
 from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
@@ -28,11 +28,11 @@ from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.photo_details import (
     FaceFacts,
     LibraryPhoto,
+    adjacent_photos,
     ages_on_photo,
     faces_on_photo,
     find_photo,
     people_on_photo,
-    photos_beside,
 )
 from facesets.store.postgres.photos.tags import PhotoTags, of_image
 
@@ -40,7 +40,7 @@ _NEAREST = 6
 _MOST_FACES = 1000
 _REFRESHED = 1000
 """Maximum faces for prototypes that are remade while the page loads."""
-_MOST_STATEMENTS = 50
+_MAX_CORRECTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def people_page(
     Parameters
     ----------
     find : str
-        Part of a name; those whose name begins so come first.
+        Part of a name; people with a name that begins so come first.
     """
 
     def work(connection: Connection) -> PeoplePage:
@@ -89,9 +89,9 @@ def people_page(
 
 
 def _found(connection: Connection, find: str) -> dict[UUID, int]:
-    """Whose names fit, and how well: 0 where one begins so, 1 where a word of one does, 2 otherwise."""
+    """Return people with matching names: 0 if a name begins so, 1 if a word of it does, else 2."""
     text = folded(find)
-    # Whoever types an accent means it.
+    # A typed accent is meant.
     written = without_accents if text == without_accents(text) else str
     found: dict[UUID, int] = {}
     for name, person in all_names(connection):
@@ -127,7 +127,7 @@ def seen_person(database: Database, person: UUID) -> SeenPerson:
 
 
 def _refreshed_prototypes(connection: Connection, card: PersonCard) -> bool:
-    """Make somebody's prototypes again where they are stale and that is quick; returns whether."""
+    """Remake a person's prototypes if they are stale and that is quick; return whether that was done."""
     detector = usual_detector(connection)
     if detector is None or card.faces > _REFRESHED:
         return False
@@ -141,7 +141,7 @@ class FacesPage:
     Attributes
     ----------
     eras : list of Era
-        Years in which the person looks alike, where they are told apart.
+        Years in which the person looks similar, if distinguished.
     after : int or None
         The face after which the next page begins; None on the last one.
     """
@@ -173,13 +173,13 @@ class AboutPerson:
     spread : float or None
         Mean cosine distance of the best faces to their mean.
     statements : list of str
-        What was said, in words; at most some.
+        Corrections in words; at most some.
     said : int
-        How much was said in all.
+        The number of corrections.
     nearest : list of (person, cosine similarity)
         Who resembles them most, of those who do more than strangers.
     age : PersonAge
-        When they were born, and of which sex.
+        Birth and sex.
     """
 
     card: PersonCard
@@ -202,7 +202,7 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
         return AboutPerson(
             cards[found],
             spread_of(connection, found),
-            list(map(describing(connection), ours[:_MOST_STATEMENTS])),
+            list(map(describing(connection), ours[:_MAX_CORRECTIONS])),
             len(ours),
             [(cards[other], similarity) for other, similarity in similar],
             ages_of(connection, [found])[found],
@@ -228,7 +228,7 @@ class BrowsedPhoto:
     Attributes
     ----------
     versions : mapping of UUID to int
-        Of the people on it, to be said with changes.
+        Of the people on it, to send with changes.
     ages : mapping of UUID to str
         How old those people were on that day, in words; empty where that is not known.
     newer, older : str or None
@@ -252,7 +252,7 @@ def photo_page(database: Database, sha256: str, person: UUID | None = None) -> B
         # Before the faces: whatever changes in between makes the versions old.
         versions = versions_of_people(connection, people_on_photo(connection, photo.id))
         faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
-        newer, older = (None, None) if person is None else photos_beside(connection, photo.id, person)
+        newer, older = (None, None) if person is None else adjacent_photos(connection, photo.id, person)
         ages = ages_on_photo(connection, photo)
         return BrowsedPhoto(photo, faces, versions, ages, newer, older, of_image(connection, photo.id))
 

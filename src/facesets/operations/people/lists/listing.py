@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.operations.people.corrections.contradictions import describing
-from facesets.operations.people.corrections.who import find, require_person
+from facesets.operations.people.corrections.lookup import find, require_person
 from facesets.operations.people.lists.similar_people import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 from collections.abc import Sequence
 
-from facesets.operations.people.corrections.who import called, find_person, short
+from facesets.operations.people.corrections.lookup import called, find_person, short
 from facesets.operations.people.lists.similar_people import people_like
 from facesets.result import Result
 from facesets.store.postgres.models import detector_of_face
@@ -66,11 +66,11 @@ class ClusterDetails:
     Attributes
     ----------
     birth_density, persistence, stability, epsilon : float or None
-        Of a cluster of the kept hierarchy.
+        Of a cluster of the saved hierarchy.
     medoid : int or None
         The face in its middle.
     verified : str
-        When and by whom; empty where nobody did.
+        When and by which user; empty if not verified.
     """
 
     birth_density: float | None = None
@@ -91,19 +91,19 @@ class PersonDetails:
     spread : float or None
         Mean cosine distance of the faces to their mean; None without faces.
     statements : list of str
-        What was said, in words.
+        Corrections, in words.
     shown : list of FaceLine
         The best faces.
     cluster : ClusterDetails or None
-        What is known of a cluster that is no person yet.
+        Details of a cluster that is not a person yet.
     clusters : list of OwnCluster
         Which the faces are in.
     nearest : list of NearPerson
         Who resembles this person most, of those who do more than strangers.
     age : PersonAge or None
-        When the person was born, and of which sex; None for a cluster.
+        Birth and sex of the person; None for a cluster.
     bodies : int
-        Bodies that have a face of theirs.
+        Bodies with a face of the person.
     """
 
     person: PersonLine
@@ -130,21 +130,23 @@ def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> 
     return database.run(work)
 
 
-def person(database: Database, who: str, *, faces: int) -> PersonDetails:
+def person(database: Database, name_or_id: str, *, faces: int) -> PersonDetails:
     """Return one person or unnamed cluster, with the best `faces`.
 
     Raises
     ------
     WrongUsage
-        Nobody is meant.
+        There is no such person.
     """
 
     def work(connection: Connection) -> PersonDetails:
-        if (meant := find(connection, who)).person is None:
-            shown = faces_of(connection, who.strip(), faces)
-            found = cluster_details(connection, who.strip(), meant.faces)
-            return PersonDetails(cluster_line(connection, who.strip()), None, shown=shown, cluster=found)
-        state = require_person(connection, meant.person)
+        if (match := find(connection, name_or_id)).person is None:
+            shown = faces_of(connection, name_or_id.strip(), faces)
+            details = cluster_details(connection, name_or_id.strip(), match.faces)
+            return PersonDetails(
+                cluster_line(connection, name_or_id.strip()), None, shown=shown, cluster=details
+            )
+        state = require_person(connection, match.person)
         refresh_totals_of(connection, [state.id])
         detector = usual_detector(connection)
         if detector is not None:
@@ -166,15 +168,15 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
 
 def corrections_about(connection: Connection, person: UUID) -> "list[Correction]":
     """Return the corrections about a person's faces, and about the person."""
-    said = load_corrections(connection)
+    corrections = load_corrections(connection)
     return [
-        *(each for each in said.faces if each.person == person),
-        *(each for each in said.person_pairs if person in (each.first, each.second)),
+        *(each for each in corrections.faces if each.person == person),
+        *(each for each in corrections.person_pairs if person in (each.first, each.second)),
     ]
 
 
 def _spread(connection: Connection, person_id: UUID) -> float | None:
-    """Mean cosine distance to the mean vector, for the model that most faces come from."""
+    """Return the mean cosine distance to the mean vector, for the model of most faces."""
     vectors = max(vectors_of(connection, person_id, _MEASURED).values(), key=len, default=None)
     if vectors is None or not len(vectors):
         return None
@@ -206,21 +208,21 @@ def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) 
     )
 
 
-def bodies_of_person(database: Database, who: str, *, limit: int) -> Result:
+def bodies_of_person(database: Database, name_or_id: str, *, limit: int) -> Result:
     """Return the bodies of a person, and at most `limit` photos that may show them.
 
     Raises
     ------
     WrongUsage
-        Nobody is meant, or a cluster that is no person yet.
+        There is no such person, or it is a cluster that is not a person yet.
     """
 
     def work(connection: Connection) -> Result:
-        state = find_person(connection, who)
+        state = find_person(connection, name_or_id)
         return Result(
             person=short(state.id),
             name=called(state),
-            bodies=count_bodies(connection, state.id),  # that have a face of theirs
+            bodies=count_bodies(connection, state.id),  # that have a face of the person
             suggested=photos_suggested(connection, state.id, limit=limit),  # the latest days first
         )
 

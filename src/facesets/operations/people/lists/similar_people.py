@@ -11,7 +11,7 @@ from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow, usual_detector
 from facesets.store.postgres.people.person_faces import nearest_people
-from facesets.store.postgres.people.prototypes import faces_per_person, kept_prototypes
+from facesets.store.postgres.people.prototypes import faces_per_person, stored_prototypes
 
 _COMPARED = 50
 """The most similar person by a head is among this many without it."""
@@ -22,7 +22,7 @@ def people_like_person(connection: Connection, person: UUID, limit: int) -> list
     detector = usual_detector(connection)
     if detector is None:
         return []
-    mine = kept_prototypes(connection, detector, [person], exemplars=False)
+    mine = stored_prototypes(connection, detector, [person], exemplars=False)
     faces = int(faces_per_person(connection, detector, [person])[0])
     return people_like(connection, detector, mine.embedding, faces, limit, but=person)
 
@@ -41,9 +41,9 @@ def people_like(
     Parameters
     ----------
     centroids : float32 array of shape (k, d)
-        What stands for the faces, of unit length; several for different years.
+        The prototypes of the faces, of unit length; several for different years.
     faces : int
-        How many these stand for.
+        The number of faces.
     but : UUID, optional
         A person to leave out.
 
@@ -58,17 +58,17 @@ def people_like(
         return []
     head = active_head(connection, detector.model_id)
     measured = calibration_of(connection, detector, head)
-    known = kept_prototypes(connection, detector, near, exemplars=False)
-    theirs = known.embedding
+    known = stored_prototypes(connection, detector, near, exemplars=False)
+    embeddings = known.embedding
     if head is not None:
-        centroids, theirs = head.project(centroids), head.project(theirs)
+        centroids, embeddings = head.project(centroids), head.project(embeddings)
     of_people = faces_per_person(connection, detector, known.persons)
     ours = mean_vectors(centroids, np.full(len(centroids), faces), measured)
-    mean = mean_vectors(theirs, of_people[known.person], measured) @ ours.T
+    mean = mean_vectors(embeddings, of_people[known.person], measured) @ ours.T
     means_something = (mean >= measured.strangers).any(axis=1)
     best: dict[UUID, float] = {}
     for place in np.flatnonzero(means_something).tolist():
         person = known.persons[int(known.person[place])]
-        best[person] = max(float((theirs[place] @ centroids.T).max()), best.get(person, -1.0))
+        best[person] = max(float((embeddings[place] @ centroids.T).max()), best.get(person, -1.0))
     found = sorted(best.items(), key=lambda each: (-each[1], each[0]))
     return [(person, round(similarity, 4)) for person, similarity in found[:limit]]

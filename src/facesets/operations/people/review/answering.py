@@ -6,26 +6,26 @@ from uuid import UUID
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.operations.people.corrections.absorbing import keeping_portrait
+from facesets.operations.people.corrections.absorbing import preserving_portrait
 from facesets.operations.people.corrections.correcting import (
     EXEMPLARS,
+    confirm_different,
     confirm_faces,
+    confirm_person,
     correct_two_faces,
     correcting_step,
-    keep_apart,
-    keep_known,
     merge_people,
     move_faces,
     refuse_faces,
-    to_nobody,
+    unassign_faces,
 )
+from facesets.operations.people.corrections.lookup import require_person, step_number
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
-from facesets.operations.people.corrections.who import kept_step, require_person
 from facesets.operations.people.review.open_questions import UnwordedQuestion, find_question
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.corrections import keep_person, load_corrections
+from facesets.store.postgres.people.corrections import load_corrections, store_person_correction
 from facesets.store.postgres.people.open_suggestions import (
     Outcome,
     note_answered_faces,
@@ -65,22 +65,21 @@ def answer(
     question : str
         Its id.
     verdict : str
-        `yes` or `no`, for all items alike. `name` says who the person without a name is, `hide` that it does
-        not matter who they are.
+        `yes` or `no`, for all items. `name` names the unnamed person, `hide` hides them.
     but : sequence of int
-        Items, by their numbers, of which the contrary is true.
+        Items, by their numbers, with the opposite answer.
     into : bool
-        Where somebody else has the name, both are one person.
+        If another person has the name, both are merged.
 
     Raises
     ------
     NameTaken
-        Somebody else has the name, and `into` is off.
+        Another person has the name, and `into` is off.
     WrongUsage
-        The question is not open (any more), the verdict does not fit it, or it contradicts what was said.
+        The question is not open, the verdict does not fit it, or it contradicts a correction.
     """
     if verdict in {"name", "hide"}:
-        # Whom it is about is found where they are named: somebody may be merged at any moment.
+        # Its person is looked up where they are named: people may be merged at any moment.
         return changing(database, _answer_person, question, verdict, name, by=by, into=into)
 
     def work(connection: Connection) -> Result:
@@ -90,13 +89,13 @@ def answer(
         (worded,) = in_words(connection, [asked])
         _require_items(worded, but)
         chosen = {item.number for item in worded.items if (verdict == "yes") != (item.number in but)}
-        what = f"{worded.text} {_said(worded, chosen)}"
+        what = f"{worded.text} {_answer_in_words(worded, chosen)}"
         with correcting_step(connection, "review", by, what) as step:
-            _say(step, asked, chosen)
-        kept = kept_step(connection, step)
-        if kept is not None:
-            _note(connection, asked, chosen, kept)
-        return Result(question=question, did=what, step=kept)
+            _apply_answer(step, asked, chosen)
+        number = step_number(connection, step)
+        if number is not None:
+            _note(connection, asked, chosen, number)
+        return Result(question=question, did=what, step=number)
 
     return changing(database, work)
 
@@ -125,7 +124,7 @@ def ask_again(database: Database, question: str = "") -> None:
 
 
 def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int], list[UUID]]:
-    """By what a question is kept: its faces, its rows about people, and whom it is about."""
+    """Return the identity of a stored question: its faces, its rows about people, and its people."""
     asked = find_question(connection, question)
     ids = [each.id for each, _ in asked.of_people]
     if asked.kind == "name":
@@ -147,7 +146,7 @@ def _answer_person(
     else:
         summary = name_now(connection, worded.nameless, name, into=into, face=False, by=by)
         if asked.kind == "same" and summary.step is not None:
-            # Who is called otherwise is not the other one, and is not asked about again.
+            # A person with another name is not the other one, and the suggestion does not come back.
             ids = [each.id for each, _ in asked.of_people]
             note_answered_people(connection, ids, "rejected", summary.step)
     return Result(question=question, did=f"{summary.name}: {summary.did}", step=summary.step)
@@ -159,8 +158,8 @@ def _require_items(worded: Question, but: Sequence[int]) -> None:
         raise WrongUsage(f"This suggestion has {len(worded.items)} items; there is no number {wrong[0]}.")
 
 
-def _said(worded: Question, chosen: set[int]) -> str:
-    """An answer in words."""
+def _answer_in_words(worded: Question, chosen: set[int]) -> str:
+    """Describe an answer."""
     if not chosen:
         return "no"
     if len(chosen) == len(worded.items):
@@ -168,8 +167,8 @@ def _said(worded: Question, chosen: set[int]) -> str:
     return "only " + ", ".join(printable(each.name) for each in worded.items if each.number in chosen)
 
 
-def _say(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
-    """Say what an answer means: of the chosen items yes, of the others no."""
+def _apply_answer(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+    """Apply an answer as corrections: confirm the chosen items, deny the others."""
     if asked.kind in FACE_KINDS:
         _answer_faces(step, asked, chosen)
     elif asked.kind == "same":
@@ -187,9 +186,9 @@ def _answer_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None
     no = [face for number, face in faces.items() if number not in chosen]
     if yes:
         move_faces(step, yes, asked.person)
-        keep_person(step, asked.person)
+        store_person_correction(step, asked.person)
     if no and asked.kind in {"far", "age"}:
-        to_nobody(step, no)
+        unassign_faces(step, no)
     elif no:
         refuse_faces(step, no, asked.person)
 
@@ -202,7 +201,7 @@ def _answer_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> Non
         merge_people(step, yes, require_person(connection, asked.person), drop_names=False)
     for number, other in others.items():
         if number not in chosen:
-            keep_apart(step, asked.person, other)
+            confirm_different(step, asked.person, other)
 
 
 def _answer_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
@@ -211,35 +210,35 @@ def _answer_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> N
         cluster = each.cluster or ""
         best = best_faces_of_cluster(connection, cluster, EXEMPLARS)
         if number in chosen:
-            with keeping_portrait(step, require_person(connection, asked.person)):
+            with preserving_portrait(step, require_person(connection, asked.person)):
                 give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
             confirm_faces(step, best, asked.person)
-            keep_known(step, asked.person)
+            confirm_person(step, asked.person)
         else:
             refuse_faces(step, faces_of_cluster(connection, cluster), asked.person)
 
 
 def _answer_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None:
-    """Make somebody new of the smaller part, or keep that both parts are one."""
+    """Make a new person of the smaller part, or confirm that both parts are one."""
     connection = step.connection
     if not two:
         correct_two_faces(step, candidate.part[0], candidate.rest, same=True)
         return
     part = list(candidate.part)
-    said = {each.face for each in load_corrections(connection).faces if each.is_person}
+    confirmed = {each.face for each in load_corrections(connection).faces if each.is_person}
     new = make_person(step)
     give_faces(step, part, new, "auto")
-    # What was said of faces of this part is replaced by what is said now.
+    # Earlier corrections of faces of this part are replaced.
     best = exemplars(connection, new, EXEMPLARS)
-    move_faces(step, sorted(said & set(part) | set(best)), new)
+    move_faces(step, sorted(confirmed & set(part) | set(best)), new)
     correct_two_faces(step, candidate.part[0], candidate.rest, same=False)
-    keep_person(step, new)
+    store_person_correction(step, new)
 
 
 def _note(connection: Connection, asked: UnwordedQuestion, chosen: set[int], step: int) -> None:
-    """Keep how each item was answered beside it."""
+    """Store the answer of each item."""
     for yes in (True, False):
-        # Of a face that its person is doubted of, the suspicion holds if the answer is no.
+        # For a face that may not be its person's, `no` confirms the doubt.
         outcome: Outcome = "accepted" if yes != (asked.kind in {"far", "age"}) else "rejected"
         faces = [
             each.face for number, each in enumerate(asked.of_faces, start=1) if (number in chosen) == yes

@@ -10,9 +10,14 @@ from facesets.clustering.people.assigning import measured_threshold, usual_revie
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.people import USUAL_MARGIN
 from facesets.operations.people.corrections.contradictions import describing
-from facesets.operations.people.corrections.who import called, find_person, require_person, short
+from facesets.operations.people.corrections.lookup import called, find_person, require_person, short
 from facesets.operations.people.review.finding import calibration_of
-from facesets.operations.people.review.verdict import Likeness, of_what_shows, turning_point, verdict_of
+from facesets.operations.people.review.verdict import (
+    PersonSimilarity,
+    turning_point,
+    verdict_of,
+    verdict_of_unassigned,
+)
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
@@ -31,9 +36,9 @@ from facesets.store.postgres.people.persons import faces_of_person
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     count_prototypes,
-    kept_prototypes,
     refresh_prototypes,
     similar_people,
+    stored_prototypes,
 )
 from facesets.store.postgres.people.undoing import StepRow, find_step
 from facesets.store.postgres.runs import last_summary
@@ -50,22 +55,22 @@ class Explanation:
     Attributes
     ----------
     person, name : str
-        Whose it is; empty for nobody.
+        Its person; empty if unassigned.
     assigned_by : str
         auto, manual, constrained or imported.
     step : StepRow or None
-        The latest step that changed whose it is.
-    about : Likeness or None
-        The person asked about: who was named, else whose it is, else the most similar. None where it cannot
+        The latest step that changed its person.
+    about : PersonSimilarity or None
+        The person in question: the one given, else its person, else the most similar. None where it cannot
         be compared.
-    runner_up : Likeness or None
+    runner_up : PersonSimilarity or None
         The most similar of all others.
     thresholds : mapping
         Cosine similarities that `assign` and questions go by.
     head : str
-        The head in use (see `train`), by whose vectors it was compared and decided; empty for none.
+        The head in use (see `train`), which decided by its projections; empty for none.
     statements : list of str
-        What was said that binds it, in words.
+        Corrections that bind it, in words.
     turning_point : float or None
         The cosine similarity with that person at which `assign` would decide otherwise.
     verdict : str
@@ -80,8 +85,8 @@ class Explanation:
     assigned_by: str
     assigned_at: str
     step: StepRow | None
-    about: Likeness | None
-    runner_up: Likeness | None
+    about: PersonSimilarity | None
+    runner_up: PersonSimilarity | None
     thresholds: dict[str, float]
     statements: list[str] = field(default_factory=list)
     turning_point: float | None = None
@@ -93,29 +98,29 @@ class NoSuchFace(NotFound):
     """There is no face with that number."""
 
 
-def explain(database: Database, face: int, who: str | None = None) -> Explanation:
+def explain(database: Database, face: int, name_or_id: str | None = None) -> Explanation:
     """Explain one face, by default for its person, else for the most similar one.
 
     Raises
     ------
     WrongUsage
-        There is no such face, or nobody is meant.
+        There is no such face or person.
     """
-    return database.run(_explain, face, who)
+    return database.run(_explain, face, name_or_id)
 
 
-def _explain(connection: Connection, number: int, who: str | None) -> Explanation:
+def _explain(connection: Connection, number: int, name_or_id: str | None) -> Explanation:
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
         raise NoSuchFace(f"Face not found: {number}. To list face numbers, run {show}.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
-    asked = None if who is None else find_person(connection, who).id
+    asked = None if name_or_id is None else find_person(connection, name_or_id).id
     head = active_head(connection, detector.model_id)
     refresh_prototypes(connection, detector)
-    about, runner_up = _likenesses(connection, face, detector, asked, head)
+    about, runner_up = _similarities_to_people(connection, face, detector, asked, head)
     thresholds = _thresholds(connection, detector, head)
-    statements = _statements(connection, number)
+    statements = _corrections_in_words(connection, number)
     (line,) = face_lines(connection, [number])
     step = last_step_of_face(connection, number)
     owner = None if face.person is None else require_person(connection, face.person)
@@ -124,7 +129,7 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
         face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)
     )
     if owner is None:
-        verdict = of_what_shows(connection, detector, face, verdict)
+        verdict = verdict_of_unassigned(connection, detector, face, verdict)
     return Explanation(
         face=number,
         photo=line.paths[0] if line.paths else "",
@@ -144,14 +149,14 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
     )
 
 
-def _likenesses(
+def _similarities_to_people(
     connection: Connection, face: FaceRow, detector: DetectorRow, asked: UUID | None, head: Head | None
-) -> tuple[Likeness | None, Likeness | None]:
-    """How like the person in question a face is, and how like the most similar other one."""
+) -> tuple[PersonSimilarity | None, PersonSimilarity | None]:
+    """Return how similar a face is to the person in question, and to the most similar other one."""
     if face.embedding is None:
         return None, None
     similarity = _similarities(connection, face, face.embedding, detector, asked, head)
-    # Of several who are equally similar, the first by number.
+    # The first by number of several who are equally similar.
     order = sorted(similarity, key=lambda each: (-similarity[each], each))
     first = asked or face.person or next(iter(order), None)
     if first is None or first not in similarity:
@@ -160,7 +165,7 @@ def _likenesses(
     about, other = (
         None
         if each is None or similarity[each] <= -1
-        else _likeness(connection, face, each, similarity[each], detector.model_id, head)
+        else _similarity_to(connection, face, each, similarity[each], detector.model_id, head)
         for each in (first, second)
     )
     return about, other
@@ -174,15 +179,15 @@ def _similarities(
     asked: UUID | None,
     head: Head | None,
 ) -> dict[UUID, float]:
-    """The face's similarity with who matters, as if it were unassigned; -2 where there is nothing else.
+    """Return the face's similarity to people, as if it were unassigned; -2 for people without other faces.
 
-    These are whose it is, who is asked about, and of all others at least the two most similar ones.
+    These are its person, the person in question, and at least the two most similar others.
     """
     named = [each for each in (asked, face.person) if each is not None]
     similarity = (
         similar_people(connection, detector, face.id, named, most=_RIVALS)
         if head is None
-        else _similar_by_head(face, embedding, kept_prototypes(connection, detector), head)
+        else _similar_by_head(face, embedding, stored_prototypes(connection, detector), head)
     )
     if face.person in similarity:
         mean = mean_without(connection, face.id, face.person)
@@ -196,7 +201,7 @@ def _similarities(
 def _similar_by_head(
     face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head
 ) -> dict[UUID, float]:
-    """As `similar_people`, by what a head makes of the vectors."""
+    """Do as `similar_people`, by the projections of a head."""
     found = head.project(prototypes.embedding) @ head.project(embedding[None])[0]
     of_owner = np.array([each == face.person for each in prototypes.persons], bool)[prototypes.person]
     counted = ~of_owner | (prototypes.is_exemplar & (prototypes.face_id != face.id))
@@ -206,34 +211,34 @@ def _similar_by_head(
 
 
 def _seen(vectors: Float32, head: Head | None) -> Float32:
-    """Vectors as they are compared."""
+    """Return vectors as they are compared."""
     return vectors if head is None else head.project(vectors)
 
 
-def _likeness(
+def _similarity_to(
     connection: Connection,
     face: FaceRow,
     person: UUID,
     similarity: float,
     model: int,
     head: Head | None,
-) -> Likeness:
+) -> PersonSimilarity:
     state = require_person(connection, person)
     nearest = (
         nearest_of_person(connection, face.id, state.id, _NEAREST)
         if head is None or face.embedding is None
         else _nearest_by_head(connection, face, face.embedding, state.id, model, head)
     )
-    return Likeness(short(state.id), called(state), round(similarity, 4), nearest)
+    return PersonSimilarity(short(state.id), called(state), round(similarity, 4), nearest)
 
 
 def _nearest_by_head(
     connection: Connection, face: FaceRow, embedding: Float32, person: UUID, model: int, head: Head
 ) -> list[tuple[int, float]]:
-    """As `nearest_of_person`, by what a head makes of the vectors of a model."""
-    theirs = [each for each in faces_of_person(connection, person) if each != face.id]
+    """Do as `nearest_of_person`, by a head's projections of a model's vectors."""
+    other_faces = [each for each in faces_of_person(connection, person) if each != face.id]
     found: list[tuple[int, float]] = []
-    for each in vectors_of_faces(connection, theirs):
+    for each in vectors_of_faces(connection, other_faces):
         if each.model == model:
             similarity = head.project(each.embedding) @ head.project(embedding[None])[0]
             found += zip(each.face_id.tolist(), np.round(similarity.astype(float), 4).tolist(), strict=True)
@@ -241,7 +246,7 @@ def _nearest_by_head(
 
 
 def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None) -> dict[str, float]:
-    """What decided about faces of this detector in the last `assign`; else what would about decide."""
+    """Return the thresholds of the last `assign` for this detector; else approximate ones."""
     measured = calibration_of(connection, detector, head)
     if head is not None:
         made = head.thresholds
@@ -258,19 +263,19 @@ def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None
     return {name: round(value, 4) for name, value in thresholds.items()}
 
 
-def _statements(connection: Connection, face: int) -> list[str]:
-    """What was said of a face, and of those that are said to show the same person, in words."""
+def _corrections_in_words(connection: Connection, face: int) -> list[str]:
+    """Describe corrections of a face, and of faces confirmed as the same person."""
     tied = set(tied_faces(connection, [face]))
-    said = load_corrections(connection)
+    corrections = load_corrections(connection)
     describe = describing(connection)
     return [
-        *(describe(each) for each in said.faces if each.face in tied),
-        *(describe(each) for each in said.face_pairs if each.first in tied or each.second in tied),
+        *(describe(each) for each in corrections.faces if each.face in tied),
+        *(describe(each) for each in corrections.face_pairs if each.first in tied or each.second in tied),
     ]
 
 
-def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
-    """That the face was said not to be the person in question, in a sentence; empty where it was not."""
+def _refused(connection: Connection, face: int, about: PersonSimilarity | None) -> str:
+    """Return a sentence if the face was denied for the person in question; else an empty text."""
     tied = set(tied_faces(connection, [face]))
     of_it = (each for each in load_corrections(connection).faces if each.face in tied and not each.is_person)
     if about is None or about.person not in {short(each.person) for each in of_it}:

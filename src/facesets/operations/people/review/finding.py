@@ -1,9 +1,9 @@
 """The search for suggestions: uncertain matches of faces and people, stored for `people review`.
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
-Questions about people who may be one need only what stands for people, those about ages no vectors at all:
-`people review` looks for both whenever somebody changed anything since. With a projection head in use vectors
-are what it makes of them.
+Questions about people who may be one need only prototypes, those about ages no vectors at all:
+`people review` searches for both whenever anything changed since. With a projection head in use vectors
+are its projections.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ from facesets.clustering.people.questions import (
 from facesets.clustering.poor_faces import Shows
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.people_suggestions import (
-    keep_questions_about_ages,
-    keep_questions_about_people,
+    store_age_suggestions,
+    store_people_suggestions,
 )
 from facesets.operations.people.training.heads import Head, active_head, is_in_use
 from facesets.records import Float32
@@ -35,18 +35,18 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assigned_faces import AssignedFaces, people_now
 from facesets.store.postgres.people.corrections import load_corrections
-from facesets.store.postgres.people.face_details import how_much_they_show
+from facesets.store.postgres.people.face_details import quality_of_faces
 from facesets.store.postgres.people.persons import active_people
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.suggestions import (
     ChangedPeople,
     FaceCandidate,
-    LookedFor,
     PeopleCandidate,
+    SuggestionSearch,
     changed_since,
-    last_looked_for,
+    last_suggestion_search,
     newest_step,
-    note_looked_for,
+    note_suggestion_search,
     replace_face_candidates,
     replace_people_candidates,
 )
@@ -62,7 +62,7 @@ _UNDECIDED = 0.5
 _NO_MATCHES = PersonMatches.joined([])
 
 
-def look_at_everything(
+def find_all_suggestions(
     database: Database,
     detector: DetectorRow,
     faces: AssignedFaces,
@@ -74,7 +74,7 @@ def look_at_everything(
     Parameters
     ----------
     faces : AssignedFaces
-        All faces of the detector; whose they are is looked up again.
+        All faces of the detector; their people are looked up again.
     undecided : PersonMatches
         Faces, by number, that a run found similar to several of `undecided_persons`.
     """
@@ -90,12 +90,12 @@ def _looked_by_the_head_in_use(
     undecided: PersonMatches,
     undecided_persons: list[UUID],
 ) -> bool:
-    """Look for all questions; false, and nothing is kept, if another head came into use meanwhile."""
+    """Search for all suggestions; False, and nothing is stored, if another head came into use meanwhile."""
     faces = database.run(people_now, faces)
     head = database.run(active_head, detector.model_id)
-    known = database.run(last_looked_for, detector.model_id)
-    # Whose a face is that shows nothing, nobody can say.
-    faces = faces.take(database.run(how_much_they_show, detector, faces.face_id) > Shows.NOTHING)
+    known = database.run(last_suggestion_search, detector.model_id)
+    # Nothing tells the person of a face of too low quality.
+    faces = faces.take(database.run(quality_of_faces, detector, faces.face_id) > Shows.NOTHING)
     if head is not None:
         faces = replace(faces, embedding=head.project(faces.embedding))
     measured = _measured(known, faces, detector, head)
@@ -136,60 +136,60 @@ def _looked_by_the_head_in_use(
             ],
             ("split",),
         )
-        keep_questions_about_ages(connection, detector, settled, active)
-        keep_questions_about_people(connection, detector, measured, settled, active, head)
-        note_looked_for(connection, detector.model_id, _looked(due, measured))
+        store_age_suggestions(connection, detector, settled, active)
+        store_people_suggestions(connection, detector, measured, settled, active, head)
+        note_suggestion_search(connection, detector.model_id, _looked(due, measured))
         return True
 
     return database.run(work)
 
 
-def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:
+def find_people_suggestions(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:
     """Search for people and clusters that may be the same person, if anything changed.
 
-    Whoever answers meanwhile does not wait for it.
+    Answers meanwhile do not wait for it.
 
     Parameters
     ----------
     of_steps : bool
-        Only what steps changed is looked at again, in a time that does not grow with the faces; not what
-        changed by SQL or went with photos. Where that is too many people, everybody is.
+        Only people changed by steps are searched again, in a time that does not grow with the faces; not
+        those changed by SQL or by missing photos. If these are too many, all are.
     """
-    known = database.run(last_looked_for, detector.model_id)
+    known = database.run(last_suggestion_search, detector.model_id)
     if known is not None and known.step == database.run(newest_step):
         return
     due = database.run(_prepare, detector, known if of_steps else None)
 
     def work(connection: Connection) -> None:
         head = active_head(connection, detector.model_id)
-        measured = _kept(known, detector, head)
+        measured = _stored_calibration(known, detector, head)
         settled, active = Settled(load_corrections(connection)), active_people(connection)
         changed = None if due.changed is None else list(due.changed.persons)
-        keep_questions_about_ages(connection, detector, settled, active, changed)
-        keep_questions_about_people(connection, detector, measured, settled, active, head, due.changed)
-        note_looked_for(connection, detector.model_id, _looked(due, measured))
+        store_age_suggestions(connection, detector, settled, active, changed)
+        store_people_suggestions(connection, detector, measured, settled, active, head, due.changed)
+        note_suggestion_search(connection, detector.model_id, _looked(due, measured))
 
     database.run(work)
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """What has to be looked at.
+    """The people and clusters to search.
 
     Attributes
     ----------
     step : int
         The latest step that prototypes tell of.
     changed : ChangedPeople or None
-        Only these; None for everybody.
+        Only these; None for all.
     """
 
     step: int
     changed: ChangedPeople | None
 
 
-def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | None) -> _Due:
-    """Make stale prototypes again, of whoever changed since that look, by default of everybody.
+def _prepare(connection: Connection, detector: DetectorRow, since: SuggestionSearch | None) -> _Due:
+    """Remake stale prototypes, of the people changed since that search, by default of all.
 
     To be done in a transaction of its own, because it keeps others from making steps until its end.
     """
@@ -203,14 +203,16 @@ def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | N
 
 def calibration_of(connection: Connection, detector: DetectorRow, head: Head | None) -> Calibration:
     """Return the calibration of the last search for suggestions, else the published one."""
-    return _kept(last_looked_for(connection, detector.model_id), detector, head)
+    return _stored_calibration(last_suggestion_search(connection, detector.model_id), detector, head)
 
 
-def _looked(due: _Due, measured: Calibration) -> LookedFor:
-    return LookedFor(due.step, measured.typical, measured.middle, measured.spread, measured.faces)
+def _looked(due: _Due, measured: Calibration) -> SuggestionSearch:
+    return SuggestionSearch(due.step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
-def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> Calibration:
+def _stored_calibration(
+    known: SuggestionSearch | None, detector: DetectorRow, head: Head | None
+) -> Calibration:
     if known is not None:
         return Calibration(known.typical, known.middle, known.spread, known.faces, "measured earlier")
     if head is not None:
@@ -220,19 +222,19 @@ def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> 
 
 
 def _of_head(head: Head, faces: int) -> Calibration:
-    """What similarities mean among what a head projects: as measured when it was trained."""
+    """Return the calibration for a head's projections, as measured when it was trained."""
     made = head.thresholds
     return Calibration.linking_at(1 - made.max_cosine_distance, made.middle, made.spread, faces)
 
 
 def _measured(
-    known: LookedFor | None, faces: AssignedFaces, detector: DetectorRow, head: Head | None
+    known: SuggestionSearch | None, faces: AssignedFaces, detector: DetectorRow, head: Head | None
 ) -> Calibration:
     count = len(faces.face_id)
     if head is not None:
         return _of_head(head, count)
     if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
-        return _kept(known, detector, head)
+        return _stored_calibration(known, detector, head)
     measured = calibrate(faces.embedding, image_index=faces.image, recognizer=detector.settings.recognizer)
     # Questions are about means of many faces, for which one model serves all recognizers.
     return replace(measured, pairs=None)
@@ -241,19 +243,19 @@ def _measured(
 def _compared_again(
     undecided: PersonMatches, persons: list[UUID], faces: AssignedFaces, means: Float32
 ) -> PersonMatches:
-    """The same pairs with the mean similarities of these vectors; without whom nobody has by now."""
+    """Return the pairs with mean similarities of these vectors, without people who have no face by now."""
     row = {face: place for place, face in enumerate(faces.face_id.tolist())}
     mine = {person: place for place, person in enumerate(faces.persons)}
     pairs = zip(undecided.face.tolist(), undecided.person.tolist(), strict=True)
     there = np.array([face in row and persons[person] in mine for face, person in pairs], bool)
-    kept = undecided.of(there)
-    rows = faces.embedding[[row[face] for face in kept.face.tolist()]]
-    theirs = means[[mine[persons[person]] for person in kept.person.tolist()]]
-    return replace(kept, similarity=np.einsum("ij,ij->i", rows, theirs))
+    remaining = undecided.of(there)
+    rows = faces.embedding[[row[face] for face in remaining.face.tolist()]]
+    means_of_people = means[[mine[persons[person]] for person in remaining.person.tolist()]]
+    return replace(remaining, similarity=np.einsum("ij,ij->i", rows, means_of_people))
 
 
 def _near(faces: AssignedFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
-    """Faces without a person near one or two people."""
+    """Return unassigned faces near one or two people."""
     new = np.flatnonzero(faces.person < 0)
     near = faces_near_people(faces.embedding[new], means, np.arange(len(means)), measured)
     for row, person, similarity, likely in zip(
@@ -267,7 +269,7 @@ def _near(faces: AssignedFaces, means: Float32, measured: Calibration) -> Iterat
 
 
 def _far(faces: AssignedFaces, rest: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
-    """Faces that are little like the rest of their person."""
+    """Return faces with a low similarity to the rest of their person."""
     far = faces_far_from_people(rest, measured)
     for row, similarity, likely in zip(
         far.row.tolist(), far.similarity.tolist(), far.likely.tolist(), strict=True
@@ -277,7 +279,7 @@ def _far(faces: AssignedFaces, rest: Float32, measured: Calibration) -> Iterator
 
 
 def _of_halves(faces: AssignedFaces, rest: Float32, measured: Calibration) -> Iterator[PeopleCandidate]:
-    """People who may be two."""
+    """Return people who may be two."""
     order = np.argsort(faces.person, kind="stable")
     start = np.searchsorted(faces.person[order], np.arange(len(faces.persons) + 1))
     for person in people_to_check(rest, faces.person, measured).tolist():
@@ -299,7 +301,7 @@ def _of_halves(faces: AssignedFaces, rest: Float32, measured: Calibration) -> It
 
 
 def _means(faces: AssignedFaces) -> Float32:
-    """The mean face of each person; not of unit length."""
+    """Return the mean embedding of each person; not of unit length."""
     counts = np.bincount(faces.person[faces.person >= 0], minlength=len(faces.persons))
     sums = cluster_sums(faces.embedding, faces.person)
     means: Float32 = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)

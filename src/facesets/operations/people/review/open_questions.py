@@ -111,7 +111,7 @@ def _every_question(connection: Connection, most: int | None = None) -> list[Unw
 
 
 def _as_of_now(connection: Connection, persons: Sequence[UUID], active: set[UUID]) -> list[UUID]:
-    """As `merged_into`; who is active was not merged, and is not looked up."""
+    """Do as `merged_into`; active people were not merged, and are not looked up."""
     others = [person for person in persons if person not in active]
     now = dict(zip(others, merged_into(connection, others), strict=True)) if others else {}
     return [now.get(person, person) for person in persons]
@@ -125,7 +125,7 @@ def _of_faces(
     groups: dict[tuple[Kind, UUID, bool, bool], list[FaceCandidate]] = {}
     seen: set[int] = set()
     for each, person in zip(found, persons, strict=True):
-        # The likeliest first; what is asked about the same face later depends on the answer.
+        # The likeliest first; later suggestions about the same face depend on the answer.
         if person not in active or each.face in seen or settled.is_settled(each.face, person):
             continue
         seen.add(each.face)
@@ -143,12 +143,12 @@ def _of_people(
     groups: dict[tuple[Kind, UUID, object, bool], list[tuple[PeopleCandidate, UUID | None]]] = {}
     named = named_people(connection)
     seen: set[object] = set()
-    for each, person, other in _standing(connection, settled, active, named, found):
+    for each, person, other in _unsettled(connection, settled, active, named, found):
         about: object = other or each.cluster or each.id
         if about in seen:
             continue
         seen.add(about)
-        # Two who have names are asked about by themselves, and so is who may be two.
+        # Two named people are asked about by themselves, and so is a person who may be two.
         alone = each.kind == "split" or other in named
         together = each.id if alone else each.uncertainty >= LIKELY
         groups.setdefault((each.kind, person, (alone, together), each.is_skipped), []).append((each, other))
@@ -158,14 +158,14 @@ def _of_people(
             yield UnwordedQuestion(kind, person, of_people=some, is_skipped=is_skipped)
 
 
-def _standing(
+def _unsettled(
     connection: Connection,
     settled: Settled,
     active: set[UUID],
     named: set[UUID],
     found: Sequence[PeopleCandidate],
 ) -> Iterator[tuple[PeopleCandidate, UUID, UUID | None]]:
-    """What is still open about people, about whom by now, and the other one of two."""
+    """Yield open suggestions about people, with their current person and the other one of two."""
     persons = _as_of_now(connection, [each.person for each in found], active)
     others = _as_of_now(connection, [each.other or each.person for each in found], active)
     owners = _owners(connection, found)
@@ -177,12 +177,12 @@ def _standing(
             if still is not None:
                 yield still, person, None
         elif other in active and person != other and not settled.is_settled(person, other):
-            # Who has a name is asked about.
+            # The named person is asked about.
             yield (each, other, person) if other in named and person not in named else (each, person, other)
 
 
 def _owners(connection: Connection, found: Sequence[PeopleCandidate]) -> dict[int, UUID | None]:
-    """Whose the faces are by which somebody may be two."""
+    """Return the people of the faces by which a person may be two."""
     faces = {face for each in found if each.kind == "split" for face in (*each.part, each.rest)}
     return persons_of_faces(connection, sorted(faces)) if faces else {}
 
@@ -190,7 +190,7 @@ def _owners(connection: Connection, found: Sequence[PeopleCandidate]) -> dict[in
 def _still_two(
     each: PeopleCandidate, person: UUID, settled: Settled, owners: Mapping[int, UUID | None]
 ) -> PeopleCandidate | None:
-    """What is still asked about somebody who may be two: faces that went to others meanwhile are not."""
+    """Return a suggestion that a person may be two, without faces that moved to others meanwhile."""
     part = [face for face in each.part if owners.get(face) == person]
     if not part or owners.get(each.rest) != person or settled.is_settled(part[0], each.rest):
         return None
@@ -203,9 +203,9 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     Raises
     ------
     WrongUsage
-        There is none, or it is not open any more.
+        There is none, or it is no longer open.
     """
-    gone = NotFound(
+    not_found = NotFound(
         f"Suggestion not open: {printable(number)}. To list open suggestions, run {Command('people review')}."
     )
     kind, _, rest = number.partition("-")
@@ -213,9 +213,9 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     try:
         about, ids = UUID(hex=person), [int(part) for part in parts.split(".") if part]
     except ValueError:
-        raise gone from None
+        raise not_found from None
     if any(each > LARGEST for each in ids):
-        raise gone
+        raise not_found
     asked = UnwordedQuestion(
         kind,  # type: ignore[arg-type]
         about,
@@ -224,9 +224,9 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     )
     state = person_states(connection, [about]).get(about)
     if state is None or state.status != "active" or asked.id != number or kind not in KINDS:
-        raise gone
+        raise not_found
     if kind == "name" and state.names:
-        raise gone
+        raise not_found
     return asked
 
 
@@ -238,8 +238,8 @@ def _open_faces(
     persons = merged_into(connection, [each.person for each in found])
     ours = {
         each.face: each
-        for each, who in zip(found, persons, strict=True)
-        if who == about and each.kind == kind and not settled.is_settled(each.face, who)
+        for each, person in zip(found, persons, strict=True)
+        if person == about and each.kind == kind and not settled.is_settled(each.face, person)
     }
     return tuple(ours[face] for face in ids if face in ours)
 

@@ -15,13 +15,13 @@ from facesets.operations.people.training.heads import Head
 from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.face_details import library_norm_limits, people_shown_by_nothing
+from facesets.store.postgres.people.face_details import library_norm_limits, low_quality_people
 from facesets.store.postgres.people.person_ages import aged_faces
 from facesets.store.postgres.people.person_corrections import load_births
 from facesets.store.postgres.people.prototypes import (
     faces_per_person,
-    kept_prototypes,
     similarity_to_centroids,
+    stored_prototypes,
 )
 from facesets.store.postgres.people.suggestions import (
     ChangedPeople,
@@ -39,7 +39,7 @@ from facesets.store.postgres.people.unknown_clusters import (
 _MOST_OF_PEOPLE = 5_000
 
 
-def keep_questions_about_people(
+def store_people_suggestions(
     connection: Connection,
     detector: DetectorRow,
     measured: Calibration,
@@ -53,12 +53,12 @@ def keep_questions_about_people(
     Parameters
     ----------
     head : Head or None
-        What it makes of the vectors is compared.
+        Its projections are compared.
     changed : ChangedPeople, optional
         The others are as they were when questions were looked for last, and so are questions about them.
     """
-    nobody = people_shown_by_nothing(connection, detector)
-    prototypes = kept_prototypes(connection, detector, exemplars=False).without(nobody)
+    low_quality = low_quality_people(connection, detector)
+    prototypes = stored_prototypes(connection, detector, exemplars=False).without(low_quality)
     limits = library_norm_limits(connection, detector)
     persons, person = prototypes.persons, prototypes.person
     clusters = means_of_clusters(connection, detector, None if limits is None else limits.joining)
@@ -96,7 +96,7 @@ def keep_questions_about_people(
 
 
 def _changed(changed: ChangedPeople, persons: list[UUID], clusters: ClusterMeans) -> Bool:
-    """Which of the people and clusters changed."""
+    """Return which of the people and clusters changed."""
     return np.array(
         [
             *(each in changed.persons for each in persons),
@@ -107,14 +107,14 @@ def _changed(changed: ChangedPeople, persons: list[UUID], clusters: ClusterMeans
 
 
 def _settles(pairs: Pairs, faces: Int64) -> Int64:
-    """How many faces an answer about each pair settles: those of the smaller one."""
+    """Return how many faces an answer about each pair settles: those of the smaller one."""
     return np.minimum(faces[pairs.first], faces[pairs.second])
 
 
 def _about_two(
     pairs: Pairs, place: int, persons: list[UUID], clusters: ClusterMeans, faces: Int64
 ) -> PeopleCandidate | None:
-    """A pair as a question about the larger person; None where both are clusters."""
+    """Return a pair as a question about the larger person; None if both are clusters."""
     first, second = int(pairs.first[place]), int(pairs.second[place])
     if first >= len(persons):
         return None
@@ -136,7 +136,7 @@ def _about_two(
 _MOST_OF_AGES = 5_000
 
 
-def keep_questions_about_ages(
+def store_age_suggestions(
     connection: Connection,
     detector: DetectorRow,
     settled: Settled,
@@ -154,12 +154,12 @@ def keep_questions_about_ages(
     faces = aged_faces(
         connection, persons, detector.id, least_norm=None if limits is None else limits.joining
     )
-    said = load_births(connection, faces.persons)
+    births = load_births(connection, faces.persons)
     found = contradicting_faces(
         faces.person,
         faces.taken,
         faces.age,
-        np.array([said[each].year if each in said else np.nan for each in faces.persons], np.float64),
+        np.array([births[each].year if each in births else np.nan for each in faces.persons], np.float64),
     )
     asked: list[FaceCandidate] = []
     for place in np.argsort(-found.likely, kind="stable").tolist():

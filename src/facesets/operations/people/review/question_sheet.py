@@ -26,7 +26,7 @@ def draw_question(database: Database, question: Question) -> bytes:
         rows.append(_row_of_faces(question.items, known))
     else:
         rows += [
-            _row(f"{item.number}: {printable(item.name)}", _alike(item), item.faces, known)
+            _row(f"{item.number}: {printable(item.name)}", _similarity_label(item), item.faces, known)
             for item in question.items
         ]
     progress = SilentProgress()
@@ -45,7 +45,7 @@ def draw_two_people(database: Database, taken: NameTaken) -> bytes:
     return png_bytes(draw_sheet(taken.question, "", [finished_row(row, progress) for row in rows]))
 
 
-def _alike(item: Item) -> str:
+def _similarity_label(item: Item) -> str:
     return f"{counted(item.settles, 'face')}, similarity {_rounded(item)}"
 
 

@@ -1,7 +1,7 @@
 """The suggestions of `people review`, worded, the most useful first.
 
-What was found undecided is kept a pair at a time; what goes with one person is asked together. A person
-without a name is a question too, which is not kept: it follows.
+Undecided matches are stored as pairs; those of one person are asked together. An unnamed person
+is a question too, which is not stored: it follows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,8 @@ from facesets.ages import about
 from facesets.errors import Changed
 from facesets.files import printable
 from facesets.formats.named_photos import PROGRAMS
-from facesets.operations.people.corrections.who import called
-from facesets.operations.people.review.finding import look_at_everything, look_at_people
+from facesets.operations.people.corrections.lookup import called
+from facesets.operations.people.review.finding import find_all_suggestions, find_people_suggestions
 from facesets.operations.people.review.open_questions import (
     Kind,
     UnwordedQuestion,
@@ -32,7 +32,7 @@ from facesets.store.postgres.people.persons import (
     person_states,
     versions_of_people,
 )
-from facesets.store.postgres.people.suggestions import FaceCandidate, last_looked_for
+from facesets.store.postgres.people.suggestions import FaceCandidate, last_suggestion_search
 from facesets.store.postgres.people.traces import FaceOwner, owners
 
 _SHOWN = 6
@@ -48,7 +48,7 @@ class Item:
     number : int
         By which an answer names it: from 1.
     name : str
-        What to call it.
+        Its name.
     person : str
         Who it is, where it is a person; else empty.
     faces : list of int
@@ -58,9 +58,9 @@ class Item:
     cosine_similarity : float
         Mean similarity with the faces of the person that is asked about.
     uncertainty : float
-        How likely an answer changes what stands, from 0 to 1.
+        How likely an answer changes an assignment, from 0 to 1.
     note : str
-        What speaks for the question in place of similarity; else empty.
+        The reason for the question in place of similarity; else empty.
     """
 
     number: int
@@ -84,7 +84,7 @@ class Question:
     text : str
         The question in words.
     person, name : str
-        Whom it is about.
+        The person it is about.
     has_name : bool
         Whether a human gave that name.
     of_person : int
@@ -92,13 +92,13 @@ class Question:
     faces : list of int
         The best of them, by number.
     nameless : str
-        The person whom a name given in answer is for; empty where everybody has one, or several have none.
+        The person who gets a name given in answer; empty if all have one, or several have none.
     settles : int
         Faces.
     worth : float
-        Faces that an answer is expected to put right: what questions are ordered by.
+        The expected number of faces that an answer corrects, by which questions are ordered.
     version : int
-        The latest step about anybody in the question; 0 before the first.
+        The latest step about any person in the question; 0 before the first.
     """
 
     id: str
@@ -122,7 +122,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     Parameters
     ----------
     of_steps : bool
-        See `look_at_people`: for who answers one question after another.
+        See `find_people_suggestions`: for who answers one question after another.
 
     Raises
     ------
@@ -131,9 +131,9 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     """
     database = library.database
     detector = database.run(library.require_detector)
-    if database.run(last_looked_for, detector.model_id) is None:
-        look_at_everything(database, detector, database.run(load_assigned_faces, detector))
-    look_at_people(database, detector, of_steps=of_steps)
+    if database.run(last_suggestion_search, detector.model_id) is None:
+        find_all_suggestions(database, detector, database.run(load_assigned_faces, detector))
+    find_people_suggestions(database, detector, of_steps=of_steps)
 
 
 def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] = ()) -> list[Question]:
@@ -172,7 +172,7 @@ def in_words(connection: Connection, asked: Sequence[UnwordedQuestion]) -> list[
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What questions tell of people, by their ids."""
+    """The data of people in questions, by their ids."""
 
     states: dict[UUID, PersonState]
     versions: dict[UUID, int]
@@ -211,9 +211,9 @@ def require_unchanged(connection: Connection, question: str, version: int | None
     Raises
     ------
     Changed
-        Somebody did.
+        One changed.
     NotFound
-        It is not open any more.
+        It is no longer open.
     """
     asked = find_question(connection, question)
     if version is not None and max(versions_of_people(connection, _people(asked)).values()) != version:
@@ -252,8 +252,10 @@ def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> It
 
 
 def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
-    whose = printable(owner.name) if owner.name else "an unnamed person" if owner.person else "unassigned"
-    return f"{PROGRAMS.get(face.program or '', 'Another program')} has this name; here it is {whose}"
+    owner_name = (
+        printable(owner.name) if owner.name else "an unnamed person" if owner.person else "unassigned"
+    )
+    return f"{PROGRAMS.get(face.program or '', 'Another program')} has this name; here it is {owner_name}"
 
 
 def _ages(face: FaceCandidate) -> str:
@@ -268,7 +270,7 @@ def _ages(face: FaceCandidate) -> str:
 
 
 def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int) -> str:
-    """The question, to which yes means the same for each item."""
+    """Word the question, to which yes means the same for each item."""
     one = items[0].name if items else ""
     several = len(items) > 1
     number = len(items)

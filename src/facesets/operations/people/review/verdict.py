@@ -7,19 +7,19 @@ import numpy as np
 from facesets.clustering.poor_faces import Shows
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.face_details import FaceRow, how_much_they_show, library_norm_limits
+from facesets.store.postgres.people.face_details import FaceRow, library_norm_limits, quality_of_faces
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class PersonSimilarity:
     """How similar a face is to a person.
 
     Attributes
     ----------
     person, name : str
-        The number as it is printed, and what to call them.
+        The number as printed, and the name.
     cosine_similarity : float
-        With the most similar of what stands for them (see `people prototypes`); the face itself left out.
+        To the most similar of their prototypes (see `people prototypes`), without the face itself.
     nearest : list of (face, cosine similarity)
         Their most similar faces.
     """
@@ -31,7 +31,7 @@ class Likeness:
 
 
 def turning_point(
-    about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
+    about: PersonSimilarity | None, runner_up: PersonSimilarity | None, thresholds: dict[str, float]
 ) -> float | None:
     """Return the minimum similarity at which `assign` gives the face to the person."""
     if about is None:
@@ -44,8 +44,8 @@ def turning_point(
 
 def verdict_of(
     face: FaceRow,
-    about: Likeness | None,
-    runner_up: Likeness | None,
+    about: PersonSimilarity | None,
+    runner_up: PersonSimilarity | None,
     turning: float | None,
     margin: float,
     *,
@@ -68,10 +68,10 @@ def verdict_of(
     )
 
 
-def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
+def verdict_of_unassigned(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
     """Return the verdict about an unassigned face, with its quality if that is too low."""
     limits = library_norm_limits(connection, detector)
-    shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
+    shows = quality_of_faces(connection, detector, np.array([face.id]), limits)[0]
     measured = limits is not None and np.isfinite(face.norm)
     if shows == Shows.NOTHING and limits is not None:
         return (
@@ -88,5 +88,5 @@ def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, 
     return verdict
 
 
-def _by_rival(runner_up: Likeness, turning: float, margin: float) -> bool:
+def _by_rival(runner_up: PersonSimilarity, turning: float, margin: float) -> bool:
     return round(runner_up.cosine_similarity + margin, 4) >= turning

@@ -47,7 +47,7 @@ class Figures:
     clustering_f1 : float
         BCubed F1 of average linkage.
     precision, recall, assignment_f1 : float
-        Of giving faces to the nearest person, among faces of whom half are strangers'.
+        Of assigning faces to the nearest person, half of the faces being strangers'.
     """
 
     accuracy: float
@@ -133,10 +133,10 @@ def thresholds(trial: RecognitionTrial, layers: Layers, people: int) -> Projecte
 
 _SEED = 0
 _KNOWN_FACES_TRIED = 3000
-"""With known people, of whose faces only a fifth is asked about."""
+"""With known people, with only a fifth of their faces as queries."""
 
 _FACES_FITTED = 50_000
-"""By what is linear: more need gigabytes, and change nothing."""
+"""For linear heads: more need gigabytes, and change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What was learned without some people, and its results.
+    """A head learned without some people, and its results.
 
     Attributes
     ----------
@@ -189,9 +189,9 @@ def run_folds(
     Parameters
     ----------
     directory : Path
-        Where checkpoints of the first fold are kept, and below it those of the others.
+        Where checkpoints of the first fold are stored, and below it those of the others.
     on_epoch : function
-        Hears the fold's number, from 0, and what an epoch came to.
+        Receives the fold's number, from 0, and the result of an epoch.
 
     Raises
     ------
@@ -216,8 +216,8 @@ def _run_fold(
     on_epoch: "Callable[[Epoch], None]",
     stop: Stop,
 ) -> Fold | None:
-    """One fold; None where it was stopped."""
-    # Only here, for it needs torch.
+    """Run one fold; None if stopped."""
+    # Only here, because it needs torch.
     from facesets.training.loop import train
 
     out: Bool = np.isin(taught.person, held)

@@ -23,7 +23,7 @@ class Head:
     Attributes
     ----------
     thresholds : ProjectedThresholds
-        Cosine similarities that decide among what it projects.
+        Cosine similarities that decide among its projections.
     """
 
     name: str

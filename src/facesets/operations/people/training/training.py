@@ -25,7 +25,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.training import keep_head, load_named_faces, load_vectors, use_head
+from facesets.store.postgres.people.training import load_named_faces, load_vectors, store_head, use_head
 from facesets.store.postgres.runs import recorded_run
 from facesets.training.head import onnx_model
 from facesets.training.lesson import FOLDS, capped
@@ -54,7 +54,7 @@ def train_heads(
     Parameters
     ----------
     directory : Path
-        Where checkpoints are kept. A run that was interrupted goes on from there.
+        Where checkpoints are stored. An interrupted run resumes from there.
     on_epoch : function
         Hears how each epoch of the head that may come into use went.
 
@@ -91,7 +91,7 @@ def train_heads(
         if len(folds) < FOLDS:
             run.stopped = True
             return Result(counts, stopped=True)
-        summary = database.run(_keep, detector, counts, folds)
+        summary = database.run(_store_heads, detector, counts, folds)
         from facesets.training.checkpoints import path_of
 
         last = path_of(directory, options.epochs)
@@ -148,7 +148,7 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
     return detector, Taught(vectors, faces.person)
 
 
-def _keep(connection: Connection, detector: DetectorRow, counts: Result, folds: list[Fold]) -> Result:
+def _store_heads(connection: Connection, detector: DetectorRow, counts: Result, folds: list[Fold]) -> Result:
     """Store the first fold's heads, and use the winner if there is one."""
     first, lines = folds[0], comparison(folds)
     names: dict[str, str] = {}
@@ -161,7 +161,7 @@ def _keep(connection: Connection, detector: DetectorRow, counts: Result, folds: 
         metrics = asdict(line) | {"people": counts.people, "faces": counts.faces}
         calibration = asdict(thresholds(first.trial, layers, counts.people))
         size = layers[-1].weight.shape[1]
-        head = keep_head(
+        head = store_head(
             connection, detector.model_id, line.kind, onnx_model(layers), size, metrics, calibration
         )
         names[line.kind] = head.name

@@ -36,7 +36,7 @@ from facesets.store.postgres.people.upkeep import (
     set_cluster,
 )
 
-_NOBODY = -1
+_NO_OWNER = -1
 
 
 def associate_clusters(
@@ -58,19 +58,19 @@ def associate_clusters(
     for label in np.flatnonzero(np.bincount(group) > 1).tolist():
         rows = np.flatnonzero((group == label) & ~left_out).tolist()
         did.update(_make_one(step, [known.nodes[row] for row in rows]))
-    alike = _near_owners(known.centroid, owner, max_cosine_distance)
+    similar = _near_owners(known.centroid, owner, max_cosine_distance)
     return Result(
         joined=did["joined"],  # clusters without a person that joined one
         made=did["made"],  # people of clusters
-        merged=did["merged"],  # people of whom no human spoke, and who turned out to be somebody else
-        named_alike=alike,  # pairs of people of whom a human spoke, and who may be one
+        merged=did["merged"],  # people without corrections who turned out to be another person
+        named_alike=similar,  # pairs of people with corrections who may be one
     )
 
 
 def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
-    """The person of each node for whom a human vouches, by number; and pairs of nodes of any one person."""
+    """Return the confirmed person of each node, by number; and pairs of nodes of any one person."""
     number: dict[UUID, int] = {}
-    owner = np.full(len(nodes), _NOBODY, np.int64)
+    owner = np.full(len(nodes), _NO_OWNER, np.int64)
     first: dict[UUID, int] = {}
     must = []
     for row, node in enumerate(nodes):
@@ -86,9 +86,9 @@ def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
 def _tied_by_corrections(
     connection: Connection, known: Nodes, owner: Int64, own: Int64
 ) -> tuple[Int64, Bool]:
-    """Pairs of nodes whose faces are said to show one person, also through others; and which stay alone.
+    """Return pairs of nodes tied by corrections of their faces, also through others; and those left out.
 
-    Those stay alone that such statements would make one with somebody whom they must not be.
+    Nodes are left out if such ties would merge them with a person that corrections exclude.
     """
     faces = tied_components(load_corrections(connection))
     number = nodes_of_faces(connection, [face for members in faces for face in members])
@@ -111,7 +111,7 @@ def _tied_by_corrections(
 
 
 def _make_one(step: Step, members: Sequence[Node]) -> Counter[str]:
-    """Make the clusters of a group one person; returns what that took."""
+    """Make the clusters of a group one person; return the counts of changes."""
     if len(members) < 2:
         return Counter()
     did: Counter[str] = Counter()
@@ -133,7 +133,7 @@ def _make_one(step: Step, members: Sequence[Node]) -> Counter[str]:
 
 
 def _near_owners(centroid: Float32, owner: Int64, max_cosine_distance: float) -> int:
-    """Pairs of owners that have clusters within a distance."""
+    """Count pairs of owners that have clusters within a distance."""
     named = np.flatnonzero(owner >= 0)
     if len(named) < 2:
         return 0
@@ -160,14 +160,14 @@ def merge_similar_clusters(
         constraints=among(Constraints(cannot_link=known.apart), rows, len(known.nodes)),
         owner=_persons(nodes),
     )
-    gone = 0
+    merged = 0
     for label in np.flatnonzero(np.bincount(group) > 1).tolist():
         names = _by_size([nodes[row] for row in np.flatnonzero(group == label)])
         for name in names[1:]:
             set_cluster(step, faces_of_cluster(step.connection, name), names[0])
         delete_clusters(step, names[1:])
-        gone += len(names) - 1
-    return gone
+        merged += len(names) - 1
+    return merged
 
 
 def _may_merge(node: Node) -> bool:
@@ -177,13 +177,13 @@ def _may_merge(node: Node) -> bool:
 def _persons(nodes: Sequence[Node]) -> Int64:
     number: dict[UUID, int] = {}
     return np.array(
-        [_NOBODY if node.person is None else number.setdefault(node.person, len(number)) for node in nodes],
+        [_NO_OWNER if node.person is None else number.setdefault(node.person, len(number)) for node in nodes],
         np.int64,
     )
 
 
 def _by_size(nodes: Sequence[Node]) -> list[str]:
-    """The clusters of some nodes, the one with most faces first, ties by age."""
+    """Return the clusters of some nodes, the one with most faces first, ties by age."""
     size: Counter[str] = Counter()
     for node in nodes:
         size[str(node.cluster)] += node.faces
@@ -196,20 +196,20 @@ def close_must_links(step: Step) -> Result:
     Two people who both have a name stay two: that is a violation for a human to see to. Returns how many
     faces got a person, and how many people without names became another.
     """
-    said = load_corrections(step.connection)
+    corrections = load_corrections(step.connection)
     of_face: dict[int, list[FaceCorrection]] = {}
-    for each in said.faces:
+    for each in corrections.faces:
         of_face.setdefault(each.face, []).append(each)
     faces = merged = 0
-    for members in tied_components(said):
+    for members in tied_components(corrections):
         given, joined = _tie(step, members, [each for face in members for each in of_face.get(face, [])])
         faces, merged = faces + given, merged + joined
     return Result(faces=faces, merged=merged)
 
 
-def tied_components(said: Corrections) -> list[list[int]]:
+def tied_components(corrections: Corrections) -> list[list[int]]:
     """Return groups of faces that corrections tie together, also through others."""
-    pairs = [(pair.first, pair.second) for pair in said.face_pairs if pair.same]
+    pairs = [(pair.first, pair.second) for pair in corrections.face_pairs if pair.same]
     if not pairs:
         return []
     ids, ends = np.unique(np.array(pairs, np.int64), return_inverse=True)
@@ -220,16 +220,16 @@ def tied_components(said: Corrections) -> list[list[int]]:
     return [each.tolist() for each in np.split(ids[order], cuts)]
 
 
-def _tie(step: Step, members: list[int], said: list[FaceCorrection]) -> tuple[int, int]:
-    """Make the faces of a component one person's; returns how many got a person, and who was merged.
+def _tie(step: Step, members: list[int], corrections: list[FaceCorrection]) -> tuple[int, int]:
+    """Assign the faces of a component to one person; return how many got a person and how many merged.
 
-    `said` is what was said of these faces.
+    `corrections` are those of these faces.
     """
     connection = step.connection
     owners = persons_of_faces(connection, members)
     people = Counter(person for person in owners.values() if person is not None)
-    meant = {each.person for each in said if each.is_person}
-    target = _who(connection, people, meant)
+    confirmed = {each.person for each in corrections if each.is_person}
+    target = _owner(connection, people, confirmed)
     if target is None:
         return 0, 0
     merged = 0
@@ -237,7 +237,7 @@ def _tie(step: Step, members: list[int], said: list[FaceCorrection]) -> tuple[in
         state = person_state(connection, person)
         if person != target and state is not None and not state.names and state.status != "hidden":
             merged += absorb(step, person, target)
-    refused = any(each.person == target and not each.is_person for each in said)
+    refused = any(each.person == target and not each.is_person for each in corrections)
     free = [face for face, person in owners.items() if person is None]
     if not free or refused:
         return 0, merged
@@ -245,12 +245,12 @@ def _tie(step: Step, members: list[int], said: list[FaceCorrection]) -> tuple[in
     return len(free), merged
 
 
-def _who(connection: Connection, people: Counter[UUID], meant: set[UUID]) -> UUID | None:
-    """Whose they are: who was said, else who has a name, else who has most; None where that is unclear."""
-    found = {person: person_state(connection, person) for person in {*people, *meant}}
+def _owner(connection: Connection, people: Counter[UUID], confirmed: set[UUID]) -> UUID | None:
+    """Return the confirmed person, else the named one, else the one with most faces; None if unclear."""
+    found = {person: person_state(connection, person) for person in {*people, *confirmed}}
     there = {person: state for person, state in found.items() if state is not None}
     named = {person for person, state in there.items() if state.names}
-    for clear in (meant & set(there), named):
+    for clear in (confirmed & set(there), named):
         if clear:
             return next(iter(clear)) if len(clear) == 1 else None
     return max(sorted(there), key=lambda person: there[person].faces, default=None)

@@ -9,7 +9,7 @@ from facesets.errors import Command, Field, Sentence
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.corrections.history import restore_people
-from facesets.operations.people.corrections.who import kept_step
+from facesets.operations.people.corrections.lookup import step_number
 from facesets.operations.people.grouping.staleness import staleness
 from facesets.operations.people.upkeep.associating import (
     associate_clusters,
@@ -45,7 +45,7 @@ _Came = tuple[str, Mapping[str, Any], list[str]]
 
 
 class _DryRun(Exception):
-    """Ends a transaction so that nothing of it is kept."""
+    """Ends a transaction without storing anything."""
 
     def __init__(self, came: _Came) -> None:
         super().__init__()
@@ -54,14 +54,14 @@ class _DryRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What tasks work with."""
+    """The context of tasks."""
 
     library: Library
     detector: DetectorRow
     options: MaintainOptions
 
     def would(self, done: str, planned: str) -> str:
-        """The verb of a sentence: what was done, or what would be."""
+        """Return the verb of a sentence: done, or what would be done."""
         return f"would {planned}" if self.options.dry_run else done
 
 
@@ -99,7 +99,7 @@ def maintain(
     ):
         around = _Around(library, database.run(library.require_detector), options)
         if not options.dry_run and not _GIVING.isdisjoint(every):
-            # What a reset took from people must not become somebody else's first.
+            # Faces that a reset took from people must not go to another person first.
             database.run(restore_people, "maintain", work.by, run.id)
         for task in every:
             if work.stop.requested:
@@ -127,7 +127,7 @@ def _change(task: Task, around: _Around, by: str, run_id: int) -> tuple[_Came, i
             came = _CHANGES[task](step, around)
         if around.options.dry_run:
             raise _DryRun(came)
-        return came, kept_step(connection, step)
+        return came, step_number(connection, step)
 
     try:
         return around.library.database.run(work)
@@ -158,11 +158,11 @@ def _merge_similar(step: Step, around: _Around) -> _Came:
     recognizer = known_recognizer(around.detector.settings.recognizer)
     given = around.options.max_centroid_distance
     limit = round(_SIMILAR_SHARE * recognizer.merge_max_cosine_distance, 4) if given is None else given
-    gone = merge_similar_clusters(
+    merged = merge_similar_clusters(
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
-    did = f"{counted(gone, 'cluster')} {around.would('merged', 'be merged')} into a similar one."
-    return did, {"max_centroid_distance": limit, "merged": gone}, []
+    did = f"{counted(merged, 'cluster')} {around.would('merged', 'be merged')} into a similar one."
+    return did, {"max_centroid_distance": limit, "merged": merged}, []
 
 
 def _unassigned(step: Step, around: _Around) -> _Came:

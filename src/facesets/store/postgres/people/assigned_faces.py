@@ -15,7 +15,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.photos.faces import load_embeddings
 
-_NOBODY = UUID(int=0)
+_NO_PERSON = UUID(int=0)
 _MEMORY_MB = 64
 
 
@@ -85,9 +85,9 @@ def load_assigned_faces(
 
 
 def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
-    """People, and for each name the index of its person; the nil UUID is nobody."""
+    """Return people, and for each UUID the index of its person; the nil UUID is unassigned."""
     uuids = [UUID(bytes=bytes(name).ljust(16, b"\0")) for name in names]
-    persons = [uuid for uuid in uuids if uuid != _NOBODY]
+    persons = [uuid for uuid in uuids if uuid != _NO_PERSON]
     index = {uuid: i for i, uuid in enumerate(persons)}
     return persons, np.array([index.get(uuid, -1) for uuid in uuids], np.int64)
 
@@ -135,7 +135,7 @@ def assign(
     face_ids, before, after : int64 arrays of shape (n,)
         Faces, and for each an index into `persons`, or -1: who has it, and who gets it.
     how : str
-        What `assigned_by` says. No face is taken from somebody unless a run gave it to them.
+        The value of `assigned_by`. No face is taken from a person unless a run assigned it.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def assign(
             (face_id bigint, before_id uuid, person_id uuid) ON COMMIT DROP"""
     )
     connection.execute("TRUNCATE given")
-    raw = np.frombuffer(b"".join(uuid.bytes for uuid in (*persons, _NOBODY)), "V16")
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in (*persons, _NO_PERSON)), "V16")
     copy_in(
         connection,
         "COPY given (face_id, before_id, person_id) FROM STDIN (FORMAT BINARY)",
@@ -165,7 +165,7 @@ def assign(
                 AND CASE WHEN coalesce(f.person_id, %(nobody)s) = g.before_id THEN true ELSE false END
                 AND (f.person_id IS NULL OR coalesce(f.assigned_by, 'auto') = 'auto')
                 AND (p.id IS NOT NULL OR g.person_id = %(nobody)s)""",
-        {"how": how, "nobody": _NOBODY},
+        {"how": how, "nobody": _NO_PERSON},
     ).rowcount
 
 
@@ -178,8 +178,8 @@ class FaceScope:
 
     def of(self, min_quality: float) -> Bool:
         """Return which faces are in scope. Shape (n,)."""
-        meant: Bool = self.in_month & (self.quality >= min_quality)
-        return meant
+        selected: Bool = self.in_month & (self.quality >= min_quality)
+        return selected
 
     def take(self, which: Bool) -> "FaceScope":
         """Return the scope of some of the faces."""

@@ -57,7 +57,7 @@ def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) 
     return FaceClusters(number, ids)
 
 
-def keep_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth | None]) -> None:
+def store_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth | None]) -> None:
     """Create these clusters, or update how existing ones emerged; verification stays."""
     ids = list(births)
     known = [births[each] for each in ids]
@@ -224,7 +224,7 @@ def refresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence
     }
     if not connection.execute(_STALE, wanted).fetchall():
         return 0
-    # Whoever makes a step may refresh in it: with the same lock neither waits for the other in turn.
+    # A step may refresh within it: with the same lock neither waits for the other in turn.
     one_at_a_time(connection)
     stale = connection.execute(_STALE, wanted).fetchall()
     connection.execute(
@@ -235,7 +235,7 @@ def refresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence
 
 
 def _make(connection: Connection, detector: DetectorRow, stale: Sequence[tuple[str, int, int]]) -> None:
-    # The package brings SciPy, which whoever finds nothing stale can do without.
+    # The package imports SciPy, which is not needed if nothing is stale.
     from facesets.clustering.centroids import centroids, medoids
 
     if not stale:

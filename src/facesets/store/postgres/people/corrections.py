@@ -143,13 +143,13 @@ def pin_only(step: Step, face: int, person: UUID) -> None:
     step.about(person)
 
 
-def keep_person(step: Step, person: UUID) -> None:
+def store_person_correction(step: Step, person: UUID) -> None:
     """Store a person's names and status beside the row, which a reset may remove."""
-    keep_people(step, [person])
+    store_person_corrections(step, [person])
 
 
-def keep_people(step: Step, persons: Sequence[UUID]) -> None:
-    """Do as `keep_person`, for many people."""
+def store_person_corrections(step: Step, persons: Sequence[UUID]) -> None:
+    """Do as `store_person_correction`, for many people."""
     step.connection.execute(
         """INSERT INTO person_corrections (person_id, names, status)
             SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
@@ -247,7 +247,7 @@ def broken_corrections(connection: Connection) -> list[FaceCorrection | FacePair
     ]
 
 
-def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
+def are_confirmed_different(connection: Connection, first: UUID, second: UUID) -> bool:
     """Whether corrections keep two people apart."""
     found: bool = connection.scalar(
         """SELECT EXISTS (SELECT FROM person_pair_corrections WHERE person_a = least(%(a)s, %(b)s)

@@ -172,11 +172,11 @@ def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLi
     known = known_recognizer(detector.settings.recognizer)
     if known.norm_limits is not None or not known.norm_is_informative:
         return known.norm_limits
-    founding, joining, _ = _kept_limits(connection, detector)
+    founding, joining, _ = _stored_limits(connection, detector)
     return None if founding is None else NormLimits(round(founding, 1), round(joining, 1))
 
 
-def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
+def store_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     """Measure and store the norm limits of a model without published ones, unless they are current."""
     name = detector.settings.recognizer
     known = known_recognizer(name)
@@ -185,7 +185,7 @@ def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     faces = connection.scalar(
         "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
     )
-    if faces <= _MORE * _kept_limits(connection, detector)[2]:
+    if faces <= _MORE * _stored_limits(connection, detector)[2]:
         return
     image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
     # Limits that were seen once stay, should a few faces hide them again.
@@ -197,13 +197,13 @@ def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     )
 
 
-def _kept_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ...]:
+def _stored_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ...]:
     return connection.one(
         "SELECT norm_founding, norm_joining, norm_faces FROM models WHERE id = %s", (detector.model_id,)
     )
 
 
-def how_much_they_show(
+def quality_of_faces(
     connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
 ) -> HowMuch:
     """Return how much each face shows (`Shows`); nothing if it is gone. Shape (n,).
@@ -245,7 +245,7 @@ def how_much_they_show(
     return shows
 
 
-def people_shown_by_nothing(connection: Connection, detector: DetectorRow) -> list[UUID]:
+def low_quality_people(connection: Connection, detector: DetectorRow) -> list[UUID]:
     """Return people whose faces are all of too low quality; no new faces join them."""
     limits = library_norm_limits(connection, detector)
     if limits is None:

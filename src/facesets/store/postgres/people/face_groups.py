@@ -1,7 +1,7 @@
 """Groups of faces that wait for a name: unnamed people, and clusters that are not a person yet.
 
 Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters the faces were in before they
-became one. The others are loose faces of nobody: in no cluster, or in one called after somebody they are not.
+became one. The others are loose unassigned faces: in no cluster, or in one called after another person.
 """
 
 from collections.abc import Sequence
@@ -84,8 +84,8 @@ def groups_page(
     return GroupsPage(_closely(connection, places[:limit]), int(rows[0][0]), last)
 
 
-# Loose faces in a cluster that is called after somebody are no group. There is a row even where the page is
-# empty: it says how many there are.
+# Loose faces in a cluster that is called after a person are no group. There is a row even where the page is
+# empty: it holds how many there are.
 _PLACES: LiteralString = """
     WITH every AS MATERIALIZED (
         SELECT t.faces, 'person_' || p.id AS id, p.id AS person FROM person_totals t
@@ -104,7 +104,7 @@ _PLACES: LiteralString = """
 
 
 def _closely(connection: Connection, places: Sequence[tuple[int, str, UUID | None]]) -> list[FaceGroup]:
-    """These groups; those whose faces went elsewhere meanwhile are left out."""
+    """Return these groups, without those that lost their faces meanwhile."""
     found = {}
     for statement, ids in (
         (_OF_PEOPLE, [person for _, _, person in places if person is not None]),

@@ -56,15 +56,15 @@ def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[in
     )
 
 
-def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> Renumbered:
+def renumbered_ids(connection: Connection, detector_id: int, removed: Sequence[int]) -> Renumbered:
     """Return the face ids in the library's results that change once some faces are gone."""
     rows = connection.execute(
-        """SELECT i.sha256, f.id = ANY(%(gone)s::bigint[]), f.x1, f.y1, f.x2, f.y2 FROM face_detections f
+        """SELECT i.sha256, f.id = ANY(%(removed)s::bigint[]), f.x1, f.y1, f.x2, f.y2 FROM face_detections f
             JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.detector_id = %(detector)s AND f.image_id IN (
-                SELECT g.image_id FROM face_detections g WHERE g.id = ANY(%(gone)s::bigint[]))
+                SELECT g.image_id FROM face_detections g WHERE g.id = ANY(%(removed)s::bigint[]))
             ORDER BY f.image_id, f.ordinal, f.id""",
-        {"detector": detector_id, "gone": list(gone)},
+        {"detector": detector_id, "removed": list(removed)},
     )
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
@@ -80,14 +80,14 @@ def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]
 
 
 def erase(
-    connection: Connection, persons: Sequence[UUID], faces: Sequence[int], pattern: str | None, who: str
+    connection: Connection, persons: Sequence[UUID], faces: Sequence[int], pattern: str | None, by: str
 ) -> Erased:
     """Erase people and faces, in this transaction; this cannot be undone.
 
-    What the journal holds of others goes, too, where it holds a name that fits `pattern` and is nobody
-    else's by now: of a merge that was undone, say.
+    Journal entries about other people go, too, if they hold a name that fits `pattern` and that no other
+    person has by now, as after a merge that was undone.
     """
-    # Whoever is writing faces read before what was forgotten, and is waited for; others wait for us.
+    # Sessions that are writing faces read earlier what was forgotten, and are waited for; others wait for us.
     connection.execute("LOCK TABLE forgetting_key, forgotten_faces IN ACCESS EXCLUSIVE MODE")
     remember_forgotten(connection, list(places_of(connection, faces).values()))
     parameters = {
@@ -96,7 +96,7 @@ def erase(
         "faces": list(faces),
         "pattern": pattern,
         "what": _FORGOTTEN,
-        "who": who,
+        "who": by,
     }
     for statement in (*_DERIVED, *_JOURNAL):
         connection.execute(statement, parameters)
@@ -114,7 +114,7 @@ def erase(
     return Erased(len(faces), steps)
 
 
-# What follows from faces is made again by whoever reads it next; until then it may hold theirs.
+# Data derived from faces is recomputed when it is read next; until then it may hold theirs.
 _DERIVED: tuple[LiteralString, ...] = (
     """CREATE TEMPORARY TABLE of_person ON COMMIT DROP AS
         SELECT DISTINCT cluster FROM face_detections
@@ -152,7 +152,7 @@ _JOURNAL: tuple[LiteralString, ...] = (
     "DELETE FROM step_faces WHERE face_id = ANY(%(faces)s::bigint[])",
     "DELETE " + _ROWS_ABOUT,
 )
-# A run's step stands for the others whom it is about, unless it gave their faces to the person or took them.
+# A run's step remains for the other people in it, unless it gave their faces to the person or took them.
 _MARK_STEPS: LiteralString = """UPDATE steps s SET forgotten = true, what = %(what)s FROM about_person a
     WHERE s.id = a.step_id AND (s.run_id IS NULL
         OR EXISTS (SELECT FROM step_faces f WHERE f.step_id = s.id AND (
@@ -163,7 +163,7 @@ _STRIP: tuple[LiteralString, ...] = (
     "UPDATE step_faces SET person_before = NULL WHERE person_before = ANY(%(persons)s::uuid[])",
     "UPDATE step_faces SET person_after = NULL WHERE person_after = ANY(%(persons)s::uuid[])",
     "DELETE FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])",
-    # Whoever had no name went by theirs while both were one.
+    # A person without a name went by theirs while both were one.
     """UPDATE steps s SET what = %(what)s WHERE s.what ~* %(pattern)s AND NOT EXISTS (
         SELECT FROM person_names n WHERE n.name ~* %(pattern)s AND n.person_id <> ALL(%(persons)s::uuid[])
             AND position(lower(n.name) IN lower(s.what)) > 0)""",
@@ -187,8 +187,8 @@ _PEOPLE: tuple[LiteralString, ...] = (
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty options and summaries of runs that match a pattern; return how many runs.
 
-    Descriptions of photos that fit go, too, and so does what files of photos say, their keywords and titles,
-    and what other programs call people.
+    Descriptions of photos that fit go, too, and so does the metadata of photos, their keywords and titles,
+    and names from other programs.
     """
     erase_imported(connection, pattern)
     erase_descriptions(connection, pattern)

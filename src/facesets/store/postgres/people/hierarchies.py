@@ -12,12 +12,12 @@ from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 
-_KEPT_RUNS = 2
+_RETAINED_RUNS = 2
 """Hierarchies to keep: the current one, and the one before, which undo restores."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRun:
+class StoredRun:
     """A run with a saved hierarchy.
 
     Attributes
@@ -36,7 +36,7 @@ class KeptRun:
     made_at: datetime
 
 
-def keep_run(
+def store_run(
     connection: Connection,
     model_id: int,
     run_id: int | None,
@@ -55,14 +55,14 @@ def keep_run(
     )
     connection.execute(
         """DELETE FROM hdbscan_runs WHERE model_id = %(model)s AND id NOT IN (
-                SELECT id FROM hdbscan_runs WHERE model_id = %(model)s ORDER BY id DESC LIMIT %(kept)s)
+                SELECT id FROM hdbscan_runs WHERE model_id = %(model)s ORDER BY id DESC LIMIT %(retained)s)
             AND id NOT IN (SELECT hdbscan_run_id FROM clusters WHERE hdbscan_run_id IS NOT NULL)""",
-        {"model": model_id, "kept": _KEPT_RUNS},
+        {"model": model_id, "retained": _RETAINED_RUNS},
     )
     return number
 
 
-def keep_densities(
+def store_densities(
     connection: Connection, run: int, face_ids: Int64, density: Float32, outlier_score: Float32
 ) -> None:
     """Save the densities of faces in a run."""
@@ -86,14 +86,14 @@ def keep_densities(
     )
 
 
-def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
+def run_in_force(connection: Connection, model_id: int) -> StoredRun | None:
     """Return the saved run that a model's clusters come from; None if there is none."""
     row = connection.execute(
         """SELECT id, parameters, faces, clusters, noise, made_at FROM hdbscan_runs
             WHERE id = (SELECT max(hdbscan_run_id) FROM clusters WHERE model_id = %s)""",
         (model_id,),
     ).fetchone()
-    return None if row is None else KeptRun(*row)
+    return None if row is None else StoredRun(*row)
 
 
 def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str, Any] | None:

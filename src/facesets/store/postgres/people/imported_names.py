@@ -15,7 +15,7 @@ from facesets.store.postgres.people.steps import Step
 
 Box = tuple[float, float, float, float]
 BOX_DIGITS = 5
-"""So exact boxes are kept, which a real number holds."""
+"""The precision of stored boxes, which a real number holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ImportedName:
     face : int or None
         The face that is there.
     person : UUID or None
-        Whom the name means on that face.
+        The person that the name refers to on that face.
     """
 
     id: int
@@ -43,7 +43,7 @@ class ImportedName:
     person: UUID | None
 
     @property
-    def said(self) -> tuple[object, ...]:
+    def content(self) -> tuple[object, ...]:
         """Return everything but the row number."""
         return self.image, self.program, self.name, self.box, self.face, self.person
 
@@ -164,11 +164,11 @@ def _box(stored: Sequence[float] | None) -> Box | None:
     return x1, y1, x2, y2
 
 
-def keep_imported(step: Step, new: Sequence[ImportedName], gone: Sequence[ImportedName]) -> None:
+def store_imported(step: Step, new: Sequence[ImportedName], replaced: Sequence[ImportedName]) -> None:
     """Store imported names in place of earlier ones."""
     connection = step.connection
     connection.execute(
-        "DELETE FROM imported_names WHERE id = ANY(%s::bigint[])", ([each.id for each in gone],)
+        "DELETE FROM imported_names WHERE id = ANY(%s::bigint[])", ([each.id for each in replaced],)
     )
     copy_rows(
         connection,
@@ -191,9 +191,9 @@ class ListedName:
     Attributes
     ----------
     path : str
-        Where the photo lies; empty where it lies nowhere any more.
+        Where the photo is; empty if it has no file left.
     here : str
-        The name of whom the face shows here; empty for nobody, somebody without a name, and no face.
+        The name of the face's person here; empty if unassigned, unnamed, or without a face.
     """
 
     path: str

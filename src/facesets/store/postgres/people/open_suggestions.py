@@ -10,8 +10,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.suggestions import FaceCandidate, PeopleCandidate
 
 Outcome = Literal["accepted", "rejected"]
-# Open is what is pending, and what was answered in a step that was taken back. Skipped is what somebody
-# skipped while its evidence was about the same: as similar, or hardly fewer faces. OFFSET 0: faces are looked
+# Open suggestions are pending, or were answered in a step that was undone. Skipped ones were skipped by a
+# user with about the same evidence: as similar, or hardly fewer faces. OFFSET 0: faces are looked
 # up in the order of the questions, as many as are wanted, rather than all of the library's read.
 _OPEN_OF_FACES: LiteralString = """
     SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
@@ -57,7 +57,7 @@ def open_face_candidates(
 ) -> list[FaceCandidate]:
     """Return the likeliest open suggestions about faces, or about these faces.
 
-    Whom they are about may have been merged since, see `merged_into`.
+    Their people may have been merged since, see `merged_into`.
     """
     rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces), "most": most})
     return [FaceCandidate(*row) for row in rows]
@@ -68,7 +68,7 @@ def open_people_candidates(
 ) -> list[PeopleCandidate]:
     """Return the most useful open suggestions about people, or those of these ids.
 
-    Nobody may be two by a face that is gone since.
+    No person may be two by a face that was deleted since.
     """
     rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most})
     return [PeopleCandidate(*row) for row in rows]
@@ -98,7 +98,7 @@ def note_skipped(
 ) -> None:
     """Mark suggestions about these faces and people as skipped.
 
-    What is kept is the similarity, or how many faces it is about: what has changed since is asked again.
+    The similarity is stored, or the number of faces: suggestions that changed since are asked again.
     """
     connection.execute(
         """UPDATE face_candidates

@@ -2,7 +2,7 @@
 
 Of a million faces, it takes 0.6 s of a processor to count the photos of the hundred people of a page and to
 find their dates, 0.8 s for all people, and 0.2 s to compare the faces' numbers with those that were counted.
-To see that nobody changed anything since then takes next to nothing. Dates that change are forgotten by a
+To see that nothing changed since then takes next to no time. Dates that change are forgotten by a
 trigger.
 """
 
@@ -16,7 +16,7 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import usual_detector
-from facesets.store.postgres.people.people_state import due_since_kept, note_kept, replacing_kept
+from facesets.store.postgres.people.people_state import due_since_computed, note_computed, replacing_computed
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 
 _QUICK = 1000
@@ -31,9 +31,9 @@ def refresh_totals(connection: Connection, *, quick: int = _QUICK) -> None:
     quick : int
         Their prototypes are made again, too, if they have so many faces or fewer.
     """
-    due = due_since_kept(connection, "totals")
+    due = due_since_computed(connection, "totals")
     changed = refresh_totals_of(connection, due.persons)
-    note_kept(connection, "totals", due)
+    note_computed(connection, "totals", due)
     detector = usual_detector(connection)
     if changed and detector is not None and sum(changed.values()) <= quick:
         refresh_prototypes(connection, detector, list(changed))
@@ -45,16 +45,18 @@ def refresh_totals_of(connection: Connection, persons: Sequence[UUID] | None) ->
     Returns
     -------
     dict of UUID to int
-        Whose faces are others than they were, and how many they have.
+        People whose faces changed, and how many they have.
     """
     if persons is not None and not persons:
         return {}
     changed = connection.execute(_CHANGED, {"persons": None if persons is None else list(persons)}).fetchall()
     if changed:
-        connection.execute(_COUNT, {"persons": [who for who, _ in changed]})
-        gone = [who for who, faces in changed if not faces]
-        with replacing_kept(connection):
-            connection.execute("DELETE FROM person_totals WHERE person_id = ANY(%s::uuid[])", (gone,))
+        connection.execute(_COUNT, {"persons": [person for person, _ in changed]})
+        without_faces = [person for person, faces in changed if not faces]
+        with replacing_computed(connection):
+            connection.execute(
+                "DELETE FROM person_totals WHERE person_id = ANY(%s::uuid[])", (without_faces,)
+            )
     return dict(changed)
 
 
@@ -64,11 +66,11 @@ _CHANGED: LiteralString = """
         FROM present_faces
         WHERE person_id IS NOT NULL AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
         GROUP BY person_id),
-    kept AS (
+    stored AS (
         SELECT person_id, faces, fingerprint FROM person_totals
         WHERE %(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
-    SELECT person_id, coalesce(now.faces, 0) FROM now FULL JOIN kept USING (person_id)
-    WHERE now.faces IS DISTINCT FROM kept.faces OR now.fingerprint IS DISTINCT FROM kept.fingerprint"""
+    SELECT person_id, coalesce(now.faces, 0) FROM now FULL JOIN stored USING (person_id)
+    WHERE now.faces IS DISTINCT FROM stored.faces OR now.fingerprint IS DISTINCT FROM stored.fingerprint"""
 _COUNT: LiteralString = """
     INSERT INTO person_totals (person_id, faces, fingerprint, photos, taken_from, taken_until)
     SELECT f.person_id, count(*), bit_xor(hashint8extended(f.id, 0)), count(DISTINCT f.image_id),
@@ -94,7 +96,7 @@ class PersonLine:
     Attributes
     ----------
     first, last : str
-        Days of the first and last photo by the cameras' clocks; empty where no photo says.
+        Days of the first and last photo by the cameras' clocks; empty if no photo is dated.
     """
 
     id: str
@@ -185,7 +187,7 @@ class PersonCard(PersonLine):
 
 @dataclass(frozen=True, slots=True)
 class PeopleWanted:
-    """Which people to show.
+    """The people to show.
 
     Attributes
     ----------
@@ -194,7 +196,7 @@ class PeopleWanted:
     found : mapping of UUID to int, or None
         Only these, each with its rank.
     empty : bool
-        Also those without name and faces, whom a correction left behind.
+        Also those without name and faces, left behind by a correction.
     """
 
     status: Status = "active"
@@ -264,15 +266,15 @@ def _some(wanted: PeopleWanted) -> sql.Composed:
             else "JOIN unnest(%(found)s::uuid[], %(ranks)s::int[]) AS found (id, rank) ON found.id = p.id"
         ),
         named=sql.SQL("true" if wanted.named is None else "named" if wanted.named else "NOT named"),
-        # Whoever is asked for by id is shown, though the totals may be out of date.
+        # A person requested by id is shown, though the totals may be out of date.
         empty=sql.SQL(
-            "true" if wanted.found is not None else _ANYBODY if wanted.empty else "(named OR t.faces > 0)"
+            "true" if wanted.found is not None else _VISIBLE if wanted.empty else "(named OR t.faces > 0)"
         ),
     )
 
 
-# Nobody who has faces, but on photos that are missing.
-_ANYBODY: LiteralString = """(named OR t.faces > 0
+# Excludes people all of whose photos are missing.
+_VISIBLE: LiteralString = """(named OR t.faces > 0
     OR NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id))"""
 _SOME: LiteralString = """
     SELECT p.id, p.status, p.created_at, p.updated_at, coalesce(t.faces, 0) AS faces,
@@ -290,7 +292,7 @@ _CARDS: LiteralString = """
         p.rank, p.created_at, p.updated_at, best.id, coalesce(i.sha256, '')
     FROM (SELECT * FROM ({some}) AS every WHERE {after}
         ORDER BY rank, faces DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS p
-    -- Chosen by a human, else the first exemplar; both may be somebody else's by now, which is seen face by
+    -- Chosen by a user, else the first exemplar; both may be another person's by now, which is seen face by
     -- face. Only where there is neither, all faces are read.
     LEFT JOIN LATERAL (SELECT s.face_id AS id FROM prototype_corrections s
         WHERE s.person_id = p.id AND s.pinned

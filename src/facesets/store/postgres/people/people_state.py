@@ -1,7 +1,7 @@
 """The state that cached data about people is from, so that only what changed is recomputed.
 
-Whoever looks at everybody's faces notes it; whoever wants the same next asks who changed since then. Of a
-million faces it takes 0.2 s of a processor to compare all with the totals that are kept, and 0.3 s with the
+Code that reads the faces of all people notes it; the next reader asks who changed since then. For a
+million faces it takes 0.2 s of a processor to compare all with the stored totals, and 0.3 s with the
 prototypes, which is too long for each page and each letter of a name that is typed.
 """
 
@@ -52,21 +52,21 @@ class Due:
     Attributes
     ----------
     persons : list of UUID or None
-        None for everybody.
+        None for all.
     state : State or None
-        To be noted then; None within a step, which has not noted yet whom it is about.
+        To be noted then; None within a step, which has not noted its people yet.
     """
 
     persons: list[UUID] | None
     state: State | None
 
 
-def due_since_kept(connection: Connection, what: str) -> Due:
+def due_since_computed(connection: Connection, what: str) -> Due:
     """Return the people whose faces may have changed since a state was noted; call it first."""
     if _makes_step(connection):
         return Due(None, None)
     now = current_state(connection)
-    row = connection.execute("SELECT step, others FROM kept_states WHERE what = %s", (what,)).fetchone()
+    row = connection.execute("SELECT step, others FROM computed_states WHERE what = %s", (what,)).fetchone()
     if row is None or row[1] != now.others or row[0] > now.step:
         return Due(None, now)
     if row[0] == now.step:
@@ -75,25 +75,25 @@ def due_since_kept(connection: Connection, what: str) -> Due:
     return Due(None if len(persons) > _MANY else persons, now)
 
 
-def note_kept(connection: Connection, what: str, due: Due) -> None:
+def note_computed(connection: Connection, what: str, due: Due) -> None:
     """Note that data is current, unless the server is read-only or another session notes something."""
     if due.state is None or due.persons == []:
         return
-    # Nobody waits here: who did while others wait for them in a step would never end.
+    # No session waits here: one that others wait for in a step would never end.
     found = connection.scalar(
         "SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock(%s)",
         (_LOCK,),
     )
     if found:
         connection.execute(
-            """INSERT INTO kept_states (what, step, others) VALUES (%s, %s, %s)
+            """INSERT INTO computed_states (what, step, others) VALUES (%s, %s, %s)
                 ON CONFLICT (what) DO UPDATE SET step = excluded.step, others = excluded.others""",
             (what, due.state.step, due.state.others),
         )
 
 
 @contextmanager
-def replacing_kept(connection: Connection) -> Iterator[None]:
+def replacing_computed(connection: Connection) -> Iterator[None]:
     """Delete cached data in the block without marking it as changed, because it is remade at once."""
     before = "yes" if _makes_step(connection) else ""
     connection.execute("SELECT set_config('facesets.makes_step', 'yes', true)")

@@ -33,7 +33,7 @@ class PersonAge:
     dated_faces : int
         That have both.
     said : str
-        The day or year of birth that a human said, which counts for more; empty where nobody did.
+        The day or year of birth that a user set, which counts for more; empty if none was set.
     born : float or None
         The birth year to go by.
     sex : str
@@ -110,15 +110,15 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
         (list(persons),),
     )
     found = {}
-    for person, said, day, made_at in rows:
+    for person, birth, day, made_at in rows:
         year, spread, faces = years.get(person, (np.nan, np.nan, 0))
         birth_year, male = _known(year, 1), _known(men.get(person, np.nan), 9)
         found[person] = PersonAge(
             birth_year=birth_year,
             spread=_known(spread, 1),
             dated_faces=int(faces),
-            said="" if said is None else str(BirthDate(said, day)),
-            born=birth_year if said is None else said,
+            said="" if birth is None else str(BirthDate(birth, day)),
+            born=birth_year if birth is None else birth,
             sex=_sex(male),
             sex_probability=None if male is None else round(max(male, 1 - male), 4),
             made_at=made_at,
@@ -140,7 +140,7 @@ def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUI
 
 
 def _births(aged: AgedFaces) -> "Births":
-    # The package brings SciPy, which whoever prints a table can do without.
+    # The package imports SciPy, which printing a table does not need.
     from facesets.clustering.people.ages import estimate_births
 
     return estimate_births(aged.person, aged.taken, aged.age, len(aged.persons))

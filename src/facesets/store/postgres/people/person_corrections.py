@@ -51,11 +51,11 @@ def set_birth_date(step: Step, person: UUID, birth: BirthDate | None) -> None:
 
 def hand_over_birth(step: Step, old: UUID, new: UUID) -> None:
     """Pass the birth of one person to another, who has none."""
-    said = load_births(step.connection, [old, new])
-    if old in said:
+    births = load_births(step.connection, [old, new])
+    if old in births:
         set_birth_date(step, old, None)
-        if new not in said:
-            set_birth_date(step, new, said[old])
+        if new not in births:
+            set_birth_date(step, new, births[old])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def lost_people(connection: Connection) -> list[LostPerson]:
     return [LostPerson(*row) for row in rows]
 
 
-def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
+def displaced_faces(connection: Connection) -> list[tuple[int, UUID]]:
     """Return faces that are no longer with the person a user assigned them to, and that person."""
     rows = connection.execute(
         """SELECT s.face_id, s.person_id FROM face_corrections s JOIN face_detections f ON f.id = s.face_id

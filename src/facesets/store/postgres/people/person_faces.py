@@ -164,11 +164,11 @@ class FaceLine:
     taken: str
 
 
-def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
+def faces_of(connection: Connection, owner: UUID | str, limit: int) -> list[FaceLine]:
     """Return the best faces of a person or unnamed cluster, with the paths of each photo."""
-    if isinstance(whose, UUID):
-        return face_lines(connection, best_of_person(connection, whose, limit=limit))
-    return face_lines(connection, best_faces_of_cluster(connection, whose, limit))
+    if isinstance(owner, UUID):
+        return face_lines(connection, best_of_person(connection, owner, limit=limit))
+    return face_lines(connection, best_faces_of_cluster(connection, owner, limit))
 
 
 def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:

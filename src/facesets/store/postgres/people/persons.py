@@ -1,6 +1,6 @@
 """People, their names and their faces: read, and changed as part of a change.
 
-A version tells how somebody stood when they were seen: two who change them at once notice each other.
+A version identifies the state of a person when they were seen: two users who change them at once notice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.steps import Step
 
 LARGEST = 2**63 - 1
-"""What a bigint holds at most."""
+"""The largest bigint."""
 _DIGITS = 32
 
 

@@ -29,7 +29,7 @@ from facesets.store.postgres.copying import (
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits
-from facesets.store.postgres.people.people_state import replacing_kept
+from facesets.store.postgres.people.people_state import replacing_computed
 
 _FACES_AT_ONCE = 100_000
 """Faces read at once to make prototypes: 200 MiB of embeddings."""
@@ -61,7 +61,7 @@ def make_prototypes(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A prototype that is to be kept; `days` are the first and the last of an era, from 2000."""
+    """A prototype to store; `days` are the first and the last of an era, from 2000."""
 
     person: UUID
     vector: Float32
@@ -73,13 +73,13 @@ class _Row:
 def _make(connection: Connection, detector: DetectorRow, sources: Sequence[PrototypeSource]) -> None:
     persons = [each.person for each in sources]
     of_model = {"model": detector.model_id, "persons": persons}
-    with replacing_kept(connection):
+    with replacing_computed(connection):
         for table in ("person_prototypes", "prototype_sources"):
             statement = sql.SQL(
                 "DELETE FROM {} WHERE model_id = %(model)s AND person_id = ANY(%(persons)s::uuid[])"
             )
             connection.execute(statement.format(sql.Identifier(table)), of_model)
-    said = {
+    corrections = {
         (face, person): pinned
         for face, person, pinned in connection.execute(
             """SELECT face_id, person_id, pinned FROM prototype_corrections
@@ -90,8 +90,8 @@ def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Proto
     made: list[_Row] = []
     limits = library_norm_limits(connection, detector)
     for person, faces in _faces_by_person(connection, detector, persons):
-        made += _prototypes(person, faces, said, limits)
-    _keep(connection, detector, made)
+        made += _prototypes(person, faces, corrections, limits)
+    _store(connection, detector, made)
     there = [each for each in sources if each.faces]
     count = Counter(row.person for row in made)
     connection.execute(
@@ -111,7 +111,7 @@ def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Proto
 def _faces_by_person(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID]
 ) -> Iterator[tuple[UUID, NDArray[Any]]]:
-    """The faces of each of these people who has any with a vector."""
+    """Yield these people with their faces that have an embedding."""
     dimension = detector.settings.dimension
     blocks = list(
         copy_out(
@@ -144,17 +144,17 @@ def _faces_by_person(
 
 
 def _prototypes(
-    person: UUID, rows: NDArray[Any], said: Mapping[tuple[int, UUID], bool], limits: NormLimits | None
+    person: UUID, rows: NDArray[Any], corrections: Mapping[tuple[int, UUID], bool], limits: NormLimits | None
 ) -> Iterator[_Row]:
-    """What stands for one person."""
-    # The package brings SciPy, which whoever finds nothing sources can do without.
+    """Make the prototypes of one person."""
+    # The package imports SciPy, which is not needed if nothing is stale.
     from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
 
     face_id = rows["id"].astype(np.int64)
     embedding = values(rows, "embedding").astype(np.float32)
     taken = times(rows["taken"].astype(np.int64)).astype("datetime64[D]")
     dated = ~np.isnat(taken)
-    about = [said.get((face, person)) for face in face_id.tolist()]
+    about = [corrections.get((face, person)) for face in face_id.tolist()]
     found = prototypes_of(
         PersonFaces(
             face_id=face_id,
@@ -176,7 +176,7 @@ def _prototypes(
 
 
 def _clarity(rows: NDArray[Any], limits: NormLimits | None) -> Float32:
-    """How well each face shows who it is: the norm as a share of the founding limit, less when turned away.
+    """Return how clear each face is: the norm as a share of the founding limit, less when turned away.
 
     0 where it shows nothing, 1 where the norm does not tell.
     """
@@ -190,8 +190,8 @@ def _clarity(rows: NDArray[Any], limits: NormLimits | None) -> Float32:
     return clarity.astype(np.float32)
 
 
-def _keep(connection: Connection, detector: DetectorRow, made: Sequence[_Row]) -> None:
-    """Store prototypes, each kind in a COPY of its own, for no field of one may be null."""
+def _store(connection: Connection, detector: DetectorRow, made: Sequence[_Row]) -> None:
+    """Store prototypes, each kind in a COPY of its own, because no field may be null."""
     exemplars = [each for each in made if each.face_id >= 0]
     eras = [each for each in made if each.days is not None]
     overall = [each for each in made if each.face_id < 0 and each.days is None]

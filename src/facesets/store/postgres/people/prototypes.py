@@ -1,7 +1,7 @@
-"""The prototypes that stand for people in comparisons, stored and remade when faces change.
+"""The prototypes of people for comparisons, stored and remade when faces change.
 
-Every person's prototypes carry a fingerprint of what they were made of. So whatever changes a person's faces,
-SQL too, makes them stale; whoever reads them makes the stale ones again first.
+Every person's prototypes carry a fingerprint of the faces they were made of. So any change of a person's
+faces, also by SQL, makes them stale; stale ones are remade before they are read.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,14 +17,14 @@ from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gath
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import library_norm_limits
-from facesets.store.postgres.people.people_state import due_since_kept, note_kept
+from facesets.store.postgres.people.people_state import due_since_computed, note_computed
 from facesets.store.postgres.people.prototype_making import PrototypeSource, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 
 
 @dataclass(frozen=True, slots=True)
 class Prototypes:
-    """Embeddings that stand for people in comparisons.
+    """The embeddings of people for comparisons.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Prototypes:
 
     @property
     def is_exemplar(self) -> Bool:
-        """Which are single faces; the others are centroids. Shape (k,)."""
+        """A mask of the single faces; the others are centroids. Shape (k,)."""
         exemplar: Bool = self.face_id >= 0
         return exemplar
 
@@ -56,7 +56,7 @@ class Prototypes:
         stays = np.array([person not in persons for person in self.persons], bool)
         rows = stays[self.person]
         return Prototypes(
-            [person for person, kept in zip(self.persons, stays, strict=True) if kept],
+            [person for person, stay in zip(self.persons, stays, strict=True) if stay],
             (np.cumsum(stays) - 1)[self.person[rows]],
             self.face_id[rows],
             self.embedding[rows],
@@ -73,10 +73,10 @@ def fresh_prototypes(
     detector : DetectorRow
         Of all faces whose vectors are comparable with this one's.
     persons : sequence of UUID, optional
-        Whose; by default those of everybody who is active or hidden. People who were merged have none.
+        The people; by default all active or hidden ones. People who were merged have none.
     """
     refresh_prototypes(connection, detector, persons)
-    return kept_prototypes(connection, detector, persons)
+    return stored_prototypes(connection, detector, persons)
 
 
 def refresh_prototypes(
@@ -85,17 +85,17 @@ def refresh_prototypes(
     """Remake stale prototypes; return of how many people."""
     if persons is not None:
         return _remake_stale(connection, detector, persons)
-    what = _kept_as(connection, detector)
-    due = due_since_kept(connection, what)
+    what = _state_name(connection, detector)
+    due = due_since_computed(connection, what)
     made = _remake_stale(connection, detector, due.persons)
-    note_kept(connection, what, due)
+    note_computed(connection, what, due)
     return made
 
 
 def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> int:
     if not _stale(connection, detector, persons):
         return 0
-    # Whoever makes a step may refresh in it: with the same lock neither waits for the other in turn.
+    # A step may refresh within it: with the same lock neither waits for the other in turn.
     one_at_a_time(connection)
     stale = _stale(connection, detector, persons)
     make_prototypes(connection, detector, stale)
@@ -104,7 +104,7 @@ def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequen
 
 def stale_faces(connection: Connection, detector: DetectorRow) -> int:
     """Return how many faces the people with stale prototypes have."""
-    due = due_since_kept(connection, _kept_as(connection, detector))
+    due = due_since_computed(connection, _state_name(connection, detector))
     return sum(each.faces for each in _stale(connection, detector, due.persons))
 
 
@@ -116,12 +116,12 @@ def count_prototypes(connection: Connection, detector: DetectorRow) -> int:
     return found
 
 
-def _kept_as(connection: Connection, detector: DetectorRow) -> str:
+def _state_name(connection: Connection, detector: DetectorRow) -> str:
     return f"prototypes of model {detector.model_id}, version {_version(connection, detector)}"
 
 
 def _version(connection: Connection, detector: DetectorRow) -> int:
-    """Another one where faces stand for people by other limits of their norms."""
+    """Return a version that changes with the limits of norms for prototypes."""
     limits = library_norm_limits(connection, detector)
     return 1000 * _VERSION + (0 if limits is None else round(10 * limits.joining))
 
@@ -131,7 +131,7 @@ def similar_people(
 ) -> dict[UUID, float]:
     """Return the people most similar to a face by stored prototypes, and the similarities.
 
-    For whose face it is, only their other faces count; -2 where there are none.
+    For the face's own person only the other faces count; -2 if there are none.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ _SIMILAR: LiteralString = """
 def _stale(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None
 ) -> list[PrototypeSource]:
-    """Whose prototypes were made of something else than what there is now."""
+    """Return the people whose prototypes were made of other faces than they have now."""
     if persons is not None and not persons:
         return []
     return _sources(connection, detector, persons, changed=True)
@@ -194,9 +194,9 @@ def _stale(
 def remake_prototypes(connection: Connection, detector: DetectorRow) -> int:
     """Remake all prototypes, stale or not; return of how many people."""
     one_at_a_time(connection)
-    everybody = _sources(connection, detector, None, changed=False)
-    make_prototypes(connection, detector, everybody)
-    return len(everybody)
+    sources = _sources(connection, detector, None, changed=False)
+    make_prototypes(connection, detector, sources)
+    return len(sources)
 
 
 def _sources(
@@ -225,15 +225,15 @@ _SOURCES: LiteralString = """
         WHERE person_id IS NOT NULL AND detector_id IN (SELECT id FROM ours)
             AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
         GROUP BY person_id),
-    said AS (
+    corrected AS (
         SELECT s.person_id,
             bit_xor(hashint8extended(s.face_id, CASE WHEN s.pinned THEN -1 ELSE -2 END)) AS fingerprint
         FROM prototype_corrections s JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id
         WHERE f.detector_id IN (SELECT id FROM ours) GROUP BY s.person_id),
     now AS (
         SELECT person_id, c.faces, c.fingerprint # coalesce(s.fingerprint, 0) AS fingerprint
-        FROM counted c LEFT JOIN said s USING (person_id)),
-    kept AS (
+        FROM counted c LEFT JOIN corrected s USING (person_id)),
+    stored AS (
         SELECT person_id, faces, fingerprint, prototypes = coalesce(there, 0) AS complete
         FROM prototype_sources LEFT JOIN (
             SELECT person_id, count(*) AS there FROM person_prototypes WHERE model_id = %(model)s
@@ -242,13 +242,13 @@ _SOURCES: LiteralString = """
         WHERE model_id = %(model)s
             AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[])))
     SELECT person_id, coalesce(now.faces, 0)::int, coalesce(now.fingerprint, 0)
-    FROM now FULL JOIN kept USING (person_id)
-    WHERE NOT %(changed)s OR now.faces IS DISTINCT FROM kept.faces
-        OR now.fingerprint IS DISTINCT FROM kept.fingerprint OR NOT kept.complete
+    FROM now FULL JOIN stored USING (person_id)
+    WHERE NOT %(changed)s OR now.faces IS DISTINCT FROM stored.faces
+        OR now.fingerprint IS DISTINCT FROM stored.fingerprint OR NOT stored.complete
     ORDER BY person_id"""
 
 
-def kept_prototypes(
+def stored_prototypes(
     connection: Connection,
     detector: DetectorRow,
     persons: Sequence[UUID] | None = None,
@@ -312,7 +312,7 @@ class PrototypeLine:
     faces : int
         That were averaged.
     first, last : str
-        Days of the first and last photo of an era; empty for what stands for all years.
+        Days of the first and last photo of an era; empty for a prototype of all years.
     """
 
     person: str

@@ -28,7 +28,7 @@ or in grey; 0.93 and more for 19 of 20 after a crop of a tenth or a third; 0.2 a
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """Two faces that are the same; `copied` where the old one is to keep what it has, too."""
+    """Two faces that are the same; `copied` if the old one keeps its data, too."""
 
     old: int
     new: int
@@ -37,7 +37,7 @@ class _Same:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A face of a photo, its box in fractions of that; `is_open` where no human said anything of it."""
+    """A face of a photo, its box in fractions of the photo; `is_open` without corrections."""
 
     id: int
     detector: int
@@ -72,7 +72,7 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
         _pass_pairs(step, same)
 
 
-# What lay at a path before is noted until then. A photo that lies elsewhere still keeps its names, too; so
+# The former content at a path is noted until then. A photo that still has another path keeps its names; so
 # does one over which another was moved: that was searched before, and is no former content that is back.
 _REPLACED: LiteralString = """
     WITH done AS (
@@ -107,7 +107,7 @@ def _same_faces(connection: Connection, replaced: Sequence[tuple[int, int, bool,
     found: list[_Same] = []
     taken: set[int] = set()
     for old, new, copied, _ in replaced:
-        # Of whom a human said something by now, that stands.
+        # Later corrections of the face count.
         free = [face for face in faces.get(new, ()) if face.is_open and face.id not in taken]
         pairs = _pairs(faces.get(old, []), free)
         found += [_Same(before, now, copied) for before, now in pairs]
@@ -126,7 +126,7 @@ def _seen(connection: Connection, images: Sequence[int]) -> dict[int, list[_Seen
 
 
 def _pairs(old: Sequence[_Seen], new: Sequence[_Seen]) -> list[tuple[int, int]]:
-    """The numbers of the faces that are the same, the most similar first; each once."""
+    """Return the numbers of the faces that are the same, the most similar first; each once."""
     if not old or not new:
         return []
     similarity = np.array(
@@ -151,7 +151,7 @@ def _given(same: Sequence[_Same]) -> dict[str, object]:
 
 
 def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
-    """Give the new faces to whom the old ones had, who lose them."""
+    """Give the new faces the people of the old ones, who lose these."""
     step.connection.execute(
         """UPDATE face_detections g SET person_id = f.person_id, assigned_by = f.assigned_by,
                 assigned_at = f.assigned_at, cluster = f.cluster
@@ -168,7 +168,7 @@ def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
             WHERE f.id = m.old AND NOT m.copied""",
         _given(same),
     )
-    # What was answered is not asked again.
+    # Answered suggestions are not asked again.
     step.connection.execute(
         """INSERT INTO face_candidates (face_id, person_id, kind, status, cosine_similarity, uncertainty,
                 evidence, created_at, answered_at, answered_in)
@@ -198,7 +198,7 @@ _CORRECTIONS: tuple[tuple[str, LiteralString], ...] = (
 
 
 def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
-    """Pass on what was said of single faces, and the names that other programs gave them."""
+    """Pass on corrections of single faces, and the names that other programs gave them."""
     connection, given = step.connection, _given(same)
     for table, decision in _CORRECTIONS:
         names = {"table": sql.Identifier(table), "decision": sql.Identifier(decision)}
@@ -218,7 +218,7 @@ def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
 
 
 def _pass_pairs(step: Step, same: Sequence[_Same]) -> None:
-    """Pass on which faces show one person, or two."""
+    """Pass on corrections that faces show one person, or two."""
     new = {each.old: each.new for each in same}
     moved = {each.old for each in same if not each.copied}
     rows = step.connection.execute(

@@ -1,6 +1,6 @@
 """Every change of people as one step that can be undone exactly.
 
-Triggers note what changes while it is made, each row as it was first and is last. A step can be taken back
+Triggers note the changes while it is made, each row as it was first and is last. A step can be undone
 while everything that it changed still is as it left it.
 """
 
@@ -16,8 +16,8 @@ from facesets.store.postgres.connection import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTable:
-    """A small table whose rows changes keep whole: its columns, those of its primary key first."""
+class JournaledTable:
+    """A small table whose whole rows are recorded by changes: its columns, those of its primary key first."""
 
     name: str
     key: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class KeptTable:
     """Columns that refer to faces, which may be gone when the rows come back."""
 
     def query(self, text: LiteralString) -> sql.Composed:
-        """Return a statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
+        """Return a statement on the table as `t`, its recorded rows as `k`, with filled in names."""
         names = [name for name, _ in self.key]
         parts = [
             sql.SQL("t.{} = {}::{}").format(
@@ -67,35 +67,37 @@ _LOCK = 0x66616365_70656F70
 
 
 TABLES = (
-    KeptTable("persons", (("id", "uuid"),), ("status", "merged_into_id", "created_at", "updated_at")),
-    KeptTable("person_names", (("id", "bigint"),), ("person_id", "name", "created_at")),
-    KeptTable("person_corrections", (("person_id", "uuid"),), ("names", "status", "corrected_at")),
-    KeptTable(
+    JournaledTable("persons", (("id", "uuid"),), ("status", "merged_into_id", "created_at", "updated_at")),
+    JournaledTable("person_names", (("id", "bigint"),), ("person_id", "name", "created_at")),
+    JournaledTable("person_corrections", (("person_id", "uuid"),), ("names", "status", "corrected_at")),
+    JournaledTable(
         "face_corrections",
         (("face_id", "bigint"), ("person_id", "uuid")),
         ("is_person", "corrected_at"),
         of_faces=("face_id",),
     ),
-    KeptTable(
+    JournaledTable(
         "face_pair_corrections",
         (("face_a", "bigint"), ("face_b", "bigint")),
         ("same", "corrected_at"),
         of_faces=("face_a", "face_b"),
     ),
-    KeptTable("person_pair_corrections", (("person_a", "uuid"), ("person_b", "uuid")), ("corrected_at",)),
-    KeptTable(
+    JournaledTable(
+        "person_pair_corrections", (("person_a", "uuid"), ("person_b", "uuid")), ("corrected_at",)
+    ),
+    JournaledTable(
         "prototype_corrections",
         (("face_id", "bigint"), ("person_id", "uuid")),
         ("pinned", "corrected_at"),
         of_faces=("face_id",),
     ),
-    KeptTable("birth_corrections", (("person_id", "uuid"),), ("year", "born_on", "corrected_at")),
-    KeptTable(
+    JournaledTable("birth_corrections", (("person_id", "uuid"),), ("year", "born_on", "corrected_at")),
+    JournaledTable(
         "imported_names",
         (("id", "bigint"),),
         ("image_id", "program", "name", "box", "face_id", "person_id", "read_at"),
     ),
-    KeptTable(
+    JournaledTable(
         "clusters",
         (("id", "text"),),
         (
@@ -112,7 +114,7 @@ TABLES = (
         ),
     ),
 )
-"""Triggers note what changes of their rows. Those that others refer to come first."""
+"""Triggers record changes of their rows. Tables that others refer to come first."""
 
 
 @dataclass
@@ -132,7 +134,7 @@ class Step:
 def making_step(
     connection: Connection,
     kind: str,
-    who: str,
+    by: str,
     what: str,
     *,
     run_id: int | None = None,
@@ -140,7 +142,7 @@ def making_step(
 ) -> Iterator[Step]:
     """Make one change of everything in the block; one that changes nothing leaves no trace.
 
-    But for one that takes another back, say of photos that are gone: it is what can be taken back next.
+    Except one that undoes another, as of photos that are missing: it is the next that can be undone.
     """
     one_at_a_time(connection)
     # A step that changed nothing has left no trace, nor does it use up a number.
@@ -150,16 +152,16 @@ def making_step(
     )
     number = connection.scalar(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
-        (kind, who, what, run_id, undoes),
+        (kind, by, what, run_id, undoes),
     )
     step = Step(connection, number, set())
-    _let_triggers_note(connection, number)
+    _announce_step(connection, number)
     yield step
-    _let_triggers_note(connection, None)
+    _announce_step(connection, None)
     _close(step, keep=undoes is not None)
 
 
-def _let_triggers_note(connection: Connection, step: int | None) -> None:
+def _announce_step(connection: Connection, step: int | None) -> None:
     """Tell triggers which step is being made, until the transaction ends."""
     connection.execute(
         "SELECT set_config('facesets.step', %s, true), set_config('facesets.makes_step', %s, true)",

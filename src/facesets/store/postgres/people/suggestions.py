@@ -1,6 +1,6 @@
 """Suggestions as they are stored: uncertain matches of faces, or of people.
 
-Whether one is still open follows from its row and from what stands: an answer that was taken back opens it
+Whether one is still open follows from its row and from changes in effect: an answer that was undone opens it
 again.
 """
 
@@ -21,12 +21,12 @@ class ChangedPeople:
     clusters: frozenset[str]
 
 
-# A statement about two faces is about whose they are, and about their clusters.
+# A correction of two faces concerns their people, and their clusters.
 _PAIRED: LiteralString = """WITH paired AS (SELECT f.person_id, f.cluster FROM step_rows r
         CROSS JOIN LATERAL unnest(string_to_array(r.key, ' ')) AS face (id)
         JOIN face_detections f ON f.id = face.id::bigint
     WHERE r.step_id > %(step)s AND r.in_table = 'face_pair_corrections')"""
-# Of whoever was forgotten no step tells, but what was made of their faces and those of others went with them.
+# No step mentions a forgotten person, but data made of their faces and those of others went with them.
 _PERSONS: LiteralString = """
     SELECT person_id FROM step_persons WHERE step_id > %(step)s
     UNION SELECT person_id FROM paired WHERE person_id IS NOT NULL
@@ -74,13 +74,13 @@ class FaceCandidate:
     Attributes
     ----------
     uncertainty : float
-        How likely an answer changes what stands, from 0 to 1.
+        How likely an answer changes an assignment, from 0 to 1.
     age, expected : float or None
         `age`: how old the face looks, and how old the person was.
     program : str or None
         `import`: which one calls the face by the person's name.
     is_skipped : bool
-        Somebody skipped the question, and the similarity is about what it was.
+        A user skipped the question, and the similarity is about the same.
     """
 
     face: int
@@ -105,11 +105,11 @@ class PeopleCandidate:
     faces : int
         That an answer settles.
     part : list of int
-        `split`: the faces that may be somebody else, the one in their middle first.
+        `split`: the faces that may be another person, the one in their middle first.
     rest : int
-        `split`: the face in the middle of the others; `cluster`, before it is kept: one of its faces; else 0.
+        `split`: the face in the middle of the others; `cluster`, before it is stored: any face; else 0.
     is_skipped : bool
-        Somebody skipped the question, and there are hardly more faces than there were.
+        A user skipped the question, and there are hardly more faces than there were.
     """
 
     id: int
@@ -126,7 +126,7 @@ class PeopleCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class LookedFor:
+class SuggestionSearch:
     """When suggestions were last searched for, and the calibration then (see `Calibration`)."""
 
     step: int
@@ -136,15 +136,15 @@ class LookedFor:
     faces: int
 
 
-def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
+def last_suggestion_search(connection: Connection, model_id: int) -> SuggestionSearch | None:
     """Return when suggestions of a model were last searched for; None for never."""
     row = connection.execute(
         "SELECT step_id, typical, middle, spread, faces FROM question_runs WHERE model_id = %s", (model_id,)
     ).fetchone()
-    return None if row is None else LookedFor(*row)
+    return None if row is None else SuggestionSearch(*row)
 
 
-def note_looked_for(connection: Connection, model_id: int, looked: LookedFor) -> None:
+def note_suggestion_search(connection: Connection, model_id: int, looked: SuggestionSearch) -> None:
     """Store that suggestions were searched for now."""
     connection.execute(
         """INSERT INTO question_runs (model_id, step_id, typical, middle, spread, faces)

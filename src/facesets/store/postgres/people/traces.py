@@ -1,4 +1,4 @@
-"""What a server still holds of a person: embeddings and names, pages and logs; found and removed."""
+"""Remains of a person on a server: embeddings and names, pages and logs; found and removed."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _AT_ONCE = 4096
 WITHOUT_KEYS: LiteralString = """regexp_replace({}::text, '"[a-z0-9]+(_[a-z0-9]+)+" ?:', '', 'g')"""
 """A JSON column without those keys that are words of the program's: `max_faces` does not name Max."""
 _BYTES_COMPARED = 64
-"""Of the raw form of a vector: no other begins with the same sixteen numbers."""
+"""Bytes of the raw form of a vector: no other begins with the same sixteen numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +29,31 @@ class FaceOwner:
     name: str
 
 
-def near_faces(connection: Connection, theirs: FaceVectors, max_cosine_distance: float) -> list[int]:
+def near_faces(connection: Connection, known: FaceVectors, max_cosine_distance: float) -> list[int]:
     """Return faces whose embeddings are within a cosine distance of any of some embeddings."""
-    if not len(theirs.face_id):
+    if not len(known.face_id):
         return []
-    dimension = theirs.embedding.shape[1]
+    dimension = known.embedding.shape[1]
     found: list[int] = []
     blocks = copy_out(
         connection,
         """COPY (SELECT face_id, embedding FROM face_embeddings
             WHERE model_id = %(model)s AND vector_dims(embedding) = %(dimension)s)
             TO STDOUT (FORMAT BINARY)""",
-        {"model": theirs.model, "dimension": dimension},
+        {"model": known.model, "dimension": dimension},
         {"face_id": INT8, "embedding": vector(dimension)},
     )
     for rows in blocks:
-        near = is_near(values(rows, "embedding"), theirs.embedding, max_cosine_distance)
+        near = is_near(values(rows, "embedding"), known.embedding, max_cosine_distance)
         found += rows["face_id"].astype(np.int64)[near].tolist()
     return sorted(found)
 
 
-def is_near(vectors: Float32, theirs: Float32, max_cosine_distance: float) -> Bool:
-    """Return which embeddings are within a cosine distance of any of `theirs`; all of unit length."""
+def is_near(vectors: Float32, known: Float32, max_cosine_distance: float) -> Bool:
+    """Return which embeddings are within a cosine distance of any of `known`; all of unit length."""
     near = np.zeros(len(vectors), bool)
-    for start in range(0, len(theirs), _AT_ONCE):
-        near |= (vectors @ theirs[start : start + _AT_ONCE].T).max(axis=1) >= 1 - max_cosine_distance
+    for start in range(0, len(known), _AT_ONCE):
+        near |= (vectors @ known[start : start + _AT_ONCE].T).max(axis=1) >= 1 - max_cosine_distance
     return near
 
 
@@ -69,7 +69,7 @@ def owners(connection: Connection, faces: Sequence[int]) -> dict[int, FaceOwner]
 
 
 def near_averages(
-    connection: Connection, theirs: FaceVectors, max_cosine_distance: float
+    connection: Connection, known: FaceVectors, max_cosine_distance: float
 ) -> list[tuple[str, str]]:
     """Return embeddings of people and clusters near some embeddings: the kind, and the owner."""
     rows = connection.execute(
@@ -77,19 +77,19 @@ def near_averages(
                 WHERE model_id = %(model)s
             UNION ALL SELECT 'cluster', cluster_id, centroid FROM cluster_centers
                 JOIN clusters c ON c.id = cluster_id WHERE c.model_id = %(model)s""",
-        {"model": theirs.model},
+        {"model": known.model},
         binary=True,
     ).fetchall()
-    if not rows or not len(theirs.face_id):
+    if not rows or not len(known.face_id):
         return []
-    near = is_near(np.stack([row[2].to_numpy() for row in rows]), theirs.embedding, max_cosine_distance)
+    near = is_near(np.stack([row[2].to_numpy() for row in rows]), known.embedding, max_cosine_distance)
     return [(rows[i][0], rows[i][1]) for i in np.flatnonzero(near).tolist()]
 
 
-def raw_vectors(connection: Connection, theirs: Float32) -> int:
+def raw_vectors(connection: Connection, known: Float32) -> int:
     """Return how many of some embeddings occur, as raw numbers, in binary columns."""
     found = 0
-    wanted = [each.tobytes()[:_BYTES_COMPARED] for each in theirs]
+    wanted = [each.tobytes()[:_BYTES_COMPARED] for each in known]
     for query in ("SELECT arrays FROM hdbscan_runs", "SELECT onnx FROM projection_heads"):
         for content in connection.scalars(query.encode()):
             found += sum(each in content for each in wanted)
@@ -150,7 +150,7 @@ def rewrite_tables(connection: Connection) -> list[str]:
     )
     rewrite = sql.SQL("VACUUM (FULL, ANALYZE) {}")
     refused = [table for table in tables if not _rewritten(connection, rewrite, sql.Identifier(table))]
-    # Samples of columns are kept there.
+    # Samples of columns are stored there.
     statistic = sql.Identifier("pg_catalog", "pg_statistic")
     if not _rewritten(connection, sql.SQL("VACUUM FULL {}"), statistic):
         refused.append("pg_statistic")
@@ -169,7 +169,7 @@ def remove_old_log(connection: Connection) -> bool:
     """Remove the write-ahead log so far, in no transaction; return whether that was possible.
 
     A server keeps segments of it under new names to write over them later: they are left behind one by one,
-    which fills them with zeros, and are not kept any more.
+    which fills them with zeros, and are no longer needed.
     """
     if not connection.scalar("SELECT usesuper FROM pg_user WHERE usename = current_user"):
         return False

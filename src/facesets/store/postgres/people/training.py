@@ -95,7 +95,7 @@ def active_row(connection: Connection, model_id: int) -> tuple[HeadRow, bytes] |
     return None if row is None else (HeadRow(*row[:-1]), bytes(row[-1]))
 
 
-def keep_head(
+def store_head(
     connection: Connection,
     model_id: int,
     kind: str,

@@ -21,7 +21,7 @@ _ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """Which unassigned faces to take; all by default.
+    """The unassigned faces to take; all by default.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def hidden_people(connection: Connection) -> set[UUID]:
     return set(connection.scalars("SELECT id FROM persons WHERE status = 'hidden'"))
 
 
-def ask_no_more(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
+def delete_low_norm_suggestions(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
     """Delete open suggestions about faces with a lower norm, from runs that knew no norm."""
     connection.execute(
         """DELETE FROM face_candidates c USING face_detections f
@@ -133,7 +133,7 @@ def propose(
 ) -> int:
     """Store suggestions for faces, in place of earlier ones about all compared faces.
 
-    What was answered stays as it was answered. So do questions whose likelihood was measured, as
+    Answers stay. So do questions whose likelihood was measured, as
     `cluster` does, which may be about less similar people, as long as the face has no person.
 
     Parameters
@@ -141,7 +141,7 @@ def propose(
     compared : int64 array
         Faces.
     face_ids, person, similarity : arrays of shape (n,)
-        Faces without a person, whom each may be by index into `persons`, and how similar they are.
+        Unassigned faces, a possible person of each by index into `persons`, and the similarity.
 
     Returns how many faces are asked about.
     """
@@ -149,7 +149,7 @@ def propose(
     into = "COPY compared (face_id) FROM STDIN (FORMAT BINARY)"
     copy_in(connection, into, {"face_id": INT8}, {"face_id": compared})
     connection.execute("ANALYZE compared")
-    # What is proposed here has the likelihood that columns have by default: nothing was measured.
+    # These suggestions have the default likelihood: nothing was measured.
     connection.execute(
         """DELETE FROM face_candidates c USING compared a, face_detections f
             WHERE a.face_id = c.face_id AND f.id = c.face_id AND c.kind = 'near' AND c.status = 'pending'

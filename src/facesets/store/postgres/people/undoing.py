@@ -77,7 +77,7 @@ def faces_moved(connection: Connection, number: int | None) -> int:
     return found
 
 
-def take_back(connection: Connection, number: int, who: str) -> StepRow:
+def undo_step(connection: Connection, number: int, by: str) -> StepRow:
     """Undo one change, as a change of its own; return the one that was undone.
 
     Taking back a step that took back another one does that again.
@@ -103,29 +103,29 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     _require_unchanged(connection, step)
     kind = "redo" if step.kind == "undo" else "undo"
     with making_step(
-        connection, kind, who, f"{kind} of change {step.undoes or number}", undoes=number
+        connection, kind, by, f"{kind} of change {step.undoes or number}", undoes=number
     ) as undo:
         _put_back(undo, number)
         undo.about(*_persons_of(connection, number))
-        _require_obeyed(undo, step)
+        _require_corrections_followed(undo, step)
     connection.execute("UPDATE steps SET undone = true WHERE id = %s", (number,))
     if step.undoes is not None:
-        # What was taken back stands again.
+        # The undone change is in effect again.
         connection.execute("UPDATE steps SET undone = false WHERE id = %s", (step.undoes,))
     return step
 
 
 def _persons_of(connection: Connection, number: int) -> list[UUID]:
-    """Whom a step is about; what was only said of somebody changes no row of theirs and no face."""
+    """Return the people of a step; a correction alone changes none of their rows and no face."""
     return connection.scalars("SELECT person_id FROM step_persons WHERE step_id = %s", (number,))
 
 
 def _put_back(undo: Step, number: int) -> None:
-    """Give rows and faces what they had before a step."""
+    """Restore rows and faces as they were before a step."""
     connection = undo.connection
     parameters = {"step": number}
     persons, *others = TABLES
-    # What is somebody's only once, such as a name, must be free before another gets it.
+    # Unique values, such as a name, must be free before another person gets them.
     for table in others:
         connection.execute(table.query(_DELETE), parameters)
     connection.execute(persons.query(_PUT_BACK), parameters)
@@ -154,9 +154,9 @@ _PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM 
 
 
 def _require_unchanged(connection: Connection, step: StepRow) -> None:
-    """Make sure that nothing builds on a step: all is as it left it."""
+    """Check that nothing builds on a step: all is as it left it."""
     parameters = {"step": step.id}
-    if step.kind == "replace" and connection.execute(_FACES_GONE, parameters).rowcount:
+    if step.kind == "replace" and connection.execute(_LOST_FACES, parameters).rowcount:
         raise WrongUsage(
             f"Change {step.id} ({step.what}) cannot be undone: the photos that had the names before were "
             f"erased. To list all changes, run {Command('people log')}; to undo one, "
@@ -166,11 +166,11 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     statements += [table.query(_BY_ROWS) for table in TABLES]
     later = {int(number) for each in statements for number in connection.scalars(each, parameters)}
     if later:
-        raise _stands_on(connection, step, max(later))
+        raise _conflict_message(connection, step, max(later))
 
 
-def _require_obeyed(undo: Step, step: StepRow) -> None:
-    """Make sure that nothing that was said since goes against what a step that is taken back leaves."""
+def _require_corrections_followed(undo: Step, step: StepRow) -> None:
+    """Check that no later correction contradicts the state after undoing a step."""
     broken = [
         ("face_corrections", f"{each.face} {each.person}")
         if isinstance(each, FaceCorrection)
@@ -179,16 +179,16 @@ def _require_obeyed(undo: Step, step: StepRow) -> None:
     ]
     if broken:
         last = undo.connection.scalar(
-            _BY_STATEMENTS,
+            _BY_CORRECTIONS,
             {"step": step.id, "tables": [table for table, _ in broken], "keys": [key for _, key in broken]},
         )
-        # What was broken before the step may be so again.
+        # Corrections that were broken before the step may be so again.
         if last:
-            raise _stands_on(undo.connection, step, last)
+            raise _conflict_message(undo.connection, step, last)
 
 
-def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
-    """The sentence that says which later step, or 0 for none, builds on one."""
+def _conflict_message(connection: Connection, step: StepRow, last: int) -> WrongUsage:
+    """Return an error that names the later step, or 0 for none, that builds on one."""
     if not last:
         return WrongUsage(
             f"Change {step.id} ({step.what}) cannot be undone: its data was changed later by other means, "
@@ -202,7 +202,7 @@ def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
     )
 
 
-_FACES_GONE: LiteralString = """SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.person_after IS NULL
+_LOST_FACES: LiteralString = """SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.person_after IS NULL
     AND NOT EXISTS (SELECT FROM face_detections f WHERE f.id = s.face_id) LIMIT 1"""
 # Each gives the number of a later step that changed what the step left, or 0 for another change.
 _BY_FACES: LiteralString = """
@@ -223,7 +223,7 @@ _BY_FACES: LiteralString = """
         EXCEPT SELECT p.id FROM persons p
         EXCEPT SELECT r.key::uuid FROM step_rows r
             WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NOT NULL) gone"""
-# Somebody who would get faces back, or have words said of them again, and was merged since.
+# People who would get faces or corrections back, and were merged since.
 _BY_MERGES: LiteralString = """
     SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
         WHERE l.step_id > %(step)s AND l.in_table = 'persons' AND l.key = p.id::text
@@ -247,7 +247,7 @@ _BY_ROWS: LiteralString = """
             AND x.kind NOT IN ('undo', 'redo')
         GROUP BY l.key)
     SELECT DISTINCT coalesce(l.step, 0) FROM changed LEFT JOIN later l USING (key)"""
-_BY_STATEMENTS: LiteralString = """
+_BY_CORRECTIONS: LiteralString = """
     SELECT coalesce(max(l.step_id), 0) FROM step_rows l JOIN steps x ON x.id = l.step_id
     WHERE (l.in_table, l.key) IN (SELECT * FROM unnest(%(tables)s::text[], %(keys)s::text[]))
         AND l.step_id > %(step)s AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')"""
@@ -268,7 +268,7 @@ _BY_PERSONS: LiteralString = """
         OR EXISTS (SELECT FROM persons q WHERE q.merged_into_id = made.person
             AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
                 AND s.in_table = 'persons' AND s.key = q.id::text))"""
-# A name that would come back, and that another has by now.
+# A name that would come back, and that another person has by now.
 _BY_NAMES: LiteralString = """
     SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
         WHERE l.step_id > %(step)s AND l.in_table = 'person_names' AND l.key = n.id::text

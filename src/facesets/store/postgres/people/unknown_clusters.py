@@ -75,7 +75,7 @@ def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
 def replace_questions(connection: Connection, model_id: int, questions: Sequence[ClusterQuestion]) -> int:
     """Replace open suggestions about unnamed clusters; return how many there are.
 
-    What was answered stays as it was answered, and is not asked again.
+    Answered suggestions stay, and are not asked again.
     """
     connection.execute(
         """DELETE FROM person_candidates q USING clusters c
@@ -84,10 +84,10 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
                     SELECT FROM face_detections f WHERE f.cluster = c.id AND f.person_id IS NULL))""",
         (model_id, PREFIX),
     )
-    kept = 0
+    stored = 0
     for each in questions:
         evidence = {"cosine_similarity": round(each.similarity, 4), "faces": each.faces}
-        kept += connection.execute(
+        stored += connection.execute(
             """INSERT INTO person_candidates
                     (kind, person_id, cluster_id, cosine_similarity, faces, uncertainty, evidence)
                 SELECT 'cluster', p.id, c.id, %s, %s, %s, %s FROM persons p, clusters c
@@ -101,7 +101,7 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
                 each.cluster,
             ),
         ).rowcount
-    return kept
+    return stored
 
 
 def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:

@@ -25,7 +25,7 @@ class Node:
     Attributes
     ----------
     is_vouched : bool
-        A human named the person, or said of somebody that they are this person.
+        A user named the person, or confirmed a face of theirs.
     is_verified : bool
         A human vouched for the cluster.
     """
@@ -63,7 +63,7 @@ _KEY: LiteralString = "coalesce(f.cluster, '') || ' ' || coalesce(f.person_id::t
 def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: bool = False) -> Nodes:
     """Read the visible clusters of a detector, with the means of their embeddings.
 
-    Faces of a person that are in no cluster count as one. Two are apart if that was said of them or of
+    Faces of a person that are in no cluster count as one. Two are apart if corrections keep them or
     their people, or if one image shows both.
     """
     connection.execute(
@@ -103,7 +103,7 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
     apart = [(a, b) for a, b in connection.execute(_APART)]
     if not same_image_ok:
         apart += [(a, b) for a, b in connection.execute(_IN_ONE_IMAGE)]
-    # What has lost its vectors has no place among the others.
+    # Faces without an embedding are left out.
     sound = np.linalg.norm(centroid, axis=1) > _SHORTEST
     row = np.where(sound, np.cumsum(sound) - 1, -1)
     ends = row[np.array(apart, np.int64).reshape(-1, 2)]
@@ -252,11 +252,11 @@ def library_health(connection: Connection) -> ClusterHealth:
         """WITH sizes AS (SELECT coalesce(cluster, 'person_' || person_id) AS id, count(*) AS faces
                     FROM face_detections WHERE cluster IS NOT NULL OR person_id IS NOT NULL GROUP BY 1),
                 every AS (SELECT coalesce(s.id, c.id) AS id, coalesce(s.faces, 0) AS faces,
-                        c.id IS NOT NULL AS kept, c.verified_at
+                        c.id IS NOT NULL AS has_row, c.verified_at
                     FROM sizes s FULL JOIN clusters c ON c.id = s.id)
             SELECT count(*), count(*) FILTER (WHERE e.faces = 0),
-                count(*) FILTER (WHERE e.kept AND e.faces > 0 AND t.cluster_id IS NULL),
-                count(*) FILTER (WHERE e.kept AND e.faces > 0 AND t.medoid IS NULL),
+                count(*) FILTER (WHERE e.has_row AND e.faces > 0 AND t.cluster_id IS NULL),
+                count(*) FILTER (WHERE e.has_row AND e.faces > 0 AND t.medoid IS NULL),
                 coalesce(round(avg(e.faces) FILTER (WHERE e.faces > 0), 2), 0)::float8,
                 coalesce(min(e.faces) FILTER (WHERE e.faces > 0), 0), coalesce(max(e.faces), 0),
                 count(*) FILTER (WHERE e.verified_at IS NOT NULL)
@@ -268,14 +268,14 @@ def library_health(connection: Connection) -> ClusterHealth:
             FROM present_faces""",
         (SINGLE.replace("_", "\\_") + "%",),
     )
-    said = connection.one(
+    corrections = connection.one(
         """SELECT (SELECT count(*) FROM face_pair_corrections WHERE same)
                 + (SELECT count(*) FROM face_corrections WHERE is_person),
             (SELECT count(*) FROM face_pair_corrections WHERE NOT same)
                 + (SELECT count(*) FROM face_corrections WHERE NOT is_person)
                 + (SELECT count(*) FROM person_pair_corrections)"""
     )
-    counts = (*clusters[:7], *faces[:2], *said, clusters[7], faces[2])
+    counts = (*clusters[:7], *faces[:2], *corrections, clusters[7], faces[2])
     return ClusterHealth(*counts)
 
 

@@ -222,7 +222,7 @@ def _suggestions_of(
     if bodies is None:
         return []
     if image_id is not None:
-        # Photos do not compete for people: what is suggested on one takes no look at the others.
+        # Photos do not compete for people: suggestions on one do not depend on the others.
         bodies = replace(bodies, open=bodies.open & (bodies.photo == image_id))
     return [
         (numbers[match.body], _suggested(connection, match, numbers, people))

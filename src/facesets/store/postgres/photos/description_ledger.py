@@ -1,6 +1,6 @@
 """The ledger of requests to language models, written before anything is sent.
 
-Photos that come back find there what was said of their content before, and paid: it counts again.
+Photos that come back find the paid description of their content there: it counts again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Outcome, Reply
 from facesets.descriptions.prices import Price
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.photos.descriptions import ERASED, AnswerSource, keep_answer
+from facesets.store.postgres.photos.descriptions import ERASED, AnswerSource, store_answer
 from facesets.store.postgres.photos.face_places import with_forgotten
 from facesets.store.postgres.photos.stages import ensure_version
 
@@ -42,9 +42,9 @@ class BatchJob(NewJob):
     Attributes
     ----------
     remote_id : str or None
-        What the provider calls it; None where it is not known that it was sent.
+        The provider's id; None if it is unknown whether it was sent.
     open : tuple of str
-        Contents whose outcome is not known.
+        Contents without a known outcome.
     requests : int
         All that belong to it.
     age_s : float
@@ -109,7 +109,7 @@ def settle(
     bool
         Whether it was not known.
     Decimal or None
-        What it cost; None where nobody knows.
+        The cost; None if unknown.
     """
     cost = None
     if reply.outcome is Outcome.FREE:
@@ -135,11 +135,11 @@ def settle(
     )
     if settled.rowcount == 0:
         return False, None
-    if reply.answer is not None and _was_forgotten_since(connection, number, sha256):
+    if reply.answer is not None and _forgotten_since(connection, number, sha256):
         _mark(connection, [sha256], "failed", ERASED)
     elif reply.answer is not None:
         source = AnswerSource(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
-        keep_answer(connection, sha256, reply.answer, source)
+        store_answer(connection, sha256, reply.answer, source)
         _mark(connection, [sha256], "completed", "")
     elif reply.outcome is not Outcome.FREE or reply.lasting:
         _mark(connection, [sha256], "failed", reply.reason)
@@ -148,7 +148,7 @@ def settle(
     return True, cost
 
 
-def _was_forgotten_since(connection: Connection, number: int, sha256: str) -> bool:
+def _forgotten_since(connection: Connection, number: int, sha256: str) -> bool:
     """Whether a person in a photo was forgotten after a job began."""
     found: bool = connection.scalar(
         """SELECT EXISTS (SELECT FROM steps s JOIN description_jobs j ON s.made_at >= j.created_at
@@ -195,7 +195,7 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
     return set(found)
 
 
-def free_the_forgotten(connection: Connection) -> None:
+def reset_unsent(connection: Connection) -> None:
     """Reset photos that are marked as sent without a request, as after a restored backup."""
     connection.execute(
         """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND s.stage = %s
@@ -218,7 +218,7 @@ def _send_again(connection: Connection, sha256: str, reason: str) -> None:
     if tries >= _ATTEMPTS:
         _mark(connection, [sha256], "failed", f"sent {tries} times without being processed: {reason}")
         return
-    _no_longer_under_way(connection, [sha256])
+    _reset_sent(connection, [sha256])
 
 
 def _mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
@@ -250,16 +250,16 @@ def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None
             RETURNING sha256""",
         (number, list(sha256)),
     )
-    _no_longer_under_way(connection, struck)
+    _reset_sent(connection, struck)
 
 
-def strike_out(connection: Connection, number: int, sha256: Sequence[str]) -> None:
+def withdraw_open(connection: Connection, number: int, sha256: Sequence[str]) -> None:
     """Withdraw the open requests of a job, and end it."""
     withdraw(connection, number, sha256)
     end(connection, number)
 
 
-def _no_longer_under_way(connection: Connection, sha256: Sequence[str]) -> None:
+def _reset_sent(connection: Connection, sha256: Sequence[str]) -> None:
     """Reset images of these contents that are marked as sent."""
     connection.execute(
         """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND i.sha256 = ANY(%s)
@@ -276,7 +276,7 @@ _UNCOUNTED: LiteralString = """SELECT i.sha256 FROM images i JOIN
     WHERE last.status <> 'free' AND NOT EXISTS (SELECT FROM image_stages s
         JOIN stage_versions v ON v.id = s.version_id AND v.stage = s.stage
         WHERE s.image_id = i.id AND s.stage = %(stage)s AND v.version = %(version)s)"""
-"""Contents that were sent, and whose images nothing says that of."""
+"""Contents that were sent, and whose images are not marked so."""
 
 
 def count_uncounted(connection: Connection) -> int:
@@ -287,7 +287,7 @@ def count_uncounted(connection: Connection) -> int:
 def recall_uncounted(connection: Connection) -> None:
     """Restore descriptions and charges of images that lost them.
 
-    Whoever deletes what stages noted, by SQL, is not to pay twice.
+    A user who deletes the notes of steps by SQL must not pay twice.
     """
     recall(connection, _uncounted(connection))
 
@@ -301,7 +301,7 @@ def recall(connection: Connection, sha256: Sequence[str]) -> None:
 
     What was sent and gave none stands as failed, what is under way as under way, as before the images went.
     """
-    said = recall_answers(connection, sha256)
+    answers = recall_answers(connection, sha256)
     states: dict[tuple[str, str], list[str]] = {}
     for digest, status, reason in connection.execute(
         """SELECT DISTINCT ON (sha256) sha256, status, reason FROM description_requests
@@ -311,7 +311,7 @@ def recall(connection: Connection, sha256: Sequence[str]) -> None:
     ):
         if status == "open":
             states.setdefault(("processing", ""), []).append(digest)
-        elif digest not in said:
+        elif digest not in answers:
             states.setdefault(("failed", reason or ERASED), []).append(digest)
     for (status, reason), some in states.items():
         _mark(connection, some, status, reason)

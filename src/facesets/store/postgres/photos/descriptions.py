@@ -29,7 +29,7 @@ class AnswerSource:
     Attributes
     ----------
     prompt : str
-        SHA-256 of what was asked.
+        SHA-256 of the prompt.
     duration_s : float or None
         None for what came in a batch.
     cost_usd : Decimal or None
@@ -51,7 +51,7 @@ class PhotoDescription:
     Attributes
     ----------
     answer : mapping
-        All that it said.
+        The whole answer.
     """
 
     description: str
@@ -63,7 +63,9 @@ class PhotoDescription:
     cost_usd: float | None
 
 
-def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: AnswerSource) -> None:
+def store_answer(
+    connection: Connection, sha256: str, answer: Mapping[str, Any], source: AnswerSource
+) -> None:
     """Store the description of a photo, replacing an earlier one, even if the photo is gone."""
     columns: dict[str, object] = {
         "description": answer["description"],
@@ -141,9 +143,9 @@ def erase_descriptions(connection: Connection, pattern: str) -> None:
         {"pattern": pattern, "stage": STAGE},
     )
     connection.execute(
-        """WITH gone AS (DELETE FROM descriptions WHERE answer::text ~* %(pattern)s RETURNING image_id)
+        """WITH deleted AS (DELETE FROM descriptions WHERE answer::text ~* %(pattern)s RETURNING image_id)
             UPDATE image_stages SET status = 'failed', reason = %(erased)s
-            WHERE stage = %(stage)s AND image_id IN (SELECT image_id FROM gone)""",
+            WHERE stage = %(stage)s AND image_id IN (SELECT image_id FROM deleted)""",
         {"pattern": pattern, "stage": STAGE, "erased": ERASED},
     )
 
@@ -164,7 +166,7 @@ class DescribedPhoto:
 def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) -> list[DescribedPhoto]:
     """Find photos of a filter with words, best first.
 
-    Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
+    If very many photos have the words, ranking is slow and useless: the latest come first then.
     """
     statement = _BEST.format(
         conditions=conditions(asked), query=word_query(asked.words), most=MOST_RANKED, limit=limit

@@ -47,7 +47,7 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
         },
     ).fetchall()
     found = np.array(sorted(rows), np.int64).reshape(-1, 3)
-    # What was left over as too small may show enough after all.
+    # Faces that were left over as too small may be clear enough after all.
     connection.execute(
         "DELETE FROM unassigned_faces WHERE face_id = ANY(%s::bigint[])",
         (found[found[:, 2] > 0, 1].tolist(),),
@@ -130,7 +130,7 @@ def of_image(connection: Connection, image_id: int) -> list[FaceAge]:
 def delete_attributes(connection: Connection) -> int:
     """Delete age and sex of all faces and what was derived from them; return the number of faces.
 
-    What humans said of births stays.
+    Births that users set stay.
     """
     connection.execute("DELETE FROM face_attributes")
     connection.execute("DELETE FROM face_candidates WHERE kind = 'age' AND status = 'pending'")
@@ -143,37 +143,37 @@ def delete_attributes(connection: Connection) -> int:
 def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:
     """Store age and sex of the faces in the same boxes, replacing earlier values.
 
-    Whoever asks questions next looks for those about ages again.
+    The next search for suggestions checks ages again.
     """
     with_faces = [each for each in found if len(each[1].faces)]
     if not with_faces:
         return
-    said: list[FaceAttributes] = [finding.value for _, _, finding in with_faces]
+    attributes: list[FaceAttributes] = [finding.value for _, _, finding in with_faces]
     box = np.concatenate([image.faces.box for _, image, _ in with_faces])
-    male = np.concatenate([each.male for each in said])
+    male = np.concatenate([each.male for each in attributes])
     given = {
         "images": [number for number, image, _ in with_faces for _ in range(len(image.faces))],
         **{name: box[:, place].tolist() for place, name in enumerate(("x1", "y1", "x2", "y2"))},
-        "age": np.concatenate([each.age for each in said]).tolist(),
+        "age": np.concatenate([each.age for each in attributes]).tolist(),
         "male": male.tolist(),
         "sex": sexes(male).astype(str).tolist(),
-        "raw": [raw for each in said for raw in _raw(each)],
+        "raw": [raw for each in attributes for raw in _raw(each)],
     }
     connection.execute(
-        """WITH said AS (
+        """WITH given AS (
                 SELECT DISTINCT ON (f.id) f.id, new.age, new.male, new.sex, new.raw
                 FROM unnest(%(images)s::bigint[], %(x1)s::real[], %(y1)s::real[], %(x2)s::real[],
                     %(y2)s::real[], %(age)s::real[], %(male)s::real[], %(sex)s::text[], %(raw)s::jsonb[])
                     AS new (image, x1, y1, x2, y2, age, male, sex, raw)
                 JOIN face_detections f ON f.image_id = new.image AND f.x1 = new.x1 AND f.y1 = new.y1
                     AND f.x2 = new.x2 AND f.y2 = new.y2),
-            kept AS (
-                INSERT INTO face_attributes (face_id, raw) SELECT id, raw FROM said
+            stored AS (
+                INSERT INTO face_attributes (face_id, raw) SELECT id, raw FROM given
                 ON CONFLICT (face_id) DO UPDATE SET raw = excluded.raw),
             changed AS (
-                UPDATE face_detections f SET age = said.age, male = said.male, sex = said.sex
-                FROM said WHERE f.id = said.id
-                    AND (f.age, f.male, f.sex) IS DISTINCT FROM (said.age, said.male, said.sex)
+                UPDATE face_detections f SET age = given.age, male = given.male, sex = given.sex
+                FROM given WHERE f.id = given.id
+                    AND (f.age, f.male, f.sex) IS DISTINCT FROM (given.age, given.male, given.sex)
                 RETURNING f.person_id)
             UPDATE question_runs SET step_id = -1
             WHERE step_id >= 0 AND EXISTS (SELECT FROM changed WHERE person_id IS NOT NULL)""",
@@ -181,8 +181,8 @@ def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRec
     )
 
 
-def _raw(said: FaceAttributes) -> list[str]:
+def _raw(attributes: FaceAttributes) -> list[str]:
     return [
-        json.dumps(dict(zip(said.says, (round(float(each), 6) for each in row), strict=True)))
-        for row in said.raw
+        json.dumps(dict(zip(attributes.says, (round(float(each), 6) for each in row), strict=True)))
+        for row in attributes.raw
     ]

@@ -1,7 +1,7 @@
 """Faces by image and box, valid in any library; and faces that must never come back.
 
-Of the latter keyed hashes are kept, by which nobody else can tell anything. A face that is found again, by
-another version or with another detection size, lies in a slightly other box. So the middle of a box is kept
+Keyed hashes are stored of the latter, which reveal nothing to others. A face that is found again, by
+another version or with another detection size, lies in a slightly other box. So the middle of a box is stored
 by the cell of a grid as fine as a quarter of the face, and a face is compared with the cells around its own,
 of its size and those beside it.
 """
@@ -91,8 +91,8 @@ def _matched(
         boxes = np.array(
             [np.array(p.box) / (p.width, p.height, p.width, p.height) for _, p in mine], np.float32
         )
-        theirs = np.array([box for _, _, box in others], np.float32).reshape(-1, 4)
-        partner = best_partners(boxes, theirs, min_iou=SAME_FACE_OVERLAP)
+        other_boxes = np.array([box for _, _, box in others], np.float32).reshape(-1, 4)
+        partner = best_partners(boxes, other_boxes, min_iou=SAME_FACE_OVERLAP)
         pairs += [(mine[i][0], others[j][0]) for i, j in enumerate(partner.tolist()) if j >= 0]
     return pairs
 
@@ -146,8 +146,8 @@ def _without(connection: Connection, key: bytes, record: ImageRecord) -> ImageRe
         for box in _boxes(record.faces.box)
     ]
     known = _known(connection, {digest for cells in around for digest in cells})
-    kept = np.array([known.isdisjoint(cells) for cells in around], bool)
-    return record if kept.all() else replace(record, faces=record.faces.take(np.flatnonzero(kept)))
+    remaining = np.array([known.isdisjoint(cells) for cells in around], bool)
+    return record if remaining.all() else replace(record, faces=record.faces.take(np.flatnonzero(remaining)))
 
 
 def _boxes(box: Float32) -> list[tuple[float, float, float, float]]:

@@ -162,7 +162,7 @@ def add_faces(
     NotFound
         There is no such image.
     """
-    # Whoever looks at the same image at once waits here.
+    # Other sessions that process the same image wait here.
     image_id = connection.scalar("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,))
     if image_id is None:
         raise NotFound("This photo is not in the library.")
@@ -200,9 +200,9 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
     known = np.array([face_id for face_id, *_ in rows], np.int64)
     there = np.array([box for _, *box in rows], np.float32).reshape(-1, 4)
     partner = best_partners(faces.box, there, min_iou=_SAME_FACE_OVERLAP)
-    kept = np.where(partner >= 0, known[partner] if len(known) else -1, -1)
-    gone = np.setdiff1d(known, kept).tolist()
-    connection.execute("DELETE FROM face_detections WHERE id = ANY(%s::bigint[])", (gone,))
+    numbers = np.where(partner >= 0, known[partner] if len(known) else -1, -1)
+    removed = np.setdiff1d(known, numbers).tolist()
+    connection.execute("DELETE FROM face_detections WHERE id = ANY(%s::bigint[])", (removed,))
     connection.execute(
         """INSERT INTO face_scans (image_id, detector_id) VALUES (%s, %s)
             ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
@@ -210,14 +210,14 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
     )
     of_image = faces.with_image(np.full(len(faces), image_id))
     ordinals = np.arange(len(faces))
-    fresh: Bool = kept < 0
+    fresh: Bool = numbers < 0
     new = of_image.take(fresh)
     if len(new):
         ids = np.array(new_ids(connection, "face_detections", len(new)), np.int64)
         _copy_faces(connection, detector, ids, new, ordinals[fresh])
     old = of_image.take(~fresh)
     if len(old):
-        _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])
+        _update_faces(connection, detector, numbers[~fresh], old, ordinals[~fresh])
 
 
 def _update_faces(
@@ -273,16 +273,16 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
         row = np.minimum(row, len(image_ids) - 1)
         there = image_ids[row] == columns["image_id"]
     embedding, found = load_embeddings(connection, detector, columns["id"][there])
-    kept = np.flatnonzero(there)[found]
+    selected = np.flatnonzero(there)[found]
     return Faces(
-        image=row[kept].astype(np.int64),
-        box=np.stack([columns[name][kept] for name in _BOX], axis=1),
-        kps=columns["kps"][kept].reshape(-1, 5, 2),
-        det_score=columns["det_score"][kept],
+        image=row[selected].astype(np.int64),
+        box=np.stack([columns[name][selected] for name in _BOX], axis=1),
+        kps=columns["kps"][selected].reshape(-1, 5, 2),
+        det_score=columns["det_score"][selected],
         embedding=embedding if found.all() else embedding[found],
-        face_short=columns["face_short"][kept],
-        blur=columns["blur"][kept],
-        **_optional(connection, columns, kept),
+        face_short=columns["face_short"][selected],
+        blur=columns["blur"][selected],
+        **_optional(connection, columns, selected),
     )
 
 
@@ -315,20 +315,20 @@ def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int
     return embedding, found
 
 
-def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: Int64) -> dict[str, Any]:
+def _optional(connection: Connection, columns: dict[str, NDArray[Any]], selected: Int64) -> dict[str, Any]:
     """Return the columns that some face has."""
     optional: dict[str, Any] = {}
-    pose = columns["pose"][kept]
-    if np.isfinite(pose).any() or columns["pose_source"][kept].any():
+    pose = columns["pose"][selected]
+    if np.isfinite(pose).any() or columns["pose_source"][selected].any():
         optional["pose"] = pose
-        optional["pose_source"] = columns["pose_source"][kept].astype(np.uint8)
-    if columns["enrich_state"][kept].any():
-        optional["enrich_state"] = columns["enrich_state"][kept].astype(np.uint8)
-    if np.isfinite(columns["norm"][kept]).any():
-        optional["norm"] = columns["norm"][kept]
-    if np.isfinite(columns["age"][kept]).any():
-        optional |= {name: columns[name][kept] for name in ("age", "male")}
-    place = {int(face_id): i for i, face_id in enumerate(columns["id"][kept])}
+        optional["pose_source"] = columns["pose_source"][selected].astype(np.uint8)
+    if columns["enrich_state"][selected].any():
+        optional["enrich_state"] = columns["enrich_state"][selected].astype(np.uint8)
+    if np.isfinite(columns["norm"][selected]).any():
+        optional["norm"] = columns["norm"][selected]
+    if np.isfinite(columns["age"][selected]).any():
+        optional |= {name: columns[name][selected] for name in ("age", "male")}
+    place = {int(face_id): i for i, face_id in enumerate(columns["id"][selected])}
     for face_id, flat, solid in connection.execute(
         "SELECT face_id, landmark_2d_106, landmark_3d_68 FROM face_landmarks"
     ):
@@ -336,6 +336,6 @@ def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: In
             continue
         for name, numbers in (("landmark_2d_106", flat), ("landmark_3d_68", solid)):
             if numbers is not None:
-                column = optional.setdefault(name, unknown_column(name, len(kept)))
+                column = optional.setdefault(name, unknown_column(name, len(selected)))
                 column[i] = np.array(numbers, np.float32).reshape(column.shape[1:])
     return optional

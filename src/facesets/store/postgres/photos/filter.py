@@ -44,15 +44,15 @@ class PhotoFilter:
     cameras : tuple of int or None
         One of them took it, by their numbers; whichever did for None.
     tags : tuple of AskedTag
-        The photo has all of them, or a face of one of the people; anybody's where none is named.
+        The photo has all of them, or a face of one of the people; of any person if none is named.
     words : str
         That its description has, in any form; `"two words"` in that order, `or` for either, `-word` for none.
     ages : AgeRange or None
-        One of the people is so old on it, or anybody where none is named. When they were born says it where
-        that is known, by the day or year that a user gave, else by what enough of their faces say together
+        One of the people is so old on it, or any person if none is named. The age follows from the birth if
+        that is known, by the day or year that a user gave, else by enough of their faces together
         (`births`); otherwise it is how old the face looks.
     births : tuple of (UUID, float)
-        In which years people were born by their faces, of those of whom enough say it.
+        The years of birth that enough faces of a person suggest.
     """
 
     persons: tuple[UUID, ...] = ()
@@ -174,9 +174,9 @@ _FACE_TAGGED = sql.SQL(
 _DESCRIBED = sql.SQL("SELECT FROM descriptions d WHERE d.image_id = i.id AND d.words @@ {query}")
 _AGED = sql.SQL(
     """SELECT FROM face_detections f
-            LEFT JOIN birth_corrections said ON said.person_id = f.person_id
+            LEFT JOIN birth_corrections birth ON birth.person_id = f.person_id
         WHERE f.image_id = i.id AND {face_of_one}
-            AND coalesce(extract(year FROM age(i.taken, said.born_on)) - (i.taken < said.born_on)::integer,
-                extract(year FROM i.taken) - coalesce(said.year, {birth_by_faces}), f.age)
+            AND coalesce(extract(year FROM age(i.taken, birth.born_on)) - (i.taken < birth.born_on)::integer,
+                extract(year FROM i.taken) - coalesce(birth.year, {birth_by_faces}), f.age)
                 BETWEEN {youngest} AND {oldest}::real + 0.999"""
 )

@@ -27,7 +27,7 @@ def gallery_paths(connection: Connection, numbers: Sequence[int]) -> dict[int, s
     return {number: from_text(path) for number, path in rows}
 
 
-def keep_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
+def store_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
     """Insert or update galleries; return the number of each by path."""
     given = {to_text(row.path): row for row in galleries}
     known: dict[str, tuple[int, str, str, str]] = {
@@ -46,9 +46,9 @@ def keep_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> d
     return numbers | _upsert(connection, changed) if changed else numbers
 
 
-def let_belong(connection: Connection, directories: Mapping[str, int]) -> None:
+def assign_to_galleries(connection: Connection, directories: Mapping[str, int]) -> None:
     """Assign the known paths in these directories to galleries, by number."""
-    # Locked, so that nobody deletes them by hand meanwhile; what was deleted just now waits for the next run.
+    # Locked, so that they are not deleted by hand meanwhile; those deleted just now wait for the next run.
     connection.execute(
         """WITH new AS MATERIALIZED (
                 SELECT directory, id FROM unnest(%s::text[], %s::bigint[]) AS given (directory, gallery)

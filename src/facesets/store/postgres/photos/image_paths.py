@@ -138,7 +138,7 @@ def store_paths(
     files = list({file.path: file for file in files}.values())
     others = [file.sha256 for file in files if not file.reason and file.sha256 not in image_ids]
     ids = {**image_ids, **numbers_of(connection, others)} if others else image_ids
-    there = _galleries_that_are_there(connection, galleries or {})
+    there = _existing_galleries(connection, galleries or {})
     known = {
         path
         for (path,) in connection.execute(
@@ -168,7 +168,7 @@ def store_paths(
     )
 
 
-def _galleries_that_are_there(connection: Connection, galleries: Mapping[str, int]) -> dict[str, int]:
+def _existing_galleries(connection: Connection, galleries: Mapping[str, int]) -> dict[str, int]:
     """Return the galleries of paths that still exist."""
     if not galleries:
         return {}

@@ -23,7 +23,7 @@ def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple
     dict, set
         The number of each image by its hash; and the hashes of those that are new.
     """
-    # Locked, so that nobody deletes them by hand before their faces are stored.
+    # Locked, so that they are not deleted by hand before their faces are stored.
     known = numbers_of(connection, [image.sha256 for image in images])
     new = [image for image in images if image.sha256 not in known]
     if known:

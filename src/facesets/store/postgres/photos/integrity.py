@@ -1,6 +1,6 @@
 """Check and repair results of analysis steps that were edited by hand.
 
-Whatever is in doubt goes, and is pending: the stage finds it again. What was paid stays, and is not paid
+Doubtful results are deleted, and are pending: the step finds them again. Paid results stay, and are not paid
 again.
 """
 
@@ -24,7 +24,7 @@ class _Wrong:
     Attributes
     ----------
     rows : str
-        From `FROM` on; the table whose rows they are is `t`.
+        From `FROM` on; the table of these rows is `t`.
     repair : str
         What is done about them, in words.
     by : str

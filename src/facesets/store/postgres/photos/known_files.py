@@ -1,4 +1,4 @@
-"""Which images count as known, and which files `index` can skip."""
+"""The images that count as known, and the files that `index` can skip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -71,10 +71,10 @@ def store_metadata(connection: Connection, found: Sequence[tuple[int, ImageRecor
         ["int8", "jsonb"],
         ((number, Jsonb(each.extra, _json_text)) for number, each in new.items() if each.extra),
     )
-    _let_images_follow(connection, numbers)
+    _update_image_times(connection, numbers)
 
 
-def _let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
+def _update_image_times(connection: Connection, numbers: Sequence[int]) -> None:
     """Set the times of images from their metadata."""
     differ = connection.execute(
         """SELECT i.id, date_trunc('second', m.taken) FROM images i JOIN photo_metadata m ON m.image_id = i.id
@@ -165,14 +165,14 @@ def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | 
 def follow_names(connection: Connection, files: Sequence[FileRecord], new: Collection[str]) -> None:
     """Date photos by their new names, if their files have no date.
 
-    A date stays where a name still says it, and where none says any. Nothing is read.
+    A date stays if a name still has it, and if no name has any. No file is read.
 
     Parameters
     ----------
     files : sequence of FileRecord
         What was stored now.
     new : collection of str
-        Contents that nobody knew before, and that were dated by the first of their names.
+        New contents that were dated by the first of their names.
     """
     seen = Counter(file.sha256 for file in files if not file.reason)
     contents = [sha256 for sha256, times in seen.items() if times > 1 or sha256 not in new]
@@ -207,7 +207,7 @@ def _redate(connection: Connection, image: int, taken: Taken) -> None:
             WHERE image_id = %s""",
         (taken.time.item(), taken.source, _short_text(taken.text), taken.utc_offset_min, image),
     )
-    _let_images_follow(connection, [image])
+    _update_image_times(connection, [image])
 
 
 def ensure_cameras(connection: Connection, cameras: Collection[Camera]) -> dict[Camera, int]:
@@ -215,7 +215,7 @@ def ensure_cameras(connection: Connection, cameras: Collection[Camera]) -> dict[
     if not cameras:
         return {}
     known = _numbers(connection, cameras)
-    # In one order, so that nobody waits for one who waits for them.
+    # In one order, so that no two sessions wait for each other.
     new = sorted(set(cameras) - set(known))
     if new:
         connection.execute(

@@ -1,7 +1,7 @@
 """Photos without any file left: `images.missing_since`. Lists and counts skip them.
 
 A trigger notes photos that lose their last path, or get one; that the files at known paths are gone or there
-again is noted here, by whoever looked.
+again is noted here, by the code that looked.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from facesets.store.postgres.paths import from_text, range_below, to_text
 
 _AT_ONCE = 20_000
 
-Gone: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+FindMissing: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 IsThere: TypeAlias = Callable[[FoundFile], bool]
 
 
@@ -45,7 +45,7 @@ class MissingPhoto:
 def note_missing(
     database: Database,
     roots: Sequence[str] | None,
-    gone: Gone,
+    missing: FindMissing,
     is_there: IsThere,
     paths: PathMap = SAME_PATHS,
 ) -> int:
@@ -53,32 +53,32 @@ def note_missing(
 
     Parameters
     ----------
-    gone : function
+    missing : function
         Those of some paths where surely nothing is any more.
     is_there : function
         Whether a file of a missing photo is there again, as it was.
     paths : PathMap
-        Where the library's folders lie on this host, whose paths all of these are. What it does not see is
+        Where the library's folders are on this host, to which all these paths belong. What it does not see is
         neither gone nor there again.
     """
 
-    def gone_of(known: Sequence[str]) -> list[str]:
+    def find_missing(known: Sequence[str]) -> list[str]:
         here = {paths.here(path): path for path in known if paths.covers(path)}
-        return [here[path] for path in gone(list(here))]
+        return [here[path] for path in missing(list(here))]
 
     def is_back(file: FoundFile) -> bool:
         return paths.covers(file.path) and is_there(replace(file, path=paths.here(file.path)))
 
     back = [file.path for file in database.run(_files_of_missing) if is_back(file)]
     if back:
-        database.run(_note_back, back)
+        database.run(_unmark_missing, back)
     for root in [None] if roots is None else dict.fromkeys(map(paths.known, roots)):
         bounds = {"root": None, "below": "", "beyond": None} if root is None else range_below(root)
         after = ""
         while rows := database.run(_some_paths, bounds | {"after": after, "limit": _AT_ONCE}):
             after = rows[-1]
-            if some := gone_of([from_text(path) for path in rows]):
-                database.run(_note_gone, [*some, *gone_of(database.run(_paths_beside, some))])
+            if some := find_missing([from_text(path) for path in rows]):
+                database.run(_mark_missing, [*some, *find_missing(database.run(_other_paths, some))])
     return database.run(count_missing)
 
 
@@ -92,7 +92,7 @@ def _some_paths(connection: Connection, given: dict[str, object]) -> list[str]:
     )
 
 
-def _paths_beside(connection: Connection, paths: Sequence[str]) -> list[str]:
+def _other_paths(connection: Connection, paths: Sequence[str]) -> list[str]:
     """Return the other paths of the photos at some paths."""
     found = connection.scalars(
         """SELECT o.path FROM image_paths o WHERE o.image_id IN (
@@ -112,9 +112,9 @@ def _files_of_missing(connection: Connection) -> list[FoundFile]:
     return [FoundFile(from_text(path), size, mtime_ns) for path, size, mtime_ns in rows]
 
 
-def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
+def _mark_missing(connection: Connection, paths: Sequence[str]) -> None:
     """Mark photos as missing if all of their paths are among these missing ones."""
-    gone = connection.execute(
+    missing = connection.execute(
         """SELECT i.id FROM present_images i WHERE i.id IN (
                 SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s))
             AND NOT EXISTS (SELECT FROM image_paths o
@@ -123,14 +123,14 @@ def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
         {"paths": [to_text(path) for path in paths]},
     ).fetchall()
     # An update of no row counts as a change just the same.
-    if gone:
+    if missing:
         connection.execute(
             "UPDATE images SET missing_since = now() WHERE id = ANY(%s::bigint[])",
-            ([image for (image,) in gone],),
+            ([image for (image,) in missing],),
         )
 
 
-def _note_back(connection: Connection, paths: Sequence[str]) -> None:
+def _unmark_missing(connection: Connection, paths: Sequence[str]) -> None:
     """Unmark photos with files at these paths again."""
     connection.execute(
         """UPDATE images SET missing_since = NULL, replaced_by = NULL WHERE missing_since IS NOT NULL
@@ -227,14 +227,14 @@ def targets_of_runs(connection: Connection) -> list[str]:
 
 def erase_images(connection: Connection, images: Sequence[int]) -> list[str]:
     """Delete missing photos with all their data; return the deleted contents."""
-    gone = connection.execute(
+    missing = connection.execute(
         """DELETE FROM images WHERE id = ANY(%s::bigint[]) AND missing_since IS NOT NULL
             RETURNING id, sha256""",
         (list(images),),
     ).fetchall()
-    contents = [sha256 for _, sha256 in gone]
+    contents = [sha256 for _, sha256 in missing]
     connection.execute(
-        "DELETE FROM imported_names WHERE image_id = ANY(%s::bigint[])", ([number for number, _ in gone],)
+        "DELETE FROM imported_names WHERE image_id = ANY(%s::bigint[])", ([number for number, _ in missing],)
     )
     connection.execute("DELETE FROM descriptions WHERE sha256 = ANY(%s)", (contents,))
     return contents

@@ -62,10 +62,10 @@ def similar_faces(
 ) -> list[FaceHit]:
     """Find the faces most similar to an embedding, best first, perhaps only of some people."""
     faces = sql.SQL("f.detector_id = {} AND {}").format(detector.id, face_of_one(asked.persons))
-    rows = _nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, which=faces)
+    rows = _nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, condition=faces)
     return [
-        FaceHit(best_path(paths), similarity, who, name, face, (x1, y1, x2, y2), taken, km)
-        for paths, km, similarity, who, name, face, x1, y1, x2, y2, taken in rows
+        FaceHit(best_path(paths), similarity, person, name, face, (x1, y1, x2, y2), taken, km)
+        for paths, km, similarity, person, name, face, x1, y1, x2, y2, taken in rows
     ]
 
 
@@ -77,14 +77,14 @@ def _nearest(
     asked: PhotoFilter,
     *,
     limit: int,
-    which: sql.Composable = _ANY,
+    condition: sql.Composable = _ANY,
 ) -> list[tuple[Any, ...]]:
     """Return path, distance in km, cosine similarity and some columns of the most similar rows.
 
     Parameters
     ----------
     columns : of the photo `i`, and of the face `f`
-    which : condition on the same
+    condition : on the same
     """
     source, link = _ROWS[vectors.table]
     shortlist = int(_LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT))
@@ -101,17 +101,17 @@ def _nearest(
         "shortlist": shortlist,
         "limit": limit,
     }
-    all_hold = sql.SQL(" AND ").join([which, conditions(asked)])
+    all_hold = sql.SQL(" AND ").join([condition, conditions(asked)])
     among_all = _BEST.format(**parts, embeddings=parts["table"], fitting=_NOTHING, conditions=all_hold)
-    # The faces of somebody are found by an index of their own.
-    of_somebody = bool(asked.persons) and vectors.table == "face_embeddings"
-    if of_somebody or not has_index(connection, vectors):
+    # The faces of a person are found by an index of their own.
+    has_people = bool(asked.persons) and vectors.table == "face_embeddings"
+    if has_people or not has_index(connection, vectors):
         return connection.execute(among_all, prepare=False).fetchall()
     if not asked.open:
         numbers = _numbers(connection, asked)
         if len(numbers) <= MOST_COMPARED:
             among = _BEST.format(
-                **parts, embeddings=parts["table"], fitting=_AMONG.format(numbers), conditions=which
+                **parts, embeddings=parts["table"], fitting=_AMONG.format(numbers), conditions=condition
             )
             return connection.execute(among, prepare=False).fetchall()
     candidates = _CANDIDATES.format(**parts, conditions=all_hold)
@@ -151,7 +151,7 @@ _BEST = sql.SQL(
         ORDER BY e.embedding <=> {query}::vector LIMIT {limit}"""
 )
 _AMONG = sql.SQL("JOIN unnest({}::bigint[]) AS fitting (id) ON fitting.id = i.id")
-# What holds is asked of one candidate after the other.
+# Conditions are checked for one candidate after the other.
 _CANDIDATES = sql.SQL(
     """WITH candidates AS MATERIALIZED (SELECT e.* FROM {table} e
         WHERE e.model_id = {model} AND EXISTS (SELECT FROM {source} WHERE {link} AND {conditions} OFFSET 0)
@@ -185,7 +185,7 @@ class FoundPhoto:
     paths : list of str
         Where it is, as the library keeps it.
     cosine_similarity : float or None
-        To what was asked for, where that was words or another photo.
+        To the words or the photo searched for.
     distance_km : float or None
         From the place that was asked for.
     """
@@ -203,7 +203,7 @@ _ADDED_LAST = sql.SQL("i.id DESC")
 # Of dates alone the index of times has the latest first: no photo without one is among them.
 _LATEST_DATED = sql.SQL("i.taken DESC, i.id DESC")
 # With other conditions no index should have the order: PostgreSQL would walk it, past ten years of photos
-# that do not fit where somebody moved house.
+# that do not match if the user moved house.
 _LATEST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
 _PAGE = sql.SQL(
     """SELECT i.sha256, i.width, i.height, i.taken,

@@ -1,4 +1,4 @@
-"""Which analysis step processed which image, in which version, and where its results are stored."""
+"""The analysis steps that processed each image, in which version, and where their results are stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from facesets.store.postgres.paths import escaped, from_text, range_below
 from facesets.store.postgres.photos.bodies import write_bodies
 from facesets.store.postgres.photos.face_attributes import delete_attributes, write_attributes
 from facesets.store.postgres.photos.metadata import store_metadata
-from facesets.store.postgres.photos.tags import keep_face_tags, keep_image_tags
+from facesets.store.postgres.photos.tags import store_face_tags, store_image_tags
 
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 """Images with their numbers and the results of a step."""
@@ -24,8 +24,8 @@ _WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
     "metadata": store_metadata,
     "bodies": write_bodies,
     "attributes": write_attributes,
-    "scene": keep_image_tags,
-    "face-tags": keep_face_tags,
+    "scene": store_image_tags,
+    "face-tags": store_face_tags,
 }
 """Stores the results of a step, replacing earlier ones."""
 
@@ -40,7 +40,7 @@ OF_FACES = ("attributes", "bodies", "face-tags")
 """Steps with results that belong to faces."""
 
 
-def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
+def store_findings(connection: Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
     """Store results of steps for images, replacing earlier ones."""
     by_stage: dict[str, list[tuple[int, ImageRecord, Finding]]] = {}
     for number, image in images:

@@ -19,7 +19,7 @@ CLIP = "clip"
 """The source of the categories: prompts compared by a CLIP model."""
 
 
-class KeptVectors(NamedTuple):
+class StoredVectors(NamedTuple):
     """The embeddings of a category by a model, and the fingerprint of their prompts."""
 
     prompts_sha256: str
@@ -57,7 +57,9 @@ def stored_categories(connection: Connection, target: TagTarget | None = None) -
     ]
 
 
-def keep_categories(connection: Connection, categories: Sequence[TagCategory], *, only: bool = False) -> None:
+def store_categories(
+    connection: Connection, categories: Sequence[TagCategory], *, only: bool = False
+) -> None:
     """Store categories, replacing those of the same names.
 
     Tags that are no more go at once, from photos and faces, too. The others stay until they are made again.
@@ -91,10 +93,10 @@ def keep_categories(connection: Connection, categories: Sequence[TagCategory], *
             connection.execute("DELETE FROM tag_categories WHERE id = %s", (known.number,))
             known = None
         if known is None or known.category != category:
-            _keep(connection, category, known)
+            _store(connection, category, known)
 
 
-def _keep(connection: Connection, category: TagCategory, known: StoredCategory | None) -> None:
+def _store(connection: Connection, category: TagCategory, known: StoredCategory | None) -> None:
     number = connection.scalar(
         """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
             VALUES (%s, %s, %s, %s, %s, %s)
@@ -117,8 +119,8 @@ def _keep(connection: Connection, category: TagCategory, known: StoredCategory |
         else {word.name.lower(): tag for word, tag in zip(known.category.words, known.tags, strict=True)}
     )
     left = {word.name.lower() for word in category.words}
-    gone = [tag for name, tag in numbers.items() if name not in left]
-    connection.execute("DELETE FROM tags WHERE id = ANY(%s)", (gone,))
+    removed = [tag for name, tag in numbers.items() if name not in left]
+    connection.execute("DELETE FROM tags WHERE id = ANY(%s)", (removed,))
     for place, word in enumerate(category.words):
         values = (place, word.name, list(word.phrases))
         if word.name.lower() in numbers:
@@ -133,26 +135,26 @@ def _keep(connection: Connection, category: TagCategory, known: StoredCategory |
             )
 
 
-def kept_vectors(connection: Connection, model_id: int) -> dict[int, KeptVectors]:
+def stored_vectors(connection: Connection, model_id: int) -> dict[int, StoredVectors]:
     """Return the embeddings by a model, by category number."""
     rows = connection.execute(
         "SELECT category_id, prompts_sha256, logit_scale, vectors FROM tag_vectors WHERE model_id = %s",
         (model_id,),
     ).fetchall()
     return {
-        category: KeptVectors(prompts, scale, np.array(vectors, np.float32))
+        category: StoredVectors(prompts, scale, np.array(vectors, np.float32))
         for category, prompts, scale, vectors in rows
     }
 
 
-def keep_vectors(connection: Connection, model_id: int, category: int, kept: KeptVectors) -> None:
+def store_vectors(connection: Connection, model_id: int, category: int, stored: StoredVectors) -> None:
     """Store the embeddings of a category by a model, replacing earlier ones."""
     connection.execute(
         """INSERT INTO tag_vectors (category_id, model_id, prompts_sha256, logit_scale, vectors)
             SELECT id, %s, %s, %s, %s::real[] FROM tag_categories WHERE id = %s
             ON CONFLICT (category_id, model_id) DO UPDATE SET prompts_sha256 = excluded.prompts_sha256,
                 logit_scale = excluded.logit_scale, vectors = excluded.vectors""",
-        (model_id, kept.prompts_sha256, kept.logit_scale, kept.vectors.tolist(), category),
+        (model_id, stored.prompts_sha256, stored.logit_scale, stored.vectors.tolist(), category),
     )
 
 

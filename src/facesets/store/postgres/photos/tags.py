@@ -153,7 +153,7 @@ def tag_counts(connection: Connection) -> dict[int, int]:
 _Found = Sequence[tuple[int, ImageRecord, Finding]]
 
 
-def keep_image_tags(connection: Connection, found: _Found) -> None:
+def store_image_tags(connection: Connection, found: _Found) -> None:
     """Store tags of images, replacing earlier CLIP tags."""
     for model, some in _by_model(found):
         number = ensure_model(connection, "clip", model.name, model.sha256, some[0][2].value.dimension)
@@ -166,7 +166,7 @@ def keep_image_tags(connection: Connection, found: _Found) -> None:
         _replace(connection, "scene", number, owners, rows)
 
 
-def keep_face_tags(connection: Connection, found: _Found) -> None:
+def store_face_tags(connection: Connection, found: _Found) -> None:
     """Store tags of faces, and the CLIP embeddings of their crops, replacing earlier ones.
 
     A face is known by its image and its very box. One that is gone meanwhile, or was forgotten, is left out.

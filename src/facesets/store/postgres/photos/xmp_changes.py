@@ -9,7 +9,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar
 
-KEPT_RUNS = 10
+RETAINED_RUNS = 10
 """Number of runs that can be undone."""
 
 
@@ -24,11 +24,11 @@ class Change:
     name
         Of the file, in the photo's folder.
     packed
-        What it held, compressed; None where there was none.
+        Its former content, compressed; None if there was none.
     after_sha256
         None where it goes.
     known_before
-        Whom it named by us and what of it was ours; None where nothing was.
+        The people we named in it and the part that was ours; None if nothing was.
     """
 
     photo: str
@@ -94,7 +94,7 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int, most_b
     Parameters
     ----------
     limit, most_bytes
-        So many at most, and so much of what they held, compressed, besides the first.
+        At most this many, and this much compressed content, besides the first.
     """
     rows = connection.execute(
         """SELECT path, sidecar, before, after_sha256, people_before, ours_before FROM (
@@ -129,7 +129,7 @@ def drop_changes(connection: Connection, run: int, paths: Sequence[str]) -> None
 
 def drop_old_changes(connection: Connection) -> None:
     """Delete the undo data of old runs."""
-    old = runs_with_changes(connection)[KEPT_RUNS:]
+    old = runs_with_changes(connection)[RETAINED_RUNS:]
     connection.execute("DELETE FROM xmp_changes WHERE run_id = ANY(%s::bigint[])", (old,))
 
 

@@ -25,15 +25,15 @@ class KnownSidecar:
     name
         Of the file, in the photo's folder.
     people
-        Whom it was to name.
+        The people to name.
     ours, planned
-        What of it is ours, as bytes, and what is to be as soon as a write that has begun is done.
+        The part that is ours, as bytes, now and after a write that has begun.
     made_of
         Hash of what it was made of; None where it has to be looked at again.
     size, mtime_ns
         Of the file as we left it.
     names_forgotten
-        It names somebody who was forgotten: what it holds now is not to be kept.
+        It names a forgotten person: its content now is not to be preserved.
     """
 
     photo: str
@@ -180,7 +180,7 @@ def _known(
     connection: Connection, column: Literal["path", "sha256"], values: Sequence[str]
 ) -> dict[str, KnownSidecar]:
     """Return the records of some sidecars by a column, the latest of several."""
-    # A plan that is kept from the first photos on would read the whole table for each, however it grows.
+    # A plan cached with the first photos would read the whole table for each, however it grows.
     rows = connection.execute(
         sql.SQL(
             """SELECT {column}, path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
@@ -211,10 +211,10 @@ def faces_of_people(
     return found
 
 
-def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | None]) -> None:
+def store_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | None]) -> None:
     """Store the records of sidecars by photo path; None removes a record."""
-    gone = [to_text(path) for path, known in sidecars.items() if known is None]
-    connection.execute("DELETE FROM xmp_sidecars WHERE path = ANY(%s::text[])", (gone,))
+    removed = [to_text(path) for path, known in sidecars.items() if known is None]
+    connection.execute("DELETE FROM xmp_sidecars WHERE path = ANY(%s::text[])", (removed,))
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO xmp_sidecars
@@ -269,7 +269,7 @@ def count_naming_forgotten(connection: Connection) -> int:
 def forget_in_sidecars(connection: Connection, people: Sequence[UUID]) -> None:
     """Remove some people from the records of sidecars.
 
-    What was written about them stays in the files until the next export, which knows it by its hashes.
+    Text about them stays in the files until the next export, which recognises it by its hashes.
     """
     connection.execute(
         """UPDATE xmp_sidecars SET made_of = NULL, names_forgotten = true,

@@ -66,7 +66,7 @@ class JobLine:
     reason : str
         Why it failed.
     waits : str
-        Why it is not begun, or its parts are not, or nobody is at it; empty where that takes only time.
+        Why it or its parts are not begun, or no worker processes it; empty if it only takes time.
     """
 
     id: int

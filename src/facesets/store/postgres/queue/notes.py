@@ -16,7 +16,7 @@ JOB_CLAIM = "job"
 """The claim of a worker on a job while it runs."""
 
 _LONGEST_REASON = 4000
-"""In characters: whoever lists jobs reads the reasons of all of them."""
+"""In characters: a list of jobs reads the reasons of all of them."""
 
 PART_OF_INDEX = "index photos"
 """The only command whose jobs are parts of others."""
@@ -147,7 +147,7 @@ def left_alone(connection: Connection, after_s: float) -> set[int]:
     """Return jobs taken at least this long ago that no worker is processing.
 
     One that has just ended may be among them for a moment. What was taken later than now was so before the
-    server's clock was set back, nobody knows how long ago.
+    server's clock was set back, an unknown time ago.
     """
     numbers = connection.scalars(
         """SELECT j.id FROM queue.procrastinate_jobs j WHERE j.status = 'doing'
@@ -207,17 +207,17 @@ def queues_with_work(connection: Connection) -> list[QueueState]:
 
 
 WORKER_CLAIM = "worker"
-"""What a worker claims by its name while it runs: it is gone at once with a worker that ended or died."""
+"""The claim of a running worker by its name: it ends at once with a worker that ended or died."""
 
 _FULL_DISK = "full disk"
-"""What workers claim that wait for room: where nothing can be written, nothing else tells others."""
+"""The claim of workers that wait for disk space: if nothing can be written, nothing else informs others."""
 _ANY = "any"
 
 _LIVES_S = 60.0
-"""What was said so long ago holds no longer; a worker without a sign of life for so long has ended."""
+"""Older statements no longer count; a worker without a sign of life for so long has ended."""
 FREE_SOME = "Free some space there; workers wait and resume automatically."
-_KEPT_S = 24 * 3600.0
-"""What the last worker said is worth knowing until the next one comes."""
+_TAKER_RETENTION_S = 24 * 3600.0
+"""The statement of the last worker is useful until the next one comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class WaitForRoom:
         """Claim the wait; return whether it begins now."""
         begins, self._is_over = self._is_over, False
         if begins:
-            # One worker that says so is enough.
+            # The report of one worker is enough.
             self._claims.take([_ANY])
         return begins
 
@@ -272,7 +272,7 @@ def note_taker(connection: Connection, queue: str, worker: str, host: str, reaso
 def forget_takers(connection: Connection) -> None:
     """Delete statements of workers that ended long ago."""
     connection.execute(
-        "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_KEPT_S,)
+        "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_TAKER_RETENTION_S,)
     )
 
 
@@ -291,28 +291,30 @@ def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
             FROM queue.procrastinate_jobs j WHERE j.id = ANY(%(jobs)s)""",
         {"jobs": list(jobs), "lives": _LIVES_S},
     ).fetchall()
-    said = _said(connection, {queue for _, queue, *_ in rows})
-    return {job: _reason(before, said.get(queue, []), any_lives=lives) for job, queue, before, lives in rows}
+    takers = _takers(connection, {queue for _, queue, *_ in rows})
+    return {
+        job: _reason(before, takers.get(queue, []), any_lives=lives) for job, queue, before, lives in rows
+    }
 
 
-def _said(connection: Connection, queues: Collection[str]) -> dict[str, list[_Taker]]:
+def _takers(connection: Connection, queues: Collection[str]) -> dict[str, list[_Taker]]:
     """Return the statements of workers on queues, latest last."""
     rows = connection.execute(
         """SELECT queue_name, worker, host, reason, noted_at > now() - make_interval(secs => %(lives)s)
             FROM queue.takers WHERE queue_name = ANY(%(queues)s)
-                AND noted_at > now() - make_interval(secs => %(kept)s) ORDER BY noted_at""",
-        {"queues": list(queues), "lives": _LIVES_S, "kept": _KEPT_S},
+                AND noted_at > now() - make_interval(secs => %(retention)s) ORDER BY noted_at""",
+        {"queues": list(queues), "lives": _LIVES_S, "retention": _TAKER_RETENTION_S},
     ).fetchall()
     living = claimed(connection, WORKER_CLAIM, {worker for _, worker, *_ in rows})
-    said: dict[str, list[_Taker]] = {}
+    takers: dict[str, list[_Taker]] = {}
     for queue, worker, host, reason, is_new in rows:
         if is_new or worker not in living:
-            said.setdefault(queue, []).append(_Taker(host, reason, worker in living))
-    return said
+            takers.setdefault(queue, []).append(_Taker(host, reason, worker in living))
+    return takers
 
 
-def _reason(before: int | None, said: Sequence[_Taker], *, any_lives: bool) -> str:
-    living = [each for each in said if each.lives]
+def _reason(before: int | None, takers: Sequence[_Taker], *, any_lives: bool) -> str:
+    living = [each for each in takers if each.lives]
     left = sorted({f"{each.host}: {each.reason}" for each in living if each.reason})
     taken = any(not each.reason for each in living)
     if left and not taken:
@@ -321,7 +323,7 @@ def _reason(before: int | None, said: Sequence[_Taker], *, any_lives: bool) -> s
         return f"Waiting for job {before}."
     if any_lives or taken:
         return ""
-    last = said[-1] if said else None
+    last = takers[-1] if takers else None
     if last is None or not last.reason:
         return "No worker is running."
     return (

@@ -42,7 +42,7 @@ def server_account(data: Path) -> Account:
     Raises
     ------
     WrongUsage
-        We are root and there is no other user, this system has no name for us, or the owner is somebody else
+        We are root and there is no other user, this system has no name for us, or the owner is another user
         or root.
     """
     if not HAS_ACCOUNTS:
@@ -151,7 +151,7 @@ def make_private(directory: Path, account: Account) -> None:
     Raises
     ------
     WrongUsage
-        A link or somebody else's directory is there, or root lacks the right to enter another's.
+        A link or another account's directory is there, or root lacks the right to enter it.
     CannotWrite
         No space or no permission.
     """

@@ -34,7 +34,7 @@ def make_data(data: Path, programs: Programs, authentication: Sequence[str], *, 
     Raises
     ------
     FacesetsError
-        `initdb` failed; the sentence says why.
+        `initdb` failed; the sentence gives the reason.
     CannotWrite
         No space or no permission.
     """
@@ -53,7 +53,7 @@ _WRITES_NO_VALUES = (
     "log_min_error_statement=panic",
     "log_parameter_max_length_on_error=0",
 )
-"""Of an error the log has its first line: details and statements may hold names, and a log forgets nobody."""
+"""The log has only the first line of an error: details and statements may hold names, which logs retain."""
 
 _OTHER_WORKERS = 8
 """Processes of the server besides those that work on one statement together."""

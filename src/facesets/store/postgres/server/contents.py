@@ -46,7 +46,7 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
     if not is_backup(path):
         raise DamagedFile(f"{printable(path)} is not a backup made by {Command('db backup')}.")
     home = home_of(path, migrations)
-    script = _said(path, "--data-only", f"--schema={home}", f"--table={MIGRATIONS}", "--file=-")
+    script = _pg_restore_output(path, "--data-only", f"--schema={home}", f"--table={MIGRATIONS}", "--file=-")
     rows = [row for line in script.splitlines() if len(row := line.split("\t")) == _COLUMNS]
     applied = {int(row[0]): row[1] for row in rows if row[0].isdecimal()}
     if not applied:
@@ -81,7 +81,7 @@ def ours_and_others(path: Path, migrations: list[Migration]) -> tuple[list[str],
     has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
     relations, functions = _names_of(migrations)
     tables = {f"{home}.{name}" for name in relations}
-    names = {*relations, *functions, *_parts(_said(path, "--schema-only", "--file=-"), tables)}
+    names = {*relations, *functions, *_parts(_pg_restore_output(path, "--schema-only", "--file=-"), tables)}
 
     def is_ours(kind: str, schema: str, name: str) -> bool:
         if schema == "-":
@@ -108,12 +108,12 @@ def _parts(script: str, tables: Container[str]) -> Iterator[str]:
 
 def _entries(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yield kind, schema and name of each object in a backup, with its line."""
-    for line in _said(path, "--list").splitlines():
+    for line in _pg_restore_output(path, "--list").splitlines():
         if entry := _ENTRY.fullmatch(line):
             yield entry[1], entry[2], re.split(r"[ (]", entry[3])[0], line
 
 
-def _said(path: Path, *options: str) -> str:
+def _pg_restore_output(path: Path, *options: str) -> str:
     command = [client_program("pg_restore"), *options, str(path)]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     if done.returncode:
@@ -121,16 +121,16 @@ def _said(path: Path, *options: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def unreadable(said: bytes, path: Path) -> FacesetsError:
+def unreadable(output: bytes, path: Path) -> FacesetsError:
     """Explain an error of pg_restore about a backup."""
-    error = first_error(said)
+    error = first_error(output)
     if "unsupported version" in error:
         return WrongUsage(
             f"{printable(path)} was made by a newer pg_dump than the pg_restore on this machine can "
             "read. Install PostgreSQL's client programs of that version, or make the backup with the "
             "version of this machine."
         )
-    if _DAMAGED.match(said) or not said:
+    if _DAMAGED.match(output) or not output:
         return DamagedFile(
             f"{printable(path)} is incomplete or damaged. Nothing was restored (PostgreSQL reports "
             f"“{error}”). Copy the file again, or use another backup."
@@ -170,7 +170,7 @@ def drop_library(connection: Connection, migrations: list[Migration], label: str
         connection.execute(statement.encode())
 
 
-# Triggers first: functions of a queue need its tables, whose triggers need its functions.
+# Triggers first: functions of a queue need its tables, and triggers of these need its functions.
 _DROPS = """
     WITH relations AS (
         SELECT oid, oid::regclass AS name, relkind FROM pg_class

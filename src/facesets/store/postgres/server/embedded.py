@@ -49,13 +49,13 @@ def default_directory() -> Path:
 
 
 def _ignore(_line: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 class EmbeddedServer:
     """The server below one directory, shared by all processes that open it.
 
-    A context manager: while it is open, the server runs. `say` hears of what takes long.
+    A context manager: while it is open, the server runs. `say` is told of long waits.
     """
 
     def __init__(
@@ -159,9 +159,9 @@ class EmbeddedServer:
         Raises
         ------
         FacesetsError
-            It cannot be set up or does not start; the sentence says why.
+            It cannot be set up or does not start; the sentence gives the reason.
         Unreachable
-            It runs and lets nobody in, or was not waited for any longer.
+            It runs and refuses connections, or did not answer in time.
         DamagedFile, CannotWrite
             Its data lack a part; no space or no permission.
         """
@@ -217,12 +217,12 @@ class EmbeddedServer:
     def _start(self) -> None:
         began = heard = time.monotonic()
         starts = 0
-        said_so = False
+        is_reported = False
         while (answer := self._ping()) is not Ping.OK:
             now = time.monotonic()
-            if not said_so and now - began > _SLOW_AFTER_S:
+            if not is_reported and now - began > _SLOW_AFTER_S:
                 self._say("The embedded PostgreSQL is starting; recovery after a crash can take minutes.")
-                said_so = True
+                is_reported = True
             if answer is Ping.REJECT:
                 heard = now
             elif self.alive_pid() is None and not self.endpoint.is_taken():
@@ -245,11 +245,11 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
 
     def _does_not_start(self) -> FacesetsError:
-        said = self._last_words()
-        if "No space left" in said:
+        reason = self._last_words()
+        if "No space left" in reason:
             return disk_full(f"the library in {printable(self._base)}")
         return Unreachable(
-            f"The embedded PostgreSQL cannot start: “{said}”. See the log {printable(self._log)}."
+            f"The embedded PostgreSQL cannot start: “{reason}”. See the log {printable(self._log)}."
         )
 
     def _does_not_answer(self) -> FacesetsError:
@@ -325,7 +325,7 @@ class EmbeddedServer:
             creationflags=APART,
         )
         if not hasattr(os, "fork"):
-            # It does not leave us by itself, and nobody waits for it.
+            # It does not end with this process by itself, and is not waited for.
             process.returncode = 0
         if process.wait():
             raise FacesetsError("Cannot start the process that stops the embedded PostgreSQL after use.")

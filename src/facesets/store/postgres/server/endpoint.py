@@ -1,12 +1,12 @@
 """How clients connect to the embedded server: by a private socket, or over loopback.
 
-Loopback is for systems without such sockets (Windows), and runs on all. Everybody on the machine can connect
-there, so that the server asks for a password, which lies in a folder of its account's; and since anybody may
+Loopback is for systems without such sockets (Windows), and runs on all. All accounts can connect
+there, so that the server asks for a password, which is in a folder of its account; and since any may
 listen there while the server does not run, clients give that password to no server that does not know it.
 
 On Windows itself none of this was tried. Its programs of PostgreSQL were, on Wine: what is made, started,
 asked whether it runs, and stopped here. It remains to be seen there: locks by `msvcrt`, the keeper that has
-no window, and an administrator's account, whose rights these programs give up. Folders whose names the code
+no window, and an administrator's account, as these programs give up its rights. Folders whose names the code
 page of the system cannot write they cannot open.
 """
 
@@ -165,7 +165,7 @@ class LoopbackEndpoint:
 
     def authentication(self, account: Account) -> list[str]:
         """Require a new password."""
-        self._keep_password(secrets.token_urlsafe(_PASSWORD_BYTES), account)
+        self._store_password(secrets.token_urlsafe(_PASSWORD_BYTES), account)
         return ["-A", "scram-sha-256", f"--pwfile={self._password_file}"]
 
     def options(self, programs: Programs) -> list[str]:
@@ -174,7 +174,7 @@ class LoopbackEndpoint:
             fresh = secrets.token_urlsafe(_PASSWORD_BYTES)
             single: list[str | Path] = ["--single", "-D", self.base / "data", "postgres"]
             programs.run("postgres", single, f"ALTER ROLE {USER} PASSWORD '{fresh}'\n")
-            self._keep_password(fresh, programs.account)
+            self._store_password(fresh, programs.account)
         port = self._port()
         if not (port and _is_free(port)):
             port = _free_port()
@@ -225,7 +225,7 @@ class LoopbackEndpoint:
         text = _read(self._port_file)
         return int(text) if text.isascii() and text.isdigit() and int(text) < 1 << 16 else 0
 
-    def _keep_password(self, password: str, account: Account) -> None:
+    def _store_password(self, password: str, account: Account) -> None:
         with placing(self._password_file):
             self._password_file.unlink(missing_ok=True)
             self._password_file.touch(mode=0o600)

@@ -24,7 +24,7 @@ _POLL_S = 0.05
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
-def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, whose types are not there
+def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, without types on this one
     try:
         return import_module(module)
     except ImportError:
@@ -77,7 +77,7 @@ def _lock(file: IO[bytes], place: int, length: int) -> bool:
 
 def main() -> None:
     """Leave the caller's session, then wait and stop the server; a second keeper ends at once."""
-    # Elsewhere whoever starts it does not wait for it.
+    # Elsewhere the starting process does not wait for it.
     if hasattr(os, "fork"):
         if os.fork():
             os._exit(0)

@@ -1,7 +1,7 @@
 """Detect whether a server is running, even after a crash.
 
 PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
-belong to nobody, to another process (in a restarted container usually), or to a dead process that nobody
+belong to no process, to another process (in a restarted container usually), or to a dead process that none
 has reaped (where process 1 of a container does not). PostgreSQL then refuses to start; here the three
 are told apart. Where the system does not show enough to tell, a server counts as alive: two on one
 directory would destroy it.
@@ -110,7 +110,7 @@ def _may_serve(proc: Path, data: Path) -> bool:
     if _user(proc) not in (None, data.stat().st_uid):
         return False
     parent = Path("/proc") / _parent(proc)
-    # Without its postmaster a server's process does not say whose it is.
+    # Without its postmaster a server's process does not name its data directory.
     return _may_work_in(parent, data) if _name(parent) == _PROGRAM else True
 
 

@@ -75,7 +75,7 @@ class Programs:
         """Whether a program succeeds when run as the server's account."""
         return self._run(name, arguments, "")[0] == 0
 
-    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str = "") -> None:
+    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]], input_text: str = "") -> None:
         """Run a program as the server's account, with text on its standard input.
 
         Raises
@@ -85,17 +85,19 @@ class Programs:
         CannotWrite
             It had no space left.
         """
-        status, said = self._run(name, arguments, told)
+        status, output = self._run(name, arguments, input_text)
         if status:
-            if "No space left" in said:
+            if "No space left" in output:
                 raise disk_full("the embedded PostgreSQL")
-            raise FacesetsError(f"The embedded PostgreSQL failed: {name} reports “{said}”.")
+            raise FacesetsError(f"The embedded PostgreSQL failed: {name} reports “{output}”.")
 
-    def _run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str) -> tuple[int, str]:
+    def _run(
+        self, name: str, arguments: Sequence[str | os.PathLike[str]], input_text: str
+    ) -> tuple[int, str]:
         # A pipe would stay open in the server that pg_ctl leaves behind.
-        with tempfile.TemporaryFile() as told_file, tempfile.TemporaryFile() as output:
-            told_file.write(told.encode())
-            told_file.seek(0)
+        with tempfile.TemporaryFile() as input_file, tempfile.TemporaryFile() as output:
+            input_file.write(input_text.encode())
+            input_file.seek(0)
             drop = not self.account.is_me
             result = subprocess.run(  # noqa: S603 - our own server's programs
                 [self.path(name), *arguments],
@@ -104,7 +106,7 @@ class Programs:
                 extra_groups=[] if drop else None,
                 cwd=self.directory.anchor,
                 env=_ENVIRONMENT,
-                stdin=told_file,
+                stdin=input_file,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -115,9 +117,9 @@ class Programs:
             return result.returncode, why_it_ended(output.read()) or str(result.returncode)
 
 
-def why_it_ended(said: bytes) -> str:
+def why_it_ended(output: bytes) -> str:
     """Return the most informative line of a program's output; empty if it has none."""
-    lines = said.decode("utf-8", "replace").strip().splitlines()
+    lines = output.decode("utf-8", "replace").strip().splitlines()
     serious = [line for line in lines if _ENDED_BY.search(line)]
     other = [line for line in lines if "could not" in line]
     return printable(next(iter(serious[-1:] or other or lines[-1:]), ""))
@@ -162,7 +164,7 @@ def check_version(data: Path, programs: Programs) -> str:
     WrongUsage
         Another version of PostgreSQL made it.
     DamagedFile
-        It does not say which one did.
+        It does not name the version.
     """
     path = data / "PG_VERSION"
     try:
@@ -173,8 +175,8 @@ def check_version(data: Path, programs: Programs) -> str:
             f"away and restore a backup with {Command('db restore')}."
         ) from error
     command: list[str | Path] = [programs.path("postgres"), "--version"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
-    needed = said.split()[-1].split(".")[0]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    needed = output.split()[-1].split(".")[0]
     if found != needed:
         raise WrongUsage(
             f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, but "

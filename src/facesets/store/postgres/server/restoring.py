@@ -45,8 +45,8 @@ def restore(
 ) -> list[str]:
     """Restore a database from a backup and upgrade it; the server may be older than the backup's.
 
-    What others have in the database is left alone, the extension `vector` included. Where there is any of
-    that, or the server cannot take what others kept, only what is the library's is taken from the backup.
+    Objects of other programs are left alone, the extension `vector` included. Where there is any of
+    that, or the server cannot take objects of others, only the library's are taken from the backup.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def _refusals(label: str) -> Iterator[None]:
     except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
         raise translated(error, label) from error
     except psycopg.Error as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FacesetsError(f"Nothing was restored. PostgreSQL reports “{printable(said)}”.") from error
+        message = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FacesetsError(f"Nothing was restored. PostgreSQL reports “{printable(message)}”.") from error
 
 
 def _require_idle(connection: Connection, label: str) -> None:
@@ -125,8 +125,8 @@ def _in_use(label: str) -> AlreadyRunning:
 
 def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> list[str]:
     if not holds_others(connection):
-        # What others kept may need what the backup lacks, as their user might not read it, or an extension
-        # that the server lacks, which is another error before PostgreSQL 15.
+        # Objects of others may need some that the backup lacks, as its user cannot read them, or one
+        # needs an extension that the server lacks, which is another error before PostgreSQL 15.
         lacking = (psycopg.ProgrammingError, errors.FeatureNotSupported, errors.UndefinedFile)
         with suppress(*lacking), connection.transaction():
             _load(connection, path, None)
@@ -139,20 +139,20 @@ def _load_library(connection: Connection, path: Path, migrations: list[Migration
 def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:
     """Load a backup: all of it, or only these lines of its table of contents."""
     command = [client_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
-    with TemporaryDirectory() as folder, TemporaryFile() as said:
+    with TemporaryDirectory() as folder, TemporaryFile() as errors_file:
         if only is not None:
             contents = Path(folder) / "contents"
             contents.write_text("\n".join(only) + "\n", "utf-8")
             command.append(f"--use-list={contents}")
-        with subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=said) as source:  # noqa: S603
+        with subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=errors_file) as source:  # noqa: S603
             try:
                 _run_script(connection, cast("IO[bytes]", source.stdout))
                 is_whole = source.wait() == 0
             except _CutOff:
                 is_whole = False
         if not is_whole:
-            said.seek(0)
-            raise unreadable(said.read(), path)
+            errors_file.seek(0)
+            raise unreadable(errors_file.read(), path)
 
 
 def _run_script(connection: Connection, script: IO[bytes]) -> None:

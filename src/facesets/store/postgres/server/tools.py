@@ -25,7 +25,7 @@ _SERVICE = "facesets"
 def _without_secrets(text: str, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Return a command line without secrets, and an environment with them.
 
-    What no variable can hold goes into a file that is there for the block, and that only we can read.
+    Values that no variable can hold go into a file that exists during the block, and that only we can read.
     """
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
     secrets = {name: str(parts.pop(name)) for name in _SECRETS if parts.get(name)}
@@ -74,8 +74,8 @@ _NAME_ANOTHER = Sentence(f"Give the right one with {Field('database')}, DATABASE
 def backup(text: str, path: Path, environment: Mapping[str, str], without: Iterable[str] = ()) -> int:
     """Write the whole library to one file, all or nothing; return its size in bytes.
 
-    It comes with all that is in the database, but for tables of these patterns. Only its owner may read the
-    file, for it holds people's faces. What is there is replaced: see `require_free` and `require_worth`.
+    It holds everything in the database, except tables of these patterns. Only its owner may read the
+    file, because it holds faces. An existing file is replaced: see `require_free` and `require_worth`.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str], without: Itera
     AlreadyRunning
         Another backup into the same file is going on.
     FacesetsError
-        PostgreSQL's pg_dump failed; the sentence holds what it said.
+        PostgreSQL's pg_dump failed; the sentence quotes it.
     """
     command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
     command += [f"--exclude-table={pattern}" for pattern in without]
@@ -98,10 +98,10 @@ def backup(text: str, path: Path, environment: Mapping[str, str], without: Itera
                 [*command, "-d", named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
             )
             if done.returncode:
-                said = first_error(done.stderr)
-                if "No space left" in said:
+                error = first_error(done.stderr)
+                if "No space left" in error:
                     raise CannotWrite(f"No space left to write {printable(path)}.")
-                raise FacesetsError(f"The backup failed. pg_dump reports “{said}”.")
+                raise FacesetsError(f"The backup failed. pg_dump reports “{error}”.")
     return path.stat().st_size
 
 
@@ -175,8 +175,8 @@ def client_program(name: str) -> str:
     return path
 
 
-def first_error(said: bytes) -> str:
+def first_error(output: bytes) -> str:
     """Return the first error in the output of a program."""
-    text = said.decode("utf-8", "replace")
+    text = output.decode("utf-8", "replace")
     errors = re.findall(r"error: *(.+)", text, re.IGNORECASE)
     return printable(errors[0].strip() if errors else text[:200])

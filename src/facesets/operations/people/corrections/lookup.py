@@ -1,4 +1,4 @@
-"""The person that a user means: by name, id, cluster or face."""
+"""The person that a user names: by name, id, cluster or face."""
 
 import unicodedata
 from collections.abc import Callable
@@ -30,12 +30,12 @@ RESERVED = frozenset({"new", "nobody"})
 """Targets of `people move` that are not a person, so no person can have these names."""
 _FEWEST = 4
 _MOST_MERGES = 100
-Finder = Callable[[Connection, str], "Meant"]
-"""How to find the person that is meant: `find`, or `find_cluster`."""
+Finder = Callable[[Connection, str], "PersonOrCluster"]
+"""How to find the requested person: `find`, or `find_cluster`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class PersonOrCluster:
     """A person; or the faces of a cluster that is not a person yet."""
 
     person: UUID | None
@@ -90,24 +90,24 @@ def chosen_name(name: str) -> str:
     return text
 
 
-def find_person(connection: Connection, who: str) -> PersonState:
-    """Return the person that is meant; for a merged one, the person it was merged into.
+def find_person(connection: Connection, name_or_id: str) -> PersonState:
+    """Return the requested person; for a merged one, the person it was merged into.
 
     Raises
     ------
     WrongUsage
-        Nobody is, or several may be.
+        No person matches, or several do.
     """
-    meant = find(connection, who)
-    if meant.person is None:
+    found = find(connection, name_or_id)
+    if found.person is None:
         raise WrongUsage(
-            f"{printable(who)} is a cluster, not yet a person. Name it first: "
-            f"{Command('people name', printable(who), 'NAME')}."
+            f"{printable(name_or_id)} is a cluster, not yet a person. Name it first: "
+            f"{Command('people name', printable(name_or_id), 'NAME')}."
         )
-    return require_person(connection, meant.person)
+    return require_person(connection, found.person)
 
 
-def standing(connection: Connection, person: UUID) -> PersonState | None:
+def current_person(connection: Connection, person: UUID) -> PersonState | None:
     """Return a person, or the one it was merged into; None if there is none."""
     for _ in range(_MOST_MERGES):
         state = person_state(connection, person)
@@ -120,42 +120,42 @@ def standing(connection: Connection, person: UUID) -> PersonState | None:
 
 
 def require_person(connection: Connection, person: UUID) -> PersonState:
-    """Return as `standing`. Raises `NotFound` if there is no person."""
-    state = standing(connection, person)
+    """Return as `current_person`. Raises `NotFound` if there is no person."""
+    state = current_person(connection, person)
     if state is None:
         raise NotFound(f"Person not found: {short(person)}. {Command('people list')} shows all people.")
     return state
 
 
-def find(connection: Connection, who: str) -> Meant:
+def find(connection: Connection, name_or_id: str) -> PersonOrCluster:
     """Find a person or cluster by a name, the beginning of one, an id or its beginning.
 
     Raises
     ------
     WrongUsage
-        Nobody is, or several may be.
+        No person matches, or several do.
     """
-    text = folded(who)
+    text = folded(name_or_id)
     if not text:
         raise WrongUsage(f"Missing person. Give a name, or an id from {Command('people list')}.")
     names = all_names(connection)
     exact = {person for name, person in names if folded(name) == text}
     if len(exact) == 1:
-        return Meant(exact.pop())
+        return PersonOrCluster(exact.pop())
     by_number = _by_number(connection, text)
     if by_number is not None:
-        return Meant(by_number)
+        return PersonOrCluster(by_number)
     # Foreign bytes are no text to the server.
-    faces = faces_of_cluster(connection, who.strip()) if who.isprintable() else []
+    faces = faces_of_cluster(connection, name_or_id.strip()) if name_or_id.isprintable() else []
     if faces:
-        return Meant(None, tuple(faces))
+        return PersonOrCluster(None, tuple(faces))
     begun = {person: name for name, person in names if folded(name).startswith(text)}
     if len(begun) == 1:
-        return Meant(next(iter(begun)))
+        return PersonOrCluster(next(iter(begun)))
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
-        raise WrongUsage(f"{printable(who)} matches several people: {listed}. Use the id in brackets.")
-    raise NotFound(f"Person not found: {printable(who)}. {Command('people list')} shows all people.")
+        raise WrongUsage(f"{printable(name_or_id)} matches several people: {listed}. Use the id in brackets.")
+    raise NotFound(f"Person not found: {printable(name_or_id)}. {Command('people list')} shows all people.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
@@ -169,22 +169,22 @@ def _by_number(connection: Connection, text: str) -> UUID | None:
     return found[0] if found else None
 
 
-def find_cluster(connection: Connection, cluster: str) -> Meant:
+def find_cluster(connection: Connection, cluster: str) -> PersonOrCluster:
     """Return what a cluster id means: a person for `person_<uuid>`, else its unassigned faces.
 
     Raises
     ------
     NotFound
-        There is none, it was merged into another, or all its faces are somebody's.
+        There is none, it was merged into another, or all its faces are assigned.
     """
     state = cluster_as_person(connection, cluster)
     if state is not None:
-        return Meant(state.id)
+        return PersonOrCluster(state.id)
     # Foreign bytes are no text to the server.
     faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
     if not faces:
         raise NotFound(f"Unnamed cluster not found: {printable(cluster)}.")
-    return Meant(None, tuple(faces))
+    return PersonOrCluster(None, tuple(faces))
 
 
 def cluster_as_person(connection: Connection, cluster: str) -> PersonState | None:
@@ -231,11 +231,11 @@ def result_of(connection: Connection, person: UUID, did: str, step: Step | None 
         name=called(state),
         faces=state.faces,
         did=did,
-        step=None if step is None else kept_step(connection, step),
+        step=None if step is None else step_number(connection, step),
     )
 
 
-def kept_step(connection: Connection, step: Step) -> int | None:
+def step_number(connection: Connection, step: Step) -> int | None:
     """Return the number of a change; None if it changed nothing."""
     found = connection.scalar("SELECT EXISTS (SELECT FROM steps WHERE id = %s)", (step.id,))
     return step.id if found else None
