@@ -99,7 +99,7 @@ def test_people_are_found_while_one_types(website: Website, browser: Browser) ->
         page.keyboard.type("ann")
         expect(page.locator("#people a.card .name")).to_have_text(["Anna", "Hanna"])
         expect(page.locator("#people-count")).to_have_text("2 people")
-        assert "find=ann" in page.url
+        expect(page).to_have_url(re.compile("find=ann"))
         page.keyboard.press("Enter")
         expect(page.locator("#people a.card").first).to_be_focused()
         page.keyboard.press("ArrowRight")
@@ -367,6 +367,7 @@ def test_a_repeated_error_is_shown_once(onlooked: Website, browser: Browser) -> 
             with page.expect_response("**/persons/*"):
                 page.keyboard.press("Enter")
             message(page, "The server sent an unexpected answer.")
+            expect(page.locator("#ask-name")).to_be_hidden()
         expect(page.locator(".message.error")).to_have_count(1)
 
 
