@@ -33,8 +33,17 @@ def test_photos_may_fill_a_whole_drive_here() -> None:
         assert whole.known(here) == known
 
 
+def test_a_path_belongs_to_the_innermost_folder_here() -> None:
+    nested = PathMap.of({"/a/long/path": "/data", "/b": "/data/b"})
+    for known, here in (("/b/x.jpg", "/data/b/x.jpg"), ("/a/long/path/x.jpg", "/data/x.jpg")):
+        assert nested.here(known) == here
+        assert nested.known(here) == known
+
+
 def test_folders_that_could_not_be_told_apart_are_refused() -> None:
-    with pytest.raises(WrongUsage, match=r"^'/mnt/a' and '/mnt/b' are both mapped to '/data'\. Give each a"):
+    with pytest.raises(
+        WrongUsage, match=r"^`paths` maps both '/mnt/a' and '/mnt/b' to '/data'\. Give each a"
+    ):
         PathMap.of({"/mnt/b": "/data", "/mnt/a": "/data/"})
-    with pytest.raises(WrongUsage, match=r"^'/mnt/a' is mapped to '/data' and '/else'"):
+    with pytest.raises(WrongUsage, match=r"^`paths` maps '/mnt/a' to both '/data' and '/else'\."):
         PathMap.of({"/mnt/a": "/data", "/mnt/a/": "/else"})

@@ -28,10 +28,10 @@ class PathMap:
         pairs = [(known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items()]
         for (known, here), (other, there) in combinations(sorted(pairs), 2):
             if known == other:
-                raise WrongUsage(f"{known!r} is mapped to {here!r} and {there!r}.")
+                raise WrongUsage(f"`paths` maps {known!r} to both {here!r} and {there!r}. Give it one place.")
             if here == there:
                 raise WrongUsage(
-                    f"{known!r} and {other!r} are both mapped to {here!r}. Give each a folder of its own."
+                    f"`paths` maps both {known!r} and {other!r} to {here!r}. Give each a folder of its own."
                 )
         return cls(tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair[0]))))
 
@@ -44,7 +44,7 @@ class PathMap:
 
     def known(self, path: str) -> str:
         """Return the library's path of a path here."""
-        for known, here in self.pairs:
+        for known, here in sorted(self.pairs, key=lambda pair: -len(pair[1])):
             if (rest := _below(path, here)) is not None:
                 return _joined(known, rest)
         return path

@@ -15,7 +15,6 @@ from tests.fixtures.program import run as run_program
         (("embed", "no/such/folder", "new.npz"), "Folder not found"),
         (("split-eras", "CACHE", "OUT", "--set", "nobody"), "Manifest not found"),
         (("import-folders", "CACHE", "OUT", "--folder", "no/such/folder"), "embed it first"),
-        (("discover", "CACHE", "OUT", "--source-root", "no/such/folder"), "Folder not found"),
         (("discover", "CACHE", "OUT"), "swap holds no export"),
         (("export-swap", "CACHE", "no/refine_manifest.json", "OUT"), "Manifest not found"),
     ],

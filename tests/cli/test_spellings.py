@@ -116,6 +116,9 @@ def test_two_names_with_two_values_are_refused(
         monkeypatch.setenv("FACESETS_IMMICH_PUSH_WORKERS", "2")
         monkeypatch.setenv("FACESETS_IMMICH_PUSH_CONCURRENCY", "3")
         sentence = "FACESETS_IMMICH_PUSH_WORKERS and FACESETS_IMMICH_PUSH_CONCURRENCY mean the same"
+        param = next(each for each in commands()["immich-push"].params if "--workers" in each.opts)
+        assert isinstance(param, TyperOption)
+        assert _given("immich-push", param, ["--workers", "4"]) == 4
     else:
         (tmp_path / "facesets.toml").write_text("[immich-push]\nworkers = 2\nconcurrency = 3\n")
         sentence = "`workers` and `concurrency` under [immich-push] in "

@@ -1,6 +1,7 @@
 """`facesets run` as a newcomer types it."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def test_possible_next_commands_on_results_are_printed(album: Path, tmp_path: Pa
     out = tmp_path / "out"
     run("run", album, out, "--pack", pack_dir)
     shutil.copy2(max(album.iterdir()), album / "copy.jpg")
+    # Neither a file that was renamed nor one with another time is a copy.
     min(album.iterdir()).rename(album / "called otherwise.jpg")
+    os.utime(sorted(album.iterdir())[2], (0, 0))
     assert "Added 1 copy of a photo." in run("run", album, out, "--pack", pack_dir).out.splitlines()
     min(album.iterdir()).unlink()
     (album / "broken.jpg").write_bytes(b"no picture")

@@ -97,7 +97,11 @@ def _tell_ignored_setting(known: CacheSettings, settings: Settings, notices: Not
     """Report that the pack of the settings is not used, because the faces come from another one."""
     if not settings.pack or settings.pack == known.pack:
         return
-    of_settings = _pack_by_name(settings.pack, settings, notices)
+    try:
+        of_settings = _pack_by_name(settings.pack, settings, notices)
+    except FacesetsError:
+        # It is not used, so that what is wrong with it does not matter.
+        of_settings = None
     if of_settings is None or not is_pack_of(of_settings, known):
         notices.remark_once(
             f"Using the model pack {printable(known.pack)}, which the faces come from. The setting "

@@ -137,7 +137,8 @@ def _end(error: FacesetsError) -> NoReturn:
 def _not_text(error: UnicodeEncodeError) -> str:
     """The word of the command line whose bytes are no text; empty if the error is about something else."""
     at_fault = error.object[error.start : error.end]
-    return next((word for word in sys.argv[1:] if at_fault in word), "")
+    is_byte = any("\udc80" <= character <= "\udcff" for character in at_fault)
+    return next((word for word in sys.argv[1:] if is_byte and at_fault in word), "")
 
 
 def main() -> None:

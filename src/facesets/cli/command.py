@@ -139,7 +139,8 @@ class ExampleCommand(TyperCommand):
         if "help" in given:
             return
         for param in self.params:
-            refuse_two_variables(ctx, param)
+            if param.name not in given:
+                refuse_two_variables(ctx, param)
             is_single = isinstance(param, TyperOption) and not param.multiple
             if is_single and len(set(given.get(param.name or "", ()))) > 1:
                 raise typer.BadParameter(

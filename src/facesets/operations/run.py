@@ -1,6 +1,7 @@
 """`run`: all steps from a folder of photos to people, face sets and pages; each step resumes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -110,11 +111,11 @@ def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work:
             write_sources(out, roots)
         if prepared is not None:
             embedder, stages, how = prepared
+            before = set(cache.files())
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, stages=stages, work=work)
             failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
-            # A file that was renamed is known already, too, and gone from where it was.
-            copies = max(0, embedded.aliases - embedded.gone - embedded.moved)
+            copies = _new_copies(before, cache.files())
             start = Result(start, new_images=embedded.embedded, copies=copies, failures=failures)
         if work.stop.requested:
             return _ended(start, stopped=True)
@@ -259,6 +260,16 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
     if not listed:
         raise _unavailable(source, cache)
     return to_do, bool(to_do or gone)
+
+
+def _new_copies(before: Collection[str], now: Mapping[str, FileRecord]) -> int:
+    """Count the files that were not there before and whose photo is there as another file, too."""
+    new, known = Counter[str](), set[str]()
+    for path, record in now.items():
+        if not record.failed:
+            new.update([record.sha256] if path not in before else ())
+            known.update([record.sha256] if path in before else ())
+    return sum(count - (sha256 not in known) for sha256, count in new.items())
 
 
 def _unavailable(source: Source, cache: Cache) -> SourceGone:

@@ -66,10 +66,10 @@ def _place_of(out: Path, run: str) -> tuple[Path, str]:
     if not (out / RUN_RECORD).is_file():
         return out, run
     known = _runs_below(out)
-    names_of = {
-        name: {name, each.name, f"{each.root.name}/{each.number}", f"{each.number}"}
-        for name, each in known.items()
-    }
+    names_of = {}
+    for name, each in known.items():
+        folders = ("", *(f"{root.name}/" for root in (each.root, *each.also)))
+        names_of[name] = {f"{folder}{word}" for folder in folders for word in (each.name, each.number)}
     matching = [name for name, names in names_of.items() if run in names]
     if len(matching) != 1:
         listed = ", ".join(matching or reversed(known)) or "none"

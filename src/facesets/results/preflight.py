@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from facesets.errors import Command, Field, RecognizerMismatch, WrongUsage
-from facesets.files import printable
+from facesets.files import RUN_CACHE, RUN_RECORD, printable
 from facesets.interfaces import Store
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Collection, Int64
@@ -202,6 +202,10 @@ def cache_of(sets: Path) -> Path | None:
     if not (PurePosixPath(cache).is_absolute() or PureWindowsPath(cache).is_absolute()):
         return None
     if not Path(cache).is_file():
+        # The folder of a run may have been moved with its cache.
+        above = (sets if sets.is_dir() else sets.parent).absolute().parent
+        if (above / RUN_RECORD).is_file() and (above / RUN_CACHE).is_file():
+            return above / RUN_CACHE
         raise WrongUsage(
             f"{printable(sets)} was made from the cache {printable(cache)}, which is not there. Give the "
             f"cache first, such as {Command('export-swap', 'faces.npz', printable(sets), 'OUT')}."

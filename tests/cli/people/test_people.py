@@ -244,7 +244,7 @@ def test_forgetting_a_person_needs_confirmation(
     planned = say("forget", anna, "--dry-run")
     assert "4 faces on 4 photos, with names and corrections. The photos stay." in planned
     assert "Nothing was erased." in planned
-    facesets("people", "forget", anna, "--dry-run", "--json")
+    assert json.loads(facesets("people", "forget", anna, "--dry-run", "--json").out)["photos"] == 4
     assert len(rows(library.database, "SELECT FROM persons")) == 2
     assert "4 faces for good. Add --yes" in facesets("people", "forget", anna, status=2).err
     for answer, status, left in (("n", 2, 2), ("y", 0, 1)):

@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.photo_library import STRANGERS, Library
 from tests.fixtures.trees import contents
 
+from facesets.errors import WrongUsage
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import MARKER, discover
 from facesets.operations.face_sets.export_swap import export_swap
@@ -104,6 +105,8 @@ def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
     assert summary.faces == 1
     assert summary.export is None
     assert not (tmp_path / "swap").exists()
+    with pytest.raises(WrongUsage, match="Folder not found"):
+        run(pristine, tmp_path / "swap", checker, [pristine.photos / "no album"])
 
 
 def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(

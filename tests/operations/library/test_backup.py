@@ -155,6 +155,8 @@ def test_what_others_keep_in_the_database_survives_and_comes_along(
     _execute(library_url, OTHERS)
     path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
     _execute(library_url, "INSERT INTO images_of_others (mood) VALUES ('sad'); DELETE FROM person_names")
+    # What a table of the library was called once.
+    _execute(library_url, "CREATE TABLE said_people (mine int)")
     settings = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
     with opened(Database(library_url)) as database:
         before = rows(database, settings)
@@ -163,6 +165,7 @@ def test_what_others_keep_in_the_database_survives_and_comes_along(
         assert rows(database, NAMES) == names
         _undo_naming_of_fay(database)
     assert _rows(library_url, "SELECT id, mood::text FROM images_of_others") == [(1, "glad"), (2, "sad")]
+    assert _rows(library_url, "SELECT mine FROM said_people") == []
     assert _rows(library_url, "SELECT indexdef FROM pg_indexes WHERE indexname IN ('mine', 'by_mood')") == [
         ("CREATE INDEX by_mood ON public.images_of_others USING btree (mood)",),
         ("CREATE INDEX mine ON public.images USING btree (width)",),

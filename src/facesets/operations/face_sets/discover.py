@@ -28,7 +28,7 @@ from facesets.results.earlier_export import EarlierExport
 from facesets.results.edits.membership import assigned_faces
 from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
-from facesets.results.manifest import SET_MANIFEST, provenance, recorded_options
+from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST, provenance, recorded_options
 from facesets.results.names.group_names import following_names
 from facesets.results.preflight import require_same_recognizer
 from facesets.work import Work
@@ -94,13 +94,13 @@ def discover(
     WrongUsage
         A root, or the export that is known, does not exist; or as `open_export`, as all other errors.
     """
+    if is_known and not (out / EXPORT_MANIFEST).exists():
+        raise WrongUsage(
+            f"{printable(out)} holds no export. Check the path, or make one first: "
+            f"{Command('export-swap', 'SETS', printable(out))}."
+        )
     with open_export(store, out, embedder, export, work, modeller) as run:
         rows = rows_under(run.collection, roots)
-        if is_known and run.earlier.manifest is None:
-            raise WrongUsage(
-                f"{printable(out)} holds no export. Check the path, or make one first: "
-                f"{Command('export-swap', 'SETS', printable(out))}."
-            )
         return _discover(run, roots, rows, options, refine)
 
 

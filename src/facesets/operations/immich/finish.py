@@ -182,7 +182,7 @@ class _Finish:
     def _discover(self, *, is_new: bool) -> None:
         paths = self.paths
         # The export often belongs to another cache, and adding to it does not change that.
-        words = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
+        words = ["discover", str(paths.cache), str(paths.export), "--under", str(paths.staged)]
         task = "find new people" if is_new or _recorded(paths) != _state(paths) else ""
         self._step(
             [*words, "--replace"],

@@ -45,7 +45,9 @@ def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
     if "person" in empty and len(asked.persons) > 1:
         hints.append(_of_each(connection, asked.persons))
         # That explains the people, too.
-        parts = parts if len(empty) > 1 else ["person"]
+        empty.remove("person")
+        if not empty:
+            return hints
     if len(parts) == 1:
         return hints
     if empty:

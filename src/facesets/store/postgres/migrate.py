@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -16,7 +16,9 @@ from facesets.store.postgres.connection import Connection, Database, pass_vector
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
-_DROPPED = re.compile(r"^DROP TABLE (\w+)|^ALTER TABLE (\w+) RENAME TO", re.MULTILINE)
+_TABLE = re.compile(
+    r"^(?:CREATE TABLE (\w+)|DROP TABLE (\w+)|ALTER TABLE (\w+) RENAME TO (\w+))", re.MULTILINE
+)
 _RENAMED = re.compile(r"^ALTER (TABLE) \w+ RENAME TO (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
@@ -299,9 +301,19 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
             )
 
 
+def former_tables(applied: Iterable[Migration]) -> set[str]:
+    """Return the names of tables that these migrations dropped, or renamed, and did not make again."""
+    former: set[str] = set()
+    for migration in applied:
+        for made, dropped, old, new in _TABLE.findall(migration.sql):
+            former |= {dropped, old} - {""}
+            former -= {made, new}
+    return former
+
+
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
-    dropped = {table for each in applied for names in _DROPPED.findall(each.sql) for table in names}
-    tables = [table for each in applied for table in each.made("TABLE") if table not in dropped]
+    former = former_tables(applied)
+    tables = [table for each in applied for table in each.made("TABLE") if table not in former]
     removed = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
     ).fetchall()

@@ -202,7 +202,7 @@ def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | 
     found = persons_of_faces(connection, faces)
     missing = [face for face in faces if face not in found]
     if missing:
-        show = Command("people show", "WHO", Field("faces", "20"))
+        show = Command("people show", "WHO", Field("limit", "20"))
         raise NotFound(f"Face not found: {missing[0]}. To list face numbers, run {show}.")
     return found
 
@@ -217,7 +217,7 @@ def has_name(connection: Connection, name: str) -> UUID | None:
 def two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
     """Return two different face numbers. Raises `WrongUsage` if one does not exist."""
     if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
-        show = Command("people show", "WHO", Field("faces", "20"))
+        show = Command("people show", "WHO", Field("limit", "20"))
         raise WrongUsage(f"Give two different face numbers. To list them, run {show}.")
     require_faces(connection, [int(first), int(second)])
     return int(first), int(second)

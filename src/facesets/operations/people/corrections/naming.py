@@ -169,7 +169,7 @@ def _name_face(
     connection: Connection, number: str, text: str, taken: UUID | None, *, into: bool, by: str
 ) -> Result:
     if not number.strip().isdecimal():
-        show = Command("people show", "WHO", Field("faces", "20"))
+        show = Command("people show", "WHO", Field("limit", "20"))
         raise WrongUsage(f"{printable(number)} is not a face number. To list face numbers, run {show}.")
     if taken is not None and not into:
         other = require_person(connection, taken)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import FacesetsError, WrongUsage
+from facesets.files import plain_path
 from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forgetting.written_names import holds_name
@@ -219,7 +220,7 @@ def results_of(caches: Sequence[Cache]) -> list[Path]:
     for cache in caches:
         if cache.names_file.exists():
             for folder in read_names(cache.names_file).folders:
-                found[cache.names_file.parent / folder] = None
+                found[plain_path(cache.names_file.parent / folder)] = None
     return [folder for folder in found if folder.is_dir()]
 
 

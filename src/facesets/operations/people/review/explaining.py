@@ -112,7 +112,7 @@ def explain(database: Database, face: int, name_or_id: str | None = None) -> Exp
 def _explain(connection: Connection, number: int, name_or_id: str | None) -> Explanation:
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
-        show = Command("people show", "WHO", Field("faces", "20"))
+        show = Command("people show", "WHO", Field("limit", "20"))
         raise NoSuchFace(f"Face not found: {number}. To list face numbers, run {show}.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if name_or_id is None else find_person(connection, name_or_id).id

@@ -9,7 +9,7 @@ from pathlib import Path
 from facesets.errors import Command, DamagedFile, FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.migrate import Migration, applied_names, refuse_later
+from facesets.store.postgres.migrate import Migration, applied_names, former_tables, refuse_later
 from facesets.store.postgres.queue.schema import SCHEMA, is_made
 from facesets.store.postgres.server.tools import client_program, first_error, is_backup
 
@@ -163,8 +163,11 @@ def drop_library(connection: Connection, migrations: list[Migration], label: str
     """
     applied = applied_names(connection)
     refuse_later(applied, migrations, label)
-    relations, functions = _names_of(m for m in migrations if m.number in applied)
-    named = {"relations": relations, "functions": functions, "queue": is_made(connection)}
+    ran = [migration for migration in migrations if migration.number in applied]
+    relations, functions = _names_of(ran)
+    # A name that a table of ours had once may be another program's by now.
+    ours = [name for name in relations if name not in former_tables(ran)]
+    named = {"relations": ours, "functions": functions, "queue": is_made(connection)}
     for statement in connection.scalars(_DROPS, named):
         # Names are quoted by the server.
         connection.execute(statement.encode())
