@@ -217,12 +217,14 @@ def measure(database: Database, queries: int, kinds: Sequence[str], *, vectors: 
         for _ in range(queries):
             asked = database.run(partial(asked_of, kind=kind, row=rng.choice(rows), rng=rng))
             works: dict[str, Callable[[Connection], object]] = {
-                "finding": partial(find_photos, asked=asked, offset=0, limit=20),
-                "counting": partial(count_photos, asked=asked),
-                "counting to a thousand": partial(count_photos, asked=asked, most=1001),
+                "finding": partial(find_photos, photo_filter=asked, offset=0, limit=20),
+                "counting": partial(count_photos, photo_filter=asked),
+                "counting to a thousand": partial(count_photos, photo_filter=asked, most=1001),
             }
             if clip is not None:
-                works["by a vector"] = partial(photos_near, row=clip, embedding=query, asked=asked, limit=20)
+                works["by a vector"] = partial(
+                    photos_near, row=clip, embedding=query, photo_filter=asked, limit=20
+                )
             for name, work in works.items():
                 times.setdefault(name, []).append(clock.timed(work))
         counted = {name: each[queries // 10 :] for name, each in times.items()}

@@ -199,7 +199,7 @@ def test_the_result_for_a_job_with_a_service_applies_to_no_other(
     assert "not from the machine-learning service" in reported[-1]
 
 
-def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
+def test_commands_that_detect_faces_again_need_models_on_the_host(
     queue: Database, library_url: str, service: Service
 ) -> None:
     number = int(run("enrich", "--queue", "--database", library_url).out)
@@ -247,7 +247,7 @@ def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
     assert f"Jobs that need the library's models wait for now: {tried}." in notices.remarks
 
 
-def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_takes_its_time(
+def test_a_worker_until_empty_waits_for_a_slow_service(
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.latency_s = 1.5

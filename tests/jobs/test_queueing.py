@@ -14,7 +14,7 @@ from facesets.assembly.commands import Needs
 from facesets.errors import AlreadyRunning, NotFound, WrongUsage, typed
 from facesets.installation import adding
 from facesets.jobs.queueing import Order, cancel, put, read_needs, retry, stored_needs
-from facesets.jobs.schedule import TimeOfDay
+from facesets.jobs.schedule import ScheduledTime
 from facesets.path_map import PathMap
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -191,7 +191,7 @@ def test_a_gpu_is_tried_with_the_pack_of_the_library(queue: Database, library_ur
     assert "The model pack made is not installed" in done.err
 
 
-def test_a_queued_clustering_has_the_engine_that_was_asked_for(
+def test_a_queued_clustering_uses_the_requested_engine(
     queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -204,7 +204,7 @@ def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     assert any("the optional dependency scale is not installed" in line for line in remarks), remarks
 
 
-def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
+def test_missing_or_ended_jobs_cannot_be_changed(queue: Database) -> None:
     with pytest.raises(NotFound):
         cancel(queue, 7)
     number = put(queue, Order("cluster"))
@@ -238,7 +238,7 @@ def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> 
         (("worker", "--until-empty", "--gpu", "--ml-uri", "http://127.0.0.1:9"), "--ml-uri"),
     ],
 )
-def test_what_makes_no_sense_in_a_queue_or_of_a_worker_is_refused(
+def test_invalid_options_of_queues_and_workers_are_refused(
     queue: Database, tmp_path: Path, arguments: tuple[str, ...], reason: str
 ) -> None:
     target = ("--target", make_pictures(tmp_path, 1)) if arguments[0] == "index" else ()
@@ -269,9 +269,9 @@ def test_needs_come_back_as_they_were() -> None:
     assert read_needs({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
 
 
-def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Database) -> None:
+def test_scheduled_tasks_are_queued_once_by_any_number_of_workers(queue: Database) -> None:
     before = datetime.now().astimezone() - timedelta(minutes=2)
-    schedule = {"daily": TimeOfDay(before.time())}
+    schedule = {"daily": ScheduledTime(before.time())}
     for _ in range(2):
         Worker(queue).until(lambda: set(count_jobs_in(queue)) == {"failed"}, schedule)
     # There are no faces that could be maintained.
@@ -279,7 +279,7 @@ def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Datab
     assert (job.what, job.state, job.options["tasks"]) == ("maintain", "failed", ["daily"])
 
 
-def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Database) -> None:
+def test_a_job_that_keeps_killing_workers_fails_with_a_reason(queue: Database) -> None:
     number = put(queue, Order("cluster"))
     assert [queue.run(partial(note_death, job=number)) for _ in range(3)] == [1, 2, 3]
     queue.run(partial(note_start, job=number, host="here"))

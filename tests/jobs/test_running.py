@@ -75,7 +75,7 @@ def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Data
     assert [each["task"] for each in job.result["tasks"]][:2] == ["centroids", "empty"]
 
 
-def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
+def test_jobs_queued_by_a_cancelled_index_are_cancelled_too(
     queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cancelled_then_put(session: Database, *notices: Any) -> None:
@@ -289,7 +289,7 @@ def silent(session: Database) -> bool:
     return session.run(look)
 
 
-def test_a_worker_goes_on_giving_signs_of_life_after_one_that_failed(
+def test_a_worker_continues_heartbeats_after_a_failed_one(
     queue: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = Event()
@@ -432,7 +432,7 @@ def test_a_worker_with_a_fast_clock_does_taken_up_jobs_at_once(
     assert the_job(queue).state == "done"
 
 
-def test_what_a_later_version_queues_is_left_to_it(queue: Database) -> None:
+def test_jobs_of_a_later_version_are_left_to_it(queue: Database) -> None:
     number, other = put(queue, Order("paint")), put(queue, Order("train"))
     of_later = """UPDATE procrastinate_jobs SET args = jsonb_set(args, '{needs,folders}', '{"all": true}')
         WHERE task_name = 'train'"""
@@ -491,7 +491,7 @@ def asked_slowly(url: str, photos: Path, latency_s: float) -> Iterator[tuple[Dat
 
 
 @pytest.mark.slow
-def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_path: Path) -> None:
+def test_the_job_of_a_killed_worker_is_done_by_another(library_url: str, tmp_path: Path) -> None:
     photos = make_pictures(tmp_path / "photos", 300)
     with asked_slowly(library_url, photos, 0.02) as (session, service):
         with worker(library_url) as first, worker(library_url) as second:

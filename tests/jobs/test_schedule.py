@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from facesets.errors import WrongUsage
-from facesets.jobs.schedule import TimeOfDay, due, read_schedule
+from facesets.jobs.schedule import ScheduledTime, due, read_schedule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = date(2027, 3, 28), date(2027, 10, 31)
@@ -16,8 +16,8 @@ SPRING, AUTUMN = date(2027, 3, 28), date(2027, 10, 31)
 
 def test_times_are_read_as_people_write_them() -> None:
     assert read_schedule({"daily": "03:00", "weekly": "Sun 4:30"}) == {
-        "daily": TimeOfDay(time(3)),
-        "weekly": TimeOfDay(time(4, 30), 6),
+        "daily": ScheduledTime(time(3)),
+        "weekly": ScheduledTime(time(4, 30), 6),
     }
 
 
@@ -34,7 +34,7 @@ def test_times_are_read_as_people_write_them() -> None:
 def test_upkeep_is_due_once_each_day_at_local_time_also_when_the_clock_is_changed(
     at: time, utc: dict[date, str], change: date
 ) -> None:
-    schedule = {"daily": TimeOfDay(at), "weekly": TimeOfDay(at, 6)}
+    schedule = {"daily": ScheduledTime(at), "weekly": ScheduledTime(at, 6)}
     # A worker that looks twice a minute from the day before until the day after.
     looked = datetime.combine(change - timedelta(days=1), time(), BERLIN).astimezone(UTC)
     end = datetime.combine(change + timedelta(days=2), time(), BERLIN).astimezone(UTC)
@@ -57,7 +57,7 @@ def test_upkeep_is_due_once_each_day_at_local_time_also_when_the_clock_is_change
 
 def test_a_worker_that_slept_for_days_is_due_once() -> None:
     now = datetime(2027, 6, 10, 12, tzinfo=UTC)
-    found = due({"daily": TimeOfDay(time(3))}, now - timedelta(days=5), now, BERLIN)
+    found = due({"daily": ScheduledTime(time(3))}, now - timedelta(days=5), now, BERLIN)
     assert found == {"daily": datetime(2027, 6, 10, 1, tzinfo=UTC)}
 
 
@@ -73,6 +73,6 @@ def test_a_worker_that_slept_for_days_is_due_once() -> None:
         {"hourly": "03:00"},
     ],
 )
-def test_what_is_no_time_is_refused(schedule: dict[str, str]) -> None:
+def test_invalid_times_are_refused(schedule: dict[str, str]) -> None:
     with pytest.raises(WrongUsage):
         read_schedule(schedule)

@@ -54,7 +54,7 @@ def test_an_empty_store_has_no_settings_and_knows_nothing(store: AnyStore) -> No
     assert not store.has_image("00" * 32)
 
 
-def test_what_is_committed_comes_back_bit_for_bit(store: AnyStore) -> None:
+def test_committed_data_is_read_back_bit_for_bit(store: AnyStore) -> None:
     images = [made_image("a", 3, "2021-05-06T07:08:09"), made_image("b", 0), made_image("c", 1)]
     files = [made_file(f"/photos/{i}.jpg", image) for i, image in enumerate(images)]
     with store.writing(SETTINGS):
@@ -115,7 +115,7 @@ def test_an_image_known_before_is_replaced_in_its_place(store: AnyStore) -> None
     assert_same_faces(faces_by_image(loaded)[second.sha256], second.faces)
 
 
-def test_what_enrich_adds_comes_back(store: AnyStore) -> None:
+def test_data_added_by_enrich_is_read_back(store: AnyStore) -> None:
     image, plain = made_image("a", 2), made_image("b", 1)
     rng = np.random.default_rng(3)
     richer = dataclasses.replace(
@@ -155,7 +155,7 @@ def test_any_file_name_comes_back(store: AnyStore, name: str) -> None:
     assert list(again(store).files()) == [f"/photos/{name}"]
 
 
-def test_what_enrich_found_changes_nothing_else_and_brings_nothing_back(store: AnyStore) -> None:
+def test_data_of_enrich_changes_nothing_else_and_restores_nothing(store: AnyStore) -> None:
     image, stranger = made_image("a", 2), made_image("never stored", 1)
     norm = image.faces.norm
     image = dataclasses.replace(image, faces=dataclasses.replace(image.faces, norm=None))

@@ -40,9 +40,9 @@ class Host:
     commands : tuple of str
         Only jobs of these are taken; none for all.
     paths : PathMap
-        Where folders of the library lie here.
+        The library's folders on this host.
     ml_uri : str or None
-        A service that models run at, in place of this host.
+        A service that runs the models in place of this host.
     gpu : str
         The provider of its GPU; then only jobs that need models are taken. Empty without `--gpu`.
     """
@@ -130,12 +130,12 @@ def announced(host: Host, library: Library) -> list[str]:
 class Choice:
     """The queues that a host takes jobs from, and why not from others; recorded in the library.
 
-    Asked again after a while: folders come and go.
+    Checked again after a while, because folders come and go.
 
     Attributes
     ----------
     knows : collection of str
-        The commands that there are in this version of the program.
+        The commands of this version of the program.
     """
 
     host: Host
@@ -162,7 +162,7 @@ class Choice:
         command = queue.name.rpartition("/")[0]
         reason = self._lacks(command, queue.needs)
         if isinstance(reason, BeingTried):
-            # Asked again the next time: a trial ends when it likes.
+            # Checked again the next time, because a trial may end at any time.
             self._is_open = True
             now_s -= _ASKED_AGAIN_AFTER_S
         elif reason and reason != before:

@@ -54,17 +54,19 @@ class Models:
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[Describer, IndexOptions, list[Stage]]] = {}
 
-    def of(self, asked: dict[str, Any], options: IndexOptions) -> tuple[Describer, IndexOptions, list[Stage]]:
+    def of(
+        self, requested: dict[str, Any], options: IndexOptions
+    ) -> tuple[Describer, IndexOptions, list[Stage]]:
         """Return the describer for a job, matching options, and further steps.
 
         Raises
         ------
-        As `describer` and `stages_of_run`.
+        All errors of `describer` and `further_stages`.
         """
-        key = _key(asked, options)
+        key = _key(requested, options)
         with self._lock:
             if key not in self._loaded:
-                self._loaded[key] = self._load(asked, options)
+                self._loaded[key] = self._load(requested, options)
             describe, fitting, stages = self._loaded[key]
         return (
             describe,
@@ -72,39 +74,44 @@ class Models:
             stages,
         )
 
-    def forget(self, asked: dict[str, Any], options: IndexOptions) -> None:
+    def forget(self, requested: dict[str, Any], options: IndexOptions) -> None:
         """Reload a describer of a service next time, since it may have given up on the service."""
-        if not self._service(asked):
+        if not self._service(requested):
             # Models loaded here are still usable, even if the database was unavailable for a moment.
             return
         with self._lock:
-            self._loaded.pop(_key(asked, options), None)
+            self._loaded.pop(_key(requested, options), None)
 
-    def named(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def named(self, requested: dict[str, Any]) -> dict[str, Any]:
         """Return the request with this host's default pack if none is named.
 
         Other workers may have other packs, with faces that cannot be compared with these.
         """
-        if asked.get("pack") or asked.get("skip_faces") or self._service(asked) or self._library.settings:
-            return asked
+        if (
+            requested.get("pack")
+            or requested.get("skip_faces")
+            or self._service(requested)
+            or self._library.settings
+        ):
+            return requested
         pack = detection_options(None, None, None, None, self._host.conf).pack
-        # One at a path is nowhere else.
-        return asked if len(Path(pack).parts) > 1 else asked | {"pack": pack}
+        # A pack at a path exists only on this host.
+        return requested if len(Path(pack).parts) > 1 else requested | {"pack": pack}
 
-    def _service(self, asked: dict[str, Any]) -> str | None:
-        return self._host.ml_uri or asked.get("ml_uri")
+    def _service(self, requested: dict[str, Any]) -> str | None:
+        return self._host.ml_uri or requested.get("ml_uri")
 
     def _load(
-        self, asked: dict[str, Any], options: IndexOptions
+        self, requested: dict[str, Any], options: IndexOptions
     ) -> tuple[Describer, IndexOptions, list[Stage]]:
         host, work = self._host, Work(stop=self._stop)
         ways = RequestedModels(
-            (asked.get("pack"), asked.get("det_size"), asked.get("min_det_score")),
-            asked.get("clip_pack"),
+            (requested.get("pack"), requested.get("det_size"), requested.get("min_det_score")),
+            requested.get("clip_pack"),
             self._provider,
-            self._service(asked),
-            skip_faces=bool(asked.get("skip_faces")),
-            skip_clip=bool(asked.get("skip_clip")),
+            self._service(requested),
+            skip_faces=bool(requested.get("skip_faces")),
+            skip_clip=bool(requested.get("skip_clip")),
             workers=self._concurrency,
             batching=self._batching,
         )
@@ -114,22 +121,22 @@ class Models:
         return describe, fitting, stages
 
 
-def _key(asked: dict[str, Any], options: IndexOptions) -> str:
-    return json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
+def _key(requested: dict[str, Any], options: IndexOptions) -> str:
+    return json.dumps([requested, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
 
 
 def index_targets(work: JobWork, models: Models) -> Result:
     """List the targets, and queue changed files in chunks; a restart queues what is left."""
     cancel_waiting_parts(work.session, work.number)
-    asked, paths = models.named(dict(work.options["asked"])), work.paths
-    describe, options, _ = models.of(asked, work.read(IndexOptions))
+    requested, paths = models.named(dict(work.options["asked"])), work.paths
+    describe, options, _ = models.of(requested, work.read(IndexOptions))
     targets = [from_text(target) for target in work.options["targets"]]
     source = GallerySource(
         [Path(paths.here(target)) for target in targets],
         include=[unescaped(each) for each in work.options.get("include", ())],
         exclude=[unescaped(each) for each in work.options.get("exclude", ())],
     )
-    needs = needs_of_index(targets, asked)
+    needs = needs_of_index(targets, requested)
     waiting: list[Order] = []
     totals: list[int] = []
 
@@ -143,7 +150,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
         given = {
             "targets": work.options["targets"],
             "files": _by_folder([paths.known(file.path) for file in files]),
-            "asked": asked,
+            "asked": requested,
             "options": work.options.get("options", {}),
         }
         waiting.append(Order(PART_OF_INDEX, given, needs, work.by))
@@ -161,8 +168,8 @@ def index_targets(work: JobWork, models: Models) -> Result:
 def index_photos(work: JobWork, models: Models) -> Result:
     """Index the files of one chunk."""
     paths = work.paths
-    asked, given = dict(work.options["asked"]), work.read(IndexOptions)
-    describe, options, stages = models.of(asked, given)
+    requested, given = dict(work.options["asked"]), work.read(IndexOptions)
+    describe, options, stages = models.of(requested, given)
     source = ListedPhotos(
         [Path(paths.here(from_text(target))) for target in work.options["targets"]],
         [paths.here(path) for path in _of_folders(work.options["files"])],
@@ -171,21 +178,21 @@ def index_photos(work: JobWork, models: Models) -> Result:
     try:
         summary = index_chunk(source, library, describe, options, stages=stages, work=work)
     except Unreachable:
-        models.forget(asked, given)
+        models.forget(requested, given)
         raise
     work.session.run(analyze_grown)
     return summary
 
 
-def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
+def needs_of_index(targets: Sequence[str], requested: Mapping[str, Any]) -> Needs:
     """Return what a host needs to index these folders."""
-    service = asked.get("ml_uri") or ""
+    service = requested.get("ml_uri") or ""
     return Needs(
         tuple(targets),
         models=not service,
-        pack=asked.get("pack") or "",
+        pack=requested.get("pack") or "",
         service=service,
-        faces=not asked.get("skip_faces"),
+        faces=not requested.get("skip_faces"),
     )
 
 

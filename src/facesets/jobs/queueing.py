@@ -1,6 +1,6 @@
 """Queue commands for workers, with their options.
 
-They are put into the queue and taken back by the session that one has, without a worker.
+The current session queues and cancels them; no worker is needed.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class Order:
 
     @property
     def queue(self) -> str:
-        """The queue of all jobs of this command that need the same."""
+        """The queue of all jobs of this command with the same needs."""
         text = json.dumps(stored_needs(self.needs), sort_keys=True)
         return f"{self.command}/{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
@@ -85,7 +85,7 @@ class JobWork(LibraryWork):
     Attributes
     ----------
     paths : PathMap
-        Where folders of the library lie here.
+        The library's folders on this host.
     options : mapping
         The arguments of its command, as queued.
     """
@@ -122,7 +122,7 @@ def read(stored: object, kind: type[T]) -> T:
     Raises
     ------
     WrongUsage
-        Another version of the program made them; or as making them does.
+        Another version of the program made them; or the options themselves raise it.
     """
     try:
         return msgspec.convert(stored, kind, strict=False, dec_hook=_of_text)
@@ -151,7 +151,7 @@ def put(database: Database, order: Order) -> int:
     Raises
     ------
     AlreadyRunning
-        The same waits there already.
+        An identical job is waiting already.
     """
     return _in_queue(database, lambda connection: _put(connection, [order]))[0]
 
@@ -217,7 +217,7 @@ def retry(database: Database, number: int) -> JobLine:
     WrongUsage
         It has not failed.
     AlreadyRunning
-        The same waits in the queue.
+        An identical job is waiting already.
     """
 
     def work(connection: Connection) -> JobLine:
@@ -227,7 +227,7 @@ def retry(database: Database, number: int) -> JobLine:
             raise WrongUsage(
                 f"Job {number} has not failed (it is {job.state}). Queue its command again instead."
             )
-        # Of one that was cancelled when it failed procrastinate keeps that, and would not queue it.
+        # If the job was cancelled when it failed, procrastinate remembers that and would not queue it.
         connection.execute(
             "UPDATE procrastinate_jobs SET abort_requested = false WHERE id = ANY(%s)", (failed,)
         )

@@ -57,7 +57,7 @@ class TryAgain(BaseRetryStrategy):
         """Decide whether to retry now, later, or never."""
         if isinstance(exception, GivenBack):
             return RetryDecision(retry_at=datetime.now(UTC))
-        # Photos that were listed come back with their drive; until then no host takes the job.
+        # Listed photos return with their drive; until then no host takes the job.
         is_for_good = isinstance(exception, SourceGone) and job.task_name != PART_OF_INDEX
         is_away = isinstance(exception, Unreachable) and not is_for_good
         soon = datetime.now(UTC) + timedelta(seconds=AGAIN_IN_S)
@@ -127,7 +127,7 @@ def reported(database: Database, job: int, progress: JobProgress) -> Iterator[No
             if (now := progress.now()) == written:
                 continue
             stage, done, total = now
-            # A server that is away for a moment hears of it the next time.
+            # If the server is briefly unavailable, the progress is stored the next time.
             with suppress(FacesetsError):
                 database.run(partial(note_progress, job=job, stage=stage, done=done, total=total))
                 written = now
@@ -148,10 +148,10 @@ class Runner:
     Attributes
     ----------
     session : Database
-        For notes; each job has one of its own, too.
+        For records of jobs; each job also has its own session.
     claims : Claims
-        On jobs, of that session: it is in use all the time, and so made again soon after it was lost.
-        That of a job may lie idle as long as the job computes.
+        Claims on jobs, held by that session: it is in constant use, so it is soon reopened if lost.
+        The session of a job may be idle while the job computes.
     """
 
     host: Host
@@ -166,9 +166,9 @@ class Runner:
         Raises
         ------
         GivenBack, HeldElsewhere, JobAborted
-            As their names say.
+            See these classes.
         FacesetsError
-            As its command does; its sentence is noted.
+            An error of the command; its message is recorded.
         """
         try:
             self._run(context, arguments)
@@ -183,7 +183,7 @@ class Runner:
         if number is None:
             raise ValueError("a job without a number")
         if context.job.queueing_lock is not None:
-            # With it the job could not be queued again beside the same that is queued meanwhile.
+            # With the lock, the job could not wait again if an identical job was queued meanwhile.
             self.session.run(partial(lift_queueing_lock, job=number))
         with self._claimed(number), opened(self._begun(context.job, number)) as session:
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))
@@ -205,7 +205,7 @@ class Runner:
             is_over = not (stop.requested and _is_cut(summary))
             self.session.run(partial(note_end, job=number, summary=_short_result(summary), is_over=is_over))
         if context.job.task_name == "index" and self.session.run(partial(is_cancelled, job=number)):
-            # It may have queued further parts since, for it hears of that a moment later.
+            # It may have queued further parts since, because it notices the cancelling with a delay.
             cancel_parts(self.session, number)
             raise JobAborted
         if not is_over:

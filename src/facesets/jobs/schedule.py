@@ -14,7 +14,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class TimeOfDay:
+class ScheduledTime:
     """A daily or weekly time.
 
     Attributes
@@ -29,15 +29,15 @@ class TimeOfDay:
     def latest(self, now: datetime, zone: tzinfo | None = None) -> datetime:
         """Return its latest moment at or before `now`, in UTC.
 
-        A time that the clock leaves out in spring comes as long after the change as it stands after it on
-        the clock; one that the clock shows twice in autumn comes the first time.
+        A time that the clock skips in spring is moved by the skipped hour; a time that the clock shows twice
+        in autumn means the first one.
 
         Parameters
         ----------
         now : datetime
-            With a time zone, whichever.
+            A time with any time zone.
         zone : tzinfo or None
-            Of the clock; None for that of this host.
+            The time zone of the schedule; None for that of this host.
         """
         day = now.astimezone(zone).date()
         while True:
@@ -48,49 +48,49 @@ class TimeOfDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """A schedule of tasks.
+class WorkerTiming:
+    """The timing of a worker: heartbeats, end, and scheduled tasks.
 
     Attributes
     ----------
     heartbeat_s : float
-        Between two signs of life. All workers of a library have to have the same.
+        Seconds between heartbeats; must be the same for all workers of a library.
     until_empty : bool
-        The worker ends when there is nothing left that it can take.
-    schedule : mapping of str to TimeOfDay
-        When which tasks of `maintain` are queued.
+        The worker ends when no job is left that it can take.
+    schedule : mapping of str to ScheduledTime
+        When tasks of `maintain` are queued.
     """
 
     heartbeat_s: float = 10.0
     until_empty: bool = False
-    schedule: Mapping[str, TimeOfDay] = field(default_factory=dict)
+    schedule: Mapping[str, ScheduledTime] = field(default_factory=dict)
 
 
-def read_schedule(texts: Mapping[str, str]) -> dict[str, TimeOfDay]:
+def read_schedule(texts: Mapping[str, str]) -> dict[str, ScheduledTime]:
     """Read the tasks of `maintain` by their times.
 
     Parameters
     ----------
     texts : mapping
-        `daily` to a time such as 03:00, `weekly` to a day and a time such as sunday 04:00.
+        `daily` with a time such as 03:00, `weekly` with a day and a time such as sunday 04:00.
 
     Raises
     ------
     WrongUsage
-        A name or a time is none of these.
+        A name or a time is invalid.
     """
     return {name: _read(name, text) for name, text in texts.items()}
 
 
 def due(
-    schedule: Mapping[str, TimeOfDay], since: datetime, now: datetime, zone: tzinfo | None = None
+    schedule: Mapping[str, ScheduledTime], since: datetime, now: datetime, zone: tzinfo | None = None
 ) -> dict[str, datetime]:
     """Return the tasks due after `since` until `now`, each with its latest moment."""
     moments = {name: each.latest(now, zone) for name, each in schedule.items()}
     return {name: moment for name, moment in moments.items() if moment > since}
 
 
-def _read(name: str, text: str) -> TimeOfDay:
+def _read(name: str, text: str) -> ScheduledTime:
     match = _TIME.fullmatch(text.strip().lower())
     is_weekly = name == "weekly"
     days = [each for each in _DAYS if match and len(match[1] or "") >= 3 and each.startswith(match[1])]
@@ -102,4 +102,4 @@ def _read(name: str, text: str) -> TimeOfDay:
     hour, minute = int(match[2]), int(match[3])
     if hour > 23 or minute > 59:
         raise WrongUsage(f"Invalid time of day: {printable(text)}. Correct it under [schedule].")
-    return TimeOfDay(time(hour, minute), _DAYS.index(days[0]) if is_weekly else None)
+    return ScheduledTime(time(hour, minute), _DAYS.index(days[0]) if is_weekly else None)

@@ -22,7 +22,7 @@ from facesets.store.postgres.library import Library
 from facesets.work import Stop
 
 TRIED_WITH = 64
-"""Pixels of each edge of the picture that a service is tried with."""
+"""Edge length in pixels of the picture that a service is tested with."""
 
 _WAITED_S = 1.0
 """Wait this long for quick results; slower ones are returned by a later call."""
@@ -30,7 +30,7 @@ _WAITED_S = 1.0
 _LOOKS_AGAIN_S = 0.2
 
 _ANSWERS_WITHIN_S = 10.0
-"""A disk that sleeps has begun to turn by then."""
+"""Maximum wait for a drive, long enough for a sleeping disk to spin up."""
 
 
 class BeingTried(str):
@@ -124,7 +124,7 @@ class TriedDrives:
         Parameters
         ----------
         key : hashable
-            The subject of the check: once at a time.
+            The subject of the check; each is checked once at a time.
         """
         self._trials.begin(key, find_out)
         lacking = self._trials.result(key)
@@ -148,12 +148,12 @@ class TriedServices:
         Parameters
         ----------
         own : str or None
-            Address of the service that a worker has; None for the one that the job names.
+            Address of the worker's service; None for the one named by the job.
 
         Raises
         ------
         WrongUsage
-            The worker's address cannot be one.
+            The worker's address is invalid.
         """
         known = library.settings
         uri = own or needs.service
@@ -206,11 +206,11 @@ def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -
     Parameters
     ----------
     foreign : str
-        Why it could not though it answered; empty where it can.
+        Why it cannot be used even if it answers; empty if it can.
     unfit : str
-        Why it does not if it refuses a picture.
+        Why it cannot be used if it rejects a picture.
     is_tried : bool
-        It did before, or need not be tried: it is only to answer.
+        It was tested before, or need not be: only check that it answers.
     """
     try:
         if not client.answers():

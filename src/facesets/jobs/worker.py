@@ -1,9 +1,9 @@
 """The worker: does jobs that this host can do, one at a time, also those of dead workers.
 
-A worker's life shows by its heartbeats in the database, which procrastinate records, and by its claims: the
-server drops these at once with a worker that dies. A job goes back into the queue if its worker gave no
-heartbeat for a while and holds no claim on it, and if no worker has processed it for long: then its worker
-lives, and could not record the result.
+A worker is known to run by its heartbeats in the database, which procrastinate records, and by its claims,
+which the server drops at once when the worker dies. A job is requeued if its worker gave no heartbeat for a
+while and holds no claim on it. It is also requeued if no worker has been processing it for long: then its
+worker is alive, but could not record the result.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import Order, cancel_parts, job_of
 from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
-from facesets.jobs.schedule import Rhythm, due
+from facesets.jobs.schedule import WorkerTiming, due
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
@@ -51,14 +51,14 @@ from facesets.work import Stop
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
-_MOST_DEATHS = 5
+_MAX_DEATHS = 5
 _DIED = (
     "The worker died {} times in a row at the same point of this job. The host may lack memory, or a "
     "photo may crash it."
 )
 _RETENTION_HOURS = 14 * 24
 _TIDIED_EVERY_S = 3600.0
-_MOST_PUT_OFF_S = 2 * AGAIN_IN_S
+_MAX_PUT_OFF_S = 2 * AGAIN_IN_S
 """No job is postponed longer, except by a host with a fast clock."""
 _LATE = timedelta(minutes=10)
 """A new worker still queues scheduled tasks that are late by up to this."""
@@ -68,21 +68,21 @@ FURTHER_CONNECTIONS = _CONNECTIONS + 1
 """Connections of a worker beside its session, with that of the current job."""
 
 
-def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:
+def work_off(session: Database, host: Host, models: Models, timing: WorkerTiming, stop: Stop) -> None:
     """Do jobs until a stop is requested, or until there are none.
 
     Raises
     ------
     Unreachable
-        The database went away and did not come back.
+        The database became unavailable and did not come back.
     """
     for name in ("procrastinate", "psycopg.pool", "asyncio"):
-        # Failures are recorded with the job, and outages are waited for.
+        # Failures are recorded with the job, and the worker waits for the end of outages.
         logging.getLogger(name).addHandler(logging.NullHandler())
     for line in announced(host, Library(session)):
         host.notices.remark(line)
     runner = Runner(host, session, models, stop, Claims(session, JOB_CLAIM))
-    worker = _Worker(session, host, runner, rhythm, stop)
+    worker = _Worker(session, host, runner, timing, stop)
     # On Windows asyncio has another loop by default, which psycopg cannot use.
     with (
         _present(session, worker.name),
@@ -99,16 +99,18 @@ def _present(session: Database, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Of a server that is gone the claim is gone as well.
+        # If the server is unavailable, the claim has ended, too.
         with suppress(FacesetsError, ServerError):
             claims.release([name])
 
 
 class _Worker:
-    def __init__(self, session: Database, host: Host, runner: Runner, rhythm: Rhythm, stop: Stop) -> None:
+    def __init__(
+        self, session: Database, host: Host, runner: Runner, timing: WorkerTiming, stop: Stop
+    ) -> None:
         self._session = session
         self._host = host
-        self._rhythm = rhythm
+        self._timing = timing
         self._stop = stop
         self._queues: list[str] = []
         self._choice = Choice(host, Library(session), _KNOWN)
@@ -148,7 +150,7 @@ class _Worker:
         while not self._stop.requested:
             await self._queue_due_tasks()
             await self._look()
-            if self._rhythm.until_empty and not (self._queues or self._choice.is_open):
+            if self._timing.until_empty and not (self._queues or self._choice.is_open):
                 if not await self._find_left_behind():
                     return
                 continue
@@ -170,19 +172,19 @@ class _Worker:
         if not await asyncio.to_thread(self._session.run, partial(left_alone, after_s=0.0)):
             return False
         began = time.monotonic()
-        while not self._stop.requested and time.monotonic() - began < self._rhythm.heartbeat_s:
-            await asyncio.sleep(min(_LOOK_EVERY_S / 5, self._rhythm.heartbeat_s))
+        while not self._stop.requested and time.monotonic() - began < self._timing.heartbeat_s:
+            await asyncio.sleep(min(_LOOK_EVERY_S / 5, self._timing.heartbeat_s))
         await self._sweep()
         return True
 
     async def _take(self) -> None:
         """Run procrastinate until it ends or should stop."""
-        heartbeat_s = self._rhythm.heartbeat_s
+        heartbeat_s = self._timing.heartbeat_s
         taker = Worker(
             self._app,
             queues=self._queues,
             name=self._host.name,
-            wait=not self._rhythm.until_empty,
+            wait=not self._timing.until_empty,
             fetch_job_polling_interval=_LOOK_EVERY_S,
             abort_job_polling_interval=_LOOK_EVERY_S,
             listen_notify=False,
@@ -196,7 +198,7 @@ class _Worker:
         try:
             await asyncio.wait((taking, looking), return_when=asyncio.FIRST_COMPLETED)
             if looking.done():
-                # The database is gone for good: the job at hand sees that, too.
+                # The database is permanently unavailable; the current job notices that, too.
                 taking.cancel()
                 await looking
             with suppress(asyncio.CancelledError):
@@ -217,10 +219,10 @@ class _Worker:
             await asyncio.sleep(_LOOK_EVERY_S)
             swept_s += _LOOK_EVERY_S
             await self._look()
-            # The next time, where the server is away for a moment.
+            # If the server is briefly unavailable, try the next time.
             try:
                 await self._queue_due_tasks()
-                if swept_s >= self._rhythm.heartbeat_s:
+                if swept_s >= self._timing.heartbeat_s:
                     swept_s = 0.0
                     await self._give_sign_of_life(taker)
                     await self._sweep()
@@ -236,17 +238,17 @@ class _Worker:
     async def _look(self) -> None:
         """Find jobs that this host can do."""
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
-        # In place, for procrastinate holds the list.
+        # Change the list in place, because procrastinate holds it.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
     async def _queue_due_tasks(self) -> None:
         """Queue scheduled tasks that are due."""
         now = datetime.now(UTC)
-        for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
+        for tasks, moment in due(self._timing.schedule, self._scheduled_until, now).items():
             at = int(moment.timestamp())
             job = job_of(Order("maintain", {"tasks": [tasks]}, by="schedule"))
             job = job.evolve(task_kwargs={**job.task_kwargs, "timestamp": at})
-            # Where the same waits still, that one does it.
+            # An identical job that still waits will do it.
             with suppress(AlreadyEnqueued):
                 await self._app.job_manager.defer_periodic_job(job, periodic_id=tasks, defer_timestamp=at)
         self._scheduled_until = max(now, self._scheduled_until)
@@ -267,21 +269,21 @@ class _Worker:
         try:
             if time.monotonic() - self._tidied_at >= _TIDIED_EVERY_S:
                 await self._tidy()
-            await asyncio.to_thread(self._session.run, partial(bring_forward, most_s=_MOST_PUT_OFF_S))
-            silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
+            await asyncio.to_thread(self._session.run, partial(bring_forward, most_s=_MAX_PUT_OFF_S))
+            silent_s = _SIGNS_MISSED * self._timing.heartbeat_s
             stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
             alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
             silent = [each.id for each in stalled if each.id is not None]
-            # A worker that processes a job lives, even if it cannot send heartbeats.
+            # A worker that processes a job is alive, even if it cannot send heartbeats.
             dead = await asyncio.to_thread(self._session.run, partial(not_at_hand, jobs=silent))
             # A worker that just ended a job still records it: only jobs open until the next sweep count.
             for job in dead | (alone & self._alone):
-                await self._take_back(job)
+                await self._requeue(job)
             self._alone = alone
         finally:
             await asyncio.to_thread(self._sweeping.release, ["sweep"])
 
-    async def _take_back(self, job: int) -> None:
+    async def _requeue(self, job: int) -> None:
         """Requeue a job of a dead worker, unless it is cancelled or keeps killing workers."""
         manager = self._app.job_manager
         if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job)):
@@ -289,9 +291,9 @@ class _Worker:
             await manager.finish_job_by_id_async(job, Status.ABORTED, delete_job=False)
             return
         deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job))
-        if deaths <= _MOST_DEATHS:
+        if deaths <= _MAX_DEATHS:
             await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job))
-            # By the clock of its due time: a worker with --until-empty does not wait for its own.
+            # Due by the server's clock, because a worker with --until-empty does not wait for its own clock.
             await manager.retry_job_by_id_async(job, await asyncio.to_thread(self._session.run, now))
             return
         reason = _DIED.format(deaths)

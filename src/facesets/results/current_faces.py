@@ -30,7 +30,7 @@ M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 
 
 @dataclass(frozen=True, slots=True)
-class PersonToErase:
+class ErasureInResult:
     """The person to remove.
 
     Attributes
@@ -56,7 +56,7 @@ class PersonToErase:
         """Whether a face in a manifest is the person's."""
         return self.is_at_place(face) or self.renumbered.get(face.face) == ""
 
-    def among(self, faces: Iterable[FaceEntry]) -> "PersonToErase":
+    def among(self, faces: Iterable[FaceEntry]) -> "ErasureInResult":
         """Return a copy with only those changes that a manifest with these faces still needs."""
         return replace(self, changes=self.changes.outstanding((face.face, face.box) for face in faces))
 
@@ -70,7 +70,7 @@ def with_current_ids(manifest: M, collection: Collection) -> M:
     if not changed:
         return manifest
     missing = {old for old, new in changed.items() if not new}
-    person = PersonToErase(lambda _: False, Renumbered(changed, {}), frozenset())
+    person = ErasureInResult(lambda _: False, Renumbered(changed, {}), frozenset())
     return without_faces(manifest, missing, person)
 
 
@@ -111,7 +111,7 @@ def _boxes(faces: Sequence[FaceEntry]) -> Float32:
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
-def without_faces(manifest: M, missing: AbstractSet[str], person: PersonToErase) -> M:
+def without_faces(manifest: M, missing: AbstractSet[str], person: ErasureInResult) -> M:
     """Return the manifest without some faces, the others by their current ids; its files stay."""
     left = without_faces_and_groups(manifest, (), missing, person, {})
     return cast("M", replace(left, sheets=manifest.sheets))
@@ -121,7 +121,7 @@ def without_faces_and_groups(
     manifest: ClusterManifest | RefineManifest,
     person_groups: Sequence[str],
     person_faces: AbstractSet[str],
-    person: PersonToErase,
+    person: ErasureInResult,
     removed_files: Mapping[str, object],
 ) -> ClusterManifest | RefineManifest:
     """Return the manifest without some faces and groups, the other faces by their current ids."""
@@ -164,7 +164,7 @@ def without_faces_and_groups(
     return replace(changed, **common)  # type: ignore[arg-type]
 
 
-def renumbered_face(face: FaceEntry, person: PersonToErase) -> FaceEntry:
+def renumbered_face(face: FaceEntry, person: ErasureInResult) -> FaceEntry:
     """Return a face by its current id."""
     new = person.renumbered.get(face.face)
     return replace(face, face=new) if new else face
@@ -174,7 +174,7 @@ def corrections_without(
     corrections: Iterable[Correction],
     person_groups: Sequence[str],
     person_faces: AbstractSet[str],
-    person: PersonToErase,
+    person: ErasureInResult,
 ) -> tuple[Correction, ...]:
     """Return the corrections of other groups, faces and names."""
 

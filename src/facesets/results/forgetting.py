@@ -8,7 +8,7 @@ from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
 from facesets.results.crop_names import files_of_entry
 from facesets.results.current_faces import (
-    PersonToErase,
+    ErasureInResult,
     corrections_without,
     renumbered_face,
     without_faces_and_groups,
@@ -63,7 +63,7 @@ class ResultForgotten:
     removed: bool
 
 
-def forget_in_result(root: Path, person: PersonToErase, *, apply: bool) -> ResultForgotten | None:
+def forget_in_result(root: Path, person: ErasureInResult, *, apply: bool) -> ResultForgotten | None:
     """Remove a person from a result folder, or report what it holds of them; None if nothing.
 
     Raises
@@ -104,7 +104,7 @@ class _Found:
     renamed: bool = False
 
 
-def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, person: PersonToErase) -> _Found:
+def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, person: ErasureInResult) -> _Found:
     person = person.among(every_face(manifest))
     groups = groups_of(manifest)
     own = [group.name for group in groups if group.faces and all(map(person.is_theirs, group.faces))]
@@ -137,7 +137,7 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, person: P
     )
 
 
-def _of_sets(root: Path, manifest: ExportManifest, person: PersonToErase) -> _Found:
+def _of_sets(root: Path, manifest: ExportManifest, person: ErasureInResult) -> _Found:
     export = EarlierExport(root, manifest)
     own: list[SetEntry] = []
     left: list[str] = []
@@ -184,7 +184,7 @@ def _of_sets(root: Path, manifest: ExportManifest, person: PersonToErase) -> _Fo
     )
 
 
-def _set_without(manifest: SetManifest, person: PersonToErase) -> SetManifest:
+def _set_without(manifest: SetManifest, person: ErasureInResult) -> SetManifest:
     """Return another person's set without this person; crops of them stay until the set is made again."""
 
     def renumbered(item: ExportedFace) -> ExportedFace:
@@ -204,7 +204,7 @@ def _set_without(manifest: SetManifest, person: PersonToErase) -> SetManifest:
 
 
 def _export_without(
-    manifest: ExportManifest, own: Sequence[SetEntry], person: PersonToErase
+    manifest: ExportManifest, own: Sequence[SetEntry], person: ErasureInResult
 ) -> ExportManifest:
     names = sorted(entry.name for entry in own)
     removed_faces = {face for face, new in person.renumbered.items() if not new}

@@ -22,7 +22,7 @@ def file_of(sha256: str, what: str) -> Path:
     sha256 : str
         Of the photo.
     what : str
-        Which part of it, and how large.
+        The part of it, and its size.
     """
     return Path(sha256[:2]) / sha256 / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}{SUFFIX}"
 

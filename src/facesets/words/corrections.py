@@ -25,12 +25,16 @@ def move(done: Result) -> list[str]:
 
 def same(done: Result) -> list[str]:
     """Return the summary of `people same` and `different`."""
-    return [f"Saved: {done.said}.{how_to_undo(done.step)}"]
+    return _saved(done.said, done.step)
 
 
 def answer(done: Result) -> list[str]:
     """Return the summary of `people answer`."""
-    return [f"Saved: {done.did}.{how_to_undo(done.step)}"]
+    return _saved(done.did, done.step)
+
+
+def _saved(what: str, step: int | None) -> list[str]:
+    return [f"Saved: {what}.{how_to_undo(step)}"]
 
 
 def split(done: Result, *, parts: int | None, min_size: int, apply: bool) -> list[str]:

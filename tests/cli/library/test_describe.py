@@ -207,7 +207,7 @@ def test_the_latest_come_first_where_very_many_have_the_words(
     describe("--no-batch", "--yes")
     latest = ["2019-07-06 15:30:00", "2019-07-05 15:30:00"]
     assert taken() == latest
-    monkeypatch.setattr(descriptions, "MOST_RANKED", 2)
+    monkeypatch.setattr(descriptions, "MAX_RANKED", 2)
     assert taken() == latest
     library.database.run(lambda connection: connection.execute("UPDATE images SET taken = NULL"))
     assert taken() == ["", ""]

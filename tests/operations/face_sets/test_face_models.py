@@ -35,7 +35,7 @@ from facesets.operations.reports.verify_bundle import verify_bundles
 from facesets.operations.undo import undo
 from facesets.records import Collection
 from facesets.result import Result
-from facesets.results.current_faces import PersonToErase
+from facesets.results.current_faces import ErasureInResult
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.forgetting import forget_in_result
 from facesets.results.manifest_json import read_manifest
@@ -313,7 +313,7 @@ def test_formats_are_named_with_commas() -> None:
 
 
 def test_whoever_is_forgotten_is_in_no_file_of_everybody_either(out: Path) -> None:
-    person = PersonToErase(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
+    person = ErasureInResult(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
     found = forget_in_result(out, person, apply=True)
     assert found is not None
     assert found.left == []

@@ -72,7 +72,7 @@ class Watching(SilentProgress):
 
 
 @pytest.mark.parametrize("kind", ["cache", "library"])
-def test_what_a_kill_may_cost_is_bounded_in_time_too(
+def test_the_loss_by_a_kill_is_bounded_in_time_too(
     request: pytest.FixtureRequest,
     kind: str,
     lfw_photos: list[Path],

@@ -104,7 +104,7 @@ def test_an_interrupted_run_is_continued(library: Library, run: Run) -> None:
     assert rest.faces + part.faces == len(library.store.load().faces)
 
 
-def test_a_photo_that_vanished_is_named_and_tried_again(library: Library, tmp_path: Path, run: Run) -> None:
+def test_a_missing_photo_is_named_and_retried(library: Library, tmp_path: Path, run: Run) -> None:
     photo = library.photos / "two people.png"
     hidden = tmp_path / "hidden.png"
     shutil.move(photo, hidden)

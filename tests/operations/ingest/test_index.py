@@ -80,7 +80,7 @@ def test_a_service_that_often_fails_gives_the_library_of_an_undisturbed_run(
         assert vectors(database) == vectors(calm)
 
 
-def test_what_failed_is_not_stored_and_is_tried_again_next_time(database: Database, photos: Path) -> None:
+def test_failed_files_are_not_stored_and_are_retried_next_time(database: Database, photos: Path) -> None:
     with ml_service() as service:
         service.status = 422
         failed = run(service, database, photos)
@@ -207,7 +207,7 @@ def test_a_finished_file_is_no_longer_waited_for_even_if_another_run_holds_it(
 
 
 @pytest.mark.slow
-def test_what_others_claimed_while_the_database_was_away_is_theirs(
+def test_files_claimed_by_others_during_an_outage_are_theirs(
     database: Database, other: Database, photo: Path, embedder: LocalEmbedder
 ) -> None:
     done: list[Result] = []
@@ -252,7 +252,7 @@ def as_ordinary_user() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("is_target", [False, True])
-def test_a_folder_that_cannot_be_listed_has_failed_only_while_that_is_so(
+def test_an_unlistable_folder_counts_as_failed_only_while_it_is(
     intake: Intake, root: Path, lfw_photos: list[Path], *, is_target: bool
 ) -> None:
     photos = copy_photos(lfw_photos[:1], root / "photos")

@@ -9,8 +9,8 @@ from tests.fixtures.made_listing import MadeUpListing, NoModels
 
 from facesets.file_records import FoundFile
 from facesets.operations.ingest.index_chunks import (
-    FEWEST_IN_CHUNK,
-    MOST_IN_CHUNK,
+    MAX_IN_CHUNK,
+    MIN_IN_CHUNK,
     hand_over_chunks,
     size_of_next,
 )
@@ -29,7 +29,7 @@ def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, i
 
     def hand_over(files: Sequence[FoundFile]) -> None:
         nonlocal handed
-        assert len(files) <= MOST_IN_CHUNK
+        assert len(files) <= MAX_IN_CHUNK
         handed += len(files)
 
     tracemalloc.start()
@@ -52,7 +52,7 @@ def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: P
     few, _, small = listed(database, tmp_path, 4_000)
     many, handed, large = listed(database, tmp_path, 40_000)
     assert (few.listed, many.listed, many.queued, handed) == (4_000, 40_000, 40_000, 40_000)
-    assert 40_000 / MOST_IN_CHUNK < many.chunks < 1.6 * 40_000 / MOST_IN_CHUNK
+    assert 40_000 / MAX_IN_CHUNK < many.chunks < 1.6 * 40_000 / MAX_IN_CHUNK
     assert large < 1.2 * small
     assert large < 20_000_000
 
@@ -63,9 +63,9 @@ def test_several_workers_have_work_to_the_end_however_few_the_photos_are() -> No
         sizes.append(size_of_next(queued))
         queued += sizes[-1]
         # None is left waiting for the last chunk of another, but for a fraction of the time that all takes.
-        assert sizes[-1] <= max(queued / 32, FEWEST_IN_CHUNK)
+        assert sizes[-1] <= max(queued / 32, MIN_IN_CHUNK)
     assert sizes == sorted(sizes)
-    assert sizes[-1] == MOST_IN_CHUNK
+    assert sizes[-1] == MAX_IN_CHUNK
 
 
 def found(*megabytes: float) -> list[FoundFile]:

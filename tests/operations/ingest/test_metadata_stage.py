@@ -60,7 +60,7 @@ def test_both_stores_keep_when_photos_were_taken(
     assert taken(cached.images) == taken(intake.library.load().images) == expected
 
 
-def test_what_was_read_is_the_finding_of_the_stage_in_memory_or_from_the_file(photos: Path) -> None:
+def test_metadata_is_the_same_from_memory_or_from_the_file(photos: Path) -> None:
     image = ImageRecord("0" * 64, 1, 1, np.datetime64("1999-01-01", "s"), b"", Faces.empty(1))
     path = photos / "tagged.jpg"
     looked = stage().look(Photo(str(path)), image)

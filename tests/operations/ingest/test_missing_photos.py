@@ -167,7 +167,7 @@ def test_missing_faces_make_no_person_and_no_suggestion(library: Library, tmp_pa
     ]
 
 
-def test_looking_again_without_news_changes_nothing(library: Library, photos: Path) -> None:
+def test_checking_again_without_changes_changes_nothing(library: Library, photos: Path) -> None:
     remove(photos, "anna-0.jpg")
     add(library, photos / "copy.jpg", "anna", content="anna-1.jpg")
     remove(photos, "anna-1.jpg")

@@ -90,7 +90,7 @@ def test_a_folder_may_move_into_itself(store: AnyStore, tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_known_at_the_new_place_is_not_doubled(store: AnyStore, tmp_path: Path) -> None:
+def test_paths_known_at_the_new_place_are_not_duplicated(store: AnyStore, tmp_path: Path) -> None:
     fill(store, tmp_path / "old")
     fill(store, tmp_path / "new", ("a.jpg",))
     shutil.copytree(tmp_path / "old", tmp_path / "new", dirs_exist_ok=True)
@@ -100,7 +100,7 @@ def test_what_is_known_at_the_new_place_is_not_doubled(store: AnyStore, tmp_path
     assert sorted(again(store).files()) == [str(tmp_path / "new" / name) for name in there]
 
 
-def test_nonsense_is_refused(store: AnyStore, tmp_path: Path) -> None:
+def test_invalid_folders_are_refused(store: AnyStore, tmp_path: Path) -> None:
     before = fill(store, tmp_path / "old")
     for old, new, error, words in (
         ("old", "old", WrongUsage, "given twice"),

@@ -73,7 +73,7 @@ def test_a_new_version_makes_its_stage_pending_and_nothing_else(intake: Intake, 
     assert intake.counts().version == "2"
 
 
-def test_what_failed_is_tried_again_when_that_is_asked_for(intake: Intake, photos: Path) -> None:
+def test_failed_photos_are_retried_on_request(intake: Intake, photos: Path) -> None:
     def refuse(photo: Photo, image: ImageRecord) -> ImageRecord:
         if photo.path.endswith(min(path.name for path in photos.iterdir())):
             raise UnreadableImage("too dark")
@@ -87,7 +87,7 @@ def test_what_failed_is_tried_again_when_that_is_asked_for(intake: Intake, photo
     assert intake.counts().failed == 0
 
 
-def test_a_look_below_some_folders_sees_no_others(
+def test_a_step_below_some_folders_processes_no_others(
     intake: Intake, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     one = copy_photos(lfw_photos[:2], tmp_path / "one")
@@ -197,7 +197,7 @@ def test_a_face_that_is_added_by_a_second_look_makes_its_photo_pending(
     assert [intake.counts(name).pending for name in OF_FACES] == [1, 1, 1]
 
 
-def test_a_known_photo_that_only_gets_its_embedding_keeps_what_was_found_of_its_faces(
+def test_a_known_photo_that_only_gets_its_embedding_keeps_results_of_its_faces(
     intake: Intake, photos: Path, embedder: LocalEmbedder, tmp_path: Path
 ) -> None:
     seen: list[int] = []

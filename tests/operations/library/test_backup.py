@@ -149,7 +149,7 @@ def _install_earlier_queue(database: Database) -> None:
         install(database, Shipped(now.steps[0][1], now.steps[:count], now.ours[: count - 1][:1]))
 
 
-def test_what_others_keep_in_the_database_survives_and_comes_along(
+def test_data_of_other_programs_survives_and_is_restored(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     _execute(library_url, OTHERS)
@@ -219,7 +219,7 @@ def test_a_missing_extension_of_others_does_not_block_a_restore(
         (LATER, r"made by a newer facesets .*more.*Upgrade"),
     ],
 )
-def test_what_forbids_to_replace_a_library_is_named_and_nothing_changes(
+def test_obstacles_to_replacing_a_library_are_named_and_nothing_changes(
     library_url: str, backed_up: Path, statement: str, reported: str
 ) -> None:
     _execute(library_url, statement)
@@ -275,7 +275,7 @@ def test_a_backup_without_a_library_is_named(empty_url: str, tmp_path: Path) -> 
             contents.require_backup(path, MIGRATIONS)
 
 
-def test_a_library_that_the_search_path_does_not_find_is_not_left_for_a_new_one(
+def test_a_library_outside_the_search_path_is_not_replaced_by_a_new_one(
     older_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     _execute(older_url, "CREATE SCHEMA photos; CREATE EXTENSION vector")
@@ -318,7 +318,7 @@ def test_a_backup_cut_off_or_of_a_later_pg_dump_changes_nothing(library_url: str
         ("DO $$ BEGIN RAISE disk_full; END $$", FacesetsError),
     ],
 )
-def test_what_goes_wrong_at_the_very_end_changes_nothing(
+def test_a_failure_at_the_very_end_changes_nothing(
     library_url: str, backed_up: Path, last: str, error: type[FacesetsError]
 ) -> None:
     with unchanged(library_url, NAMES), opened(Database(library_url)) as database, pytest.raises(error):
@@ -354,9 +354,7 @@ def test_nothing_changes_while_a_command_works_on_the_library(
     again()
 
 
-def test_what_a_newer_server_notes_of_columns_is_left_out(
-    library_url: str, empty_url: str, tmp_path: Path
-) -> None:
+def test_column_data_of_newer_servers_is_ignored(library_url: str, empty_url: str, tmp_path: Path) -> None:
     with psycopg.connect(library_url) as connection:
         connection.execute("SET allow_system_table_mods = on")
         connection.execute(

@@ -201,25 +201,26 @@ def has_face_tag(known: Known, people: tuple[str, ...]) -> bool:
     return known.face_tag and (not people or ("Ben" in people and "Ben" in known.people))
 
 
-def fits(known: Known, asked: "Asked") -> bool:
-    first, last = asked.dates.first, asked.dates.last
+def fits(known: Known, photo_filter: "Asked") -> bool:
+    first, last = photo_filter.dates.first, photo_filter.dates.last
     return (
         has_file(known)
-        and set(asked.people) <= known.people
+        and set(photo_filter.people) <= known.people
         and (first is None or (known.taken is not None and known.taken.date() >= first))
         and (last is None or (known.taken is not None and known.taken.date() <= last))
         and (
-            asked.near is None
+            photo_filter.near is None
             or (
                 known.place is not None
-                and km((asked.near.latitude, asked.near.longitude), known.place) <= asked.near.km
+                and km((photo_filter.near.latitude, photo_filter.near.longitude), known.place)
+                <= photo_filter.near.km
             )
         )
-        and (not asked.camera or known.camera == asked.camera)
-        and (not asked.scene or known.scene)
-        and (not asked.face_tag or has_face_tag(known, asked.people))
-        and (not asked.words or known.words)
-        and (asked.ages is None or is_old(known, asked.people, asked.ages))
+        and (not photo_filter.camera or known.camera == photo_filter.camera)
+        and (not photo_filter.scene or known.scene)
+        and (not photo_filter.face_tag or has_face_tag(known, photo_filter.people))
+        and (not photo_filter.words or known.words)
+        and (photo_filter.ages is None or is_old(known, photo_filter.people, photo_filter.ages))
     )
 
 
@@ -252,24 +253,24 @@ def latest_first(found: Iterable[int]) -> list[int]:
 
 def of(who: set[str], dates: Dates | None = None) -> list[int]:
     """The photos of all of these people, of these dates."""
-    asked = Asked(tuple(who), dates or Dates(), None, "", False, False, False, None)
-    return latest_first(number for number, known in enumerate(KNOWN) if fits(known, asked))
+    photo_filter = Asked(tuple(who), dates or Dates(), None, "", False, False, False, None)
+    return latest_first(number for number, known in enumerate(KNOWN) if fits(known, photo_filter))
 
 
 @pytest.mark.soak
 def test_all_conditions_hold_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descriptions, "MOST_RANKED", PHOTOS // 8)
+    monkeypatch.setattr(descriptions, "MAX_RANKED", PHOTOS // 8)
 
-    def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
+    def look(connection: Connection, meant: PhotoFilter, photo_filter: Asked, right: list[int]) -> None:
         latest = sorted(right, reverse=True) if meant.open else latest_first(right)
         for offset, limit in ((0, 100), (1, 3)):
             found = find_photos(connection, meant, offset=offset, limit=limit)
-            assert numbers(found) == latest[offset : offset + limit], asked
-        assert count_photos(connection, meant) == len(right), asked
-        assert count_photos(connection, meant, 5) == min(len(right), 5), asked
-        if asked.words:
+            assert numbers(found) == latest[offset : offset + limit], photo_filter
+        assert count_photos(connection, meant) == len(right), photo_filter
+        assert count_photos(connection, meant, 5) == min(len(right), 5), photo_filter
+        if photo_filter.words:
             reported = descriptions.described_photos(connection, meant, limit=100)
-            assert {each.path for each in reported} == {KNOWN[number].path for number in right}, asked
+            assert {each.path for each in reported} == {KNOWN[number].path for number in right}, photo_filter
 
     look_at_all(database, look)
 
@@ -286,16 +287,16 @@ def test_all_conditions_hold_for_what_is_similar(
     if indexed:
         row = database.run(clip_models)[0]
         database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
-    monkeypatch.setattr(search, "MOST_COMPARED", compared)
+    monkeypatch.setattr(search, "MAX_COMPARED", compared)
     if gives_up:
         monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0.1)
 
-    def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
+    def look(connection: Connection, meant: PhotoFilter, photo_filter: Asked, right: list[int]) -> None:
         (row,) = clip_models(connection)
         nearest = sorted(right, key=lambda number: KNOWN[number].vector)
         for limit in (3, 100):
             near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=limit)
-            assert numbers(near) == nearest[:limit], asked
+            assert numbers(near) == nearest[:limit], photo_filter
 
     look_at_all(database, look)
 
@@ -309,9 +310,9 @@ def look_at_all(
         people: dict[str, UUID] = dict(connection.execute("SELECT name, person_id FROM person_names"))
         tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags"))
         cameras: dict[str, int] = dict(connection.execute("SELECT make, id FROM cameras"))
-        for asked in combinations():
-            right = [number for number, known in enumerate(KNOWN) if fits(known, asked)]
-            look(connection, filter_for(asked, people, tags, cameras), asked, right)
+        for photo_filter in combinations():
+            right = [number for number, known in enumerate(KNOWN) if fits(known, photo_filter)]
+            look(connection, filter_for(photo_filter, people, tags, cameras), photo_filter, right)
 
     database.run(work)
 
@@ -349,17 +350,17 @@ def test_a_search_begins_with_as_many_candidates_as_are_looked_up(database: Data
 
 
 def filter_for(
-    asked: Asked, persons: dict[str, UUID], tags: dict[str, int], cameras: dict[str, int]
+    photo_filter: Asked, persons: dict[str, UUID], tags: dict[str, int], cameras: dict[str, int]
 ) -> PhotoFilter:
-    wanted = [("scene", asked.scene), ("face", asked.face_tag)]
+    wanted = [("scene", photo_filter.scene), ("face", photo_filter.face_tag)]
     return PhotoFilter(
-        tuple(persons[who] for who in asked.people),
-        asked.dates,
-        asked.near,
-        (cameras[asked.camera],) if asked.camera else None,
+        tuple(persons[who] for who in photo_filter.people),
+        photo_filter.dates,
+        photo_filter.near,
+        (cameras[photo_filter.camera],) if photo_filter.camera else None,
         tuple(AskedTag(tags[target], target) for target, is_wanted in wanted if is_wanted),  # type: ignore[arg-type]
-        "bicycle" if asked.words else "",
-        asked.ages,
+        "bicycle" if photo_filter.words else "",
+        photo_filter.ages,
     )
 
 
@@ -367,8 +368,8 @@ def test_pages_of_people_continue_and_show_the_total(database: Database) -> None
     library, right = Library(database), of({"Anna", "Ben"})
     people = requested_people(library, ["anna", "Anna", "Ben"])
     assert [each.names for each in people] == [["Anna"], ["Ben"]], "each is meant once"
-    asked = filter_of(library, people)
-    pages = [photos_of(library, asked, offset=offset, limit=5) for offset in range(0, len(right), 5)]
+    photo_filter = filter_of(library, people)
+    pages = [photos_of(library, photo_filter, offset=offset, limit=5) for offset in range(0, len(right), 5)]
     assert [number for page in pages for number in numbers(page.photos)] == right
     assert {page.total for page in pages} == {len(right)}
     with pytest.raises(NotFound, match="Person not found: Zoe"):
@@ -410,15 +411,15 @@ def test_photos_like_one_come_nearest_first_without_itself(database: Database) -
 
 
 def test_words_find_the_photos_nearest_to_their_vector(database: Database) -> None:
-    asked, until = [], Dates(None, date(2020, 1, 9))
+    photo_filter, until = [], Dates(None, date(2020, 1, 9))
 
     def encode(words: str) -> tuple[ClipRow, Float32]:
-        asked.append(words)
+        photo_filter.append(words)
         return database.run(clip_models)[0], np.array([-1, 0], np.float32)
 
     found = photos_of_words(Library(database), encode, "snow", PhotoFilter(dates=until), offset=1, limit=2)
     right = sorted(of(set(), until), key=lambda number: -KNOWN[number].vector)
-    assert (asked, numbers(found.photos), found.total) == (["snow"], right[1:3], len(right))
+    assert (photo_filter, numbers(found.photos), found.total) == (["snow"], right[1:3], len(right))
 
 
 def test_counts_by_date_are_right_with_missing_files(database: Database) -> None:
@@ -434,12 +435,12 @@ def test_counts_by_date_are_right_with_missing_files(database: Database) -> None
     there = len(of(set(), until))
     for most in (3, there, 100, 10_000):
         for dates in (since, until):
-            counted = database.run(partial(count_photos, asked=PhotoFilter(dates=dates), most=most))
+            counted = database.run(partial(count_photos, photo_filter=PhotoFilter(dates=dates), most=most))
             assert counted == min(most, there)
     rows(
         database,
         """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)
             SELECT '/' || sha256, 1, 1, sha256, id FROM images WHERE fingerprint = '' RETURNING 1""",
     )
-    assert database.run(partial(count_photos, asked=PhotoFilter(dates=since), most=1000)) == 1000
-    assert database.run(partial(count_photos, asked=PhotoFilter(), most=9000)) == 3000 + len(of(set()))
+    assert database.run(partial(count_photos, photo_filter=PhotoFilter(dates=since), most=1000)) == 1000
+    assert database.run(partial(count_photos, photo_filter=PhotoFilter(), most=9000)) == 3000 + len(of(set()))

@@ -88,7 +88,7 @@ def test_a_forgotten_face_does_not_come_back(
     assert not rows(database, "SELECT id FROM face_detections WHERE x1 < 250")
 
 
-def test_a_photo_in_other_hands_is_left_to_them(
+def test_a_photo_claimed_by_another_run_is_left_to_it(
     library: Library, embedder: LocalEmbedder, photo: Path, library_url: str
 ) -> None:
     other = Database(library_url)

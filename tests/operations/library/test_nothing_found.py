@@ -95,13 +95,13 @@ def test_conditions_without_a_photo_are_named_and_which_to_drop(
     assert found == reported
 
 
-def test_nothing_is_to_blame_where_there_are_no_photos(library: Library) -> None:
+def test_no_condition_is_blamed_without_photos(library: Library) -> None:
     rows(library.database, "DELETE FROM images RETURNING id")
     assert explain_nothing_found(library, PhotoFilter()) == []
     assert explain_nothing_found(library, PhotoFilter(dates=Y1999)) == ["No photo in the library has a date."]
 
 
-def test_what_cannot_be_looked_for_is_refused(library: Library) -> None:
+def test_invalid_conditions_are_refused(library: Library) -> None:
     with pytest.raises(WrongUsage, match=r"2021-12-31 is after 2019-01-01\. Give the earlier day first"):
         filter_of(library, dates=Dates(date(2021, 12, 31), date(2019, 1, 1)))
     with pytest.raises(

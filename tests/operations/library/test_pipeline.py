@@ -27,7 +27,7 @@ from facesets.store.postgres.library import Library
 from facesets.work import Stop
 
 
-def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Database) -> None:
+def test_a_stopped_run_resumes_at_its_step(database: Database) -> None:
     add_person(Library(database), "anna", 2)
     stop = Stop()
     taken: list[str] = []
@@ -60,7 +60,7 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("torch")
-def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
+def test_training_runs_between_two_rounds(database: Database, tmp_path: Path) -> None:
     fill(database, *blurred_people(20, 8))
     work = LibraryWork(
         library=Library(database),

@@ -128,7 +128,7 @@ class Finding:
         return [self.faces for _ in pictures]
 
 
-def test_a_group_photo_is_searched_by_the_face_that_is_asked_for_and_by_the_librarys_recognizer(
+def test_a_group_photo_is_searched_by_the_requested_face_and_the_librarys_recognizer(
     library: Library, tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.png"
@@ -212,10 +212,10 @@ def test_the_most_similar_images_come_first_with_or_without_index(
         similar_images(embedded, row, np.ones(5, np.float32), PhotoFilter(), 1)
 
 
-def test_where_many_fit_only_what_the_index_proposes_is_compared(
+def test_with_many_matches_only_candidates_of_the_index_are_compared(
     embedded: Library, vectors: Float32, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MOST_COMPARED", 0)
+    monkeypatch.setattr(search, "MAX_COMPARED", 0)
     (row,) = embedded.clip_models()
     dates = Dates(date(2020, 1, 2))
     best = np.argsort(-(vectors[1:] @ vectors[9]))[:5] + 1
@@ -231,11 +231,11 @@ def test_where_many_fit_only_what_the_index_proposes_is_compared(
     assert 0 < read < COUNT / 4
 
 
-def test_where_many_fit_only_faces_that_the_index_proposes_are_compared(
+def test_with_many_matches_only_face_candidates_of_the_index_are_compared(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_index(library, SilentProgress())
-    monkeypatch.setattr(search, "MOST_COMPARED", 0)
+    monkeypatch.setattr(search, "MAX_COMPARED", 0)
     query = library.load().faces.embedding[0]
 
     def work(connection: Connection) -> tuple[list[search.FaceHit], int]:

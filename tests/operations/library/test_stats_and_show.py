@@ -91,7 +91,7 @@ def library(database: Database) -> Library:
     return filled
 
 
-def test_all_that_is_known_of_a_photo_is_there(library: Library) -> None:
+def test_all_data_of_a_photo_is_shown(library: Library) -> None:
     ((face,),) = rows(library.database, "SELECT id FROM face_detections WHERE image_id = 1")
     name(library.database, str(face), "Anna", into=True, face=True, by="tester")
     library.store_findings([made_image("photo 0").with_finding("scene", Finding("v9", reason="too dark"))])

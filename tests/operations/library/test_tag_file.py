@@ -54,7 +54,7 @@ def test_phrases_default_to_the_tag_and_prompts_to_a_photo(tmp_path: Path) -> No
     assert several.prompts() == [["beach", "seaside", "a beach", "a seaside"], ["mist", "a mist"]]
 
 
-def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
+def test_fingerprints_change_with_their_category(tmp_path: Path) -> None:
     def made(old: str = "", new: str = "") -> TagCategory:
         return read(tmp_path, GOOD.replace(old, new) if old else GOOD)[0]
 
@@ -98,7 +98,7 @@ def test_fingerprints_follow_what_they_stand_for(tmp_path: Path) -> None:
         ('["rain", "snow"]', "{rain = 3}", "rain is not a list of texts"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path: Path, old: str, new: str, reported: str) -> None:
+def test_errors_of_a_file_are_reported(tmp_path: Path, old: str, new: str, reported: str) -> None:
     assert old in GOOD
     with pytest.raises(WrongUsage, match=reported) as refused:
         read(tmp_path, GOOD.replace(old, new))

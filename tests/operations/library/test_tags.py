@@ -199,7 +199,7 @@ def test_changed_prompts_renew_the_tags_of_their_category_alone(
     assert (scene.pending, scene.completed) == (0, 4)
 
 
-def test_another_least_confidence_renews_tags_and_needs_no_text_again(
+def test_another_minimum_confidence_renews_tags_without_texts(
     tagged: Library, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded = texts_encoded(monkeypatch)
@@ -232,7 +232,7 @@ def written(library: Library) -> dict[tuple[int, str, str], tuple[str, str]]:
     return {(image, category, tag): (xmin, place) for image, category, tag, xmin, place in found}
 
 
-def test_tags_that_are_no_more_go_at_once_and_a_category_that_comes_back_is_tagged_again(
+def test_removed_tags_are_deleted_at_once_and_a_returning_category_is_tagged_again(
     tagged: Library, pack: Path, tmp_path: Path
 ) -> None:
     whole = tags(tagged)

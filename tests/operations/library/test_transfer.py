@@ -75,7 +75,7 @@ def test_a_dry_run_counts_the_same_without_missing_files_and_writes_nothing(
     assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
 
 
-def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
+def test_importing_an_older_cache_keeps_newer_data_of_the_library(
     cache: Cache, database: Database, library_url: str, tmp_path: Path
 ) -> None:
     library = Library(database, SETTINGS)
@@ -108,7 +108,7 @@ GIVEN = """WITH made AS (INSERT INTO persons DEFAULT VALUES RETURNING id)
         "UPDATE face_detections SET ordinal = 0",
     ],
 )
-def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_mended(
+def test_check_repairs_manual_changes_and_faces_keep_their_people(
     cache: Cache, database: Database, damage: str
 ) -> None:
     library = Library(database, SETTINGS)

@@ -101,7 +101,7 @@ def other_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pip" / "__main__.py"
 
 
-def test_a_full_disk_is_called_so(other_pip: Path, index: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_such(other_pip: Path, index: Path, tmp_path: Path) -> None:
     wanted = release(index)
     other_pip.write_text("raise SystemExit('ERROR: [Errno 28] No space left on device')")
     with pytest.raises(CannotWrite, match="No space left"):
@@ -197,7 +197,7 @@ def unreachable_buffalo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unreachable_buffalo")
-def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken(open_pack: Path, tmp_path: Path) -> None:
+def test_if_buffalo_l_is_unavailable_the_open_pack_is_used(open_pack: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "open").symlink_to(open_pack)
     pack, reported = fetch_or_open("buffalo_l", [tmp_path], work=Work())
@@ -208,7 +208,7 @@ def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken(open_pack: Path, t
 
 
 @pytest.mark.usefixtures("unreachable_buffalo", "index")
-def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> None:
+def test_the_open_pack_is_not_used_without_consent(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def refuse(reason: str) -> bool:
@@ -227,7 +227,7 @@ def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unreachable_buffalo", "index")
-def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) -> None:
+def test_if_neither_is_available_one_sentence_offers_both_ways(tmp_path: Path) -> None:
     progress = RecordingProgress()
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open"):
         fetch_or_open("buffalo_l", [tmp_path], work=Work(progress=progress))

@@ -214,7 +214,7 @@ def test_tasks_are_read_off_the_graphs(small_pack: Path) -> None:
     }
 
 
-def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_is_named_with_its_repair(pack_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(pack_dir, tmp_path / "models" / "mine")
     (tmp_path / "models" / "mine" / "w600k_mbf.onnx").write_bytes(b"\x08\x07rubbish\xff\xff")
     with pytest.raises(DamagedFile, match=r"w600k_mbf\.onnx.*models pull"):
@@ -282,7 +282,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("name", "verified"), [("buffalo_l", True), ("buffalo_s", False), ("open", True), (DEFAULT_BODY, True)]
 )
-def test_only_what_is_known_of_a_pack_is_verified(tmp_path: Path, name: str, *, verified: bool) -> None:
+def test_only_published_files_of_a_pack_are_verified(tmp_path: Path, name: str, *, verified: bool) -> None:
     digests = plan_pull(name, [tmp_path]).digests
     assert bool(digests) == bool(re.search(r"sha256 [0-9a-f]{64}", digests)) == verified
 
@@ -293,7 +293,7 @@ def test_only_what_is_known_of_a_pack_is_verified(tmp_path: Path, name: str, *, 
     [(DEFAULT_CLIP, f"clip/{DEFAULT_CLIP}"), (DEFAULT_BODY, "models/body/yolox_s.onnx")],
     ids=["clip", "body"],
 )
-def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
+def test_a_pulled_pack_is_at_the_announced_path_and_found_by_name(
     tmp_path: Path, name: str, place: str
 ) -> None:
     root = tmp_path / "root"

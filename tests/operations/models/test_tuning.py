@@ -37,7 +37,7 @@ def pack(pack_dir: Path) -> ModelPack:
     return read_pack(pack_dir)
 
 
-def test_what_was_measured_is_used_under_the_same_circumstances_only(pack: ModelPack, tmp_path: Path) -> None:
+def test_a_measurement_is_used_only_under_the_same_circumstances(pack: ModelPack, tmp_path: Path) -> None:
     file = tmp_path / "deep" / "measured.json"
     assert recall(file, pack, CPU, 6) is None
     remember(file, MEASURED, pack, CPU, 6)
@@ -82,7 +82,7 @@ def test_with_a_gpu_all_processors_decode_for_any_batch_size(cpus: int) -> None:
     assert len({way.images_per_run for way in tried}) == len(tried)
 
 
-def test_where_no_way_works_the_reason_is_given(pack: ModelPack, tmp_path: Path) -> None:
+def test_if_no_setting_works_the_reason_is_given(pack: ModelPack, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     broken = replace(pack.recognizer, path=tmp_path / "broken.onnx")
     no_pack = replace(pack, models={**pack.models, "recognition": broken})

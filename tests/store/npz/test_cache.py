@@ -57,7 +57,7 @@ def test_a_cache_keeps_its_id_as_it_grows_and_gives_it_to_copies(tmp_path: Path)
     assert own == Cache(first.path).identity == Cache(Path(copy)).identity != other.identity
 
 
-def test_a_cache_of_before_there_were_ids_has_one_that_stays(tmp_path: Path) -> None:
+def test_a_cache_without_an_id_gets_a_permanent_one(tmp_path: Path) -> None:
     path = tmp_path / "c.npz"
     commit_all(Cache(path), [image(0, 1)])
     arrays = dict(np.load(path))
@@ -71,7 +71,7 @@ def test_a_cache_of_before_there_were_ids_has_one_that_stays(tmp_path: Path) -> 
     assert json.loads(np.load(path)["meta"].tobytes())["id"] == before
 
 
-def test_a_reader_sees_every_flush_of_a_run_that_is_not_over(tmp_path: Path) -> None:
+def test_a_reader_sees_every_flush_of_a_running_run(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c.npz")
     with cache.writing(SETTINGS):
         for i in range(5):
@@ -129,9 +129,7 @@ def test_a_flush_touches_no_file_of_an_earlier_one(tmp_path: Path) -> None:
             assert after[new].st_size < 20_000
 
 
-def test_the_journal_is_gathered_so_that_its_files_stay_few(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_journal_is_merged_into_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_journal, "_GATHER_AT", 4)
     cache = Cache(tmp_path / "c.npz")
     with cache.writing(SETTINGS):
@@ -142,7 +140,7 @@ def test_the_journal_is_gathered_so_that_its_files_stay_few(
     assert len(Cache(tmp_path / "c.npz").load().images) == 80
 
 
-def test_a_missing_cache_is_a_sentence_with_the_way_out(tmp_path: Path) -> None:
+def test_a_missing_cache_is_reported_with_advice(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="embed PHOTOS"):
         Cache(tmp_path / "none.npz").load()
 
@@ -179,7 +177,7 @@ def test_a_cache_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.99])
-def test_a_cut_off_file_is_named_as_damaged(tmp_path: Path, cut: float) -> None:
+def test_a_truncated_file_is_reported_as_damaged(tmp_path: Path, cut: float) -> None:
     commit_all(Cache(tmp_path / "c.npz"), [image(i, 2) for i in range(20)])
     whole = (tmp_path / "c.npz").read_bytes()
     (tmp_path / "c.npz").write_bytes(whole[: int(len(whole) * cut)])
@@ -246,7 +244,7 @@ def test_damage_in_a_large_cache_is_noticed_before_it_is_used_or_folded(
     assert (tmp_path / "c.npz").read_bytes() == before
 
 
-def test_a_kill_while_the_journal_is_gathered_keeps_the_order(
+def test_a_kill_while_the_journal_is_merged_keeps_the_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_journal, "_GATHER_AT", 4)
@@ -273,7 +271,7 @@ def test_a_kill_while_the_journal_is_gathered_keeps_the_order(
     assert [digest.decode() for digest in found.images.sha256] == [record.sha256 for record in records]
 
 
-def test_a_place_below_a_file_is_a_sentence(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file.jpg").touch()
     with pytest.raises(WrongUsage, match="Choose another place"):
         Cache(tmp_path / "file.jpg" / "c.npz").load()

@@ -76,7 +76,7 @@ def work_with(path: Path) -> None:
 )
 @given(data=st.data())
 @hostile
-def test_what_was_changed_or_damaged_is_worked_with_or_refused(
+def test_changed_or_damaged_caches_are_used_or_refused(
     data: st.DataObject,
     changed: Callable[[bytes], st.SearchStrategy[bytes]],
     sound: Path,
@@ -127,7 +127,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
         pytest.param(lambda a: {n: c for n, c in a.items() if n != "face_blur"}, id="a missing column"),
     ],
 )
-def test_each_known_damage_is_one_sentence(
+def test_each_known_damage_is_reported_in_one_sentence(
     arrays: Arrays, tmp_path: Path, change: Callable[[Arrays], Arrays]
 ) -> None:
     (tmp_path / "c.npz").write_bytes(archive_of(change(arrays)))
@@ -170,7 +170,7 @@ def test_a_shape_that_claims_gigabytes_is_refused(arrays: Arrays, tmp_path: Path
         read_columns(path)
 
 
-def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Path) -> None:
+def test_a_member_with_a_false_position_is_refused(sound: Path, tmp_path: Path) -> None:
     content = bytearray(sound.read_bytes())
     central = content.rindex(b"PK\x01\x02")
     struct.pack_into("<I", content, central + 42, len(content) - 3)

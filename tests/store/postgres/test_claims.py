@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.errors import AlreadyRunning
-from facesets.store.postgres.claims import MOST_OF_A_HOST, Claims, Room, RunLock, room
+from facesets.store.postgres.claims import MAX_PER_HOST, Claims, Room, RunLock, room
 from facesets.store.postgres.connection import Database, opened
 
 Cut = Callable[[], None]
@@ -34,7 +34,7 @@ def cut(database: Database, library_url: str) -> Iterator[Cut]:
         yield call
 
 
-def test_a_claim_is_one_holders_and_free_after_it_is_let_go(database: Database, other: Database) -> None:
+def test_a_claim_has_one_holder_and_is_free_after_release(database: Database, other: Database) -> None:
     ours, theirs = Claims(database, "path"), Claims(other, "path")
     assert ours.take(["a", "b"]) == {"a", "b"}
     assert ours.take(["b", "c"]) == {"c"}
@@ -68,9 +68,7 @@ def test_a_claim_that_another_took_meanwhile_is_lost(database: Database, other: 
 
 
 @pytest.mark.slow
-def test_a_run_that_lost_its_lock_to_another_goes_no_further(
-    database: Database, other: Database, cut: Cut
-) -> None:
+def test_a_run_that_lost_its_lock_stops(database: Database, other: Database, cut: Cut) -> None:
     with RunLock(database, "cluster"):
         cut()
         assert database.run(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
@@ -85,12 +83,14 @@ COUNTS = st.integers(0, 600)
 
 
 @given(limit=COUNTS, used=COUNTS, ours=COUNTS, wanted=st.integers(1, 600))
-def test_no_more_than_are_wanted_allowed_and_free(limit: int, used: int, ours: int, wanted: int) -> None:
+def test_connections_are_limited_by_need_maximum_and_free_ones(
+    limit: int, used: int, ours: int, wanted: int
+) -> None:
     there = Room(limit, used, ours)
     share = there.share(wanted)
     assert 1 <= share <= wanted
-    assert share == 1 or (share + ours <= MOST_OF_A_HOST and share + used <= limit)
-    assert there.lacks(wanted) == (there.free < min(wanted, max(MOST_OF_A_HOST - ours, 1)))
+    assert share == 1 or (share + ours <= MAX_PER_HOST and share + used <= limit)
+    assert there.lacks(wanted) == (there.free < min(wanted, max(MAX_PER_HOST - ours, 1)))
 
 
 def test_a_machine_with_room_gets_what_it_asks_for_up_to_fifty() -> None:

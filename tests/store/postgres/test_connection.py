@@ -78,7 +78,7 @@ def test_a_dead_server_machine_is_noticed_within_a_minute_by_default(
     assert timeouts(conninfo.make_conninfo(library_url, keepalives_idle=300)) == (330, 60_000)
 
 
-def test_work_that_is_broken_off_is_done_again_as_a_whole(library_url: str) -> None:
+def test_interrupted_work_is_repeated_as_a_whole(library_url: str) -> None:
     with opened(Database(library_url)) as database, psycopg.connect(library_url, autocommit=True) as other:
         attempts = []
 
@@ -116,7 +116,7 @@ def test_all_users_of_a_vanished_database_wait_for_it_together(server: Server, l
         assert database.closed
 
 
-def test_a_wish_to_stop_ends_the_wait_for_a_database_that_vanished(server: Server, library_url: str) -> None:
+def test_a_stop_ends_the_wait_for_an_unavailable_database(server: Server, library_url: str) -> None:
     wish = threading.Event()
     with opened(Database(library_url, reconnect_within_s=30, is_stopping=wish.is_set)) as database:
         close_to_all(server, library_url)

@@ -128,9 +128,7 @@ _OF_METADATA = {
 
 
 @pytest.mark.parametrize("what", [*_OF_OTHER_STAGES, *_OF_METADATA])
-def test_what_stages_found_is_looked_at_and_mended_and_what_was_paid_stays(
-    database: Database, what: str
-) -> None:
+def test_results_of_steps_are_repaired_and_paid_ones_stay(database: Database, what: str) -> None:
     by_hand, then = (_OF_OTHER_STAGES | _OF_METADATA)[what]
     keep(Library(database, SETTINGS), METADATA, METADATA)
     if what in _OF_OTHER_STAGES:
@@ -144,7 +142,7 @@ def test_what_stages_found_is_looked_at_and_mended_and_what_was_paid_stays(
     assert database.run(lambda connection: connection.execute(then.encode()).fetchone()) == (True,)
 
 
-def test_stages_that_looked_at_what_is_read_again_are_pending_and_others_are_not(database: Database) -> None:
+def test_only_steps_of_photos_that_are_read_again_become_pending(database: Database) -> None:
     keep(Library(database, SETTINGS), METADATA, METADATA)
     database.run(lambda connection: connection.execute(_ALSO_BY_OTHER_STAGES.encode()))
     by_hand = b"DELETE FROM face_embeddings WHERE face_id = 1"

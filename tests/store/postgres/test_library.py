@@ -63,7 +63,7 @@ def test_a_file_is_claimed_by_the_name_that_all_hosts_know(mapped: Library, libr
         other.close()
 
 
-def test_it_is_the_path_in_the_library_that_may_be_too_long(database: Database) -> None:
+def test_the_length_limit_applies_to_the_path_in_the_library(database: Database) -> None:
     deep = Library(database, paths=PathMap.of({"/mnt/" + "x" * 2590: "/p"}))
     assert deep.fits("/p/a.jpg") is False
     assert Library(database).fits("/p/a.jpg")

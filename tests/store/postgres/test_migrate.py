@@ -103,7 +103,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused(server: Server, encod
         drop_database(server, name)
 
 
-def test_an_outdated_schema_is_one_sentence(empty: Database) -> None:
+def test_an_outdated_schema_is_reported_in_one_sentence(empty: Database) -> None:
     with pytest.raises(SchemaOutdated, match="Run `migrate`"):
         require_current(empty, shipped_migrations())
     with pytest.raises(SchemaOutdated, match="Run `migrate`"):

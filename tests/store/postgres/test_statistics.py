@@ -30,7 +30,7 @@ def known_to_planner(database: Database) -> list[str]:
     ]
 
 
-def test_tables_are_looked_at_after_a_run_that_added_much_and_not_again(database: Database) -> None:
+def test_tables_are_analyzed_once_after_a_run_that_added_much(database: Database) -> None:
     library = Library(database)
     with library.recorded_run("index", {}):
         add_images(database, 1, 100)
@@ -44,7 +44,7 @@ def test_tables_are_looked_at_after_a_run_that_added_much_and_not_again(database
     assert database.run(analyze_grown) == ["images"]
 
 
-def test_a_library_that_a_cache_was_brought_into_is_looked_at(database: Database) -> None:
+def test_tables_are_analyzed_after_a_cache_was_imported(database: Database) -> None:
     with Library(database).writing(SETTINGS):
         add_images(database, 1, 12_000)
     assert known_to_planner(database) == ["images"]

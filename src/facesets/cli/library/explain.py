@@ -199,7 +199,7 @@ def _lines(found: "Explanation", who: str | None) -> list[str]:
         ("second-best match" if is_best else "best other person", _like(found.runner_up)),
         ("thresholds", thresholds(found.thresholds)),
         *([("head", f"{found.head}: similarities are measured after its projection")] if found.head else []),
-        *(("correction", correction) for correction in found.statements),
+        *(("correction", correction) for correction in found.corrections),
     ]
     return [*(f"{name:<17} {value}" for name, value in rows), found.verdict]
 

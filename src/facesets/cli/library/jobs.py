@@ -235,14 +235,14 @@ def worker(
     require_extra("jobs")
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
-    from facesets.jobs.schedule import Rhythm, read_schedule
+    from facesets.jobs.schedule import WorkerTiming, read_schedule
     from facesets.jobs.worker import FURTHER_CONNECTIONS, work_off
     from facesets.path_map import PathMap
     from facesets.store.postgres.library import Library
 
     conf = settings.load()
     schedule = read_schedule(conf.schedule)
-    rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
+    timing = WorkerTiming(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
         provider = _gpu(conf, pack, Library(session).settings, stop) if options.gpu else "auto"
         host = Host(
@@ -260,7 +260,7 @@ def worker(
         models = Models(
             host, session, stop, concurrency=options.concurrency, provider=provider, batching=batching
         )
-        work_off(session, host, models, rhythm, stop)
+        work_off(session, host, models, timing, stop)
     if options.until_empty:
         console.finish()
 

@@ -31,8 +31,8 @@ def age_lines(age: "PersonAge | None", *, guesses: bool) -> list[tuple[str, str]
     if age is None:
         return []
     lines = []
-    if age.said:
-        lines.append(("born", f"{age.said} (set by you)"))
+    if age.set_by_user:
+        lines.append(("born", f"{age.set_by_user} (set by you)"))
     if age.birth_year is not None:
         faces = counted(age.dated_faces, "dated face")
         year = f"about {age.birth_year:.0f}" if age.faces_agree else "uncertain"
@@ -117,7 +117,7 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
     ]
     rows += age_lines(found.age, guesses=guesses)
     lines = [f"{name:<10} {value}" for name, value in rows]
-    lines += [f"{'correction':<10} {said}" for said in found.statements]
+    lines += [f"{'correction':<10} {correction}" for correction in found.corrections]
     lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
     if found.bodies:
         lines.append(f"{'bodies':<10} {found.bodies}; `people bodies` lists photos without a visible face")

@@ -49,7 +49,7 @@ def compare_with_cache(
 ) -> tuple[list[FoundFile], list[FileFailure]]:
     """Return the files to read, and the others that are known to be unreadable."""
     todo, failed = compare(found, known, retry_failed=retry_failed)
-    # Of a folder that cannot be listed one hears while that is so: there may be photos in it.
+    # An unlistable folder is reported each time, because it may contain photos.
     return todo, [FileFailure(path, known[path].reason, known=not os.path.isdir(path)) for path in failed]  # noqa: PTH112
 
 
@@ -60,13 +60,13 @@ class Listing:
     Attributes
     ----------
     stamps : list of str
-        All of them, as `FoundFile.of_stamp` reads it.
+        All files, in the form of `FoundFile.of_stamp`.
     todo : list of FoundFile
-        Those to look into.
+        Files to read.
     failures : list of FileFailure
-        Other files that are known to be unreadable, or that cannot be stored.
+        Other files that are known to be unreadable, or that cannot be recorded.
     linked : set of GalleryLink
-        The galleries that the others belong to.
+        The galleries of the unchanged files.
     """
 
     stamps: list[str]
@@ -78,9 +78,9 @@ class Listing:
 def compare_with_library(source: GallerySource, library: "Library", *, retry_failed: bool) -> Listing:
     """List the targets and compare them with the library."""
     with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
-        asked = pool.submit(library.unchanged_below, source.roots)
+        unchanged_files = pool.submit(library.unchanged_below, source.roots)
         stamps = [stamp for some in source.stamps() for stamp in some]
-        unchanged = asked.result()
+        unchanged = unchanged_files.result()
     differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged.stamps]
     known = _known(library, source, differing)
     todo, failed = compare(differing, known, retry_failed=retry_failed)
@@ -106,7 +106,7 @@ def missing_from_source(
 ) -> list[str]:
     """Return the known files of a source that no longer exist.
 
-    A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
+    A file that merely cannot be accessed is not missing; one that comes back is hashed again, not embedded.
     """
     listed = {file.path for file in found}
     missing = [path for path in known if path not in listed and source.covers(path) and is_missing(path)]
@@ -128,7 +128,7 @@ def missing_from_targets(source: GallerySource, library: "Library", listed: Sequ
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
     others = [path for path in library.known_below(source.roots) if path not in there]
     missing = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
-    # Asked afterwards, for a drive may go at any moment.
+    # Checked afterwards, because a drive may be disconnected at any moment.
     unavailable = source.unavailable()
     return [path for path in missing if not any(belongs(path, root) for root in unavailable)]
 
@@ -145,7 +145,7 @@ def moved_here(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> s
         if record.sha256:
             paths.setdefault(record.sha256, []).append(path)
     copies = (of_image for of_image in paths.values() if len(of_image) > 1)
-    # Caches may name a file by a detour (`a/../b`) that is another name of one that is here.
+    # A cache may record a file by an indirect path (`a/../b`) that is another name of a listed one.
     detours = {
         path for path in known if os.pardir in path and path not in there and os.path.normpath(path) in there
     }

@@ -44,12 +44,12 @@ def embed(
     stages : sequence of Stage
         Further analysis steps for each photo in the same pass.
     stopwatch : Stopwatch, optional
-        Learns where the time went.
+        Measures the time of each stage.
 
     Raises
     ------
     SourceGone
-        The source vanished; earlier results are stored.
+        The source became unavailable; earlier results are stored.
     CannotWrite
         No space; flushed data stays.
     """
@@ -147,7 +147,7 @@ class _CacheIntake:
     def __init__(self, source: Source, store: Store, known: Mapping[str, FileRecord]) -> None:
         self._source = source
         self._store = store
-        # Taken out now, because a cache may continue with these.
+        # Read now, because a cache may continue with these.
         self._reasons = {path: record.reason for path, record in known.items() if record.reason}
         self._lock = threading.Lock()
         self._begun: dict[str, Place] = {}
@@ -176,7 +176,7 @@ class _CacheIntake:
         elif result.image is None and (reason := self._unreadable.get(file.sha256)):
             return replace(result, file=replace(file, reason=reason))
         elif result.image is not None and self._store.has_image(file.sha256):
-            # A later copy was begun before the first one, which is stored by now.
+            # A later copy was started before the first one, which is stored now.
             return replace(result, image=None)
         return result
 

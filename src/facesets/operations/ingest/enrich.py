@@ -73,9 +73,9 @@ def enrich(
     Parameters
     ----------
     finder : FaceFinder
-        With the detection settings of the store.
+        Must have the detection settings of the store.
     attributes : AttributeModel, optional
-        Estimates age and sex of the faces at their places, whether they are found again or not.
+        Estimates age and sex of the faces at their stored boxes, whether or not they are found again.
     norms : bool
         Whether norms of the finder's recognizer measure face quality, so that they are stored.
 
@@ -147,7 +147,7 @@ def require_models(store: Store) -> CacheSettings:
     Raises
     ------
     WrongUsage
-        It is empty; the sentence is that of its `load`.
+        It is empty; the message is that of its `load`.
     """
     return store.settings or store.load().settings
 
@@ -158,7 +158,7 @@ def refuse_other_models(store: Store, settings: CacheSettings) -> None:
     Raises
     ------
     RecognizerMismatch
-        They are others than those that found them.
+        They differ from the models that found the faces.
     """
     known = require_models(store)
     if (known.recognizer_sha256, known.detection) != (settings.recognizer_sha256, settings.detection):
@@ -267,7 +267,7 @@ class _EnrichRun:
             return faces
         raw = self._finder.raw_embeddings(pixels, faces.kps[rows])
         length = np.linalg.norm(raw, axis=1)
-        # Something else may be there by now, in a file that was replaced.
+        # If the file was replaced, the face may not be there now.
         same = np.einsum("ij,ij->i", raw, faces.embedding[rows]) >= _SAME_FACE * np.maximum(length, 1e-12)
         norm = unknown_column("norm", len(faces)) if faces.norm is None else faces.norm.copy()
         norm[rows[same]] = length[same]
@@ -300,7 +300,7 @@ def _unknown(faces: Faces, name: str) -> Bool:
 
 
 def _new_columns(faces: Faces, more: Faces, rows: Int64) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Columns for all faces of an image: those of `rows` from `more`, the others as they were."""
+    """Yield columns for all faces of an image: those of `rows` from `more`, the others unchanged."""
     pose = np.full((len(rows), 3), np.nan, np.float32) if more.pose is None else more.pose
     modelled: Bool = np.all(np.isfinite(pose), axis=1)
     pose = np.where(modelled[:, None], pose, pose_from_keypoints(more.kps))

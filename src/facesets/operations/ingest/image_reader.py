@@ -25,10 +25,10 @@ from facesets.records import Description, Faces, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch
 
 _CHANGES_AGAIN = -1
-"""Size and time of a record that matches no file, so that the next run looks again."""
-_LEAST_EDGE_IN_INPUTS = 3
-"""The longer edge of a reduced picture, in edges of the detector's input: a face of 40 pixels
-in there, which is about the smallest that is found surely, then still fills the recognizer's 112."""
+"""Size and time of a record that match no file, so that the next run reads the file again."""
+_MIN_EDGE_IN_INPUTS = 3
+"""Minimum longer edge of a reduced picture, in edges of the detector's input. A face of 40 pixels in that
+input, about the smallest that is reliably found, then still has the recognizer's 112 pixels."""
 
 Place: TypeAlias = tuple[int, int]
 """Number of a batch, and of a file in it: an earlier file has the smaller one."""
@@ -49,7 +49,7 @@ class PictureRoom:
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._used + size <= self._most)
             self._used += size
-            # A leaving thread wakes a waiting one, which wakes the next if there is room left.
+            # A finished thread wakes a waiting one, which wakes the next if there is room left.
             self._changed.notify()
         try:
             yield
@@ -70,9 +70,9 @@ class ContentClaim:
     is_new : bool
         The image is new; otherwise it lacks something.
     claimed : bool
-        Its content is ours until it is committed.
+        This run holds the claim on the content until it is committed.
     in_other_hands : bool
-        Its content is being worked on elsewhere; look again later.
+        Another run is processing the content; check again later.
     """
 
     wanted: Wanted
@@ -93,7 +93,7 @@ class ReadResult:
     image : ImageRecord or None
         None for a copy of a known image, and when there is a reason.
     is_stored : bool
-        The record of the path is to be stored.
+        Whether to store the record of the path.
     """
 
     found: FoundFile
@@ -126,11 +126,11 @@ class ImageReader:
         stages : sequence of Stage
             Further steps for each described picture.
         fast_decode : bool
-            Large JPEGs may be decoded at a half, a quarter or an eighth.
+            Whether large JPEGs may be decoded at a half, a quarter or an eighth.
         room : PictureRoom, optional
-            For how many pictures there is memory.
+            The memory for decoded pictures.
         max_pixels : int
-            Larger pictures are refused.
+            Larger pictures are rejected.
         """
         self._describer = describer
         self._claim = claim
@@ -146,7 +146,7 @@ class ImageReader:
         Raises
         ------
         CannotInfer, Unreachable
-            A model stopped, or the service is gone.
+            A model failed, or the service became unavailable.
         """
         results: list[ReadResult] = []
         files: dict[int, bytes] = {}
@@ -211,14 +211,14 @@ class ImageReader:
             sha256=result.file.sha256,
             width=decoded.width,
             height=decoded.height,
-            # A stage finds out.
+            # A step may need it.
             taken=np.datetime64("NaT", "s"),
             fingerprint=bits,
             faces=Faces.empty(1) if description.faces is None else description.faces,
             clip=description.clip,
             searched=description.faces is not None,
         )
-        # A known photo that only lacks its embedding has faces, which were not looked for again.
+        # A known photo that lacks only its embedding has faces, which were not detected again.
         with_faces = image.searched or result.claim.is_new
         stages = [stage for stage in self._stages if with_faces or not stage.of_faces]
         with self._stopwatch.stage("stages"):
@@ -229,11 +229,11 @@ class ImageReader:
 def _least_edge(describer: Describer) -> int:
     # A service does not report the size of its detector's input.
     known = describer.faces_from.det_size if describer.faces_from is not None else 0
-    return _LEAST_EDGE_IN_INPUTS * (known or DetectionOptions().det_size)
+    return _MIN_EDGE_IN_INPUTS * (known or DetectionOptions().det_size)
 
 
 _SHARE = 2
-"""Divisor of the memory that is for pictures."""
+"""Divisor of the machine's memory that gives the share for pictures."""
 
 DECODED = 10
 """Size of a picture relative to its file."""

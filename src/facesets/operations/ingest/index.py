@@ -1,8 +1,8 @@
 """`index`: add every photo below some targets to the library once, even with several runs.
 
-Listing and comparing touch no file. Before a file is opened its path is claimed, and before a picture is
-searched its content is, so that of several runs only one does it; the claims of a run that dies are free at
-once. Files claimed by another run are checked again at the end: by then they are done, or free.
+Listing and comparing open no file. A run claims a path before it opens the file, and a content before it
+searches the picture, so that only one of several runs does the work. If a run dies, its claims are free at
+once. Files claimed by another run are checked again at the end: then they are done, or free.
 """
 
 import time
@@ -76,16 +76,16 @@ def index(
     stages : sequence of Stage
         Further analysis steps for each photo in the same pass.
     stopwatch : Stopwatch, optional
-        Learns where the time went.
+        Measures the time of each stage.
 
     Raises
     ------
     WrongUsage
         There are no photos below the targets.
     RecognizerMismatch
-        The library's faces were found in another way.
+        The library's faces come from other models.
     SourceGone
-        All targets are unavailable, or one vanished; earlier results are stored.
+        All targets are unavailable, or one became so; earlier results are stored.
     Unreachable
         The database became unavailable and did not come back.
     CannotWrite

@@ -1,6 +1,6 @@
 """`index` in parts: one run lists the targets and hands out changed files in chunks for others to process.
 
-Nothing but one chunk is held, so that ten million files are listed in little memory.
+Only one chunk is held in memory, so ten million files need little memory.
 """
 
 import time
@@ -25,10 +25,10 @@ from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.library import Library
 from facesets.work import Work
 
-FEWEST_IN_CHUNK, MOST_IN_CHUNK = 64, 256
-"""So many that opening a session and the last files of a chunk, during which threads wait, are little."""
-_LARGEST_SHARE = 32
-"""A chunk is at most this part of those before it: who finds none left does not wait long for the last."""
+MIN_IN_CHUNK, MAX_IN_CHUNK = 64, 256
+"""Chunk sizes at which opening a session, and threads waiting for the last files of a chunk, cost little."""
+_CHUNK_DIVISOR = 32
+"""Divisor of the number of earlier files that limits a chunk, so that workers wait briefly at the end."""
 _COMPARED_AT_ONCE = 4_000
 _FAILURES_NAMED = 100
 
@@ -71,7 +71,7 @@ def _handed_over(
     work: Work,
 ) -> Result:
     linked = set[GalleryLink]()
-    # Counts that `index` has, too, have the same names.
+    # Counts that `index` also has use the same names.
     summary = Result(
         galleries=0,
         listed=0,
@@ -114,7 +114,7 @@ def _handed_over(
 
 def size_of_next(queued: int) -> int:
     """Return the size of the next chunk; chunks start small because the total is unknown."""
-    return min(max(queued // _LARGEST_SHARE, FEWEST_IN_CHUNK), MOST_IN_CHUNK)
+    return min(max(queued // _CHUNK_DIVISOR, MIN_IN_CHUNK), MAX_IN_CHUNK)
 
 
 def _finish_listing(

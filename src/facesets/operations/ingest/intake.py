@@ -1,9 +1,9 @@
 """From files to a store: threads read batches of files, and results are stored in order.
 
 Each thread takes a batch from the disk to its faces by itself; reading, decoding and inference release the
-interpreter, so that threads overlap without queues between them. Results are taken over in the order of the
-files, so that the same files give the same store however many threads there are and however often the run
-was cut. The two stores differ by their `Intake`.
+interpreter, so that threads overlap without queues between them. Results are stored in the order of the
+files, so the same files give the same store regardless of the number of threads and of interruptions. The two
+stores differ by their `Intake`.
 """
 
 import time
@@ -92,7 +92,7 @@ class Counts:
     taken : int
         Files with a result.
     new : int
-        Images that were not known at all.
+        Images that were unknown before.
     completed : int
         Known images that were completed.
     aliases : int
@@ -154,7 +154,7 @@ class Pipeline:
         Raises
         ------
         SourceGone
-            The source vanished; earlier results are stored.
+            The source became unavailable; earlier results are stored.
         CannotWrite, Unreachable
             The store is full or unavailable; flushed data stays.
         """
@@ -199,7 +199,7 @@ class Pipeline:
                 (batch, pool.submit(self._reader.read, number, batch))
                 for number, batch in islice(dealt, room)
             )
-            # Threads take the oldest first: whatever comes before one that has begun has begun as well.
+            # Threads take the oldest first, so all batches before a started one have started.
             while stop.requested and pending and pending[-1][1].cancel():
                 self._intake.put_back(pending.pop()[0])
             if not pending:
@@ -255,8 +255,8 @@ class Pipeline:
         self._flushed_at = self._clock()
 
 
-_MOST_BYTES = 32_000_000
-"""A batch ends where its files come to so much: decoded they are ten times as large, and all are held."""
+_MAX_BYTES = 32_000_000
+"""Maximum size of a batch's files: decoded they are ten times as large, and all are held in memory."""
 
 
 def batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
@@ -266,7 +266,7 @@ def batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
     for file in files:
         batch.append(file)
         total += file.size
-        if len(batch) >= size or total >= _MOST_BYTES:
+        if len(batch) >= size or total >= _MAX_BYTES:
             yield batch
             batch, total = [], 0
     if batch:

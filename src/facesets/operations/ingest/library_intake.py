@@ -91,7 +91,7 @@ class LibraryIntake:
             return ContentClaim(wanted)
         if not self._contents.take([sha256]):
             return ContentClaim(wanted, in_other_hands=True)
-        # An earlier holder of the claim may have stored it since we asked.
+        # An earlier holder of the claim may have stored it since the check.
         known, wanted = self._library.lacking(sha256)
         return ContentClaim(wanted, is_new=not known, claimed=True)
 
@@ -101,13 +101,13 @@ class LibraryIntake:
         self._claimed_paths.append(path)
         if result.claim.claimed:
             self._claimed_contents.append(sha256)
-        # Files that other runs claimed while the database was unavailable are theirs.
+        # If another run claimed a file while the database was unavailable, that run processes it.
         is_lost = not self._paths.holds(path) or (result.claim.claimed and not self._contents.holds(sha256))
         if result.claim.in_other_hands or is_lost:
             self._started -= 1
             self._later.append(result.found)
             return None
-        # A folder that cannot be listed is reported while that is so, and is no photo to remember.
+        # An unlistable folder is reported each time, and is not recorded as a photo.
         return replace(result, is_stored=result.is_stored and (sha256 != "" or not Path(path).is_dir()))
 
     def known_reason(self, path: str) -> str:
@@ -166,7 +166,7 @@ class GalleryNumbers:
 def renew_galleries(source: GallerySource, library: Library, linked: Collection[GalleryLink]) -> None:
     """Update the galleries of known photos.
 
-    A photo keeps a gallery above the targets, which this run does not read.
+    A photo keeps its gallery above the targets, because this run does not read that gallery.
 
     Parameters
     ----------
@@ -199,19 +199,19 @@ def _row(source: GallerySource, path: str) -> GalleryRow:
 def note_missing(library: Library, source: GallerySource | None = None, listed: Sequence[str] = ()) -> int:
     """Record which photos of the library, or below the targets, are missing; return their number.
 
-    Photos that are known to be missing are looked for wherever they were. A file that is there, but otherwise
-    than it was, is for `index` to read.
+    Known missing photos are looked for at all their former paths. A file that is present but changed is left
+    for `index`.
 
     Parameters
     ----------
     listed : sequence of str
-        Stamps of files that are there, and are not looked for again.
+        Stamps of existing files, which are not checked again.
     """
     there: Container[str] = {FoundFile.of_stamp(stamp).path for stamp in listed}
 
     def find_missing(paths: Sequence[str]) -> list[str]:
         found = list(removed(path for path in paths if path not in there))
-        # Asked afterwards, for a drive may go at any moment.
+        # Checked afterwards, because a drive may be disconnected at any moment.
         unavailable = [] if source is None or not found else source.unavailable()
         return [path for path in found if not any(belongs(path, root) for root in unavailable)]
 

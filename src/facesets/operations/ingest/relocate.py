@@ -1,4 +1,4 @@
-"""`relocate`: a photo folder was moved or is gone; no photo is read."""
+"""`relocate`: a photo folder was moved or removed; no photo is read."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from facesets.sources.missing import is_missing
 
 _SAMPLE = 200
 _CLOCK_STEP_NS = 2_000_000_000
-"""Some file systems keep the time of a file in steps of two seconds."""
+"""Tolerance for file times: some file systems store them in steps of two seconds."""
 
 
 def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -35,19 +35,19 @@ def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
 def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path | None = None) -> Result:
     """Update the paths of photos that were moved from `old` to `new`.
 
-    Moving the folder back and relocating it back takes this back.
+    To undo it, move the folder back and relocate it back.
 
     Parameters
     ----------
     results : Path, optional
-        A folder that may hold results of `run` on the photos; its next run then looks below `new`.
+        A folder that may hold results of `run` on the photos; its next run then uses `new`.
 
     Raises
     ------
     WrongUsage
-        Nothing is known below `old`, its photos are still there, or those below `new` are others.
+        No photo below `old` is known, its photos are still there, or those below `new` differ.
     SourceGone
-        There is nothing at `new`.
+        `new` does not exist or is empty.
     AlreadyRunning
         A run writes to `results`.
     """
@@ -77,7 +77,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
     with _recorded(store, summary):
         if not dry_run:
             if results is not None:
-                # Before the paths: cut off between the two, the same command again does the rest.
+                # Before the paths: if interrupted between the two, running the command again does the rest.
                 relocate_sources(results, before, after)
             store.forget_paths(merged)
             store.relocate_paths(before, after, moved)
@@ -85,12 +85,12 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path
 
 
 def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
-    """Remove the paths below a folder that is gone; their photos stay in case they come back.
+    """Remove the paths below a removed folder; their photos stay in case they come back.
 
     Raises
     ------
     WrongUsage
-        Nothing is known below it, or photos are still there.
+        No photo below it is known, or photos are still there.
     """
     before, separator = _named(old)
     paths = _below(store, store.files(), before, separator)

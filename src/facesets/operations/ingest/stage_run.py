@@ -21,7 +21,7 @@ from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 _AT_ONCE = 200
-"""Photos that are claimed, processed and stored together."""
+"""Number of photos that are claimed, processed and stored together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class StageRunOptions:
     Attributes
     ----------
     below : tuple of str
-        Only photos below these folders; all of the library for none.
+        Only photos below these folders; if empty, all of the library.
     force : bool
-        Those that it looked at in this version already, too.
+        Include photos that this version of the step has processed.
     retry_failed : bool
-        Those where it failed, too.
+        Include photos on which it failed.
     """
 
     below: tuple[str, ...] = ()
@@ -79,12 +79,12 @@ def look_in_turn(
     Parameters
     ----------
     there : int
-        Photos that it did not look at yet.
+        Number of photos that it has not processed.
     summary : Result
-        As `before_a_stage` gives it.
+        A result of `before_a_stage`.
     look : function
-        Given a number and a maximum count, processes the next photos beyond it and counts in the summary what
-        came of them; returns their numbers, ascending.
+        Given a number and a maximum count, processes the next photos beyond that number, counts the outcomes
+        in the summary, and returns their numbers, ascending.
     """
     most = there if options.max_images is None else min(options.max_images, there)
     if options.dry_run:
@@ -92,7 +92,7 @@ def look_in_turn(
     taken = after = 0
     work.progress.begin(f"Analysis step {summary.stage}", most)
     try:
-        # Unavailable photos stay pending: a limited run gets others in their place.
+        # Unavailable photos stay pending; a limited run processes others in their place.
         while (left := most - summary.completed - summary.failed) > 0 and not work.stop.requested:
             numbers = look(after, min(at_once, left))
             if not numbers:
@@ -108,14 +108,14 @@ def look_in_turn(
 def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
     """Run a step on photos that it has not processed, and store the results.
 
-    Several runs may be at it at once: none looks at a photo of another.
+    Several runs may do so at once: no photo is processed by two.
 
     Raises
     ------
     Unreachable
         The database became unavailable and did not come back.
     CannotWrite
-        Its disk is full. Stored results stay in both cases.
+        The database's disk is full. Stored results stay in both cases.
     """
     photos = options.photos_of(stage.name, stage.version)
     claims = library.claims("content")
@@ -128,7 +128,7 @@ def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work:
         names = {f"{stage.name} {each.image.sha256}": each.number for each in some}
         ours = claims.take(list(names))
         try:
-            # An earlier holder of a claim may have stored it since we asked.
+            # An earlier holder of a claim may have stored it since the check.
             still = library.pending(photos, after=after, limit=limit)
             mine = {names[name] for name in ours}
             todo = [each for each in still if each.number in mine]
@@ -189,7 +189,7 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     Raises
     ------
     OSError, UnreadableImage
-        It cannot be read, or changed since it was indexed.
+        It cannot be read, or has changed since it was indexed.
     """
     if not needs_pixels:
         status = Path(file.path).stat()
@@ -199,5 +199,5 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     data = read_regular_file(Path(file.path), max_bytes=MAX_FILE_BYTES)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnreadableImage("the file changed since it was indexed")
-    # The run that added it decided how large it may be.
+    # The run that added the photo applied the size limit.
     return Photo(file.path, data, decode_bytes(data, max_pixels=MOST_PIXELS))

@@ -1,7 +1,7 @@
 """Analysis steps: results about a photo beyond its faces and its embedding.
 
-The stages of a run look at each photo while it is in memory, so that it is read and decoded once. A stage by
-itself looks at photos that the library knows already; see `stage_run`.
+The steps of a run process each photo while it is in memory, so that it is read and decoded once. A single
+step can also process photos that the library knows already; see `stage_run`.
 """
 
 import io
@@ -30,7 +30,7 @@ from facesets.imaging.metadata.reader import READER_VERSION, read_metadata
 from facesets.imaging.metadata.record import UNKNOWN_TIME
 
 Look = Callable[["Photo", ImageRecord], ImageRecord]
-"""Returns the record with more in it. Its faces are in pixels of `Photo.pixels`, which may be reduced."""
+"""Returns the record with added results. Its faces are in pixels of `Photo.pixels`, which may be reduced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Photo:
     Attributes
     ----------
     path : str
-        Where its file is.
+        The path of its file.
     data : bytes or None
-        All of the file; None where no stage needs it.
+        The content of the file; None if no step needs it.
     decoded : Decoded or None
-        The picture; None where no stage needs it.
+        The picture; None if no step needs it.
     others : tuple of str
         Further paths of the same content.
     """
@@ -73,14 +73,14 @@ class Stage:
     Attributes
     ----------
     name : str
-        Its name for users.
+        The name for users.
     version : str
-        The source of its findings: if it changes, photos are pending again.
+        The source of its findings; if it changes, photos become pending again.
     look : function
-        Adds its results to the record, as a `Finding` of its name. It raises `UnreadableImage` for what is
-        wrong with the photo, and may be called from several threads at once.
+        Adds its results to the record, as a `Finding` with the step's name. It raises `UnreadableImage` for a
+        faulty photo, and may be called from several threads at once.
     needs_pixels : bool
-        Otherwise the file will do.
+        Whether it needs the decoded picture; otherwise the file is enough.
     of_faces : bool
         Its results belong to the detected faces: it processes no photo with known faces that
         not at hand.
@@ -195,9 +195,9 @@ def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = Fa
     Parameters
     ----------
     clock : callable
-        Gives the time of now, of UTC: photos of later ones come from wrong clocks.
+        Returns the current time in UTC; photos with a later time come from wrong clocks.
     trust_mtime : bool
-        Without other data, a photo was taken when its file was last changed.
+        Without other data, use the time of the file's last change.
     """
 
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:

@@ -20,7 +20,7 @@ _MARGIN = 0.25
 _DIGITS = 8
 
 Embed: TypeAlias = Callable[[Sequence[Pixels]], Float32]
-"""Images to their embeddings by a CLIP model, (n, d)."""
+"""Returns the embeddings of images by a CLIP model, (n, d)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def scene_stage(tagger: Tagger) -> Stage:
     """Make the step that tags new photos by the embedding from the same run."""
     zero_shot = ZeroShot(tagger.vectors, tagger.logit_scale)
 
-    def look(photo: Photo, image: ImageRecord) -> ImageRecord:  # noqa: ARG001 - the embedding will do
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:  # noqa: ARG001 - the embedding is enough
         if image.clip is None:
             return image
         return _with_tags(image, tagger, zero_shot.tags(image.clip[None]))

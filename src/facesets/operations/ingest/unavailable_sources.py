@@ -21,7 +21,7 @@ def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
     Raises
     ------
     SourceGone
-        It is not there, or empty where photos are known.
+        It does not exist, or is empty although photos in it are known.
     WrongUsage
         It is empty.
     """
@@ -58,14 +58,14 @@ def unavailable_targets(
     Returns
     -------
     list of str
-        A sentence about each, where there are photos below another.
+        A sentence about each unavailable target, if another target has photos.
 
     Raises
     ------
     SourceGone
-        Photos are known to lie below a target, and there are none; or it is not there at all.
+        A target with known photos is empty, or a target does not exist.
     WrongUsage
-        There are none, nor were there ever; or the patterns leave out all.
+        There are no photos and none are known; or the patterns exclude all.
     """
     unavailable = set(source.unavailable())
     if listed and not unavailable:

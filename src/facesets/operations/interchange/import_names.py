@@ -22,8 +22,8 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.corrections import (
     Corrections,
     FaceCorrection,
-    correct_each,
     load_corrections,
+    store_face_owners,
     store_person_corrections,
 )
 from facesets.store.postgres.people.imported_names import (
@@ -232,7 +232,7 @@ def _assign(
     contradicted = set(refused)
     assigned = [each for each in new if each not in contradicted]
     theirs, persons = [each.face for each in assigned], [each.person for each in assigned]
-    correct_each(step, theirs, persons)
+    store_face_owners(step, theirs, persons)
     give_each(step, theirs, persons, "imported")
     store_person_corrections(step, list(dict.fromkeys(persons)))
     follow_corrections(step, accepted)

@@ -44,7 +44,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Files that a library does not hold, so that nothing searches for them."""
+    """A source without files, so that nothing is listed."""
 
     faces: bool
     clip: bool
@@ -61,8 +61,8 @@ def check(library: Library, *, fix: bool, by: str = "") -> Result:
     found = Result(
         problems=library.database.run(find_problems),
         to_index=[],  # paths that `index` must look at again; only after a repair
-        # Photos that must be read again and are not there; not after a repair, for then they must be looked
-        # for again.
+        # Photos that must be read again but are missing; not after a repair, because then they must be
+        # searched for again.
         lost=[],
         can_be_mended=False,  # a repair would put some of it right as things are
         out_of_reach=[],  # what may still hold forgotten people
@@ -106,7 +106,7 @@ def require_service(library: Library, ml_uri: str | None) -> None:
     Raises
     ------
     WrongUsage
-        A service found the faces, and none is named.
+        A service found the faces, but no service is given.
     """
     known = library.settings
     if ml_uri is None and known is not None and service_model(known) is not None:
@@ -146,7 +146,7 @@ def plan_erasing(library: Library) -> Result:
 def _confirmed_missing(library: Library) -> list[int]:
     """Return the missing photos, without those that may still have a file.
 
-    A target of `index` that is not there may be a drive, wherever it was mounted.
+    A target of `index` that does not exist may be an unmounted drive.
     """
     places = library.database.run(places_of_missing)
     missing = set(removed(path for paths in places.values() for path in paths))
@@ -191,12 +191,12 @@ def erase_missing(library: Library, plan: Result, *, pictures: Path | None = Non
     Parameters
     ----------
     pictures : Path, optional
-        Where pictures made for display are cached: those of these photos go.
+        The folder of cached display pictures; those of these photos are removed.
 
     Raises
     ------
     Changed
-        It would take something else by now.
+        The plan is out of date.
     AlreadyRunning
         A run groups the library's faces.
     """
@@ -206,7 +206,7 @@ def erase_missing(library: Library, plan: Result, *, pictures: Path | None = Non
             raise Changed("The missing photos changed meanwhile. Nothing was erased. Run the command again.")
         people = set(persons_of_faces(connection, sorted(faces_on(connection, plan.numbers))).values())
         contents = erase_images(connection, plan.numbers)
-        # A person who never had a name was nothing but these faces.
+        # A person who never had a name consisted only of these faces.
         drop_empty_persons(connection, [person for person in empty_persons(connection) if person in people])
         return contents
 

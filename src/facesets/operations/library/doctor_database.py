@@ -15,7 +15,7 @@ from facesets.store.postgres.server.contents import privileges_of
 from facesets.store.postgres.server.embedded import EmbeddedServer
 from facesets.store.postgres.server.programs import check_version
 
-_LEAST_SERVER = 15
+_MIN_SERVER = 15
 _SUBJECT = "database"
 
 
@@ -72,12 +72,12 @@ def _finding(subject: str, look: Callable[[], DoctorFinding | str]) -> DoctorFin
 def _server(database: Database, place: str) -> str:
     version = database.run(lambda connection: connection.info.server_version)
     name = f"PostgreSQL {version // 10_000}.{version % 10_000}"
-    if version // 10_000 < _LEAST_SERVER:
+    if version // 10_000 < _MIN_SERVER:
         raise WrongUsage(
-            f"{place} is {name}, but facesets needs PostgreSQL {_LEAST_SERVER} or later with pgvector "
+            f"{place} is {name}, but facesets needs PostgreSQL {_MIN_SERVER} or later with pgvector "
             "0.7 or later. Upgrade the server, or use another."
         )
-    return f"{name} ({_LEAST_SERVER} or later is needed), {place}"
+    return f"{name} ({_MIN_SERVER} or later is needed), {place}"
 
 
 def _extension(database: Database) -> DoctorFinding | str:

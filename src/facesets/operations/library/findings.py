@@ -36,11 +36,11 @@ def look_again(
     Parameters
     ----------
     embedder : Embedder
-        With the library's models; it may look for less certain faces than the library was made with.
+        Uses the library's models; may have a lower detection threshold than the library.
     min_det_score : float
-        Least detector score of a face.
+        Minimum detector score of a face.
     min_short : float
-        Fewest pixels of the short edge of its box.
+        Minimum short edge of its box, in pixels.
 
     Raises
     ------
@@ -49,11 +49,11 @@ def look_again(
     UnreadableImage
         None of its files can be read.
     RecognizerMismatch
-        The embedder has another recognizer.
+        The embedder uses another recognizer.
     AlreadyRunning
-        Another run is looking at it.
+        Another run is processing the photo.
     WrongUsage
-        No photo was searched for faces yet.
+        No photo has been searched for faces yet.
     """
     require_recognizer_of_library(library, embedder.settings)
     picture = library.database.run(picture_of_image, sha256)
@@ -88,7 +88,7 @@ def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
     Raises
     ------
     WrongUsage
-        The results of that step cannot be deleted by themselves.
+        The results of that step cannot be deleted separately.
     """
 
     def work(connection: Connection) -> int:
@@ -98,5 +98,5 @@ def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
             raise WrongUsage(f"Results of {stage} cannot be deleted alone. They are deleted with the photos.")
         return deleted
 
-    # Of `attributes` so many faces.
+    # For `attributes`, the number of faces.
     return Result(stage=stage, deleted=library.database.run(work), dry_run=dry_run)

@@ -29,7 +29,7 @@ def migrate(database: Database) -> Result:
 
 
 def status(database: Database) -> Result:
-    """Only report the state. Raises `WrongUsage` as `store.postgres.migrate.migrate`."""
+    """Return the state of all migrations. Raises `WrongUsage` as `store.postgres.migrate.migrate`."""
     return _summary(database, 0)
 
 
@@ -51,9 +51,9 @@ def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bo
     Raises
     ------
     WrongUsage, CannotWrite
-        The file may not be overwritten, or nothing is worth it: see `require_free` and `require_worth`.
+        The file may not be overwritten, or there is nothing to back up: see `require_free`, `require_worth`.
     Unreachable
-        The server does not answer.
+        The server does not respond.
     FacesetsError
         As `tools.backup`.
     """
@@ -78,7 +78,7 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
     Raises
     ------
     WrongUsage
-        There is no such file; or a library in the database already, and it is not to be replaced.
+        The file does not exist; or the database has a library, and `replace` is off.
     FacesetsError
         As `contents.require_backup` and `restoring.restore`.
     """

@@ -26,33 +26,33 @@ _OPEN: Mapping[str, Mapping[str, Any]] = {
     "tag": {"tags": ()},
     "words": {"words": ""},
 }
-"""Conditions, and how a filter is without one."""
+"""Conditions, and the fields of a filter without each."""
 
 
-def explain_nothing_found(library: Library, asked: PhotoFilter) -> list[Sentence]:
+def explain_nothing_found(library: Library, photo_filter: PhotoFilter) -> list[Sentence]:
     """Explain which conditions of a search to drop; nothing if photos match them."""
-    return library.database.run(lambda connection: _why(connection, asked))
+    return library.database.run(lambda connection: _why(connection, photo_filter))
 
 
-def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
-    parts = _parts(asked)
-    if not parts or _fits(connection, asked):
+def _why(connection: Connection, photo_filter: PhotoFilter) -> list[Sentence]:
+    parts = _parts(photo_filter)
+    if not parts or _fits(connection, photo_filter):
         return []
-    empty = [each for each in parts if not _fits(connection, _alone(asked, each, parts))]
+    empty = [each for each in parts if not _fits(connection, _alone(photo_filter, each, parts))]
     if "person" in empty and "age" in empty:
         empty.remove("age")
     hints = _when(connection) if "dates" in empty else []
-    if "person" in empty and len(asked.persons) > 1:
-        hints.append(_of_each(connection, asked.persons))
-        # That explains the people, too.
+    if "person" in empty and len(photo_filter.persons) > 1:
+        hints.append(_of_each(connection, photo_filter.persons))
+        # This also explains why no photo shows the people.
         empty.remove("person")
         if not empty:
             return hints
     if len(parts) == 1:
         return hints
     if empty:
-        return [Sentence(f"No photo matches {_named(asked, empty, 'or')}."), *hints]
-    return [_conditions_to_drop(connection, asked, parts)]
+        return [Sentence(f"No photo matches {_named(photo_filter, empty, 'or')}."), *hints]
+    return [_conditions_to_drop(connection, photo_filter, parts)]
 
 
 def _of_each(connection: Connection, persons: Sequence[UUID]) -> Sentence:
@@ -67,15 +67,15 @@ def _of_each(connection: Connection, persons: Sequence[UUID]) -> Sentence:
     return Sentence(f"No photo shows {all_of_them}. {of_each}.")
 
 
-def _conditions_to_drop(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
+def _conditions_to_drop(connection: Connection, photo_filter: PhotoFilter, parts: Sequence[str]) -> Sentence:
     """Suggest which conditions to drop if each alone has matches."""
     if len(parts) == 2:
-        one, other = (_named(asked, [each]) for each in parts)
+        one, other = (_named(photo_filter, [each]) for each in parts)
         return Sentence(f"Some photos match {one} and others {other}, but none matches both.")
-    helps = [each for each in parts if _fits(connection, _without(asked, [each]))]
+    helps = [each for each in parts if _fits(connection, _without(photo_filter, [each]))]
     if not helps:
         return Sentence("Each condition alone has matches. Use fewer conditions.")
-    return Sentence(f"The other conditions have matches without {_named(asked, helps, 'or without')}.")
+    return Sentence(f"The other conditions have matches without {_named(photo_filter, helps, 'or without')}.")
 
 
 def _when(connection: Connection) -> list[Sentence]:
@@ -86,41 +86,41 @@ def _when(connection: Connection) -> list[Sentence]:
     return [Sentence(f"The photos in the library were taken from {first} to {last}.")]
 
 
-def _fits(connection: Connection, asked: PhotoFilter) -> bool:
-    return count_photos(connection, asked, most=1) > 0
+def _fits(connection: Connection, photo_filter: PhotoFilter) -> bool:
+    return count_photos(connection, photo_filter, most=1) > 0
 
 
-def _parts(asked: PhotoFilter) -> list[str]:
+def _parts(photo_filter: PhotoFilter) -> list[str]:
     is_asked: dict[str, object] = {
-        "person": asked.persons,
-        "age": asked.ages,
-        "dates": not asked.dates.open,
-        "place": asked.near,
-        "camera": asked.cameras is not None,
-        "tag": asked.tags,
-        "words": asked.words,
+        "person": photo_filter.persons,
+        "age": photo_filter.ages,
+        "dates": not photo_filter.dates.open,
+        "place": photo_filter.near,
+        "camera": photo_filter.cameras is not None,
+        "tag": photo_filter.tags,
+        "words": photo_filter.words,
     }
     return [name for name, value in is_asked.items() if value]
 
 
-def _without(asked: PhotoFilter, parts: Sequence[str]) -> PhotoFilter:
-    return replace(asked, **{name: value for each in parts for name, value in _OPEN[each].items()})
+def _without(photo_filter: PhotoFilter, parts: Sequence[str]) -> PhotoFilter:
+    return replace(photo_filter, **{name: value for each in parts for name, value in _OPEN[each].items()})
 
 
-def _alone(asked: PhotoFilter, part: str, parts: Sequence[str]) -> PhotoFilter:
+def _alone(photo_filter: PhotoFilter, part: str, parts: Sequence[str]) -> PhotoFilter:
     """Return the filter for one condition; an age applies to the person."""
     needed = {part, "person"} if part == "age" else {part}
-    return _without(asked, [each for each in parts if each not in needed])
+    return _without(photo_filter, [each for each in parts if each not in needed])
 
 
-def _named(asked: PhotoFilter, parts: Sequence[str], conjunction: str = "") -> str:
+def _named(photo_filter: PhotoFilter, parts: Sequence[str], conjunction: str = "") -> str:
     names = {
-        "person": "the person" if len(asked.persons) == 1 else "all of the people",
+        "person": "the person" if len(photo_filter.persons) == 1 else "all of the people",
         "age": "the age",
         "dates": "the dates",
         "place": "the place",
         "camera": "the camera",
-        "tag": "the tag" if len(asked.tags) == 1 else "all of the tags",
+        "tag": "the tag" if len(photo_filter.tags) == 1 else "all of the tags",
         "words": "the words of the description",
     }
     *first, last = (names[each] for each in parts)
@@ -143,9 +143,9 @@ class NotLookedAt:
         return Sentence(f"{photos} cannot be found by this yet: run {command}.")
 
 
-def not_looked_at(library: Library, asked: PhotoFilter) -> list[NotLookedAt]:
+def not_looked_at(library: Library, photo_filter: PhotoFilter) -> list[NotLookedAt]:
     """Return the analysis steps that a search needs and that are not complete, in order."""
-    return stages_to_do(library, list(dict.fromkeys(_stages_of(asked))))
+    return stages_to_do(library, list(dict.fromkeys(_stages_of(photo_filter))))
 
 
 def stages_to_do(library: Library, stages: Sequence[str]) -> list[NotLookedAt]:
@@ -158,11 +158,11 @@ def stages_to_do(library: Library, stages: Sequence[str]) -> list[NotLookedAt]:
     return library.database.run(work)
 
 
-def _stages_of(asked: PhotoFilter) -> Iterator[str]:
-    if asked.near is not None or asked.cameras is not None:
+def _stages_of(photo_filter: PhotoFilter) -> Iterator[str]:
+    if photo_filter.near is not None or photo_filter.cameras is not None:
         yield "metadata"
-    yield from (STAGE_OF[tag.target] for tag in asked.tags)
-    if asked.ages is not None:
+    yield from (STAGE_OF[tag.target] for tag in photo_filter.tags)
+    if photo_filter.ages is not None:
         yield "attributes"
-    if asked.words:
+    if photo_filter.words:
         yield "describe"

@@ -22,7 +22,7 @@ from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 from facesets.store.postgres.photos.images import picture_of_image
 from facesets.store.postgres.photos.metadata import camera_names, cameras_called
 from facesets.store.postgres.photos.search import (
-    MOST_COUNTED,
+    MAX_COUNTED,
     FoundPhoto,
     count_embedded,
     count_photos,
@@ -31,7 +31,7 @@ from facesets.store.postgres.photos.search import (
     photos_near,
 )
 
-MOST_SIMILAR = 200
+MAX_SIMILAR = 200
 """Maximum number of photos found by words or another photo; less similar ones are unrelated."""
 
 
@@ -44,15 +44,15 @@ class PhotoPage:
 
 
 def photos_of(
-    library: Library, asked: PhotoFilter, *, offset: int, limit: int, most: int = MOST_COUNTED
+    library: Library, photo_filter: PhotoFilter, *, offset: int, limit: int, most: int = MAX_COUNTED
 ) -> PhotoPage:
     """Find photos that match all conditions, latest first; counts up to a limit."""
 
     def work(connection: Connection) -> PhotoPage:
-        found = find_photos(connection, asked, offset=offset, limit=limit)
-        # Where a page is not full there are no more, and all that fit need not be looked through again.
+        found = find_photos(connection, photo_filter, offset=offset, limit=limit)
+        # If a page is not full, there are no more photos, and counting is unnecessary.
         is_last = len(found) < limit and (bool(found) or not offset)
-        total = offset + len(found) if is_last else count_photos(connection, asked, most)
+        total = offset + len(found) if is_last else count_photos(connection, photo_filter, most)
         return PhotoPage(found, min(total, most))
 
     return library.database.run(work)
@@ -62,7 +62,7 @@ def photos_of_words(
     library: Library,
     encode: Callable[[str], tuple[ClipRow, Float32]],
     words: str,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     *,
     offset: int,
     limit: int,
@@ -70,14 +70,14 @@ def photos_of_words(
     """Find matching photos that words describe best; `encode` embeds the words."""
     row, embedding = encode(words)
     return library.database.run(
-        lambda connection: _similar(connection, row, embedding, asked, offset=offset, limit=limit)
+        lambda connection: _similar(connection, row, embedding, photo_filter, offset=offset, limit=limit)
     )
 
 
 def photos_like(
     library: Library,
     sha256: str,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     *,
     offset: int,
     limit: int,
@@ -89,7 +89,7 @@ def photos_like(
     NotFound
         There is no such photo.
     WrongUsage
-        It was not embedded.
+        The photo was not embedded.
     """
     known = library.clip_models()
 
@@ -100,7 +100,9 @@ def photos_like(
         for row in known:
             embedding = embedding_of_photo(connection, row, sha256)
             if embedding is not None:
-                return _similar(connection, row, embedding, asked, but=sha256, offset=offset, limit=limit)
+                return _similar(
+                    connection, row, embedding, photo_filter, but=sha256, offset=offset, limit=limit
+                )
         raise WrongUsage(
             "This photo has no embedding, so similar photos cannot be found. Index its folder again."
         )
@@ -112,26 +114,26 @@ def _similar(
     connection: Connection,
     row: ClipRow,
     embedding: Float32,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     *,
     but: str = "",
     offset: int,
     limit: int,
 ) -> PhotoPage:
     """Return a page of matching photos, most similar first, without one of them."""
-    most = MOST_SIMILAR + bool(but)
-    # For the two hundred best an index has to propose far more candidates than for those of the first page.
+    most = MAX_SIMILAR + bool(but)
+    # For the two hundred best, an index must propose far more candidates than for the first page.
     wanted = min(offset + limit + bool(but), most)
-    found = photos_near(connection, row, embedding, asked, limit=wanted)
+    found = photos_near(connection, row, embedding, photo_filter, limit=wanted)
     others = [each for each in found if each.sha256 != but]
     total = len(others)
     if len(found) == wanted < most:
-        total += count_embedded(connection, row, asked, most) - len(found)
-    return PhotoPage(others[offset : offset + limit], min(total, MOST_SIMILAR))
+        total += count_embedded(connection, row, photo_filter, most) - len(found)
+    return PhotoPage(others[offset : offset + limit], min(total, MAX_SIMILAR))
 
 
 _NAMED = 5
-"""Cameras that are offered in place of one that there is not."""
+"""Maximum number of existing cameras listed if the requested one does not exist."""
 
 
 def requested_people(library: Library, names_or_ids: Sequence[str]) -> list[PersonState]:
@@ -161,18 +163,18 @@ def filter_of(
     camera : str
         Words of its make, model or lens; any camera for none.
     tags : sequence of str
-        Each a tag, or a category and a tag with a colon between.
+        Tags, or categories and tags separated by a colon.
     words : str or None
-        That their descriptions have; None for photos with or without one.
+        Words of their descriptions; None for any photo.
     ages : AgeRange or None
-        How old one of these people is on them.
+        The age of one of these people on them.
 
     Raises
     ------
     NotFound
         No photo was taken with such a camera, or there is no such tag.
     WrongUsage
-        Several categories have such a tag, there are no words, or the last day is before the first.
+        Several categories have such a tag, the words are empty, or the last day is before the first.
     """
     _require_order(dates or Dates())
     if words is not None:

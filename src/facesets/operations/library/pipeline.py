@@ -1,8 +1,7 @@
 """`pipeline`: run several commands in order; an interrupted run resumes.
 
-Every step may be repeated at any time, and does what is left. So only the names are stored of the
-steps that were done, with the run in the library: a run with the same options leaves them out, unless there
-are new faces for them.
+Every step can be repeated at any time, and does only what is left. So the library stores only the names of
+the completed steps, with the run. A later run with the same options skips them, unless there are new faces.
 """
 
 import time
@@ -22,8 +21,8 @@ from facesets.store.postgres.runs import broken_off, recorded_run, store_summary
 from facesets.store.postgres.statistics import newest_face
 from facesets.work import Stop
 
-GOES_ON_WITHIN = timedelta(hours=12)
-"""So long after it broke off: a run every night begins with the first step."""
+RESUMABLE_WITHIN = timedelta(hours=12)
+"""Time after an interruption in which a run resumes. A nightly run starts with the first step."""
 
 
 def pipeline(
@@ -41,24 +40,24 @@ def pipeline(
     Parameters
     ----------
     index : function
-        Is always taken: it reads no photo that it knows.
+        Always runs; it does not read known photos again.
     further : mapping of name to function
-        The name of each step, and its function, in their order.
+        The name of each step, and its function, in order.
     options : mapping
-        All options that affect the steps. A run with others begins with the first step.
+        All options that affect the steps. A run with other options starts with the first step.
     on_step : function
-        Hears of each step when it is through: its name, its seconds, whether it was left out because the run
-        before had done it, and the result.
+        Receives each finished step: its name, its seconds, whether it was skipped because the previous run
+        had done it, and the result.
 
     Raises
     ------
     AlreadyRunning
-        Another `pipeline` is working on the library, or a command that a step has to wait for.
+        Another `pipeline`, or a command that conflicts with a step, is working on the library.
     FacesetsError
-        As a step does; the next run goes on there.
+        An error of a step; the next run resumes there.
     """
     with RunLock(database, "pipeline"):
-        before = database.run(broken_off, "pipeline", options, within=GOES_ON_WITHIN)
+        before = database.run(broken_off, "pipeline", options, within=RESUMABLE_WITHIN)
         with recorded_run(database, "pipeline", options, dry_run=dry_run) as run:
             steps = _Steps(database, run, before, on_step, dry_run)
             summary = steps.take(index, further, stop)
@@ -136,11 +135,11 @@ def _summed(steps: Sequence[Result]) -> Result:
         went_on_at=after if any(step.left_out for step in steps) else "",
         new_images=index.indexed,
         new_faces=index.faces,
-        # Faces that known people got.
+        # Faces assigned to known people.
         assigned=(clustered.joined if clustered else 0)
         + (assigned.assigned if assigned else 0)
         + sum(each.known.assigned for each in rounds if each.known),
-        # Unnamed people, or with `dual` clusters, that came up.
+        # New unnamed people or, with `dual`, new clusters.
         new_people=(clustered.new_persons if clustered else 0)
         + sum(each.unknown.new for each in rounds if each.unknown),
         to_do=index.to_do,

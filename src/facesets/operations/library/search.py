@@ -45,11 +45,11 @@ class FaceSearch:
     on_photo : list of Box
         All faces on the photo, largest first.
     asked : list of Box
-        Those that were searched for.
+        The faces that were searched for.
     min_cosine_similarity : float
         The minimum similarity of results.
     faces : list of FoundFace
-        By face asked for, the most similar first.
+        Results by searched face, the most similar first.
     """
 
     on_photo: list[Box]
@@ -86,12 +86,12 @@ class SimilarImage:
     distance_km: float | None = None
 
 
-def search_photos(library: Library, asked: PhotoFilter, limit: int) -> list[ImageHit]:
+def search_photos(library: Library, photo_filter: PhotoFilter, limit: int) -> list[ImageHit]:
     """Find photos that match all conditions, latest first."""
 
     def work(connection: Connection) -> list[ImageHit]:
-        title = _title(connection, asked.persons[0]) if asked.persons else ""
-        found = find_photos(connection, asked, offset=0, limit=limit)
+        title = _title(connection, photo_filter.persons[0]) if photo_filter.persons else ""
+        found = find_photos(connection, photo_filter, offset=0, limit=limit)
         return [ImageHit(best_path(each.paths), title, _time(each), each.distance_km) for each in found]
 
     return library.database.run(work)
@@ -106,16 +106,16 @@ def _time(photo: FoundPhoto) -> str:
     return "" if photo.taken is None else photo.taken.isoformat(" ", "seconds")
 
 
-def search_by_words(library: Library, asked: PhotoFilter, limit: int) -> list[DescribedPhoto]:
+def search_by_words(library: Library, photo_filter: PhotoFilter, limit: int) -> list[DescribedPhoto]:
     """Find photos that match all conditions, best matching description first."""
-    return library.database.run(lambda connection: described_photos(connection, asked, limit=limit))
+    return library.database.run(lambda connection: described_photos(connection, photo_filter, limit=limit))
 
 
 def search_by_face(
     library: Library,
     embedder: Embedder,
     photo: str,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     limit: int,
     *,
     which: Which | None = None,
@@ -126,17 +126,17 @@ def search_by_face(
     Parameters
     ----------
     limit : int
-        Most results for each face asked for.
+        Maximum results for each searched face.
     min_cosine_similarity : float, optional
-        What is less similar is left out; by default what the library's recognizer gives two faces of one
-        person rather than of two.
+        Less similar faces are omitted; by default the similarity above which the library's recognizer more
+        likely sees one person than two.
 
     Raises
     ------
     RecognizerMismatch
         The library's faces come from another recognizer than the embedder's.
     WrongUsage
-        The photo cannot be read or shows no face, or none where asked for; or the library is empty.
+        The photo cannot be read, shows no face or none at the requested place; or the library is empty.
     """
     require_recognizer_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
@@ -148,7 +148,7 @@ def search_by_face(
     found = [
         FoundFace(**{name: getattr(hit, name) for name in FaceHit.__dataclass_fields__}, of=number)
         for number, row in enumerate(rows, start=1)
-        for hit in similar_faces(library, faces.embedding[row], asked, limit)
+        for hit in similar_faces(library, faces.embedding[row], photo_filter, limit)
         if hit.cosine_similarity >= min_cosine_similarity
     ]
     by_size = np.argsort(-faces.face_short, kind="stable")
@@ -176,12 +176,14 @@ def _box(faces: Faces, row: int) -> Box:
     return left, top, right, bottom
 
 
-def similar_faces(library: Library, embedding: Float32, asked: PhotoFilter, limit: int) -> list[FaceHit]:
+def similar_faces(
+    library: Library, embedding: Float32, photo_filter: PhotoFilter, limit: int
+) -> list[FaceHit]:
     """Find faces similar to an embedding, best first, perhaps of one person. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[FaceHit]:
         detector = library.require_detector(connection)
-        return search.similar_faces(connection, detector, embedding, asked, limit=limit)
+        return search.similar_faces(connection, detector, embedding, photo_filter, limit=limit)
 
     return library.database.run(work)
 
@@ -191,7 +193,7 @@ def search_like(
     row: ClipRow,
     encode: Callable[[Pixels], Float32],
     photo: str,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     limit: int,
 ) -> list[SimilarImage]:
     """Find photos similar to a photo as a whole; see `similar_images`.
@@ -201,7 +203,7 @@ def search_like(
     WrongUsage
         The photo cannot be read.
     """
-    return similar_images(library, row, encode(_pixels(photo)), asked, limit)
+    return similar_images(library, row, encode(_pixels(photo)), photo_filter, limit)
 
 
 def search_by_text(
@@ -209,7 +211,7 @@ def search_by_text(
     row: ClipRow,
     encode: Callable[[str], Float32],
     text: str,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     limit: int,
 ) -> list[SimilarImage]:
     """Find photos that words describe; see `similar_images`.
@@ -217,23 +219,23 @@ def search_by_text(
     Raises
     ------
     WrongUsage
-        There are no words.
+        The text is empty.
     """
     if not text.strip():
         like = Command("search", "a red bicycle in snow")
         raise WrongUsage(f"The search text is empty. Describe what the photos show: {like}.")
-    return similar_images(library, row, encode(text), asked, limit)
+    return similar_images(library, row, encode(text), photo_filter, limit)
 
 
 def similar_images(
-    library: Library, row: ClipRow, embedding: Float32, asked: PhotoFilter, limit: int
+    library: Library, row: ClipRow, embedding: Float32, photo_filter: PhotoFilter, limit: int
 ) -> list[SimilarImage]:
     """Find photos similar to an embedding of a CLIP model, best first.
 
     Raises
     ------
     RecognizerMismatch
-        The vector is none of that model.
+        The embedding does not come from that model.
     """
     if len(embedding) != row.dimension:
         raise RecognizerMismatch(
@@ -242,7 +244,7 @@ def similar_images(
             f"{Field('clip_pack')}."
         )
     found = library.database.run(
-        lambda connection: photos_near(connection, row, embedding, asked, limit=limit)
+        lambda connection: photos_near(connection, row, embedding, photo_filter, limit=limit)
     )
     return [
         SimilarImage(best_path(each.paths), each.cosine_similarity or 0.0, _time(each), each.distance_km)

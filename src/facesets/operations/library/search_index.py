@@ -80,7 +80,7 @@ def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator
                     progress.begin(f"Checking the index of {_NAMES[vectors.table]}")
 
     def look_if_possible() -> None:
-        # The index is built all the same where a further session cannot be had.
+        # The index is built even if no further session can be opened.
         with suppress(FacesetsError):
             look()
 

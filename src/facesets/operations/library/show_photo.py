@@ -32,7 +32,7 @@ from facesets.store.postgres.photo_details import (
 from facesets.store.postgres.photos.image_paths import reasons_at
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
-_MOST_FACES = 1000
+_MAX_FACES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class PhotoFace:
     box : tuple of float
         Left, top, right and bottom in pixels of the upright picture.
     norm : float or None
-        Length of the embedding before it was scaled to 1: how much the face shows; None where unknown.
+        Length of the embedding before normalisation, a measure of clarity; None if unknown.
     age : str
         The age of its person, in words, if known from more than this face; else empty.
     """
@@ -85,7 +85,7 @@ class ShownPhoto:
     Attributes
     ----------
     taken : str
-        To the second, by the camera's clock; empty where it is not known.
+        To the second, by the camera's clock; empty if unknown.
     found : dict
         Results of steps, by name: a dict, or a list of them for faces or bodies.
     """
@@ -114,7 +114,7 @@ def show_photo(library: Library, text: str) -> ShownPhoto:
     NotFound
         The library does not know it.
     WrongUsage
-        A short hash is that of several.
+        Several photos have such a hash.
     """
     return library.database.run(lambda connection: _shown(connection, _content(connection, text)))
 
@@ -124,7 +124,7 @@ def faces_of_photo(library: Library, text: str) -> list[int]:
 
     def work(connection: Connection) -> list[int]:
         photo = _photo(connection, _content(connection, text))
-        return [face.id for face in faces_on_photo(connection, photo.id, limit=_MOST_FACES)]
+        return [face.id for face in faces_on_photo(connection, photo.id, limit=_MAX_FACES)]
 
     return library.database.run(work)
 
@@ -190,7 +190,7 @@ def _shown(connection: Connection, sha256: str) -> ShownPhoto:
                 face.assigned_by,
                 "" if face.person is None else aged[face.person],
             )
-            for face in faces_on_photo(connection, photo.id, limit=_MOST_FACES)
+            for face in faces_on_photo(connection, photo.id, limit=_MAX_FACES)
         ],
     )
 

@@ -15,8 +15,8 @@ from facesets.library_records import TagCategory, TagWord
 _KEYS = ("target", "mode", "min_confidence", "templates", "none", "words")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _USUAL_NONE = ("none of these",)
-_MOST_BYTES = 1 << 20
-_MOST_CATEGORIES, _MOST_WORDS, _MOST_TEXTS, _LONGEST = 100, 2_000, 200, 200
+_MAX_BYTES = 1 << 20
+_MAX_CATEGORIES, _MAX_WORDS, _MAX_TEXTS, _MAX_LENGTH = 100, 2_000, 200, 200
 
 
 def read_tag_file(path: Path) -> list[TagCategory]:
@@ -25,17 +25,17 @@ def read_tag_file(path: Path) -> list[TagCategory]:
     Raises
     ------
     WrongUsage
-        It cannot be read, or has an error; the sentence names the place.
+        It cannot be read, or has an error; the message names the place.
     """
     named = printable(path)
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise WrongUsage(
             f"{named} cannot be read: {error.strerror or error}. Name a file of tag categories."
         ) from error
-    if len(data) > _MOST_BYTES:
+    if len(data) > _MAX_BYTES:
         raise WrongUsage(f"{named} is larger than 1 MB. Name a file of tag categories.")
     try:
         content = tomllib.loads(data.decode("utf-8"))
@@ -71,15 +71,15 @@ def _category_as_toml(category: TagCategory) -> str:
 
 
 def _toml(value: str | list[str]) -> str:
-    # JSON's strings and arrays are TOML's, except the one control character that JSON leaves as it is.
+    # JSON's strings and arrays are valid TOML, except for one control character that JSON does not escape.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _categories(content: Mapping[str, Any], file: str) -> list[TagCategory]:
     if not content:
         raise WrongUsage(f"{file} has no category. Add one as [name], with words below [name.words].")
-    if len(content) > _MOST_CATEGORIES:
-        raise WrongUsage(f"{file} has more than {_MOST_CATEGORIES} categories. Leave some out.")
+    if len(content) > _MAX_CATEGORIES:
+        raise WrongUsage(f"{file} has more than {_MAX_CATEGORIES} categories. Leave some out.")
     return [_category(name, value, file) for name, value in content.items()]
 
 
@@ -112,7 +112,7 @@ def _category(name: str, value: Any, file: str) -> TagCategory:  # noqa: ANN401 
         min_confidence=_confidence(value.get("min_confidence", 0.0), f"{place} min_confidence"),
         templates=templates,
         words=_words(value.get("words"), place),
-        none_of_these=_texts(none, f"{place} none", least=1 if mode == "single" else 0),
+        none_of_these=_texts(none, f"{place} none", minimum=1 if mode == "single" else 0),
     )
 
 
@@ -135,8 +135,8 @@ def _words(value: Any, place: str) -> tuple[TagWord, ...]:  # noqa: ANN401 - wha
         value = {name: name for name in _texts(value, f"{place} words")}
     if not isinstance(value, dict) or not value:
         raise WrongUsage(f"{place} has no words. Give its tags below [{place.partition('[')[2][:-1]}.words].")
-    if len(value) > _MOST_WORDS:
-        raise WrongUsage(f"{place} has more than {_MOST_WORDS} words. Leave some out.")
+    if len(value) > _MAX_WORDS:
+        raise WrongUsage(f"{place} has more than {_MAX_WORDS} words. Leave some out.")
     words: dict[str, TagWord] = {}
     for name, given in value.items():
         _texts([name], f"{place} words")
@@ -151,16 +151,16 @@ def _words(value: Any, place: str) -> tuple[TagWord, ...]:  # noqa: ANN401 - wha
     return tuple(words.values())
 
 
-def _texts(value: Any, place: str, *, least: int = 1) -> tuple[str, ...]:  # noqa: ANN401 - as above
+def _texts(value: Any, place: str, *, minimum: int = 1) -> tuple[str, ...]:  # noqa: ANN401 - as above
     sound = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if not sound or not least <= len(value) <= _MOST_WORDS:
+    if not sound or not minimum <= len(value) <= _MAX_WORDS:
         raise WrongUsage(
             f"{place} is not a list of texts. Give one such as [{json.dumps('a photo of a beach')}]."
         )
     for each in value:
-        if not each.strip() or each != each.strip() or len(each) > _LONGEST or printable(each) != each:
+        if not each.strip() or each != each.strip() or len(each) > _MAX_LENGTH or printable(each) != each:
             raise WrongUsage(
-                f"{place} holds {printable(each) or 'an empty text'}. Give 1 to {_LONGEST} printable "
+                f"{place} holds {printable(each) or 'an empty text'}. Give 1 to {_MAX_LENGTH} printable "
                 "characters without surrounding spaces."
             )
     return tuple(dict.fromkeys(value))

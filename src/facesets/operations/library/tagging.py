@@ -33,10 +33,10 @@ from facesets.store.postgres.photos.tags import TagRows, replace_tags
 from facesets.work import Work
 
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]
-"""Texts to their embeddings by a CLIP model."""
+"""Returns the embeddings of texts by a CLIP model."""
 
 _AT_ONCE = 2_000
-"""Photos that are tagged in one transaction."""
+"""Number of photos tagged in one transaction."""
 
 
 def ensure_categories(connection: Connection, target: TagTarget | None = None) -> list[StoredCategory]:
@@ -55,17 +55,17 @@ def make_tagger(
 ) -> Tagger | None:
     """Make a tagger of photos or faces for a model; None without a category for them.
 
-    The vectors of prompts are made where they are not there yet, or the prompts changed.
+    The embeddings of prompts are computed if they are missing or the prompts changed.
 
     Parameters
     ----------
     text_encoder : function
-        Loads the encoder of texts for the model, which encodes all at once; called if needed.
+        Loads the text encoder of the model, which encodes all at once; called only if needed.
 
     Raises
     ------
     CannotInfer
-        A text cannot be embedded, or gives another kind of vector than the texts before.
+        A text cannot be embedded, or its embedding has another length than earlier ones.
     """
     stored = library.database.run(ensure_categories, target)
     if not stored:

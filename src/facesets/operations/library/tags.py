@@ -76,12 +76,12 @@ def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool 
     Parameters
     ----------
     only : bool
-        Categories that the file does not have go.
+        Delete the categories that the file lacks.
 
     Raises
     ------
     WrongUsage
-        The file cannot be read or is not as it should be.
+        The file cannot be read or is invalid.
     """
     new = read_tag_file(file)
     before = {each.name: each for each in categories_of(library)}
@@ -103,7 +103,7 @@ def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool 
     return summary
 
 
-def tags_called(library: Library, asked: Sequence[str]) -> tuple[AskedTag, ...]:
+def tags_called(library: Library, names: Sequence[str]) -> tuple[AskedTag, ...]:
     """Return the tags named by `TAG` or `CATEGORY:TAG`, each once.
 
     Raises
@@ -111,9 +111,9 @@ def tags_called(library: Library, asked: Sequence[str]) -> tuple[AskedTag, ...]:
     NotFound
         There is no such tag.
     WrongUsage
-        Several categories have one of that name.
+        Several categories have a tag of that name.
     """
-    found = library.database.run(lambda connection: [_tag_called(connection, each) for each in asked])
+    found = library.database.run(lambda connection: [_tag_called(connection, each) for each in names])
     return tuple(dict.fromkeys(found))
 
 

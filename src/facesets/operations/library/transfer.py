@@ -30,7 +30,7 @@ def transfer(
     Parameters
     ----------
     known_paths_of : callable
-        Which of some paths the target keeps as it knows them; by default all are replaced.
+        Which of some paths the target keeps unchanged; by default all are replaced.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def transfer(
 def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work: Work) -> Result:
     """Copy a cache into a library with the same models; see `transfer`.
 
-    Records in the library stay: it may have seen the files later than the cache.
+    Records in the library stay, because they may be newer than those of the cache.
 
     Raises
     ------
     RecognizerMismatch
-        The library's faces were found in another way.
+        The library's faces come from other models.
     WrongUsage, CannotWrite
         As `transfer`.
     """

@@ -39,7 +39,7 @@ class TuningTrial:
     def images_per_s(self) -> float:
         """Photos with one face each."""
         if not (self.detections_per_s and self.recognitions_per_s):
-            # On a machine that was busy with other things, nothing was measured in time.
+            # On a busy machine, nothing may have been measured in time.
             return 0.0
         return 1 / (1 / self.detections_per_s + 1 / self.recognitions_per_s)
 
@@ -51,9 +51,9 @@ class Benchmark:
     Attributes
     ----------
     trials : list of TuningTrial
-        The fastest first.
+        Sorted by speed, the fastest first.
     best : Tuning
-        The one to use from now on: the usual one, unless another is clearly faster.
+        The one to use from now on: the default, unless another is clearly faster.
     stage_ms : dict of str to float
         The time of one thread for each step of a 12-megapixel JPEG with one face.
     """
@@ -77,14 +77,14 @@ def benchmark(
     Parameters
     ----------
     stop : Stop
-        Ends the measurement after the way that is being tried.
+        Ends the measurement after the current trial.
     seconds_each : float
-        How long each network is run in each way.
+        Duration of each trial of each network.
 
     Raises
     ------
     CannotInfer
-        A model does not run in any way.
+        A model does not run in any trial.
     """
     trials = _trials(pack, options, provider, ways(provider, cpus), seconds_each, stop)
     return Benchmark(
@@ -105,7 +105,7 @@ def quick_choice(
 ) -> Tuning | None:
     """Choose how to divide the work after a short measurement; None if stopped.
 
-    On a CPU only divisions are tried: larger batches gain nothing there, and to try them takes memory.
+    On a CPU only divisions are tried: larger batches do not help there, and trying them takes memory.
     """
     some = [way for way in ways(provider, cpus) if provider != CPU or way.images_per_run == 1]
     trials = _trials(pack, options, provider, some, seconds_each, stop)
@@ -113,16 +113,16 @@ def quick_choice(
 
 
 def clearly_best(trials: Sequence[TuningTrial], as_usual: Tuning) -> Tuning:
-    """Return the usual way, unless another is clearly faster."""
+    """Return the default, unless another is clearly faster."""
     best = max(trials, key=lambda trial: trial.images_per_s)
     rates = {trial.tuning: trial.images_per_s for trial in trials}
     return best.tuning if best.images_per_s > _CLEARLY * rates.get(as_usual, 0.0) else as_usual
 
 
 def ways(provider: str, cpus: int) -> list[Tuning]:
-    """Return the ways to try: divisions of a CPU, batch sizes of a GPU.
+    """Return the settings to try: divisions of a CPU, batch sizes of a GPU.
 
-    With a GPU the processors decode, all of them, which is no question of the networks' speed.
+    With a GPU all processors decode, which does not depend on the speed of the networks.
     """
     if provider == CPU:
         return [Tuning(*division, 1, 1) for division in divisions(cpus)] + [Tuning(cpus, 1, 4, 4)]
@@ -137,7 +137,7 @@ def _trials(
     seconds: float,
     stop: Stop,
 ) -> list[TuningTrial]:
-    """Try all ways; batches that exceed the GPU's memory are left out."""
+    """Try all settings; batches that exceed the GPU's memory are omitted."""
     trials = []
     failure: CannotInfer | None = None
     for way in some:

@@ -31,7 +31,7 @@ def pack_for_index(given: str | None, known: Sequence[ClipRow], roots: Sequence[
     Raises
     ------
     MissingModelPack, DamagedFile
-        The one that is named is not here; or the one that is here cannot be used.
+        The named pack is not installed; or the installed one cannot be used.
     """
     if given is not None:
         return find_clip(given, roots)
@@ -64,11 +64,11 @@ def pack_for_search(
     Raises
     ------
     WrongUsage
-        No image was embedded yet, or only by a service.
+        No image has been embedded yet, or only by a service.
     MissingModelPack
-        The pack that the embeddings came from is not here.
+        The pack of the embeddings is not installed.
     RecognizerMismatch
-        The pack that is here is another model than those that the embeddings came from.
+        The installed pack has another model than the embeddings.
     """
     require_embeddings(known, label)
     local = [row for row in known if service_clip(row.model) is None]
@@ -107,9 +107,9 @@ def row_of_service(model: ClipModel, known: Sequence[ClipRow], label: str) -> Cl
     Raises
     ------
     WrongUsage
-        No image was embedded yet.
+        No image has been embedded yet.
     RecognizerMismatch
-        No image was embedded by that model of a service.
+        No image was embedded by this model of the service.
     """
     require_embeddings(known, label)
     for row in known:

@@ -16,7 +16,7 @@ from facesets.installation import RIVALS, adding, installed, is_whole, module_at
 from facesets.machine import cpu_flags, recommended_blas_coretype
 from facesets.operations.models.finding import DoctorFinding
 
-_LEAST_FREE_BYTES = 1_000_000_000
+_MIN_FREE_BYTES = 1_000_000_000
 _LETTERS = {
     "Latin": "\N{LATIN SMALL LETTER E WITH ACUTE}",
     "Greek": "\N{GREEK SMALL LETTER OMEGA}",
@@ -108,7 +108,7 @@ def directory_finding(directory: Path) -> DoctorFinding:
             return DoctorFinding(subject, "problem", f"not writable ({error.strerror})", repair)
         state = f"not writable ({error.strerror}): choose another folder"
         return DoctorFinding(subject, "problem", state)
-    if free < _LEAST_FREE_BYTES:
+    if free < _MIN_FREE_BYTES:
         return DoctorFinding(
             f"directory {printable(directory)}",
             "problem",

@@ -1,7 +1,7 @@
 """Remember the locations of packs outside the usual folders.
 
-A cache or a library names its pack and the digests of its models. Where the files are is a matter of the
-machine, so it is stored here, by those digests: results made with a pack find it again.
+A cache or a library names its pack and the digests of its models. The location of the files depends on the
+machine, so it is stored here, by those digests, and results made with a pack find it again.
 """
 
 import json
@@ -50,7 +50,7 @@ def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:
     try:
         pack = read_pack(Path(path))
     except FacesetsError:
-        # It is another by now: the search by name reports the problem.
+        # The pack was replaced: the search by name reports the problem.
         return None
     return pack if is_pack_of(pack, models) else None
 
@@ -76,7 +76,7 @@ def _known(file: Path) -> dict[str, str]:
 
 
 PACK, RECOGNIZER = "buffalo_l", "w600k_r50.onnx"
-"""inswapper_128 was trained on this one's embeddings, and the swappers that came after it take the same."""
+"""The model whose embeddings inswapper_128 was trained on; later face swappers expect the same."""
 
 
 def is_of_swappers(models: CacheSettings) -> bool:

@@ -44,8 +44,7 @@ class PackLine:
 class PackPath:
     """The location of a pack; `note` is information about it.
 
-    Of a pack that is yet to be fetched also from where, under which licence, and, where that is known, as
-    what it is verified.
+    For a pack that is not fetched yet, also its source, its license and, if known, its checksums.
     """
 
     name: str
@@ -63,9 +62,9 @@ class FileDetails:
     Attributes
     ----------
     sha256 : str
-        Of the file, to compare with the published one.
+        Digest of the file, to compare with the published one.
     identity : str
-        The model's id in caches and manifests: that digest, changed by the preprocessing in `pack.toml`.
+        The model's id in caches and manifests: the digest, combined with the preprocessing in `pack.toml`.
     """
 
     file: str
@@ -170,7 +169,7 @@ def find(name: str, roots: Sequence[Path]) -> PackPath:
     Raises
     ------
     MissingModelPack, DamagedFile
-        There is none, or it cannot be used.
+        The pack does not exist, or cannot be used.
     """
     if _is_clip(name, roots):
         clip = find_clip(name, roots)

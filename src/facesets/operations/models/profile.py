@@ -17,13 +17,13 @@ class Profile:
     Attributes
     ----------
     wall_s, cpu_s : float
-        Of the whole process since the meter was made.
+        Times of the whole process since the meter was created.
     cores_used : float
-        Their ratio.
+        Ratio of processor time to elapsed time.
     peak_mb : float or None
-        Largest memory that the process held at any time; None where the system does not tell.
+        Peak memory of the process; None if the system does not report it.
     stages : dict of str to Stage
-        Added up over all threads.
+        Times summed over all threads.
     """
 
     wall_s: float

@@ -34,7 +34,7 @@ from facesets.remote.package_index import Release, fetch_releases
 from facesets.work import Work
 
 _PULLING = ".pull."
-_LONGEST_PULL_S = 24 * 3600
+_MAX_PULL_S = 24 * 3600
 _POLL_S = 0.2
 
 Published = PublishedPack | ConvertedPack | PublishedClip | PublishedBody
@@ -109,7 +109,7 @@ def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -
     Raises
     ------
     WrongUsage
-        No pack of that name is published.
+        No pack with that name is published.
     Unreachable, DamagedFile, CannotWrite
         It cannot be fetched, verified or stored.
     """
@@ -165,7 +165,7 @@ def _fetch(published: Published, destination: Path, work: Work) -> None:
 def _sweep(folder: Path) -> None:
     """Remove old leftovers of killed pulls."""
     for leftover in folder.glob(f"{_PULLING}*"):
-        if time.time() - leftover.stat().st_mtime > _LONGEST_PULL_S:
+        if time.time() - leftover.stat().st_mtime > _MAX_PULL_S:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -215,22 +215,22 @@ def fetch_or_open(
     Parameters
     ----------
     agrees : function
-        Whether the open one will do, when it hears why the other cannot be had.
+        Given why the other cannot be fetched, returns whether to use the open pack.
 
     Returns
     -------
     PackPath
-        The pack to work with.
+        The pack to use.
     str
-        Empty, or a sentence that names the pack taken in place of another, and why; notes about that
-        one is its note.
+        Empty, or a sentence that names the pack used instead and the reason; notes about that pack are in its
+        `note`.
 
     Raises
     ------
     WrongUsage
-        No pack of that name is published.
+        No pack with that name is published.
     MissingModelPack
-        Neither can be had, or the open one will not do.
+        Neither can be fetched, or the user does not accept the open one.
     FacesetsError
         Stopped by the user.
     """

@@ -17,7 +17,7 @@ from facesets.inference.session import CPU, RUNTIME_VERSION
 FILE_NAME = "measured.json"
 
 _LONG_RUN = 3000
-"""Files that take a minute at least, beside which the seconds for measuring are nothing."""
+"""Number of files that take at least a minute, so that seconds for measuring do not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,9 @@ class Tuning:
     Attributes
     ----------
     workers, threads : int
-        Threads that each take files from the disk to their faces, and threads that a network uses
-        within each.
+        Threads that each process files from disk to faces, and threads per network within each.
     images_per_run, faces_per_run : int
-        Pictures that go through the detector at a time, and faces that go through the recognizer.
+        Pictures per call of the detector, and faces per call of the recognizer.
     """
 
     workers: int
@@ -42,8 +41,8 @@ class Tuning:
 def usual(provider: str, cpus: int) -> Tuning:
     """Return the default: on a CPU one worker per processor, with one thread and one image each.
 
-    Networks this small scale badly over threads, and a batch is no faster there. A GPU wants batches,
-    and all processors decoding to have the next one ready.
+    Networks this small scale badly over threads, and batches are no faster on a CPU. A GPU needs batches, and
+    all processors to decode the next one in time.
     """
     return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(max(2, min(cpus, 16)), 1, 16, 64)
 
@@ -62,7 +61,7 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | No
             if min(numbers.values()) >= 1:
                 return Tuning(**numbers)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        # Stored only for speed: if it is damaged, the default serves.
+        # Stored only for speed: if it is damaged, the default is used.
         return None
     return None
 
@@ -70,7 +69,7 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | No
 def is_long(listing: Iterable[object], known: int) -> bool:
     """Whether a run is long enough for a measurement to pay off.
 
-    Lists no more than needed: mostly known sources are not listed at all.
+    Lists only as much as needed: mostly known sources are not listed at all.
     """
     return known < _LONG_RUN and next(islice(listing, known + _LONG_RUN - 1, None), None) is not None
 

@@ -121,14 +121,14 @@ class Cache:
         Parameters
         ----------
         settings : CacheSettings
-            Where the vectors to come are from; checked against what is here.
+            The models of the vectors that will be added; checked against those of the cache.
 
         Raises
         ------
         AlreadyRunning
             Another run is writing.
         RecognizerMismatch
-            As `require`.
+            See `require`.
         CannotWrite
             No space or no permission; committed data stays.
         """
@@ -184,7 +184,7 @@ class Cache:
         try:
             self._journal.append(part_of(self._settings, files, images, self._identity))
         except BaseException:
-            # It may be there all the same: the next caller checks.
+            # Its parent may exist all the same: the next caller checks.
             self._files = None
             raise
         _take_in(index, files)
@@ -226,17 +226,17 @@ class Cache:
     def drop_faces(self, is_removed: Callable[[Part], Bool]) -> None:
         """Remove faces permanently, also of images without a path; call within `writing`.
 
-        The other faces of these images have other ids then: they follow one another.
+        The remaining faces of these images get new ids, because ids are consecutive.
 
         Parameters
         ----------
         is_removed : callable
-            From all that the cache holds to which of its faces go.
+            Returns which faces of a part to remove.
 
         Raises
         ------
         CannotWrite
-            It cannot be written; then nothing is removed.
+            The cache cannot be written; then nothing is removed.
         """
         parts = self._parts()
         if not parts:
@@ -273,7 +273,7 @@ class Cache:
             for part in parts:
                 _take_in(self._files, part.files)
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
-            # With nothing there yet, what `require` was given holds.
+            # In an empty cache, the settings given to `require` apply.
             self._settings = parts[-1].settings if parts else self._settings
             self._identity = parts[0].identity if parts else self._identity
         return self._files

@@ -1,8 +1,8 @@
 """The journal of a cache: small files with the results since the cache file was written.
 
 A flush writes one new file and touches no other, so its cost does not depend on the cache. Now and
-then many small ones are gathered into one, so that their number stays low; whatever is killed in
-between, the parts say the same when they are read again.
+then many small ones are merged into one, so that their number stays low. If the process is killed in
+between, reading the parts again gives the same result.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class CacheJournal:
     def remove(self, paths: Sequence[Path]) -> None:
         """Remove files whose content was folded into the cache, and the directory once empty.
 
-        The newest goes first: what a kill leaves is then a beginning, which keeps its order.
+        The newest is removed first: if the process is killed, the oldest ones remain, in order.
         """
         with writing(self.directory):
             for path in reversed(paths):

@@ -1,7 +1,7 @@
 """Checks of the arrays of a cache file, made once when it is read.
 
-Whatever uses a cache may rely on it: a file that was damaged, or made to do harm, ends in one sentence
-instead of in the depths of an algorithm.
+All users of a cache may rely on it: a damaged or malicious file gives one clear error, rather than a
+failure inside an algorithm.
 """
 
 import math
@@ -20,11 +20,11 @@ from facesets.store.npz.columns import let_go
 _UNIT_TOLERANCE = 1e-2
 _ROWS_AT_A_TIME = 4096
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
-_LARGEST_EDGE = 1 << 31
+_MAX_EDGE = 1 << 31
 # A cache may come from a machine with another system.
 _ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]").match
-_LARGEST_NUMBER = 1e8
-"""Far beyond any measure of a picture, and still safe to compute with."""
+_MAX_NUMBER = 1e8
+"""Maximum absolute value: far beyond any measure of a picture, and still safe to compute with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def check_settings(settings: object) -> None:
 
 
 def check_columns(arrays: Mapping[str, NDArray[Any]], dimension: int) -> None:
-    """Check types, shapes and cross references of all arrays but those of texts. Raises `ValueError`."""
+    """Check types, shapes and cross references of all arrays except texts. Raises `ValueError`."""
     lengths: dict[str, int] = {}
     for name, form in _FORMS.items():
         array = arrays.get(name)
@@ -105,8 +105,8 @@ def check_columns(arrays: Mapping[str, NDArray[Any]], dimension: int) -> None:
             raise ValueError(f"{name} has the wrong length")
     _check_digests(arrays["image_sha256"], allow_empty=False)
     _check_digests(arrays["path_sha256"], allow_empty=True)
-    _check_range(arrays["image_width"], 0, _LARGEST_EDGE)
-    _check_range(arrays["image_height"], 0, _LARGEST_EDGE)
+    _check_range(arrays["image_width"], 0, _MAX_EDGE)
+    _check_range(arrays["image_height"], 0, _MAX_EDGE)
     image = arrays["face_image"]
     _check_range(image, 0, len(arrays["image_sha256"]) - 1)
     if (image[1:] < image[:-1]).any():
@@ -121,7 +121,7 @@ def check_paths(paths: object, reasons: object) -> None:
     Raises
     ------
     ValueError, TypeError
-        One of them is not what it should be.
+        One of them is invalid.
     """
     if not isinstance(paths, list) or not all(isinstance(path, str) and _ABSOLUTE(path) for path in paths):
         raise ValueError("a path is not absolute")
@@ -149,11 +149,11 @@ def check_vectors(faces: Faces) -> None:
         if not (np.abs(squares - 1) <= 2 * _UNIT_TOLERANCE).all():
             raise ValueError("an embedding is not of unit length")
         let_go(faces.embedding)
-    _check_range(faces.box, -_LARGEST_NUMBER, _LARGEST_NUMBER)
+    _check_range(faces.box, -_MAX_NUMBER, _MAX_NUMBER)
     columns = faces.columns()
     for name in _MEASURES:
         # NaN is allowed: it marks an unknown number.
-        if name in columns and (np.abs(columns[name]) > _LARGEST_NUMBER).any():
+        if name in columns and (np.abs(columns[name]) > _MAX_NUMBER).any():
             raise ValueError(f"{name} is out of range")
 
 
@@ -166,6 +166,6 @@ def _check_digests(digests: NDArray[np.bytes_], *, allow_empty: bool) -> None:
             raise ValueError("a digest is damaged")
 
 
-def _check_range(array: NDArray[Any] | None, least: float, most: float) -> None:
-    if array is not None and array.size and not (least <= array.min() and array.max() <= most):
+def _check_range(array: NDArray[Any] | None, minimum: float, maximum: float) -> None:
+    if array is not None and array.size and not (minimum <= array.min() and array.max() <= maximum):
         raise ValueError("a number is out of range")

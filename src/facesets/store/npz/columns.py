@@ -76,7 +76,7 @@ def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[st
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            # So what a member claims to hold is never more than the file holds.
+            # So the stated size of a member never exceeds the size of the file.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                 raise ValueError(f"{member.filename} is compressed")
         damaged = archive.testzip() if verify else None

@@ -122,7 +122,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     verify : bool
         Compare large ones with their checksums, which reads all of them once.
     with_files : bool
-        Without, `files` stays empty: for who knows them already, and would have them in memory twice.
+        If false, `files` stays empty: for callers that already have them in memory.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     NewerFormat
         A later version of the program wrote it.
     DamagedFile, WrongUsage
-        It is not a cache file, or not whole.
+        It is not a cache file, or is incomplete.
     """
     try:
         # Windows cannot replace a file that is mapped.
@@ -167,7 +167,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
 def _damaged(path: Path) -> FacesetsError:
     kind = guessed_kind(path)
     if kind and path.suffix.lower() != ".npz":
-        # A file of another program, which must not be moved away for us.
+        # The file belongs to another program and must not be moved.
         return WrongUsage(
             f"{printable(path)} is not a facesets cache but {kind}. Give a file made by "
             f"{Command('embed', 'PHOTOS', 'faces.npz')}."

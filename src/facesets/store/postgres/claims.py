@@ -21,7 +21,7 @@ def _key(kind: str, name: str) -> int:
 class Claims:
     """Things that only this process is working on. Safe to use from several threads.
 
-    A new connection takes the claims of the old one again. Those that another process took in between are
+    A new connection takes the claims of the old one again. Claims that another process took meanwhile are
     lost; see `holds`.
     """
 
@@ -30,7 +30,7 @@ class Claims:
         self._database = database
         self._kind = kind
         self._paths = paths
-        # Changed only while the database is ours, so that no other thread comes between lock and note.
+        # Changed only while this thread holds the database, so that lock and record stay consistent.
         self._held: set[int] = set()
         database.on_connect(self._take_again)
 
@@ -40,7 +40,7 @@ class Claims:
         ours: set[int] = set()
 
         def work(connection: Connection) -> None:
-            # An attempt whose connection broke may have got some, which the new connection has or has lost.
+            # An attempt whose connection broke may have taken some; the new connection kept or lost them.
             ours.intersection_update(self._held)
             got = _try(connection, [key for key in keys if key not in self._held])
             self._held.update(got)
@@ -103,7 +103,7 @@ def claimed(connection: Connection, kind: str, names: Collection[str]) -> set[st
 def _try(connection: Connection, keys: Sequence[int]) -> list[int]:
     if not keys:
         return []
-    # DISTINCT, for a lock taken twice must be released twice.
+    # DISTINCT, because a lock taken twice must be released twice.
     rows = connection.execute(
         """SELECT key FROM (SELECT DISTINCT unnest(%s::bigint[]) AS key) AS keys
             WHERE pg_try_advisory_lock(key)""",
@@ -120,8 +120,8 @@ def _unlock(connection: Connection, keys: Sequence[int]) -> None:
 class RunLock:
     """Allows one run of a command at a time on a database, on any host; a context manager.
 
-    Should another run take the lock while the server is unavailable, then whatever is done next with the
-    database raises `AlreadyRunning`.
+    If another run takes the lock while the server is unavailable, the next use of the database raises
+    `AlreadyRunning`.
     """
 
     def __init__(self, database: Database, command: str) -> None:
@@ -130,7 +130,7 @@ class RunLock:
         self._command = command
         self._claims = Claims(database, "run")
         self._is_inside = False
-        # After that of the claims, which takes the lock again.
+        # After the claims' own callback, which takes the lock again.
         database.on_connect(self._require_lock)
 
     def __enter__(self) -> None:
@@ -139,7 +139,7 @@ class RunLock:
         Raises
         ------
         AlreadyRunning
-            Another run of the command is going.
+            Another run of the command is in progress.
         """
         if not self._claims.take([self._command]):
             raise AlreadyRunning(
@@ -160,8 +160,8 @@ class RunLock:
             )
 
 
-MOST_OF_A_HOST = 50
-"""Connections from one machine: more make a server slower, and leave none for others."""
+MAX_PER_HOST = 50
+"""Maximum connections from one machine: more slow the server down and leave none for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +171,11 @@ class Room:
     Attributes
     ----------
     limit : int
-        How many it allows, without those that it keeps for administrators.
+        The number it allows, without those reserved for administrators.
     used : int
-        How many there are, ours included.
+        The number of open connections, including ours.
     ours : int
-        How many of them are this program's, from this machine.
+        The number opened by this program on this machine.
     """
 
     limit: int
@@ -189,18 +189,18 @@ class Room:
 
     def share(self, wanted: int) -> int:
         """Return how many of the wanted connections to open, at least one."""
-        return max(min(wanted, MOST_OF_A_HOST - self.ours, self.free), 1)
+        return max(min(wanted, MAX_PER_HOST - self.ours, self.free), 1)
 
     def lacks(self, wanted: int) -> bool:
         """Whether the server has fewer connections than needed."""
-        return self.free < min(wanted, max(MOST_OF_A_HOST - self.ours, 1))
+        return self.free < min(wanted, max(MAX_PER_HOST - self.ours, 1))
 
 
 def room(connection: Connection) -> Room:
     """Return the free connections of a server."""
     return Room(
         *connection.one(
-            # Of other users' connections no more can be seen than that they are there.
+            # Only the existence of other users' connections is visible.
             """SELECT current_setting('max_connections')::int
                     - current_setting('superuser_reserved_connections')::int
                     - coalesce(current_setting('reserved_connections', true)::int, 0),

@@ -18,7 +18,7 @@ from facesets.errors import Unreachable, WrongUsage
 from facesets.store.postgres.refusals import refusal, translated
 
 ServerError = psycopg.Error
-"""The error of a server that is used by other means than `Database`."""
+"""The error of a server that is used without `Database`."""
 P = ParamSpec("P")
 T = TypeVar("T")
 _Query = LiteralString | bytes | sql.SQL | sql.Composed
@@ -29,7 +29,7 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 _FIRST_ATTEMPTS = 5
 
-# Another session stored the same meanwhile, or deleted what it belongs to: the next attempt sees that.
+# Another session stored the same row, or deleted its parent, meanwhile: the next attempt sees that.
 _INTERFERENCE = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
@@ -37,12 +37,12 @@ _INTERFERENCE = (
     errors.ForeignKeyViolation,
 )
 
-# The server notices within a minute that a client's machine died, and lets go of what it claimed.
+# The server notices within a minute that a client's machine died, and releases its claims.
 _SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
     set_config('tcp_keepalives_interval', '10', false), set_config('tcp_keepalives_count', '3', false),
     set_config('tcp_user_timeout', '60000', false), set_config('client_min_messages', 'warning', false)"""
 
-# And we notice as soon that the server's machine died; by itself the system takes two hours.
+# We notice equally soon that the server's machine died; the system's default is two hours.
 _NOTICE_DEATH = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -55,7 +55,7 @@ class Connection(psycopg.Connection[TupleRow]):
     """A database session that can return single values and rows."""
 
     def one(self, query: _Query, params: Params | None = None, *, prepare: bool | None = None) -> TupleRow:
-        """Return the row of a statement that always gives one."""
+        """Return the row of a statement that always returns exactly one."""
         row = self.execute(query, params, prepare=prepare).fetchone()
         if row is None:
             raise LookupError("the statement gave no row")
@@ -76,7 +76,7 @@ def check_conninfo(text: str) -> str:
     Raises
     ------
     WrongUsage
-        It is malformed. The sentence repeats nothing of it, for it may hold a password.
+        It is malformed. The message does not repeat it, because it may contain a password.
     """
     try:
         parts = conninfo.conninfo_to_dict(text)
@@ -122,9 +122,9 @@ class Database:
     """One session with the server, reopened after outages.
 
     Work is handed over as a function of the connection, and is one transaction. When the connection
-    breaks, the function runs again on a new one: so whatever it does must give the same when it is done
-    twice. May be used from several threads; they take turns, and wait together for a server that is
-    unavailable. Once it was waited for in vain, all further work fails at once.
+    breaks, the function runs again on a new one, so it must be idempotent. May be used from several threads;
+    they take turns, and wait together for a server that is unavailable. After one wait in vain, all further
+    work fails at once.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class Database:
         label : str
             The name for messages, in place of host and name.
         before_connecting : callable, optional
-            Called before every attempt, to start the server where that is ours to do.
+            Called before every attempt, to start the server if it is the embedded one.
         reconnect_within_s : float
-            How long a server may be unavailable while work is going on.
+            How long the server may be unavailable during work.
         is_stopping : callable
-            Whether to wait for it no longer.
+            Whether to stop waiting for the server.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Transfer rows by binary COPY as arrays, and keep planner statistics current.
 
-All rows of one COPY have the same length, because no field is null and none varies: so a block of rows
-is one structured array.
+All rows of one COPY have the same length, because no field is null or varies in length. So a block of
+rows is one structured array.
 
 References
 ----------
@@ -24,7 +24,7 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _FLOAT4_OID = 700
 _ROWS_AT_A_TIME = 4096
-# Small enough that the server works on one block while the next is being made.
+# Small enough that the server processes one block while the next is prepared.
 _ROWS_SENT_AT_A_TIME = 256
 _EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
 
@@ -150,7 +150,7 @@ def copy_out(
 
 
 def _checked(rows: NDArray[Any]) -> NDArray[Any]:
-    """Every length field must hold its field's length, or the rows are shifted."""
+    """Check that every length field holds its field's length; otherwise the rows are shifted."""
     for name in rows.dtype.names or ():
         if name.endswith(" length"):
             field = rows.dtype[name.removesuffix(" length")]
@@ -191,8 +191,8 @@ def times(since: Int64) -> NDArray[np.datetime64]:
     return taken
 
 
-_LEAST_PAGES = 128
-"""Of 8 kB each; with fewer, any plan is fast."""
+_MIN_PAGES = 128
+"""Minimum table size in pages of 8 kB; smaller tables are fast with any plan."""
 _GROWN = """SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
         AND pg_relation_size(c.oid) >= %(least)s * current_setting('block_size')::bigint
@@ -206,10 +206,10 @@ _ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
 def analyze_grown(connection: Connection) -> list[str]:
     """Analyze new tables and those that grew by half; return their names.
 
-    Without that it walks an index where comparing would be sooner. The server looks at tables by itself, but
-    some time after much was added.
+    Without statistics the planner walks an index although comparing is faster. The server analyzes tables by
+    itself, but only some time after a large import.
     """
-    names = connection.scalars(_GROWN, {"least": _LEAST_PAGES})
+    names = connection.scalars(_GROWN, {"least": _MIN_PAGES})
     if names:
         connection.execute(_ANALYZE.format(sql.SQL(", ").join(map(sql.Identifier, names))))
     return names

@@ -1,8 +1,8 @@
 """Check and repair a library that was edited by hand.
 
-Transactions keep a face and its vector together; statements by hand may not.
+Transactions keep a face and its vector together; manual SQL may not.
 
-What the documented resets of people leave behind is not wrong: the next `cluster` brings people back.
+The state after a documented reset of people is valid: the next `cluster` brings people back.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-# More than any user merges; people who were merged in a circle stay where they are after so many steps.
-_MOST_MERGES = 100
+# More than any user merges; people merged in a circle stay where they are after this many steps.
+_MAX_MERGES = 100
 
 _BAD_VECTORS: LiteralString = """SELECT f.image_id, f.detector_id FROM face_detections f
     JOIN detectors d ON d.id = f.detector_id JOIN models m ON m.id = d.model_id
@@ -60,7 +60,7 @@ class Problem:
     Attributes
     ----------
     by_sql : bool
-        `repair_rows` alone does; no photo is needed.
+        `repair_rows` repairs it without reading photos.
     """
 
     what: str
@@ -76,7 +76,7 @@ class Place:
     Attributes
     ----------
     image : int or None
-        Its number; None where the path has lost its image.
+        Its number; None if the path has lost its image.
     path : str
         Empty where no path leads to the image.
     """
@@ -158,7 +158,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     Parameters
     ----------
     by : str
-        Who does it: what changes of people is a step.
+        The author, recorded with the change of people.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     connection.execute("CREATE TEMPORARY TABLE again (image_id bigint, detector_id smallint) ON COMMIT DROP")
     for _, select in _OF_IMAGES:
         connection.execute(b"INSERT INTO again " + select.encode())
-    # What stages found in faces and embeddings that were unsound is in doubt, too.
+    # Results of analysis steps on invalid faces and embeddings are doubtful, too.
     connection.execute(
         "DELETE FROM image_stages s USING again a WHERE s.image_id = a.image_id AND s.stage = ANY(%s)",
         (["scene", *OF_FACES],),
@@ -202,7 +202,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
 
 def _follow_merges(connection: Connection) -> None:
     """Move faces of merged people to the final person."""
-    for _ in range(_MOST_MERGES):
+    for _ in range(_MAX_MERGES):
         moved = connection.execute(
             """UPDATE face_detections f SET person_id = p.merged_into_id
                 FROM persons p

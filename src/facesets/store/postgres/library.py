@@ -69,13 +69,13 @@ class Library:
         database : Database
             With a current schema.
         settings : CacheSettings, optional
-            Which faces to see; by default those of the way that most images were searched in.
+            The models whose faces to use; by default those that searched most images.
         clip : ClipModel, optional
             An image counts as known only with an embedding by this model.
         searched : bool
-            An image counts as known only where it was searched for faces.
+            An image counts as known only if it was searched for faces.
         paths : PathMap
-            Where its folders lie on this host: what takes photos in gives and gets paths as they are here.
+            Where its folders are on this host: methods for adding photos use paths of this host.
             Those of `load`, `files`, `unchanged_below`, `pending` and `relocate_paths` are the library's.
         """
         self.database = database
@@ -136,17 +136,17 @@ class Library:
         detector = self.detector(connection)
         return None if detector is None else detector.id
 
-    def _sought(self, connection: Connection) -> known_files.Sought:
-        return known_files.Sought(
+    def _known_criteria(self, connection: Connection) -> known_files.KnownCriteria:
+        return known_files.KnownCriteria(
             searched_by=self._detector_id(connection),
             must_be_searched=self._searched,
             embedded_by=None if self._clip is None else models.find_clip_model(connection, self._clip),
             must_be_embedded=self._clip is not None,
         )
 
-    def _seek(self, ask: Callable[[Connection, known_files.Sought, A], T], files: A) -> T:
+    def _seek(self, ask: Callable[[Connection, known_files.KnownCriteria, A], T], files: A) -> T:
         """Look up files by path or content."""
-        return self.database.run(lambda connection: ask(connection, self._sought(connection), files))
+        return self.database.run(lambda connection: ask(connection, self._known_criteria(connection), files))
 
     def require_detector(self, connection: Connection) -> models.DetectorRow:
         """Like `detector`. Raises `WrongUsage` before its first search."""
@@ -162,7 +162,7 @@ class Library:
     def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "Library":
         """Return the library, counting images as known if they have these faces and embeddings.
 
-        What is None does not matter. What is stored through it comes from these.
+        None means not required. Everything stored through the returned library comes from these models.
         """
         searched = faces_from is not None
         return Library(self.database, faces_from, clip=clip_from, searched=searched, paths=self._paths)
@@ -276,8 +276,8 @@ class Library:
     def store_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Store results of analysis steps for existing images, all or nothing.
 
-        Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
-        contents of the others.
+        Photos whose faces changed meanwhile stay pending for steps that use faces. Returns the contents of
+        the others.
         """
         return self.database.run(
             lambda connection: writing.write_findings(connection, images, self._detector_id(connection))

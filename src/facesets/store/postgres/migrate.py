@@ -23,7 +23,7 @@ _RENAMED = re.compile(r"^ALTER (TABLE) \w+ RENAME TO (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
-_LEAST_VECTOR = (0, 7)
+_MIN_VECTOR = (0, 7)
 _NO_PACKAGE = Sentence(
     "The server lacks pgvector. Install its package on the server (on Debian "
     f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
@@ -69,7 +69,7 @@ def shipped_migrations(directory: Path | None = None) -> list[Migration]:
     Raises
     ------
     DamagedFile
-        They are missing, misnamed, or not numbered without gaps.
+        They are missing, misnamed, or their numbers have gaps.
     """
     directory = directory or migrations_directory()
     files = sorted(directory.glob("*.sql"))
@@ -102,9 +102,9 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
     Raises
     ------
     SchemaOutdated
-        A table is gone that was made before.
+        A table of an applied migration is missing.
     WrongUsage
-        The extension `vector` is missing and cannot be made, the database cannot hold all characters or is
+        The extension `vector` is missing and cannot be created, the database lacks some characters or is
         another program's, an applied migration was edited, or the schema is newer than this program.
     """
     database.run(_prepare)
@@ -138,7 +138,7 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
     Raises
     ------
     SchemaOutdated
-        Something is pending, or a table is gone.
+        A migration is pending, or a table is missing.
     WrongUsage
         As `migrate`.
     """
@@ -198,7 +198,7 @@ def vector_version(connection: Connection) -> str:
     if found is None:
         raise WrongUsage(_why_no_vector(connection))
     version, schema, is_found = found
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_VECTOR:
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _MIN_VECTOR:
         raise WrongUsage(
             f"The database has pgvector {version}, but facesets needs 0.7 or later. Upgrade it, run "
             f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
@@ -230,7 +230,7 @@ def _apply(
     if migration.number in applied:
         return None
     try:
-        # The files are part of the program, so their text is as literal as any here.
+        # The files are part of the program, so their text counts as literal.
         connection.execute(migration.sql.encode())
     except psycopg.ProgrammingError as error:
         raise FacesetsError(

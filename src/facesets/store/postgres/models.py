@@ -24,7 +24,7 @@ def clip_models(connection: Connection) -> list[ClipRow]:
     ).fetchall()
     known = [ClipRow(number, ClipModel(name, sha256), size) for number, name, sha256, size in rows]
     if len(known) > 1:
-        # Counting reads the whole table, which a search should do only when it matters.
+        # Counting reads the whole table, which a search should avoid.
         counts: dict[int, int] = dict(
             connection.execute("SELECT model_id, count(*) FROM image_embeddings GROUP BY 1").fetchall()
         )
@@ -48,7 +48,7 @@ def detectors(connection: Connection) -> list[DetectorRow]:
             FROM detectors d JOIN models m ON m.id = d.model_id ORDER BY d.id"""
     ).fetchall()
     if len(rows) > 1:
-        # Counting reads the whole table, which a quick command should do only when it matters.
+        # Counting reads the whole table, which a quick command should avoid.
         counts: dict[int, int] = dict(
             connection.execute("SELECT detector_id, count(*) FROM face_scans GROUP BY 1").fetchall()
         )

@@ -1,8 +1,8 @@
 """Encode paths as text for PostgreSQL, which accepts only Unicode.
 
-A byte of a path that is not UTF-8 becomes a character of a private range; a character that really is
-from that range is written byte by byte in the same way. So every path has a text, and no two the same.
-Between the parts of a stored path stands a `/`, whatever the system has there.
+A byte of a path that is not UTF-8 becomes a character of a private range; an actual character of that
+range is encoded byte by byte in the same way. So every path has a unique text.
+The parts of a stored path are separated by `/` on all systems.
 """
 
 import os
@@ -10,7 +10,7 @@ import re
 
 _SEPARATOR = os.sep
 _FIRST = 0x10FE00
-_LONGEST = 2600
+_MAX_PATH_BYTES = 2600
 _OURS = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
@@ -36,7 +36,7 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """The inverse of `escaped`."""
+    """Return the text that `escaped` encoded."""
     if text.isascii() or not _OURS.search(text):
         return text
     raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
@@ -45,11 +45,11 @@ def unescaped(text: str) -> str:
 
 def fits(path: str) -> bool:
     """Whether a path is short enough for a PostgreSQL index (2.6 kB)."""
-    return len(to_text(path).encode()) <= _LONGEST
+    return len(to_text(path).encode()) <= _MAX_PATH_BYTES
 
 
 def range_below(root: str) -> dict[str, object]:
-    """Bounds of what is `root`, or lies from `below` up to `beyond`: paths are compared byte by byte."""
+    """Return the bounds of paths at `root`, or from `below` up to `beyond`; paths compare byte by byte."""
     below = to_text(root).rstrip("/") + "/"
     # "0" is the character after "/".
     return {"root": to_text(root), "below": below, "beyond": below[:-1] + "0"}

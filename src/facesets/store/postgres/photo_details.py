@@ -93,13 +93,13 @@ class LibraryPhoto:
     Attributes
     ----------
     id : int
-        Of its row.
+        The row number.
     width, height : int
-        Of the upright picture, in pixels.
+        Size of the upright picture, in pixels.
     taken : datetime or None
-        By the camera's clock.
+        Time by the camera's clock.
     paths : tuple of (path, bytes)
-        Where it was seen, and how large the file is.
+        Paths where it was found, and the size of each file.
     is_missing : bool
         No file is left.
     """
@@ -125,9 +125,9 @@ class FaceFacts:
     person_name : str
         Empty if unassigned or unnamed.
     age : float or None
-        How old it looks, in years.
+        The apparent age, in years.
     sex : str or None
-        `M`, `F`, or `U` where a model is not sure; None where none looked.
+        `M`, `F`, or `U` if a model is unsure; None if it was not estimated.
     """
 
     id: int
@@ -219,7 +219,7 @@ def adjacent_photos(connection: Connection, photo: int, person: UUID) -> tuple[s
     return row[0], row[1]
 
 
-# OFFSET 0: the person's photos are looked up one by one, rather than all of the library's read.
+# OFFSET 0: the person's photos are looked up one by one; otherwise all photos would be read.
 _ADJACENT: LiteralString = """
     WITH theirs AS MATERIALIZED (
         SELECT coalesce(i.taken, '-infinity') AS taken, i.id
@@ -260,7 +260,7 @@ def people_on_images(
 ) -> tuple[list[PeopledImage], list[PersonRow]]:
     """Return the faces of these images by the current detector, and their people.
 
-    It is one moment's if nothing else was read in the transaction.
+    It is a snapshot of one moment if nothing else was read in the transaction.
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     detector = library.detector(connection)

@@ -9,7 +9,7 @@ from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated,
 def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
     """Explain a failed connection from libpq's message.
 
-    Only known parts of that are repeated: it may hold secrets.
+    Only known parts of it are repeated, because it may contain secrets.
     """
     message = str(error)
     if "password authentication failed" in message or "no password supplied" in message:

@@ -50,7 +50,7 @@ def broken_off(
 ) -> dict[str, Any]:
     """Return the result of the last run of a command, if interrupted recently with these options.
 
-    Empty where there is nothing to go on with.
+    Empty if there is nothing to resume.
     """
     row = connection.execute(
         """SELECT summary, status <> 'done' AND options::text = %(options)s

@@ -37,28 +37,28 @@ class LibraryStatistics:
     Attributes
     ----------
     aliases : int
-        Paths beyond the first of an image.
+        Paths of images in addition to the first.
     unreadable : int
         Paths that could not be read.
     assigned, unassigned : int
         Faces with and without a person.
     clustered : int
-        Faces that a clustering gave to a person, or put into a cluster without one.
+        Faces that clustering assigned to a person or put into an unnamed cluster.
     persons : mapping of status to number
     named : int
         People with a name.
     candidates : int
         Faces that wait for a decision.
     questions : int
-        Questions that wait, those about people included and those for names not.
+        Open suggestions, including those about people but not those for names.
     megabytes : float
-        Of the whole database on its disk.
+        Size of the whole database on disk.
     queue : mapping of state to number
-        Jobs; none where there is no queue.
+        Jobs; empty without a queue.
     faces_without_norm : int
-        Faces of which `enrich` would measure how much they show.
+        Faces whose norm `enrich` would measure.
     missing : int
-        Images of which no file is left; nothing else counts them.
+        Images without a file left; no other figure counts them.
     """
 
     galleries: int
@@ -146,7 +146,7 @@ def faces_without_norm(connection: Connection, detector_id: int) -> int:
     return found
 
 
-# People all of whose photos are missing do not count, unless they have a name.
+# People whose photos are all missing do not count, unless they have a name.
 _PERSONS: LiteralString = """SELECT status, count(*) FROM persons p
     WHERE EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
         OR EXISTS (SELECT FROM present_faces f WHERE f.person_id = p.id)
@@ -197,14 +197,13 @@ class StageCounts:
     Attributes
     ----------
     version : str
-        The current one where that is known, else the one that most of its images are in; empty while there
-        is none.
+        The current one if known, else the version of most of its images; empty if there is none.
     pending : int
-        Images with a file that it did not look at in that version.
+        Images with a file that this version did not process.
     completed, failed : int
         Images with a file, too.
     reasons : mapping of str to int
-        Why it failed, and how often.
+        Reasons of failures, with counts.
     """
 
     stage: str
@@ -218,7 +217,7 @@ class StageCounts:
 
 def stage_counts(connection: Connection, stage: str, current: str = "") -> StageCounts:
     """Count the images of a step in the current or most frequent version."""
-    # Of images without a file only what is still under way matters, as for those that are pending.
+    # For images without a file only open requests count, as for pending ones.
     rows = connection.execute(
         """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
                 ON v.id = s.version_id

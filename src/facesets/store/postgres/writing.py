@@ -33,11 +33,11 @@ def write(
     Raises
     ------
     ValueError
-        There are faces or embeddings, and their models were not given.
+        There are faces or embeddings, but their models were not given.
     WrongUsage
         As `_insert_embeddings`.
     """
-    # The last word on an image that comes twice counts, in the place of the first.
+    # If an image comes twice, the last record counts, in the place of the first.
     records = list({image.sha256: image for image in new_images}.values())
     ids, fresh = dict[str, int](), set[str]()
     if records:
@@ -65,7 +65,7 @@ def write(
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:
     """Store results of analysis steps for existing images.
 
-    Nothing is stored of faces that are others by now. Returns the contents of which something was stored.
+    Results about faces that changed meanwhile are not stored. Returns the contents with stored results.
     """
     ids = images.numbers_of(connection, [image.sha256 for image in new])
     there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
@@ -119,11 +119,11 @@ def _insert_embeddings(
     Raises
     ------
     WrongUsage
-        The vectors are not as long as those that the model gave before.
+        The vectors have another length than the model's earlier ones.
     """
     dimension = len(embeddings[0][1])
     number = models.ensure_model(connection, "clip", model.name, model.sha256, dimension)
-    # Earlier embeddings of a model do not bind it once all of them are deleted.
+    # After all embeddings of a model are deleted, their length no longer matters.
     connection.execute(
         """UPDATE models m SET dimension = %s WHERE id = %s AND dimension <> %s
             AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)""",

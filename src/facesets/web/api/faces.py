@@ -105,7 +105,7 @@ class WhyShape(Shape):
         LikenessShape | None, Of(lambda found: found.runner_up and LikenessShape.of(found.runner_up))
     ]
     thresholds: dict[str, float]
-    statements: list[str]
+    statements: Annotated[list[str], Of("corrections")]
     turning_point: float | None
     verdict: str
     head: str

@@ -52,7 +52,7 @@ class BirthShape(Shape):
 
     said: Annotated[
         str | None,
-        Of(lambda age: age.said or None),
+        Of(lambda age: age.set_by_user or None),
         Field(description="The date or year that a user entered."),
     ]
     by_faces: Annotated[

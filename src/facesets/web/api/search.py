@@ -23,7 +23,7 @@ from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.persons import PersonState
 from facesets.store.postgres.photos.filter import Dates, PhotoFilter
-from facesets.store.postgres.photos.search import MOST_COUNTED
+from facesets.store.postgres.photos.search import MAX_COUNTED
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.site import Site, SiteDep
 
@@ -161,7 +161,7 @@ def found_photos(
     *,
     offset: int,
     limit: int,
-    most: int = MOST_COUNTED,
+    most: int = MAX_COUNTED,
 ) -> PhotoPage:
     """Return the photos of a search, counting at most `most`.
 

@@ -17,7 +17,7 @@ from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.persons import PersonState
 from facesets.store.postgres.photos.filter import Dates
-from facesets.store.postgres.photos.search import MOST_COUNTED
+from facesets.store.postgres.photos.search import MAX_COUNTED
 from facesets.web.api.search import (
     Age,
     Camera,
@@ -233,7 +233,7 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
             offset=offset,
             limit=_ON_PAGE,
             # Enough to know whether there is a next page.
-            most=min(max(_MAX_TOTAL, offset + _ON_PAGE) + 1, MOST_COUNTED),
+            most=min(max(_MAX_TOTAL, offset + _ON_PAGE) + 1, MAX_COUNTED),
         )
     except FacesetsError as error:
         return Results(sentence=worded(f"{error}"))

@@ -84,7 +84,7 @@ def test_batches_have_their_size_and_few_photos_wait_for_more(
     assert run_describe(library, anthropic(llm.url), sizes=BatchSizes(4, 3)).announced is None
 
 
-def test_what_was_not_worked_on_is_sent_again_and_no_other(library: Library, llm: AnthropicServer) -> None:
+def test_only_unprocessed_photos_are_sent_again(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end(expired=[0], canceled=[1], errored=[2], invalid=[3], refused=[4])
     came = run_check(library, anthropic(llm.url))
@@ -99,7 +99,7 @@ def test_what_was_not_worked_on_is_sent_again_and_no_other(library: Library, llm
     assert twice_paid(llm) == []
 
 
-def test_a_photo_that_expires_time_and_again_fails_in_the_end(library: Library, llm: AnthropicServer) -> None:
+def test_a_photo_that_keeps_expiring_finally_fails(library: Library, llm: AnthropicServer) -> None:
     for _ in range(3):
         assert run_describe(library, anthropic(llm.url), max_images=1).sent == 1
         llm.end(expired=[0])
@@ -228,7 +228,7 @@ def test_batches_of_another_provider_are_left_alone(library: Library, llm: Anthr
     assert llm.url in found.notes[0]
 
 
-def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer) -> None:
+def test_a_limit_counts_open_requests(library: Library, llm: AnthropicServer) -> None:
     run = anthropic(llm.url, prices=PRICES)
     sent = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(2, 1))
     assert sent.limit_reached
@@ -239,11 +239,11 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
 
 
-def test_a_limit_below_a_batch_is_named_and_what_else_ends_one_is_not(
+def test_a_limit_below_a_batch_is_named_and_other_ends_are_not(
     library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
+        patched.setattr("facesets.operations.library.descriptions.sending._MAX_BYTES", 1)
         found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
         assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
     run = anthropic(llm.url, prices=PRICES)

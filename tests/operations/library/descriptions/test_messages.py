@@ -272,7 +272,7 @@ def test_a_limit_of_an_own_server_needs_to_know_what_a_picture_counts(library: L
             assert 0 < summary.cost_usd < 4
 
 
-def test_what_a_kill_interrupts_on_an_own_server_is_done_again(library: Library, library_url: str) -> None:
+def test_work_interrupted_on_an_own_server_is_repeated(library: Library, library_url: str) -> None:
     with serving_openai() as llm:
         assert killed_at(22, lambda: run_describe(Library(Database(library_url)), chat(llm.url)))
         interrupted = "SELECT count(*) > 0 FROM description_requests WHERE status = 'open'"

@@ -156,7 +156,7 @@ def test_it_is_one_step_with_a_dry_run_and_an_exact_undo(library: Library) -> No
     assert run(library).assigned == 0
 
 
-def test_with_a_head_in_use_faces_are_compared_by_what_it_makes_of_them(library: Library) -> None:
+def test_with_a_head_in_use_faces_are_compared_by_its_projections(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.8)))
     use(library, confusing_head(["anna", "ben"]), ProjectedThresholds(0.93, 0.8, 0.99, 0.5, 0.4, 0.0, 0.1))
     by_head = run(library, dry_run=True)
@@ -231,7 +231,7 @@ def test_confirmed_faces_return_to_their_person_after_a_reset(library: Library) 
     assert [who_is(library, f"anna-0-{number}") for number in range(6)] == [anna] * 6
 
 
-def test_only_the_faces_that_are_asked_for_are_looked_at(library: Library) -> None:
+def test_only_requested_faces_are_compared(library: Library) -> None:
     add_photo(library, "old", [like(("anna", 0.8))], taken="2001-05-01T10:00:00")
     add_photo(library, "late", [like(("anna", 0.8), seed=1)], taken="2020-05-01T10:00:00")
     later = date(2100, 1, 1)
@@ -313,7 +313,7 @@ def test_pinning_is_a_step_that_can_be_undone_and_redone(library: Library) -> No
     assert exemplars(database, anna)[0] == before[0]
 
 
-def test_what_makes_no_sense_is_refused(library: Library) -> None:
+def test_contradictory_requests_are_refused(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     of_ben = face_of(library, "ben-0-0")
     add_face(library, "nobody", heart_of("cleo"))
@@ -341,7 +341,7 @@ def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Libra
     assert face not in exemplars(database, anna)
 
 
-def test_a_pinned_face_that_moves_away_is_no_exemplar_any_more(library: Library) -> None:
+def test_a_pinned_face_that_moves_away_stops_being_an_exemplar(library: Library) -> None:
     prototypes(library.database, pin=[face_of(library, "anna-0-5")], by=BY)
     move(library, "anna-0-5", to="ben-0-0")
     assert face_of(library, "anna-0-5") not in exemplars(library.database, who_is(library, "anna-0-0"))

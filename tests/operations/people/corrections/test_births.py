@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from facesets.operations.people.exchange.export_people import export_people
 from facesets.operations.people.exchange.import_people import import_people
 from facesets.operations.people.exchange.people_file import read_people
 from facesets.operations.people.lists.listing import person
-from facesets.result import Result
+from facesets.result import Result, plain
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import PersonAge
@@ -46,7 +45,7 @@ def age(library: Library, who: str = "Anna") -> PersonAge:
     found = person(library.database, who, faces=0).age
     assert found is not None
     # The data is printed as JSON, too.
-    assert json.loads(json.dumps(asdict(found)))["said"] == found.said
+    assert json.loads(json.dumps(plain(found)))["said"] == found.set_by_user
     return found
 
 
@@ -89,14 +88,14 @@ def test_a_birth_set_by_a_user_overrides_the_faces_and_can_be_undone(library: Li
     assert (summary.did, age(library).born) == ("born 1962", 1962)
     assert age(library).birth_year == 1960
     assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (previously 1962)"
-    assert age(library).said == "1963-02-03"
+    assert age(library).set_by_user == "1963-02-03"
     undo(library)
-    assert age(library).said == "1962"
+    assert age(library).set_by_user == "1962"
     assert say(library, unknown=True).did == "birth removed (previously 1962)"
-    assert age(library).said == ""
+    assert age(library).set_by_user == ""
     undo(library)
     undo(library)
-    assert (age(library).said, age(library).born) == ("", 1960)
+    assert (age(library).set_by_user, age(library).born) == ("", 1960)
     assert say(library, unknown=True).step is None
 
 
@@ -123,12 +122,12 @@ def test_a_merge_preserves_the_birth_of_the_remaining_person(library: Library) -
     say(library, "Ben", year=1985)
     summary = merge(library, "Ben", into="Anna")
     assert summary.did == "7 faces merged; birth 1962 kept, discarded: Ben 1985"
-    assert age(library).said == "1962"
+    assert age(library).set_by_user == "1962"
     undo(library)
-    assert (age(library).said, age(library, "Ben").said) == ("1962", "1985")
+    assert (age(library).set_by_user, age(library, "Ben").set_by_user) == ("1962", "1985")
     say(library, "Anna", unknown=True)
     assert merge(library, "Ben", into="Anna").did == "7 faces merged"
-    assert age(library).said == "1985"
+    assert age(library).set_by_user == "1985"
 
 
 @pytest.fixture
@@ -148,16 +147,16 @@ def test_births_are_carried_to_another_library_which_keeps_its_own(
     say(other, "Ben", year=1986)
     export_people(library.database, file)
     summary = import_people(other.database, read_people(file), file.name, by=BY)
-    assert (age(other).said, age(other, "Ben").said) == ("1962-07-04", "1986")
+    assert (age(other).set_by_user, age(other, "Ben").set_by_user) == ("1962-07-04", "1986")
     assert "Ben: born 1985, but 1986 here" in summary.skipped
     again = import_people(other.database, read_people(file), file.name, by=BY)
     assert (again.statements, again.step) == (0, None)
     undo(other)
-    assert age(other).said == ""
+    assert age(other).set_by_user == ""
 
 
 def test_a_birth_outlives_a_reset(library: Library) -> None:
     say(library, "Anna", day=date(1962, 7, 4))
     by_sql(library, "UPDATE face_detections SET person_id = NULL; DELETE FROM persons")
     cluster(library)
-    assert age(library).said == "1962-07-04"
+    assert age(library).set_by_user == "1962-07-04"

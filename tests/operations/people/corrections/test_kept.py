@@ -17,7 +17,7 @@ from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.grouping import cluster_library, dual, dual_unknown
-from facesets.operations.people.grouping.matching import Decision
+from facesets.operations.people.grouping.matching import JoinDecision
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.upkeep.tasks import maintain
 from facesets.store.postgres.connection import Connection, Database
@@ -290,8 +290,8 @@ def test_corrections_during_a_run_are_followed_by_it(
     anna, ben = people_of(library, ("anna-0-0", "ben-0-0"))
     add_person(library, "anna", 2, seed=1)
 
-    def while_deciding(*args: Any, **options: Any) -> Decision:
-        decision: Decision = decide(*args, **options)
+    def while_deciding(*args: Any, **options: Any) -> JoinDecision:
+        decision: JoinDecision = decide(*args, **options)
         for to in (anna, "nobody"):
             move(library, "anna-1-0", to=to)
         merge(library, anna, into=ben)

@@ -136,7 +136,7 @@ def test_an_unassigned_face_is_denied_for_its_person_and_no_run_gives_it_back(li
     for method in ("components", "agglomerative", "auto"):
         cluster(library, method=method)
         assert who_is(library, "anna-0-0") == ""
-    reported = person(library.database, who_is(library, "anna-0-1"), faces=0).statements
+    reported = person(library.database, who_is(library, "anna-0-1"), faces=0).corrections
     assert any(f"face {face_of(library, 'anna-0-0')} is not" in each for each in reported)
 
 
@@ -227,11 +227,11 @@ BUILT_ON: dict[str, tuple[Deed, Deed]] = {
         lambda library: call(library, "ben-0-0", "anna").step,
     ),
     "a run and a name of whom it made": (the_run, rename("Anna", "Zoe")),
-    "a run and what was said of people whom it made": (
+    "a run and corrections of people that it made": (
         the_run,
         lambda library: apart(library, "ben-0-0", "cleo-0-0").step,
     ),
-    "a merge and what was said of its faces": (
+    "a merge and corrections of its faces": (
         lambda library: merge(library, "ben-0-0", into="Anna").step,
         lambda library: pair(library, "anna-0-5", "ben-0-3", same=True).step,
     ),
@@ -261,7 +261,7 @@ def test_a_step_is_not_undone_before_a_later_one_that_builds_on_it(library: Libr
     assert state(library) == before
 
 
-def test_a_name_by_sql_that_stands_in_the_way_of_taking_back_is_named(library: Library) -> None:
+def test_a_name_by_sql_that_blocks_undo_is_named(library: Library) -> None:
     ben = who_is(library, "ben-0-0")
     call(library, "anna-0-0", "Anna")
     renamed = naming.rename(library.database, "Anna", "Zoe", by=BY)
@@ -306,7 +306,7 @@ def test_redo_is_of_the_last_undo_even_if_its_photos_are_missing(library: Librar
 
 
 @pytest.mark.parametrize("number", ["²", "0", "99999999999999999999"])
-def test_what_is_no_number_of_a_face_is_refused(library: Library, number: str) -> None:
+def test_invalid_face_numbers_are_refused(library: Library, number: str) -> None:
     with pytest.raises(WrongUsage, match="face"):
         naming.name(library.database, number, "Anna", into=False, face=True, by=BY)
     with pytest.raises(WrongUsage, match="face"):

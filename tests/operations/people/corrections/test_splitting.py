@@ -47,7 +47,7 @@ def test_two_people_in_one_are_separated_and_drawn(library: Library, tmp_path: P
     assert state(library) == before
 
 
-def test_one_person_holds_together_unless_a_number_of_parts_is_asked_for(library: Library) -> None:
+def test_one_person_is_not_split_unless_a_number_of_parts_is_requested(library: Library) -> None:
     def sizes(options: SplitOptions) -> list[int]:
         found = propose_split(library.database, who_is(library, "cleo-0-0"), options)
         return [len(part.faces) for part in found.parts]

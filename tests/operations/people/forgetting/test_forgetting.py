@@ -347,7 +347,7 @@ def test_the_photos_indexed_again_do_not_bring_the_person_back(library: Library)
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])
-def test_a_face_is_known_again_in_a_somewhat_other_box_and_no_neighbour_is_taken_for_it(
+def test_a_face_is_recognised_in_a_slightly_different_box_but_not_its_neighbour(
     database: Database, scale: float
 ) -> None:
     rng = np.random.default_rng(0)
@@ -514,9 +514,7 @@ def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_pat
     assert (summary.caches[0].faces, summary.caches[0].vectors_left, summary.proof.is_clean) == (4, 0, True)
 
 
-def test_nothing_is_claimed_of_files_where_the_library_has_no_face_of_the_person(
-    library: Library, tmp_path: Path
-) -> None:
+def test_files_are_not_reported_clean_without_a_face_of_the_person(library: Library, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "faces.npz")
     with cache.writing(SETTINGS):
         cache.commit([made_file("/anne.jpg", together("anne"))], [together("anne")])
@@ -524,9 +522,9 @@ def test_nothing_is_claimed_of_files_where_the_library_has_no_face_of_the_person
     by_sql(library, "DELETE FROM face_detections")
     summary = forgotten(library, caches=[cache])
     assert summary.faces == 0
-    said = lines(summary)
-    assert "no name of this person found" in said
-    assert "Not erased: faces in caches and result folders. The library has no face of this person" in said
+    printed = lines(summary)
+    assert "no name of this person found" in printed
+    assert "Not erased: faces in caches and result folders. The library has no face of this person" in printed
 
 
 def test_a_saved_hierarchy_continues_without_the_person(empty_database: Database) -> None:

@@ -135,7 +135,7 @@ def test_results_of_the_library_are_searched_without_being_named(made: Made) -> 
     assert shown(others)
 
 
-def test_what_would_be_erased_is_what_is_erased(made: Made) -> None:
+def test_a_dry_run_reports_exactly_what_is_erased(made: Made) -> None:
     before = shown(made.root), len(made.photos.store.load().faces), len(made.library.load().faces)
     plan = plan_forget(made.library.database, NAME, [made.photos.store], exports=True)
     assert before == (shown(made.root), len(made.photos.store.load().faces), len(made.library.load().faces))
@@ -203,7 +203,7 @@ def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(ma
 
 
 @pytest.mark.parametrize("name", ["Max", "Ariel"])
-def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(made: Made, name: str) -> None:
+def test_program_words_and_photo_names_do_not_count_as_the_person(made: Made, name: str) -> None:
     naming.rename(made.library.database, NAME, name, by=BY)
     summary = forgotten(made, name)
     assert summary.proof.is_clean, summary.proof

@@ -178,7 +178,7 @@ def test_only_one_run_at_a_time_and_it_is_recorded(library: Library, library_url
     assert rows(library, recorded) == [("cluster", "done", "0.65", "2", True)]
 
 
-def test_what_cannot_be_grouped_is_a_sentence(library: Library, empty_database: Database) -> None:
+def test_faces_that_cannot_be_grouped_are_reported(library: Library, empty_database: Database) -> None:
     with pytest.raises(WrongUsage, match="components"):
         cluster(library, method="components", threshold=None)
     with pytest.raises(WrongUsage, match="`index PHOTOS`"):
@@ -336,7 +336,7 @@ def test_named_people_keep_their_faces(changing_looks: Library) -> None:
     assert people(changing_looks).items() >= before.items()
 
 
-def test_another_size_or_method_looks_at_faces_again_that_were_left_alone(library: Library) -> None:
+def test_another_size_or_method_compares_unassigned_faces_again(library: Library) -> None:
     assert cluster(library).alone == 1
     assert cluster(library).new_persons == 0
     assert cluster(library, min_size=1).new_persons == 1

@@ -83,7 +83,7 @@ def decided(rows: list[tuple[int, int, list[float]]]) -> tuple[list[int], list[i
         faces,
         np.array([cluster for _, cluster, _ in rows], np.int64),
         min_cosine_similarity=0.9,
-        least_in_cluster=0.5,
+        min_in_cluster=0.5,
         min_size=2,
     )
     review = list(zip(joined.review.face.tolist(), joined.review.person.tolist(), strict=True))

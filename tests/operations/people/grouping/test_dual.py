@@ -89,7 +89,7 @@ def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_ids(
     assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
 
 
-def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: Library) -> None:
+def test_only_the_best_faces_take_part_if_the_number_is_limited(library: Library) -> None:
     by_sql(
         library,
         """UPDATE face_detections SET quality = CASE WHEN image_id IN
@@ -103,7 +103,7 @@ def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: L
 
 
 @pytest.mark.parametrize("placing", [run, lambda library: cluster(library, method="hdbscan")])
-def test_what_was_noted_of_unassigned_faces_stands_again_once_the_run_that_placed_them_is_undone(
+def test_undoing_a_run_restores_the_notes_about_unassigned_faces(
     library: Library, placing: Callable[[Library], Result]
 ) -> None:
     noted = "SELECT face_id, since FROM unassigned_faces ORDER BY face_id"
@@ -167,7 +167,7 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
     assert run(library).unknown.questions == 0
 
 
-def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(library: Library) -> None:
+def test_with_a_head_in_use_cluster_suggestions_follow_its_projections(library: Library) -> None:
     use(
         library,
         confusing_head(["anna", "ben"]),

@@ -307,7 +307,7 @@ def test_a_new_hierarchy_is_good_and_one_with_many_faces_added_is_due(library: L
 
 
 def test_faces_that_found_no_place_make_it_due(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesets.operations.people.grouping.staleness.LEAST_UNASSIGNED", 3)
+    monkeypatch.setattr("facesets.operations.people.grouping.staleness.MIN_UNASSIGNED", 3)
     by_hierarchy(library)
     add_person(library, "emil", 3, spread=0.5)
     by_hierarchy(library)
@@ -335,7 +335,7 @@ def test_a_damaged_hierarchy_is_reported_and_full_makes_another(library: Library
     assert by_hierarchy(library, full=True).kept == 24
 
 
-def test_what_is_packed_is_the_same_unpacked() -> None:
+def test_packing_a_hierarchy_is_lossless() -> None:
     vectors = np.random.default_rng(0).standard_normal((40, 8))
     result = hdbscan(vectors, min_cluster_size=3, min_samples=2)
     face_id = np.arange(40, dtype=np.int64) * 7

@@ -117,7 +117,7 @@ class Looking:
         return FaceAttributes(age, age * np.float32(0.01), age[:, None], ("age",))
 
 
-def test_ages_that_are_found_later_are_asked_about_without_another_run_of_cluster(library: Library) -> None:
+def test_ages_found_later_become_suggestions_without_another_cluster_run(library: Library) -> None:
     assert questions(library) == []
     ((digest, face, *box),) = rows(
         library,

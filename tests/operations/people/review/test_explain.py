@@ -84,7 +84,7 @@ def test_corrections_bind_at_any_similarity(library: Library) -> None:
     move(library, "anna-0-1", to="Ben")
     found = why(library, "anna-0-1")
     assert (found.name, found.assigned_by) == ("Ben", "manual")
-    assert f"face {found.face} is Ben" in found.statements
+    assert f"face {found.face} is Ben" in found.corrections
     assert found.step
     assert found.step.what == "1 face moved to Ben"
     assert found.verdict == "You confirmed it; no similarity changes that."

@@ -252,7 +252,7 @@ def test_yes_gives_a_cluster_to_its_suggested_person(library: Library) -> None:
     assert ask(library, "cluster") == []
 
 
-def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(library: Library) -> None:
+def test_with_a_head_in_use_questions_follow_its_projections(library: Library) -> None:
     add_person(library, "carl", 1)
     group(library)
     assert {each.kind for each in ask(library)} == {"name"}
@@ -451,7 +451,7 @@ def test_answers_do_not_wait_for_a_search(library: Library, monkeypatch: pytest.
     assert second.id not in {each.id for each in ask(library)}
 
 
-def test_a_skipped_question_is_asked_again_when_asked_for_or_on_other_evidence(library: Library) -> None:
+def test_a_skipped_question_returns_on_request_or_with_new_evidence(library: Library) -> None:
     add_annie(library)
     same, *names = sorted(ask(library), key=lambda each: each.kind == "name")
     assert (same.kind, len(names)) == ("same", 2)

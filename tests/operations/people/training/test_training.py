@@ -104,7 +104,7 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
 
 
 @pytest.mark.usefixtures("torch")
-def test_a_head_that_only_learnt_its_people_by_heart_is_refused(database: Database, tmp_path: Path) -> None:
+def test_an_overfitted_head_is_refused(database: Database, tmp_path: Path) -> None:
     library = fill(database, *two_faced_people(30, 10))
     summary = train(library, tmp_path, replace(QUICK, epochs=20))
     plain, triplet, *_ = summary.comparison
@@ -117,7 +117,7 @@ def test_a_head_that_only_learnt_its_people_by_heart_is_refused(database: Databa
     assert [line.active for line in heads(database)] == [False] * 3
 
 
-def test_a_head_in_use_stays_where_nothing_better_is_found(with_heads: Library, tmp_path: Path) -> None:
+def test_a_head_in_use_stays_if_none_is_better(with_heads: Library, tmp_path: Path) -> None:
     database = with_heads.database
     activate(database, "lda-1")
     train(with_heads, tmp_path, replace(QUICK, margin=0.3))
@@ -126,7 +126,7 @@ def test_a_head_in_use_stays_where_nothing_better_is_found(with_heads: Library, 
 
 
 @pytest.mark.usefixtures("torch")
-def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:
+def test_a_stopped_training_stores_nothing_and_resumes(database: Database, tmp_path: Path) -> None:
     library = fill(database, *blurred_people(10, 6))
     undisturbed = train(library, tmp_path / "undisturbed")
     by_sql(library, "DELETE FROM projection_heads")

@@ -45,7 +45,7 @@ template = template_by(fill)
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "far"])
-def test_of_the_faces_only_those_that_are_shown_are_read(database: Database, order: Order) -> None:
+def test_only_shown_faces_are_read(database: Database, order: Order) -> None:
     def work(connection: Connection) -> tuple[list[int], int]:
         shown = shown_faces(connection, WHO, order, limit=LIMIT)
         found = connection.scalar(

@@ -93,9 +93,7 @@ def plainly_similar(library: Library, face: int) -> dict[UUID, float]:
 
 
 @pytest.mark.parametrize("photo", ["anna-0-0", "ben-0-2", "cleo-0-1"])
-def test_of_the_people_most_similar_to_a_face_those_wanted_are_found_and_the_best(
-    library: Library, photo: str
-) -> None:
+def test_the_most_similar_and_the_requested_people_are_found(library: Library, photo: str) -> None:
     face = face_of(library, photo)
     plain = plainly_similar(library, face)
     best = sorted(plain, key=lambda each: (-plain[each], each))
@@ -151,7 +149,7 @@ def test_any_change_of_a_persons_faces_remakes_their_prototypes(library: Library
     assert refreshed(library) == 0
 
 
-def test_what_is_made_again_equals_what_it_was_once_the_faces_are_as_they_were(library: Library) -> None:
+def test_remade_prototypes_equal_the_earlier_ones_for_the_same_faces(library: Library) -> None:
     fresh(library)
     before = stored(library)
     face, anna = face_of(library, "anna-0-3"), who_is(library, "anna-0-0")
@@ -164,7 +162,7 @@ def test_what_is_made_again_equals_what_it_was_once_the_faces_are_as_they_were(l
 
 
 @pytest.mark.parametrize("rest", ["", " WHERE kind = 'centroid'"])
-def test_prototypes_that_were_deleted_by_hand_are_made_again(library: Library, rest: str) -> None:
+def test_manually_deleted_prototypes_are_remade(library: Library, rest: str) -> None:
     fresh(library)
     before = stored(library)
     sql(library, "DELETE FROM person_prototypes" + rest)

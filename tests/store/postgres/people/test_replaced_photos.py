@@ -15,7 +15,7 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.corrections import correct_pair, pin_only
+from facesets.store.postgres.people.corrections import pin_only, store_pair_correction
 from facesets.store.postgres.people.steps import making_step
 from facesets.store.postgres.photos.missing import count_missing, places_of_missing
 
@@ -94,7 +94,7 @@ def old(library: Library) -> ImageRecord:
 
     def confirm(connection: Connection) -> None:
         with making_step(connection, "move", BY, "said") as step:
-            correct_pair(step, anna, ben, same=False)
+            store_pair_correction(step, anna, ben, same=False)
             (who,) = rows(library.database, f"SELECT person_id FROM face_detections WHERE id = {anna}")[0]
             pin_only(step, anna, who)
 
@@ -138,7 +138,7 @@ def test_names_and_corrections_pass_to_the_same_faces(
     assert library.database.run(count_missing) == 1
 
 
-def test_what_finds_no_such_face_stays_with_the_photo_as_it_was(library: Library, old: ImageRecord) -> None:
+def test_names_without_a_matching_face_stay_with_the_former_photo(library: Library, old: ImageRecord) -> None:
     anna, ben = faces(library, old)
     new = content("new", ("anna", 0.9), ("carl", 1))
     put(library, new)

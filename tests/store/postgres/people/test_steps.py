@@ -92,7 +92,7 @@ def test_a_step_records_exactly_the_writes_during_it(library: Library) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_what_changes_in_a_table_that_steps_keep_is_noted(library: Library, table: JournaledTable) -> None:
+def test_changes_of_journaled_tables_are_recorded(library: Library, table: JournaledTable) -> None:
     found = rows(
         library.database,
         f"""SELECT string_agg(DISTINCT tgname, ' ' ORDER BY tgname), max(encode(tgargs, 'escape'))

@@ -151,7 +151,7 @@ def test_each_person_is_suggested_once_for_a_photo(database: Database) -> None:
     assert sum(body.suggested is not None for body in on_photo(database, "two")) == 1
 
 
-def test_looking_again_replaces_what_was_seen(database: Database) -> None:
+def test_searching_again_replaces_earlier_bodies(database: Database) -> None:
     image = add_photo(Library(database), "back", "2024-05-01T18:00:00", (), seen((STANDING, "red", -1)))
     again = image.with_finding("bodies", Finding("another model", seen()))
     Library(database).store_findings([again])

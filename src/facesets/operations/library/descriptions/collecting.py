@@ -25,9 +25,9 @@ from facesets.work import Work
 
 _SETTLED_AT_ONCE = 20
 _LOST_AFTER_S = 30 * 86_400
-"""No provider keeps the results of a batch for longer."""
+"""Age after which a batch is lost: no provider stores results for longer."""
 UNSURE_FOR_S = 600.0
-"""Requests appear in a provider's list after this time at the latest."""
+"""Maximum time until requests appear in a provider's list."""
 
 _NOT_FOR_SURE = "the program ended before the answer arrived; it may have been charged"
 _LOST = "the provider no longer has its batch; the answer was charged but is lost"
@@ -47,14 +47,14 @@ def collect(
     Parameters
     ----------
     done : Result
-        The result of `describe`, which counts the outcomes.
+        The result of `describe`, in which outcomes are counted.
     give_up : bool
-        Batches that the provider no longer knows count as lost.
+        Count batches that the provider no longer knows as lost.
 
     Raises
     ------
     NotSent, WrongUsage
-        The provider does not answer, or refuses. Earlier answers are stored.
+        The provider does not answer, or rejects the request. Earlier answers are stored.
     """
     jobs = database.run(description_ledger.open_jobs)
     known = database.run(description_ledger.known_batches)

@@ -58,12 +58,12 @@ def describe(
 ) -> Result:
     """Collect what earlier runs left, then send photos that have no description.
 
-    The caller sees to it that only one run is at it.
+    The caller makes sure that only one run does this at a time.
 
     Raises
     ------
     WrongUsage
-        A limit is given for a model without a price, or the provider refuses.
+        A limit is given for a model without a price, or the provider rejects the request.
     NotSent
         The provider does not answer. Earlier results are stored.
     """
@@ -184,7 +184,7 @@ class _Run:
                     return
                 question = question_about(photo, self._prompt, self._options, known[photo.number])
                 if isinstance(question, FileFailure):
-                    # It stays pending, and keeps no other from its turn.
+                    # It stays pending, and does not block others.
                     self._done.failures.append(question)
                     continue
                 left -= 1

@@ -27,13 +27,13 @@ class KnownOfPhoto:
     Attributes
     ----------
     names : sequence of str
-        Of the people on it, from left to right.
+        Names of the people on it, from left to right.
     searched : bool
-        Whether it was searched for faces.
+        Whether the photo was searched for faces.
     faces : array of shape (n, 4)
-        Where all faces are, however they were found, in pixels.
+        Boxes of all faces, of all detectors, in pixels.
     is_whole : bool
-        No face of it was forgotten, the place of which would be unknown.
+        Whether no face of it was forgotten, because the place of such a face is unknown.
     """
 
     names: Sequence[str]
@@ -123,7 +123,7 @@ class Budget:
     """A limit in US dollars for requests; None is no limit."""
 
     def __init__(self, limit: Decimal | None) -> None:
-        """Nothing is spent yet."""
+        """Start with nothing spent."""
         self._limit = limit
         self._under_way = Decimal(0)
         self.spent = Decimal(0)

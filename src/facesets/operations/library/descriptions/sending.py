@@ -19,10 +19,10 @@ from facesets.work import Stop, Work
 Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
 """A question, and its maximum cost."""
 
-_MOST_BYTES = 150_000_000
-"""Bytes of the pictures of one batch, which may have 256 MB as text."""
+_MAX_BYTES = 150_000_000
+"""Maximum bytes of the pictures of one batch, whose text may have at most 256 MB."""
 _REFUSED_IN_A_ROW = 5
-"""After this many refused requests the photos are not the cause."""
+"""Consecutive refused requests after which the photos are not the cause."""
 
 
 class Sender:
@@ -61,7 +61,7 @@ class Sender:
                     self._ask(job, number, some, pool, work.stop)
                     work.progress.advance(len(some))
         finally:
-            # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
+            # Also after a failure: requests still open then are uncertain, and the next run checks them.
             if self._is_settled(number):
                 self._database.run(description_ledger.end, job=number)
 
@@ -70,9 +70,9 @@ class Sender:
     ) -> None:
         most = {question.sha256: usd for question, usd in some}
         self._database.run(description_ledger.note_open, job=number, most=most)
-        asked = [(question, pool.submit(self._provider.ask, question)) for question, _ in some]
+        pending = [(question, pool.submit(self._provider.ask, question)) for question, _ in some]
         problem: NotSent | WrongUsage | None = None
-        for question, future in asked:
+        for question, future in pending:
             reply = _reply_or_problem(future)
             if isinstance(reply, Reply):
                 self._settle(job, number, question.sha256, most[question.sha256], reply)
@@ -108,7 +108,7 @@ class Sender:
             if len(some) < least or work.stop.requested:
                 for _, usd in some:
                     self._budget.give_back(usd)
-                # More photos would not help where the limit ended the batch.
+                # More photos would not help if the limit ended the batch.
                 self._budget.exhausted = self._is_too_dear and len(some) < least
                 if not self._budget.exhausted:
                     self._done["held_back"] += len(some)
@@ -156,7 +156,7 @@ class Sender:
         while len(some) < most and (one := self._next or next(questions, None)) is not None:
             self._next = one
             size += len(one[0].jpeg)
-            if some and size > _MOST_BYTES:
+            if some and size > _MAX_BYTES:
                 break
             if not self._budget.take(one[1]):
                 self._is_too_dear = True

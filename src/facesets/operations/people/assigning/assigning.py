@@ -40,7 +40,11 @@ from facesets.store.postgres.people.face_details import (
 )
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing
-from facesets.store.postgres.people.unassigned_faces import Some, count_unassigned, unassigned_vectors
+from facesets.store.postgres.people.unassigned_faces import (
+    UnassignedFilter,
+    count_unassigned,
+    unassigned_vectors,
+)
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
@@ -56,8 +60,8 @@ def assign(
 ) -> Result:
     """Match unassigned faces to known people, as one change.
 
-    Corrections are followed. Faces that are not similar enough, or similar to several people, are stored with
-    the people they may be.
+    Corrections are followed. Faces that are not similar enough, or similar to several people, become
+    suggestions.
 
     Parameters
     ----------
@@ -73,20 +77,22 @@ def assign(
     """
     database = library.database
     days = {"since": options.since, "taken_since": options.taken_since}
-    asked = asdict(options) | {name: day and day.isoformat() for name, day in days.items()}
-    some = Some(found_since or options.since, options.taken_since, options.max_faces)
+    parameters = asdict(options) | {name: day and day.isoformat() for name, day in days.items()}
+    selected = UnassignedFilter(found_since or options.since, options.taken_since, options.max_faces)
     with (
         RunLock(database, "assign"),
-        recorded_run(database, "assign", asked, dry_run=options.dry_run) as run,
+        recorded_run(database, "assign", parameters, dry_run=options.dry_run) as run,
     ):
-        summary = _assign(library, options, some, work, run.id)
+        summary = _assign(library, options, selected, work, run.id)
         run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
-def _assign(library: Library, options: AssignOptions, some: Some, work: Work, run_id: int) -> Result:
+def _assign(
+    library: Library, options: AssignOptions, selected: UnassignedFilter, work: Work, run_id: int
+) -> Result:
     database = library.database
-    summary, assignment = compare_with_people(library, options, some, work, run_id)
+    summary, assignment = compare_with_people(library, options, selected, work, run_id)
     if assignment is None:
         return summary
     decided = time.monotonic()
@@ -102,12 +108,12 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
 
 
 def compare_with_people(
-    library: Library, options: AssignOptions, some: Some, work: Work, run_id: int
+    library: Library, options: AssignOptions, selected: UnassignedFilter, work: Work, run_id: int
 ) -> tuple[Result, Assignment | None]:
     """Compare unassigned faces with all people, after restoring people that a reset removed.
 
-    Returns the result of `assign` so far, and what is left to do; None where it was stopped.
-    Raises `WrongUsage` where nothing was indexed yet.
+    Returns the result of `assign` so far, and the assignment to apply; None if stopped.
+    Raises `WrongUsage` if nothing was indexed yet.
     """
     database = library.database
     began = time.monotonic()
@@ -118,23 +124,23 @@ def compare_with_people(
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
     known = known.without(database.run(low_quality_people, detector))
     if (shown := database.run(library_norm_limits, detector)) is not None:
-        some = replace(some, least_norm=shown.joining)
+        selected = replace(selected, min_norm=shown.joining)
     head = database.run(lambda connection: active_head(connection, detector.model_id))
     if head is not None:
         known = replace(known, embedding=head.project(known.embedding))
-    some_to_give = bool(known.persons) and database.run(count_unassigned, detector, some) > 0
+    some_to_give = bool(known.persons) and database.run(count_unassigned, detector, selected) > 0
     limits, reason = _limits(
         library, detector, options, len(known.person), head, may_measure=head is None and some_to_give
     )
     work.progress.end()
     read = time.monotonic()
     summary = Result(
-        # Without a person, that were compared.
+        # Unassigned faces that were compared.
         faces=0,
         people=len(known.persons),
         assigned=0,
         assigned_people=0,
-        # Got no person, and are stored with the people they may be.
+        # Faces that became suggestions.
         review=0,
         restored=restored,  # to people whom a user had assigned before a reset
         threshold=round(limits.assign, 4),
@@ -148,12 +154,12 @@ def compare_with_people(
         seconds={},
     )
     try:
-        faces, matches = _compare(library, detector, some, known, head, limits, work)
+        faces, matches = _compare(library, detector, selected, known, head, limits, work)
     except StoppedEarly:
         return Result(summary, stopped=True), None
     seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
     return Result(summary, faces=len(faces), seconds=seconds), Assignment(
-        detector, known.persons, faces, matches, limits, options.same_image_ok, some.least_norm
+        detector, known.persons, faces, matches, limits, options.same_image_ok, selected.min_norm
     )
 
 
@@ -202,7 +208,7 @@ def _search(pairs: int) -> Callable[[Float32], NearPairs]:
 def _compare(
     library: Library,
     detector: DetectorRow,
-    some: Some,
+    selected: UnassignedFilter,
     known: Prototypes,
     head: Head | None,
     limits: Thresholds,
@@ -212,12 +218,12 @@ def _compare(
 
     def compare(connection: Connection) -> tuple[Int64, PersonMatches]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        total = count_unassigned(connection, detector, some)
+        total = count_unassigned(connection, detector, selected)
         numbers: list[Int64] = []
         matches: list[PersonMatches] = []
 
         def blocks() -> Iterator[tuple[Int64, Float32]]:
-            for faces, vectors in unassigned_vectors(connection, detector, some):
+            for faces, vectors in unassigned_vectors(connection, detector, selected):
                 if work.stop.requested:
                     raise StoppedEarly
                 numbers.append(faces)

@@ -22,9 +22,9 @@ from facesets.store.postgres.people.persons import merged_into
 from facesets.store.postgres.people.steps import Step, making_step
 from facesets.store.postgres.people.unassigned_faces import (
     delete_low_norm_suggestions,
+    denied_pairs,
     hidden_people,
     propose,
-    rejected_people,
 )
 
 
@@ -37,11 +37,11 @@ class AssignmentPlan:
     face : int64 array of shape (n,)
         Numbers of the faces that get a person.
     person : int64 array of shape (n,)
-        By index into `persons`.
+        Index into `persons`.
     constrained : bool array of shape (n,)
-        The faces that get them because of corrections.
+        The faces assigned because of corrections.
     review : PersonMatches
-        By the numbers of faces.
+        Suggestions, by numbers of faces.
     """
 
     persons: list[UUID]
@@ -66,12 +66,12 @@ class Assignment:
     Attributes
     ----------
     persons : sequence of UUID
-        The people that they were compared with.
+        The people that the faces were compared with.
     faces : int64 array
         Numbers of the faces.
     matches : PersonMatches
-        The pairs that matter, by the numbers of faces and the indices of people.
-    least_norm : float or None
+        The relevant pairs, by numbers of faces and indices of people.
+    min_norm : float or None
         Faces with a lower norm are unclear: they were not compared.
     """
 
@@ -81,7 +81,7 @@ class Assignment:
     matches: PersonMatches
     limits: Thresholds
     same_image_ok: bool
-    least_norm: float | None = None
+    min_norm: float | None = None
 
     def store(self, connection: Connection, by: str, run_id: int) -> Result:
         """Assign the faces as one change and store suggestions; return the counts and the change."""
@@ -100,12 +100,12 @@ class Assignment:
                 person = decided.person[some]
                 no_person = np.full(len(person), -1, np.int64)
                 given += people.assign(step, decided.face[some], no_person, person, decided.persons, how)
-        if self.least_norm is not None:
-            delete_low_norm_suggestions(connection, self.detector, self.least_norm)
-        asked = propose(
+        if self.min_norm is not None:
+            delete_low_norm_suggestions(connection, self.detector, self.min_norm)
+        suggested = propose(
             connection, self.faces, review.face, review.person, review.similarity, decided.persons
         )
-        return Result(decided.counts(), assigned=given, review=asked)
+        return Result(decided.counts(), assigned=given, review=suggested)
 
     def decide(self, connection: Connection) -> AssignmentPlan:
         """Decide by the current owners of the faces."""
@@ -125,8 +125,8 @@ class Assignment:
         matches, row = matches.of(possible), row[possible]
         choice = choose_people(matches, faces.image[row], self.limits, same_image_ok=self.same_image_ok)
         hidden = hidden_people(connection)
-        asked = np.array([faces.persons[person] not in hidden for person in choice.review.person], bool)
-        return _apply_corrections(faces, replace(choice, review=choice.review.of(asked)), corrections)
+        visible = np.array([faces.persons[person] not in hidden for person in choice.review.person], bool)
+        return _apply_corrections(faces, replace(choice, review=choice.review.of(visible)), corrections)
 
 
 def _with_persons(faces: AssignedFaces, persons: Sequence[UUID]) -> tuple[AssignedFaces, Int64]:
@@ -152,7 +152,7 @@ def _refused(
     """Return which pairs of a face and a person are ruled out by corrections or answers."""
     index = {person: i for i, person in enumerate(faces.persons)}
     pairs = [(each.face, each.person) for each in corrections.faces if not each.is_person]
-    pairs += rejected_people(connection)
+    pairs += denied_pairs(connection)
     out = {(face, index[person]) for face, person in pairs if person in index}
     apart = np.array([(p.first, p.second) for p in corrections.face_pairs if not p.same], np.int64).reshape(
         -1, 2

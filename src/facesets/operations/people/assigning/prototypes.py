@@ -18,7 +18,7 @@ from facesets.records import Float32
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import detectors, usual_detector
-from facesets.store.postgres.people.corrections import correct_prototype
+from facesets.store.postgres.people.corrections import store_prototype_correction
 from facesets.store.postgres.people.prototypes import (
     PrototypeLine,
     Prototypes,
@@ -51,12 +51,12 @@ def prototypes(
     name_or_id : str, optional
         The person; without it all, or the people of the given faces.
     pin, drop : sequence of int
-        Faces that are to be exemplars, and that are not to be.
+        Faces to pin as reference faces, and faces to drop.
 
     Raises
     ------
     WrongUsage
-        There is no such person, a face is not theirs, or is given for both.
+        The person does not exist, a face is not theirs, or a face is in both lists.
     """
     both = sorted(set(pin) & set(drop))
     if both:
@@ -110,7 +110,7 @@ def _correct(
             for face in sorted(set(faces)):
                 owner = owners[face]
                 if owner is not None:
-                    correct_prototype(step, face, owner, pinned=pinned)
+                    store_prototype_correction(step, face, owner, pinned=pinned)
     lines = [line for person in persons for line in _listed(connection, person)]
     return Result(prototypes=lines, did=did, step=step_number(connection, step))
 
@@ -136,7 +136,7 @@ def centroids(database: Database) -> Result:
         return Result(
             people=len(made.persons),
             prototypes=len(made.person),
-            # People who had others before, or none.
+            # People whose prototypes changed, or who had none.
             changed=sum(each is None or each > _SAME for each in drift.values()),
             # Cosine distance.
             largest_drift=round(max((each for each in drift.values() if each is not None), default=0.0), 4),

@@ -36,13 +36,13 @@ def preserving_portrait(
 def absorb(step: Step, person: UUID, target: UUID) -> bool:
     """Merge an unnamed person into another, unless corrections forbid it; return whether that was done.
 
-    Faces keep who assigned them: no human looked at them.
+    Faces keep how they were assigned, because no user looked at them.
     """
     if are_confirmed_different(step.connection, person, target):
         return False
     give_faces(step, faces_of_person(step.connection, person), target)
     if hand_over(step, person, target):
-        # Corrections of a person outlive a reset only beside their row.
+        # A person's corrections survive a reset only if stored separately from the row.
         store_person_correction(step, target)
     set_status(step, person, "merged", target)
     return True

@@ -31,7 +31,7 @@ class Birth:
 def set_birth(database: Database, name_or_id: str, birth: Birth, *, by: str, today: date) -> Result:
     """Set when a person was born, replacing an earlier value.
 
-    Contradicting data is reported, and kept: photos may have wrong dates.
+    Contradicting data is reported and stays, because photos may have wrong dates.
 
     Raises
     ------

@@ -28,7 +28,11 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide, verify
-from facesets.store.postgres.people.corrections import FaceCorrection, correct_faces, load_corrections
+from facesets.store.postgres.people.corrections import (
+    FaceCorrection,
+    load_corrections,
+    store_face_corrections,
+)
 from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.persons import (
     faces_of_person,
@@ -44,7 +48,7 @@ from facesets.store.postgres.people.steps import changing, making_step
 def merge(database: Database, names_or_ids: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
     """Merge people and clusters into one person; errors as `correcting.merge`.
 
-    Clusters come first, in a step of their own.
+    Clusters are merged first, in a separate step.
     """
     clusters = database.run(
         lambda connection: [each for each in names_or_ids if _is_cluster(connection, each)]
@@ -62,7 +66,7 @@ def merge(database: Database, names_or_ids: Sequence[str], into: str, *, drop_na
 
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
-    """Confirm that two faces, two people, or a cluster and a person are different; errors as there."""
+    """Confirm that two faces, two people, or a cluster and a person are different; errors as `correcting`."""
     result = None if faces else changing(database, _cluster_is_not, first, second, by)
     return result or correcting.different(database, first, second, faces=faces, by=by)
 
@@ -117,7 +121,7 @@ def _not_them(connection: Connection, cluster: str, name_or_id: str, by: str) ->
     require_consistent(load_corrections(connection), new, describing(connection))
     what = f"{printable(cluster)} is not {called(person)}"
     with making_step(connection, "different", by, what) as step:
-        correct_faces(step, faces, person.id, is_person=False)
+        store_face_corrections(step, faces, person.id, is_person=False)
         confirm_person(step, person.id)
     return Result(said=what, step=step_number(connection, step))
 
@@ -141,9 +145,9 @@ def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by
     Raises
     ------
     NameTaken
-        Another person has it, and `into` is off.
+        Another person has the name, and `into` is off.
     NotFound
-        There is no such cluster.
+        The cluster does not exist.
     WrongUsage
         The name is invalid, or it contradicts a correction.
     """
@@ -191,7 +195,7 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
     Raises
     ------
     NotFound
-        There is no such cluster.
+        The cluster does not exist.
     """
 
     def work(connection: Connection) -> int | None:

@@ -1,4 +1,4 @@
-"""Whether a new correction contradicts earlier ones.
+"""Check whether a new correction contradicts earlier ones.
 
 Corrections tie faces and people together or keep them apart, also through others: a face is Anna, another
 shows the same person, so it is Anna.
@@ -75,12 +75,12 @@ def require_consistent(
     corrections : Corrections
         The earlier corrections, without those that the new ones replace.
     describe : callable
-        Words a correction.
+        Returns a correction in words.
 
     Raises
     ------
     WrongUsage
-        They do; the sentence names the contradicting corrections.
+        They do; the message names the contradicting corrections.
     """
     everything = [*corrections.faces, *corrections.face_pairs, *corrections.person_pairs, *new]
     ties = _Ties()
@@ -145,7 +145,7 @@ def without_contradictions(
     Parameters
     ----------
     corrections : Corrections
-        The earlier corrections, which count.
+        The earlier corrections, which take precedence.
     """
     earlier = _Accepted()
     before: list[Correction] = [*corrections.faces, *corrections.face_pairs, *corrections.person_pairs]

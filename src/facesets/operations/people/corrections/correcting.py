@@ -31,11 +31,11 @@ from facesets.store.postgres.people.corrections import (
     FacePair,
     PersonPair,
     broken_by,
-    correct_faces,
-    correct_pair,
     hand_over,
     load_corrections,
-    mark_different,
+    store_different_people,
+    store_face_corrections,
+    store_pair_correction,
     store_person_correction,
     tied_faces,
 )
@@ -64,7 +64,7 @@ def merge(database: Database, names_or_ids: Sequence[str], into: str, *, drop_na
     Parameters
     ----------
     drop_names : bool
-        The names of those who are merged go, rather than become further names.
+        Delete the names of merged people, rather than add them to the target.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def confirm_person(step: Step, person: UUID) -> None:
 def confirm_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
     """Confirm that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
     _require_new_of_faces(step.connection, [FaceCorrection(face, person, is_person=True) for face in faces])
-    correct_faces(step, faces, person, is_person=True)
+    store_face_corrections(step, faces, person, is_person=True)
     give_faces(step, faces, person, "manual")
 
 
@@ -181,7 +181,7 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Resul
     Raises
     ------
     WrongUsage
-        There is no such face or person, or a face was denied for them.
+        The face or person does not exist, or a face was denied for that person.
     """
 
     def work(connection: Connection) -> Result:
@@ -224,16 +224,16 @@ def unassign_faces(step: Step, faces: Sequence[int]) -> int:
         if person is not None:
             by_person.setdefault(person, []).append(face)
     for person, some in by_person.items():
-        refuse_faces(step, some, person)
+        deny_faces(step, some, person)
     take_faces(step, moved)
     return len(moved)
 
 
-def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
+def deny_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
     """Deny that faces show a person. Raises `WrongUsage` if that contradicts a correction."""
     new = [FaceCorrection(face, person, is_person=False) for face in faces]
     _require_new_of_faces(step.connection, new)
-    correct_faces(step, faces, person, is_person=False)
+    store_face_corrections(step, faces, person, is_person=False)
 
 
 def _require_new_of_faces(connection: Connection, new: Sequence[FaceCorrection]) -> None:
@@ -331,7 +331,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
 def confirm_different(step: Step, one: UUID, other: UUID) -> None:
     """Confirm that two people are different. Raises `WrongUsage` if that contradicts a correction."""
     _require_new(step.connection, PersonPair(*sorted((one, other))))
-    mark_different(step, one, other)
+    store_different_people(step, one, other)
     confirm_person(step, one)
     confirm_person(step, other)
 
@@ -339,7 +339,7 @@ def confirm_different(step: Step, one: UUID, other: UUID) -> None:
 def correct_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
     """Confirm that two faces show the same person, or not. Raises `WrongUsage` on contradiction."""
     _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
-    correct_pair(step, one, other, same=same)
+    store_pair_correction(step, one, other, same=same)
 
 
 def _require_new(connection: Connection, new: Correction) -> None:

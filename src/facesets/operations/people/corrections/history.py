@@ -40,9 +40,9 @@ def undo(database: Database, number: int | None = None, *, by: str) -> StepRow:
     Raises
     ------
     WrongUsage
-        There is none, a later step builds on it, or the latest change erased a person.
+        There is no change, a later step builds on it, or the latest change erased a person.
     """
-    return _take_back(database, number, by, undo=True)
+    return _undo_or_redo(database, number, by, undo=True)
 
 
 def redo(database: Database, *, by: str) -> StepRow:
@@ -51,14 +51,14 @@ def redo(database: Database, *, by: str) -> StepRow:
     Raises
     ------
     WrongUsage
-        None was, or its data was changed since.
+        Nothing was undone, or its data has changed since.
     """
-    taken = _take_back(database, None, by, undo=False)
+    taken = _undo_or_redo(database, None, by, undo=False)
     return database.run(find_step, taken.undoes or taken.id) or taken
 
 
-def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
-    # Looked up before: repeated because the connection broke, it must not undo two.
+def _undo_or_redo(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
+    # Looked up first, so that a retry after a broken connection does not undo two changes.
     step = number if number is not None else database.run(_latest, undo=undo)
     if step is None:
         raise WrongUsage("There is nothing to undo." if undo else "There is nothing to redo.")
@@ -82,7 +82,7 @@ def _latest(connection: Connection, *, undo: bool) -> int | None:
 def restore_people(connection: Connection, command: str, by: str, run_id: int) -> int:
     """Restore people whom a user named or hid, as a change of a run.
 
-    Returns how many faces went to the people that a user had confirmed.
+    Returns how many faces were returned to the people that users had confirmed.
     """
     with making_step(connection, command, by, "people restored", run_id=run_id) as step:
         return _restore_people(step)
@@ -90,14 +90,14 @@ def restore_people(connection: Connection, command: str, by: str, run_id: int) -
 
 def _restore_people(step: Step) -> int:
     connection = step.connection
-    for said in lost_people(connection):
-        make_person(step, said.person)
-        for name in said.names:
-            # Another person may have the name by now.
+    for lost in lost_people(connection):
+        make_person(step, lost.person)
+        for name in lost.names:
+            # Another person may have the name now.
             if has_name(connection, name) is None:
-                add_name(step, said.person, name)
-        if said.status != "active":
-            set_status(step, said.person, said.status)
+                add_name(step, lost.person, name)
+        if lost.status != "active":
+            set_status(step, lost.person, lost.status)
     given = 0
     by_person: dict[UUID, list[int]] = {}
     for face, person in displaced_faces(connection):

@@ -14,22 +14,22 @@ from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.persons import (
     PersonState,
     all_names,
-    faces_of_cluster,
     person_of_name,
     person_state,
     persons_by_prefix,
     persons_of_faces,
+    unassigned_faces_of_cluster,
 )
 from facesets.store.postgres.people.steps import Step
 
 SHORT = 8
 """Characters of a person's printed id."""
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 """Maximum characters of a name, which has to fit tables and folder names."""
 RESERVED = frozenset({"new", "nobody"})
 """Targets of `people move` that are not a person, so no person can have these names."""
-_FEWEST = 4
-_MOST_MERGES = 100
+_MIN_DIGITS = 4
+_MAX_MERGES = 100
 Finder = Callable[[Connection, str], "PersonOrCluster"]
 """How to find the requested person: `find`, or `find_cluster`."""
 
@@ -74,8 +74,8 @@ def cleaned(name: str) -> str:
         unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} or each in OVERRIDES for each in text
     ):
         raise WrongUsage("A name must contain at least one letter or digit, and no control characters.")
-    if len(text) > LONGEST_NAME:
-        raise WrongUsage(f"A name can have at most {LONGEST_NAME} characters; this one has {len(text)}.")
+    if len(text) > MAX_NAME_LENGTH:
+        raise WrongUsage(f"A name can have at most {MAX_NAME_LENGTH} characters; this one has {len(text)}.")
     return text
 
 
@@ -109,7 +109,7 @@ def find_person(connection: Connection, name_or_id: str) -> PersonState:
 
 def current_person(connection: Connection, person: UUID) -> PersonState | None:
     """Return a person, or the one it was merged into; None if there is none."""
-    for _ in range(_MOST_MERGES):
+    for _ in range(_MAX_MERGES):
         state = person_state(connection, person)
         if state is None or state.status != "merged":
             return state
@@ -145,8 +145,8 @@ def find(connection: Connection, name_or_id: str) -> PersonOrCluster:
     by_number = _by_number(connection, text)
     if by_number is not None:
         return PersonOrCluster(by_number)
-    # Foreign bytes are no text to the server.
-    faces = faces_of_cluster(connection, name_or_id.strip()) if name_or_id.isprintable() else []
+    # The server rejects bytes that are not valid text.
+    faces = unassigned_faces_of_cluster(connection, name_or_id.strip()) if name_or_id.isprintable() else []
     if faces:
         return PersonOrCluster(None, tuple(faces))
     begun = {person: name for name, person in names if folded(name).startswith(text)}
@@ -160,7 +160,7 @@ def find(connection: Connection, name_or_id: str) -> PersonOrCluster:
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
     digits = text.replace("-", "")
-    if len(digits) < _FEWEST or any(each not in "0123456789abcdef" for each in digits):
+    if len(digits) < _MIN_DIGITS or any(each not in "0123456789abcdef" for each in digits):
         return None
     found = persons_by_prefix(connection, digits)
     if len(found) > 1:
@@ -175,13 +175,13 @@ def find_cluster(connection: Connection, cluster: str) -> PersonOrCluster:
     Raises
     ------
     NotFound
-        There is none, it was merged into another, or all its faces are assigned.
+        The cluster does not exist, was merged, or all its faces are assigned.
     """
     state = cluster_as_person(connection, cluster)
     if state is not None:
         return PersonOrCluster(state.id)
-    # Foreign bytes are no text to the server.
-    faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
+    # The server rejects bytes that are not valid text.
+    faces = unassigned_faces_of_cluster(connection, cluster) if cluster.isprintable() else []
     if not faces:
         raise NotFound(f"Unnamed cluster not found: {printable(cluster)}.")
     return PersonOrCluster(None, tuple(faces))

@@ -1,6 +1,6 @@
-"""Some faces of a person moved elsewhere, one change each, as selected on a page.
+"""Move selected faces of a person elsewhere, one change each.
 
-Each returns the person of the faces now (None: unassigned), what was done in words, and the step.
+Each function returns the new person of the faces (None: unassigned), what was done in words, and the step.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Picked:
     owner : UUID or None
         The person of all of them when they were selected; None for unassigned, unless `any_owner`.
     any_owner : bool
-        They may have any person.
+        The faces may have any person.
     """
 
     faces: Sequence[int]
@@ -66,14 +66,14 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
     Parameters
     ----------
     into : bool
-        If a person has the name, they get the faces.
+        If a person has the name, that person gets the faces.
 
     Raises
     ------
     NameTaken
-        A person has it, and `into` is off.
+        A person has the name, and `into` is off.
     WrongUsage
-        As `correcting.move`, or the name is none.
+        As `correcting.move`, or the name is invalid.
     """
     text = cleaned(name)
 

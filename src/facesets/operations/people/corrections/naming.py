@@ -40,7 +40,7 @@ from facesets.store.postgres.people.persons import (
 from facesets.store.postgres.people.steps import Step, changing
 
 _SHOWN = 6
-"""Faces shown of each of two people who may be the same."""
+"""Number of faces shown of each of two people who may be the same."""
 
 
 class NameTaken(WrongUsage):
@@ -49,9 +49,9 @@ class NameTaken(WrongUsage):
     Attributes
     ----------
     other : UUID
-        Who has it.
+        The person with the name.
     faces, other_faces : sequence of int
-        Of the person to name, and of the one who has the name.
+        Faces of the person to name, and of the person with the name.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ def name(database: Database, name_or_id: str, new_name: str, *, into: bool, face
     Raises
     ------
     NameTaken
-        Another person has it, and `into` is off.
+        Another person has the name, and `into` is off.
     WrongUsage
         There is no such person, or the name is invalid.
     """

@@ -30,7 +30,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.corrections import (
     Corrections,
     load_corrections,
-    mark_different,
+    store_different_people,
     tied_faces,
 )
 from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
@@ -52,11 +52,11 @@ class SplitPart:
         The name of the part afterwards: the person or cluster itself, a new cluster, or a new person's
         number, empty until it is made.
     faces : list of int
-        Their numbers, those most like all others of the part first.
+        Numbers of the faces, the most typical of the part first.
     distances : list of float
-        Cosine distance of its mean to that of each part.
+        Cosine distances between its mean and that of each part.
     stays : bool
-        Whether these keep their person.
+        Whether the faces keep their person.
     """
 
     name: str
@@ -106,7 +106,7 @@ def apply_split(
     Raises
     ------
     WrongUsage
-        There is no such person.
+        The person does not exist.
     """
 
     def work(connection: Connection) -> Result:
@@ -142,8 +142,8 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Re
     summary = Result(
         name=whole.name,
         faces=len(whole.faces),
-        parts=[],  # one of them: the faces hold together
-        min_cosine_similarity=0.0,  # the mean one at which they fall apart
+        parts=[],  # a single part: the faces belong together
+        min_cosine_similarity=0.0,  # the mean similarity at which they separate
         step=None,
     )
     models = vectors_of_faces(connection, whole.faces)
@@ -210,7 +210,7 @@ def _as_person(step: Step, person: UUID, part: SplitPart) -> SplitPart:
     new = make_person(step)
     give_faces(step, part.faces, new)
     confirm_person(step, new)
-    mark_different(step, person, new)
+    store_different_people(step, person, new)
     return replace(part, name=short(new))
 
 

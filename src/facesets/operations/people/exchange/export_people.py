@@ -37,7 +37,7 @@ def export_people(database: Database, path: Path) -> Result:
     Raises
     ------
     WrongUsage
-        The name does not end in `.json`.
+        The file name does not end in `.json`.
     CannotWrite
         It cannot be written.
     """

@@ -51,13 +51,13 @@ class _Import:
     Attributes
     ----------
     face : list of int or None
-        The library's face for each of the file.
+        The library's face for each face of the file.
     homes : set of int
-        Faces that a user confirmed for a person here.
+        Faces that a user confirmed for a person of this library.
     target : list of UUID or None
-        The person here of each person of the file.
+        The library's person for each person of the file.
     not_found : list of str
-        People without a face here.
+        People without a face in this library.
     """
 
     step: Step
@@ -83,16 +83,16 @@ def import_people(
 ) -> Result:
     """Import names and corrections; skip those that contradict corrections in this library.
 
-    A person of the file is the one here of the same number, else of the same name, else, where most of their
-    faces belong to an unnamed person, that one, else a new person.
+    A person of the file becomes the person here with the same id, else the same name, else the unnamed person
+    who has most of their faces, else a new person.
 
     Parameters
     ----------
     source : str
-        Where it comes from, for the log.
+        The origin, for the log.
     members : mapping
-        Further faces of a person of the file, both by their places in it, that only a folder
-        shows: they identify the person here, and unassigned ones go to them.
+        Further faces of each person, as positions in the file, known only from a folder: they identify the
+        person here, and unassigned ones are assigned to that person.
     """
 
     def work(connection: Connection) -> Result:
@@ -131,16 +131,16 @@ def _import(
         skipped = [*work.skipped, *map(describe, refused)]
     here = [target for target in work.target if target is not None]
     return Result(
-        people=len(here),  # of the file, who are here now
-        new_people=work.made,  # of them
-        names=work.names,  # that people have got
-        # Of the file those that were found here, and those that were not.
+        people=len(here),  # people of the file who are in the library now
+        new_people=work.made,  # those of them who are new
+        names=work.names,  # names that were added
+        # Faces of the file that were found here, and faces that were not.
         faces=sum(face is not None for face in found),
         faces_not_found=sum(face is None for face in found),
-        # Those that hold now and did not before, and those that held already.
+        # Corrections that are new, and corrections that were known already.
         statements=len(fresh) + births.new,
         known=len(accepted) - len(fresh) + births.known,
-        moved=moved,  # faces that have another person now, or a person for the first time
+        moved=moved,  # faces whose person changed, or that were unassigned before
         people_not_found=work.not_found,  # names of people without a face here
         skipped=skipped,  # contradictions to corrections here, in words
         dry_run=dry_run,
@@ -163,7 +163,7 @@ def _find_people(work: _Import) -> None:
             continue
         person = work.file.people[number]
         if faces_of[number]:
-            # The second of two people with the same name is the first.
+            # Two people of the file with the same name become one.
             same = of_name(connection, person, by_name)
             work.target[number] = _owner(work, faces_of[number], owners, number) if same is None else same.id
             going_to_be_called(by_name, person, work.target[number])

@@ -15,10 +15,10 @@ from facesets.store.postgres.people.corrections import (
     FaceCorrection,
     FacePair,
     broken_by,
-    correct_faces,
-    correct_pair,
     load_corrections,
-    mark_different,
+    store_different_people,
+    store_face_corrections,
+    store_pair_correction,
     tied_faces,
 )
 from facesets.store.postgres.people.person_corrections import BirthDate, load_births, set_birth_date
@@ -31,7 +31,7 @@ from facesets.store.postgres.people.persons import (
 )
 from facesets.store.postgres.people.steps import Step
 
-_MOST_ROUNDS = 10
+_MAX_ROUNDS = 10
 
 
 def store_corrections(step: Step, corrections: Sequence[Correction]) -> None:
@@ -41,11 +41,11 @@ def store_corrections(step: Step, corrections: Sequence[Correction]) -> None:
         if isinstance(each, FaceCorrection):
             of_person.setdefault((each.person, each.is_person), []).append(each.face)
         elif isinstance(each, FacePair):
-            correct_pair(step, each.first, each.second, same=each.same)
+            store_pair_correction(step, each.first, each.second, same=each.same)
         else:
-            mark_different(step, each.first, each.second)
+            store_different_people(step, each.first, each.second)
     for (person, is_person), faces in of_person.items():
-        correct_faces(step, faces, person, is_person=is_person)
+        store_face_corrections(step, faces, person, is_person=is_person)
 
 
 def follow_corrections(step: Step, corrections: Sequence[Correction]) -> int:
@@ -90,7 +90,7 @@ def _bring_together(step: Step, pair: FacePair, corrected_home: Mapping[int, UUI
 
 def _settle(step: Step, corrected_home: Mapping[int, UUID]) -> None:
     """Unassign faces that runs assigned against a correction."""
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         leaving: set[int] = set()
         for each in broken_by(step):
             if isinstance(each, FaceCorrection):
@@ -124,7 +124,7 @@ def of_name(connection: Connection, person: FilePerson, by_name: Mapping[str, UU
 
 
 def going_to_be_called(by_name: dict[str, UUID], person: FilePerson, target: UUID | None) -> None:
-    """Note the person who is going to have these names."""
+    """Note the person who will get these names."""
     if target is not None:
         for name in _sound(person):
             by_name.setdefault(folded(name), target)

@@ -1,7 +1,7 @@
 """The file that carries names and corrections from one library to another.
 
-Faces are named by the sha256 of their image and their box in it, so that a library with other numbers, other
-models or other detection settings finds them again.
+Faces are identified by the sha256 of their image and their box in it, so that a library with other numbers,
+models or detection settings finds them again.
 """
 
 import json
@@ -18,11 +18,11 @@ from facesets.files import atomic_write, json_bytes, printable, read_regular_fil
 from facesets.formats.guessed_kind import guessed_kind
 from facesets.results.manifest_values import Text
 
-_LARGEST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Place = Annotated[int, msgspec.Meta(ge=0)]
-"""The place of a person or a face in the file's lists, counted from 0."""
+"""The position of a person or a face in the file's lists, counted from 0."""
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 Coordinate = Annotated[float, msgspec.Meta(ge=-(1 << 31), le=1 << 31)]
 Box = Annotated[tuple[Coordinate, ...], msgspec.Meta(min_length=4, max_length=4)]
@@ -92,7 +92,7 @@ class PeopleFile:
     Attributes
     ----------
     library : str
-        The id of the library that it comes from; empty for another source.
+        The id of the library of origin; empty for another source.
     """
 
     FORMAT: ClassVar[str] = "facesets/people"
@@ -129,7 +129,7 @@ def read_people(path: Path) -> PeopleFile:
     Raises
     ------
     WrongUsage
-        There is none, or it is something else.
+        The file does not exist, or has another format.
     NewerFormat
         A later version of this program wrote it.
     DamagedFile
@@ -155,7 +155,7 @@ def read_people(path: Path) -> PeopleFile:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        raw = json.loads(read_regular_file(path, max_bytes=_LARGEST_BYTES))
+        raw = json.loads(read_regular_file(path, max_bytes=_MAX_BYTES))
     except FileNotFoundError as error:
         raise WrongUsage(f"File not found: {printable(path)}.") from error
     except OSError as error:

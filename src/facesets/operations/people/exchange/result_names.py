@@ -38,7 +38,7 @@ class FolderFaces:
     Attributes
     ----------
     corrections : mapping
-        Ids of faces, and whether the user confirmed or denied the person.
+        By id of a face, whether the user confirmed or denied the person.
     """
 
     name: str
@@ -60,7 +60,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
     Raises
     ------
     WrongUsage
-        The folder holds no result, a run there was cut off, or the library is empty.
+        The folder holds no result, a run there was interrupted, or the library is empty.
     DamagedFile, NewerFormat
         Its manifest cannot be read.
     """

@@ -1,6 +1,6 @@
 """The end of erasing: the server's old pages and logs; and how it resumes after an interruption.
 
-Until it is done the library stores hashes that identify the person, because their names are gone.
+Until it is complete, the library stores hashes that identify the person, because their names are deleted.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ class Scrubbed:
     Attributes
     ----------
     out_of_reach : list of str
-        What may still hold a forgotten person.
+        Places that may still hold data of a forgotten person.
     log_removed : bool
-        Whether the server's write-ahead log from before is gone, too.
+        Whether the earlier write-ahead log of the server was removed, too.
     is_complete : bool
-        Nothing is left that the same user of the server could do later.
+        Nothing is left that the same database user could do later.
     """
 
     out_of_reach: list[str] = field(default_factory=list)
@@ -43,14 +43,14 @@ class Scrubbed:
 def scrub(database: Database) -> Scrubbed:
     """Rewrite the tables and remove the old log; report what could not be done."""
     try:
-        refused = database.run_alone(rewrite_tables)
+        not_allowed = database.run_alone(rewrite_tables)
     except CannotWrite:
         reported = (
             "old pages of the tables, because the disk is full. Free as much space as the library uses, and "
             "run the same command again"
         )
         return Scrubbed([reported], log_removed=False, is_complete=False)
-    reach = [f"{table}, which this database user is not allowed to rewrite" for table in refused]
+    reach = [f"{table}, which this database user is not allowed to rewrite" for table in not_allowed]
     log_removed = database.run_alone(remove_old_log)
     if not log_removed:
         reach.append("the server's write-ahead log and its archives, which only a superuser can remove")
@@ -66,7 +66,7 @@ def note_erased(
 
 
 def erased_before(connection: Connection, name_or_id: str) -> Known:
-    """Whether this person is erased but may remain on old pages, and by what the user names them."""
+    """Return how the user names an erased person who may remain on old pages; empty if there is none."""
     return unfinished_by(connection, _words(name_or_id))
 
 

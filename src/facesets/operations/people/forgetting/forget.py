@@ -26,7 +26,7 @@ from facesets.operations.people.forgetting.forget_files import (
 from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import prove
 from facesets.operations.people.forgetting.person_to_erase import (
-    Person,
+    PersonToErase,
     folders_to_search,
     person_to_erase,
     traces_of,
@@ -66,26 +66,26 @@ def forget(
 ) -> Result:
     """Erase a person from the library, caches and results; it cannot be undone.
 
-    Files are first: where one of them cannot be written nothing is lost, and the same can be done again; as
-    it can when it is cut off later.
+    Files are changed first: if one cannot be written, nothing is lost, and the command can be repeated, also
+    after a later interruption.
 
     Parameters
     ----------
     folders : sequence of Path
-        Results besides those that the caches and the library know.
+        Result folders in addition to those that the caches and the library know.
     exports : bool
-        Whether to remove the person from results, not only to list these.
+        Whether to remove the person from results rather than only list them.
     pictures : Path, optional
-        Where pictures made for display are cached: those of photos that show the person go.
+        The folder of cached display pictures; those of photos with the person are removed.
     exactly : bool
-        `name_or_id` is a whole id, and no person is erased that they were merged into since it was read.
+        `name_or_id` is a whole id; if that person was merged meanwhile, the other person is not erased.
 
     Raises
     ------
     Changed
-        They were merged into another person.
+        The person was merged into another.
     WrongUsage
-        There is no such person.
+        The person does not exist.
     DamagedFile, CannotWrite
         A cache cannot be read or written.
     AlreadyRunning
@@ -108,14 +108,14 @@ def forget(
         work.progress.begin("Rewriting tables")
         scrubbed = scrub(database)
         work.progress.begin("Searching for remaining data")
-        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
+        proof = prove(database, person.vectors, person.denied, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
     work.progress.end()
     went = _erased_files(files, scrubbed, proof, sidecars, has_faces=person.has_faces)
     return _counted(person, erased, went)
 
 
-def _remove_pictures(person: Person, directory: Path | None) -> None:
+def _remove_pictures(person: PersonToErase, directory: Path | None) -> None:
     if directory is not None:
         remove_pictures(directory, {place.sha256 for place in person.places})
 
@@ -169,14 +169,14 @@ def _erased_files(
     )
 
 
-def _counted(person: Person, erased: Erased, went: Result) -> Result:
+def _counted(person: PersonToErase, erased: Erased, went: Result) -> Result:
     loose = len(person.loose)
     faces = erased.faces - loose
     return Result(went, person=short(person.id), faces=faces, loose_faces=loose, steps=erased.steps)
 
 
 def _in_files(
-    person: Person,
+    person: PersonToErase,
     traces: Traces,
     caches: Sequence[Cache],
     folders: Sequence[Path],
@@ -184,7 +184,7 @@ def _in_files(
     *,
     exports: bool,
 ) -> _Files:
-    """Forget in caches and results: in results first, because the caches identify their faces."""
+    """Erase from results first, then from caches, because caches identify the faces in results."""
     files = _Files(exports=exports)
 
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
@@ -201,7 +201,9 @@ def _in_files(
     return files
 
 
-def _erase(connection: Connection, name_or_id: str, person: Person, by: str, forms: Sequence[str]) -> Erased:
+def _erase(
+    connection: Connection, name_or_id: str, person: PersonToErase, by: str, forms: Sequence[str]
+) -> Erased:
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
     forget_in_hierarchies(connection, sorted(now))
@@ -213,9 +215,9 @@ def _erase(connection: Connection, name_or_id: str, person: Person, by: str, for
     return erased
 
 
-def _renew(database: Database, person: Person, pictures: Path | None) -> None:
-    """Remove pictures made meanwhile, and make again what was averaged of others' faces and the person's."""
-    # From now on the library shows no face of theirs.
+def _renew(database: Database, person: PersonToErase, pictures: Path | None) -> None:
+    """Remove pictures made meanwhile, and recompute averages that included the person's faces."""
+    # From now on the library shows none of their faces.
     _remove_pictures(person, pictures)
 
     def averages(connection: Connection) -> None:

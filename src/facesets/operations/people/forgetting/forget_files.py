@@ -13,7 +13,7 @@ from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forgetting.written_names import holds_name
 from facesets.records import Bool, Float32
-from facesets.results.current_faces import PersonToErase
+from facesets.results.current_faces import ErasureInResult
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.forgetting import ResultForgotten, forget_in_result
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
@@ -42,9 +42,9 @@ class CacheForgotten:
     of_others : int
         Faces near the person's that belong to another person in the library: they stay.
     names : int
-        Names that went from the file beside it.
+        Names removed from the file beside it.
     vectors_left : int
-        Vectors of the person's that it still holds.
+        Vectors of the person that it still holds.
     names_left : bool
         Whether the file beside it still holds a name.
     """
@@ -64,13 +64,13 @@ class Traces:
     Attributes
     ----------
     places : sequence of FacePlace
-        Of their faces in the library.
+        Places of their faces in the library.
     vectors : sequence of FaceVectors
-        Of these faces, of each model apart.
+        Embeddings of these faces, separately for each model.
     names, forms : sequence of str
         Their current and former names, in every written form.
     others : callable
-        Which of some places are faces of another person in the library.
+        Returns which of some places are faces of another person in the library.
     """
 
     places: Sequence[FacePlace]
@@ -86,8 +86,8 @@ def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], 
     Parameters
     ----------
     first : callable
-        To be done before, with the ids that are about to change: who these were is not known any
-        more afterwards, were that cut off.
+        Called before the change with the ids that will change: after an interruption, the old ids could not
+        be identified.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def _is_of(folder: Path, identity: str) -> bool:
     except WrongUsage:
         return False
     except FacesetsError:
-        # Problems with it are reported when it is searched.
+        # Problems with the folder are reported when it is searched.
         return True
     kinds = ClusterManifest | RefineManifest | ExportManifest
     return isinstance(manifest, kinds) and manifest.made.store == identity
@@ -253,7 +253,7 @@ def forget_in_results(
     -------
     found : list of ResultForgotten
     failures : list of str
-        Folders that could not be looked at or written, with the reason.
+        Folders that could not be read or written, with the reason.
     """
     boxes = boxes_by_image(traces.places)
 
@@ -264,7 +264,7 @@ def forget_in_results(
             best_partners(mine, of_person, min_iou=SAME_FACE_OVERLAP)[0] >= 0
         )
 
-    erasing = PersonToErase(is_at_place, renumbered, frozenset(map(folded, traces.names)))
+    erasing = ErasureInResult(is_at_place, renumbered, frozenset(map(folded, traces.names)))
     found: list[ResultForgotten] = []
     failures: list[str] = []
     for folder in folders:

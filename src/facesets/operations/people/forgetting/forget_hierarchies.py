@@ -1,7 +1,7 @@
 """A person erased from saved hierarchies, which hold face numbers and densities but no embeddings.
 
-A hierarchy does without faces that were deleted. So it stays for the others, and no number leads to who was
-forgotten.
+A hierarchy works without deleted faces. So it stays for the other faces, and no number leads to the erased
+person.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.hierarchies import arrays_of, drop_run, replace_arrays, runs_with
 
 NO_FACE = 0
-"""In place of a number: no face has it."""
+"""Placeholder for a face number; no face has it."""
 
 
 def forget_in_hierarchies(connection: Connection, faces: Sequence[int]) -> None:

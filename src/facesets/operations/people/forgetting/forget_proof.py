@@ -31,14 +31,14 @@ _OF_PHOTOS = (
     *("cameras.", "tags.", "tag_categories.", "stage_versions.", "description_jobs."),
     *("descriptions.model", "descriptions.provider"),
 )
-"""Where photos and results lie, what their owner wrote about them, and what cameras, tags and models are
-called, such as Dawn and Claude: no data about people."""
+"""Columns that are no data about people: paths of photos and results, their owner's texts about them, and
+names of cameras, tags and models, such as Dawn and Claude."""
 
 _OF_NAMES = ("person_names.", "person_corrections.", "step_rows.", "steps.what")
 
 
 _OF_PHOTOS_IN_FILES = ("paths", "source", "cache")
-"""Keys of manifests under which a path stands that the user chose."""
+"""Keys of manifests with paths that the user chose."""
 
 _OWN_KEY = re.compile(r"[a-z0-9_]+")
 
@@ -46,28 +46,28 @@ _OWN_KEY = re.compile(r"[a-z0-9_]+")
 def prove(
     database: Database,
     vectors: Sequence[FaceVectors],
-    refused: AbstractSet[int],
+    denied: AbstractSet[int],
     forms: Sequence[str],
     caches: Sequence[CacheForgotten],
     folders: Sequence[Path],
 ) -> Result:
     """Search for what remains of a person: similar embeddings, and their names.
 
-    A name is not theirs where photos lie, in what their owner wrote about them, and in names of other people,
-    cameras, tags and models: `names_of_others`.
+    Matches in paths of photos, in their owner's texts, and in names of other people, cameras, tags and models
+    do not count as the person's: `names_of_others`.
 
     Parameters
     ----------
     vectors : sequence of FaceVectors
-        Of their faces.
-    refused : set of int
+        Embeddings of their faces.
+    denied : set of int
         Faces denied for the person.
     forms : sequence of str
         Their names, in every written form.
     folders : sequence of Path
-        Results that no longer hold data of them.
+        Result folders from which their data was removed.
     """
-    left, of_others = database.run(_vectors_left, vectors, refused)
+    left, of_others = database.run(_vectors_left, vectors, denied)
     left += sum(cache.vectors_left for cache in caches)
     for folder in folders:
         of_others |= {f"the face set {printable(each)}": 1 for each in near_sets(folder, vectors)}
@@ -76,7 +76,7 @@ def prove(
     if forms:
         pattern = sql_pattern(forms)
         rows = database.run(searching.rows_with, pattern)
-        # Another person may have the name, too, by a part of it.
+        # Another person may have the name, too, as part of a longer one.
         excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
         for place, count in rows.items():
             (elsewhere if place.startswith(excused) else names).append(f"{place} ({count})")
@@ -89,23 +89,23 @@ def prove(
     names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
     return Result(
         is_clean=not (left or names),
-        vectors_left=left,  # of no other person, near the person's faces
+        vectors_left=left,  # near the person's faces, and of no other person
         of_others=of_others,  # people who have such vectors of their own, because they look similar
-        names_left=names,  # where a name of the person's still stands
+        names_left=names,  # places that still hold a name of the person
         names_of_others=elsewhere,
     )
 
 
 def _vectors_left(
-    connection: Connection, vectors: Sequence[FaceVectors], refused: AbstractSet[int]
+    connection: Connection, vectors: Sequence[FaceVectors], denied: AbstractSet[int]
 ) -> tuple[int, dict[str, int]]:
     """Count vectors near the person's: unassigned ones, and those of each other person."""
     left = 0
     of_others: Counter[str] = Counter()
     for known in vectors:
         near = searching.near_faces(connection, known, NEAR)
-        of_others["faces confirmed as another person"] += len(refused & set(near))
-        near = [face for face in near if face not in refused]
+        of_others["faces confirmed as another person"] += len(denied & set(near))
+        near = [face for face in near if face not in denied]
         for owner in searching.owners(connection, near).values():
             if owner.person:
                 of_others[printable(owner.name) or owner.person[:8]] += 1
@@ -146,7 +146,7 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     Returns
     -------
     held, excused : list of str
-        Places; in the latter the name is only part of another person's, or of a path of photos.
+        Places; in the latter the name is only part of another person's name, or of a path of photos.
     """
     safe = SafeFolder(folder)
     held: list[str] = []
@@ -164,11 +164,11 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     inside = [f"{name}/{each}" for name in top for each in safe.names_in(name) if each.endswith(".json")]
     for name in [*(each for each in top if each.endswith(".json")), *inside]:
         content = _content(safe, name)
-        # Escaped text has neither the letters of a name nor the ends of its words.
+        # Escaped text hides the letters of a name and its word boundaries.
         if b"\\" not in content and not holds_name(content, forms):
             continue
         texts = list(_texts(content))
-        # A name may look like a path, too.
+        # A name may also look like a path.
         whole = _texts(content, cut=False) if with_slash else ()
         if any(own and is_held(text) and _owner(text) not in others for text, own in texts) or any(
             own and is_held(text, with_slash) for text, own in whole
@@ -192,10 +192,10 @@ def _owner(place: str) -> str:
 
 
 def _texts(content: bytes, *, cut: bool = True) -> Iterator[tuple[str, bool]]:
-    """Yield the texts in a manifest that were not always there, and whether they may be a person's name.
+    """Yield the variable texts in a manifest, and whether they may be a person's name.
 
-    Keys are the program's own words except those of files, whose folders may be a person's; their last
-    part is as the photo is called, unless they are not to be cut.
+    Keys are the program's own words except those of files, whose folders may be a person's name. With `cut`,
+    their last part, the photo's file name, does not count.
     """
     try:
         raw = json.loads(content)

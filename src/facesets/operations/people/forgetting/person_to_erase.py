@@ -24,17 +24,17 @@ from facesets.store.postgres.photos.face_places import FacePlace, faces_at, plac
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonToErase:
     """The person to erase, and everything that identifies them.
 
     Attributes
     ----------
     loose : list of int
-        Further faces, unassigned, within `NEAR` of the person's.
-    refused : set of int
-        Faces denied for the person: these stay.
+        Unassigned faces within `NEAR` of the person's faces.
+    denied : set of int
+        Faces denied for the person, which stay.
     renumbered : Renumbered
-        Ids of faces in results of the library that have others afterwards.
+        Face ids in results of the library that change afterwards.
     """
 
     id: UUID
@@ -43,7 +43,7 @@ class Person:
     names: list[str]
     faces: list[int]
     loose: list[int]
-    refused: set[int]
+    denied: set[int]
     renumbered: Renumbered
     places: list[FacePlace]
     vectors: list[FaceVectors]
@@ -54,38 +54,38 @@ class Person:
         return bool(self.faces or self.loose)
 
 
-def person_to_erase(connection: Connection, database: Database, name_or_id: str) -> Person:
+def person_to_erase(connection: Connection, database: Database, name_or_id: str) -> PersonToErase:
     """Return the requested person. Raises `WrongUsage` if there is none."""
     state = find_person(connection, name_or_id)
     persons = merged_persons(connection, state.id)
     faces = faces_of_persons(connection, persons)
     vectors = vectors_of_faces(connection, faces)
     corrections = load_corrections(connection)
-    refused = {each.face for each in corrections.faces if not each.is_person and each.person in persons}
-    loose = _loose(connection, vectors, refused)
+    denied = {each.face for each in corrections.faces if not each.is_person and each.person in persons}
+    loose = _loose(connection, vectors, denied)
     detector = Library(database).detector(connection)
-    return Person(
+    return PersonToErase(
         state.id,
         called(state),
         persons,
         names_ever(connection, persons),
         faces,
         loose,
-        refused,
+        denied,
         NOT_RENUMBERED if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
         list(places_of(connection, [*faces, *loose]).values()),
         vectors,
     )
 
 
-def _loose(connection: Connection, vectors: Sequence[FaceVectors], refused: set[int]) -> list[int]:
+def _loose(connection: Connection, vectors: Sequence[FaceVectors], denied: set[int]) -> list[int]:
     """Return unassigned faces near the person's, except those denied for the person."""
     near = [face for each in vectors for face in searching.near_faces(connection, each, NEAR)]
     owners = persons_of_faces(connection, near)
-    return [face for face, owner in owners.items() if owner is None and face not in refused]
+    return [face for face, owner in owners.items() if owner is None and face not in denied]
 
 
-def traces_of(database: Database, person: Person) -> Traces:
+def traces_of(database: Database, person: PersonToErase) -> Traces:
     """Return what identifies a person in files."""
     erased = {*person.faces, *person.loose}
 
@@ -93,7 +93,7 @@ def traces_of(database: Database, person: Person) -> Traces:
         def work(connection: Connection) -> list[bool]:
             found = faces_at(connection, places)
             owners = persons_of_faces(connection, [face for face in found if face is not None])
-            known = person.refused | {face for face, owner in owners.items() if owner is not None}
+            known = person.denied | {face for face, owner in owners.items() if owner is not None}
             return [face in known - erased for face in found]
 
         return np.array(database.run(work), bool)

@@ -29,12 +29,12 @@ def plan_forget(
 ) -> Result:
     """Return what erasing a person would remove, with the arguments of `forget`; nothing is changed.
 
-    A person whose erasing was interrupted is erased already: there is nothing to confirm.
+    If erasing was interrupted, the person is erased already, and there is nothing to confirm.
 
     Raises
     ------
     WrongUsage
-        There is no such person.
+        The person does not exist.
     DamagedFile
         A cache cannot be read.
     """
@@ -64,7 +64,7 @@ def _plan(name: str, *, was_cut_off: bool = False) -> Result:
         name=name,
         number="",
         faces=0,
-        photos=0,  # that show those faces and the similar unassigned ones; they stay
+        photos=0,  # photos with those faces and the similar unassigned ones; they stay
         loose_faces=0,
         caches=[],
         results=[],

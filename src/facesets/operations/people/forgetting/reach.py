@@ -22,11 +22,11 @@ def out_of_reach(
     Parameters
     ----------
     exports : bool
-        Whether results were changed, not only listed.
+        Whether results were changed rather than only listed.
     sidecars : int
-        How many XMP sidecars name them.
+        Number of XMP sidecars that name the person.
     has_faces : bool
-        Whether the library had faces of theirs, by which files were searched; else only the name was.
+        Whether files were searched by the person's faces; otherwise only by name.
     """
     reported = [*scrubbed.out_of_reach, "backups and copies of the library, caches and results"]
     if results and not exports:
@@ -40,7 +40,7 @@ def out_of_reach(
         f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
     ]
     if not has_faces:
-        # Without any, only names can be found there.
+        # Without faces, only names can be found there.
         reported.append(
             "faces in caches and result folders. The library has no face of this person by which to find them"
         )

@@ -36,7 +36,7 @@ def holds_name(content: bytes, forms: Sequence[str]) -> bool:
         variant for each in forms for variant in (each, each.lower(), each.upper(), each.casefold())
     }:
         narrow = form.encode("utf-8", "backslashreplace")
-        # A search for bytes is many times quicker than one for a pattern.
+        # Searching for bytes is many times faster than for a pattern.
         if narrow in content and re.search(_NO_WORD_BEFORE + re.escape(narrow) + _NO_WORD_AFTER, content):
             return True
         for encoding in ("utf-16-le", "utf-16-be"):

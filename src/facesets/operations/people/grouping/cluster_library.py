@@ -23,7 +23,7 @@ from facesets.operations.people.grouping.library_faces import (
     load_faces,
     without_smudges,
 )
-from facesets.operations.people.grouping.matching import Decision, StoppedEarly, decide
+from facesets.operations.people.grouping.matching import JoinDecision, StoppedEarly, decide
 from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.finding import find_all_suggestions
 from facesets.operations.people.review.open_questions import waiting
@@ -52,15 +52,15 @@ def cluster_library(
     new_id: Callable[[], UUID] = uuid4,
     engine: Engine = IN_PROCESS,
 ) -> Result:
-    """Group all unassigned faces; confirmed assignments are kept.
+    """Group all unassigned faces; confirmed assignments stay.
 
-    By `auto` unnamed people near new faces are grouped again with these. By other methods all existing
-    assignments are kept. Corrections are followed, and named people come back if a reset removed them.
+    With `auto`, unnamed people near new faces are grouped again with these. With other methods, all existing
+    assignments stay. Corrections are followed, and named people are restored if a reset removed them.
 
     Parameters
     ----------
     engine : Engine
-        Who compares the faces.
+        The engine that compares the faces.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _decide(
     work: Work,
     new_id: Callable[[], UUID],
     engine: Engine,
-) -> tuple[Decision, Placed | None]:
+) -> tuple[JoinDecision, Placed | None]:
     """Decide about the faces by the chosen method; return their places in a saved hierarchy, too."""
     recognizer = None if library.settings is None else library.settings.recognizer
     if options.method == "hdbscan":
@@ -161,7 +161,7 @@ def _decide(
     return replace(decision, reasons=(sentence, *decision.reasons)), None
 
 
-def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joined) -> int:
+def _look(library: Library, loaded: LoadedFaces, decision: JoinDecision, joined: Joined) -> int:
     """Search for suggestions after the run; return how many are open."""
     faces, review = loaded.faces, joined.review
     undecided = replace(review, face=faces.face_id[decision.free[review.face]])
@@ -175,17 +175,17 @@ def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was count
     """Return a result of `cluster` with only these figures."""
     nothing = Result(
         faces=0,
-        kept=0,  # had a person before
-        joined=0,  # joined a known person
+        kept=0,  # faces that had a person before
+        joined=0,  # faces that joined a known person
         new_persons=0,
         new_faces=0,
-        regrouped=0,  # unnamed people lost them because of new faces
-        dissolved=0,  # unnamed people who have no face left
-        restored=0,  # given back to people whom a user had assigned before a reset
+        regrouped=0,  # faces that unnamed people lost because of new faces
+        dissolved=0,  # unnamed people without a face left
+        restored=0,  # faces returned to the people that users had assigned before a reset
         alone=0,
         people=0,
-        left_out=0,  # by their quality or their time
-        review=[],  # faces that resemble several people, and are left alone
+        left_out=0,  # faces excluded by quality or time
+        review=[],  # faces similar to several people, left unassigned
         questions=0,
         step=None,
         reasons=[],  # a sentence for each choice that the method made by itself
@@ -198,7 +198,7 @@ def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was count
 
 def result_of(
     faces: AssignedFaces,
-    decision: Decision,
+    decision: JoinDecision,
     options: ClusterLibraryOptions,
     seconds: dict[str, float],
 ) -> Result:
@@ -247,7 +247,7 @@ def _cases(faces: AssignedFaces, joined: Joined, rows: Int64) -> list[Result]:
 def store_decision(
     connection: Connection,
     loaded: LoadedFaces,
-    decision: Decision,
+    decision: JoinDecision,
     placed: Placed | None,
     options: ClusterLibraryOptions,
     by: str,
@@ -256,7 +256,7 @@ def store_decision(
 ) -> tuple[Joined, int | None]:
     """Store a decision; return it as stored, and the change, or None if nothing changed.
 
-    Corrections, names and merges by users while it was made are followed, too.
+    Corrections, names and merges that users made meanwhile are followed, too.
     """
     faces, rows = loaded.faces, decision.free
     freed = decision.freed(faces)

@@ -23,14 +23,14 @@ from facesets.store.postgres.people.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """The clusters that faces are going to be in.
+    """The planned clusters of faces.
 
     Attributes
     ----------
     face_id, number : int64 arrays of shape (n,)
-        Faces, and for each an index into `ids`, or -1 for none.
+        Faces, and the index of each into `ids`, or -1 for none.
     births : mapping
-        Of the clusters that come out of a saved run.
+        Origins of the clusters from a saved run.
     """
 
     face_id: Int64
@@ -96,7 +96,7 @@ def matched_ids(
     before : int64 array of shape (n,)
         The earlier clusters of the same faces, an index into `ids`; negative for none.
     new_ids : callable
-        Makes so many new ids.
+        Returns a given number of new ids.
     """
     count = int(label.max(initial=-1)) + 1
     size = np.bincount(before[before >= 0], minlength=len(ids))

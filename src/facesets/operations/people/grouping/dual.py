@@ -21,7 +21,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.corrections import load_corrections
 from facesets.store.postgres.people.steps import changing, making_step
-from facesets.store.postgres.people.unassigned_faces import Some
+from facesets.store.postgres.people.unassigned_faces import UnassignedFilter
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
@@ -30,7 +30,7 @@ STRICTER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """The request of a run, and its author."""
 
     library: Library
@@ -46,7 +46,7 @@ def cluster_dual(
     """Assign faces that are similar to a prototype of a known person, and group the others.
 
     Clusters of the others make no people; each that holds most of an earlier one keeps its id. A second run
-    with nothing new changes nothing. Both phases are one step.
+    without new faces changes nothing. Both phases are one step.
 
     Raises
     ------
@@ -62,31 +62,36 @@ def cluster_dual(
         RunLock(database, "assign"),
         recorded_run(database, "cluster", recorded, dry_run=options.dry_run) as run,
     ):
-        summary = _run(_Asked(library, options, dual, work, run.id))
+        summary = _run(_Request(library, options, dual, work, run.id))
         run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
-def _run(asked: _Asked) -> Result:
-    database, dry_run, work = asked.library.database, asked.options.dry_run, asked.work
+def _run(request: _Request) -> Result:
+    database, dry_run, work = request.library.database, request.options.dry_run, request.work
     stopped = Result(known=None, unknown=None, step=None, reasons=[], dry_run=dry_run, stopped=True)
     began = time.monotonic()
-    head = database.run(_head, asked.library)
-    found, assignment = _compare(asked, head)
+    head = database.run(_head, request.library)
+    found, assignment = _compare(request, head)
     if assignment is None:
         return stopped
     given = database.run(assignment.decide)
     known = _known(found, given.counts(), began)
     compared = time.monotonic()
     work.progress.begin("Reading faces")
-    without_hierarchy = replace(asked.options, full=True)
-    loaded = database.run(load_faces, asked.library, without_hierarchy)
+    without_hierarchy = replace(request.options, full=True)
+    loaded = database.run(load_faces, request.library, without_hierarchy)
     corrections = database.run(load_corrections)
     work.progress.end()
     others = Others(
-        loaded, given.face, constraints_of(corrections, loaded.faces.face_id), asked.options, asked.dual, head
+        loaded,
+        given.face,
+        constraints_of(corrections, loaded.faces.face_id),
+        request.options,
+        request.dual,
+        head,
     )
-    models = asked.library.settings
+    models = request.library.settings
     try:
         grouping = others.group(work, None if models is None else models.recognizer)
     except StoppedEarly:
@@ -96,7 +101,7 @@ def _run(asked: _Asked) -> Result:
         done = database.run(others.preview, assignment.detector, grouping.labels)
     else:
         work.progress.begin("Storing people and clusters")
-        assigned, done, step = changing(database, _store, asked, assignment, others, grouping.labels)
+        assigned, done, step = changing(database, _store, request, assignment, others, grouping.labels)
         known = _known(found, assigned, began, known.seconds)
         work.progress.end()
     unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))
@@ -110,25 +115,25 @@ def _run(asked: _Asked) -> Result:
     )
 
 
-def _compare(asked: _Asked, head: Head | None) -> tuple[Result, Assignment | None]:
+def _compare(request: _Request, head: Head | None) -> tuple[Result, Assignment | None]:
     """Compare faces with known people."""
     comparing = AssignOptions(
-        threshold=_threshold(asked.dual, _recognizer(asked.library), head),
-        same_image_ok=asked.options.same_image_ok,
-        dry_run=asked.options.dry_run,
+        threshold=_threshold(request.dual, _recognizer(request.library), head),
+        same_image_ok=request.options.same_image_ok,
+        dry_run=request.options.dry_run,
     )
-    some = Some(most=asked.dual.dual_max_faces)
-    return compare_with_people(asked.library, comparing, some, asked.work, asked.run_id)
+    selected = UnassignedFilter(max_faces=request.dual.dual_max_faces)
+    return compare_with_people(request.library, comparing, selected, request.work, request.run_id)
 
 
 def _store(
-    connection: Connection, asked: _Asked, assignment: Assignment, others: Others, labels: Int64
+    connection: Connection, request: _Request, assignment: Assignment, others: Others, labels: Int64
 ) -> tuple[Result, Result, int | None]:
     """Assign faces to known people and put the others into clusters, as one step; None if nothing changed."""
     given = assignment.decide(connection)
     clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
     what = f"{counted(len(given.face), 'face')} assigned, the others in {clusters}"
-    with making_step(connection, "cluster", asked.work.by, what, run_id=asked.run_id) as step:
+    with making_step(connection, "cluster", request.work.by, what, run_id=request.run_id) as step:
         assigned = assignment.give(step, given)
         done = others.store(step, assignment.detector, labels)
     return assigned, done, step_number(connection, step)
@@ -155,7 +160,7 @@ def _unknown(labels: Int64, done: Result, seconds: float) -> Result:
         share_noise=round(noise / max(left, 1), 4),
         questions=done.questions,  # clusters that may be a known person
         seconds=seconds,
-        largest=done.largest,  # its id; empty without any, and in a dry run, which stores none
+        largest=done.largest,  # id of the largest; empty if there is none, and in a dry run
     )
 
 

@@ -33,9 +33,9 @@ from facesets.store.postgres.people.unassigned_faces import hidden_people, note_
 from facesets.store.postgres.people.unknown_clusters import (
     PREFIX,
     ClusterQuestion,
+    denied_for_clusters,
     name_after_people,
     new_numbers,
-    rejected_for_clusters,
     replace_questions,
 )
 from facesets.work import Work
@@ -43,7 +43,7 @@ from facesets.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The faces that are still unassigned, and what is known of them.
+    """The faces that are still unassigned, and data about them.
 
     `given` are the numbers of faces that get a person in the same step.
     """
@@ -110,8 +110,8 @@ class Others:
         ids = matched_ids(labels, before.number, before.ids, named)
         middle = centroids(loaded.faces.embedding[self.rows], labels)
         faces = np.bincount(labels[labels >= 0], minlength=len(ids))
-        asked = cluster_questions(connection, detector, Centers(ids, faces, middle), self.head)
-        return Result(new=made, questions=len(asked), largest="")
+        suggestions = cluster_questions(connection, detector, Centers(ids, faces, middle), self.head)
+        return Result(new=made, questions=len(suggestions), largest="")
 
     def store(self, step: Step, detector: DetectorRow, labels: Int64) -> Result:
         """Put the faces into their clusters, as part of a change, and store suggestions.
@@ -119,13 +119,13 @@ class Others:
         Returns how many clusters are new, how many questions there are, and which cluster is the largest.
         """
         loaded, rows, connection = self.loaded, self.rows, step.connection
-        # Faces that got a person meanwhile are left out.
+        # Faces assigned meanwhile are omitted.
         now = people_now(connection, loaded.faces)
         free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
         rows, labels = rows[free], labels[free]
         before = _unknown_only(loaded.clusters, rows)
         if self.dual.dual_max_faces is not None:
-            # The other faces of a face's cluster may be among those left out this time.
+            # Other faces of the same cluster may be excluded from this run.
             grouped = (labels >= 0) | (before.number < 0)
             rows, labels = rows[grouped], labels[grouped]
             before = FaceClusters(before.number[grouped], before.ids)
@@ -140,8 +140,8 @@ class Others:
         store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
         note_unassigned(step, loaded.faces.detector_id, loaded.faces.face_id[rows])
         centers = fresh_centers(connection, detector, [*ids, *self._untouched(ids)])
-        asked = cluster_questions(connection, detector, centers, self.head)
-        questions = replace_questions(connection, loaded.model_id, asked)
+        suggestions = cluster_questions(connection, detector, centers, self.head)
+        questions = replace_questions(connection, loaded.model_id, suggestions)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
         return Result(new=len(made), questions=questions, largest=largest)
 
@@ -166,7 +166,7 @@ def _unknown_only(clusters: FaceClusters, rows: Int64) -> FaceClusters:
 def _eps(method: Method, head: Head) -> float:
     """Return the cosine distance up to which projected faces belong together.
 
-    Where pairs decide, as strict as for giving faces to people: there they are compared with means.
+    For methods that decide by pairs, as strict as for assigning faces, which are compared with means.
     """
     made = head.thresholds
     return made.max_cosine_distance if method == "agglomerative" else 1 - made.person
@@ -195,7 +195,7 @@ def cluster_questions(
     place = {person: row for row, person in enumerate(known.persons)}
     hidden = [place[person] for person in hidden_people(connection) if person in place]
     refused: dict[str, list[int]] = {}
-    for cluster, person in rejected_for_clusters(connection):
+    for cluster, person in denied_for_clusters(connection):
         if person in place:
             refused.setdefault(cluster, []).append(place[person])
     found: list[ClusterQuestion] = []

@@ -35,9 +35,9 @@ from facesets.store.postgres.people.hierarchies import (
 from facesets.store.postgres.people.steps import Step
 
 NEAR_CENTROID = 0.45
-"""Cosine distance from a centroid that is near enough where the cluster's own is not known."""
-MOST_LEAVING = 0.25
-"""Share of a cluster's faces that share a photo with a more central one, from which it is several people."""
+"""Maximum cosine distance from a centroid, for clusters without an epsilon."""
+MAX_LEAVING = 0.25
+"""Share of faces in a photo with a more central face of the cluster, from which it is several people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Hierarchy:
     Attributes
     ----------
     face_id : int64 array of shape (n,)
-        Its faces, in its order.
+        Its faces, in the order of the hierarchy.
     met : int64 array
-        Those, and faces tried since and placed nowhere; ascending.
+        Its faces, and faces tried later without being placed; ascending.
     """
 
     run: StoredRun
@@ -65,15 +65,15 @@ class Placed:
     Attributes
     ----------
     cluster : int64 array of shape (n,)
-        Of each face of the library an index into `ids`; -1 for none.
+        For each face of the library the index into `ids`; -1 for none.
     changed : int64 array
-        The rows of faces that may have another cluster.
+        The rows of faces whose cluster may have changed.
     fresh : HdbscanResult or None
-        The hierarchy, where it is a new one; of `of_run`, the rows of faces.
+        The hierarchy, if it is new; `of_run` are the rows of its faces.
     tried : int64 array
-        Faces that were placed nowhere, besides those of a new hierarchy.
+        Faces that were not placed, apart from those of a new hierarchy.
     predicted, nearest : int
-        Faces that the hierarchy placed, and that the nearest centroid did.
+        Number of faces placed by the hierarchy, and by the nearest centroid.
     """
 
     cluster: Int64
@@ -113,7 +113,7 @@ def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
 def load_hierarchy(
     connection: Connection, model_id: int, parameters: Mapping[str, Any] | None
 ) -> Hierarchy | None:
-    """Load the current hierarchy, if it was made with these parameters, or with any for None.
+    """Load the current hierarchy if made with these parameters; None accepts any.
 
     Raises
     ------
@@ -142,8 +142,8 @@ def place(
     """Place the faces that are new to a hierarchy; make it first if there is none.
 
     The hierarchy's own prediction comes first, then the nearest centroid within the cluster's epsilon;
-    neither places a face farther from the centroid than a person's faces usually are. Of two faces in one
-    photo only one is in a cluster, unless that is allowed.
+    neither places a face farther from the centroid than a person's faces usually are. A cluster contains only
+    one of two faces in one photo, unless both are allowed.
     """
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
@@ -201,14 +201,14 @@ def _made(
 
 
 def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[HdbscanResult, Int64]:
-    """Clusters in which no two faces share a photo: the less central one leaves.
+    """Return clusters in which no two faces share a photo: the less central one leaves.
 
-    A cluster that would lose many shows two people, and gives way to its parts. To part every cluster so
-    would do harm: one photo that shows a person twice, as in a mirror, would split this person.
+    A cluster that would lose many faces shows two people, and is replaced by its parts. Splitting every such
+    cluster would be harmful: one photo that shows a person twice, as in a mirror, would split this person.
     """
     leaving = leave_clusters(rows, result.labels, apart)
     size = np.maximum(np.bincount(result.labels[result.labels >= 0]), 1)
-    many = np.bincount(result.labels[leaving], minlength=len(size)) >= MOST_LEAVING * size
+    many = np.bincount(result.labels[leaving], minlength=len(size)) >= MAX_LEAVING * size
     first = result.labels[apart]
     strict = apart[(first[:, 0] == first[:, 1]) & np.append(many, False)[first[:, 0]]]
     if len(strict):
@@ -224,13 +224,13 @@ def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[Hd
 def _placed(
     result: HdbscanResult, embedding: Float32, of_run: Int64, new: Float32, recognizer: str | None
 ) -> tuple[Int64, Bool]:
-    """The label of each new face, -1 for none; and whether the hierarchy itself placed it.
+    """Return the label of each new face, -1 for none; and whether the hierarchy itself placed it.
 
-    `embedding` are the vectors of those of its faces that exist still, `of_run` their places in it.
+    `embedding` are the vectors of the hierarchy's remaining faces, `of_run` their positions in it.
     """
     if not len(new) or not len(embedding):
         return np.full(len(new), NONE, np.int64), np.zeros(len(new), bool)
-    # A cluster is born where it parts from the rest, so that strangers are within its epsilon, too.
+    # A cluster begins where it separates from the rest, so strangers are within its epsilon, too.
     most = known_recognizer(recognizer).max_from_centroid
     middle = centroids(embedding, result.labels[of_run])
     label = approximate_predict(result, embedding, new, faces=of_run).labels
@@ -248,17 +248,17 @@ def _placed(
 
 
 def epsilon_of(result: HdbscanResult) -> Float64:
-    """Return the epsilon of each cluster; NaN for those that only corrections made."""
+    """Return the epsilon of each cluster; NaN for clusters made only by corrections."""
     epsilon = np.full(int(result.labels.max(initial=-1)) + 1, np.nan)
     epsilon[: len(result.epsilon)] = result.epsilon[: len(epsilon)]
     return epsilon
 
 
-def best(quality: Float32, rows: Int64, most: int) -> Int64:
-    """Return the best faces of these rows, in order, at most `most`."""
-    if len(rows) <= most:
+def best(quality: Float32, rows: Int64, max_faces: int) -> Int64:
+    """Return the best faces of these rows, in order, at most `max_faces`."""
+    if len(rows) <= max_faces:
         return rows
-    return np.sort(rows[np.lexsort((rows, -quality[rows]))[:most]])
+    return np.sort(rows[np.lexsort((rows, -quality[rows]))[:max_faces]])
 
 
 def rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:

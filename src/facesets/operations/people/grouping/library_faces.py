@@ -19,7 +19,7 @@ from facesets.operations.people.grouping.hierarchy import (
     parameters_of,
     place,
 )
-from facesets.operations.people.grouping.matching import Decision, Steps, means_of_people
+from facesets.operations.people.grouping.matching import JoinDecision, Steps, means_of_people
 from facesets.operations.people.grouping.regrouping import FacesBefore
 from facesets.plurals import counted
 from facesets.records import Bool, Int64
@@ -36,7 +36,7 @@ from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
 from facesets.work import Work
 
-_FEWEST_FOUNDERS = 2
+_MIN_FOUNDERS = 2
 """Minimum faces of sufficient quality for a new person."""
 
 JOINING = 0.65
@@ -47,8 +47,8 @@ JOINING = 0.65
 class LoadedFaces:
     """The faces that a run groups, those of known people, and their clusters.
 
-    `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about;
-    `shows` is how much each face shows of who it is.
+    `hierarchy` is the current one, if the run continues it; `left_out` counts excluded faces; `shows` is the
+    clarity of each face.
     """
 
     model_id: int
@@ -77,7 +77,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
     shows = quality_of_faces(connection, detector, faces.face_id)
-    # `auto` handles unclear faces; other methods would make people of them.
+    # `auto` handles unclear faces; other methods would make people from them.
     wanted = (faces.person >= 0) | (in_pool & ((shows > Shows.NOTHING) | (options.method == "auto")))
     faces = faces.take(wanted)
     hierarchy = None
@@ -102,7 +102,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
 def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
     """Return the faces without unnamed people of low quality, and how many of these there are.
 
-    They are people without corrections, with hardly a face that is clear enough to make a person.
+    They are people without corrections, with hardly any face clear enough for a new person.
     """
     faces, poor = loaded.faces, loaded.shows < Shows.ENOUGH
     count = len(faces.persons)
@@ -110,7 +110,7 @@ def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
     of_person = np.bincount(faces.person[mine], minlength=count)
     enough = np.bincount(faces.person[mine & ~poor], minlength=count)
     fixed = np.array([person in loaded.seen.fixed for person in faces.persons], bool)
-    unclear = ~fixed & (of_person > 0) & (enough < _FEWEST_FOUNDERS) & (2 * enough < of_person)
+    unclear = ~fixed & (of_person > 0) & (enough < _MIN_FOUNDERS) & (2 * enough < of_person)
     if not unclear.any():
         return faces, 0
     person = np.where(np.append(unclear, False)[faces.person], -1, faces.person)
@@ -118,7 +118,7 @@ def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
 
 
 def _singles(clusters: FaceClusters) -> Bool:
-    """Return which faces are single clusters because they were left over for long: no run compares them."""
+    """Return which faces are single clusters, made of long unassigned faces, which no run compares."""
     single = np.array([*(each.startswith(SINGLE) for each in clusters.ids), False])
     return single[clusters.number]
 
@@ -130,7 +130,7 @@ def by_hierarchy(
     work: Work,
     new_id: Callable[[], UUID],
     recognizer: str | None,
-) -> tuple[Decision, Placed]:
+) -> tuple[JoinDecision, Placed]:
     """Decide about unassigned faces by the saved hierarchy, and return the place of each face in it."""
     reported = Steps(work, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
     placed = place(
@@ -148,15 +148,15 @@ def by_hierarchy(
         loaded.faces,
         placed.cluster,
         min_cosine_similarity=JOINING if options.threshold is None else options.threshold,
-        least_in_cluster=1.0 - known_recognizer(recognizer).max_from_centroid,
+        min_in_cluster=1.0 - known_recognizer(recognizer).max_from_centroid,
         min_size=options.min_size,
     )
     if not options.same_image_ok:
-        joined = _one_face_a_photo(loaded.faces, joined)
-    return Decision(np.flatnonzero(loaded.faces.person < 0), joined, (placed.sentence(),)), placed
+        joined = _keep_one_face_by_cluster(loaded.faces, joined)
+    return JoinDecision(np.flatnonzero(loaded.faces.person < 0), joined, (placed.sentence(),)), placed
 
 
-def _one_face_a_photo(faces: AssignedFaces, joined: Joined) -> Joined:
+def _keep_one_face_by_cluster(faces: AssignedFaces, joined: Joined) -> Joined:
     """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""
     new = np.flatnonzero(faces.person < 0)
     after = faces.person.copy()
@@ -177,29 +177,31 @@ def join_by_clusters(
     cluster: Int64,
     *,
     min_cosine_similarity: float,
-    least_in_cluster: float,
+    min_in_cluster: float,
     min_size: int,
 ) -> Joined:
     """Decide about unassigned faces by the clusters that all faces are in.
 
-    A face joins the person of its cluster; of several people the one with the nearest faces there, if by a
-    margin, else it is left for review. It stays alone if it is like none of them. The faces of other clusters
-    join a known person if similar to that person's faces on average, or become new people by clusters.
+    A face joins the person of its cluster. If the cluster has several people, it joins the nearest one if the
+    lead is large enough; otherwise it becomes a suggestion. A face similar to none of them stays unassigned.
+    Faces of other clusters join a known person if similar to that person's faces on average; otherwise each
+    cluster becomes a new person.
 
     Parameters
     ----------
     cluster : int64 array of shape (n,)
         -1 for none.
     min_cosine_similarity : float
-        From which on a face of another cluster joins a known person.
-    least_in_cluster : float
-        From which on a face joins a person of its own cluster: to the direction of their faces there.
+        Minimum similarity for a face of another cluster to join a known person.
+    min_in_cluster : float
+        Minimum similarity for a face to join a person of its own cluster, to the mean direction of their
+        faces in it.
     """
     new = np.flatnonzero(faces.person < 0)
     person = np.full(len(new), UNASSIGNED, np.int64)
     near = _owners_of(faces, cluster, new)
     left = np.setdiff1d(np.arange(len(new)), near.face)
-    review = [_nearest_owner(near, person, least_in_cluster)]
+    review = [_nearest_owner(near, person, min_in_cluster)]
     means, known = means_of_people(faces.embedding, faces.person, len(faces.persons))
     rest = join_people(
         faces.embedding[new[left]],
@@ -217,7 +219,7 @@ def join_by_clusters(
 
 
 def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatches:
-    """Compare new faces, by their places in `new`, with the people who have faces in their cluster."""
+    """Compare new faces, by position in `new`, with the people who have faces in their cluster."""
     owned = np.flatnonzero((faces.person >= 0) & (cluster >= 0))
     both = np.stack([cluster[owned], faces.person[owned]], axis=1)
     pairs, of_face = np.unique(both, axis=0, return_inverse=True)
@@ -236,14 +238,14 @@ def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatche
     return PersonMatches(face, pairs[pair, 1], similarity)
 
 
-def _nearest_owner(near: PersonMatches, person: Int64, least: float) -> PersonMatches:
-    """Give faces to the person of their cluster they are nearest to; returns what is left for review."""
+def _nearest_owner(near: PersonMatches, person: Int64, min_similarity: float) -> PersonMatches:
+    """Assign faces to the nearest person of their cluster; return the suggestions."""
     order = np.lexsort((near.person, -near.similarity, near.face))
     face, owner, similarity = near.face[order], near.person[order], near.similarity[order]
     first = np.flatnonzero(np.diff(face, prepend=-1))
     following = np.append(similarity, -np.inf)[np.minimum(first + 1, len(face))]
     alone = np.append(face, -1)[np.minimum(first + 1, len(face))] != face[first]
-    like = similarity[first] >= least
+    like = similarity[first] >= min_similarity
     sure = like & (alone | (similarity[first] - following >= MARGIN))
     person[face[first[sure]]] = owner[first[sure]]
     return near.of(np.isin(near.face, face[first[like & ~sure]]))

@@ -1,4 +1,4 @@
-"""Decisions whether new faces join a known person, become a new person, or stay unassigned."""
+"""Decide whether new faces join a known person, become a new person, or stay unassigned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,17 +24,17 @@ class StoppedEarly(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class JoinDecision:
     """The decision about unassigned faces, and faces that a method may take from unnamed people.
 
     Attributes
     ----------
     free : int64 array of shape (n,)
-        Rows of the faces that the decision is about, ascending: all without a person, and maybe others.
+        Rows of the faces to decide about, ascending: all unassigned ones, and perhaps others.
     joined : Joined
-        The decision about these, in their order.
+        The decision about these faces, in the same order.
     reasons : tuple of str
-        A sentence for each choice that the method made by itself.
+        A sentence for each automatic choice of the method.
     used : mapping
         Measured values that decided, by name.
     """
@@ -58,7 +58,7 @@ def decide(
     *,
     recognizer: str | None = None,
     engine: Engine = IN_PROCESS,
-) -> Decision:
+) -> JoinDecision:
     """Compare unassigned faces with known people, and group the rest.
 
     `recognizer` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
@@ -86,7 +86,7 @@ def decide(
         used.update(found.checked)
         return found.labels
 
-    # The vectors of other methods are means, which are few and not of unit length.
+    # Other methods compare with means, which are few and not of unit length.
     near = options.method == "components" and is_approximate(len(rows), others=len(references))
     joined = join_people(
         rows,
@@ -100,13 +100,13 @@ def decide(
     )
     reported.end()
     if apart is not None:
-        joined = _one_face_a_photo(faces, new, joined, apart, references)
+        joined = _keep_one_face_by_means(faces, new, joined, apart, references)
     if measured is not None:
         used["measured_cosine_similarity"] = threshold
     if joined.checked is not None:
         used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
         reasons.insert(0, joined.checked.sentence())
-    return Decision(new, joined, tuple(reasons), used)
+    return JoinDecision(new, joined, tuple(reasons), used)
 
 
 def _references(faces: AssignedFaces, options: ClusterLibraryOptions) -> tuple[Float32, Int64]:
@@ -181,7 +181,7 @@ def _apart(faces: AssignedFaces, options: ClusterLibraryOptions) -> Constraints 
     return same_image_pairs(faces.embedding, faces.image)
 
 
-def _one_face_a_photo(
+def _keep_one_face_by_means(
     faces: AssignedFaces, new: Int64, joined: Joined, apart: Constraints, means: Float32
 ) -> Joined:
     """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""

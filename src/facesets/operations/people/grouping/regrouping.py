@@ -14,7 +14,7 @@ from facesets.clustering.people.regrouping import Regrouped, regroup
 from facesets.clustering.poor_faces import HowMuch
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.enforcing import constraints_of
-from facesets.operations.people.grouping.matching import Decision, Steps
+from facesets.operations.people.grouping.matching import JoinDecision, Steps
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
@@ -34,9 +34,9 @@ class FacesBefore:
     fixed : set of UUID
         People whom a user named or corrected.
     left : int64 array of shape (m,)
-        Numbers of faces that the last run left without a person.
+        Numbers of faces that the last run left unassigned.
     options : mapping or None
-        Of the last run; None where there was none.
+        Options of the last run; None if there was none.
     """
 
     fixed: set[UUID]
@@ -59,11 +59,11 @@ def decide_again(
     shows: HowMuch | None = None,
     recognizer: str | None = None,
     engine: Engine = IN_PROCESS,
-) -> Decision:
+) -> JoinDecision:
     """Group faces that are new, and faces similar to them; nothing if there are none.
 
-    `shows` is how much each face shows of who it is; `recognizer` is the file name of the network that made
-    the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
+    `shows` is the clarity of each face; `recognizer` is the file name of the network that made the
+    embeddings; `engine` compares the faces. Raises `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
@@ -89,12 +89,12 @@ def decide_again(
 
 
 def _unseen(faces: AssignedFaces, seen: FacesBefore, options: ClusterLibraryOptions) -> Int64:
-    """Return rows of unassigned faces, without those that the last run with the same options left so."""
+    """Return rows of unassigned faces, except those that the last run with these options left so."""
     free = np.flatnonzero(faces.person < 0)
     return free[~np.isin(faces.face_id[free], seen.left)] if seen.had_same_options(options) else free
 
 
-def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float]) -> Decision:
+def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float]) -> JoinDecision:
     """Return the decision about unassigned faces and those that change their person."""
     free = np.flatnonzero((faces.person < 0) | (found.person != faces.person))
     known = len(faces.persons)
@@ -103,4 +103,4 @@ def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float])
     joined = Joined(
         np.where(person < known, person, -1), np.where(person >= known, person - known, -1), review
     )
-    return Decision(free, joined, found.reasons, used)
+    return JoinDecision(free, joined, found.reasons, used)

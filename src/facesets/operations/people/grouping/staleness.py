@@ -1,4 +1,4 @@
-"""Whether the saved hierarchy is out of date."""
+"""Check whether the saved hierarchy is out of date."""
 
 from dataclasses import dataclass, field, replace
 
@@ -16,13 +16,13 @@ from facesets.store.postgres.people.assigned_faces import face_scope, load_assig
 from facesets.store.postgres.people.clusters import clusters_of, fresh_centers
 from facesets.store.postgres.people.hierarchies import faces_found_since, latest_parameters
 
-MOST_ADDED = 0.25
-"""Share of faces added since, of those that made the hierarchy, from which it is due."""
-MOST_UNASSIGNED = 0.5
-"""Share of the added faces that found no place; from `LEAST_UNASSIGNED` faces on."""
-LEAST_UNASSIGNED = 50
-MOST_DRIFT = 0.1
-"""Cosine distance that a tenth of the centroids moved."""
+MAX_ADDED = 0.25
+"""Added faces, as a share of those in the hierarchy, from which a new one is due."""
+MAX_UNASSIGNED = 0.5
+"""Share of added faces without a cluster from which a new one is due, if at least `MIN_UNASSIGNED`."""
+MIN_UNASSIGNED = 50
+MAX_DRIFT = 0.1
+"""Cosine distance moved by a tenth of the centroids from which a new one is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +32,25 @@ class Staleness:
     Attributes
     ----------
     exists : bool
-        There is one.
+        Whether there is one.
     made : str
-        When.
+        Its date.
     faces : int
-        That made it.
+        Number of faces in it.
     added : int
-        Faces since then that it would have been made of as well.
+        Faces added since then that it would have included.
     unassigned : int
-        Those of them that are in no cluster.
+        Added faces without a cluster.
     share_added, share_unassigned : float
-        Of the faces that made it; of the added ones.
+        Added faces as a share of its faces; unassigned ones as a share of the added.
     drift : float
-        Cosine distance between the centroids then and now that nine tenths of the clusters stay below.
+        Cosine distance between old and current centroids, exceeded by only a tenth of the clusters.
     changed : list of str
-        Parameters that a later run asked for differently, and the model.
+        Parameters that a later run changed, and the model.
     due : bool
-        A new one is advised,
+        Whether to make a new one.
     reasons : list of str
-        because of these, in words.
+        The reasons, in words.
     """
 
     exists: bool = False
@@ -83,19 +83,19 @@ def _measure(connection: Connection, library: Library) -> Staleness:
     if detector is None or hierarchy is None:
         return _without(connection, detector)
     faces = load_assigned_faces(connection, detector)
-    run, asked = hierarchy.run, dict(hierarchy.run.parameters)
-    scope = face_scope(connection, detector, faces.face_id, asked["time_bucket"])
-    # Faces left out as too many existed already: only faces found later are new.
+    run, parameters = hierarchy.run, dict(hierarchy.run.parameters)
+    scope = face_scope(connection, detector, faces.face_id, parameters["time_bucket"])
+    # Faces excluded by the limit existed already: only faces found later are new.
     later = faces_found_since(connection, detector.id, run.made_at)
-    new = scope.of(float(asked["min_quality"])) & np.isin(faces.face_id, later)
+    new = scope.of(float(parameters["min_quality"])) & np.isin(faces.face_id, later)
     clusters = clusters_of(connection, detector, faces.face_id)
     lost = int((new & (clusters.number < 0)).sum())
     added = int(new.sum())
-    latest = latest_parameters(connection, list(asked)) or asked
+    latest = latest_parameters(connection, list(parameters)) or parameters
     changed = [
-        f"{name.replace('_', '-')}: {_worded(asked[name])} before, {_worded(latest[name])} now"
-        for name in asked
-        if latest.get(name, asked[name]) != asked[name]
+        f"{name.replace('_', '-')}: {_worded(parameters[name])} before, {_worded(latest[name])} now"
+        for name in parameters
+        if latest.get(name, parameters[name]) != parameters[name]
     ]
     known, of_run = rows_of(hierarchy.face_id, faces.face_id)
     drift = _drift(
@@ -117,7 +117,7 @@ def _measure(connection: Connection, library: Library) -> Staleness:
 
 
 def _without(connection: Connection, detector: DetectorRow | None) -> Staleness:
-    """Report that no hierarchy is in force: one is due if one was made of another model's faces."""
+    """Report that no hierarchy is current; a new one is due if the old one used another model's faces."""
     if detector is None or latest_parameters(connection, []) is None:
         return Staleness()
     return Staleness(due=True, reasons=["the hierarchy was made with another model, or is missing"])
@@ -125,11 +125,11 @@ def _without(connection: Connection, detector: DetectorRow | None) -> Staleness:
 
 def _reasons(figures: Staleness) -> list[str]:
     reasons = []
-    if figures.share_added >= MOST_ADDED:
+    if figures.share_added >= MAX_ADDED:
         reasons.append(f"{counted(figures.added, 'face')} added to {figures.faces}")
-    if figures.unassigned >= LEAST_UNASSIGNED and figures.share_unassigned >= MOST_UNASSIGNED:
+    if figures.unassigned >= MIN_UNASSIGNED and figures.share_unassigned >= MAX_UNASSIGNED:
         reasons.append(f"{figures.unassigned} of {figures.added} added faces could not be placed")
-    if figures.drift >= MOST_DRIFT:
+    if figures.drift >= MAX_DRIFT:
         reasons.append(f"a tenth of the centroids moved by {figures.drift:.2f} or more")
     if figures.changed:
         reasons.append("the parameters have changed")

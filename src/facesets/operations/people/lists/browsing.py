@@ -37,7 +37,7 @@ from facesets.store.postgres.photo_details import (
 from facesets.store.postgres.photos.tags import PhotoTags, of_image
 
 _NEAREST = 6
-_MOST_FACES = 1000
+_MAX_FACES = 1000
 _REFRESHED = 1000
 """Maximum faces for prototypes that are remade while the page loads."""
 _MAX_CORRECTIONS = 50
@@ -50,7 +50,7 @@ class PeoplePage:
     Attributes
     ----------
     after : PeoplePlace or None
-        Where the next page begins; None on the last one.
+        The start of the next page; None on the last one.
     """
 
     people: list[PersonCard]
@@ -91,7 +91,7 @@ def people_page(
 def _found(connection: Connection, find: str) -> dict[UUID, int]:
     """Return people with matching names: 0 if a name begins so, 1 if a word of it does, else 2."""
     text = folded(find)
-    # A typed accent is meant.
+    # If the user types an accent, it must match.
     written = without_accents if text == without_accents(text) else str
     found: dict[UUID, int] = {}
     for name, person in all_names(connection):
@@ -115,7 +115,7 @@ def seen_person(database: Database, person: UUID) -> SeenPerson:
 
     def work(connection: Connection) -> SeenPerson:
         found = require_person(connection, person).id
-        # First: whatever changes while this is read makes it old.
+        # Read first, so that any change while reading makes it out of date.
         version = version_of_person(connection, found)
         refresh_totals_of(connection, [found])
         (card,) = cards_of(connection, [found])
@@ -143,7 +143,7 @@ class FacesPage:
     eras : list of Era
         Years in which the person looks similar, if distinguished.
     after : int or None
-        The face after which the next page begins; None on the last one.
+        The last face of this page; None on the last page.
     """
 
     faces: list[ShownFace]
@@ -172,20 +172,20 @@ class AboutPerson:
     ----------
     spread : float or None
         Mean cosine distance of the best faces to their mean.
-    statements : list of str
-        Corrections in words; at most some.
-    said : int
-        The number of corrections.
+    corrections : list of str
+        Corrections in words, up to a maximum.
+    corrections_count : int
+        The number of all corrections.
     nearest : list of (person, cosine similarity)
-        Who resembles them most, of those who do more than strangers.
+        The most similar people, if more similar than strangers.
     age : PersonAge
         Birth and sex.
     """
 
     card: PersonCard
     spread: float | None
-    statements: list[str]
-    said: int
+    corrections: list[str]
+    corrections_count: int
     nearest: list[tuple[PersonCard, float]]
     age: PersonAge
 
@@ -228,11 +228,11 @@ class BrowsedPhoto:
     Attributes
     ----------
     versions : mapping of UUID to int
-        Of the people on it, to send with changes.
+        Versions of the people on it, to send with changes.
     ages : mapping of UUID to str
-        How old those people were on that day, in words; empty where that is not known.
+        Ages of those people on that day, in words; empty if unknown.
     newer, older : str or None
-        Content of the photos of the person that one came from.
+        Contents of the adjacent photos of the person whose page was shown before.
     """
 
     photo: LibraryPhoto
@@ -249,9 +249,9 @@ def photo_page(database: Database, sha256: str, person: UUID | None = None) -> B
 
     def work(connection: Connection) -> BrowsedPhoto:
         photo = require_photo(connection, sha256)
-        # Before the faces: whatever changes in between makes the versions old.
+        # Before the faces, so that any change in between makes the versions out of date.
         versions = versions_of_people(connection, people_on_photo(connection, photo.id))
-        faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
+        faces = faces_on_photo(connection, photo.id, limit=_MAX_FACES)
         newer, older = (None, None) if person is None else adjacent_photos(connection, photo.id, person)
         ages = ages_on_photo(connection, photo)
         return BrowsedPhoto(photo, faces, versions, ages, newer, older, of_image(connection, photo.id))

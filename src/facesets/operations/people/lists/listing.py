@@ -66,11 +66,11 @@ class ClusterDetails:
     Attributes
     ----------
     birth_density, persistence, stability, epsilon : float or None
-        Of a cluster of the saved hierarchy.
+        Values from the saved hierarchy.
     medoid : int or None
-        The face in its middle.
+        The most central face.
     verified : str
-        When and by which user; empty if not verified.
+        Time and user of verification; empty if not verified.
     """
 
     birth_density: float | None = None
@@ -90,16 +90,16 @@ class PersonDetails:
     ----------
     spread : float or None
         Mean cosine distance of the faces to their mean; None without faces.
-    statements : list of str
+    corrections : list of str
         Corrections, in words.
     shown : list of FaceLine
         The best faces.
     cluster : ClusterDetails or None
         Details of a cluster that is not a person yet.
     clusters : list of OwnCluster
-        Which the faces are in.
+        The clusters of the faces.
     nearest : list of NearPerson
-        Who resembles this person most, of those who do more than strangers.
+        The most similar people, if more similar than strangers.
     age : PersonAge or None
         Birth and sex of the person; None for a cluster.
     bodies : int
@@ -108,7 +108,7 @@ class PersonDetails:
 
     person: PersonLine
     spread: float | None
-    statements: list[str] = field(default_factory=list)
+    corrections: list[str] = field(default_factory=list, metadata={"key": "statements"})
     shown: list[FaceLine] = field(default_factory=list)
     cluster: ClusterDetails | None = None
     clusters: list[OwnCluster] = field(default_factory=list)
@@ -120,7 +120,7 @@ class PersonDetails:
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
     """Return all people of a status, with totals.
 
-    Prototypes that a run of many faces made stale are counted as they were: to make them again may take long.
+    Prototypes that a large run made stale are counted as they were, because remaking them may take long.
     """
 
     def work(connection: Connection) -> list[PersonLine]:
@@ -136,7 +136,7 @@ def person(database: Database, name_or_id: str, *, faces: int) -> PersonDetails:
     Raises
     ------
     WrongUsage
-        There is no such person.
+        The person does not exist.
     """
 
     def work(connection: Connection) -> PersonDetails:

@@ -19,7 +19,7 @@ from facesets.work import Work
 
 _ROWS = 4
 SHOWN = _ROWS * MAX_CROPS
-"""Faces on a sheet."""
+"""Maximum number of faces on a sheet."""
 _DAY = len("2019-07-04")
 
 
@@ -29,12 +29,12 @@ def draw_person(details: PersonDetails, path: Path, *, work: Work) -> int:
     Returns
     -------
     int
-        Faces that are empty tiles, for none of their photo's places can be read.
+        Number of empty tiles: faces whose photo cannot be read at any path.
 
     Raises
     ------
     CannotWrite
-        The picture cannot be written there.
+        The picture cannot be written.
     """
     shown = details.shown[:SHOWN]
     rows = [_row(shown[start : start + MAX_CROPS], start) for start in range(0, len(shown), MAX_CROPS)]

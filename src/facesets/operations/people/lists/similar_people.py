@@ -1,4 +1,4 @@
-"""Similar people, as far as the similarity exceeds that of strangers in this library."""
+"""Find people more similar than strangers in this library are."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from facesets.store.postgres.people.person_faces import nearest_people
 from facesets.store.postgres.people.prototypes import faces_per_person, stored_prototypes
 
 _COMPARED = 50
-"""The most similar person by a head is among this many without it."""
+"""Number of people, nearest without a head, among whom the nearest by a head is searched."""
 
 
 def people_like_person(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:
@@ -50,8 +50,8 @@ def people_like(
     Returns
     -------
     list of (person, cosine similarity)
-        Of the nearest two centroids. Whether that is more than strangers have is judged by the mean
-        similarity of the faces, which is lower the more these differ.
+        The similarity of the nearest two centroids. Whether it exceeds that of strangers is judged by the
+        mean similarity of the faces, which is lower if these differ more.
     """
     near = nearest_people(connection, detector, centroids, _COMPARED, but)
     if not near:

@@ -14,9 +14,9 @@ from facesets.operations.people.corrections.correcting import (
     confirm_person,
     correct_two_faces,
     correcting_step,
+    deny_faces,
     merge_people,
     move_faces,
-    refuse_faces,
     unassign_faces,
 )
 from facesets.operations.people.corrections.lookup import require_person, step_number
@@ -37,10 +37,10 @@ from facesets.store.postgres.people.open_suggestions import (
 from facesets.store.postgres.people.person_faces import best_faces_of_cluster
 from facesets.store.postgres.people.persons import (
     exemplars,
-    faces_of_cluster,
     give_faces,
     make_person,
     merged_persons,
+    unassigned_faces_of_cluster,
 )
 from facesets.store.postgres.people.steps import Step, changing
 from facesets.store.postgres.people.suggestions import FACE_KINDS, PeopleCandidate
@@ -63,11 +63,11 @@ def answer(
     Parameters
     ----------
     question : str
-        Its id.
+        Id of the suggestion.
     verdict : str
         `yes` or `no`, for all items. `name` names the unnamed person, `hide` hides them.
     but : sequence of int
-        Items, by their numbers, with the opposite answer.
+        Numbers of the items with the opposite answer.
     into : bool
         If another person has the name, both are merged.
 
@@ -76,25 +76,25 @@ def answer(
     NameTaken
         Another person has the name, and `into` is off.
     WrongUsage
-        The question is not open, the verdict does not fit it, or it contradicts a correction.
+        The suggestion is not open, the verdict does not fit it, or the answer contradicts a correction.
     """
     if verdict in {"name", "hide"}:
-        # Its person is looked up where they are named: people may be merged at any moment.
+        # The person is looked up when named, because people may be merged at any moment.
         return changing(database, _answer_person, question, verdict, name, by=by, into=into)
 
     def work(connection: Connection) -> Result:
-        asked = find_question(connection, question)
-        if asked.kind == "name":
+        suggestion = find_question(connection, question)
+        if suggestion.kind == "name":
             raise WrongUsage("This suggestion needs a name, or hide.")
-        (worded,) = in_words(connection, [asked])
+        (worded,) = in_words(connection, [suggestion])
         _require_items(worded, but)
         chosen = {item.number for item in worded.items if (verdict == "yes") != (item.number in but)}
         what = f"{worded.text} {_answer_in_words(worded, chosen)}"
         with correcting_step(connection, "review", by, what) as step:
-            _apply_answer(step, asked, chosen)
+            _apply_answer(step, suggestion, chosen)
         number = step_number(connection, step)
         if number is not None:
-            _note(connection, asked, chosen, number)
+            _note(connection, suggestion, chosen, number)
         return Result(question=question, did=what, step=number)
 
     return changing(database, work)
@@ -125,18 +125,20 @@ def ask_again(database: Database, question: str = "") -> None:
 
 def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int], list[UUID]]:
     """Return the identity of a stored question: its faces, its rows about people, and its people."""
-    asked = find_question(connection, question)
-    ids = [each.id for each, _ in asked.of_people]
-    if asked.kind == "name":
-        ids = [row_of_unnamed(connection, asked.person, require_person(connection, asked.person).faces)]
-    return [each.face for each in asked.of_faces], ids, merged_persons(connection, asked.person)
+    suggestion = find_question(connection, question)
+    ids = [each.id for each, _ in suggestion.of_people]
+    if suggestion.kind == "name":
+        ids = [
+            row_of_unnamed(connection, suggestion.person, require_person(connection, suggestion.person).faces)
+        ]
+    return [each.face for each in suggestion.of_faces], ids, merged_persons(connection, suggestion.person)
 
 
 def _answer_person(
     connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
 ) -> Result:
-    asked = find_question(connection, question)
-    (worded,) = in_words(connection, [asked])
+    suggestion = find_question(connection, question)
+    (worded,) = in_words(connection, [suggestion])
     if not worded.nameless:
         raise WrongUsage("All people in this suggestion are named. Answer yes or no.")
     if verdict == "hide":
@@ -145,9 +147,9 @@ def _answer_person(
         raise WrongUsage(f"Missing name. Give {Field('name', 'NAME')}.")
     else:
         summary = name_now(connection, worded.nameless, name, into=into, face=False, by=by)
-        if asked.kind == "same" and summary.step is not None:
-            # A person with another name is not the other one, and the suggestion does not come back.
-            ids = [each.id for each, _ in asked.of_people]
+        if suggestion.kind == "same" and summary.step is not None:
+            # A person who gets another name is not the other one, so the suggestion must not return.
+            ids = [each.id for each, _ in suggestion.of_people]
             note_answered_people(connection, ids, "rejected", summary.step)
     return Result(question=question, did=f"{summary.name}: {summary.did}", step=summary.step)
 
@@ -167,55 +169,55 @@ def _answer_in_words(worded: Question, chosen: set[int]) -> str:
     return "only " + ", ".join(printable(each.name) for each in worded.items if each.number in chosen)
 
 
-def _apply_answer(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _apply_answer(step: Step, suggestion: UnwordedQuestion, chosen: set[int]) -> None:
     """Apply an answer as corrections: confirm the chosen items, deny the others."""
-    if asked.kind in FACE_KINDS:
-        _answer_faces(step, asked, chosen)
-    elif asked.kind == "same":
-        _answer_people(step, asked, chosen)
-    elif asked.kind == "cluster":
-        _answer_clusters(step, asked, chosen)
+    if suggestion.kind in FACE_KINDS:
+        _answer_faces(step, suggestion, chosen)
+    elif suggestion.kind == "same":
+        _answer_people(step, suggestion, chosen)
+    elif suggestion.kind == "cluster":
+        _answer_clusters(step, suggestion, chosen)
     else:
-        ((candidate, _),) = asked.of_people
+        ((candidate, _),) = suggestion.of_people
         _answer_halves(step, candidate, two=bool(chosen))
 
 
-def _answer_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
-    faces = {number: each.face for number, each in enumerate(asked.of_faces, start=1)}
+def _answer_faces(step: Step, suggestion: UnwordedQuestion, chosen: set[int]) -> None:
+    faces = {number: each.face for number, each in enumerate(suggestion.of_faces, start=1)}
     yes = [face for number, face in faces.items() if number in chosen]
     no = [face for number, face in faces.items() if number not in chosen]
     if yes:
-        move_faces(step, yes, asked.person)
-        store_person_correction(step, asked.person)
-    if no and asked.kind in {"far", "age"}:
+        move_faces(step, yes, suggestion.person)
+        store_person_correction(step, suggestion.person)
+    if no and suggestion.kind in {"far", "age"}:
         unassign_faces(step, no)
     elif no:
-        refuse_faces(step, no, asked.person)
+        deny_faces(step, no, suggestion.person)
 
 
-def _answer_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _answer_people(step: Step, suggestion: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
-    others = {number: other for number, (_, other) in enumerate(asked.of_people, start=1) if other}
+    others = {number: other for number, (_, other) in enumerate(suggestion.of_people, start=1) if other}
     yes = [require_person(connection, other) for number, other in others.items() if number in chosen]
     if yes:
-        merge_people(step, yes, require_person(connection, asked.person), drop_names=False)
+        merge_people(step, yes, require_person(connection, suggestion.person), drop_names=False)
     for number, other in others.items():
         if number not in chosen:
-            confirm_different(step, asked.person, other)
+            confirm_different(step, suggestion.person, other)
 
 
-def _answer_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
+def _answer_clusters(step: Step, suggestion: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
-    for number, (each, _) in enumerate(asked.of_people, start=1):
+    for number, (each, _) in enumerate(suggestion.of_people, start=1):
         cluster = each.cluster or ""
         best = best_faces_of_cluster(connection, cluster, EXEMPLARS)
         if number in chosen:
-            with preserving_portrait(step, require_person(connection, asked.person)):
-                give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
-            confirm_faces(step, best, asked.person)
-            confirm_person(step, asked.person)
+            with preserving_portrait(step, require_person(connection, suggestion.person)):
+                give_faces(step, unassigned_faces_of_cluster(connection, cluster), suggestion.person, "auto")
+            confirm_faces(step, best, suggestion.person)
+            confirm_person(step, suggestion.person)
         else:
-            refuse_faces(step, faces_of_cluster(connection, cluster), asked.person)
+            deny_faces(step, unassigned_faces_of_cluster(connection, cluster), suggestion.person)
 
 
 def _answer_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None:
@@ -235,17 +237,21 @@ def _answer_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None
     store_person_correction(step, new)
 
 
-def _note(connection: Connection, asked: UnwordedQuestion, chosen: set[int], step: int) -> None:
+def _note(connection: Connection, suggestion: UnwordedQuestion, chosen: set[int], step: int) -> None:
     """Store the answer of each item."""
     for yes in (True, False):
-        # For a face that may not be its person's, `no` confirms the doubt.
-        outcome: Outcome = "accepted" if yes != (asked.kind in {"far", "age"}) else "rejected"
+        # If the suggestion is that a face is not its person's, `no` agrees with it.
+        outcome: Outcome = "accepted" if yes != (suggestion.kind in {"far", "age"}) else "rejected"
         faces = [
-            each.face for number, each in enumerate(asked.of_faces, start=1) if (number in chosen) == yes
+            each.face for number, each in enumerate(suggestion.of_faces, start=1) if (number in chosen) == yes
         ]
         if faces:
-            note_answered_faces(connection, faces, merged_persons(connection, asked.person), outcome, step)
+            note_answered_faces(
+                connection, faces, merged_persons(connection, suggestion.person), outcome, step
+            )
         ids = [
-            each.id for number, (each, _) in enumerate(asked.of_people, start=1) if (number in chosen) == yes
+            each.id
+            for number, (each, _) in enumerate(suggestion.of_people, start=1)
+            if (number in chosen) == yes
         ]
         note_answered_people(connection, ids, outcome, step)

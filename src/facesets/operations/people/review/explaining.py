@@ -45,7 +45,7 @@ from facesets.store.postgres.runs import last_summary
 
 _NEAREST = 5
 _RIVALS = 4
-"""Most similar people to look up; at least two are neither the owner nor the person in question."""
+"""Number of most similar people to look up; at least two are neither the owner nor the person in question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +55,26 @@ class Explanation:
     Attributes
     ----------
     person, name : str
-        Its person; empty if unassigned.
+        The person of the face; empty if unassigned.
     assigned_by : str
-        auto, manual, constrained or imported.
+        `auto`, `manual`, `constrained` or `imported`.
     step : StepRow or None
-        The latest step that changed its person.
+        The latest change that assigned or unassigned the face.
     about : PersonSimilarity or None
         The person in question: the one given, else its person, else the most similar. None where it cannot
         be compared.
     runner_up : PersonSimilarity or None
         The most similar of all others.
     thresholds : mapping
-        Cosine similarities that `assign` and questions go by.
+        Cosine similarities used by `assign` and suggestions.
     head : str
         The head in use (see `train`), which decided by its projections; empty for none.
-    statements : list of str
-        Corrections that bind it, in words.
+    corrections : list of str
+        Corrections that determine its person, in words.
     turning_point : float or None
         The cosine similarity with that person at which `assign` would decide otherwise.
     verdict : str
-        That in a sentence.
+        The conclusion in a sentence.
     """
 
     face: int
@@ -88,7 +88,7 @@ class Explanation:
     about: PersonSimilarity | None
     runner_up: PersonSimilarity | None
     thresholds: dict[str, float]
-    statements: list[str] = field(default_factory=list)
+    corrections: list[str] = field(default_factory=list, metadata={"key": "statements"})
     turning_point: float | None = None
     verdict: str = ""
     head: str = ""
@@ -115,18 +115,18 @@ def _explain(connection: Connection, number: int, name_or_id: str | None) -> Exp
         show = Command("people show", "WHO", Field("limit", "20"))
         raise NoSuchFace(f"Face not found: {number}. To list face numbers, run {show}.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
-    asked = None if name_or_id is None else find_person(connection, name_or_id).id
+    given = None if name_or_id is None else find_person(connection, name_or_id).id
     head = active_head(connection, detector.model_id)
     refresh_prototypes(connection, detector)
-    about, runner_up = _similarities_to_people(connection, face, detector, asked, head)
+    about, runner_up = _similarities_to_people(connection, face, detector, given, head)
     thresholds = _thresholds(connection, detector, head)
-    statements = _corrections_in_words(connection, number)
+    corrections = _corrections_in_words(connection, number)
     (line,) = face_lines(connection, [number])
     step = last_step_of_face(connection, number)
     owner = None if face.person is None else require_person(connection, face.person)
     turning = turning_point(about, runner_up, thresholds)
     verdict = _refused(connection, number, about) or verdict_of(
-        face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)
+        face, about, runner_up, turning, thresholds["margin"], bound=bool(corrections)
     )
     if owner is None:
         verdict = verdict_of_unassigned(connection, detector, face, verdict)
@@ -142,7 +142,7 @@ def _explain(connection: Connection, number: int, name_or_id: str | None) -> Exp
         about=about,
         runner_up=runner_up,
         thresholds=thresholds,
-        statements=statements,
+        corrections=corrections,
         turning_point=turning,
         verdict=verdict,
         head="" if head is None else head.name,
@@ -150,15 +150,15 @@ def _explain(connection: Connection, number: int, name_or_id: str | None) -> Exp
 
 
 def _similarities_to_people(
-    connection: Connection, face: FaceRow, detector: DetectorRow, asked: UUID | None, head: Head | None
+    connection: Connection, face: FaceRow, detector: DetectorRow, given: UUID | None, head: Head | None
 ) -> tuple[PersonSimilarity | None, PersonSimilarity | None]:
     """Return how similar a face is to the person in question, and to the most similar other one."""
     if face.embedding is None:
         return None, None
-    similarity = _similarities(connection, face, face.embedding, detector, asked, head)
-    # The first by number of several who are equally similar.
+    similarity = _similarities(connection, face, face.embedding, detector, given, head)
+    # Of several equally similar ones, the first by number.
     order = sorted(similarity, key=lambda each: (-similarity[each], each))
-    first = asked or face.person or next(iter(order), None)
+    first = given or face.person or next(iter(order), None)
     if first is None or first not in similarity:
         return None, None
     second = next((each for each in order if each != first), None)
@@ -176,14 +176,14 @@ def _similarities(
     face: FaceRow,
     embedding: Float32,
     detector: DetectorRow,
-    asked: UUID | None,
+    given: UUID | None,
     head: Head | None,
 ) -> dict[UUID, float]:
     """Return the face's similarity to people, as if it were unassigned; -2 for people without other faces.
 
     These are its person, the person in question, and at least the two most similar others.
     """
-    named = [each for each in (asked, face.person) if each is not None]
+    named = [each for each in (given, face.person) if each is not None]
     similarity = (
         similar_people(connection, detector, face.id, named, most=_RIVALS)
         if head is None
@@ -201,7 +201,7 @@ def _similarities(
 def _similar_by_head(
     face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head
 ) -> dict[UUID, float]:
-    """Do as `similar_people`, by the projections of a head."""
+    """Return the same as `similar_people`, by the projections of a head."""
     found = head.project(prototypes.embedding) @ head.project(embedding[None])[0]
     of_owner = np.array([each == face.person for each in prototypes.persons], bool)[prototypes.person]
     counted = ~of_owner | (prototypes.is_exemplar & (prototypes.face_id != face.id))
@@ -211,7 +211,7 @@ def _similar_by_head(
 
 
 def _seen(vectors: Float32, head: Head | None) -> Float32:
-    """Return vectors as they are compared."""
+    """Return vectors in the space in which they are compared."""
     return vectors if head is None else head.project(vectors)
 
 
@@ -235,7 +235,7 @@ def _similarity_to(
 def _nearest_by_head(
     connection: Connection, face: FaceRow, embedding: Float32, person: UUID, model: int, head: Head
 ) -> list[tuple[int, float]]:
-    """Do as `nearest_of_person`, by a head's projections of a model's vectors."""
+    """Return the same as `nearest_of_person`, by a head's projections of a model's vectors."""
     other_faces = [each for each in faces_of_person(connection, person) if each != face.id]
     found: list[tuple[int, float]] = []
     for each in vectors_of_faces(connection, other_faces):

@@ -1,9 +1,9 @@
 """The search for suggestions: uncertain matches of faces and people, stored for `people review`.
 
-Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
-Questions about people who may be one need only prototypes, those about ages no vectors at all:
-`people review` searches for both whenever anything changed since. With a projection head in use vectors
-are its projections.
+Suggestions about single faces, and about people who may be two, need every vector: `cluster` searches for
+them. Suggestions about people who may be one need only prototypes, those about ages no vectors at all:
+`people review` searches for both after any change. With a projection head in use, all vectors are its
+projections.
 """
 
 from collections.abc import Iterator
@@ -51,11 +51,11 @@ from facesets.store.postgres.people.suggestions import (
     replace_people_candidates,
 )
 
-_MOST_OF_FACES = 20_000
+_MAX_OF_FACES = 20_000
 _SAME_SIZE = 0.1
 """Growth of the library after which similarities are calibrated again."""
 
-_MOST_CHANGED = 500
+_MAX_CHANGED = 500
 """Changed people above which searching all is as fast."""
 
 _UNDECIDED = 0.5
@@ -74,11 +74,11 @@ def find_all_suggestions(
     Parameters
     ----------
     faces : AssignedFaces
-        All faces of the detector; their people are looked up again.
+        All faces of the detector; their current people are looked up.
     undecided : PersonMatches
         Faces, by number, that a run found similar to several of `undecided_persons`.
     """
-    # Which head is in use may change while this looks for long.
+    # The head in use may change during a long search.
     while not _looked_by_the_head_in_use(database, detector, faces, undecided, undecided_persons or []):
         pass
 
@@ -94,20 +94,20 @@ def _looked_by_the_head_in_use(
     faces = database.run(people_now, faces)
     head = database.run(active_head, detector.model_id)
     known = database.run(last_suggestion_search, detector.model_id)
-    # Nothing tells the person of a face of too low quality.
+    # The person of a face of too low quality cannot be determined.
     faces = faces.take(database.run(quality_of_faces, detector, faces.face_id) > Shows.NOTHING)
     if head is not None:
         faces = replace(faces, embedding=head.project(faces.embedding))
     measured = _measured(known, faces, detector, head)
     means = _means(faces)
     rest = similarity_to_rest(faces.embedding, faces.person, means)
-    asked = [*_near(faces, means, measured), *_far(faces, rest, measured)]
+    candidates = [*_near(faces, means, measured), *_far(faces, rest, measured)]
     if head is not None:
         undecided = _compared_again(undecided, undecided_persons, faces, means)
     for face, person, similarity in zip(
         undecided.face.tolist(), undecided.person.tolist(), undecided.similarity.tolist(), strict=True
     ):
-        asked.append(FaceCandidate(face, undecided_persons[person], "near", similarity, _UNDECIDED))
+        candidates.append(FaceCandidate(face, undecided_persons[person], "near", similarity, _UNDECIDED))
     halves = list(_of_halves(faces, rest, measured))
     due = database.run(_prepare, detector, None)
 
@@ -121,7 +121,7 @@ def _looked_by_the_head_in_use(
             _most(
                 [
                     each
-                    for each in asked
+                    for each in candidates
                     if each.person in active and not settled.is_settled(each.face, each.person)
                 ]
             ),
@@ -147,13 +147,13 @@ def _looked_by_the_head_in_use(
 def find_people_suggestions(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:
     """Search for people and clusters that may be the same person, if anything changed.
 
-    Answers meanwhile do not wait for it.
+    It does not block answers.
 
     Parameters
     ----------
     of_steps : bool
-        Only people changed by steps are searched again, in a time that does not grow with the faces; not
-        those changed by SQL or by missing photos. If these are too many, all are.
+        Search only people changed by steps, in a time independent of the number of faces; not those changed
+        by SQL or by missing photos. If too many changed, search all.
     """
     known = database.run(last_suggestion_search, detector.model_id)
     if known is not None and known.step == database.run(newest_step):
@@ -173,32 +173,34 @@ def find_people_suggestions(database: Database, detector: DetectorRow, *, of_ste
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
+class _PeopleToSearch:
     """The people and clusters to search.
 
     Attributes
     ----------
     step : int
-        The latest step that prototypes tell of.
+        The latest step that the prototypes include.
     changed : ChangedPeople or None
-        Only these; None for all.
+        Only these people; None for all.
     """
 
     step: int
     changed: ChangedPeople | None
 
 
-def _prepare(connection: Connection, detector: DetectorRow, since: SuggestionSearch | None) -> _Due:
+def _prepare(
+    connection: Connection, detector: DetectorRow, since: SuggestionSearch | None
+) -> _PeopleToSearch:
     """Remake stale prototypes, of the people changed since that search, by default of all.
 
-    To be done in a transaction of its own, because it keeps others from making steps until its end.
+    Run it in a separate transaction, because it blocks other steps until its end.
     """
     step = newest_step(connection)
     changed = None
     if since is not None:
-        changed = changed_since(connection, detector.model_id, since.step, most=_MOST_CHANGED)
+        changed = changed_since(connection, detector.model_id, since.step, most=_MAX_CHANGED)
     refresh_prototypes(connection, detector, None if changed is None else list(changed.persons))
-    return _Due(step, changed)
+    return _PeopleToSearch(step, changed)
 
 
 def calibration_of(connection: Connection, detector: DetectorRow, head: Head | None) -> Calibration:
@@ -206,7 +208,7 @@ def calibration_of(connection: Connection, detector: DetectorRow, head: Head | N
     return _stored_calibration(last_suggestion_search(connection, detector.model_id), detector, head)
 
 
-def _looked(due: _Due, measured: Calibration) -> SuggestionSearch:
+def _looked(due: _PeopleToSearch, measured: Calibration) -> SuggestionSearch:
     return SuggestionSearch(due.step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
@@ -236,14 +238,14 @@ def _measured(
     if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
         return _stored_calibration(known, detector, head)
     measured = calibrate(faces.embedding, image_index=faces.image, recognizer=detector.settings.recognizer)
-    # Questions are about means of many faces, for which one model serves all recognizers.
+    # Suggestions are about means of many faces, for which one calibration serves all recognizers.
     return replace(measured, pairs=None)
 
 
 def _compared_again(
     undecided: PersonMatches, persons: list[UUID], faces: AssignedFaces, means: Float32
 ) -> PersonMatches:
-    """Return the pairs with mean similarities of these vectors, without people who have no face by now."""
+    """Return the pairs with mean similarities of these vectors, without people who have no face now."""
     row = {face: place for place, face in enumerate(faces.face_id.tolist())}
     mine = {person: place for place, person in enumerate(faces.persons)}
     pairs = zip(undecided.face.tolist(), undecided.person.tolist(), strict=True)
@@ -308,5 +310,5 @@ def _means(faces: AssignedFaces) -> Float32:
     return means
 
 
-def _most(asked: list[FaceCandidate]) -> list[FaceCandidate]:
-    return sorted(asked, key=lambda each: -each.uncertainty)[:_MOST_OF_FACES]
+def _most(candidates: list[FaceCandidate]) -> list[FaceCandidate]:
+    return sorted(candidates, key=lambda each: -each.uncertainty)[:_MAX_OF_FACES]

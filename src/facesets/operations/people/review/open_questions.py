@@ -28,7 +28,7 @@ from facesets.store.postgres.people.suggestions import FACE_KINDS, FaceCandidate
 Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-MOST_AT_ONCE = 9
+MAX_AT_ONCE = 9
 """Maximum items of a suggestion: one key each."""
 
 LIKELY = 0.5
@@ -37,8 +37,8 @@ LIKELY = 0.5
 _COVERED = 0.3
 """Uncertainty from which a suggestion to merge an unnamed person replaces the question for its name."""
 
-_LEAST_UNNAMED = 2
-_MOST_UNNAMED = 500
+_MIN_UNNAMED = 2
+_MAX_UNNAMED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class UnwordedQuestion:
     person: UUID
     of_faces: tuple[FaceCandidate, ...] = ()
     of_people: tuple[tuple[PeopleCandidate, UUID | None], ...] = ()
-    """Each with the other person, where there is one."""
+    """Each with the other person, if there is one."""
 
     unnamed_faces: int = 0
     is_skipped: bool = False
@@ -79,9 +79,9 @@ class WaitingCounts:
 def waiting(database: Database) -> WaitingCounts:
     """Count the open suggestions."""
     every = database.run(_every_question)
-    asked = [each for each in every if not each.is_skipped]
-    unnamed = sum(each.kind == "name" for each in asked)
-    return WaitingCounts(len(asked) - unnamed, unnamed, len(every) - len(asked))
+    current = [each for each in every if not each.is_skipped]
+    unnamed = sum(each.kind == "name" for each in current)
+    return WaitingCounts(len(current) - unnamed, unnamed, len(every) - len(current))
 
 
 def open_questions(connection: Connection, *, most: int | None = None) -> list[UnwordedQuestion]:
@@ -90,21 +90,21 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[U
     Parameters
     ----------
     most : int, optional
-        So many faces and so many pairs of people are looked at, the most useful; by default all.
+        Maximum number of faces, and of pairs of people, to consider, the most useful first; by default all.
     """
-    asked = [each for each in _every_question(connection, most) if not each.is_skipped]
-    return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
+    current = [each for each in _every_question(connection, most) if not each.is_skipped]
+    return sorted(current, key=lambda each: (-each.worth, each.person, each.kind))
 
 
 def _every_question(connection: Connection, most: int | None = None) -> list[UnwordedQuestion]:
     settled, active = Settled(load_corrections(connection)), active_people(connection)
     of_people = list(_of_people(connection, settled, active, open_people_candidates(connection, most=most)))
     covered = {
-        other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
+        other for question in of_people for each, other in question.of_people if each.uncertainty >= _COVERED
     }
     names = [
         UnwordedQuestion("name", person, unnamed_faces=faces, is_skipped=is_skipped)
-        for person, faces, is_skipped in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
+        for person, faces, is_skipped in unnamed_people(connection, _MIN_UNNAMED, _MAX_UNNAMED)
         if person not in covered
     ]
     return [*_of_faces(connection, settled, active, most), *of_people, *names]
@@ -132,8 +132,8 @@ def _of_faces(
         likely = each.uncertainty >= LIKELY
         groups.setdefault((each.kind, person, likely, each.is_skipped), []).append(each)
     for (kind, person, _, is_skipped), faces in groups.items():
-        for start in range(0, len(faces), MOST_AT_ONCE):
-            some = tuple(faces[start : start + MOST_AT_ONCE])
+        for start in range(0, len(faces), MAX_AT_ONCE):
+            some = tuple(faces[start : start + MAX_AT_ONCE])
             yield UnwordedQuestion(kind, person, of_faces=some, is_skipped=is_skipped)
 
 
@@ -148,13 +148,13 @@ def _of_people(
         if about in seen:
             continue
         seen.add(about)
-        # Two named people are asked about by themselves, and so is a person who may be two.
+        # Two named people, and a person who may be two, are separate suggestions.
         alone = each.kind == "split" or other in named
         together = each.id if alone else each.uncertainty >= LIKELY
         groups.setdefault((each.kind, person, (alone, together), each.is_skipped), []).append((each, other))
     for (kind, person, _, is_skipped), pairs in groups.items():
-        for start in range(0, len(pairs), MOST_AT_ONCE):
-            some = tuple(pairs[start : start + MOST_AT_ONCE])
+        for start in range(0, len(pairs), MAX_AT_ONCE):
+            some = tuple(pairs[start : start + MAX_AT_ONCE])
             yield UnwordedQuestion(kind, person, of_people=some, is_skipped=is_skipped)
 
 
@@ -177,7 +177,7 @@ def _unsettled(
             if still is not None:
                 yield still, person, None
         elif other in active and person != other and not settled.is_settled(person, other):
-            # The named person is asked about.
+            # The suggestion is about the named person.
             yield (each, other, person) if other in named and person not in named else (each, person, other)
 
 
@@ -203,7 +203,7 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     Raises
     ------
     WrongUsage
-        There is none, or it is no longer open.
+        The suggestion does not exist, or is no longer open.
     """
     not_found = NotFound(
         f"Suggestion not open: {printable(number)}. To list open suggestions, run {Command('people review')}."
@@ -216,18 +216,18 @@ def find_question(connection: Connection, number: str) -> UnwordedQuestion:
         raise not_found from None
     if any(each > LARGEST for each in ids):
         raise not_found
-    asked = UnwordedQuestion(
+    question = UnwordedQuestion(
         kind,  # type: ignore[arg-type]
         about,
         of_faces=_open_faces(connection, kind, about, ids) if kind in FACE_KINDS else (),
         of_people=_open_people(connection, kind, about, ids) if kind in {"same", "split", "cluster"} else (),
     )
     state = person_states(connection, [about]).get(about)
-    if state is None or state.status != "active" or asked.id != number or kind not in KINDS:
+    if state is None or state.status != "active" or question.id != number or kind not in KINDS:
         raise not_found
     if kind == "name" and state.names:
         raise not_found
-    return asked
+    return question
 
 
 def _open_faces(

@@ -36,7 +36,7 @@ from facesets.store.postgres.people.unknown_clusters import (
     people_in_one_photo,
 )
 
-_MOST_OF_PEOPLE = 5_000
+_MAX_OF_PEOPLE = 5_000
 
 
 def store_people_suggestions(
@@ -53,9 +53,9 @@ def store_people_suggestions(
     Parameters
     ----------
     head : Head or None
-        Its projections are compared.
+        Compare the projections of this head.
     changed : ChangedPeople, optional
-        The others are as they were when questions were looked for last, and so are questions about them.
+        People changed since the last search; suggestions about the others stay.
     """
     low_quality = low_quality_people(connection, detector)
     prototypes = stored_prototypes(connection, detector, exemplars=False).without(low_quality)
@@ -84,7 +84,7 @@ def store_people_suggestions(
             continue
         if not settled.is_settled(candidate.person, candidate.other or candidate.rest):
             found.append(candidate)
-        if len(found) == _MOST_OF_PEOPLE:
+        if len(found) == _MAX_OF_PEOPLE:
             break
     together = people_in_one_photo(connection, [(each.person, each.other or each.person) for each in found])
     replace_people_candidates(
@@ -133,7 +133,7 @@ def _about_two(
     )
 
 
-_MOST_OF_AGES = 5_000
+_MAX_OF_AGES = 5_000
 
 
 def store_age_suggestions(
@@ -148,12 +148,10 @@ def store_age_suggestions(
     Parameters
     ----------
     persons : sequence of UUID, optional
-        Only their faces are looked at; of the others all is as it was.
+        Check only their faces; suggestions about others stay.
     """
     limits = library_norm_limits(connection, detector)
-    faces = aged_faces(
-        connection, persons, detector.id, least_norm=None if limits is None else limits.joining
-    )
+    faces = aged_faces(connection, persons, detector.id, min_norm=None if limits is None else limits.joining)
     births = load_births(connection, faces.persons)
     found = contradicting_faces(
         faces.person,
@@ -161,15 +159,17 @@ def store_age_suggestions(
         faces.age,
         np.array([births[each].year if each in births else np.nan for each in faces.persons], np.float64),
     )
-    asked: list[FaceCandidate] = []
+    candidates: list[FaceCandidate] = []
     for place in np.argsort(-found.likely, kind="stable").tolist():
         row = int(found.row[place])
         face, person = int(faces.face_id[row]), faces.persons[int(faces.person[row])]
         if person in active and not settled.is_settled(face, person):
             likely, expected = float(found.likely[place]), float(found.expected[place])
-            asked.append(FaceCandidate(face, person, "age", 0.0, likely, float(faces.age[row]), expected))
-        if len(asked) == _MOST_OF_AGES:
+            candidates.append(
+                FaceCandidate(face, person, "age", 0.0, likely, float(faces.age[row]), expected)
+            )
+        if len(candidates) == _MAX_OF_AGES:
             break
-    similarity = similarity_to_centroids(connection, detector, [each.face for each in asked])
-    asked = [replace(each, cosine_similarity=similarity.get(each.face, 0.0)) for each in asked]
-    replace_face_candidates(connection, detector.model_id, asked, ("age",), persons)
+    similarity = similarity_to_centroids(connection, detector, [each.face for each in candidates])
+    candidates = [replace(each, cosine_similarity=similarity.get(each.face, 0.0)) for each in candidates]
+    replace_face_candidates(connection, detector.model_id, candidates, ("age",), persons)

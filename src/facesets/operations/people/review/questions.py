@@ -1,7 +1,7 @@
 """The suggestions of `people review`, worded, the most useful first.
 
-Undecided matches are stored as pairs; those of one person are asked together. An unnamed person
-is a question too, which is not stored: it follows.
+Uncertain matches are stored as pairs; those of one person are shown together. An unnamed person is a
+suggestion, too, which is derived rather than stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,21 +46,21 @@ class Item:
     Attributes
     ----------
     number : int
-        By which an answer names it: from 1.
+        The number used in answers, from 1.
     name : str
-        Its name.
+        The name of the item.
     person : str
-        Who it is, where it is a person; else empty.
+        The id, if it is a person; else empty.
     faces : list of int
-        Faces that show it, by number.
+        Numbers of faces that show it.
     settles : int
-        Faces that an answer puts right or confirms.
+        Number of faces that an answer corrects or confirms.
     cosine_similarity : float
-        Mean similarity with the faces of the person that is asked about.
+        Mean similarity with the faces of the suggestion's person.
     uncertainty : float
-        How likely an answer changes an assignment, from 0 to 1.
+        Likelihood, from 0 to 1, that an answer changes an assignment.
     note : str
-        The reason for the question in place of similarity; else empty.
+        The reason, if other than similarity; else empty.
     """
 
     number: int
@@ -80,23 +80,23 @@ class Question:
     Attributes
     ----------
     id : str
-        By which it is answered, while it is open.
+        The id for the answer, while it is open.
     text : str
         The question in words.
     person, name : str
         The person it is about.
     has_name : bool
-        Whether a human gave that name.
+        Whether a user gave that name.
     of_person : int
-        How many faces the person has.
+        Number of the person's faces.
     faces : list of int
-        The best of them, by number.
+        Numbers of the best faces.
     nameless : str
-        The person who gets a name given in answer; empty if all have one, or several have none.
+        The person who gets a name given in the answer; empty if all have one, or several have none.
     settles : int
-        Faces.
+        Number of faces that an answer settles.
     worth : float
-        The expected number of faces that an answer corrects, by which questions are ordered.
+        The expected number of faces that an answer corrects; the sort key.
     version : int
         The latest step about any person in the question; 0 before the first.
     """
@@ -122,7 +122,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     Parameters
     ----------
     of_steps : bool
-        See `find_people_suggestions`: for who answers one question after another.
+        See `find_people_suggestions`; fast enough between two answers.
 
     Raises
     ------
@@ -142,16 +142,16 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
     Parameters
     ----------
     skipped : sequence of str
-        Questions to leave out, by their ids.
+        Ids of suggestions to omit.
     """
     put_off = set(skipped)
 
     def work(connection: Connection) -> list[Question]:
         first: list[UnwordedQuestion] = []
-        # Most sittings see none but these.
+        # Usually these are enough.
         for most in (_LOOKED_AT, None):
-            asked = (each for each in open_questions(connection, most=most) if each.id not in put_off)
-            first = list(islice(asked, limit))
+            suggestions = (each for each in open_questions(connection, most=most) if each.id not in put_off)
+            first = list(islice(suggestions, limit))
             if len(first) == limit:
                 break
         return in_words(connection, first)
@@ -159,15 +159,15 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
     return database.run(work)
 
 
-def in_words(connection: Connection, asked: Sequence[UnwordedQuestion]) -> list[Question]:
+def in_words(connection: Connection, suggestions: Sequence[UnwordedQuestion]) -> list[Question]:
     """Return suggestions as they are shown."""
-    persons = list({person for each in asked for person in _people(each)})
+    persons = list({person for each in suggestions for person in _people(each)})
     known = _Known(
         person_states(connection, persons),
         versions_of_people(connection, persons),
         exemplars_of_people(connection, persons, _SHOWN),
     )
-    return [_in_words(connection, each, known) for each in asked]
+    return [_in_words(connection, each, known) for each in suggestions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +179,19 @@ class _Known:
     faces: dict[UUID, list[int]]
 
 
-def _people(asked: UnwordedQuestion) -> list[UUID]:
-    return [asked.person, *(other for _, other in asked.of_people if other is not None)]
+def _people(suggestion: UnwordedQuestion) -> list[UUID]:
+    return [suggestion.person, *(other for _, other in suggestion.of_people if other is not None)]
 
 
-def _in_words(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Question:
-    people = [known.states[person] for person in _people(asked)]
+def _in_words(connection: Connection, suggestion: UnwordedQuestion, known: _Known) -> Question:
+    people = [known.states[person] for person in _people(suggestion)]
     state = people[0]
-    items = list(_items(connection, asked, known))
+    items = list(_items(connection, suggestion, known))
     without = [each.id for each in people if not each.names]
     return Question(
-        id=asked.id,
-        kind=asked.kind,
-        text=_text(asked, called(state), items, state.faces),
+        id=suggestion.id,
+        kind=suggestion.kind,
+        text=_text(suggestion, called(state), items, state.faces),
         person=str(state.id),
         name=called(state),
         has_name=bool(state.names),
@@ -199,7 +199,7 @@ def _in_words(connection: Connection, asked: UnwordedQuestion, known: _Known) ->
         faces=known.faces[state.id],
         nameless=str(without[-1]) if len(without) == 1 else "",
         settles=sum(each.settles for each in items) or state.faces,
-        worth=round(asked.worth, 3),
+        worth=round(suggestion.worth, 3),
         version=max(known.versions[each.id] for each in people),
         items=items,
     )
@@ -211,18 +211,18 @@ def require_unchanged(connection: Connection, question: str, version: int | None
     Raises
     ------
     Changed
-        One changed.
+        A person changed.
     NotFound
-        It is no longer open.
+        The suggestion is no longer open.
     """
-    asked = find_question(connection, question)
-    if version is not None and max(versions_of_people(connection, _people(asked)).values()) != version:
+    suggestion = find_question(connection, question)
+    if version is not None and max(versions_of_people(connection, _people(suggestion)).values()) != version:
         raise Changed("A person in this suggestion was changed in the meantime. Reload it, then answer.")
 
 
-def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Iterator[Item]:
-    imported = owners(connection, [each.face for each in asked.of_faces if each.kind == "import"])
-    for number, face in enumerate(asked.of_faces, start=1):
+def _items(connection: Connection, suggestion: UnwordedQuestion, known: _Known) -> Iterator[Item]:
+    imported = owners(connection, [each.face for each in suggestion.of_faces if each.kind == "import"])
+    for number, face in enumerate(suggestion.of_faces, start=1):
         yield Item(
             number=number,
             name=f"face {face.face}",
@@ -233,7 +233,7 @@ def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> It
             uncertainty=round(face.uncertainty, 4),
             note=_other_program(face, imported[face.face]) if face.face in imported else _ages(face),
         )
-    for number, (each, other) in enumerate(asked.of_people, start=1):
+    for number, (each, other) in enumerate(suggestion.of_people, start=1):
         if other is not None:
             name, faces = called(known.states[other]), known.faces[other]
         elif each.cluster is not None:
@@ -269,8 +269,8 @@ def _ages(face: FaceCandidate) -> str:
     return f"looks {about(face.age)}, {then}"
 
 
-def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int) -> str:
-    """Word the question, to which yes means the same for each item."""
+def _text(suggestion: UnwordedQuestion, name: str, items: Sequence[Item], faces: int) -> str:
+    """Return the question in words, so that yes means the same for each item."""
     one = items[0].name if items else ""
     several = len(items) > 1
     number = len(items)
@@ -290,4 +290,4 @@ def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int)
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
         "name": f"Who is {name} ({counted(faces, 'face')})?",
     }
-    return texts[asked.kind]
+    return texts[suggestion.kind]

@@ -17,9 +17,9 @@ class PersonSimilarity:
     Attributes
     ----------
     person, name : str
-        The number as printed, and the name.
+        The printed id, and the name.
     cosine_similarity : float
-        To the most similar of their prototypes (see `people prototypes`), without the face itself.
+        Similarity to the nearest of their prototypes (see `people prototypes`), without the face itself.
     nearest : list of (face, cosine similarity)
         Their most similar faces.
     """
@@ -36,10 +36,10 @@ def turning_point(
     """Return the minimum similarity at which `assign` gives the face to the person."""
     if about is None:
         return None
-    least = thresholds["assign"]
+    minimum = thresholds["assign"]
     if runner_up is not None:
-        least = max(least, runner_up.cosine_similarity + thresholds["margin"])
-    return round(least, 4)
+        minimum = max(minimum, runner_up.cosine_similarity + thresholds["margin"])
+    return round(minimum, 4)
 
 
 def verdict_of(

@@ -1,4 +1,4 @@
-"""Whether a projection separates people better than the recognition model, by five folds."""
+"""Compare how well a projection and the recognition model separate people, by five folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PLAIN = "plain"
 _FACES_TRIED = 1500
-"""In one trial: their pairs are compared one by one."""
+"""Maximum faces of one trial, because all pairs are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Figures:
     Attributes
     ----------
     accuracy : float
-        Of telling whether two faces are one person, if half of the pairs are.
+        Accuracy of deciding whether two faces are one person, if half of the pairs are.
     true_accepts : float
-        Share of pairs of one person that pass where one in a thousand pairs of two people does.
+        Share of same-person pairs accepted when one in a thousand other pairs is.
     clustering_f1 : float
         BCubed F1 of average linkage.
     precision, recall, assignment_f1 : float
-        Of assigning faces to the nearest person, half of the faces being strangers'.
+        Figures of assigning faces to the nearest person, if half of the faces are strangers'.
     """
 
     accuracy: float
@@ -72,11 +72,11 @@ class HeadComparison:
     kind : str
         `plain`, `triplet`, `whitening` or `lda`.
     on_people : Figures
-        With people that it has not seen: the mean of five folds.
+        Figures for unseen people: the mean of five folds.
     on_faces : Figures
-        With other faces of the people that it was made from.
+        Figures for other faces of the training people.
     gain : float
-        By how much its score with unseen people exceeds that of plain vectors, as mean of five folds.
+        Its score for unseen people less that of plain vectors: the mean of five folds.
     spread : float
         The largest less the smallest of the five gains.
     """
@@ -89,7 +89,7 @@ class HeadComparison:
 
     @property
     def wins(self) -> bool:
-        """Whether it is better by more than the folds differ."""
+        """Whether its gain exceeds the spread of the folds."""
         return self.gain > self.spread and self.gain > 0
 
 
@@ -133,15 +133,15 @@ def thresholds(trial: RecognitionTrial, layers: Layers, people: int) -> Projecte
 
 _SEED = 0
 _KNOWN_FACES_TRIED = 3000
-"""With known people, with only a fifth of their faces as queries."""
+"""Maximum faces of a trial with known people, as only a fifth of their faces are queries."""
 
 _FACES_FITTED = 50_000
-"""For linear heads: more need gigabytes, and change nothing."""
+"""Maximum faces for linear heads: more need gigabytes without changing the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """Training faces: unit rows, and their people, numbered from 0."""
+    """The training faces: unit rows, and their people, numbered from 0."""
 
     embedding: Float32
     person: Int64
@@ -159,7 +159,7 @@ class Fold:
     Attributes
     ----------
     layers : mapping of kind to layers
-        None at all for plain vectors.
+        Without an entry for plain vectors.
     trial : RecognitionTrial
         Faces of the people that were held out.
     """
@@ -183,13 +183,13 @@ def run_folds(
 ) -> list[Fold]:
     """Train and measure five times; fewer if stopped.
 
-    Only the first fold's head can come into use; the others say how much figures differ by chance. What was
-    done before an interruption is taken from checkpoints.
+    Only the first fold's head can be used; the others show how much the figures vary by chance. After an
+    interruption, training resumes from checkpoints.
 
     Parameters
     ----------
     directory : Path
-        Where checkpoints of the first fold are stored, and below it those of the others.
+        The folder for checkpoints of the first fold; those of the others are below it.
     on_epoch : function
         Receives the fold's number, from 0, and the result of an epoch.
 
@@ -217,7 +217,7 @@ def _run_fold(
     stop: Stop,
 ) -> Fold | None:
     """Run one fold; None if stopped."""
-    # Only here, because it needs torch.
+    # Imported only here, because it needs torch.
     from facesets.training.loop import train
 
     out: Bool = np.isin(taught.person, held)

@@ -23,7 +23,7 @@ class Head:
     Attributes
     ----------
     thresholds : ProjectedThresholds
-        Cosine similarities that decide among its projections.
+        Cosine similarity thresholds for its projections.
     """
 
     name: str
@@ -55,7 +55,7 @@ def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> H
     Raises
     ------
     CannotInfer
-        Its network is damaged.
+        The network is damaged.
     """
     found = active_row(connection, model_id)
     if found is None:

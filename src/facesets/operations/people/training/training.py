@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from facesets.training.checkpoints import Epoch
 
-_LEAST_PEOPLE = 5
-_MOST_FACES = 100_000
-"""To learn from: as many of each person as is fair. More take long and teach little."""
+_MIN_PEOPLE = 5
+_MAX_FACES = 100_000
+"""Maximum training faces, with fair shares per person. More take long and help little."""
 
 
 def train_heads(
@@ -54,9 +54,9 @@ def train_heads(
     Parameters
     ----------
     directory : Path
-        Where checkpoints are stored. An interrupted run resumes from there.
+        The folder for checkpoints, from which an interrupted run resumes.
     on_epoch : function
-        Hears how each epoch of the head that may come into use went.
+        Receives each epoch of the head that may be used.
 
     Raises
     ------
@@ -109,8 +109,8 @@ def _nothing_learnt(taught: Taught, options: TrainOptions) -> Result:
         validation_faces=0,
         epochs=[],
         comparison=[],  # plain vectors first
-        heads={},  # the name of each that is stored, by kind
-        activated="",  # the head that is in use from now on
+        heads={},  # names of the stored heads, by kind
+        activated="",  # the head used from now on
         verdict="",
         checkpoint="",
         seconds=0.0,
@@ -120,7 +120,7 @@ def _nothing_learnt(taught: Taught, options: TrainOptions) -> Result:
 
 
 def _counting(progress: Progress, on_epoch: "Callable[[Epoch], None]") -> "Callable[[int, Epoch], None]":
-    """Count the epochs of all folds; those of the head that may come into use are passed on."""
+    """Count the epochs of all folds; pass on those of the head that may be used."""
 
     def hear(fold: int, epoch: "Epoch") -> None:
         progress.advance()
@@ -136,11 +136,11 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
     faces = load_named_faces(connection, detector, options.min_quality)
     enough = np.bincount(faces.person, minlength=1)[faces.person] >= options.min_faces
     faces = faces.take(np.flatnonzero(enough))
-    faces = faces.take(capped(faces.person, _MOST_FACES, 0))
+    faces = faces.take(capped(faces.person, _MAX_FACES, 0))
     people = int(faces.person.max(initial=-1)) + 1
-    if people < _LEAST_PEOPLE:
+    if people < _MIN_PEOPLE:
         raise WrongUsage(
-            f"Training needs {_LEAST_PEOPLE} named people with at least {options.min_faces} faces of quality "
+            f"Training needs {_MIN_PEOPLE} named people with at least {options.min_faces} faces of quality "
             f"{options.min_quality:g} or higher each; the library has {people}. Name more with "
             f"{Command('people name', 'WHO', 'NAME')}."
         )

@@ -28,8 +28,8 @@ from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.upkeep import (
     Node,
     Nodes,
+    all_faces_of_cluster,
     delete_clusters,
-    faces_of_cluster,
     faces_of_nodes,
     load_nodes,
     nodes_of_faces,
@@ -60,9 +60,9 @@ def associate_clusters(
         did.update(_make_one(step, [known.nodes[row] for row in rows]))
     similar = _near_owners(known.centroid, owner, max_cosine_distance)
     return Result(
-        joined=did["joined"],  # clusters without a person that joined one
-        made=did["made"],  # people of clusters
-        merged=did["merged"],  # people without corrections who turned out to be another person
+        joined=did["joined"],  # unnamed clusters that joined a person
+        made=did["made"],  # people made from clusters
+        merged=did["merged"],  # people without corrections who were merged into another
         named_alike=similar,  # pairs of people with corrections who may be one
     )
 
@@ -164,7 +164,7 @@ def merge_similar_clusters(
     for label in np.flatnonzero(np.bincount(group) > 1).tolist():
         names = _by_size([nodes[row] for row in np.flatnonzero(group == label)])
         for name in names[1:]:
-            set_cluster(step, faces_of_cluster(step.connection, name), names[0])
+            set_cluster(step, all_faces_of_cluster(step.connection, name), names[0])
         delete_clusters(step, names[1:])
         merged += len(names) - 1
     return merged
@@ -193,8 +193,8 @@ def _by_size(nodes: Sequence[Node]) -> list[str]:
 def close_must_links(step: Step) -> Result:
     """Assign faces that corrections tie together to one person, and merge unnamed people of them.
 
-    Two people who both have a name stay two: that is a violation for a human to see to. Returns how many
-    faces got a person, and how many people without names became another.
+    Two named people are not merged: that is a violation for the user to resolve. Returns how many faces were
+    assigned, and how many unnamed people were merged.
     """
     corrections = load_corrections(step.connection)
     of_face: dict[int, list[FaceCorrection]] = {}

@@ -1,4 +1,4 @@
-"""`maintain`: the maintenance tasks, one change each, or as `daily` and `weekly`; cluster health."""
+"""`maintain`: the maintenance tasks, singly or as `daily` and `weekly`; cluster health."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,23 +37,23 @@ _GIVING: frozenset[Task] = frozenset({"associate", "must-links"})
 """Tasks that assign faces."""
 
 _SIMILAR_SHARE = 0.625
-"""`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
+"""Share of the distance at which clusters are one person that `merge-similar` uses: 0.25 of 0.40."""
 
 
-_Came = tuple[str, Mapping[str, Any], list[str]]
+_TaskOutcome = tuple[str, Mapping[str, Any], list[str]]
 """The result of a task: a sentence, figures by name, and lines that the user should look at."""
 
 
 class _DryRun(Exception):
     """Ends a transaction without storing anything."""
 
-    def __init__(self, came: _Came) -> None:
+    def __init__(self, outcome: _TaskOutcome) -> None:
         super().__init__()
-        self.came = came
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
+class _TaskContext:
     """The context of tasks."""
 
     library: Library
@@ -61,12 +61,12 @@ class _Around:
     options: MaintainOptions
 
     def would(self, done: str, planned: str) -> str:
-        """Return the verb of a sentence: done, or what would be done."""
+        """Return the verb of a sentence: what was done, or what would be done."""
         return f"would {planned}" if self.options.dry_run else done
 
 
-_Change = Callable[[Step, _Around], _Came]
-_Look = Callable[[_Around], _Came]
+_Change = Callable[[Step, _TaskContext], _TaskOutcome]
+_Look = Callable[[_TaskContext], _TaskOutcome]
 
 
 def named_in(tasks: Sequence[Task]) -> list[Task]:
@@ -78,14 +78,15 @@ def named_in(tasks: Sequence[Task]) -> list[Task]:
 def maintain(
     library: Library, tasks: Sequence[Task], options: MaintainOptions, *, work: Work
 ) -> list[Result]:
-    """Run maintenance tasks in order, each as one change; return what each did.
+    """Run maintenance tasks in order; return what each did.
 
-    A stop is heeded between two tasks.
+    Tasks that change people are one change each; the others report or refresh derived data. A stop takes
+    effect between two tasks.
 
     Raises
     ------
     AlreadyRunning
-        A `cluster` or another upkeep is working on the library.
+        A `cluster` or another `maintain` is working on the library.
     WrongUsage
         Nothing was indexed yet.
     """
@@ -97,55 +98,55 @@ def maintain(
         RunLock(database, "cluster"),
         recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
     ):
-        around = _Around(library, database.run(library.require_detector), options)
+        context = _TaskContext(library, database.run(library.require_detector), options)
         if not options.dry_run and not _GIVING.isdisjoint(every):
-            # Faces that a reset took from people must not go to another person first.
+            # Restore faces that a reset unassigned before tasks can assign them to another person.
             database.run(restore_people, "maintain", work.by, run.id)
         for task in every:
             if work.stop.requested:
                 run.stopped = True
                 break
             work.progress.begin(f"Maintenance: {task}")
-            done.append(_done(task, around, work.by, run.id))
+            done.append(_done(task, context, work.by, run.id))
             work.progress.end()
         run.summary = {each.task: dict(each.figures) for each in done}
     return done
 
 
-def _done(task: Task, around: _Around, by: str, run_id: int) -> Result:
+def _done(task: Task, context: _TaskContext, by: str, run_id: int) -> Result:
     if task in _LOOKS:
-        (did, figures, lines), step = _LOOKS[task](around), None
+        (did, figures, lines), step = _LOOKS[task](context), None
     else:
-        (did, figures, lines), step = _change(task, around, by, run_id)
+        (did, figures, lines), step = _change(task, context, by, run_id)
     return Result(task=task, did=did, figures=figures, lines=lines, step=step)
 
 
-def _change(task: Task, around: _Around, by: str, run_id: int) -> tuple[_Came, int | None]:
-    def work(connection: Connection) -> tuple[_Came, int | None]:
+def _change(task: Task, context: _TaskContext, by: str, run_id: int) -> tuple[_TaskOutcome, int | None]:
+    def work(connection: Connection) -> tuple[_TaskOutcome, int | None]:
         one_at_a_time(connection)
         with making_step(connection, "maintain", by, f"maintain {task}", run_id=run_id or None) as step:
-            came = _CHANGES[task](step, around)
-        if around.options.dry_run:
-            raise _DryRun(came)
-        return came, step_number(connection, step)
+            outcome = _CHANGES[task](step, context)
+        if context.options.dry_run:
+            raise _DryRun(outcome)
+        return outcome, step_number(connection, step)
 
     try:
-        return around.library.database.run(work)
+        return context.library.database.run(work)
     except _DryRun as dry:
-        return dry.came, None
+        return dry.outcome, None
 
 
-def _associate(step: Step, around: _Around) -> _Came:
-    recognizer = known_recognizer(around.detector.settings.recognizer)
-    given = around.options.threshold
+def _associate(step: Step, context: _TaskContext) -> _TaskOutcome:
+    recognizer = known_recognizer(context.detector.settings.recognizer)
+    given = context.options.threshold
     limit = recognizer.merge_max_cosine_distance if given is None else given
     found = associate_clusters(
-        step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
+        step, context.detector, max_cosine_distance=limit, same_image_ok=context.options.same_image_ok
     )
     did = (
-        f"{counted(found.joined, 'cluster')} {around.would('assigned to people', 'be assigned to people')}, "
-        f"{people(found.made)} {around.would('created', 'be created')}, "
-        f"{found.merged} {around.would('merged', 'be merged')}."
+        f"{counted(found.joined, 'cluster')} {context.would('assigned to people', 'be assigned to people')}, "
+        f"{people(found.made)} {context.would('created', 'be created')}, "
+        f"{found.merged} {context.would('merged', 'be merged')}."
     )
     lines: list[str] = []
     if found.named_alike:
@@ -154,48 +155,48 @@ def _associate(step: Step, around: _Around) -> _Came:
     return did, {"max_cosine_distance": limit, **found}, lines
 
 
-def _merge_similar(step: Step, around: _Around) -> _Came:
-    recognizer = known_recognizer(around.detector.settings.recognizer)
-    given = around.options.max_centroid_distance
+def _merge_similar(step: Step, context: _TaskContext) -> _TaskOutcome:
+    recognizer = known_recognizer(context.detector.settings.recognizer)
+    given = context.options.max_centroid_distance
     limit = round(_SIMILAR_SHARE * recognizer.merge_max_cosine_distance, 4) if given is None else given
     merged = merge_similar_clusters(
-        step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
+        step, context.detector, max_cosine_distance=limit, same_image_ok=context.options.same_image_ok
     )
-    did = f"{counted(merged, 'cluster')} {around.would('merged', 'be merged')} into a similar one."
+    did = f"{counted(merged, 'cluster')} {context.would('merged', 'be merged')} into a similar one."
     return did, {"max_centroid_distance": limit, "merged": merged}, []
 
 
-def _unassigned(step: Step, around: _Around) -> _Came:
-    days = around.options.older_than
+def _unassigned(step: Step, context: _TaskContext) -> _TaskOutcome:
+    days = context.options.older_than
     faces = upkeep.left_over(step.connection, days)
     if faces:
         upkeep.make_singles(step, faces)
     left = f"{counted(len(faces), 'face')} unassigned for {counted(days, 'day')}"
-    did = f"{left} {around.would('put', 'be put')} into clusters of their own."
+    did = f"{left} {context.would('put', 'be put')} into clusters of their own."
     return did, {"older_than": days, "singles": len(faces)}, []
 
 
-def _empty(step: Step, around: _Around) -> _Came:
+def _empty(step: Step, context: _TaskContext) -> _TaskOutcome:
     clusters = upkeep.empty_clusters(step.connection)
     persons = upkeep.empty_persons(step.connection)
     upkeep.delete_clusters(step, clusters)
     upkeep.delete_persons(step, persons)
     both = f"{counted(len(clusters), 'cluster')} and {people(len(persons))} without faces"
-    did = f"{both} {around.would('removed', 'be removed')}."
+    did = f"{both} {context.would('removed', 'be removed')}."
     return did, {"clusters": len(clusters), "people": len(persons)}, []
 
 
-def _must_links(step: Step, around: _Around) -> _Came:
+def _must_links(step: Step, context: _TaskContext) -> _TaskOutcome:
     tied = close_must_links(step)
     did = (
-        f"{counted(tied.faces, 'face')} {around.would('assigned', 'be assigned')} according to corrections, "
-        f"{people(tied.merged)} {around.would('merged', 'be merged')}."
+        f"{counted(tied.faces, 'face')} {context.would('assigned', 'be assigned')} according to corrections, "
+        f"{people(tied.merged)} {context.would('merged', 'be merged')}."
     )
     return did, tied, []
 
 
-def _violations(around: _Around) -> _Came:
-    found = around.library.database.run(violations)
+def _violations(context: _TaskContext) -> _TaskOutcome:
+    found = context.library.database.run(violations)
     did = (
         f"{counted(len(found), 'correction')} not followed."
         if found
@@ -204,10 +205,10 @@ def _violations(around: _Around) -> _Came:
     return did, {"violations": len(found)}, found
 
 
-def _statistics(around: _Around) -> _Came:
-    if around.options.dry_run:
+def _statistics(context: _TaskContext) -> _TaskOutcome:
+    if context.options.dry_run:
         return "Would update the statistics of all tables.", {}, []
-    health = around.library.database.run_alone(upkeep.analyze)
+    health = context.library.database.run_alone(upkeep.analyze)
     did = f"Updated statistics of {counted(health.rows, 'row')}."
     lines: list[str] = []
     if health.broken_indexes:
@@ -216,9 +217,9 @@ def _statistics(around: _Around) -> _Came:
     return did, plain(health), lines
 
 
-def _centroids(around: _Around) -> _Came:
-    database, detector = around.library.database, around.detector
-    if around.options.dry_run:
+def _centroids(context: _TaskContext) -> _TaskOutcome:
+    database, detector = context.library.database, context.detector
+    if context.options.dry_run:
         return "Would recompute all reference faces and centroids.", {}, []
     made = centroids(database)
     clusters = database.run(refresh_centers, detector)
@@ -229,16 +230,16 @@ def _centroids(around: _Around) -> _Came:
     return did, {**plain(made), "clusters": clusters}, []
 
 
-def _medoids(around: _Around) -> _Came:
-    detector = around.detector
-    if around.options.dry_run:
+def _medoids(context: _TaskContext) -> _TaskOutcome:
+    detector = context.detector
+    if context.options.dry_run:
         return "Would recompute the medoids of changed clusters.", {}, []
-    clusters = around.library.database.run(refresh_centers, detector)
+    clusters = context.library.database.run(refresh_centers, detector)
     return f"Recomputed medoids of {counted(clusters, 'cluster')}.", {"clusters": clusters}, []
 
 
-def _staleness(around: _Around) -> _Came:
-    found = staleness(around.library)
+def _staleness(context: _TaskContext) -> _TaskOutcome:
+    found = staleness(context.library)
     if not found.exists and not found.due:
         did = "There is no saved hierarchy."
     elif found.due:
@@ -249,8 +250,8 @@ def _staleness(around: _Around) -> _Came:
     return did, plain(found), list(found.reasons)
 
 
-def _health(around: _Around) -> _Came:
-    health = around.library.database.run(upkeep.library_health)
+def _health(context: _TaskContext) -> _TaskOutcome:
+    health = context.library.database.run(upkeep.library_health)
     verdict, lines = judged(health)
     return verdict, plain(health), lines
 

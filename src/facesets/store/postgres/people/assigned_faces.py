@@ -58,7 +58,7 @@ def load_assigned_faces(
 ) -> AssignedFaces:
     """Read faces that have an embedding, with people and embeddings, as of one moment.
 
-    Without `vectors` all faces are read, and the array of vectors has no columns.
+    If `vectors` is false, all faces are read, and the array of vectors has no columns.
     """
     blocks = copy_out(
         connection,
@@ -131,16 +131,16 @@ def assign(
     Parameters
     ----------
     step : Step
-        That keeps how they were and are.
+        The change that records the state before and after.
     face_ids, before, after : int64 arrays of shape (n,)
-        Faces, and for each an index into `persons`, or -1: who has it, and who gets it.
+        Faces, and for each the index into `persons` of its old and new person, or -1.
     how : str
-        The value of `assigned_by`. No face is taken from a person unless a run assigned it.
+        The value of `assigned_by`. Only faces that a run assigned are taken from a person.
 
     Returns
     -------
     int
-        Faces that were given away.
+        The number of faces reassigned.
     """
     connection = step.connection
     connection.execute(
@@ -156,7 +156,7 @@ def assign(
         {"face_id": face_ids, "before_id": raw[before], "person_id": raw[after]},
     )
     connection.execute("ANALYZE given")
-    # What changed is not put on disk between the faces and the step.
+    # The changes are not spooled to disk between the faces and the step.
     connection.execute(f"SET LOCAL work_mem = '{_MEMORY_MB}MB'")
     return connection.execute(
         """UPDATE face_detections f SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()

@@ -165,7 +165,7 @@ class Centers:
     Attributes
     ----------
     faces : int64 array of shape (k,)
-        In each.
+        Number of faces in each.
     centroid : float32 array of shape (k, d)
         Of unit length, or zeros.
     """
@@ -196,7 +196,7 @@ _STALE: LiteralString = """
 def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> Centers:
     """Return the centres of clusters, after recomputing stale ones.
 
-    `ids` are those wanted, by default all of this recognizer. A cluster without faces has none.
+    `ids` are the wanted clusters, by default all of this recognizer. A cluster without faces has no centre.
     """
     refresh_centers(connection, detector, ids)
     dimension = detector.settings.dimension
@@ -224,7 +224,7 @@ def refresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence
     }
     if not connection.execute(_STALE, wanted).fetchall():
         return 0
-    # A step may refresh within it: with the same lock neither waits for the other in turn.
+    # A step may refresh within it: with one lock, the two cannot deadlock.
     one_at_a_time(connection)
     stale = connection.execute(_STALE, wanted).fetchall()
     connection.execute(

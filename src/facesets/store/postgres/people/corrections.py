@@ -62,7 +62,7 @@ def load_corrections(connection: Connection) -> Corrections:
     )
 
 
-def correct_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
+def store_face_corrections(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
     """Store that faces show a person, or do not; a face shows at most one person."""
     ids = sorted(set(faces))
     if is_person:
@@ -82,8 +82,8 @@ def correct_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: 
     step.about(person)
 
 
-def correct_each(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
-    """Store the person of each face, in bulk; see `correct_faces`."""
+def store_face_owners(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
+    """Store the person of each face, in bulk; see `store_face_corrections`."""
     ids, given = list(faces), list(persons)
     connection = step.connection
     connection.execute(
@@ -101,7 +101,7 @@ def correct_each(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> N
     step.about(*given)
 
 
-def correct_pair(step: Step, first: int, second: int, *, same: bool) -> None:
+def store_pair_correction(step: Step, first: int, second: int, *, same: bool) -> None:
     """Store that two faces show the same person, or different people."""
     low, high = sorted((first, second))
     step.connection.execute(
@@ -112,7 +112,7 @@ def correct_pair(step: Step, first: int, second: int, *, same: bool) -> None:
     )
 
 
-def mark_different(step: Step, first: UUID, second: UUID) -> None:
+def store_different_people(step: Step, first: UUID, second: UUID) -> None:
     """Store that two people are different."""
     low, high = sorted((first, second))
     step.connection.execute(
@@ -122,7 +122,7 @@ def mark_different(step: Step, first: UUID, second: UUID) -> None:
     step.about(low, high)
 
 
-def correct_prototype(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
+def store_prototype_correction(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
     """Store that a face is pinned as a reference face of a person, or dropped."""
     step.connection.execute(
         """INSERT INTO prototype_corrections (face_id, person_id, pinned) VALUES (%s, %s, %s)
@@ -184,7 +184,7 @@ def hand_over(step: Step, old: UUID, new: UUID) -> bool:
         "DELETE FROM person_pair_corrections WHERE %s IN (person_a, person_b) RETURNING person_a, person_b",
         (old,),
     ).fetchall():
-        mark_different(step, new, second if first == old else first)
+        store_different_people(step, new, second if first == old else first)
     spoken_of = connection.execute("DELETE FROM person_corrections WHERE person_id = %s", (old,)).rowcount
     return bool(spoken_of)
 

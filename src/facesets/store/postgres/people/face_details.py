@@ -26,7 +26,7 @@ class FaceVectors:
     embedding : float32 array of shape (n, d)
         Unit length.
     recognizer, recognizer_sha256 : str
-        What made them.
+        The recognition model.
     """
 
     face_id: Int64
@@ -71,7 +71,7 @@ class FaceRow:
     assigned_by, assigned_at : str
         Empty for a face without a person.
     norm : float
-        NaN where it is not known.
+        NaN if unknown.
     embedding : float32 array of shape (d,), or None
     """
 
@@ -106,7 +106,7 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:
     """Return the latest change that assigned a face; None if there is none."""
-    # By the primary key, a step at a time: the other way round the whole table would be read.
+    # By the primary key, one step at a time; otherwise the whole table would be read.
     found: int | None = connection.scalar(
         """SELECT s.id FROM steps s CROSS JOIN LATERAL (
                 SELECT FROM step_faces f WHERE f.step_id = s.id AND f.face_id = %s
@@ -188,7 +188,7 @@ def store_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     if faces <= _MORE * _stored_limits(connection, detector)[2]:
         return
     image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
-    # Limits that were seen once stay, should a few faces hide them again.
+    # Limits measured once stay, even if new faces would make them unmeasurable.
     found = norm_limits(name, vectors, norm, image)
     connection.execute(
         """UPDATE models SET norm_faces = %s, norm_founding = coalesce(%s, norm_founding),
@@ -206,9 +206,9 @@ def _stored_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, 
 def quality_of_faces(
     connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
 ) -> HowMuch:
-    """Return how much each face shows (`Shows`); nothing if it is gone. Shape (n,).
+    """Return how clear each face is (`Shows`); a deleted face counts as unusable. Shape (n,).
 
-    `limits` are those of the library where they are known already.
+    `limits` are those of the library, if already known.
     """
     limits = limits or library_norm_limits(connection, detector)
     only = int(face_ids[0]) if len(face_ids) == 1 else None

@@ -1,7 +1,7 @@
-"""Groups of faces that wait for a name: unnamed people, and clusters that are not a person yet.
+"""Groups of faces without a name: unnamed people, and clusters that are not a person yet.
 
-Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters the faces were in before they
-became one. The others are loose unassigned faces: in no cluster, or in one called after another person.
+Both are identified by a cluster id: a person's is `person_<uuid>`, regardless of the earlier clusters of the
+faces. All other unassigned faces are loose: in no cluster, or in one named after another person.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ class FaceGroup:
     Attributes
     ----------
     name : str or None
-        What the person goes by.
+        The name of the person.
     sample : list of (face, sha256)
-        The best five faces, and what is in their photos' files.
+        The best five faces, and the contents of their photos.
     quality : float
-        Mean of all faces.
+        Mean quality of all faces.
     version : int
-        As `version_of_person` or `version_of_cluster` say.
+        From `version_of_person` or `version_of_cluster`.
     """
 
     id: str
@@ -57,7 +57,7 @@ class GroupsPage:
     Attributes
     ----------
     after : (faces, id) or None
-        Of the group after which the next page begins; None on the last one.
+        The group after which the next page begins; None on the last page.
     """
 
     groups: list[FaceGroup]
@@ -84,8 +84,8 @@ def groups_page(
     return GroupsPage(_closely(connection, places[:limit]), int(rows[0][0]), last)
 
 
-# Loose faces in a cluster that is called after a person are no group. There is a row even where the page is
-# empty: it holds how many there are.
+# Loose faces in a cluster named after a person are not a group. Even an empty page has a row: it holds the
+# total.
 _PLACES: LiteralString = """
     WITH every AS MATERIALIZED (
         SELECT t.faces, 'person_' || p.id AS id, p.id AS person FROM person_totals t
@@ -165,14 +165,14 @@ def loose_faces(
     Parameters
     ----------
     after : (quality, face), optional
-        Only those that come later than this one.
+        Only faces after this one.
     """
     quality, face = after or (float("inf"), 0)
     rows = connection.execute(_LOOSE, {"quality": quality, "face": face, "limit": limit})
     return [LooseFace(*row) for row in rows]
 
 
-# In the order of its index, which PostgreSQL takes only where the cluster, that is null, leads.
+# In the order of an index that PostgreSQL uses only if the cluster, which is null, comes first.
 _LOOSE: LiteralString = """
     WITH loose AS (
         (SELECT id, image_id, quality FROM present_faces

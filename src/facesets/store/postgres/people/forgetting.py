@@ -84,10 +84,11 @@ def erase(
 ) -> Erased:
     """Erase people and faces, in this transaction; this cannot be undone.
 
-    Journal entries about other people go, too, if they hold a name that fits `pattern` and that no other
-    person has by now, as after a merge that was undone.
+    Journal entries about other people are erased, too, if they hold a name that matches `pattern` and that no
+    other person has now, as after a merge that was undone.
     """
-    # Sessions that are writing faces read earlier what was forgotten, and are waited for; others wait for us.
+    # Sessions that are writing faces have read the earlier list of forgotten faces: wait for them; others
+    # wait for us.
     connection.execute("LOCK TABLE forgetting_key, forgotten_faces IN ACCESS EXCLUSIVE MODE")
     remember_forgotten(connection, list(places_of(connection, faces).values()))
     parameters = {
@@ -103,12 +104,12 @@ def erase(
     steps = connection.execute(_MARK_STEPS, parameters).rowcount
     for statement in (*_STRIP, *_PEOPLE):
         connection.execute(statement, parameters)
-    # What sidecars held may name them in the words of other programs, too.
+    # Earlier sidecars may contain their names as written by other programs.
     drop_all_changes(connection)
     forget_in_sidecars(connection, persons)
     connection.execute(
         """INSERT INTO steps (kind, who, what, forgotten)
-            VALUES ('forget', %(who)s, 'somebody was forgotten', true)""",
+            VALUES ('forget', %(who)s, 'a person was erased', true)""",
         parameters,
     )
     return Erased(len(faces), steps)
@@ -163,7 +164,7 @@ _STRIP: tuple[LiteralString, ...] = (
     "UPDATE step_faces SET person_before = NULL WHERE person_before = ANY(%(persons)s::uuid[])",
     "UPDATE step_faces SET person_after = NULL WHERE person_after = ANY(%(persons)s::uuid[])",
     "DELETE FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])",
-    # A person without a name went by theirs while both were one.
+    # An unnamed person had their name while both were merged.
     """UPDATE steps s SET what = %(what)s WHERE s.what ~* %(pattern)s AND NOT EXISTS (
         SELECT FROM person_names n WHERE n.name ~* %(pattern)s AND n.person_id <> ALL(%(persons)s::uuid[])
             AND position(lower(n.name) IN lower(s.what)) > 0)""",
@@ -187,8 +188,8 @@ _PEOPLE: tuple[LiteralString, ...] = (
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty options and summaries of runs that match a pattern; return how many runs.
 
-    Descriptions of photos that fit go, too, and so does the metadata of photos, their keywords and titles,
-    and names from other programs.
+    Also erases matching descriptions of photos, metadata such as keywords and titles, and names from other
+    programs.
     """
     erase_imported(connection, pattern)
     erase_descriptions(connection, pattern)

@@ -23,7 +23,7 @@ class StoredRun:
     Attributes
     ----------
     parameters : mapping
-        What decided which faces took part, and how.
+        Options that decided which faces took part, and how.
     faces, clusters, noise : int
         Faces that took part, clusters, and faces in none.
     """
@@ -46,7 +46,7 @@ def store_run(
 ) -> int:
     """Save a run, with the numbers of its faces, clusters and noise; return its number.
 
-    It is in force once clusters name it; those before the last two go.
+    It becomes current when clusters refer to it; only the last two runs are stored.
     """
     number: int = connection.scalar(
         """INSERT INTO hdbscan_runs (model_id, run_id, parameters, faces, clusters, noise, arrays)

@@ -25,11 +25,11 @@ class ImportedName:
     Attributes
     ----------
     id : int
-        Of its row; 0 while it has none.
+        The row number; 0 before it is stored.
     box : tuple of float or None
-        x1, y1, x2, y2 in fractions of the upright photo; None for the photo as a whole.
+        x1, y1, x2, y2 in fractions of the upright photo; None for the whole photo.
     face : int or None
-        The face that is there.
+        The face at that place.
     person : UUID or None
         The person that the name refers to on that face.
     """
@@ -191,7 +191,7 @@ class ListedName:
     Attributes
     ----------
     path : str
-        Where the photo is; empty if it has no file left.
+        The path of the photo; empty if it has no file left.
     here : str
         The name of the face's person here; empty if unassigned, unnamed, or without a face.
     """

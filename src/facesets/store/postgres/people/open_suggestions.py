@@ -11,8 +11,8 @@ from facesets.store.postgres.people.suggestions import FaceCandidate, PeopleCand
 
 Outcome = Literal["accepted", "rejected"]
 # Open suggestions are pending, or were answered in a step that was undone. Skipped ones were skipped by a
-# user with about the same evidence: as similar, or hardly fewer faces. OFFSET 0: faces are looked
-# up in the order of the questions, as many as are wanted, rather than all of the library's read.
+# user with about the same evidence: equal similarity, or nearly as many faces. OFFSET 0: only the faces of
+# the wanted questions are looked up, in order, rather than all faces of the library.
 _OPEN_OF_FACES: LiteralString = """
     SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
         (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float, c.evidence ->> 'program',
@@ -98,7 +98,7 @@ def note_skipped(
 ) -> None:
     """Mark suggestions about these faces and people as skipped.
 
-    The similarity is stored, or the number of faces: suggestions that changed since are asked again.
+    The similarity or the number of faces is stored: suggestions that change later are shown again.
     """
     connection.execute(
         """UPDATE face_candidates

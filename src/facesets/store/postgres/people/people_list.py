@@ -1,9 +1,8 @@
 """People as lists and grids show them, with totals that are cached until faces change.
 
-Of a million faces, it takes 0.6 s of a processor to count the photos of the hundred people of a page and to
-find their dates, 0.8 s for all people, and 0.2 s to compare the faces' numbers with those that were counted.
-To see that nothing changed since then takes next to no time. Dates that change are forgotten by a
-trigger.
+With a million faces, counting the photos of the hundred people of a page and finding their dates takes 0.6 s
+of processor time, 0.8 s for all people, and comparing the numbers of faces with the cached ones takes 0.2 s.
+Detecting that nothing changed takes almost no time. A trigger removes cached dates that change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ def refresh_totals(connection: Connection, *, quick: int = _QUICK) -> None:
     Parameters
     ----------
     quick : int
-        Their prototypes are made again, too, if they have so many faces or fewer.
+        Their prototypes are remade, too, if they have at most this many faces.
     """
     due = due_since_computed(connection, "totals")
     changed = refresh_totals_of(connection, due.persons)
@@ -96,7 +95,7 @@ class PersonLine:
     Attributes
     ----------
     first, last : str
-        Days of the first and last photo by the cameras' clocks; empty if no photo is dated.
+        Days of the first and last photo by the camera's clock; empty if no photo is dated.
     """
 
     id: str
@@ -158,7 +157,7 @@ class PersonCard(PersonLine):
     Attributes
     ----------
     rank : int
-        People are shown by it first: 0 for those with a name and 1 for the others, or how well the name fits.
+        The first sort key: 0 for people with a name and 1 for others, or how well the name matches.
     face : int or None
         The face that shows the person; `sha256` is its photo's, empty without a face.
     """
@@ -266,7 +265,7 @@ def _some(wanted: PeopleWanted) -> sql.Composed:
             else "JOIN unnest(%(found)s::uuid[], %(ranks)s::int[]) AS found (id, rank) ON found.id = p.id"
         ),
         named=sql.SQL("true" if wanted.named is None else "named" if wanted.named else "NOT named"),
-        # A person requested by id is shown, though the totals may be out of date.
+        # A person requested by id is shown even if the totals are out of date.
         empty=sql.SQL(
             "true" if wanted.found is not None else _VISIBLE if wanted.empty else "(named OR t.faces > 0)"
         ),

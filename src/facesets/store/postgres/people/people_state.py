@@ -22,7 +22,7 @@ class State:
     step : int
         The number of the latest step; 0 before the first.
     others : int
-        Another one after each change that made no step: photos that came or went, and SQL.
+        Changes with each change that made no step: added or removed photos, and SQL.
     """
 
     step: int
@@ -30,7 +30,7 @@ class State:
 
 
 def current_state(connection: Connection) -> State:
-    """Return a state that all later statements see at least; read it before cached data."""
+    """Return a state no newer than what later statements see; read it before cached data."""
     row = connection.one(
         """SELECT (SELECT coalesce(max(id), 0) FROM steps),
             (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
@@ -46,7 +46,7 @@ _LOCK = 0x66616365_73746174
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PeopleToRecompute:
     """The people to recompute.
 
     Attributes
@@ -54,32 +54,32 @@ class Due:
     persons : list of UUID or None
         None for all.
     state : State or None
-        To be noted then; None within a step, which has not noted its people yet.
+        The state to note afterwards; None within a step, which has not noted its people yet.
     """
 
     persons: list[UUID] | None
     state: State | None
 
 
-def due_since_computed(connection: Connection, what: str) -> Due:
+def due_since_computed(connection: Connection, what: str) -> PeopleToRecompute:
     """Return the people whose faces may have changed since a state was noted; call it first."""
     if _makes_step(connection):
-        return Due(None, None)
+        return PeopleToRecompute(None, None)
     now = current_state(connection)
     row = connection.execute("SELECT step, others FROM computed_states WHERE what = %s", (what,)).fetchone()
     if row is None or row[1] != now.others or row[0] > now.step:
-        return Due(None, now)
+        return PeopleToRecompute(None, now)
     if row[0] == now.step:
-        return Due([], now)
+        return PeopleToRecompute([], now)
     persons = connection.scalars("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (row[0],))
-    return Due(None if len(persons) > _MANY else persons, now)
+    return PeopleToRecompute(None if len(persons) > _MANY else persons, now)
 
 
-def note_computed(connection: Connection, what: str, due: Due) -> None:
+def note_computed(connection: Connection, what: str, due: PeopleToRecompute) -> None:
     """Note that data is current, unless the server is read-only or another session notes something."""
     if due.state is None or due.persons == []:
         return
-    # No session waits here: one that others wait for in a step would never end.
+    # Do not wait here: a session that others wait for in a step would deadlock.
     found = connection.scalar(
         "SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock(%s)",
         (_LOCK,),

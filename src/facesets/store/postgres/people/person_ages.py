@@ -1,7 +1,7 @@
 """Birth and sex of people, estimated from faces or set by the user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -27,27 +27,27 @@ class PersonAge:
     Attributes
     ----------
     birth_year : float or None
-        By the faces; None where none has an age and a date.
+        Estimated from faces; None if no face has both an age and a date.
     spread : float or None
-        How far apart the birth years are that the faces give, in years, as a standard deviation.
+        Standard deviation of the birth years estimated from the faces, in years.
     dated_faces : int
-        That have both.
-    said : str
+        Number of faces with both.
+    set_by_user : str
         The day or year of birth that a user set, which counts for more; empty if none was set.
     born : float or None
-        The birth year to go by.
+        The birth year to use.
     sex : str
-        `M`, `F`, or `U` where it is not known.
+        `M`, `F`, or `U` if unknown.
     sex_probability : float or None
-        How likely that sex is; of `U`, the likelier one.
+        Probability of that sex; for `U`, of the likelier one.
     made_at : str
-        When it was worked out.
+        Time of the estimate.
     """
 
     birth_year: float | None
     spread: float | None
     dated_faces: int
-    said: str
+    set_by_user: str = field(metadata={"key": "said"})
     born: float | None
     sex: Sex
     sex_probability: float | None
@@ -64,8 +64,8 @@ class PersonAge:
         """Return the person's age then, in words, marked if estimated; empty if unknown."""
         if taken is None:
             return ""
-        if self.said:
-            year, _, day = self.said.partition("-")
+        if self.set_by_user:
+            year, _, day = self.set_by_user.partition("-")
             years = taken.year - int(year) - (bool(day) and f"{taken:%m-%d}" < day)
             return f"{years}" if years >= 0 else ""
         if self.birth_year is None or not self.faces_agree or taken.year < self.birth_year:
@@ -83,7 +83,7 @@ class AgedFaces:
         Index into `persons`.
     face_id : int64 array of shape (n,)
     taken : float64 array of shape (n,)
-        The year of the photo; NaN where that is not known.
+        The year of the photo; NaN if unknown.
     age, male : float64 arrays of shape (n,)
     """
 
@@ -117,7 +117,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
             birth_year=birth_year,
             spread=_known(spread, 1),
             dated_faces=int(faces),
-            said="" if birth is None else str(BirthDate(birth, day)),
+            set_by_user="" if birth is None else str(BirthDate(birth, day)),
             born=birth_year if birth is None else birth,
             sex=_sex(male),
             sex_probability=None if male is None else round(max(male, 1 - male), 4),
@@ -161,11 +161,11 @@ def aged_faces(
     persons: Sequence[UUID] | None = None,
     detector_id: int | None = None,
     *,
-    least_norm: float | None = None,
+    min_norm: float | None = None,
 ) -> AgedFaces:
     """Return the faces that have an age, of some people or all; of one detector, if given.
 
-    With `least_norm` without those whose norm is known to be lower.
+    With `min_norm`, exclude those whose norm is known to be lower.
     """
     columns = gathered(
         copy_out(
@@ -181,7 +181,7 @@ def aged_faces(
             {
                 "persons": None if persons is None else list(persons),
                 "detector": detector_id,
-                "least": least_norm,
+                "least": min_norm,
             },
             {"person": UUID_FIELD, "id": INT8, "taken": FLOAT4, "age": FLOAT4, "male": FLOAT4},
         ),

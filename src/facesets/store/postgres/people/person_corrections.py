@@ -19,7 +19,7 @@ class BirthDate:
     day: date | None = None
 
     def __str__(self) -> str:
-        """The day, else the year."""
+        """Return the day, else the year."""
         return str(self.year) if self.day is None else self.day.isoformat()
 
 

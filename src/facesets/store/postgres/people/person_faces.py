@@ -23,9 +23,9 @@ class ShownFace:
     Attributes
     ----------
     taken : datetime or None
-        When its photo was taken, by the camera's clock.
+        Time of the photo by the camera's clock.
     distance : float or None
-        Cosine distance to the mean of the person's faces, where the order goes by it.
+        Cosine distance to the mean of the person's faces, if sorted by it.
     """
 
     id: int
@@ -48,7 +48,7 @@ def shown_faces(
 ) -> list[ShownFace]:
     """Return faces of a person in an order, after a given face.
 
-    A face without a date comes last, whatever the direction; so does one that cannot be compared.
+    Faces without a date, and those that cannot be compared, come last in either direction.
     """
     rows = connection.execute(
         _ORDERS[order],
@@ -57,9 +57,9 @@ def shown_faces(
     return [ShownFace(*row) for row in rows]
 
 
-# The order takes no more than an index of faces has, and when photos were taken; all else is looked up for
-# the few that are shown. OFFSET 0: photos are looked up one by one, rather than all of the library's read for
-# a person of many.
+# Sorting needs only an index of faces and the times of photos; everything else is looked up for the few
+# that are shown. OFFSET 0: photos are looked up one by one; otherwise all photos of the library would be read
+# for a person with many.
 _BY_DATE: LiteralString = """
     SELECT s.id, (SELECT sha256 FROM images WHERE id = s.image_id), s.taken,
         (SELECT coalesce(assigned_by, '') FROM face_detections WHERE id = s.id), NULL
@@ -72,7 +72,7 @@ _BY_DATE: LiteralString = """
                 FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
         ORDER BY coalesce(i.taken, '{undated}') {way}, f.image_id {way}, f.id {way} LIMIT %(limit)s) AS s
     ORDER BY coalesce(s.taken, '{undated}') {way}, s.image_id {way}, s.id {way}"""
-# All vectors by one scan of their index, which takes half as long as to look each up.
+# Read all vectors by one scan of their index, which takes half as long as looking up each.
 _FAR: LiteralString = """
     WITH middle AS MATERIALIZED (
         SELECT model_id, embedding FROM person_prototypes
@@ -150,7 +150,7 @@ def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: 
 class FaceLine:
     """One face: its box in pixels of the upright photo, its photo, and who assigned it.
 
-    `taken` is when the photo was taken, by the camera's clock; empty where that is not known.
+    `taken` is the time of the photo by the camera's clock; empty if unknown.
     """
 
     id: int
@@ -225,10 +225,10 @@ def nearest_people(
 ) -> list[UUID]:
     """Return the active people with the stored centroids nearest to any embedding, except `but`.
 
-    Without those all of whose photos are missing.
+    People whose photos are all missing are omitted.
     """
     return connection.scalars(
-        # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
+        # OFFSET 0: sort the similarities, not the vectors, which would be sorted on disk.
         """SELECT id FROM (SELECT p.id, max(q.similarity) AS similarity
             FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
                     FROM unnest(%s::vector[]) AS mine (embedding) JOIN person_prototypes q

@@ -22,7 +22,7 @@ class PersonState:
     Attributes
     ----------
     names : list of str
-        The first is the one that the person goes by.
+        The first is the main name.
     """
 
     id: UUID
@@ -94,7 +94,7 @@ def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
     )
 
 
-def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
+def unassigned_faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """Return the unassigned faces of a cluster."""
     return connection.scalars(
         "SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)

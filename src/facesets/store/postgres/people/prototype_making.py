@@ -178,7 +178,7 @@ def _prototypes(
 def _clarity(rows: NDArray[Any], limits: NormLimits | None) -> Float32:
     """Return how clear each face is: the norm as a share of the founding limit, less when turned away.
 
-    0 where it shows nothing, 1 where the norm does not tell.
+    0 for a face of no use, 1 if the norm is not a measure.
     """
     count = len(rows)
     if limits is None:

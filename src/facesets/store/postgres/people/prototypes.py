@@ -1,6 +1,6 @@
 """The prototypes of people for comparisons, stored and remade when faces change.
 
-Every person's prototypes carry a fingerprint of the faces they were made of. So any change of a person's
+The prototypes of a person have a fingerprint of the faces they were made of. So any change of a person's
 faces, also by SQL, makes them stale; stale ones are remade before they are read.
 """
 
@@ -33,7 +33,7 @@ class Prototypes:
     person : int64 array of shape (k,)
         Index into `persons`, ascending.
     face_id : int64 array of shape (k,)
-        The face that an exemplar is; -1 for a centroid.
+        The face of an exemplar; -1 for a centroid.
     embedding : float32 array of shape (k, d)
         Of unit length.
     """
@@ -71,7 +71,7 @@ def fresh_prototypes(
     Parameters
     ----------
     detector : DetectorRow
-        Of all faces whose vectors are comparable with this one's.
+        Faces with vectors comparable to those of this detector are used.
     persons : sequence of UUID, optional
         The people; by default all active or hidden ones. People who were merged have none.
     """
@@ -82,7 +82,7 @@ def fresh_prototypes(
 def refresh_prototypes(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
 ) -> int:
-    """Remake stale prototypes; return of how many people."""
+    """Remake stale prototypes; return the number of people."""
     if persons is not None:
         return _remake_stale(connection, detector, persons)
     what = _state_name(connection, detector)
@@ -95,7 +95,7 @@ def refresh_prototypes(
 def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> int:
     if not _stale(connection, detector, persons):
         return 0
-    # A step may refresh within it: with the same lock neither waits for the other in turn.
+    # A step may refresh within it: with one lock, the two cannot deadlock.
     one_at_a_time(connection)
     stale = _stale(connection, detector, persons)
     make_prototypes(connection, detector, stale)
@@ -136,9 +136,9 @@ def similar_people(
     Parameters
     ----------
     persons : sequence of UUID
-        These are among them in any case, if they have prototypes.
+        People to include in any case, if they have prototypes.
     most : int
-        How many besides; of several who are equally similar, the first by number.
+        Maximum number of others; of equally similar ones, the first by number.
     """
     rows = connection.execute(
         _SIMILAR, {"model": detector.model_id, "face": face, "persons": list(persons), "most": most}
@@ -161,8 +161,8 @@ def similarity_to_centroids(
     return {int(face): float(similarity) for face, similarity in rows}
 
 
-# Vectors are of unit length: the inner product is their cosine similarity. OFFSET 0: it is what goes on, not
-# the vectors, which would be sorted on disk.
+# Vectors are of unit length, so their inner product is the cosine similarity. OFFSET 0: sort it, not the
+# vectors, which would be sorted on disk.
 _SIMILAR: LiteralString = """
     WITH own AS MATERIALIZED (
         SELECT f.person_id, e.embedding, vector_dims(e.embedding) AS dimension
@@ -192,7 +192,7 @@ def _stale(
 
 
 def remake_prototypes(connection: Connection, detector: DetectorRow) -> int:
-    """Remake all prototypes, stale or not; return of how many people."""
+    """Remake all prototypes, stale or not; return the number of people."""
     one_at_a_time(connection)
     sources = _sources(connection, detector, None, changed=False)
     make_prototypes(connection, detector, sources)
@@ -304,13 +304,13 @@ class PrototypeLine:
     kind : str
         `exemplar` or `centroid`.
     face : int or None
-        That an exemplar is.
+        The face of an exemplar.
     quality : float or None
-        Of that face.
+        Quality of that face.
     pinned : bool
-        A human fixed it.
+        A user pinned it.
     faces : int
-        That were averaged.
+        Number of faces averaged.
     first, last : str
         Days of the first and last photo of an era; empty for a prototype of all years.
     """

@@ -1,8 +1,8 @@
 """Rewritten or cropped photos: names and corrections pass to the same faces in the new file.
 
-A face is the same where it lies at the same place of the picture and its embedding is nearly the same, or
-anywhere if the embedding is the same but for what a crop does to it. What finds no such face stays with the
-photo as it was, which is missing then.
+A face is the same if it is at the same place of the picture and its embedding is nearly equal, or anywhere
+if the embedding differs only as much as after a crop. Data of other faces stays with the earlier content,
+which is then missing.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,11 @@ from facesets.store.postgres.paths import to_text
 from facesets.store.postgres.people.steps import Step, making_step
 
 _SAME_PLACE = 0.5
-"""Overlap of the boxes, each in fractions of its picture."""
-_LEAST_IN_PLACE, _LEAST_ELSEWHERE = 0.7, 0.8
-"""Cosine similarity. Measured on 60 faces of LFW: 0.73 and more after scaling to a half, at JPEG quality 50
-or in grey; 0.93 and more for 19 of 20 after a crop of a tenth or a third; 0.2 and less between two people."""
+"""Minimum overlap of the boxes, each in fractions of its picture."""
+_MIN_IN_PLACE, _MIN_ELSEWHERE = 0.7, 0.8
+"""Minimum cosine similarities. Measured on 60 faces of LFW: 0.73 and more after scaling to a half, at JPEG
+quality 50 or in grey; 0.93 and more for 19 of 20 after a crop of a tenth or a third; 0.2 and less between two
+people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class _Seen:
 def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
     """Pass names and corrections to the new contents at some paths from the earlier ones.
 
-    That is one step. Contents that were not searched for faces yet get them once they are.
+    This is one step. Contents not searched for faces yet get them after the search.
     """
     replaced = connection.execute(_REPLACED, ([to_text(path) for path in paths],)).fetchall()
     if not replaced:
@@ -72,8 +73,8 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
         _pass_pairs(step, same)
 
 
-# The former content at a path is noted until then. A photo that still has another path keeps its names; so
-# does one over which another was moved: that was searched before, and is no former content that is back.
+# The former content of a path is noted until then. A photo that still has another path keeps its names; so
+# does one that another photo was moved over, because that other photo was searched before.
 _REPLACED: LiteralString = """
     WITH done AS (
         UPDATE image_paths p SET held_id = NULL
@@ -133,7 +134,7 @@ def _pairs(old: Sequence[_Seen], new: Sequence[_Seen]) -> list[tuple[int, int]]:
         [[a.embedding @ b.embedding if a.detector == b.detector else -1.0 for b in new] for a in old]
     )
     in_place = iou(_boxes(old), _boxes(new)) >= _SAME_PLACE
-    similarity[similarity < np.where(in_place, _LEAST_IN_PLACE, _LEAST_ELSEWHERE)] = -1
+    similarity[similarity < np.where(in_place, _MIN_IN_PLACE, _MIN_ELSEWHERE)] = -1
     pairs: list[tuple[int, int]] = []
     while similarity.max() > 0:
         row, column = divmod(int(similarity.argmax()), len(new))
@@ -151,7 +152,7 @@ def _given(same: Sequence[_Same]) -> dict[str, object]:
 
 
 def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
-    """Give the new faces the people of the old ones, who lose these."""
+    """Move the people of the old faces to the new faces."""
     step.connection.execute(
         """UPDATE face_detections g SET person_id = f.person_id, assigned_by = f.assigned_by,
                 assigned_at = f.assigned_at, cluster = f.cluster
@@ -168,7 +169,7 @@ def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
             WHERE f.id = m.old AND NOT m.copied""",
         _given(same),
     )
-    # Answered suggestions are not asked again.
+    # Answered suggestions are not shown again.
     step.connection.execute(
         """INSERT INTO face_candidates (face_id, person_id, kind, status, cosine_similarity, uncertainty,
                 evidence, created_at, answered_at, answered_in)

@@ -1,7 +1,7 @@
 """Every change of people as one step that can be undone exactly.
 
-Triggers note the changes while it is made, each row as it was first and is last. A step can be undone
-while everything that it changed still is as it left it.
+Triggers record the first and last state of each changed row. A step can be undone while everything it
+changed is still as it left it.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ class JournaledTable:
     key: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
     of_faces: tuple[str, ...] = ()
-    """Columns that refer to faces, which may be gone when the rows come back."""
+    """Columns that refer to faces, which may be missing when the rows are restored."""
 
     def query(self, text: LiteralString) -> sql.Composed:
         """Return a statement on the table as `t`, its recorded rows as `k`, with filled in names."""
@@ -31,7 +31,7 @@ class JournaledTable:
         parts = [
             sql.SQL("t.{} = {}::{}").format(
                 sql.Identifier(name),
-                # A text that is the whole key may hold spaces.
+                # A text that is the whole key may contain spaces.
                 sql.SQL("k.key")
                 if len(self.key) == 1
                 else sql.SQL("split_part(k.key, ' ', {})").format(sql.Literal(place)),
@@ -142,10 +142,11 @@ def making_step(
 ) -> Iterator[Step]:
     """Make one change of everything in the block; one that changes nothing leaves no trace.
 
-    Except one that undoes another, as of photos that are missing: it is the next that can be undone.
+    An undo is recorded even if it changes nothing, as when its photos are missing, so that the change counts
+    as undone.
     """
     one_at_a_time(connection)
-    # A step that changed nothing has left no trace, nor does it use up a number.
+    # A step that changed nothing leaves no trace and uses no number.
     connection.execute(
         """SELECT setval(pg_get_serial_sequence('steps', 'id'), coalesce(max(id), 0) + 1, false)
             FROM steps"""

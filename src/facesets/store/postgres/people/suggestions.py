@@ -26,7 +26,7 @@ _PAIRED: LiteralString = """WITH paired AS (SELECT f.person_id, f.cluster FROM s
         CROSS JOIN LATERAL unnest(string_to_array(r.key, ' ')) AS face (id)
         JOIN face_detections f ON f.id = face.id::bigint
     WHERE r.step_id > %(step)s AND r.in_table = 'face_pair_corrections')"""
-# No step mentions a forgotten person, but data made of their faces and those of others went with them.
+# No step mentions a forgotten person, but data derived from their faces and others' was deleted with them.
 _PERSONS: LiteralString = """
     SELECT person_id FROM step_persons WHERE step_id > %(step)s
     UNION SELECT person_id FROM paired WHERE person_id IS NOT NULL
@@ -69,18 +69,18 @@ _OF_IMPORTED = 0.6
 class FaceCandidate:
     """A face that may belong to a person, or may not belong to its own, by similarity or age.
 
-    Or a face that another program calls by the name of a person that it has not.
+    Or a face that another program names as a person to whom it is not assigned.
 
     Attributes
     ----------
     uncertainty : float
-        How likely an answer changes an assignment, from 0 to 1.
+        Likelihood, from 0 to 1, that an answer changes an assignment.
     age, expected : float or None
-        `age`: how old the face looks, and how old the person was.
+        `age`: the apparent age of the face, and the actual age of the person.
     program : str or None
-        `import`: which one calls the face by the person's name.
+        `import`: the program that gives the face the person's name.
     is_skipped : bool
-        A user skipped the question, and the similarity is about the same.
+        A user skipped it, and the similarity is about the same.
     """
 
     face: int
@@ -101,15 +101,15 @@ class PeopleCandidate:
     Attributes
     ----------
     id : int
-        Of its row; 0 while it has none.
+        The row number; 0 before it is stored.
     faces : int
-        That an answer settles.
+        Number of faces that an answer settles.
     part : list of int
-        `split`: the faces that may be another person, the one in their middle first.
+        `split`: the faces that may be another person, the most central first.
     rest : int
-        `split`: the face in the middle of the others; `cluster`, before it is stored: any face; else 0.
+        `split`: the most central of the other faces; `cluster`, before it is stored: any face; else 0.
     is_skipped : bool
-        A user skipped the question, and there are hardly more faces than there were.
+        A user skipped it, and there are hardly more faces now.
     """
 
     id: int
@@ -173,7 +173,7 @@ def replace_face_candidates(
     Parameters
     ----------
     persons : sequence of UUID, optional
-        Only questions about these are replaced.
+        Only suggestions about these are replaced.
     """
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_faces

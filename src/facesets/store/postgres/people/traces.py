@@ -16,9 +16,9 @@ from facesets.store.postgres.people.face_details import FaceVectors
 _TEXTS = ("text", "json", "jsonb", "character varying", "ARRAY")
 _AT_ONCE = 4096
 WITHOUT_KEYS: LiteralString = """regexp_replace({}::text, '"[a-z0-9]+(_[a-z0-9]+)+" ?:', '', 'g')"""
-"""A JSON column without those keys that are words of the program's: `max_faces` does not name Max."""
+"""A JSON column without the program's own keys: `max_faces` does not name Max."""
 _BYTES_COMPARED = 64
-"""Bytes of the raw form of a vector: no other begins with the same sixteen numbers."""
+"""Bytes of the raw form of a vector that identify it: the first sixteen numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ _NOT_OF_PEOPLE = [
     "image_tags",
 ]
 _WAIT_S = 5.0
-_MOST_SEGMENTS = 1024
+_MAX_SEGMENTS = 1024
 
 
 def rewrite_tables(connection: Connection) -> list[str]:
@@ -141,7 +141,7 @@ def rewrite_tables(connection: Connection) -> list[str]:
     Returns
     -------
     list of str
-        Those that this user may not rewrite.
+        Tables that this user may not rewrite.
     """
     connection.execute("SELECT set_config('maintenance_work_mem', '512MB', false)")
     tables = connection.scalars(
@@ -150,7 +150,7 @@ def rewrite_tables(connection: Connection) -> list[str]:
     )
     rewrite = sql.SQL("VACUUM (FULL, ANALYZE) {}")
     refused = [table for table in tables if not _rewritten(connection, rewrite, sql.Identifier(table))]
-    # Samples of columns are stored there.
+    # This table stores samples of columns.
     statistic = sql.Identifier("pg_catalog", "pg_statistic")
     if not _rewritten(connection, sql.SQL("VACUUM FULL {}"), statistic):
         refused.append("pg_statistic")
@@ -158,7 +158,7 @@ def rewrite_tables(connection: Connection) -> list[str]:
 
 
 def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier) -> bool:
-    """Whether a table has a new file afterwards: the server only warns of what this user may not rewrite."""
+    """Whether a table has a new file afterwards: the server only warns if this user may not rewrite it."""
     name = table.as_string(connection)
     before = connection.scalar("SELECT pg_relation_filenode(%s::regclass)", (name,))
     connection.execute(statement.format(table))
@@ -168,8 +168,8 @@ def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier
 def remove_old_log(connection: Connection) -> bool:
     """Remove the write-ahead log so far, in no transaction; return whether that was possible.
 
-    A server keeps segments of it under new names to write over them later: they are left behind one by one,
-    which fills them with zeros, and are no longer needed.
+    A server renames old segments to overwrite them later. They are skipped one by one, which fills them with
+    zeros, and are then no longer needed.
     """
     if not connection.scalar("SELECT usesuper FROM pg_user WHERE usename = current_user"):
         return False
@@ -178,7 +178,7 @@ def remove_old_log(connection: Connection) -> bool:
         _reload(connection, "off")
         connection.execute("CHECKPOINT")
         until = str(connection.scalar(_SEGMENT.format("max")))
-        for _ in range(_MOST_SEGMENTS):
+        for _ in range(_MAX_SEGMENTS):
             connection.execute("CHECKPOINT")
             if _current_segment(connection) > until:
                 break

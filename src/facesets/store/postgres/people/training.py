@@ -17,7 +17,7 @@ from facesets.store.postgres.photos.faces import load_embeddings
 
 @dataclass(frozen=True, slots=True)
 class NamedFaces:
-    """Faces by number, ascending, and their people, numbered by their first face."""
+    """Faces in ascending order, and their people, numbered by their first face."""
 
     face_id: Int64
     person: Int64
@@ -55,7 +55,7 @@ def load_vectors(
 
 
 def _by_first_face(person: "np.ndarray") -> Int64:
-    """Numbers of people in the order of their first faces."""
+    """Number people in the order of their first faces."""
     _, first, index = np.unique(person, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -129,7 +129,7 @@ def store_head(
 def use_head(connection: Connection, model_id: int, head: int | None) -> None:
     """Use this head for a model's embeddings; None for none.
 
-    Questions that were found by another one are looked for again.
+    Suggestions found by another head are searched for again.
     """
     connection.execute(
         "UPDATE projection_heads SET active = false WHERE model_id = %s AND active", (model_id,)

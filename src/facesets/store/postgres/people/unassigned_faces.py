@@ -16,29 +16,29 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 
 _ROWS = 4096
-"""Embeddings returned at once, whatever the server sends in one piece."""
+"""Maximum number of embeddings returned at once, whatever the server sends in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
-    """The unassigned faces to take; all by default.
+class UnassignedFilter:
+    """Conditions that select unassigned faces; all by default.
 
     Attributes
     ----------
     found_since : datetime or date, optional
-        When they were found, by the server's clock.
+        Only faces found since then, by the server's clock.
     taken_since : date, optional
-        When their photos were taken, by the camera's clock.
-    most : int, optional
-        So many at most, those of the best quality.
-    least_norm : float, optional
-        No faces whose norm is known to be lower.
+        Only faces of photos taken since then, by the camera's clock.
+    max_faces : int, optional
+        Maximum number of faces; those of the best quality are taken.
+    min_norm : float, optional
+        Exclude faces whose norm is known to be lower.
     """
 
     found_since: datetime | date | None = None
     taken_since: date | None = None
-    most: int | None = None
-    least_norm: float | None = None
+    max_faces: int | None = None
+    min_norm: float | None = None
 
 
 _COUNT: LiteralString = """
@@ -47,8 +47,8 @@ _COUNT: LiteralString = """
         AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
         AND (%(taken)s::date IS NULL OR EXISTS (
             SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
-        AND (f.norm < %(least_norm)s::real) IS NOT TRUE"""
-# CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
+        AND (f.norm < %(min_norm)s::real) IS NOT TRUE"""
+# Without CASE, PostgreSQL expects `vector_dims` to match hardly any row, and puts all vectors on disk.
 _VECTORS: LiteralString = """
     COPY (SELECT e.face_id, e.embedding FROM (
             SELECT f.id FROM present_faces f
@@ -56,31 +56,31 @@ _VECTORS: LiteralString = """
                 AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
                 AND (%(taken)s::date IS NULL OR EXISTS (
                     SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
-                AND (f.norm < %(least_norm)s::real) IS NOT TRUE
-            ORDER BY CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE -f.quality END,
-                CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE f.id END
-            LIMIT %(most)s) AS chosen
+                AND (f.norm < %(min_norm)s::real) IS NOT TRUE
+            ORDER BY CASE WHEN %(max_faces)s::bigint IS NULL THEN 0 ELSE -f.quality END,
+                CASE WHEN %(max_faces)s::bigint IS NULL THEN 0 ELSE f.id END
+            LIMIT %(max_faces)s) AS chosen
         JOIN face_embeddings e ON e.face_id = chosen.id
         WHERE e.model_id = %(model)s
             AND CASE WHEN vector_dims(e.embedding) = %(dimension)s THEN true ELSE false END)
         TO STDOUT (FORMAT BINARY)"""
 
 
-def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) -> int:
+def count_unassigned(connection: Connection, detector: DetectorRow, selected: UnassignedFilter) -> int:
     """Count these unassigned faces."""
-    count: int = connection.scalar(_COUNT, _parameters(detector, some))
-    return count if some.most is None else min(count, some.most)
+    count: int = connection.scalar(_COUNT, _parameters(detector, selected))
+    return count if selected.max_faces is None else min(count, selected.max_faces)
 
 
 def unassigned_vectors(
-    connection: Connection, detector: DetectorRow, some: Some
+    connection: Connection, detector: DetectorRow, selected: UnassignedFilter
 ) -> Iterator[tuple[Int64, Float32]]:
     """Return unassigned faces and their embeddings, a few thousand at a time."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
         _VECTORS,
-        {**_parameters(detector, some), "model": detector.model_id, "dimension": dimension},
+        {**_parameters(detector, selected), "model": detector.model_id, "dimension": dimension},
         {"face": INT8, "embedding": vector(dimension)},
     )
     for rows in blocks:
@@ -89,17 +89,17 @@ def unassigned_vectors(
             yield part["face"].astype(np.int64), values(part, "embedding").astype(np.float32)
 
 
-def _parameters(detector: DetectorRow, some: Some) -> dict[str, object]:
+def _parameters(detector: DetectorRow, selected: UnassignedFilter) -> dict[str, object]:
     return {
         "detector": detector.id,
-        "found": some.found_since,
-        "taken": some.taken_since,
-        "most": some.most,
-        "least_norm": some.least_norm,
+        "found": selected.found_since,
+        "taken": selected.taken_since,
+        "max_faces": selected.max_faces,
+        "min_norm": selected.min_norm,
     }
 
 
-def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
+def denied_pairs(connection: Connection) -> list[tuple[int, UUID]]:
     """Return pairs of faces and people that a user denied."""
     rows = connection.execute(
         """SELECT c.face_id, c.person_id FROM face_candidates c LEFT JOIN steps s ON s.id = c.answered_in
@@ -113,13 +113,13 @@ def hidden_people(connection: Connection) -> set[UUID]:
     return set(connection.scalars("SELECT id FROM persons WHERE status = 'hidden'"))
 
 
-def delete_low_norm_suggestions(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
+def delete_low_norm_suggestions(connection: Connection, detector: DetectorRow, min_norm: float) -> None:
     """Delete open suggestions about faces with a lower norm, from runs that knew no norm."""
     connection.execute(
         """DELETE FROM face_candidates c USING face_detections f
             WHERE f.id = c.face_id AND f.detector_id = %s AND f.norm < %s::real
                 AND c.kind IN ('near', 'far') AND c.status = 'pending'""",
-        (detector.id, least_norm),
+        (detector.id, min_norm),
     )
 
 
@@ -133,8 +133,8 @@ def propose(
 ) -> int:
     """Store suggestions for faces, in place of earlier ones about all compared faces.
 
-    Answers stay. So do questions whose likelihood was measured, as
-    `cluster` does, which may be about less similar people, as long as the face has no person.
+    Answers stay. Suggestions of `cluster`, whose likelihood was measured and which may be about less similar
+    people, stay as long as the face has no person.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def propose(
     face_ids, person, similarity : arrays of shape (n,)
         Unassigned faces, a possible person of each by index into `persons`, and the similarity.
 
-    Returns how many faces are asked about.
+    Returns the number of faces with suggestions.
     """
     connection.execute("CREATE TEMPORARY TABLE compared (face_id bigint) ON COMMIT DROP")
     into = "COPY compared (face_id) FROM STDIN (FORMAT BINARY)"
@@ -195,7 +195,7 @@ def left_unassigned(connection: Connection, detector_id: int) -> Int64:
 def note_unassigned(step: Step, detector_id: int, considered: Int64) -> None:
     """Note since when the considered faces are unassigned and in no cluster, as part of a run's change.
 
-    What is noted of faces that the change placed goes into the log, for whoever undoes it.
+    Notes about faces that the change placed are moved to the log, so that undoing can restore them.
     """
     connection = step.connection
     connection.execute(
@@ -219,7 +219,7 @@ def note_unassigned(step: Step, detector_id: int, considered: Int64) -> None:
 
 
 def note_unassigned_again(connection: Connection, step: int) -> None:
-    """Note again what was noted of the faces that a change had placed, once it is undone."""
+    """Restore the notes about faces that a change had placed, after it is undone."""
     connection.execute(
         """INSERT INTO unassigned_faces (face_id, since)
             SELECT f.id, (k.before ->> 'since')::timestamptz

@@ -80,12 +80,12 @@ def faces_moved(connection: Connection, number: int | None) -> int:
 def undo_step(connection: Connection, number: int, by: str) -> StepRow:
     """Undo one change, as a change of its own; return the one that was undone.
 
-    Taking back a step that took back another one does that again.
+    Undoing an undo redoes the change.
 
     Raises
     ------
     WrongUsage
-        There is no such step, it is taken back already, or a later one builds on it.
+        There is no such step, it is undone already, or a later one builds on it.
     """
     one_at_a_time(connection)
     step = find_step(connection, number)
@@ -154,7 +154,7 @@ _PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM 
 
 
 def _require_unchanged(connection: Connection, step: StepRow) -> None:
-    """Check that nothing builds on a step: all is as it left it."""
+    """Check that nothing builds on a step: everything is as it left it."""
     parameters = {"step": step.id}
     if step.kind == "replace" and connection.execute(_LOST_FACES, parameters).rowcount:
         raise WrongUsage(
@@ -182,7 +182,7 @@ def _require_corrections_followed(undo: Step, step: StepRow) -> None:
             _BY_CORRECTIONS,
             {"step": step.id, "tables": [table for table, _ in broken], "keys": [key for _, key in broken]},
         )
-        # Corrections that were broken before the step may be so again.
+        # Corrections that were broken before the step may be broken again.
         if last:
             raise _conflict_message(undo.connection, step, last)
 
@@ -204,7 +204,7 @@ def _conflict_message(connection: Connection, step: StepRow, last: int) -> Wrong
 
 _LOST_FACES: LiteralString = """SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.person_after IS NULL
     AND NOT EXISTS (SELECT FROM face_detections f WHERE f.id = s.face_id) LIMIT 1"""
-# Each gives the number of a later step that changed what the step left, or 0 for another change.
+# Each returns the number of a later step that changed a result of the step, or 0 for another change.
 _BY_FACES: LiteralString = """
     WITH changed AS (
         SELECT s.face_id FROM step_faces s JOIN face_detections f ON f.id = s.face_id
@@ -234,7 +234,7 @@ _BY_MERGES: LiteralString = """
         OR p.id::text IN (SELECT k.before ->> 'person_id' FROM step_rows k WHERE k.step_id = %(step)s))
         AND NOT EXISTS (SELECT FROM step_rows r WHERE r.step_id = %(step)s
             AND r.in_table = 'persons' AND r.key = p.id::text)"""
-# Read as rows: in JSON a time differs by the time zone of the session that noted it.
+# Compared as rows: in JSON a time depends on the time zone of the session that recorded it.
 _BY_ROWS: LiteralString = """
     WITH changed AS (
         SELECT k.key FROM step_rows k LEFT JOIN {table} t ON {same}
@@ -268,7 +268,7 @@ _BY_PERSONS: LiteralString = """
         OR EXISTS (SELECT FROM persons q WHERE q.merged_into_id = made.person
             AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
                 AND s.in_table = 'persons' AND s.key = q.id::text))"""
-# A name that would come back, and that another person has by now.
+# A name that would be restored, but that another person has now.
 _BY_NAMES: LiteralString = """
     SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
         WHERE l.step_id > %(step)s AND l.in_table = 'person_names' AND l.key = n.id::text

@@ -24,9 +24,9 @@ class ClusterQuestion:
     Attributes
     ----------
     faces : int
-        That an answer settles.
+        Number of faces that an answer settles.
     uncertainty : float
-        How likely, from 0 to 1, an answer changes something.
+        Likelihood, from 0 to 1, that an answer changes something.
     """
 
     cluster: str
@@ -47,7 +47,7 @@ def new_numbers(connection: Connection, count: int) -> list[str]:
 def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
     """Put the faces of people without another cluster into one called after their person.
 
-    So are the faces that this step touched already, whatever cluster they were in. Returns how many changed.
+    This includes faces that this step changed already, in any cluster. Returns the number of changes.
     """
     connection = step.connection
     rows = connection.execute(
@@ -75,7 +75,7 @@ def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
 def replace_questions(connection: Connection, model_id: int, questions: Sequence[ClusterQuestion]) -> int:
     """Replace open suggestions about unnamed clusters; return how many there are.
 
-    Answered suggestions stay, and are not asked again.
+    Answered suggestions stay, and are not shown again.
     """
     connection.execute(
         """DELETE FROM person_candidates q USING clusters c
@@ -104,7 +104,7 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
     return stored
 
 
-def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
+def denied_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
     """Return pairs of clusters and people that a user denied."""
     rows = connection.execute(
         """SELECT q.cluster_id, q.person_id FROM person_candidates q LEFT JOIN steps x ON x.id = q.answered_in
@@ -124,9 +124,9 @@ class ClusterMeans:
     ----------
     faces : int64 array of shape (k,)
     first : list of int
-        Of each the face of the lowest number.
+        The face with the lowest number of each.
     mean : float32 array of shape (k, d)
-        Of their faces; not of unit length.
+        Mean embedding of the faces; not of unit length.
     """
 
     ids: list[str]
@@ -136,11 +136,11 @@ class ClusterMeans:
 
 
 def means_of_clusters(
-    connection: Connection, detector: DetectorRow, least_norm: float | None = None
+    connection: Connection, detector: DetectorRow, min_norm: float | None = None
 ) -> ClusterMeans:
     """Return the mean embedding of each unnamed cluster that is not hidden.
 
-    With `least_norm` without faces whose norm is known to be lower.
+    With `min_norm`, exclude faces whose norm is known to be lower.
     """
     dimension = detector.settings.dimension
     rows: list[tuple[Any, ...]] = connection.execute(
@@ -150,7 +150,7 @@ def means_of_clusters(
             WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
                 AND (f.norm < %s::real) IS NOT TRUE
             GROUP BY f.cluster ORDER BY f.cluster""",
-        (detector.model_id, dimension, least_norm),
+        (detector.model_id, dimension, min_norm),
         binary=True,
     ).fetchall()
     return ClusterMeans(

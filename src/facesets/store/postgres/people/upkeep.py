@@ -27,7 +27,7 @@ class Node:
     is_vouched : bool
         A user named the person, or confirmed a face of theirs.
     is_verified : bool
-        A human vouched for the cluster.
+        A user verified the cluster.
     """
 
     number: int
@@ -40,12 +40,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Clusters that people may be made of, and pairs of them that must stay apart.
+    """Clusters that may become people, and pairs of them that must stay apart.
 
     Attributes
     ----------
     nodes : list of Node
-        By their oldest face.
+        Ordered by their oldest face.
     centroid : float32 array of shape (k, d)
         Means of unit vectors; not of unit length.
     apart : int64 array of shape (c, 2)
@@ -63,8 +63,8 @@ _KEY: LiteralString = "coalesce(f.cluster, '') || ' ' || coalesce(f.person_id::t
 def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: bool = False) -> Nodes:
     """Read the visible clusters of a detector, with the means of their embeddings.
 
-    Faces of a person that are in no cluster count as one. Two are apart if corrections keep them or
-    their people, or if one image shows both.
+    Unclustered faces of a person count as one cluster. Two are apart if corrections keep them or their
+    people apart, or if one image shows both.
     """
     connection.execute(
         b"""CREATE TEMPORARY TABLE nodes ON COMMIT DROP AS
@@ -103,7 +103,7 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
     apart = [(a, b) for a, b in connection.execute(_APART)]
     if not same_image_ok:
         apart += [(a, b) for a, b in connection.execute(_IN_ONE_IMAGE)]
-    # Faces without an embedding are left out.
+    # Faces without an embedding are omitted.
     sound = np.linalg.norm(centroid, axis=1) > _SHORTEST
     row = np.where(sound, np.cumsum(sound) - 1, -1)
     ends = row[np.array(apart, np.int64).reshape(-1, 2)]
@@ -154,7 +154,7 @@ def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, in
     return {int(face): int(number) for face, number in rows}
 
 
-def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
+def all_faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """Return all faces of a cluster, assigned or not."""
     return connection.scalars("SELECT id FROM face_detections WHERE cluster = %s ORDER BY id", (cluster,))
 

@@ -1,1 +1,1 @@
-"""Photos and what is known of them: files, faces, metadata, tags, descriptions; and how they are found."""
+"""Data about photos: files, faces, metadata, tags, descriptions; and searches."""

@@ -27,9 +27,9 @@ class Suggested:
     why : str
         `burst`: in the same place on a photo taken seconds apart; `colours`: in the same clothes that day.
     similarity : float or None
-        Of the colours, up to 1; None where they are unknown.
+        Similarity of the colours, up to 1; None if unknown.
     like : int
-        The body of the person that it is like.
+        The similar body of the person.
     """
 
     person: str
@@ -46,9 +46,9 @@ class BodyOnPhoto:
     Attributes
     ----------
     box, face_box : box or None
-        The face is the one that can be recognised, else the one that only the body detector sees.
+        The recognizable face, else the one that only the body detector found.
     face : int or None
-        Number of the face that can be recognised.
+        Number of the recognizable face.
     """
 
     id: int
@@ -69,7 +69,7 @@ class SuggestedPhoto:
     Attributes
     ----------
     path, like : str
-        The photo, and the one of the person that it is like.
+        The photo, and the similar photo of the person.
     taken : str
         By the camera's clock.
     """

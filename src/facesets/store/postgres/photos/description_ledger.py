@@ -1,6 +1,6 @@
 """The ledger of requests to language models, written before anything is sent.
 
-Photos that come back find the paid description of their content there: it counts again.
+If a photo returns to the library, the paid description of its content is reused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from facesets.store.postgres.photos.face_places import with_forgotten
 from facesets.store.postgres.photos.stages import ensure_version
 
 _ATTEMPTS = 3
-"""How often to send a photo again that the provider did not process."""
+"""Maximum attempts for a photo that the provider did not process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class BatchJob(NewJob):
     open : tuple of str
         Contents without a known outcome.
     requests : int
-        All that belong to it.
+        The number of all its requests.
     age_s : float
-        Since it was written down.
+        Age of the record.
     """
 
     id: int
@@ -107,7 +107,7 @@ def settle(
     Returns
     -------
     bool
-        Whether it was not known.
+        Whether the outcome is new.
     Decimal or None
         The cost; None if unknown.
     """
@@ -184,7 +184,7 @@ def _job(*columns: Any) -> BatchJob:  # noqa: ANN401 - whatever the columns hold
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
     """Return which contents were sent and not answered yet.
 
-    A photo that went from the library and came back has lost its mark.
+    A photo that left the library and came back has lost its mark.
     """
     found = connection.scalars(
         "SELECT DISTINCT sha256 FROM description_requests WHERE status = 'open' AND sha256 = ANY(%s)",
@@ -287,7 +287,7 @@ def count_uncounted(connection: Connection) -> int:
 def recall_uncounted(connection: Connection) -> None:
     """Restore descriptions and charges of images that lost them.
 
-    A user who deletes the notes of steps by SQL must not pay twice.
+    A user who deletes the records of steps by SQL must not pay twice.
     """
     recall(connection, _uncounted(connection))
 
@@ -299,7 +299,7 @@ def _uncounted(connection: Connection) -> list[str]:
 def recall(connection: Connection, sha256: Sequence[str]) -> None:
     """Reuse descriptions for new images with the same content.
 
-    What was sent and gave none stands as failed, what is under way as under way, as before the images went.
+    A request without a description counts as failed, an open one as open, as before the images were removed.
     """
     answers = recall_answers(connection, sha256)
     states: dict[tuple[str, str], list[str]] = {}

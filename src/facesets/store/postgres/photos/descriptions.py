@@ -31,9 +31,9 @@ class AnswerSource:
     prompt : str
         SHA-256 of the prompt.
     duration_s : float or None
-        None for what came in a batch.
+        None for a result of a batch.
     cost_usd : Decimal or None
-        None where the price is not known.
+        None if the price is unknown.
     """
 
     provider: str
@@ -150,7 +150,7 @@ def erase_descriptions(connection: Connection, pattern: str) -> None:
     )
 
 
-MOST_RANKED = 500
+MAX_RANKED = 500
 """Maximum number of candidates for the best matches."""
 
 
@@ -163,13 +163,18 @@ class DescribedPhoto:
     taken: str
 
 
-def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) -> list[DescribedPhoto]:
+def described_photos(
+    connection: Connection, photo_filter: PhotoFilter, *, limit: int
+) -> list[DescribedPhoto]:
     """Find photos of a filter with words, best first.
 
-    If very many photos have the words, ranking is slow and useless: the latest come first then.
+    If very many photos have the words, ranking is slow and useless: then the latest come first.
     """
     statement = _BEST.format(
-        conditions=conditions(asked), query=word_query(asked.words), most=MOST_RANKED, limit=limit
+        conditions=conditions(photo_filter),
+        query=word_query(photo_filter.words),
+        most=MAX_RANKED,
+        limit=limit,
     )
     rows = connection.execute(statement, prepare=False)
     return [DescribedPhoto(from_text(path), description, taken) for path, description, taken in rows]

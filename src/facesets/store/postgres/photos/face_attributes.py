@@ -47,7 +47,7 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
         },
     ).fetchall()
     found = np.array(sorted(rows), np.int64).reshape(-1, 3)
-    # Faces that were left over as too small may be clear enough after all.
+    # Faces that were rejected as too small may be clear enough after all.
     connection.execute(
         "DELETE FROM unassigned_faces WHERE face_id = ANY(%s::bigint[])",
         (found[found[:, 2] > 0, 1].tolist(),),
@@ -102,7 +102,7 @@ class FaceAge:
     Attributes
     ----------
     sex_probability : float
-        Of that sex; of `U`, of the likelier one.
+        Probability of that sex; for `U`, of the likelier one.
     raw : dict of str to float
         The model's own output.
     """

@@ -1,9 +1,9 @@
 """Faces by image and box, valid in any library; and faces that must never come back.
 
-Keyed hashes are stored of the latter, which reveal nothing to others. A face that is found again, by
-another version or with another detection size, lies in a slightly other box. So the middle of a box is stored
-by the cell of a grid as fine as a quarter of the face, and a face is compared with the cells around its own,
-of its size and those beside it.
+The latter are stored as keyed hashes, which reveal nothing to others. If a face is found again by another
+version or with another detection size, its box differs slightly. So the centre of a box is stored as a cell
+of a grid as fine as a quarter of the face, and a face is compared with the cells around its own, of its size
+and the neighbouring sizes.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class FacePlace:
     Attributes
     ----------
     width, height : int
-        Of the image, in pixels.
+        Size of the image, in pixels.
     box : tuple of float
         x1, y1, x2, y2 in these pixels.
     found_by : str
@@ -98,10 +98,10 @@ def _matched(
 
 
 _GRID = 0.25
-"""Edge of a cell, as a part of the face's size."""
+"""Edge of a cell, as a share of the face's size."""
 
 _LEVELS = 2
-"""Steps of size in which a face doubles."""
+"""Number of size steps per doubling of a face's size."""
 
 
 def remember_forgotten(connection: Connection, places: Sequence[FacePlace]) -> None:

@@ -58,7 +58,7 @@ _COPY: LiteralString = """COPY face_detections (id, image_id, detector_id, ordin
 
 
 def library_quality(faces: Faces) -> Float32:
-    """Rank of a face in [0, 1]: half its area, up to 40 000 px², half the detector's score."""
+    """Return the rank of a face in [0, 1]: half its area, up to 40 000 px², half the detector's score."""
     edges = faces.box[:, 2:] - faces.box[:, :2]
     area = np.clip(edges.prod(axis=1) / _FULL_AREA_PX2, 0, 1)
     return np.asarray(area / 2 + np.clip(faces.det_score, 0, 1) / 2, np.float32)
@@ -69,8 +69,8 @@ def insert_faces(
 ) -> None:
     """Store the faces of images that this detector had not searched.
 
-    Of two transactions that do so for one image one fails with a unique violation, and sees the other's when
-    it is done again.
+    If two transactions do so for one image, one fails with a unique violation and sees the other's faces when
+    it is retried.
     """
     copy_in(
         connection,
@@ -130,7 +130,7 @@ def _copy_faces(
 ) -> None:
     columns = _columns(detector, ids, faces, ordinals)
     aged = np.isfinite(columns["age"])
-    # No field may be null, so that faces without age are copied by themselves.
+    # No field may be null, so faces without age are copied separately.
     for rows, more, kinds in ((~aged, "", _DETECTION), (aged, ", age, sex, male", _DETECTION | ATTRIBUTES)):
         copy_in(
             connection,
@@ -155,7 +155,7 @@ def add_faces(
     Returns
     -------
     list of int, int
-        The number of each face, known or new, without twins; and how many are new.
+        The number of each face, known or new, without duplicates; and the number of new ones.
 
     Raises
     ------
@@ -289,7 +289,7 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
 def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int64) -> tuple[Float32, Bool]:
     """Load the embeddings of these faces, in order, and which of them have one.
 
-    The table is read once in its own order, which is several times faster than in any other.
+    The table is read once in physical order, which is several times faster than any other.
     """
     order = np.argsort(face_ids)
     ascending = face_ids[order]

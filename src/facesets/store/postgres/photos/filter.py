@@ -42,17 +42,17 @@ class PhotoFilter:
     persons : tuple of UUID
         All of them are on the photo.
     cameras : tuple of int or None
-        One of them took it, by their numbers; whichever did for None.
+        One of these cameras took it, by number; any camera for None.
     tags : tuple of AskedTag
         The photo has all of them, or a face of one of the people; of any person if none is named.
     words : str
-        That its description has, in any form; `"two words"` in that order, `or` for either, `-word` for none.
+        Words of its description, in any form; `"two words"` in that order, `or` for either, `-word` for none.
     ages : AgeRange or None
-        One of the people is so old on it, or any person if none is named. The age follows from the birth if
-        that is known, by the day or year that a user gave, else by enough of their faces together
-        (`births`); otherwise it is how old the face looks.
+        The age of one of the people on it, or of any person if none is named. It is computed from the birth
+        if known: the day or year that a user set, else an estimate from enough of their faces (`births`);
+        otherwise it is the apparent age of the face.
     births : tuple of (UUID, float)
-        The years of birth that enough faces of a person suggest.
+        Years of birth of people, estimated from enough of their faces.
     """
 
     persons: tuple[UUID, ...] = ()
@@ -75,34 +75,34 @@ class PhotoFilter:
         return not self.dates.open and self == PhotoFilter(dates=self.dates)
 
 
-def conditions(asked: PhotoFilter) -> sql.Composed:
+def conditions(photo_filter: PhotoFilter) -> sql.Composed:
     """Return the SQL condition that a photo `i` matches and has a file.
 
-    Values stand in the statement, not beside it: PostgreSQL plans by how many photos have that very tag.
+    Values are literals, not parameters: PostgreSQL plans by how many photos have that very tag.
     """
-    exist = [sql.SQL("EXISTS ({})").format(statement) for statement in _looked_up(asked)]
-    return sql.SQL(" AND ").join([sql.SQL("i.missing_since IS NULL"), *_on_dates(asked.dates), *exist])
+    exist = [sql.SQL("EXISTS ({})").format(statement) for statement in _looked_up(photo_filter)]
+    return sql.SQL(" AND ").join([sql.SQL("i.missing_since IS NULL"), *_on_dates(photo_filter.dates), *exist])
 
 
-def _looked_up(asked: PhotoFilter) -> Iterator[sql.Composed]:
+def _looked_up(photo_filter: PhotoFilter) -> Iterator[sql.Composed]:
     """Return a subquery for each condition on another table."""
-    for person in asked.persons:
+    for person in photo_filter.persons:
         yield _SHOWN.format(person=person)
-    if asked.near is not None or asked.cameras is not None:
-        yield _WITH_METADATA.format(sql.SQL(" AND ").join(_on_metadata(asked)))
-    for tag in asked.tags:
+    if photo_filter.near is not None or photo_filter.cameras is not None:
+        yield _WITH_METADATA.format(sql.SQL(" AND ").join(_on_metadata(photo_filter)))
+    for tag in photo_filter.tags:
         if tag.target == "scene":
             yield _TAGGED.format(tag=tag.number)
         else:
-            yield _FACE_TAGGED.format(tag=tag.number, face_of_one=face_of_one(asked.persons))
-    if asked.words:
-        yield _DESCRIBED.format(query=word_query(asked.words))
-    if asked.ages is not None:
+            yield _FACE_TAGGED.format(tag=tag.number, face_of_one=face_of_one(photo_filter.persons))
+    if photo_filter.words:
+        yield _DESCRIBED.format(query=word_query(photo_filter.words))
+    if photo_filter.ages is not None:
         yield _AGED.format(
-            birth_by_faces=_birth_by_faces(asked.births),
-            face_of_one=face_of_one(asked.persons),
-            youngest=asked.ages.youngest,
-            oldest=asked.ages.oldest,
+            birth_by_faces=_birth_by_faces(photo_filter.births),
+            face_of_one=face_of_one(photo_filter.persons),
+            youngest=photo_filter.ages.youngest,
+            oldest=photo_filter.ages.oldest,
         )
 
 
@@ -118,14 +118,14 @@ def _on_dates(dates: Dates) -> Iterator[sql.Composed]:
         yield sql.SQL("i.taken < {}::date + 1").format(dates.last)
 
 
-def _on_metadata(asked: PhotoFilter) -> Iterator[sql.Composed]:
-    if asked.cameras is not None:
-        yield sql.SQL("m.camera_id = ANY({}::int[])").format(list(asked.cameras))
-    if asked.near is not None:
-        yield sql.SQL("({})").format(sql.SQL(" OR ").join(map(_in_box, asked.near.boxes())))
-        # Most of what is near is in the inner box, and a distance takes as long to reckon as a photo to read.
+def _on_metadata(photo_filter: PhotoFilter) -> Iterator[sql.Composed]:
+    if photo_filter.cameras is not None:
+        yield sql.SQL("m.camera_id = ANY({}::int[])").format(list(photo_filter.cameras))
+    if photo_filter.near is not None:
+        yield sql.SQL("({})").format(sql.SQL(" OR ").join(map(_in_box, photo_filter.near.boxes())))
+        # Most matches are in the inner box, and computing a distance takes as long as reading a photo.
         yield sql.SQL("({} OR {} <= {})").format(
-            _in_box(asked.near.inner_box()), _distance_km(asked.near), asked.near.km
+            _in_box(photo_filter.near.inner_box()), _distance_km(photo_filter.near), photo_filter.near.km
         )
 
 
@@ -160,7 +160,7 @@ def word_query(words: str) -> sql.Composed:
 
 _SHOWN = sql.SQL("SELECT FROM face_detections f WHERE f.image_id = i.id AND f.person_id = {person}::uuid")
 _WITH_METADATA = sql.SQL("SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {}")
-# Haversines, which are right everywhere: across the date line, at the poles, and for a few metres.
+# Haversines are correct everywhere: across the date line, at the poles, and for a few metres.
 _DISTANCE_KM = sql.SQL(
     """(2 * {earth_km} * asin(least(1, sqrt(
     sind((m.latitude - {latitude}) / 2) ^ 2

@@ -48,7 +48,7 @@ def store_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> 
 
 def assign_to_galleries(connection: Connection, directories: Mapping[str, int]) -> None:
     """Assign the known paths in these directories to galleries, by number."""
-    # Locked, so that they are not deleted by hand meanwhile; those deleted just now wait for the next run.
+    # Locked, so that they are not deleted manually meanwhile; those just deleted wait for the next run.
     connection.execute(
         """WITH new AS MATERIALIZED (
                 SELECT directory, id FROM unnest(%s::text[], %s::bigint[]) AS given (directory, gallery)

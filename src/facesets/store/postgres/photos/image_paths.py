@@ -29,8 +29,8 @@ def known_paths(
 ) -> dict[str, KnownFile]:
     """Return the records of all paths at or below the roots.
 
-    A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
-    `searched` is off.
+    A path whose image was not yet searched with these models counts as changed, so that it is searched;
+    unless `searched` is off.
     """
     found: dict[str, KnownFile] = {}
     given = {"detector": detector_id, "searched": searched}
@@ -61,9 +61,9 @@ def unchanged_below(
 ) -> UnchangedFiles:
     """Return files below some roots that can be skipped.
 
-    They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
-    None for either does not matter. One text for many paths comes over several times faster than a row each.
-    A path that is stored in another form than it has on the disk is left out.
+    They were read successfully, searched for faces by a detector, and embedded by a model of whole images;
+    None for either means not required. One text for many paths transfers several times faster than one row
+    each. A path stored in another form than on disk is omitted.
     """
     select: LiteralString = """SELECT p.gallery_id,
             string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
@@ -131,10 +131,10 @@ def store_paths(
     Parameters
     ----------
     image_ids : mapping of hash to number
-        Images that are known to be there; others are looked for.
+        Images known to exist; others are looked up.
     galleries : mapping of path to number of its gallery, optional
     """
-    # The last word on a path that comes twice counts, in the place of the first.
+    # If a path comes twice, the last record counts, in the place of the first.
     files = list({file.path: file for file in files}.values())
     others = [file.sha256 for file in files if not file.reason and file.sha256 not in image_ids]
     ids = {**image_ids, **numbers_of(connection, others)} if others else image_ids
@@ -197,7 +197,7 @@ def _update_paths(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
 
 def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
     """Join paths to images that were stored later."""
-    # Hardly ever is there one, and to look for each hash takes longer than to see that.
+    # There is hardly ever one, and looking up each hash takes longer than checking that.
     if connection.execute("SELECT FROM image_paths WHERE image_id IS NULL LIMIT 1").fetchone() is None:
         return
     connection.execute(
@@ -226,7 +226,7 @@ def paths_with(connection: Connection, sha256: Sequence[str]) -> dict[str, list[
 
 
 _BETWEEN = ">"
-"""No absolute path begins like this: what is on its way meets none that is still to leave."""
+"""Prefix of paths while they move; no absolute path begins with it, so that none collide."""
 
 
 def relocate_paths(connection: Connection, paths: Mapping[str, str]) -> None:
@@ -263,7 +263,7 @@ def _relocate_sidecars(connection: Connection, given: Mapping[str, object]) -> N
 def relocate_galleries(connection: Connection, old: str, new: str) -> None:
     """Relocate galleries to another folder, keeping existing ones there."""
     given = range_below(old) | {"new": to_text(new), "between": _BETWEEN}
-    # The photos of a gallery whose new place is known belong to that one from now on.
+    # If the new place of a gallery is known, its photos belong to the gallery there from now on.
     connection.execute(
         """WITH moved AS (
                 SELECT id, %(new)s || substr(path, length(%(root)s) + 1) AS target FROM galleries

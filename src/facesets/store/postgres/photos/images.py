@@ -15,15 +15,15 @@ from facesets.store.postgres.paths import from_text
 def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple[dict[str, int], set[str]]:
     """Insert or replace images.
 
-    Of two transactions that insert the same image at once one fails with a unique violation, and sees
-    the other's when it is done again.
+    If two transactions insert the same image at once, one fails with a unique violation and sees the
+    other's image when it is retried.
 
     Returns
     -------
     dict, set
         The number of each image by its hash; and the hashes of those that are new.
     """
-    # Locked, so that they are not deleted by hand before their faces are stored.
+    # Locked, so that they are not deleted manually before their faces are stored.
     known = numbers_of(connection, [image.sha256 for image in images])
     new = [image for image in images if image.sha256 not in known]
     if known:
@@ -45,7 +45,7 @@ def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple
 
 
 def new_ids(connection: Connection, table: str, count: int) -> list[int]:
-    """Numbers for new rows of a table with a column `id`, ascending."""
+    """Return numbers for new rows of a table with a column `id`, ascending."""
     ids: list[int] = connection.scalar(
         """SELECT coalesce(array_agg(nextval(name)), '{}')
             FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name OFFSET 0) AS sequence,

@@ -1,7 +1,7 @@
 """Check and repair results of analysis steps that were edited by hand.
 
-Doubtful results are deleted, and are pending: the step finds them again. Paid results stay, and are not paid
-again.
+Doubtful results are deleted and become pending, so that the step computes them again. Paid results stay, and
+are not paid again.
 """
 
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class _Wrong:
     Attributes
     ----------
     rows : str
-        From `FROM` on; the table of these rows is `t`.
+        The SQL from `FROM` on; the table of these rows is `t`.
     repair : str
-        What is done about them, in words.
+        The repair, in words.
     by : str
-        The statement that does it, with `{rows}` in it; without one they are deleted.
+        The SQL that repairs them, with `{rows}` in it; without it they are deleted.
     """
 
     what: str

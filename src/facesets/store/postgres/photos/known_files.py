@@ -11,19 +11,19 @@ from facesets.store.postgres.photos import image_paths
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class KnownCriteria:
     """What an image must have to count as known.
 
     Attributes
     ----------
     searched_by : int or None
-        The detector, by number, that must have searched it for faces; None where it is not known yet.
+        Number of the detector that must have searched it for faces; None if not known yet.
     must_be_searched : bool
-        Off: whether it was searched does not matter.
+        Whether it must have been searched at all.
     embedded_by : int or None
-        The model of whole images, by number; None where it is not known yet.
+        Number of the model of whole images; None if not known yet.
     must_be_embedded : bool
-        Off: whether it was embedded does not matter.
+        Whether it must have been embedded at all.
     """
 
     searched_by: int | None
@@ -32,54 +32,62 @@ class Sought:
     must_be_embedded: bool
 
 
-def searched_images(connection: Connection, sought: Sought, sha256: Sequence[str]) -> set[str]:
+def searched_images(connection: Connection, criteria: KnownCriteria, sha256: Sequence[str]) -> set[str]:
     """Return which contents were searched for faces by the detector."""
-    if sought.searched_by is None:
+    if criteria.searched_by is None:
         return set()
     digests = connection.scalars(
         """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
             WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
-        (sought.searched_by, list(sha256)),
+        (criteria.searched_by, list(sha256)),
     )
     return set(digests)
 
 
-def lacking(connection: Connection, sought: Sought, sha256: str) -> tuple[bool, Wanted]:
+def lacking(connection: Connection, criteria: KnownCriteria, sha256: str) -> tuple[bool, Wanted]:
     """Return whether a content is known, and what it lacks."""
     known = connection.execute("SELECT FROM images WHERE sha256 = %s", (sha256,)).fetchone() is not None
-    searched = not sought.must_be_searched or bool(known and searched_images(connection, sought, [sha256]))
-    embedded = not sought.must_be_embedded or (known and _is_embedded(connection, sha256, sought.embedded_by))
+    searched = not criteria.must_be_searched or bool(
+        known and searched_images(connection, criteria, [sha256])
+    )
+    embedded = not criteria.must_be_embedded or (
+        known and _is_embedded(connection, sha256, criteria.embedded_by)
+    )
     return known, Wanted(faces=not searched, clip=not embedded)
 
 
-def known_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> dict[str, KnownFile]:
+def known_below(
+    connection: Connection, criteria: KnownCriteria, roots: Sequence[str]
+) -> dict[str, KnownFile]:
     """Return the records of paths below some directories; incomplete ones count as changed."""
-    found = image_paths.known_paths(connection, roots, _detector(sought), searched=sought.must_be_searched)
-    if not sought.must_be_embedded:
+    found = image_paths.known_paths(
+        connection, roots, _detector(criteria), searched=criteria.must_be_searched
+    )
+    if not criteria.must_be_embedded:
         return found
-    return _changed(found, _lacking_below(connection, roots, sought.embedded_by))
+    return _changed(found, _lacking_below(connection, roots, criteria.embedded_by))
 
 
-def unchanged_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> UnchangedFiles:
+def unchanged_below(connection: Connection, criteria: KnownCriteria, roots: Sequence[str]) -> UnchangedFiles:
     """Return files below some directories that `index` can skip."""
-    nothing_searched = sought.must_be_searched and sought.searched_by is None
-    if nothing_searched or (sought.must_be_embedded and sought.embedded_by is None):
+    nothing_searched = criteria.must_be_searched and criteria.searched_by is None
+    if nothing_searched or (criteria.must_be_embedded and criteria.embedded_by is None):
         return UnchangedFiles(set(), set())
     return image_paths.unchanged_below(
-        connection, roots, searched_by=_detector(sought), embedded_by=sought.embedded_by
+        connection, roots, searched_by=_detector(criteria), embedded_by=criteria.embedded_by
     )
 
 
-def seen_at(connection: Connection, sought: Sought, paths: Sequence[str]) -> dict[str, KnownFile]:
+def seen_at(connection: Connection, criteria: KnownCriteria, paths: Sequence[str]) -> dict[str, KnownFile]:
     """Return the records of these exact paths; incomplete ones count as changed."""
-    found = image_paths.seen_at(connection, paths, _detector(sought), searched=sought.must_be_searched)
-    if not sought.must_be_embedded:
+    found = image_paths.seen_at(connection, paths, _detector(criteria), searched=criteria.must_be_searched)
+    if not criteria.must_be_embedded:
         return found
-    return _changed(found, _lacking_at(connection, paths, sought.embedded_by))
+    return _changed(found, _lacking_at(connection, paths, criteria.embedded_by))
 
 
-def _detector(sought: Sought) -> int | None:
-    return sought.searched_by if sought.must_be_searched else None
+def _detector(criteria: KnownCriteria) -> int | None:
+    return criteria.searched_by if criteria.must_be_searched else None
 
 
 def _changed(found: dict[str, KnownFile], lacking: set[str]) -> dict[str, KnownFile]:

@@ -39,9 +39,9 @@ _COLUMNS = {
     "orientation": "int2",
     "refused": "jsonb",
 }
-_MOST_CHARACTERS = 200
+_MAX_CHARACTERS = 200
 """Maximum length of a text; longer ones would not fit an index."""
-_LARGEST_INTEGER = 2**31 - 1
+_MAX_INTEGER = 2**31 - 1
 
 
 class Camera(NamedTuple):
@@ -81,7 +81,7 @@ def _update_image_times(connection: Connection, numbers: Sequence[int]) -> None:
             WHERE i.id = ANY(%s) AND i.taken IS DISTINCT FROM date_trunc('second', m.taken)""",
         (list(numbers),),
     ).fetchall()
-    # A statement that changes nothing is noted as a change of the times of people's photos all the same.
+    # Even a statement that changes nothing is recorded as a change of the times of people's photos.
     if differ:
         connection.execute(
             """UPDATE images i SET taken = new.taken
@@ -107,7 +107,7 @@ def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object,
         found.altitude_m,
         found.gps_accuracy_m,
         camera,
-        None if found.iso is None or found.iso > _LARGEST_INTEGER else found.iso,
+        None if found.iso is None or found.iso > _MAX_INTEGER else found.iso,
         found.aperture,
         found.exposure_s,
         found.focal_length_mm,
@@ -123,7 +123,7 @@ def _moment(taken: np.datetime64) -> datetime | None:
 
 def _short_text(text: str) -> str:
     """Return a text shortened for storage."""
-    return _storable(text)[:_MOST_CHARACTERS]
+    return _storable(text)[:_MAX_CHARACTERS]
 
 
 def erase_metadata(connection: Connection, pattern: str) -> None:
@@ -165,12 +165,12 @@ def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | 
 def follow_names(connection: Connection, files: Sequence[FileRecord], new: Collection[str]) -> None:
     """Date photos by their new names, if their files have no date.
 
-    A date stays if a name still has it, and if no name has any. No file is read.
+    A date stays if a name still has it, or if no name has any. No file is read.
 
     Parameters
     ----------
     files : sequence of FileRecord
-        What was stored now.
+        The records just stored.
     new : collection of str
         New contents that were dated by the first of their names.
     """
@@ -239,7 +239,7 @@ def _numbers(connection: Connection, cameras: Collection[Camera]) -> dict[Camera
 
 def cameras_called(connection: Connection, text: str) -> tuple[int, ...]:
     """Return the cameras with all these words in make, model and lens, ignoring case."""
-    # Not by the database: one of the locale C knows the case of ASCII letters only.
+    # Not in SQL: a database with the locale C ignores case of ASCII letters only.
     words = text.casefold().split()
     rows = connection.execute("SELECT id, concat_ws(' ', make, model, lens) FROM cameras ORDER BY id")
     return tuple(number for number, name in rows if all(word in name.casefold() for word in words))
@@ -269,7 +269,7 @@ def _storable(text: str) -> str:
 def _json_text(value: object) -> str:
     """Encode a value as JSON; NaN and infinity become null."""
     text = json.dumps(value, default=dict)
-    # Hardly ever is anything wrong, and to look at each value takes longer than to write them all.
+    # Invalid values are rare, and checking each takes longer than writing them all.
     return json.dumps(_cleaned(value)) if _SUSPICIOUS.search(text) else text
 
 

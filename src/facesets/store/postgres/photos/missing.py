@@ -1,7 +1,7 @@
 """Photos without any file left: `images.missing_since`. Lists and counts skip them.
 
-A trigger notes photos that lose their last path, or get one; that the files at known paths are gone or there
-again is noted here, by the code that looked.
+A trigger notes photos that lose their last path, or get one. This module notes that the files at known paths
+are missing or back.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ class MissingPhoto:
     Attributes
     ----------
     path : str
-        Where it was seen first, of the paths that are known; empty where none is.
+        The first known path; empty if there is none.
     faces : int
-        On it.
+        Number of faces on it.
     people : list of str
         The names of the people on it.
     since : str
-        Day on which that was noticed.
+        Day on which the file was found missing.
     """
 
     sha256: str
@@ -54,12 +54,12 @@ def note_missing(
     Parameters
     ----------
     missing : function
-        Those of some paths where surely nothing is any more.
+        Returns the paths that certainly have no file now.
     is_there : function
-        Whether a file of a missing photo is there again, as it was.
+        Whether a file of a missing photo is back unchanged.
     paths : PathMap
-        Where the library's folders are on this host, to which all these paths belong. What it does not see is
-        neither gone nor there again.
+        The library's folders on this host; all these paths are paths of this host. Paths that this host
+        cannot see count neither as missing nor as back.
     """
 
     def find_missing(known: Sequence[str]) -> list[str]:
@@ -122,7 +122,7 @@ def _mark_missing(connection: Connection, paths: Sequence[str]) -> None:
             ORDER BY i.id FOR NO KEY UPDATE""",
         {"paths": [to_text(path) for path in paths]},
     ).fetchall()
-    # An update of no row counts as a change just the same.
+    # An update of no row counts as a change, too.
     if missing:
         connection.execute(
             "UPDATE images SET missing_since = now() WHERE id = ANY(%s::bigint[])",

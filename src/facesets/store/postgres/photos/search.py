@@ -1,9 +1,9 @@
 """Find photos by metadata, and photos and faces by similarity.
 
-A search is one statement, which PostgreSQL plans for these very values: so none is prepared. By embedding
-there are two plans. The embeddings of up to thirty thousand photos are compared one by one, which is exact.
-Of more, an index of half-precision vectors proposes candidates, and the full vectors of the best of them
-decide.
+A search is one statement, planned by PostgreSQL for these very values, so it is not prepared. A search by
+embedding has two plans. The embeddings of up to thirty thousand photos are compared one by one, which is
+exact. For more, an index of half-precision vectors proposes candidates, and the full vectors of the best
+candidates decide.
 """
 
 import os
@@ -20,16 +20,16 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photos.filter import PhotoFilter, conditions, distance_from, face_of_one
-from facesets.store.postgres.photos.vector_index import CANDIDATES, MOST_AT_ONCE, Vectors, has_index, scanned
+from facesets.store.postgres.photos.vector_index import CANDIDATES, MAX_AT_ONCE, Vectors, has_index, scanned
 
-MOST_COMPARED = 30_000
-"""Photos whose embeddings are compared one by one though there is an index: it takes a tenth of a second."""
-_LEAST_LIMIT = 10
+MAX_COMPARED = 30_000
+"""Maximum photos whose embeddings are compared one by one despite an index; it takes a tenth of a second."""
+_MIN_LIMIT = 10
 _NOTHING, _ANY = sql.SQL(""), sql.SQL("true")
 _LOOKED_UP = {"face_embeddings": 4.0, "image_embeddings": 1.25}
-"""Times as many as are asked for, of ten at least, among which the full vectors decide.
+"""Candidates compared by full vectors, as a multiple of the requested number (at least ten).
 
-Two ways of finding faces that share a recognizer find each face twice.
+If two detectors share a recognizer, each face is found twice.
 """
 
 
@@ -58,11 +58,18 @@ def image_vectors(row: ClipRow) -> Vectors:
 
 
 def similar_faces(
-    connection: Connection, detector: DetectorRow, embedding: Float32, asked: PhotoFilter, *, limit: int
+    connection: Connection,
+    detector: DetectorRow,
+    embedding: Float32,
+    photo_filter: PhotoFilter,
+    *,
+    limit: int,
 ) -> list[FaceHit]:
     """Find the faces most similar to an embedding, best first, perhaps only of some people."""
-    faces = sql.SQL("f.detector_id = {} AND {}").format(detector.id, face_of_one(asked.persons))
-    rows = _nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, condition=faces)
+    faces = sql.SQL("f.detector_id = {} AND {}").format(detector.id, face_of_one(photo_filter.persons))
+    rows = _nearest(
+        connection, face_vectors(detector), embedding, _FACE, photo_filter, limit=limit, condition=faces
+    )
     return [
         FaceHit(best_path(paths), similarity, person, name, face, (x1, y1, x2, y2), taken, km)
         for paths, km, similarity, person, name, face, x1, y1, x2, y2, taken in rows
@@ -74,7 +81,7 @@ def _nearest(
     vectors: Vectors,
     embedding: Float32,
     columns: sql.Composable,
-    asked: PhotoFilter,
+    photo_filter: PhotoFilter,
     *,
     limit: int,
     condition: sql.Composable = _ANY,
@@ -83,14 +90,14 @@ def _nearest(
 
     Parameters
     ----------
-    columns : of the photo `i`, and of the face `f`
-    condition : on the same
+    columns : columns of the photo `i` and the face `f`
+    condition : a condition on these
     """
     source, link = _ROWS[vectors.table]
-    shortlist = int(_LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT))
+    shortlist = int(_LOOKED_UP[vectors.table] * max(limit, _MIN_LIMIT))
     parts = {
         "columns": columns,
-        "distance": distance_from(asked.near),
+        "distance": distance_from(photo_filter.near),
         "table": sql.Identifier(vectors.table),
         "source": source,
         "link": link,
@@ -101,30 +108,30 @@ def _nearest(
         "shortlist": shortlist,
         "limit": limit,
     }
-    all_hold = sql.SQL(" AND ").join([condition, conditions(asked)])
+    all_hold = sql.SQL(" AND ").join([condition, conditions(photo_filter)])
     among_all = _BEST.format(**parts, embeddings=parts["table"], fitting=_NOTHING, conditions=all_hold)
-    # The faces of a person are found by an index of their own.
-    has_people = bool(asked.persons) and vectors.table == "face_embeddings"
+    # A separate index finds the faces of a person.
+    has_people = bool(photo_filter.persons) and vectors.table == "face_embeddings"
     if has_people or not has_index(connection, vectors):
         return connection.execute(among_all, prepare=False).fetchall()
-    if not asked.open:
-        numbers = _numbers(connection, asked)
-        if len(numbers) <= MOST_COMPARED:
+    if not photo_filter.open:
+        numbers = _numbers(connection, photo_filter)
+        if len(numbers) <= MAX_COMPARED:
             among = _BEST.format(
                 **parts, embeddings=parts["table"], fitting=_AMONG.format(numbers), conditions=condition
             )
             return connection.execute(among, prepare=False).fetchall()
     candidates = _CANDIDATES.format(**parts, conditions=all_hold)
     best = _BEST.format(**parts, embeddings=sql.SQL("candidates"), fitting=_NOTHING, conditions=_ANY)
-    with scanned(connection, max(CANDIDATES, shortlist) if asked.open else MOST_AT_ONCE):
+    with scanned(connection, max(CANDIDATES, shortlist) if photo_filter.open else MAX_AT_ONCE):
         rows = connection.execute(candidates + best, prepare=False).fetchall()
-    # An index is not searched without end: those that it did not come to may fit.
+    # The index search is bounded: rows that it did not reach may match.
     return rows if len(rows) == limit else connection.execute(among_all, prepare=False).fetchall()
 
 
-def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
+def _numbers(connection: Connection, photo_filter: PhotoFilter) -> list[int]:
     """Return the numbers of matching photos, up to one more than can be compared."""
-    statement = _NUMBERS.format(conditions=conditions(asked), most=MOST_COMPARED + 1)
+    statement = _NUMBERS.format(conditions=conditions(photo_filter), most=MAX_COMPARED + 1)
     numbers: list[int] = connection.one(statement, prepare=False)[0]
     return numbers
 
@@ -138,7 +145,7 @@ _ROWS = {
 }
 """The owners of the embeddings of each table, and their keys."""
 
-# Planned as if all were wanted.
+# Planned as if all rows were wanted.
 _NUMBERS = sql.SQL(
     """WITH fitting AS MATERIALIZED (SELECT i.id FROM images i WHERE {conditions})
         SELECT ARRAY(SELECT id FROM fitting LIMIT {most})"""
@@ -151,7 +158,7 @@ _BEST = sql.SQL(
         ORDER BY e.embedding <=> {query}::vector LIMIT {limit}"""
 )
 _AMONG = sql.SQL("JOIN unnest({}::bigint[]) AS fitting (id) ON fitting.id = i.id")
-# Conditions are checked for one candidate after the other.
+# Conditions are checked one candidate at a time.
 _CANDIDATES = sql.SQL(
     """WITH candidates AS MATERIALIZED (SELECT e.* FROM {table} e
         WHERE e.model_id = {model} AND EXISTS (SELECT FROM {source} WHERE {link} AND {conditions} OFFSET 0)
@@ -168,11 +175,11 @@ _FACE = sql.SQL(
 def best_path(paths: Sequence[str]) -> str:
     """Return the first path of a photo with a file, else its canonical path."""
     known = [from_text(path) for path in paths]
-    # Of a single path there is nothing to choose, and a share that does not answer is not waited for.
+    # With a single path there is no choice, and no wait for an unresponsive share.
     return known[0] if len(known) == 1 else next(filter(os.path.lexists, known), known[0])
 
 
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 """Maximum number of photos that are counted and shown."""
 
 
@@ -183,11 +190,11 @@ class FoundPhoto:
     Attributes
     ----------
     paths : list of str
-        Where it is, as the library keeps it.
+        Its paths, as stored in the library.
     cosine_similarity : float or None
-        To the words or the photo searched for.
+        Similarity to the words or the photo searched for.
     distance_km : float or None
-        From the place that was asked for.
+        Distance from the place searched for.
     """
 
     sha256: str
@@ -200,10 +207,10 @@ class FoundPhoto:
 
 
 _ADDED_LAST = sql.SQL("i.id DESC")
-# Of dates alone the index of times has the latest first: no photo without one is among them.
+# With only date conditions, the index of times gives the latest first: undated photos are excluded anyway.
 _LATEST_DATED = sql.SQL("i.taken DESC, i.id DESC")
-# With other conditions no index should have the order: PostgreSQL would walk it, past ten years of photos
-# that do not match if the user moved house.
+# With other conditions no index should provide the order: PostgreSQL would walk it, perhaps past ten years
+# of photos that do not match.
 _LATEST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
 _PAGE = sql.SQL(
     """SELECT i.sha256, i.width, i.height, i.taken,
@@ -214,7 +221,8 @@ _PAGE = sql.SQL(
             JOIN images i ON i.id = page.id
         ORDER BY {order}"""
 )
-# Planned as if all were wanted: for a few PostgreSQL would ask photo after photo, and may meet none for long.
+# Planned as if all rows were wanted: for a few, PostgreSQL would test photo after photo, perhaps without a
+# match.
 _COUNTED = sql.SQL(
     """WITH fitting AS MATERIALIZED (SELECT 1 FROM images i WHERE {conditions})
         SELECT count(*) FROM (SELECT FROM fitting LIMIT {most}) AS counted"""
@@ -224,26 +232,28 @@ _HAS_VECTOR = sql.SQL(
 )
 
 
-def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limit: int) -> list[FoundPhoto]:
+def find_photos(
+    connection: Connection, photo_filter: PhotoFilter, *, offset: int, limit: int
+) -> list[FoundPhoto]:
     """Find photos with a file, latest first; without conditions, those added last."""
     statement = _PAGE.format(
-        distance=distance_from(asked.near),
-        conditions=conditions(asked),
-        order=_ADDED_LAST if asked.open else _LATEST_DATED if asked.only_dates else _LATEST,
+        distance=distance_from(photo_filter.near),
+        conditions=conditions(photo_filter),
+        order=_ADDED_LAST if photo_filter.open else _LATEST_DATED if photo_filter.only_dates else _LATEST,
         offset=offset,
         limit=limit,
     )
     return [FoundPhoto(*row) for row in connection.execute(statement, prepare=False)]
 
 
-def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_COUNTED) -> int:
+def count_photos(connection: Connection, photo_filter: PhotoFilter, most: int = MAX_COUNTED) -> int:
     """Count these photos, up to a maximum."""
-    return _count(connection, conditions(asked), most)
+    return _count(connection, conditions(photo_filter), most)
 
 
-def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, most: int) -> int:
+def count_embedded(connection: Connection, row: ClipRow, photo_filter: PhotoFilter, most: int) -> int:
     """Count these photos that a CLIP model embedded, up to a maximum."""
-    embedded = sql.SQL(" AND ").join([conditions(asked), _HAS_VECTOR.format(model=row.id)])
+    embedded = sql.SQL(" AND ").join([conditions(photo_filter), _HAS_VECTOR.format(model=row.id)])
     return _count(connection, embedded, most)
 
 
@@ -253,11 +263,11 @@ def _count(connection: Connection, all_hold: sql.Composed, most: int) -> int:
 
 
 def photos_near(
-    connection: Connection, row: ClipRow, embedding: Float32, asked: PhotoFilter, *, limit: int
+    connection: Connection, row: ClipRow, embedding: Float32, photo_filter: PhotoFilter, *, limit: int
 ) -> list[FoundPhoto]:
     """Find the photos most similar to an embedding of a CLIP model, best first."""
     columns = sql.SQL("i.sha256, i.width, i.height, i.taken")
-    rows = _nearest(connection, image_vectors(row), embedding, columns, asked, limit=limit)
+    rows = _nearest(connection, image_vectors(row), embedding, columns, photo_filter, limit=limit)
     return [
         FoundPhoto(sha256, width, height, taken, paths, km, similarity)
         for paths, km, similarity, sha256, width, height, taken in rows

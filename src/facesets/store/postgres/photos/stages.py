@@ -98,7 +98,7 @@ def of_faces_still_there(
 ) -> list[tuple[int, ImageRecord]]:
     """Return the images without those with faces that changed meanwhile; these stay pending.
 
-    Until this transaction ends they get no others. Faces that went do not matter.
+    Until this transaction ends they get no new faces. Deleted faces do not matter.
     """
     numbers = [number for number, image in images if any(stage in image.findings for stage in OF_FACES)]
     if not numbers:

@@ -62,12 +62,12 @@ def store_categories(
 ) -> None:
     """Store categories, replacing those of the same names.
 
-    Tags that are no more go at once, from photos and faces, too. The others stay until they are made again.
+    Removed tags are deleted at once, also from photos and faces. The others stay until they are recomputed.
 
     Parameters
     ----------
     only : bool
-        Categories of CLIP that are none of these go.
+        Delete all other CLIP categories.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def images_to_tag(
     Returns
     -------
     list of (int, str)
-        Number, and the version in which the stage looked at it before; empty for not at all.
+        Number, and the version of the step that processed it before; empty if none.
     """
     condition, given = to_look_at(photos)
     return connection.execute(

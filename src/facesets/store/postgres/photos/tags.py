@@ -49,7 +49,7 @@ def replace_tags(
 ) -> None:
     """Store the tags of images or faces by a model, replacing those in these categories.
 
-    Tags that were taken out of their category meanwhile are left out.
+    Tags removed from their category meanwhile are omitted.
     """
     connection.execute(_DELETE[target], (list(categories), list(owners)))
     connection.execute(_INSERT[target], (model_id, list(rows.owner), list(rows.tag), list(rows.confidence)))
@@ -169,7 +169,7 @@ def store_image_tags(connection: Connection, found: _Found) -> None:
 def store_face_tags(connection: Connection, found: _Found) -> None:
     """Store tags of faces, and the CLIP embeddings of their crops, replacing earlier ones.
 
-    A face is known by its image and its very box. One that is gone meanwhile, or was forgotten, is left out.
+    A face is identified by its image and exact box. Faces deleted or forgotten meanwhile are omitted.
     """
     for model, some in _by_model(found):
         dimension = some[0][2].value.dimension

@@ -16,20 +16,20 @@ from psycopg import errors, sql
 
 from facesets.store.postgres.connection import Connection
 
-# Of the ten best of 300 000 made-up faces these find 0.983, of those of a million 0.970; and 0.997 of those
-# that resemble the one asked for by 0.35 or more. A thousand candidates find 0.981 of a million's in three
-# times the time: what they add are strangers.
+# These find 0.983 of the ten best of 300 000 synthetic faces and 0.970 of those of a million, but 0.997 of
+# the ones with a similarity of at least 0.35. A thousand candidates find 0.981 of a million's in three times
+# the time: they add only strangers.
 CANDIDATES = 300
 
 # An index of bits is smaller and finds fewer in the same time.
-# Faces that resemble no other are hard to reach in such a graph, and more candidates find hardly more of
-# them. More neighbours do: 0.990 of the ten best of 20 000 made-up vectors, against 0.986 with 24 and 200.
+# Faces without similar ones are hard to reach in such a graph, and more candidates find hardly more of them.
+# More neighbours do: 0.990 of the ten best of 20 000 synthetic vectors, against 0.986 with 24 and 200.
 _NEIGHBOURS = 32
 _EF_CONSTRUCTION = 300
-_LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
-_MOST_TUPLES_SCANNED = 20_000
-"""About half a second; rarer matches are found faster by comparing."""
-MOST_AT_ONCE = 1000
+_MIN_BUILD_MB, _MAX_BUILD_MB = 64, 4096
+_MAX_TUPLES_SCANNED = 20_000
+"""Takes about half a second; rarer matches are found faster by comparing."""
+MAX_AT_ONCE = 1000
 _BUILDING = re.compile("initializing|waiting for writers before build|building index")
 
 
@@ -63,8 +63,8 @@ def has_index(connection: Connection, vectors: Vectors) -> bool:
 def build_index(connection: Connection, vectors: Vectors) -> bool:
     """Build the index of these embeddings concurrently, outside a transaction.
 
-    As many processes build it as the server lets work on one statement. Several need shared memory that
-    containers often lack; then one does it. Returns whether it was so.
+    It is built by as many processes as the server allows for one statement. Several need shared memory that
+    containers often lack; then one builds it. Returns whether that was the case.
     """
     table = sql.Identifier(vectors.table)
     statement = sql.SQL(
@@ -96,7 +96,7 @@ def build_index(connection: Connection, vectors: Vectors) -> bool:
                 raise
         else:
             break
-    # Without fresh numbers the planner may compare every vector all the same.
+    # Without fresh statistics the planner may still compare every vector.
     connection.execute("ANALYZE face_embeddings, image_embeddings, face_detections, images, image_paths")
     return helpers > 0 and not workers
 
@@ -123,11 +123,11 @@ def count(connection: Connection, vectors: Vectors) -> int:
 def _build_megabytes(vectors: int, dimension: int) -> int:
     """Return the memory for the whole graph; a smaller one makes the build much slower.
 
-    A vector takes two bytes a number, its neighbours 24 each (twice as many on the lowest level), and some
-    hundred bytes go to its place in the graph.
+    A vector takes two bytes per number, its neighbours 24 each (twice as many on the lowest level), and its
+    place in the graph a few hundred bytes.
     """
     each = 2 * dimension + 24 * 3 * _NEIGHBOURS + 200
-    return min(max(vectors * each // 1_000_000, _LEAST_BUILD_MB), _MOST_BUILD_MB)
+    return min(max(vectors * each // 1_000_000, _MIN_BUILD_MB), _MAX_BUILD_MB)
 
 
 def drop_index(connection: Connection, vectors: Vectors) -> None:
@@ -139,18 +139,19 @@ def drop_index(connection: Connection, vectors: Vectors) -> None:
 def scanned(connection: Connection, candidates: int) -> Iterator[None]:
     """Make statements in the block use the index, with a number of candidates.
 
-    It goes on where a condition refuses them, which pgvector can from 0.8 on. How many it proposes holds to
-    the end of the transaction.
+    The scan continues if a condition rejects candidates, which pgvector supports since 0.8. The number of
+    candidates applies until the end of the transaction.
     """
     settings = {
-        "hnsw.ef_search": str(min(candidates, MOST_AT_ONCE)),
-        # The planner takes comparing everything for cheap, and would do it for some ten thousand vectors.
+        "hnsw.ef_search": str(min(candidates, MAX_AT_ONCE)),
+        # The planner underestimates the cost of comparing everything, and would do it for ten thousand
+        # vectors.
         "enable_seqscan": "off",
     }
     version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     if version is not None and _numbers(version[0]) >= (0, 8):
         settings["hnsw.iterative_scan"] = "relaxed_order"
-        settings["hnsw.max_scan_tuples"] = str(_MOST_TUPLES_SCANNED)
+        settings["hnsw.max_scan_tuples"] = str(_MAX_TUPLES_SCANNED)
     connection.execute(
         "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS settings (name, value)",
         (list(settings), list(settings.values())),

@@ -20,15 +20,15 @@ class Change:
     Attributes
     ----------
     photo
-        The path of the photo beside which it lies.
+        The path of its photo.
     name
-        Of the file, in the photo's folder.
+        The file name, in the photo's folder.
     packed
         Its former content, compressed; None if there was none.
     after_sha256
-        None where it goes.
+        None if the sidecar is removed.
     known_before
-        The people we named in it and the part that was ours; None if nothing was.
+        The people we named in it and the part that was ours; None if there was none.
     """
 
     photo: str
@@ -94,7 +94,7 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int, most_b
     Parameters
     ----------
     limit, most_bytes
-        At most this many, and this much compressed content, besides the first.
+        Maximum number, and maximum compressed content in addition to the first.
     """
     rows = connection.execute(
         """SELECT path, sidecar, before, after_sha256, people_before, ours_before FROM (

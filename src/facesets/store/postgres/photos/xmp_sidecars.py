@@ -21,19 +21,19 @@ class KnownSidecar:
     Attributes
     ----------
     photo
-        The path of the photo beside which it lies.
+        The path of its photo.
     name
-        Of the file, in the photo's folder.
+        The file name, in the photo's folder.
     people
         The people to name.
     ours, planned
         The part that is ours, as bytes, now and after a write that has begun.
     made_of
-        Hash of what it was made of; None where it has to be looked at again.
+        Hash of its inputs; None if it must be checked again.
     size, mtime_ns
-        Of the file as we left it.
+        Size and time of the file as we wrote it.
     names_forgotten
-        It names a forgotten person: its content now is not to be preserved.
+        It names a forgotten person: its current content must not be preserved.
     """
 
     photo: str
@@ -59,17 +59,17 @@ class PhotoFile:
     Attributes
     ----------
     size, mtime_ns
-        Of the file when it was indexed.
+        Size and time of the file when it was indexed.
     image
         Number of its content.
     width, height
-        Of the upright picture, in pixels.
+        Size of the upright picture, in pixels.
     sidecar
-        None where nothing was written.
+        None if nothing was written.
     elsewhere
-        Where that is so: what was written beside the same photo at another place, whence it may come.
+        If nothing was written: the record of the same photo at another path, from where it may have moved.
     is_known
-        Whether the library has a photo there; where it has none only the sidecar's path counts.
+        Whether the library has a photo there; if not, only the sidecar's path counts.
     """
 
     path: str
@@ -180,7 +180,7 @@ def _known(
     connection: Connection, column: Literal["path", "sha256"], values: Sequence[str]
 ) -> dict[str, KnownSidecar]:
     """Return the records of some sidecars by a column, the latest of several."""
-    # A plan cached with the first photos would read the whole table for each, however it grows.
+    # A plan cached with the first photos would read the whole table for each, even after it grows.
     rows = connection.execute(
         sql.SQL(
             """SELECT {column}, path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten

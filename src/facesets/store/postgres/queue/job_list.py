@@ -26,7 +26,7 @@ _STATES: Mapping[str, State] = {
 
 _ALONE = "No worker is processing it now; the next suitable worker resumes it."
 _UNATTENDED_S = 5.0
-"""A worker that has just taken a job is about to begin."""
+"""A job taken more recently is about to begin; it does not count as unattended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ class JobLine:
     where : str
         The host that runs it, or ran it last.
     queued_at, started_at, ended_at : str or None
-        Times as ISO 8601 has them.
+        Times in ISO 8601.
     done, total : int, int or None
-        Steps of what is being done; with parts, photos.
+        Steps of the current stage; with parts, photos.
     took_s : float or None
         Seconds from its first start to its end, or until now.
     result : mapping
-        The command's summary; of parts the sums.
+        The command's summary; for parts, the sums.
     reason : str
         Why it failed.
     waits : str
-        Why it or its parts are not begun, or no worker processes it; empty if it only takes time.
+        Why it or its parts have not begun, or why no worker processes it; empty if it only takes time.
     """
 
     id: int
@@ -98,10 +98,10 @@ _JOBS = sql.SQL("""SELECT j.id, j.task_name, coalesce(n.host, ''), j.status::tex
             max(at) FILTER (WHERE type IN ('succeeded', 'failed', 'cancelled', 'aborted')) AS ended
         FROM queue.procrastinate_events WHERE job_id = j.id) AS e
     WHERE {} ORDER BY j.id DESC LIMIT %s""")
-# As its index has it.
+# In the order of the index.
 _WHOLE = sql.SQL("j.task_name <> {}").format(sql.Literal(PART_OF_INDEX))
 
-# As many as are open, however many ended: what is done first, then what waits, the latest first.
+# All open jobs, regardless of how many ended: running ones first, then waiting ones, the latest first.
 _OPEN = sql.SQL("""SELECT id FROM (
         SELECT j.id, j.status <> 'todo' AS is_running FROM queue.procrastinate_jobs j
             WHERE {} AND j.status IN ('todo', 'doing', 'aborting')
@@ -110,7 +110,7 @@ _OPEN = sql.SQL("""SELECT id FROM (
             WHERE part_of IS NOT NULL AND status IN ('todo', 'doing', 'aborting')) AS open
     GROUP BY id ORDER BY bool_or(is_running) DESC, id DESC LIMIT %s""").format(_WHOLE)
 
-# The parts of all jobs at once: they are gone through one time.
+# The parts of all jobs at once, so that they are read only once.
 _PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),
         count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
         count(*) FILTER (WHERE status IN ('cancelled', 'aborted')),
@@ -125,7 +125,7 @@ _PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FI
 class _OfParts:
     """Combined data of a job's parts: steps, last end, a failure reason, the next part.
 
-    With the numbers of those that workers took.
+    Includes the numbers of parts that workers took.
     """
 
     counts: Parts = field(default_factory=Parts)
@@ -214,7 +214,7 @@ def _line(row: tuple[Any, ...], parts: _OfParts) -> JobLine:
         queued_at=_text(queued),
         started_at=_text(started),
         ended_at=_text(ended) if state not in ("waiting", "running") else None,
-        # The server's clock may have been set back in between.
+        # The server's clock may have been set back meanwhile.
         took_s=None if started is None or until is None else max(0.0, (until - started).total_seconds()),
         attempts=attempts,
         options=options or {},

@@ -15,8 +15,8 @@ from facesets.store.postgres.queue.schema import look_into_queue
 JOB_CLAIM = "job"
 """The claim of a worker on a job while it runs."""
 
-_LONGEST_REASON = 4000
-"""In characters: a list of jobs reads the reasons of all of them."""
+_MAX_REASON_LENGTH = 4000
+"""Maximum length in characters, because a list of jobs reads the reasons of all of them."""
 
 PART_OF_INDEX = "index photos"
 """The only command whose jobs are parts of others."""
@@ -29,7 +29,7 @@ class QueueState:
     Attributes
     ----------
     needs : mapping
-        What a worker must have for its jobs.
+        What a worker needs for its jobs.
     """
 
     name: str
@@ -93,7 +93,7 @@ def note_end(
 def _storable(reason: str) -> str:
     """Return a reason that the server can store."""
     text = reason.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
+    return text if len(text) <= _MAX_REASON_LENGTH else f"{text[:_MAX_REASON_LENGTH]} …"
 
 
 def _add_up(
@@ -146,7 +146,7 @@ def lift_queueing_lock(connection: Connection, job: int) -> None:
 def left_alone(connection: Connection, after_s: float) -> set[int]:
     """Return jobs taken at least this long ago that no worker is processing.
 
-    One that has just ended may be among them for a moment. What was taken later than now was so before the
+    A job that just ended may be among them for a moment. A job taken later than now was taken before the
     server's clock was set back, an unknown time ago.
     """
     numbers = connection.scalars(
@@ -160,7 +160,7 @@ def left_alone(connection: Connection, after_s: float) -> set[int]:
 
 def bring_forward(connection: Connection, most_s: float) -> None:
     """Make jobs due that were postponed too far by a wrong clock."""
-    # For what procrastinate's trigger names.
+    # For the unqualified names in procrastinate's trigger.
     look_into_queue(connection)
     connection.execute(
         """UPDATE procrastinate_jobs SET scheduled_at = now()
@@ -207,22 +207,22 @@ def queues_with_work(connection: Connection) -> list[QueueState]:
 
 
 WORKER_CLAIM = "worker"
-"""The claim of a running worker by its name: it ends at once with a worker that ended or died."""
+"""The claim of a running worker, by name; it ends as soon as the worker ends or dies."""
 
 _FULL_DISK = "full disk"
-"""The claim of workers that wait for disk space: if nothing can be written, nothing else informs others."""
+"""The claim of workers that wait for disk space: a full disk leaves no other way to inform others."""
 _ANY = "any"
 
 _LIVES_S = 60.0
-"""Older statements no longer count; a worker without a sign of life for so long has ended."""
+"""Age after which a worker's report no longer counts: a worker silent for this long has ended."""
 FREE_SOME = "Free some space there; workers wait and resume automatically."
 _TAKER_RETENTION_S = 24 * 3600.0
-"""The statement of the last worker is useful until the next one comes."""
+"""How long reports are stored; the last one is useful until the next worker comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Taker:
-    """A worker's statement on a queue; the reason is empty if it takes the jobs."""
+    """A worker's report on a queue; the reason is empty if it takes the jobs."""
 
     host: str
     reason: str
@@ -270,7 +270,7 @@ def note_taker(connection: Connection, queue: str, worker: str, host: str, reaso
 
 
 def forget_takers(connection: Connection) -> None:
-    """Delete statements of workers that ended long ago."""
+    """Delete reports of workers that ended long ago."""
     connection.execute(
         "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_TAKER_RETENTION_S,)
     )
@@ -298,7 +298,7 @@ def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
 
 
 def _takers(connection: Connection, queues: Collection[str]) -> dict[str, list[_Taker]]:
-    """Return the statements of workers on queues, latest last."""
+    """Return the reports of workers on queues, latest last."""
     rows = connection.execute(
         """SELECT queue_name, worker, host, reason, noted_at > now() - make_interval(secs => %(lives)s)
             FROM queue.takers WHERE queue_name = ANY(%(queues)s)

@@ -24,7 +24,7 @@ class Shipped:
     Attributes
     ----------
     whole : str
-        SQL that makes all of procrastinate's tables at once.
+        SQL that creates all of procrastinate's tables at once.
     steps : sequence of (name, SQL)
         Procrastinate's migrations, which lead to the same, in order.
     ours : sequence of (name, SQL)
@@ -47,7 +47,7 @@ def is_installed() -> bool:
 
 def shipped() -> Shipped:
     """Return the schema of the installed procrastinate. Raises `MissingExtra`."""
-    # Found, not imported: it would bring what only workers need.
+    # Located, not imported: importing it would load modules that only workers need.
     found = importlib.util.find_spec("procrastinate")
     if found is None or found.origin is None:
         raise MissingExtra("jobs")
@@ -68,14 +68,14 @@ def install(database: Database, of: Shipped | None = None) -> int:
     Returns
     -------
     int
-        How many steps were applied.
+        The number of steps applied.
 
     Raises
     ------
     MissingExtra
-        The optional part is not installed.
+        The optional dependency is not installed.
     WrongUsage
-        They were made by a later procrastinate, or this user may not make them.
+        They were created by a later procrastinate, or this user may not create them.
     """
     program = of or shipped()
     if database.run(lambda connection: _is_current(connection, program)):
@@ -126,11 +126,11 @@ def require_queue(database: Database) -> None:
     Raises
     ------
     MissingExtra
-        The optional part is not installed.
+        The optional dependency is not installed.
     SchemaOutdated
-        There is none yet, or something is pending.
+        There is none yet, or a migration is pending.
     WrongUsage
-        It was made by a later procrastinate.
+        It was created by a later procrastinate.
     """
     program = shipped()
 
@@ -165,7 +165,7 @@ def _make(connection: Connection, program: Shipped) -> bool:
         return False
     connection.execute("CREATE SCHEMA IF NOT EXISTS queue")
     look_into_queue(connection)
-    # The text is part of a program that is installed, as literal as any here.
+    # The text is part of an installed program, so it counts as literal.
     connection.execute(program.whole.encode())
     connection.execute(
         "CREATE TABLE applied (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"

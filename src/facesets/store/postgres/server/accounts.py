@@ -10,10 +10,10 @@ from pathlib import Path
 from facesets.errors import CannotWrite, Field, WrongUsage, quoted
 from facesets.files import is_there, printable, writing
 
-# PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
+# PostgreSQL refuses to run as root. A dedicated user is best; `nobody` exists nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
 HAS_ACCOUNTS = hasattr(os, "geteuid")
-"""Whether a process can be that of another account: on Windows PostgreSQL's programs do that themselves."""
+"""Whether a process can run as another account; on Windows PostgreSQL's programs do so themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def server_account(data: Path) -> Account:
     Parameters
     ----------
     data : Path
-        The database's directory; its owner runs on, where there is one already.
+        The database's directory; if it exists, its owner is chosen.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def check_reachable(path: Path, account: Account) -> None:
     Raises
     ------
     WrongUsage
-        A directory above is closed to it, or has a name that its programs cannot open.
+        It cannot enter a parent directory, or its programs cannot open a name.
     """
     if os.name == "nt":  # pragma: no cover
         check_name(path, "mbcs")
@@ -133,7 +133,7 @@ def check_name(path: Path, code_page: str) -> None:
     Raises
     ------
     WrongUsage
-        The code page has not all of its characters.
+        The code page lacks some of its characters.
     """
     try:
         str(path).encode(code_page)
@@ -151,12 +151,12 @@ def make_private(directory: Path, account: Account) -> None:
     Raises
     ------
     WrongUsage
-        A link or another account's directory is there, or root lacks the right to enter it.
+        The path is a link or another account's directory, or root may not enter it.
     CannotWrite
         No space or no permission.
     """
     with placing(directory):
-        # Windows would close it to an administrator's programs of PostgreSQL, and has it below the profile.
+        # On Windows this would lock out PostgreSQL run by an administrator, and the folder is in the profile.
         directory.mkdir(mode=0o700 if HAS_ACCOUNTS else 0o777, exist_ok=True)
         found = directory.lstat()
         owned = not HAS_ACCOUNTS or found.st_uid in (os.geteuid(), account.uid)

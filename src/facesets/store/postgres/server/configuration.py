@@ -53,7 +53,7 @@ _WRITES_NO_VALUES = (
     "log_min_error_statement=panic",
     "log_parameter_max_length_on_error=0",
 )
-"""The log has only the first line of an error: details and statements may hold names, which logs retain."""
+"""Only the first line of an error is logged, because details and statements may contain names."""
 
 _OTHER_WORKERS = 8
 """Processes of the server besides those that work on one statement together."""
@@ -62,8 +62,8 @@ _OTHER_WORKERS = 8
 def start_settings() -> list[str]:
     """Return the arguments of the server.
 
-    They come with each start, for the library may have come from a larger machine, into a smaller container,
-    or from an earlier version of the program.
+    They are passed at each start, because the library may come from a larger machine or an earlier version of
+    the program.
     """
     memory = f"shared_buffers={shared_buffers_mb()}MB"
     at_work = processors()
@@ -71,8 +71,8 @@ def start_settings() -> list[str]:
     return [f"-c{setting}" for setting in (memory, *workers, *_WRITES_NO_VALUES)]
 
 
-_SHARE, _SHARE_OF_MUCH, _MUCH_MB, _LARGEST_SHARE = 1 / 8, 3 / 8, 8192, 1 / 4
-_LEAST_MB, _MOST_MB = 128, 8192
+_SHARE, _SHARE_OF_MUCH, _MUCH_MB, _CHUNK_DIVISOR = 1 / 8, 3 / 8, 8192, 1 / 4
+_MIN_MB, _MAX_MB = 128, 8192
 
 
 def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -83,10 +83,9 @@ def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def share_mb(memory_mb: int) -> int:
     """Return the shared buffers in megabytes for an amount of memory, within bounds.
 
-    Beyond 8 GB that is never more than the quarter that PostgreSQL's manual advises. It is taken as it is
-    needed. A search looks at some thousand pages of an index, or of vectors that lie apart; where these do
-    not fit, it takes up to two and a half times as long. A million faces or photos have 1.6 GB of an index
-    and 2.7 GB of vectors.
+    Beyond 8 GB this is at most the quarter that PostgreSQL's manual advises. It is allocated as needed. A
+    search reads several thousand scattered pages of an index or of vectors; if these do not fit, it takes up
+    to two and a half times as long. A million faces or photos have 1.6 GB of index and 2.7 GB of vectors.
     """
-    of_much = min((memory_mb - _MUCH_MB) * _SHARE_OF_MUCH, memory_mb * _LARGEST_SHARE)
-    return min(max(int(max(memory_mb * _SHARE, of_much)), _LEAST_MB), _MOST_MB)
+    of_much = min((memory_mb - _MUCH_MB) * _SHARE_OF_MUCH, memory_mb * _CHUNK_DIVISOR)
+    return min(max(int(max(memory_mb * _SHARE, of_much)), _MIN_MB), _MAX_MB)

@@ -15,7 +15,7 @@ from facesets.store.postgres.server.tools import client_program, first_error, is
 
 MIGRATIONS = "schema_migrations"
 _COLUMNS = 4
-"""Of that table: number, name, checksum, time."""
+"""Number of columns of that table: number, name, checksum, time."""
 
 _TELLING = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "EXTENSION")
 """Kinds of objects to report for other programs."""
@@ -35,9 +35,9 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
     Raises
     ------
     WrongUsage
-        There is no such file, or a later program made it.
+        The file is missing, or a later version made it.
     DamagedFile
-        It is no backup, not whole, or one of something else.
+        It is not a backup, is incomplete, or is one of something else.
     FacesetsError
         PostgreSQL's pg_restore cannot read it.
     """
@@ -57,7 +57,7 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
 def home_of(path: Path, migrations: list[Migration]) -> str:
     """Return the schema of the library in a backup.
 
-    Raises `DamagedFile` where there is none.
+    Raises `DamagedFile` if there is none.
     """
     tables: dict[str, set[str]] = {}
     for kind, schema, name, _ in _entries(path):
@@ -153,8 +153,8 @@ def _names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
 def drop_library(connection: Connection, migrations: list[Migration], label: str) -> None:
     """Drop what the applied migrations made, and the queue; nothing of other programs.
 
-    What is ours is known by its name: a name of a later migration may be another program's. Nothing cascades,
-    so that the server refuses where an object of others depends on ours.
+    Our objects are identified by name: a name of a later migration may be another program's. Nothing
+    cascades, so the server refuses if another program's object depends on ours.
 
     Raises
     ------
@@ -245,11 +245,11 @@ class Rights:
     Attributes
     ----------
     schema : str
-        Where tables would be made; empty where the search path names no schema that is there.
+        The schema for new tables; empty if the search path names no existing schema.
     forbidden : sequence of str
-        Tables that it may not read, change or empty, and sequences that it may not use.
+        Tables that the user may not read, change or truncate, and sequences the user may not use.
     owners : sequence of str
-        Who has tables that it is no owner of.
+        Owners of the tables that the user does not own.
     """
 
     user: str

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL server: created and started on demand, stopped after its last user.
 
 Layout below its directory: `data/` (the database), `run/` (how it is reached, see `endpoint`),
-`log/server.log`, and lock files. Only the account of the server, and root, can open them. Nothing listens on
-the network.
+`log/server.log`, and lock files. Only the server's account and root can open them. Nothing listens on the
+network.
 """
 
 import os
@@ -55,7 +55,7 @@ def _ignore(_line: str) -> None:
 class EmbeddedServer:
     """The server below one directory, shared by all processes that open it.
 
-    A context manager: while it is open, the server runs. `say` is told of long waits.
+    A context manager: while it is open, the server runs. `say` receives messages about long waits.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class EmbeddedServer:
         Parameters
         ----------
         say : callable
-            Hears a line when a start takes long.
+            Receives a line if a start takes long.
         durable : bool
-            Off for throw-away servers of tests: a crash of the machine may then lose data.
+            Off for temporary servers of tests: a crash of the machine may then lose data.
         is_stopping : callable
-            Whether to wait no longer.
+            Whether to stop waiting.
         loopback : bool
-            Whether it is reached so in place of a socket; the same at every start.
+            Whether to use loopback in place of a socket; must be the same at every start.
         """
         self._base = directory
         self.endpoint: Endpoint = (LoopbackEndpoint if loopback else SocketEndpoint)(directory)
@@ -159,11 +159,11 @@ class EmbeddedServer:
         Raises
         ------
         FacesetsError
-            It cannot be set up or does not start; the sentence gives the reason.
+            It cannot be set up or does not start; the message gives the reason.
         Unreachable
-            It runs and refuses connections, or did not answer in time.
+            It runs but refuses connections, or did not answer in time.
         DamagedFile, CannotWrite
-            Its data lack a part; no space or no permission.
+            Its data is incomplete; no space or no permission.
         """
         refused: psycopg.OperationalError | None = None
         with self._starting():
@@ -175,7 +175,7 @@ class EmbeddedServer:
                         make_data(self._data, programs, admitted, durable=self._durable)
                     check_version(self._data, self.programs())
                     self._start()
-                # It may be killed between its start and this; then it is started again.
+                # If it is killed between its start and this, it is started again.
                 try:
                     self._ensure_database()
                 except psycopg.OperationalError as error:
@@ -287,7 +287,8 @@ class EmbeddedServer:
     def _ping(self) -> Ping:
         """Return whether the server accepts connections, is starting or stopping, or does not answer.
 
-        A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
+        A process or a file proves nothing. Any refusal counts as OK, except from a server that starts or
+        stops.
         """
         return Ping(PGconn.ping(os.fsencode(self._conninfo("postgres", _PING_TIMEOUT_S))))
 
@@ -304,7 +305,7 @@ class EmbeddedServer:
     def _ensure_keeper(self) -> None:
         """Make sure that a process waits to stop the server.
 
-        Call while the users' lock is held: see `keeper` for why the test is then sure.
+        Call while holding the users' lock; `keeper` explains why the test is then reliable.
         """
         lock = self._base / "keeper.lock"
         with placing(lock), lock.open("ab") as file:
@@ -325,7 +326,7 @@ class EmbeddedServer:
             creationflags=APART,
         )
         if not hasattr(os, "fork"):
-            # It does not end with this process by itself, and is not waited for.
+            # It outlives this process, and is not waited for.
             process.returncode = 0
         if process.wait():
             raise FacesetsError("Cannot start the process that stops the embedded PostgreSQL after use.")

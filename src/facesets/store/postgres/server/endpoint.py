@@ -1,13 +1,13 @@
 """How clients connect to the embedded server: by a private socket, or over loopback.
 
-Loopback is for systems without such sockets (Windows), and runs on all. All accounts can connect
-there, so that the server asks for a password, which is in a folder of its account; and since any may
-listen there while the server does not run, clients give that password to no server that does not know it.
+Loopback is for systems without such sockets (Windows), and works on all. All accounts can connect to it, so
+the server requires a password, stored in a folder of its account. Since other programs may listen on the port
+while the server is stopped, clients send the password only to a server that proves to know it.
 
-On Windows itself none of this was tried. Its programs of PostgreSQL were, on Wine: what is made, started,
-asked whether it runs, and stopped here. It remains to be seen there: locks by `msvcrt`, the keeper that has
-no window, and an administrator's account, as these programs give up its rights. Folders whose names the code
-page of the system cannot write they cannot open.
+None of this was tested on Windows itself. PostgreSQL's programs for Windows were tested on Wine: creating,
+starting, probing and stopping a server. Not tested are locks by `msvcrt`, the keeper without a window, and an
+administrator's account, whose rights these programs give up. They cannot open folders whose names the
+system's code page cannot represent.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ HAS_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
 """Whether this system has Unix sockets."""
 
 LABEL = "the embedded PostgreSQL"
-_LONGEST_SOCKET_DIRECTORY = 90
+_MAX_SOCKET_DIRECTORY_LENGTH = 90
 _HOST = "127.0.0.1"
 _PASSWORD_BYTES = 32
 
@@ -95,13 +95,13 @@ class SocketEndpoint:
     def directory(self) -> Path:
         """The folder of the socket; the system limits its path length."""
         own = self.base / "run"
-        if len(os.fsencode(own)) <= _LONGEST_SOCKET_DIRECTORY:
+        if len(os.fsencode(own)) <= _MAX_SOCKET_DIRECTORY_LENGTH:
             return own
         name = hashlib.sha256(os.fsencode(self.base)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"facesets-{name}"
 
     def parameters(self) -> dict[str, str]:
-        """The folder."""
+        """The folder as a libpq host."""
         return {"host": str(self.directory), "user": USER}
 
     def url(self, database: str) -> str:

@@ -1,12 +1,12 @@
 """The process that stops the embedded server after its last user, and its locks.
 
-Every command holds a shared lock on one file for as long as it lives, and the system lets go of it
-however the command dies. This process waits for the exclusive lock on that file. It runs by itself, as
-`python keeper.py LOCK USERS PINNED PG_CTL DATA UID GID`, and imports nothing of the package, so that
-it is small and starts at once. The last two are empty where it stops the server as who it is.
+Every command holds a shared lock on one file while it runs, and the system releases it however the command
+ends. This process waits for the exclusive lock on that file. It runs separately, as
+`python keeper.py LOCK USERS PINNED PG_CTL DATA UID GID`, and imports nothing of the package, so that it is
+small and starts at once. The last two are empty if it stops the server as its own user.
 
-Windows has no lock here that several can hold: of a range of bytes, each who shares locks one, and who is
-to be alone all of them.
+Windows has no shared locks here: each shared holder locks one byte of a range, and an exclusive holder locks
+all of them.
 """
 
 import errno
@@ -89,7 +89,7 @@ def main() -> None:
         take(users_lock)
         if not Path(pinned).exists():
             _stop(pg_ctl, data, uid, gid)
-        # Let go in this order: who holds the users' lock may then trust that a keeper is waiting if
+        # Release in this order: a holder of the users' lock may then trust that a keeper is waiting if
         # and only if the keeper's lock is taken.
         let_go(keeper_lock)
 

@@ -1,9 +1,9 @@
 """Detect whether a server is running, even after a crash.
 
-PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
-belong to no process, to another process (in a restarted container usually), or to a dead process that none
-has reaped (where process 1 of a container does not). PostgreSQL then refuses to start; here the three
-are told apart. Where the system does not show enough to tell, a server counts as alive: two on one
+When killed, PostgreSQL leaves `postmaster.pid` and its socket's lock behind. The process id in them may
+belong to no process, to another process (usually in a restarted container), or to a dead process that was not
+reaped (if process 1 of a container does not reap). PostgreSQL then refuses to start; this module
+distinguishes the three. If the system does not show enough, a server counts as alive: two servers on one
 directory would destroy it.
 """
 
@@ -69,7 +69,7 @@ def _may_be_server(pid: int, data: Path) -> bool:
         return False
     proc = Path("/proc") / str(pid)
     if not proc.exists():
-        # There is no such directory on this system, or it hides what others run, or it ended just now.
+        # The system has no such directory, hides other users' processes, or the process just ended.
         return _exists(pid)
     return not _is_zombie(proc) and _may_work_in(proc, data)
 
@@ -97,7 +97,7 @@ def _may_work_in(proc: Path, data: Path) -> bool:
 def _may_serve(proc: Path, data: Path) -> bool:
     """Return the same from publicly readable information.
 
-    In a container root lacks CAP_SYS_PTRACE, and may not see where the processes of others work.
+    In a container root lacks CAP_SYS_PTRACE, and may not see the working directories of others' processes.
     """
     arguments = _read(proc / "cmdline").split("\0")
     # Under an emulator the program's own name comes second; a server's process begins with "postgres: ".

@@ -54,7 +54,7 @@ def client_programs() -> Path | None:
 _BACKUP = "library.backup"
 _DISTRIBUTION = PACKAGE.replace("_", "-")
 _ENDED_BY = re.compile("FATAL|PANIC|error:")
-# Windows' own libraries need much of what it has there, and its PostgreSQL speaks one language alone.
+# Windows' libraries need most of these variables, and PostgreSQL for Windows has messages in English only.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"} if HAS_ACCOUNTS else None
 APART = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """On Windows: shields processes from Ctrl-C and from the end of the terminal."""
@@ -81,9 +81,9 @@ class Programs:
         Raises
         ------
         FacesetsError
-            It failed; the sentence holds why.
+            It failed; the message gives the reason.
         CannotWrite
-            It had no space left.
+            No space is left.
         """
         status, output = self._run(name, arguments, input_text)
         if status:
@@ -164,7 +164,7 @@ def check_version(data: Path, programs: Programs) -> str:
     WrongUsage
         Another version of PostgreSQL made it.
     DamagedFile
-        It does not name the version.
+        The version is not recorded.
     """
     path = data / "PG_VERSION"
     try:

@@ -1,7 +1,7 @@
 """Restore a library from a backup in one transaction, all or nothing.
 
-pg_restore makes the script, and the session runs it: so what migrates the library afterwards is a part of the
-same transaction, and a backup can give no command to psql.
+pg_restore makes the script, and the session runs it. So the migration afterwards is part of the same
+transaction, and a backup cannot give commands to psql.
 """
 
 import re
@@ -36,7 +36,7 @@ _COPY_AT_ONCE = 1 << 16
 _COPY = re.compile(rb"COPY .+ FROM stdin;\r?\n")
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA (\S+);")
 _COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \()(.+)(\);\r?\n)")
-# For psql, and what servers before 17 do not know.
+# Commands for psql, and settings unknown to servers before 17.
 _NOT_FOR_ALL = (b"\\restrict ", b"\\unrestrict ", b"SET transaction_timeout = ")
 
 
@@ -45,8 +45,8 @@ def restore(
 ) -> list[str]:
     """Restore a database from a backup and upgrade it; the server may be older than the backup's.
 
-    Objects of other programs are left alone, the extension `vector` included. Where there is any of
-    that, or the server cannot take objects of others, only the library's are taken from the backup.
+    Objects of other programs, including the extension `vector`, are left alone. If there are any, or the
+    server cannot restore objects of others, only the library's are restored from the backup.
 
     Returns
     -------
@@ -74,12 +74,12 @@ def restore(
             drop_library(connection, migrations, label)
         check_database(connection)
         left_out = _load_library(connection, path, migrations)
-        # As the session was before the script set it for itself.
+        # Restore the session settings that the script changed.
         connection.execute("RESET ALL")
         set_up_session(connection)
         _require_found(connection, home_of(path, migrations))
         migrate_within(connection, migrations)
-        # Servers before 17 use no value in the transaction that adds it to an enum: then `migrate` does it.
+        # Servers before 17 cannot use an enum value in the transaction that adds it: then `migrate` does it.
         with suppress(errors.UnsafeNewEnumValueUsage), connection.transaction():
             install_within(connection, label)
     return left_out
@@ -125,7 +125,7 @@ def _in_use(label: str) -> AlreadyRunning:
 
 def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> list[str]:
     if not holds_others(connection):
-        # Objects of others may need some that the backup lacks, as its user cannot read them, or one
+        # Objects of others may need objects missing from the backup because its user cannot read them, or one
         # needs an extension that the server lacks, which is another error before PostgreSQL 15.
         lacking = (psycopg.ProgrammingError, errors.FeatureNotSupported, errors.UndefinedFile)
         with suppress(*lacking), connection.transaction():
@@ -157,7 +157,7 @@ def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> Non
 
 def _run_script(connection: Connection, script: IO[bytes]) -> None:
     """Run a script of pg_restore. Raises `_CutOff`."""
-    # The server may be one that ends long transactions.
+    # The server may end long transactions.
     connection.execute(
         "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
     )
@@ -175,8 +175,8 @@ def _run_script(connection: Connection, script: IO[bytes]) -> None:
 def _understood(connection: Connection, line: bytes) -> bytes:
     """Return a line without settings that some servers lack, and without the existing extension.
 
-    Servers with the security updates of November 2026 keep a number of their own with every column,
-    `pg_attver`, which a pg_dump from before them puts into a backup as if it were an option.
+    Servers with the security updates of November 2026 store an internal number with every column,
+    `pg_attver`, which an earlier pg_dump puts into a backup as if it were an option.
     """
     if line.startswith(_NOT_FOR_ALL):
         return b""

@@ -25,7 +25,7 @@ _SERVICE = "facesets"
 def _without_secrets(text: str, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Return a command line without secrets, and an environment with them.
 
-    Values that no variable can hold go into a file that exists during the block, and that only we can read.
+    Values that no variable can hold are written to a private file that exists during the block.
     """
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
     secrets = {name: str(parts.pop(name)) for name in _SECRETS if parts.get(name)}
@@ -82,7 +82,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str], without: Itera
     CannotWrite
         The file cannot be written.
     AlreadyRunning
-        Another backup into the same file is going on.
+        Another backup into the same file is in progress.
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence quotes it.
     """
@@ -111,9 +111,9 @@ def require_free(path: Path, *, replace: bool) -> None:
     Raises
     ------
     CannotWrite
-        Something else is there.
+        The path is not a backup.
     WrongUsage
-        A backup is there, and is not to be replaced; or its folder is missing.
+        There is a backup already, which may not be replaced; or the folder is missing.
     """
     if not path.parent.is_dir():
         raise WrongUsage(f"Folder not found: {printable(path.parent)}. Mount its disk, or create the folder.")
@@ -134,7 +134,7 @@ def require_worth(database: Database, path: Path) -> None:
     Raises
     ------
     WrongUsage
-        There is no library in the database; or it holds no image, and a backup is there.
+        The database has no library; or the library is empty and the file is a backup.
     """
     if not database.run(holds_library):
         raise WrongUsage(f"There is no library in {database.label}. {_NAME_ANOTHER}.")
