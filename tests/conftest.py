@@ -46,7 +46,7 @@ settings.load_profile("facesets")
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 _SETTINGS = (
     *("FACESETS_", "IMMICH_", "DATABASE_", "PG"),
-    # Of language models: no test may spend somebody's money.
+    # Settings of language models are removed: no test may spend money.
     *("ANTHROPIC_", "LLM_", "AWS_", "BEDROCK_", "BATCH_", "MIN_BATCH_"),
 )
 

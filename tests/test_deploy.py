@@ -59,7 +59,7 @@ def test_each_user_of_the_system_unit_has_a_port_and_a_token_of_their_own() -> N
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
-    # The program is not where a user installs it, and there is no such user here.
+    # The program is installed elsewhere here, and this machine has no such user.
     text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
     copy = tmp_path / unit.name.replace("@", "@root")
     copy.write_text(text)
@@ -156,7 +156,7 @@ def test_secrets_made_as_documented_are_their_owners_alone(tmp_path: Path) -> No
     }
 
 
-def test_what_the_image_is_made_of_exists_and_is_not_ignored() -> None:
+def test_files_of_the_image_exist_and_are_not_ignored() -> None:
     ignored = read_ignored((REPOSITORY / ".dockerignore").read_text())
     steps = [step for stage in read_stages((DEPLOY / "Dockerfile").read_text()) for step in stage.steps]
     copied = [
@@ -173,7 +173,7 @@ Container = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def container() -> Iterator[Container]:
-    """The entrypoint with secrets of these texts (`None`: a folder), as an account that is not root."""
+    """Run the entrypoint with secrets of these texts (`None`: a folder), as an account that is not root."""
     folder = open_directory()
     secrets = folder / "secrets"
     secrets.mkdir()

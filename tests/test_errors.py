@@ -1,4 +1,4 @@
-"""Errors: sentences that hold options and commands as data, and are worded where they are shown."""
+"""Errors: sentences with options and commands as data, worded where they are shown."""
 
 import ast
 import copy
@@ -37,7 +37,7 @@ def test_a_sentence_is_neutral_until_it_is_worded_for_a_terminal() -> None:
     )
 
 
-def test_what_a_sentence_names_is_data() -> None:
+def test_fields_and_commands_of_a_sentence_are_data() -> None:
     assert error().sentence.parts == (
         "Use ",
         Field("det_size", "640"),
@@ -49,7 +49,7 @@ def test_what_a_sentence_names_is_data() -> None:
     )
 
 
-def test_an_error_around_another_keeps_what_that_one_names() -> None:
+def test_an_error_around_another_keeps_its_fields_and_commands() -> None:
     for text in (f"{error()} And {Field('data')}.", f"{error().sentence} And {Field('data')}."):
         both = CannotWrite(text)
         assert both.sentence.parts[:-3] == (*error().sentence.parts[:-1],)
@@ -64,7 +64,7 @@ def test_no_text_of_a_user_is_taken_for_a_placeholder_and_none_stops_a_sentence(
         assert worded(reported) == f"{text} --pack {quoted(text)}"
 
 
-def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
+def test_copies_and_pickles_keep_fields_and_commands() -> None:
     for again in (copy.copy(error()), copy.deepcopy(error()), pickle.loads(pickle.dumps(error()))):
         assert isinstance(again, RecognizerMismatch)
         assert again.sentence.parts == error().sentence.parts
@@ -108,11 +108,11 @@ def test_no_error_below_the_command_line_words_a_flag_or_a_command() -> None:
             assert not re.search("--[a-z]|`facesets ", own), (place, text)
 
 
-def test_what_errors_name_exists() -> None:
+def test_fields_and_commands_in_errors_exist() -> None:
     known = commands()
     flags = {flag for command in known.values() for param in command.params for flag in param.opts}
     flags |= {"--help"}
-    # What describes a call of the API is called so, too, and has no name in it.
+    # Descriptions of calls of the API are also called `Field`, but name no option.
     named = [(place, call) for place, call in _calls({"Field"}) if call.args]
     assert len(named) > 50
     for place, call in named:
@@ -128,7 +128,7 @@ def test_what_errors_name_exists() -> None:
     "word",
     ["", "a b", "it's", 'the "best"', "$HOME", "`id`", "a;b", "a\\b", "*", "~", "-x y", "Zoë", "1.npz"],
 )
-def test_a_shell_gives_a_program_what_was_quoted(word: str) -> None:
+def test_a_shell_passes_quoted_words_unchanged(word: str) -> None:
     reported = subprocess.run(
         ["/bin/sh", "-c", f"printf '[%s]' {quoted(word)} {Field('x_y', word or '-').flag}"],
         capture_output=True,

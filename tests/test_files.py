@@ -60,7 +60,7 @@ def test_a_disk_without_locks_is_no_other_run(tmp_path: Path, monkeypatch: pytes
     def refused(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    # As a share answers whose server keeps no locks; none can be had here.
+    # The answer of a share without locks, which cannot be mounted here.
     monkeypatch.setattr(fcntl, "flock", refused)
     with pytest.raises(CannotWrite, match="Cannot lock"), FileLock(tmp_path / "x.lock", what="x"):
         pass
@@ -112,5 +112,5 @@ def test_joiners_stay_in_emoji_and_in_scripts_that_need_them(name: str) -> None:
         ("\U0001f468\u200d\u202e", "\U0001f468\\u200d\\u202e"),
     ],
 )
-def test_joiners_elsewhere_and_what_turns_a_line_around_are_escaped(name: str, reported: str) -> None:
+def test_other_joiners_and_characters_that_reverse_a_line_are_escaped(name: str, reported: str) -> None:
     assert printable(name) == reported

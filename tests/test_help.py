@@ -1,4 +1,4 @@
-"""The program's face: help, versions, and a start that loads nothing heavy."""
+"""Help, versions, and a start that loads no heavy library."""
 
 import re
 import subprocess
@@ -53,7 +53,7 @@ def test_embed_with_one_argument_shows_the_whole_line(given: str, line: str) -> 
     assert f"give a photo folder and a cache file: `facesets embed {line}`." in result.err
 
 
-def test_what_is_missing_is_shown_by_an_example() -> None:
+def test_missing_arguments_are_shown_by_an_example() -> None:
     for words in (["embed"], ["people", "name", "Anna"], ["relocate"], ["run"], ["refine"], ["extend"]):
         result = run(*words)
         assert result.status == 2
@@ -75,7 +75,7 @@ def test_help_gives_each_command_one_line() -> None:
     assert {name: len(line) for name, line in listed if len(line) > 60} == {}
 
 
-def test_what_only_an_expert_sets_stands_apart() -> None:
+def test_advanced_options_are_listed_separately() -> None:
     usual, advanced = run("refine", "--help").out.split("Advanced options:")
     assert "--min-faces" in usual
     assert "--merge-threshold" in advanced

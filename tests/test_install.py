@@ -1,4 +1,4 @@
-"""`scripts/install` as far as it goes without an index, and its twin for PowerShell as far as it is read."""
+"""`scripts/install` as far as it works without an index; its version for PowerShell as far as it reads."""
 
 import os
 import re
@@ -52,5 +52,5 @@ def test_the_script_of_windows_takes_the_same_options_pins_and_marks() -> None:
 
 
 def test_the_windows_script_is_read_the_same_by_every_powershell() -> None:
-    # The one that comes with Windows takes a script without a mark for one in the encoding of the system.
+    # The PowerShell of Windows reads a script without a byte order mark in the system's encoding.
     assert (REPOSITORY / "scripts" / "install.ps1").read_bytes().isascii()

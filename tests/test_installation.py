@@ -40,7 +40,7 @@ for words in json.load(sys.stdin):
             ended[" ".join(words)] = (end.code or 0, said.getvalue())
 json.dump(ended, sys.stdout)
 """
-"""Runs one command after the other. What is no `SystemExit` would end it with a traceback."""
+"""Runs one command after the other; errors other than `SystemExit` end it with a traceback."""
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_without_libgl_migrate_comes_to_its_end(
     assert ended([line], without_libgl, tmp_path) == {" ".join(line): (0, "")}
 
 
-def test_doctor_names_what_repairs_the_library_that_is_broken(
+def test_doctor_names_the_command_that_repairs_a_broken_library(
     without_libgl: dict[str, str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
@@ -135,7 +135,7 @@ class Site:
         self.root = root
 
     def install(self, name: str, version: str, files: dict[str, str], requires: tuple[str, ...] = ()) -> Path:
-        """Write over whatever is there, and return where its metadata is."""
+        """Overwrite what is installed, and return the place of its metadata."""
         about = self.root / f"{name.replace('-', '_')}-{version}.dist-info"
         about.mkdir()
         fields = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {each}" for each in requires)]
@@ -178,7 +178,7 @@ def test_the_gpu_runtime_of_two_remains_and_is_complete_after_the_repair(site: S
     assert is_whole(preferred("onnxruntime"))
 
 
-def test_what_is_not_installed_comes_with_the_bounds_of_this_program(site: Site) -> None:
+def test_missing_requirements_are_installed_with_this_programs_bounds(site: Site) -> None:
     assert repairing("cv2")[-1] == "opencv-python-headless"
     site.install("facesets", "1.0", {}, ("opencv-python-headless>=4.11", "onnxruntime>=1.21"))
     installation._own.cache_clear()

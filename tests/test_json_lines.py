@@ -1,4 +1,4 @@
-"""Records one a line: whatever a kill leaves, all records but the last are read and more can follow."""
+"""Files of JSON records: after a kill, all records except the last can be read, and more can be appended."""
 
 import io
 from typing import Any
@@ -40,7 +40,7 @@ def test_a_cut_costs_the_last_record_at_most(
     assert read(file.getvalue()) == [*stored, *more]
 
 
-def test_a_torn_line_longer_than_what_is_read_at_once_is_cut() -> None:
+def test_a_torn_line_longer_than_one_read_is_cut() -> None:
     file = io.BytesIO(written([{"a": 1}]) + b"x" * 10_000)
     cut_torn_line(file)
     assert file.getvalue() == written([{"a": 1}])

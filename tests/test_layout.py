@@ -1,4 +1,4 @@
-"""Short modules with one subject, functions that are seen whole, and few rooms to look through."""
+"""Short modules with one subject, functions that are seen whole, and few packages."""
 
 import ast
 import re
@@ -13,10 +13,10 @@ SOURCE = Path(facesets.__file__).parent
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 60
 LONGEST_COMMAND = 80
-MOST_ROOMS = 12
+MAX_PACKAGES = 12
 TESTS = REPOSITORY / "tests"
 SPOKEN_OUTSIDE = ("web/", "jobs/")
-"""Names given by outside callers, which may be used for other things, too."""
+"""Names given by outside callers, which may have other uses, too."""
 
 
 @cache
@@ -48,14 +48,14 @@ def test_functions_are_seen_whole() -> None:
     assert too_long == {}
 
 
-def test_what_commands_do_is_found_in_few_rooms() -> None:
+def test_operations_are_in_few_packages() -> None:
     # Folders that a checkout left behind hold no code.
     modules = (SOURCE / "operations").rglob("*.py")
-    rooms = {path.relative_to(SOURCE / "operations").parts[0] for path in modules} - {"__init__.py"}
-    assert len(rooms) <= MOST_ROOMS, rooms
+    packages = {path.relative_to(SOURCE / "operations").parts[0] for path in modules} - {"__init__.py"}
+    assert len(packages) <= MAX_PACKAGES, packages
 
 
-def test_a_class_is_called_like_no_other() -> None:
+def test_class_names_are_unique() -> None:
     places = defaultdict(set)
     for path in SOURCE.rglob("*.py"):
         place = path.relative_to(SOURCE).as_posix()
@@ -66,9 +66,13 @@ def test_a_class_is_called_like_no_other() -> None:
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
-def test_tests_lie_as_what_they_test_does() -> None:
-    rooms = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
-    assert [room for room in rooms if room.parts[:1] != ("journeys",) and not (SOURCE / room).is_dir()] == []
+def test_tests_mirror_the_packages_that_they_test() -> None:
+    packages = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    assert [
+        package
+        for package in packages
+        if package.parts[:1] != ("journeys",) and not (SOURCE / package).is_dir()
+    ] == []
 
 
 def test_no_test_is_imported_by_another_module() -> None:
@@ -77,11 +81,11 @@ def test_no_test_is_imported_by_another_module() -> None:
     assert [path for path in modules if importing.search(path.read_text())] == []
 
 
-def test_the_map_of_the_code_names_every_room() -> None:
+def test_the_map_of_the_code_names_every_package() -> None:
     page = (REPOSITORY / "docs" / "architecture.md").read_text()
     operations, people = SOURCE / "operations", SOURCE / "operations" / "people"
-    rooms = {
+    packages = {
         path.parent for path in SOURCE.rglob("*.py") if path.parent.parent in (SOURCE, operations, people)
     }
     modules = set(SOURCE.glob("[!_]*.py"))
-    assert [path.name for path in rooms | modules if f"`{path.name}`" not in page] == []
+    assert [path.name for path in packages | modules if f"`{path.name}`" not in page] == []

@@ -1,4 +1,4 @@
-"""Folders that lie elsewhere on a host than the library knows."""
+"""Folders with another path on this host than in the library."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_path_belongs_to_the_innermost_folder_here() -> None:
         assert nested.known(here) == known
 
 
-def test_folders_that_could_not_be_told_apart_are_refused() -> None:
+def test_ambiguous_folders_are_refused() -> None:
     with pytest.raises(
         WrongUsage, match=r"^`paths` maps both '/mnt/a' and '/mnt/b' to '/data'\. Give each a"
     ):

@@ -1,4 +1,4 @@
-"""The pinned libraries are installed without resolving: what each needs must be among them."""
+"""Pinned libraries are installed without resolving, so their requirements must be among them."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ _LEFT_OUT = {canonicalize_name("opencv-python"), canonicalize_name("huggingface-
         pytest.param({"os_name": "nt", "platform_system": "Windows", "sys_platform": "win32"}, id="Windows"),
     ],
 )
-def test_what_a_pinned_library_needs_is_pinned(system: dict[str, str]) -> None:
+def test_requirements_of_pinned_libraries_are_pinned(system: dict[str, str]) -> None:
     text = (REPOSITORY / "scripts" / "constraints.txt").read_text()
     pinned = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     assert _needed(pinned, system) - pinned == _LEFT_OUT

@@ -87,7 +87,7 @@ def make(store: DrawnStore, root: Path, how: Materialize = "copy") -> None:
         ("their folder", "copy"),
     ],
 )
-def test_what_shows_a_private_photo_is_private(
+def test_results_of_a_private_photo_are_private(
     store: DrawnStore, tmp_path: Path, private: str, how: Materialize
 ) -> None:
     if private != "all photos":
@@ -177,9 +177,7 @@ def test_the_user_s_own_files_in_a_result_and_their_folder_keep_their_rights(
     ]
 
 
-def test_what_the_user_closed_is_not_opened_again_and_new_photos_join_it_closed(
-    store: DrawnStore, tmp_path: Path
-) -> None:
+def test_results_closed_by_the_user_stay_closed_to_new_photos_too(store: DrawnStore, tmp_path: Path) -> None:
     let(store.root, 0o644, 0o755)
     cluster(store, tmp_path / "raw", ClusterOptions(), **QUIET)
     let(tmp_path / "raw", 0o600, 0o700)
@@ -263,7 +261,7 @@ def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
 
 
 @pytest.mark.parametrize("flags", [(), ("-q",)])
-def test_what_is_tightened_is_a_notice_on_standard_error(tmp_path: Path, flags: tuple[str, ...]) -> None:
+def test_reduced_rights_are_reported_on_standard_error(tmp_path: Path, flags: tuple[str, ...]) -> None:
     cache = Cache(tmp_path / "faces.npz")
     image = made_image("a", 1)
     with cache.writing(SETTINGS):
@@ -316,9 +314,7 @@ def test_rights_are_what_a_photo_and_its_folder_both_give(
     assert rights_of([photo], tmp_path) == most & SHARED
 
 
-def test_a_closed_folder_above_the_photos_closes_what_is_written_outside_of_it(
-    photo: Path, tmp_path: Path
-) -> None:
+def test_a_closed_folder_above_the_photos_closes_results_outside_of_it(photo: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.chmod(0o700)
     assert rights_of([photo], tmp_path / "share") == 0
@@ -328,7 +324,7 @@ def test_a_closed_folder_above_the_photos_closes_what_is_written_outside_of_it(
     assert rights_of([link], tmp_path / "share") == 0
 
 
-def test_a_photo_that_is_not_there_closes_what_is_new_and_leaves_an_earlier_result_as_it_was(
+def test_a_missing_photo_closes_new_results_and_leaves_earlier_ones_unchanged(
     photo: Path, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone" / "b.jpg"
@@ -341,9 +337,7 @@ def test_a_photo_that_is_not_there_closes_what_is_new_and_leaves_an_earlier_resu
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_the_group_of_the_photos_has_no_rights_to_what_is_another_group_s(
-    photo: Path, tmp_path: Path
-) -> None:
+def test_the_group_of_the_photos_has_no_rights_to_files_of_another_group(photo: Path, tmp_path: Path) -> None:
     photo.chmod(0o640)
     os.chown(photo, -1, 4321)
     assert rights_of([photo], tmp_path) == 0
@@ -363,7 +357,7 @@ def test_a_mask_of_an_access_list_is_no_right_of_the_group(photo: Path, tmp_path
     assert rights_of([photo], tmp_path) == 0
 
 
-def test_only_what_is_open_is_narrowed_and_never_what_has_another_name(tmp_path: Path) -> None:
+def test_only_open_files_are_narrowed_and_none_with_another_name(tmp_path: Path) -> None:
     plain, linked, link, folder = (tmp_path / name for name in ("plain", "linked", "link", "folder"))
     for path in (plain, linked):
         path.touch()

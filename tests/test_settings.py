@@ -101,7 +101,7 @@ def test_the_file_takes_flags_by_the_names_that_help_shows(tmp_path: Path) -> No
     assert (result.status, "yesterday" in result.err) == (2, True)
 
 
-def test_what_workers_go_by_is_in_the_file_alone(tmp_path: Path) -> None:
+def test_settings_of_workers_come_only_from_the_file(tmp_path: Path) -> None:
     path = written(
         tmp_path, "[worker]\nheartbeat = 5\npaths = {'/a' = '/b'}\n\n[schedule]\ndaily = '03:00'\n"
     )

@@ -26,7 +26,7 @@ for module in pkgutil.walk_packages(facesets.__path__, "facesets."):
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
-        # Only what training needs may be missing anywhere.
+        # Only requirements of training may be missing anywhere.
         if (error.name or "").partition(".")[0] not in ("torch", "sklearn"):
             raise
 """
@@ -47,7 +47,7 @@ def run(*line):
 
 
 @pytest.mark.slow
-def test_every_module_is_imported_where_nothing_is_that_windows_lacks() -> None:
+def test_every_module_can_be_imported_without_posix() -> None:
     run_there(IMPORT_ALL, is_named=False)
 
 
@@ -134,7 +134,7 @@ def test_an_open_file_is_reported_after_two_seconds(
     assert sum(waits) == pytest.approx(2)
 
 
-def test_what_other_systems_refuse_is_not_tried_again(tmp_path: Path, waits: list[float]) -> None:
+def test_refusals_of_other_systems_are_not_retried(tmp_path: Path, waits: list[float]) -> None:
     def change(_: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -143,7 +143,7 @@ def test_what_other_systems_refuse_is_not_tried_again(tmp_path: Path, waits: lis
     assert waits == []
 
 
-def test_a_copy_that_is_marked_as_read_only_goes_all_the_same(
+def test_a_copy_marked_as_read_only_is_removed(
     tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unlink(path: Path, *, dir_fd: int | None = None) -> None:
@@ -163,7 +163,9 @@ def test_a_copy_that_is_marked_as_read_only_goes_all_the_same(
     assert waits == []
 
 
-def test_a_lock_of_windows_keeps_others_out_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_of_windows_excludes_others_and_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(file_system, "_msvcrt", windows_locks())
     monkeypatch.setattr(file_system, "_fcntl", None)
     monkeypatch.setattr(files, "REMOVES_OPEN_FILES", False)
@@ -181,5 +183,5 @@ def test_a_lock_of_windows_keeps_others_out_and_goes(tmp_path: Path, monkeypatch
         ("/photos/1.jpg", "/photos/1.jpg"),
     ],
 )
-def test_a_link_leads_where_it_was_made_to_lead(read: str, written: str) -> None:
+def test_a_link_leads_to_its_target(read: str, written: str) -> None:
     assert link_text(read) == written

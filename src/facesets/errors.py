@@ -42,10 +42,10 @@ def quoted(word: str) -> str:
         return shlex.quote(word)
     # PowerShell makes a list of words with commas, and looks for variables unless the quotes are single ones.
     if re.fullmatch(r"[\w+=:./\\-]+", word, re.ASCII):
-        return word  # A backslash only parts folders there.
+        return word  # There, a backslash only separates folders.
     if re.search(r"[$`]", word) and "'" not in word:
         return f"'{word}'"
-    # The backslashes before a quotation mark, and before the one at the end, count twice.
+    # Backslashes before a quotation mark, also before the one at the end, are doubled.
     return '"' + re.sub(r'(\\+)($|")', r"\1\1\2", word).replace('"', '\\"') + '"'
 
 
@@ -105,13 +105,13 @@ class Command:
 
 
 _REFERENCE = re.compile("(\x02[^\x03]*\x03|\x04[^\x05]*\x05)")
-"""A field or a command in an f-string. Users' words come through `printable`, without such characters."""
+"""Matches a field or a command in an f-string. `printable` removes such characters from users' words."""
 
 
 class Sentence(str):
     """A text that knows which of its parts are fields and commands.
 
-    It is made of an f-string in which those stand, and may stand in one itself.
+    It is made from an f-string that contains them, and may be part of another one.
     """
 
     parts: "tuple[str | Field | Command, ...]"
@@ -202,7 +202,7 @@ def require_extra(extra: str) -> None:
     try:
         if lacks_extra(extra):
             raise ModuleNotFoundError(extra)
-        # Torch takes seconds to load, which training needs anyway.
+        # Torch takes seconds to load, but training needs it in any case.
         for module in EXTRAS[extra] if extra != "train" else ():
             import_module(module)
     except ImportError as error:
@@ -227,7 +227,7 @@ class SourceGone(Unreachable):
 
 
 class ServiceFailed(Unreachable):
-    """An inference service failed for one picture, each time it was asked."""
+    """An inference service failed for one picture at every try."""
 
 
 class DamagedFile(FacesetsError):

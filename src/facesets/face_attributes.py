@@ -32,10 +32,10 @@ class FaceAttributes:
 
 
 Sex = Literal["M", "F", "U"]
-"""`U` where it is not known."""
+"""The sex of a face; `U` if unknown."""
 
 SURE_OF_SEX = 0.8
-"""The probability from which a face has a sex; below, it is unknown, `U`."""
+"""Minimum probability of a sex; below it, the sex is unknown."""
 
 
 def sexes(male: Float32) -> NDArray[np.bytes_]:

@@ -16,7 +16,7 @@ class FoundFile:
 
     @classmethod
     def of_stamp(cls, stamp: str) -> Self:
-        """Read a stamp: size, time and path with tabs between."""
+        """Read a stamp: size, time and path separated by tabs."""
         size, mtime_ns, path = stamp.split("\t", 2)
         return cls(path, int(size), int(mtime_ns))
 

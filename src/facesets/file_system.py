@@ -23,7 +23,7 @@ def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, wi
 _fcntl, _msvcrt = _found("fcntl"), _found("msvcrt")
 
 REMOVES_OPEN_FILES = _fcntl is not None
-"""Whether a name can go while its file is open; Windows refuses that."""
+"""Whether an open file can be renamed or removed; Windows refuses that."""
 
 IN_USE = (32, 33)
 """Windows' numbers for a file that another program has open, or has locked."""
@@ -32,13 +32,13 @@ _REFUSED = (5, *IN_USE)
 """These, and Windows' errors about files that are being removed or scanned, or are marked as read-only."""
 
 _WAITS_S = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 0.8)
-"""Two seconds together: a scanner or an indexer is through with a file by then."""
+"""Pauses between tries, two seconds in total: by then a scanner or an indexer has closed the file."""
 
 
 def patiently(change: Callable[..., _Made], *paths: _AnyPath, **how: Any) -> _Made:  # noqa: ANN401
     """Replace or remove a file, the last of the paths; on Windows again and again while it is open elsewhere.
 
-    One that is marked as read-only is made writable, which other systems do not ask for.
+    A file marked as read-only is made writable first, which only Windows requires.
 
     Parameters
     ----------

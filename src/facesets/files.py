@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, locks that die with their holder, hashes, safe texts."""
+"""Files written whole or not at all, locks released when their holder dies, hashes, safe texts."""
 
 import errno
 import hashlib
@@ -17,16 +17,16 @@ from facesets.file_system import IN_USE, REMOVES_OPEN_FILES, lock, patiently, un
 from facesets.joiners import made_printable
 
 LONGEST_STEM = 80
-"""Characters of a name that the temporary file has which is to take it."""
+"""Maximum characters of a name that are part of the name of its temporary file."""
 
 _LATEST_NS = 2**63 - 1
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-"""The errors of systems about a lock that another process holds; all others mean that none does."""
+"""Errors of systems for a lock that another process holds; after any other error, none holds it."""
 
 _NAME_PARTS = re.compile(r"[/_.]*[^/_.]+(?:\.[^/_.]{1,5}$)?_*|[/_.]+")
 
 RUN_RECORD = "facesets-run.json"
-"""Marks a folder made by `run`, above its results: beside these there may be photos."""
+"""The record that marks a folder made by `run`; beside its results there may be photos."""
 
 RUN_CACHE, PEOPLE, SETS, PAGES = "faces.npz", "people", "facesets", "pages"
 """Results of `run` beside that record: faces, folders of people, face sets, pages with thumbnails."""
@@ -125,9 +125,9 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_files() -> None:
-    """Make all that was written durable, at the price of one `fsync`, where the system has such a call.
+    """Make everything written so far durable by one call, if the system has such a call.
 
-    A thousand files together take no longer than a few by `fsync`.
+    For a thousand files this takes no longer than `fsync` of a few.
     """
     if hasattr(os, "sync"):
         os.sync()
@@ -141,7 +141,7 @@ def sweep_temporaries(*paths: Path) -> None:
     for folder, stems in folders.items():
         for leftover in folder.glob(".*.tmp"):
             if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
-                # One that may not be removed does no harm, and the next write there reports why.
+                # A leftover that cannot be removed does no harm; the next write there reports why.
                 with suppress(OSError):
                     patiently(os.unlink, leftover)
 
@@ -166,7 +166,7 @@ def open_regular_file(path: str | os.PathLike[str]) -> IO[bytes]:
     OSError
         The file cannot be opened, or is no regular file.
     """
-    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps forever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -208,7 +208,7 @@ def path_of_cache(path: Path) -> Path:
     try:
         is_same = whole.parent.resolve() == plain.parent.resolve()
     except (OSError, RuntimeError):
-        # A loop of links, which opening it reports.
+        # A loop of links: opening the file reports it.
         is_same = False
     return plain if is_same else whole
 
@@ -224,7 +224,7 @@ def require_suffix(path: Path, suffix: str) -> None:
     Raises
     ------
     WrongUsage
-        It ends otherwise.
+        It ends with something else.
     """
     if path.suffix.lower() != suffix:
         raise WrongUsage(f"{printable(path)} does not end in {suffix}. Choose a name that does.")
@@ -254,11 +254,11 @@ class FileLock:
     """A lock on a file beside the protected one; the system releases it when its holder dies.
 
     Used as a context manager. The file is removed on a normal end; one that a killed run left
-    behind is taken over without ado.
+    behind is reused.
     """
 
     def __init__(self, path: Path, *, what: str, waits: Callable[[], bool] = lambda: False) -> None:
-        """Name the file, and for messages the protected thing; `waits` sets whether to retry."""
+        """Take the lock's file, a name for what it protects, and whether to retry."""
         self._path = path
         self._what = what
         self._waits = waits

@@ -20,7 +20,7 @@ RIVALS = {
     ),
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime"),
 }
-"""Distributions that bring the same module, preferred ones first.
+"""Distributions that contain the same module, preferred ones first.
 
 pip puts two of them into one folder, where they overwrite each other file by file.
 """
@@ -28,13 +28,13 @@ pip puts two of them into one folder, where they overwrite each other file by fi
 _USUAL = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
 
 RUNTIMES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
-"""The distributions of ONNX Runtime with further features, by our names of these."""
+"""Distributions of ONNX Runtime with further features, by our names for the features."""
 
 _NAME = "facesets"
 _PROVIDER = "provider"
 """A file that `scripts/install` leaves in its environment, beside one for each of its flags."""
 _FLAGS = ("train", "scale", "describe")
-"""Extras that `scripts/install` adds by flags; it always brings the others."""
+"""Extras that `scripts/install` adds by flags; it always installs the others."""
 
 
 EXTRAS = {
@@ -42,11 +42,11 @@ EXTRAS = {
     "scale": ("dask", "distributed"),
     "jobs": ("procrastinate", "psycopg_pool"),
 }
-"""The modules that optional parts of the program bring, by the names of their extras."""
+"""Modules of the program's optional parts, by the names of their extras."""
 
 
 def lacks_extra(extra: str) -> bool:
-    """Whether an optional part is missing or incomplete, as far as visible without loading it."""
+    """Whether an optional part is missing or incomplete, as far as can be found without loading it."""
     try:
         return any(find_spec(module) is None for module in EXTRAS.get(extra, (extra,)))
     except ImportError:
@@ -59,9 +59,9 @@ def pip(*arguments: str) -> tuple[str, ...]:
 
 
 def adding(extra: str) -> tuple[str, ...]:
-    """The command that adds an optional part here, by the name of its extra.
+    """Return the command that adds an optional part here, by the name of its extra.
 
-    An index may not have this program: commands of pip name its requirements instead.
+    Commands of pip name the requirements, because an index may not have this program.
     """
     if script := _install_script():
         if extra in RUNTIMES:
@@ -98,9 +98,9 @@ def is_whole(name: str) -> bool:
 
 
 def repairing(module: str) -> tuple[str, ...]:
-    """The command after which one whole distribution brings a module.
+    """Return the command that leaves exactly one complete distribution of a module.
 
-    The others stay by name, for whatever requires them would bring them back with the next installation.
+    The other distributions stay installed by name, because packages that require them would reinstall them.
     """
     name = preferred(module)
     if name not in installed(module):

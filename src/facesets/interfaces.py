@@ -29,7 +29,7 @@ class Progress(Protocol):
     """Receives the progress of work. Calls are cheap: an implementation limits its own rate."""
 
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
-        """Open a stage, of `total` steps where that is known; steps may be bytes."""
+        """Open a stage of `total` steps, if that is known; steps may be bytes."""
         ...
 
     def advance(self, count: int = 1) -> None:
@@ -87,7 +87,7 @@ class Embedder(Protocol):
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """Find and embed the faces of each picture.
 
-        The result for a picture depends on that picture alone, never on its neighbours in the
+        The result for a picture depends on that picture alone, never on its neighbors in the
         batch. May be called from several threads at once.
         """
         ...
@@ -109,7 +109,7 @@ class Describer(Protocol):
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
         """Return the wanted results about each picture.
 
-        The result for a picture depends on that picture alone, never on its neighbours in the
+        The result for a picture depends on that picture alone, never on its neighbors in the
         batch. May be called from several threads at once.
         """
         ...
@@ -152,7 +152,7 @@ class Store(Protocol):
         ...
 
     def has_image(self, sha256: str) -> bool:
-        """Whether that content was embedded already."""
+        """Whether this content is already embedded."""
         ...
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
@@ -160,7 +160,7 @@ class Store(Protocol):
         ...
 
     def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
-        """Set the models of data committed within this block."""
+        """Within this block, commit data with these models."""
         ...
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
@@ -168,7 +168,7 @@ class Store(Protocol):
         ...
 
     def forget_paths(self, paths: Sequence[str]) -> None:
-        """Forget these paths; their images stay, and are recognised by their content."""
+        """Forget these paths; their images stay, and are recognized by their content."""
         ...
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 _JOINER = re.compile("(?<=(.))\ufe0f?([\u200c\u200d])(?=(.))")
 _EMOJIS = re.compile("[\u2194-\u21aa\u2300-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]{2}")
 _VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
-"""Whether a sign is drawn as an emoji."""
+"""Whether a character is drawn as an emoji."""
 JOINERS = frozenset("\u200c\u200d")
 OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Invisible characters that can disguise a text."""

@@ -11,7 +11,7 @@ _BLOCK = 4096
 
 
 def append_lines(file: IO[bytes], records: Iterable[Any], *, sync: bool = True) -> None:
-    """Append records to a file without a torn last line; with `sync` they are on the disk then."""
+    """Append records to a file without a torn last line; with `sync` they are durable afterwards."""
     file.write(b"".join(map(json_line, records)))
     file.flush()
     if sync:
@@ -34,7 +34,7 @@ def cut_torn_line(file: IO[bytes]) -> int:
     Returns
     -------
     int
-        Bytes of whole lines that the file has then; that is where it stands.
+        The file's new length, which is also its position.
     """
     end = whole = file.seek(0, os.SEEK_END)
     while whole:

@@ -42,7 +42,7 @@ class ClipRow:
 
 @dataclass(frozen=True, slots=True)
 class GalleryLink:
-    """A directory with known paths, and the path of the gallery that some of them belong to, or none."""
+    """A directory with known paths, and the path of the gallery that some of them belong to, if any."""
 
     directory: str
     gallery: str | None
@@ -73,7 +73,7 @@ class GalleryRow:
     entries : sequence of (file, caption)
         In the gallery's own order.
     is_read : bool
-        False where nothing could be found out about it, which takes the place of nothing that is known.
+        Whether the gallery could be read; if not, what is known about it stays.
     """
 
     path: str
@@ -123,7 +123,7 @@ class PendingPhoto:
     Attributes
     ----------
     number : int
-        Of the image; photos come by rising numbers.
+        The image's number; photos are ordered by it.
     image : ImageRecord
         Its data. Its faces have boxes, keypoints and scores, and empty vectors.
     files : tuple of FoundFile
@@ -144,11 +144,11 @@ class PhotosOfStage:
     stage, version : str
         Photos that this stage did not look at in this version.
     below : tuple of str
-        Only photos with a path that is, or lies below, one of these; all for none.
+        Only photos with a path that is, or lies below, one of these; all if empty.
     failed : bool
-        Those where it failed, too.
+        Also photos where the stage failed.
     done : bool
-        Those where it came to something, too.
+        Also photos where it succeeded.
     """
 
     stage: str
@@ -168,7 +168,7 @@ class TagWord:
 
 @dataclass(frozen=True, slots=True)
 class TagCategory:
-    """Tags that are weighed against each other.
+    """Tags that are compared with each other.
 
     Attributes
     ----------
@@ -202,12 +202,12 @@ class TagCategory:
 
     @property
     def prompts_sha256(self) -> str:
-        """Hex digest of everything its vectors depend on, beside the model."""
+        """Hex digest of everything its vectors depend on, apart from the model."""
         return _digest(self.prompts())
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of all that the tags of photos depend on, beside model and logit scale."""
+        """Hex digest of all that the tags of photos depend on, apart from model and logit scale."""
         names = [word.name for word in self.words]
         return _digest([self.target, self.selection_mode, self.min_confidence, names, self.prompts()])
 
@@ -239,7 +239,7 @@ class FoundTags:
     dimension : int
         Of the model's vectors.
     row, tag, confidence : tuples
-        Of each tag the row of the face (0 for a photo), the tag's number, and how sure it is, in [0, 1].
+        For each tag, the row of the face (0 for a photo), the tag's number, and its confidence in [0, 1].
     embeddings : float32 array of shape (n, dimension) or None
         The vectors of the faces' crops; None for a photo, which has its own elsewhere.
     """

@@ -1,7 +1,8 @@
 """Memory and processors of this machine or container, and the matrix kernel that suits them.
 
-OpenBLAS chooses its kernel by the processor's family when it is loaded, and takes the AVX2 kernel for those
-that it does not know, which halves the speed of matrix products where there is AVX-512. So no numpy here.
+OpenBLAS chooses its kernel by the processor's family when it is loaded. For unknown families it takes the
+AVX2 kernel, which halves the speed of matrix products on processors with AVX-512. So this module must not
+import numpy.
 """
 
 import math
@@ -40,7 +41,7 @@ _AVX512 = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
 
 
 def recommended_blas_coretype(cpu_flags: Collection[str]) -> str | None:
-    """Return the value for `OPENBLAS_CORETYPE` that suits a processor, or None to leave the choice be.
+    """Return the value for `OPENBLAS_CORETYPE` that suits a processor; None if OpenBLAS chooses well.
 
     Parameters
     ----------

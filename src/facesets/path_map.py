@@ -11,20 +11,20 @@ from facesets.errors import WrongUsage
 
 @dataclass(frozen=True, slots=True)
 class PathMap:
-    """Pairs of a folder as the library knows it and as it is here; with none all paths are the same."""
+    """Pairs of a folder's path in the library and its path here; without pairs, all paths are the same."""
 
     pairs: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, paths: Mapping[str, str]) -> Self:
-        """The map of folders in the library to folders here.
+        """Return the map for folders in the library and the same folders here.
 
         Raises
         ------
         WrongUsage
             Two folders are mapped to one place, or one folder to two: the map would be ambiguous.
         """
-        # As this system writes them: the library has a slash between their parts, whatever is here.
+        # Written as on this system; the library always separates parts with a slash.
         pairs = [(known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items()]
         for (known, here), (other, there) in combinations(sorted(pairs), 2):
             if known == other:

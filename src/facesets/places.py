@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from math import asin, cos, degrees, pi, radians, sin, sqrt
 
 EARTH_KM = 6371.0088
-"""Mean radius."""
+"""The mean radius of the Earth."""
 
 FARTHEST_KM = pi * EARTH_KM
-"""No two places are farther from each other."""
+"""The maximum distance of two places on Earth."""
 
 _SLACK = 1e-9
-"""Degrees by which boxes are wider, so that no place is lost by rounding."""
+"""Degrees added to boxes, so that rounding loses no place."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeoBox:
-    """Degrees from west to east, without the date line, and from south to north."""
+    """A box in degrees from west to east, not across the date line, and from south to north."""
 
     west: float
     south: float
@@ -25,7 +25,7 @@ class GeoBox:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The area within a distance in kilometres of a place in degrees, north and east positive."""
+    """The area within a distance in kilometers of a place in degrees, north and east positive."""
 
     latitude: float
     longitude: float
@@ -37,7 +37,7 @@ class Near:
         south, north = self.latitude - degrees(angle) - _SLACK, self.latitude + degrees(angle) + _SLACK
         if south <= -90 or north >= 90:
             return [GeoBox(-180, max(south, -90), 180, min(north, 90))]
-        # Where the circle is widest it touches meridians, which is not at the latitude of its middle.
+        # The circle is widest where it touches meridians, which is not at the latitude of its center.
         across = degrees(asin(sin(angle) / cos(radians(self.latitude)))) + _SLACK
         west, east = self.longitude - across, self.longitude + across
         if west < -180:

@@ -1,4 +1,4 @@
-"""The nouns: frozen columns of arrays, and small records around them.
+"""Data classes shared by all packages: faces and images as columns.
 
 Boxes and keypoints are in pixels of the upright image (EXIF orientation applied), x to the right and
 y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown times NaT.
@@ -70,10 +70,10 @@ class Faces:
     face_short : float32 array of shape (n,)
         Short edge of the box, in pixels.
     blur : float32 array of shape (n,)
-        Variance of the Laplacian of the grey face crop: higher is sharper.
+        Variance of the Laplacian of the gray face crop: higher is sharper.
     norm : float32 array of shape (n,) or None
         Length of the recognizer's output before it was scaled to unit length: the longer, the more of a
-        person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN where the recognizer gives none.
+        person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN if the recognizer has none.
     landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
         Added by `enrich`: landmarks in pixels, pose as pitch, yaw, roll in degrees.
     age, male : float32 arrays of shape (n,) or None
@@ -232,7 +232,7 @@ class CacheSettings:
 
 
 _NAMES_IN_FILES = {"recognizer": "recogniser", "recognizer_sha256": "recogniser_sha256"}
-"""Caches and manifests keep the spelling that they began with."""
+"""Fields of caches and manifests that keep their original British spelling."""
 
 
 def from_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,7 +314,7 @@ class Finding:
     value : object
         The stored value; None if the step failed.
     reason : str
-        Why it failed; empty where it did not.
+        Why it failed; empty if it succeeded.
     """
 
     version: str
@@ -326,7 +326,7 @@ class Finding:
 class ImageRecord:
     """One image with its faces, to add to a store; `faces.image` is all zeros.
 
-    Only the library keeps a `clip` embedding, `findings` by the names of their stages, and images that were
+    Only the library stores a `clip` embedding, `findings` by the names of their stages, and images that were
     not `searched` for faces.
     """
 

@@ -9,7 +9,7 @@ class Result(dict[str, Any]):
     """The figures of a run, by name and in the order in which they are printed.
 
     `Result(faces=3, dry_run=False)` makes one, and `Result(result, step=7)` the same with another figure. A
-    figure is read as an attribute, too: `result.faces`. `facesets.words` words it. These
+    figure can also be read as an attribute: `result.faces`. `facesets.words` words results. These figures
     mean the same in every result that has them:
 
     failed, failures

@@ -1,4 +1,4 @@
-"""Access rights of groups and others to results of photos: never more than to the photos.
+"""Access rights of groups and others to results of photos: never more than those to the photos.
 
 Rights are mode bits of groups and others to read and write (`0o066`). Files with faces or names of no photos
 in particular, such as caches and journals, give them none. On Windows modes protect nothing, and all of this
@@ -26,7 +26,7 @@ def _read_umask() -> int:
 
 # The umask can only be read by setting it, which is safe once at import, not among threads.
 SHARED = 0o066 & ~_read_umask()
-"""The most that groups and others may do with a file."""
+"""The maximum rights of groups and others to a file."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
@@ -134,7 +134,7 @@ def narrow(path: Path, rights: int = 0) -> bool:
         is_folder = stat.S_ISDIR(status.st_mode)
         beyond = status.st_mode & 0o077 & ~(folder_mode(rights) if is_folder else file_mode(rights))
         if beyond and (is_folder or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)):
-            # Not by its name: a link may have come in between.
+            # By descriptor, not by name: a link may have replaced the file meanwhile.
             handle = os.open(path, os.O_RDONLY | _NO_WAIT | _NO_LINK)
             try:
                 change(handle, stat.S_IMODE(status.st_mode) & ~beyond)
@@ -151,7 +151,7 @@ def tighten_access(path: Path, *more: Path) -> None:
     Raises
     ------
     CannotWrite
-        One belongs to another account, which could no longer read it once it was replaced.
+        A file belongs to another account, which could no longer read it once it was replaced.
     """
     for each in (path, *more):
         _refuse_another_s(each)
@@ -166,7 +166,7 @@ def _refuse_another_s(path: Path) -> None:
         owner = path.lstat().st_uid
         if owner == os.geteuid():
             return
-        # On some network drives no file belongs to its writer.
+        # On some network drives, files do not belong to their writer.
         with tempfile.TemporaryFile(dir=path.parent) as probe:
             is_ours = os.fstat(probe.fileno()).st_uid != os.geteuid()
         if not is_ours:

@@ -24,11 +24,11 @@ ENVIRONMENT_PREFIX = "FACESETS"
 ANTHROPIC_URL = "https://api.anthropic.com"
 
 _TEXTS = ("models", "pack", "database", "data", "immich_url")
-"""Settings that belong to no command. Secrets are not among them: they come from the environment."""
+"""Settings that belong to no command, without secrets, which only come from the environment."""
 
 
 class Secret:
-    """A text that shows in no message, traceback or log."""
+    """A text that never appears in messages, tracebacks or logs."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -60,13 +60,13 @@ class Settings:
     cache_dir : Path
         The folder of cached data; it may be deleted at any time.
     blank_database : str
-        The setting that names the library by nothing; empty where none does.
+        The setting that names the library but has no value; empty if there is no such setting.
     data : Path or None
-        Where the embedded server keeps the library; None means the usual place for this user.
+        Where the embedded server keeps the library; None means this user's default place.
     state_dir : Path
         The folder of this machine's data, beside the library.
     immich_url : str
-        Address of an Immich server; empty where none is named.
+        Address of an Immich server; empty if none is set.
     immich_api_key : Secret or None
         Its key.
     file : Path or None
@@ -109,15 +109,15 @@ class LlmSettings:
     Attributes
     ----------
     provider : str
-        `anthropic`, `bedrock` or `openai`; empty where none is named.
+        `anthropic`, `bedrock` or `openai`; empty if none is set.
     model : str
-        Its name; empty for the provider's usual one.
+        Its name; empty for the provider's default.
     api_key : Secret or None
         For a server with OpenAI's interface.
     batch_size, min_batch_size : int
-        Photos that are handed over together, and how many of them it takes.
+        Maximum and minimum number of photos in a batch.
     check_interval_s : float
-        Between two looks at a batch.
+        Time between two checks of a batch.
     """
 
     provider: str = ""
@@ -141,7 +141,7 @@ def load_llm(environment: Mapping[str, str] | None = None) -> LlmSettings:
     Raises
     ------
     WrongUsage
-        A number is none.
+        A value that must be a number is not one.
     """
     env = os.environ if environment is None else environment
 
@@ -159,18 +159,18 @@ def load_llm(environment: Mapping[str, str] | None = None) -> LlmSettings:
         aws_profile=env.get("AWS_PROFILE", "").strip(),
         bedrock_bucket=env.get("BEDROCK_BATCH_S3_BUCKET", "").strip(),
         bedrock_role=env.get("BEDROCK_BATCH_ROLE_ARN", "").strip(),
-        batch_size=_whole_number(env, "BATCH_SIZE", 100, most=10_000),
-        min_batch_size=_whole_number(env, "MIN_BATCH_SIZE", 10, most=10_000),
-        check_interval_s=_whole_number(env, "BATCH_CHECK_INTERVAL", 300, most=86_400),
+        batch_size=_whole_number(env, "BATCH_SIZE", 100, maximum=10_000),
+        min_batch_size=_whole_number(env, "MIN_BATCH_SIZE", 10, maximum=10_000),
+        check_interval_s=_whole_number(env, "BATCH_CHECK_INTERVAL", 300, maximum=86_400),
     )
 
 
-def _whole_number(env: Mapping[str, str], name: str, usual: int, *, most: int) -> int:
+def _whole_number(env: Mapping[str, str], name: str, default: int, *, maximum: int) -> int:
     text = env.get(name, "").strip()
     if not text:
-        return usual
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise WrongUsage(f"{name} is not a whole number between 1 and {most}. Correct or unset it.")
+        return default
+    if not text.isdecimal() or not 1 <= int(text) <= maximum:
+        raise WrongUsage(f"{name} is not a whole number between 1 and {maximum}. Correct or unset it.")
     return int(text)
 
 
@@ -260,9 +260,9 @@ def shows_windows(environment: Mapping[str, str] | None = None) -> bool:
 def prepare_libraries() -> None:
     """Configure libraries by the environment, before they are loaded.
 
-    OpenBLAS is to take the processor's best kernel unless the user chose one. ONNX Runtime is to send
-    nothing to its makers: importing it is enough for it to write an identity and events into the home
-    directory, to be sent when there is a network.
+    OpenBLAS gets the processor's best kernel unless the user chose one. ONNX Runtime must send nothing to its
+    makers: merely importing it would write an identity and events into the home directory, to be sent when
+    there is a network.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     kernel = recommended_blas_coretype(cpu_flags())

@@ -14,7 +14,7 @@ class StageTime:
     Attributes
     ----------
     wall_s, cpu_s : float
-        Seconds of all threads together; where the first is much larger, they waited.
+        Total seconds of all threads; if the first is much larger, they waited.
     """
 
     wall_s: float = 0.0

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from facesets.interfaces import Progress
 
 HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name))
-"""The terminal is closed; of Windows, its window, or Ctrl-Break is pressed."""
+"""The signal when the terminal is closed; on Windows, when its window is closed or Ctrl-Break is pressed."""
 
 
 class SilentProgress:
@@ -40,7 +40,7 @@ class Stop:
         return self._event.is_set()
 
     def request(self) -> None:
-        """Ask every loop that looks at this flag to finish what it has and return."""
+        """Ask every loop that checks this flag to finish its current item and return."""
         self._event.set()
 
 

@@ -1,4 +1,4 @@
-"""One command from photos to people: what it leaves, again and again, whatever interrupts it."""
+"""One command from photos to people: its results, repeated runs, and interruptions."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ PLAIN = RunOptions(
 
 
 def no_models(_cache: Cache, _source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
-    """Nothing is to be embedded."""
+    """Stand in for models; fail if anything is embedded."""
     raise AssertionError("models were loaded though there is nothing new")
 
 
@@ -137,13 +137,13 @@ def test_photos_are_listed_once_and_those_that_left_are_counted(
     assert (summary.gone, summary.images) == (0, 2)
 
 
-def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, embedded: Path) -> None:
+def test_newly_excluded_photos_are_not_new(library: Library, embedded: Path) -> None:
     go(library.photos, embedded, None, replace(PLAIN, exclude=("*.png",)))
     assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
 
 
 def require_alike(one: Path, other: Path) -> None:
-    """Two results differ in nothing but in where they are."""
+    """Check that two results differ only in their place."""
     ours, theirs = tree(one), tree(other)
     assert ours.keys() == theirs.keys()
     for name in ours:
@@ -163,7 +163,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(library: Library, embedded: P
 
 
 @pytest.mark.parametrize(("folder", "is_withdrawn"), [("people", False), ("facesets", True)])
-def test_a_run_killed_when_all_but_its_journal_is_written_ends_likewise(
+def test_a_run_killed_before_its_journal_is_removed_ends_like_an_undisturbed_one(
     library: Library,
     embedded: Path,
     tmp_path: Path,
@@ -193,7 +193,7 @@ def test_a_run_killed_when_all_but_its_journal_is_written_ends_likewise(
     ]
 
 
-def test_new_photos_join_the_people_there_are_and_names_stay(
+def test_new_photos_join_existing_people_and_names_stay(
     library: Library, tmp_path: Path, embedder: LocalEmbedder, lfw_dir: Path
 ) -> None:
     album = sorted(library.photos.glob("*Hugo*.jpg"))[:8] + sorted(library.photos.glob("*Sharon*.jpg"))[:5]
@@ -218,7 +218,7 @@ def test_new_photos_join_the_people_there_are_and_names_stay(
     assert not list((out / "pages" / "person").glob("person_001*"))
 
 
-def test_results_among_the_photos_are_not_taken_for_photos_and_photos_beside_them_are(
+def test_results_among_the_photos_are_no_photos_and_photos_beside_them_are(
     library: Library, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     out = tmp_path / "trip"
@@ -246,7 +246,7 @@ def test_a_folder_of_the_user_is_never_taken_for_results(library: Library, tmp_p
     assert [path.name for path in taken.iterdir()] == ["index.html"]
 
 
-def test_a_page_of_the_user_that_came_later_is_kept(library: Library, embedded: Path) -> None:
+def test_a_later_page_of_the_user_stays(library: Library, embedded: Path) -> None:
     (embedded / "index.html").write_text("mine")
     with pytest.raises(CannotWrite, match="not written by facesets"):
         go(library.photos, embedded, None)
@@ -337,7 +337,7 @@ def test_a_damaged_cache_of_a_run_names_the_run(embedded: Path, tmp_path: Path) 
         go(tmp_path, out, None)
 
 
-def test_a_file_that_cannot_be_read_costs_itself_and_is_shown(
+def test_a_file_that_cannot_be_read_is_shown_and_affects_no_other(
     library: Library, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:2], tmp_path / "album")
@@ -406,7 +406,7 @@ def test_runs_are_listed_and_undone_by_the_folder_of_all_results(library: Librar
         undo(embedded, "0002-extend")
 
 
-def test_a_cache_that_was_lost_is_made_again_and_names_stay(
+def test_a_lost_cache_is_made_again_and_names_stay(
     library: Library, embedded: Path, embedder: LocalEmbedder
 ) -> None:
     go(library.photos, embedded, None)

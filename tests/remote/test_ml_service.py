@@ -198,7 +198,7 @@ def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_mod
 
 
 @pytest.mark.parametrize("url", ["", "host:3003", "ftp://host"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_refused(url: str) -> None:
     with pytest.raises(WrongUsage, match="machine-learning service"):
         MlService(url, pause=lambda _: None)
 

@@ -1,4 +1,4 @@
-"""What people do to two results of one cache in a file manager, against what they then expect to find."""
+"""Random changes to two results of one cache in a file manager, compared with the expected people."""
 
 import random
 import shutil
@@ -20,7 +20,7 @@ from facesets.results.manifest import ClusterManifest, RefineManifest
 
 
 def every_face(folder: Path) -> list[str]:
-    """Every face that a manifest accounts for, as often as it does."""
+    """Return every face that a manifest lists, as often as it is listed."""
     manifest = result(folder)
     named = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     lists = [group.faces for group in (*named, *manifest.hidden)]
@@ -51,7 +51,7 @@ class Expected:
     people : dict
         The face that each photo in a person's folder stands for.
     unsure : set
-        Faces of photos that lie about as copies: moving or deleting one of these may mean two things.
+        Faces of photos with copies: moving or deleting one of these is ambiguous.
     copies : set
         Folders that are copies of others; their photos are unsure, too.
     plain : set
@@ -61,7 +61,7 @@ class Expected:
     trash, bin : dict
         Photos and folders that were deleted, and the faces.
     gone : set
-        Images of those since the last run: a copy that comes now would be taken for where they went.
+        Their images since the last run: a new copy would count as the place where they went.
     seen : set
         Faces of photos that a run took in.
     aside : dict
@@ -82,7 +82,7 @@ class Expected:
     aside: dict[str, str] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Take up where faces lie that were not seen before."""
+        """Record the places of new faces."""
         for group, faces in groups(self.root).items():
             face_of = {face.partition("#")[0]: face for face in faces - self.seen}
             for path in (self.root / group).glob("[!.]*"):
@@ -127,7 +127,7 @@ class Expected:
         self.gone = set()
 
     def check_names(self) -> None:
-        """After people were sorted anew: names keep their photos, and removed photos stay away.
+        """Check a new grouping: named people keep their photos, and removed photos stay away.
 
         A name may gain photos of a folder with a number, of which that grouping knows nothing.
         """

@@ -97,7 +97,7 @@ def test_a_label_becomes_one_safe_name_with_room_for_endings(label: str) -> None
         ("\udcff", "%FF"),
     ],
 )
-def test_a_label_stays_readable_where_it_may(label: str, name: str) -> None:
+def test_a_label_stays_readable_if_possible(label: str, name: str) -> None:
     assert folder_name(label) == name
 
 

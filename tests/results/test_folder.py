@@ -1,4 +1,4 @@
-"""Photos come into a result folder, and what its user does there is left alone."""
+"""Photos are put into a result folder, and its user's own changes stay."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def _it_is_a_fifo(_: Path, source: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_mine_is_there, _it_is_missing, _it_is_a_fifo])
-def test_a_photo_that_cannot_be_placed_costs_only_itself(
+def test_a_photo_that_cannot_be_placed_affects_no_other(
     out: Path, plan: Plan, spoil: Callable[[Path, Path], None]
 ) -> None:
     spoil(out, Path(plan[FIRST]))
@@ -162,7 +162,7 @@ def test_the_last_copy_of_a_photo_is_never_removed(out: Path, plan: Plan) -> Non
 
 @pytest.mark.parametrize("listed_by", ["manifest", "announcement"])
 @pytest.mark.parametrize("name", ["../victim.txt", "/VICTIM", "linked/victim.txt", "a/../../victim.txt"])
-def test_names_that_lead_out_of_the_folder_are_not_believed(
+def test_names_that_lead_out_of_the_folder_are_ignored(
     tmp_path: Path, out: Path, plan: Plan, name: str, listed_by: str
 ) -> None:
     victim = tmp_path / "elsewhere" / "victim.txt"
@@ -187,9 +187,7 @@ def test_only_plain_relative_names_are_inside(name: str) -> None:
     assert is_inside("person_001/home+ann+..a b.jpg")
 
 
-def test_copies_that_no_manifest_lists_any_more_are_taken_over_and_others_are_not(
-    out: Path, plan: Plan
-) -> None:
+def test_unlisted_copies_are_taken_over_and_other_files_are_not(out: Path, plan: Plan) -> None:
     write(out, plan, {})
     (out / "manifest.json").unlink()
     (out / FIRST).write_bytes(b"something of mine")

@@ -252,7 +252,7 @@ DEEDS: list[tuple[Deed, list[tuple[int, ...]]]] = [
     (a_folder_takes_the_name_of_a_deleted_one_with_the_same_photos, [(1, 8, 9)] * 2),
     (a_folder_takes_the_name_of_a_deleted_one_with_more_photos, [(1, 8, 9)] * 2),
 ]
-"""What users do, and the photos that show several people."""
+"""What users do, with photos of several people."""
 
 
 @pytest.mark.parametrize(("deed", "together"), DEEDS)
@@ -291,9 +291,7 @@ def test_a_copied_folder_has_no_effect_and_is_reported(store: MadeStore, tmp_pat
     assert result(raw).statements[-1].kind == "named"
 
 
-def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_the_group(
-    store: MadeStore, tmp_path: Path
-) -> None:
+def test_the_folder_with_unedited_photos_is_the_group(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     before = people(raw)
     (raw / "person_002").rename(raw / "The person")
@@ -383,7 +381,7 @@ def test_a_result_copied_elsewhere_is_a_result_of_its_own(store: MadeStore, tmp_
     assert grow(store, raw).raw.learned == []
 
 
-def test_a_result_of_an_earlier_version_gets_marks_with_the_next_news_and_undo_takes_them(
+def test_a_result_of_an_earlier_version_gets_marks_with_the_next_change(
     store: MadeStore, tmp_path: Path
 ) -> None:
     raw, _ = make(store, tmp_path)
@@ -400,7 +398,7 @@ def test_a_result_of_an_earlier_version_gets_marks_with_the_next_news_and_undo_t
     assert tree(raw) == lying
 
 
-def test_an_emptied_folder_goes_in_the_browser_and_comes_back_with_its_mark(
+def test_a_folder_emptied_in_the_browser_is_removed_and_restored_with_its_mark(
     store: MadeStore, tmp_path: Path
 ) -> None:
     raw, _ = make(store, tmp_path)

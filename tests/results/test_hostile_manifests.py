@@ -1,4 +1,4 @@
-"""Manifests that were damaged, or made to do harm: one sentence, and nothing outside the folder changes."""
+"""Damaged or manipulated manifests: one message, and nothing outside the folder changes."""
 
 import json
 import random
@@ -54,7 +54,7 @@ RECORDS = {
     f"raw/{JOURNAL}/0001-cluster/run.json": "raw",
     f"raw/{JOURNAL}/0001-cluster/changes.jsonl": "raw",
 }
-"""What is changed, and the result that it belongs to."""
+"""What is changed, and its result."""
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def person(name: str, pictures: int = 1) -> PersonPage:
     "name",
     ['A&B "x" <script>alert(1)</script>', "50% #1? 'quoted'", "\udce9t\udce9", "a\x1b[31m\n", "王小明 ß"],
 )
-def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) -> None:
+def test_names_are_escaped_as_text_and_as_links(name: str) -> None:
     pages = render(replace(EMPTY, people=(person(name),)))
     one = next(page for page in pages if "person/" in page)
     links = parsed(pages[one])
@@ -79,7 +79,7 @@ def _plain(link: str) -> str:
     return unquote_to_bytes(link).decode()
 
 
-def test_every_picture_is_named_and_loaded_when_it_is_seen() -> None:
+def test_every_picture_has_a_text_and_is_loaded_lazily() -> None:
     pictures = parsed(render(replace(EMPTY, people=(person("Ann", 3),)))["pages/person/Ann.html"]).pictures
     assert [each["alt"] for each in pictures] == ["Face of Ann in a.jpg"] * 3
     assert {each["loading"] for each in pictures} == {"lazy"}
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read_are_listed_with_the_reason() -> None:
     assert "pages/single.html" not in pages
 
 
-def test_a_line_ends_between_the_parts_of_a_name_and_not_inside_a_word() -> None:
+def test_lines_break_between_the_parts_of_a_name_not_inside_a_word() -> None:
     named = replace(person("Ann"), pictures=(replace(person("Ann").cover, caption="IMG_2020<1>.beach.jpg"),))
     page = render(replace(EMPTY, people=(named,)))["pages/person/Ann.html"]
     assert b"IMG_<wbr>2020&lt;1&gt;<wbr>.beach.jpg" in page

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 Do = Callable[[], object]
 Killed = tuple[Do, list[Path], list[str]]
-"""What is killed, the results that it writes, and folders that are there when it is done."""
+"""The work to kill, the results that it writes, and the folders that exist when it is done."""
 
 
 def made_store(root: Path, *people: int) -> DrawnStore:
@@ -114,7 +114,7 @@ TAKES_UP_EDITS = [sorting, *NAMING]
 
 
 def again(start: Path, root: Path) -> None:
-    """Let all lie in a folder as it did at the start."""
+    """Restore a folder to its state at the start."""
     shutil.rmtree(root)
     shutil.copytree(start, root, symlinks=True)
 

@@ -22,7 +22,7 @@ from facesets.results.safe_folder import SafeFolder
 
 
 def moved_to_another_disk(folder: Path) -> Path:
-    """Let a folder lie elsewhere and a link be in its place, as a user may."""
+    """Move a folder elsewhere and put a link in its place, as a user may."""
     disk = folder.parent.parent / f"disk of {folder.name}"
     folder.rename(disk)
     folder.symlink_to(disk)
@@ -63,7 +63,7 @@ def test_a_run_changes_nothing_behind_a_linked_folder_and_still_recognizes_it(
 
 
 @pytest.mark.parametrize("is_plugged_in", [True, False])
-def test_a_linked_folder_is_no_statement_of_the_user(
+def test_a_linked_folder_is_no_correction(
     tmp_path: Path, out: Path, photos: list[str], is_plugged_in: bool
 ) -> None:
     contents, *_ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
@@ -207,7 +207,7 @@ def test_unreadable_folders_do_not_count_as_deleted(
     secret = (out / there).stat()
 
     def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
-        # The tests may run as root, which is refused nothing.
+        # The tests may run as root, which has every permission.
         def called(path: Any, *args: Any, dir_fd: int | None = None, **others: Any) -> Any:
             if dir_fd is not None and os.path.samestat(os.fstat(dir_fd), secret):
                 raise PermissionError(errno.EACCES, "Permission denied", path)

@@ -1,4 +1,4 @@
-"""Photos that were renamed or moved, and what becomes of caches, libraries and results."""
+"""Renamed and moved photos in caches, libraries and results."""
 
 import shutil
 from dataclasses import replace
@@ -37,7 +37,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool = False) -> int:
-    """Embed or index a folder; how many paths were forgotten because their files lie in it now."""
+    """Embed or index a folder; return how many paths were forgotten because their files are in it now."""
     if isinstance(store, Library):
         options = IndexOptions(prune=prune)
         source, describer = GallerySource([photos]), LocalDescriber(embedder, None)

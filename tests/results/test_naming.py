@@ -135,7 +135,7 @@ def test_a_person_who_joins_the_face_sets_later_gets_their_name(store: MadeStore
     assert len(photos_in(sets / "Dora")) == 4
 
 
-def test_the_newest_name_wins_whatever_folder_it_was_given_in(store: MadeStore, tmp_path: Path) -> None:
+def test_the_newest_name_wins_in_any_folder(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     for folder, old, new in (
         (raw, "person_001", "Anna"),
@@ -221,9 +221,7 @@ def test_a_name_replaced_by_a_number_is_removed(store: MadeStore, tmp_path: Path
     assert set(sets_of(sets)) == {"faceset_001", "faceset_002", "faceset_003"}
 
 
-def test_an_undone_run_leaves_no_name_behind_that_the_user_took_back(
-    store: MadeStore, tmp_path: Path
-) -> None:
+def test_an_undone_run_leaves_no_name_that_the_user_removed(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     before = tree(raw), tree(sets)
     (raw / "person_001").rename(raw / "Anna")

@@ -114,7 +114,7 @@ def test_the_result_of_another_cache_is_replaced_only_on_request(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_result_of_before_there_were_ids_is_anybodys_until_the_next_run(
+def test_any_cache_may_continue_a_result_without_id(
     store: DrawnStore, other: DrawnStore, tmp_path: Path, command: Command
 ) -> None:
     for manifest in (
@@ -132,7 +132,7 @@ def test_a_result_of_before_there_were_ids_is_anybodys_until_the_next_run(
         command(store, tmp_path, False)
 
 
-def test_whoever_adds_to_an_export_does_not_own_it(
+def test_adding_to_an_export_does_not_change_its_owner(
     store: DrawnStore, other: DrawnStore, tmp_path: Path
 ) -> None:
     discovering(other, tmp_path, True)
@@ -151,7 +151,7 @@ class Elsewhere(DrawnStore):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_cache_of_a_few_of_the_photos_is_another_though_it_begins_with_the_same(
+def test_a_cache_of_a_few_of_the_photos_is_another_cache(
     store: DrawnStore, tmp_path: Path, command: Command
 ) -> None:
     few = Elsewhere(tmp_path / "photos", random.Random(0), shown=store.shown[:1], digests=store.digests)
@@ -187,7 +187,7 @@ def probing(store: DrawnStore, root: Path, _: bool) -> None:
     "command", [loosely, strictly, growing, smaller, discovering, importing, splitting, probing]
 )
 @pytest.mark.parametrize("left", [0, 6])
-def test_photos_of_which_less_than_half_is_there_change_no_result(
+def test_a_folder_with_less_than_half_of_its_photos_changes_no_result(
     store: DrawnStore, tmp_path: Path, command: Command, left: int
 ) -> None:
     away = tmp_path / "away"
@@ -230,7 +230,7 @@ def test_photos_that_become_unavailable_during_a_run_are_waited_for(
     command(store, tmp_path, False)
 
 
-def test_one_source_of_two_is_missed_and_a_few_photos_are_not(tmp_path: Path) -> None:
+def test_a_missing_source_is_noticed_and_a_few_missing_photos_are_not(tmp_path: Path) -> None:
     paths = [tmp_path / name / f"{i}.jpg" for name, n in (("here", 16), ("usb/album", 4)) for i in range(n)]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,14 +245,14 @@ def test_one_source_of_two_is_missed_and_a_few_photos_are_not(tmp_path: Path) ->
     assert unavailable_folders([]) == []
 
 
-def test_a_result_that_needs_no_photos_does_without(store: DrawnStore, tmp_path: Path) -> None:
+def test_a_result_without_copies_needs_no_photos(store: DrawnStore, tmp_path: Path) -> None:
     (tmp_path / "photos").rename(tmp_path / "away")
     for _ in range(2):
         done = sort(store, tmp_path / "listed", replace(PLAIN, materialize="none"))
         assert (done.persons, done.failed) == (2, 0)
 
 
-def test_of_very_many_photos_only_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_sample_of_very_many_photos_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def look(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Runs that are taken back, and what the user did in the meantime."""
+"""Undo of runs, also after changes by the user."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_a_run_that_changes_nothing_leaves_nothing_to_undo(out: Path, photos: li
     assert [run.name for run in read_runs(out)] == ["0001-cluster"]
 
 
-def test_a_later_run_stands_in_the_way(out: Path, photos: list[str]) -> None:
+def test_a_later_run_must_be_undone_first(out: Path, photos: list[str]) -> None:
     earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one").contents
     write(out, {"person_1/b.jpg": photos[1]}, earlier, b"two")
     before = tree(out)
@@ -58,7 +58,7 @@ def test_a_later_run_stands_in_the_way(out: Path, photos: list[str]) -> None:
     assert tree(out) == before
 
 
-def test_an_edit_stands_in_the_way_and_survives(tmp_path: Path, out: Path, photos: list[str]) -> None:
+def test_an_edit_prevents_an_undo_and_survives(tmp_path: Path, out: Path, photos: list[str]) -> None:
     write(out, {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos)}, {}, b"one")
     (out / "person_1/3.jpg").write_bytes(b"retouched")
     before = tree(out)
@@ -71,9 +71,7 @@ def test_an_edit_stands_in_the_way_and_survives(tmp_path: Path, out: Path, photo
 
 
 @pytest.mark.parametrize("how", ["copy", "hardlink"])
-def test_the_last_copy_of_a_photo_outlives_the_undo_whether_it_would_go_or_be_replaced(
-    out: Path, photos: list[str], how: Materialize
-) -> None:
+def test_the_last_copy_of_a_photo_survives_an_undo(out: Path, photos: list[str], how: Materialize) -> None:
     earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one", how).contents
     content = {photo: Path(photo).read_bytes() for photo in photos}
     write(out, {"person_1/a.jpg": photos[1], "person_2/a.jpg": photos[2]}, earlier, b"two", how)
@@ -189,7 +187,7 @@ def test_backups_are_on_the_disk_before_files_are_replaced(
     assert len(checked) > 20
 
 
-def test_an_unknown_run_is_refused_with_those_that_there_are(out: Path, photos: list[str]) -> None:
+def test_an_unknown_run_is_refused_with_a_list_of_runs(out: Path, photos: list[str]) -> None:
     write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
     with pytest.raises(WrongUsage, match=r"runs: 0001-cluster"):
         undo(out, "7")
@@ -221,7 +219,7 @@ def test_the_journal_retains_only_the_last_runs(
 
 
 def write_both(first: Path, second: Path, photo: str, *, finishes: bool = True) -> str:
-    """One run in two folders, which may end before the second has its manifest; what it is called."""
+    """Make one run in two folders, which may end before the second has its manifest; return its name."""
     name = ""
     for folder, other in ((first, second), (second, first)):
         with locked(folder), writing_results(folder, {}, "extend", also=[other], run=name) as results:

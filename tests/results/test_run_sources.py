@@ -1,4 +1,4 @@
-"""Where the photos of a `run` lie, and what follows when their folder is moved."""
+"""The record of a run's photo folders follows moved folders."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sets of an export with renamed, deleted or linked folders, and sets that cannot be made for now."""
+"""Sets of an export with renamed, deleted or linked folders, and sets without readable photos."""
 
 import random
 import shutil
@@ -47,7 +47,7 @@ def faces(out: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("merge", [False, True])
 @pytest.mark.parametrize("is_known", [False, True], ids=["deleted at once", "known to be deleted"])
-def test_a_set_that_was_given_the_name_of_a_deleted_one_is_not_taken_for_it(
+def test_a_set_with_the_name_of_a_deleted_one_is_another_set(
     store: DrawnStore, tmp_path: Path, out: Path, merge: bool, is_known: bool
 ) -> None:
     before, options = faces(out), replace(CROPS, merge=merge)
@@ -151,7 +151,7 @@ def test_a_set_stays_as_it_is_while_none_of_its_photos_can_be_read(
     assert {path.name: path.read_bytes() for path in (out / entry.name).iterdir()} != folder
 
 
-def test_a_crop_of_the_users_that_is_set_aside_while_no_photo_can_be_read_was_not_deleted(
+def test_an_edited_crop_set_aside_without_readable_photos_was_not_deleted(
     store: DrawnStore, tmp_path: Path, out: Path
 ) -> None:
     before = faces(out)

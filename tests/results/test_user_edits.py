@@ -1,4 +1,4 @@
-"""What users do in result folders, by accident too, and what the next run makes of it."""
+"""Changes by users in result folders, also accidental ones, and how the next run applies them."""
 
 import random
 import shutil
@@ -96,7 +96,7 @@ def test_a_folder_that_was_renamed_and_linked_at_once_was_not_deleted(
         assert groups(raw)[linked] == before["person_001"]
 
 
-def test_a_folder_that_may_be_on_a_disk_that_is_not_there_was_not_deleted(
+def test_a_folder_on_an_unmounted_disk_was_not_deleted(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -111,7 +111,7 @@ def test_a_folder_that_may_be_on_a_disk_that_is_not_there_was_not_deleted(
     assert result(raw).hidden == ()
 
 
-def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(
+def test_a_photo_deleted_elsewhere_is_not_searched_in_a_renamed_folder(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -155,7 +155,7 @@ def test_folders_of_the_same_photos_may_be_renamed_at_once(
         assert people(raw) == {name: before[f"person_00{number}"] for number, name in names.items()}
 
 
-def test_folders_of_the_same_photos_and_no_mark_that_were_renamed_at_once_are_refused(
+def test_unmarked_folders_of_the_same_photos_renamed_at_once_are_refused(
     twins: MadeStore, tmp_path: Path
 ) -> None:
     raw, _ = make(twins, tmp_path)
@@ -203,7 +203,7 @@ def test_folders_put_into_another_are_refused_and_never_merged(company: MadeStor
     }
 
 
-def test_single_faces_may_join_people_though_their_folder_was_deleted(
+def test_single_faces_may_join_people_after_their_folder_was_deleted(
     company: MadeStore, tmp_path: Path
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -220,7 +220,7 @@ def test_single_faces_may_join_people_though_their_folder_was_deleted(
     assert len(people(raw)["person_004"]) == len(list((raw / "person_004").glob("[!.]*"))) == 2
 
 
-def test_a_face_that_the_user_assigned_is_placed_as_said(company: MadeStore, tmp_path: Path) -> None:
+def test_a_face_that_the_user_assigned_has_that_placement(company: MadeStore, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
 
     def sort() -> ClusterManifest:
@@ -237,7 +237,7 @@ def test_a_face_that_the_user_assigned_is_placed_as_said(company: MadeStore, tmp
     assert sort().placements == before.placements | {single.face: "said"}
 
 
-def test_a_deleted_face_set_stays_away_though_a_copy_of_its_photo_lies_elsewhere(
+def test_a_deleted_face_set_stays_deleted_despite_a_copy_of_its_photo(
     company: MadeStore, tmp_path: Path
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -308,9 +308,7 @@ def test_a_restored_folder_is_the_same_person(
         assert len(list((folder / name).glob("[!.]*"))) == len(groups(folder)[name])
 
 
-def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
-    company: MadeStore, tmp_path: Path
-) -> None:
+def test_restored_photos_and_single_photos_are_assigned_as_before(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     before = tree(raw)
     photo = photo_of(raw / "person_001")
@@ -347,7 +345,7 @@ def test_a_file_that_the_user_put_in_place_of_a_photo_stays(
     assert photo.read_bytes() == b"work of hours"
 
 
-def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
+def test_a_folder_restored_under_an_invalid_name_is_refused(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
     raw, sets = make(company, tmp_path)
@@ -392,7 +390,7 @@ def test_a_deletion_is_reported_before_anything_is_written(company: MadeStore, t
     assert f"`undo {raw} RUN`" in line
 
 
-def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStore, tmp_path: Path) -> None:
+def test_copies_in_a_new_folder_are_reported(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     before = people(raw)
     (raw / "Bea").mkdir()

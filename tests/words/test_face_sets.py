@@ -17,7 +17,7 @@ def check(name: str, *problems: str) -> Result:
     )
 
 
-def test_problems_of_bundles_are_not_hidden_among_good_ones() -> None:
+def test_problems_of_bundles_are_listed_among_many_good_ones() -> None:
     bad = check("bad.fsz", "0.png shows 2 faces", "it contains no picture")
     few = Result(bundles=[bad, *(check(f"{n}.fsz") for n in range(10))])
     many = Result(bundles=[bad, *(check(f"{n}.fsz") for n in range(100))])

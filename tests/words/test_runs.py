@@ -1,4 +1,4 @@
-"""What came of runs, in words, of whatever version their summaries are."""
+"""Outcomes of runs in words, for summaries of any version."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from facesets.words.runs import in_words, outcome, title
 
 @pytest.mark.parametrize("command", ["index", "cluster", "assign", "train", "people centroids", "relocate"])
 @pytest.mark.parametrize("summary", [{}, {"else": 1}, {"faces": None, "review": [1, 2], "known": None}])
-def test_a_summary_that_lacks_something_is_no_problem(command: str, summary: dict[str, object]) -> None:
+def test_incomplete_summaries_have_words(command: str, summary: dict[str, object]) -> None:
     assert all(line.endswith(".") for line in outcome(command, summary))
 
 

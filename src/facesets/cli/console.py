@@ -22,7 +22,7 @@ from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.result import Result, plain
-from facesets.words.phrases import GO_ON
+from facesets.words.phrases import RESUME_HINT
 from facesets.work import HANGUP, Stop
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def finish(*, failed: int = 0) -> None:
 def report(done: Result, lines: Sequence[str]) -> None:
     """Print a result, name what failed, and end with the right status."""
     if done.stopped:
-        lines = [*lines, GO_ON]
+        lines = [*lines, RESUME_HINT]
     show(done, lines)
     failures([(failure.path, failure.reason) for failure in done.failures])
     finish(failed=done.failed)

@@ -1,1 +1,1 @@
-"""One verb a file, in rooms by subject: each composes everything below into what a command does."""
+"""Operations: one module for each command, in packages by subject."""

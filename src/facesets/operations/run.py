@@ -69,8 +69,8 @@ class RunOptions:
 
 
 Prepare = Callable[[Cache, Source], tuple[Embedder, Sequence[Stage], EmbedOptions]]
-"""Loads the models that a cache was, or is to be, made with, and those of the stages that look at new photos;
-called only when there is something to embed."""
+"""Loads the models of a cache, which may be new, and of the steps that analyze new photos; called only if
+there are photos to embed."""
 
 
 def default_out(photos: Path, here: Path) -> Path:
@@ -127,28 +127,28 @@ def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
     return Result(
         photos=str(photos),
         out=str(out),
-        # What to open: the first page, and the first contact sheet; empty if there is none.
+        # Files to open: the first page, and the first contact sheet; empty if there is none.
         index="",
         sheet="",
         to_do=0,  # files that were new or changed when the run began
-        # What there is now.
+        # The current totals.
         images=0,
         faces=0,
         persons=0,
         singletons=0,
         no_face=0,
         facesets=0,
-        gone=0,  # photos that the results show and that are no longer there
+        gone=0,  # photos that the results show but that no longer exist
         new_images=0,
-        copies=0,  # new files whose photo was known, as another file
-        joined=0,  # new faces that joined people who were there
+        copies=0,  # new files of photos that were known as other files
+        joined=0,  # new faces that joined existing people
         unreadable=0,  # files, those of earlier runs included
         reasons=[],
         learned=[],
         # As `refine` gives them.
         hint="",
         try_flags=[],
-        # Files that this run could not use and none before it named.
+        # Files that this run could not use, and that no earlier run reported.
         failed=0,
         failures=[],
         dry_run=dry_run,
@@ -251,15 +251,15 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
         record = known.get(file.path)
         listed.add(file.path)
         to_do += record is None or not record.matches(file)
-    gone = any(
+    has_missing = any(
         path not in listed and source.covers(path) and not record.is_forgotten and is_missing(path)
         for path, record in known.items()
     )
-    if not listed and not gone:
+    if not listed and not has_missing:
         raise WrongUsage(f"No photos found in {source.label}. Check the path.")
     if not listed:
         raise _unavailable(source, cache)
-    return to_do, bool(to_do or gone)
+    return to_do, bool(to_do or has_missing)
 
 
 def _new_copies(before: Collection[str], now: Mapping[str, FileRecord]) -> int:
@@ -319,7 +319,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
 
 
 def _is_within_results(folder: Path) -> bool:
-    """Whether a folder is one that a run made, or inside of one; the user's photos beside it are not."""
+    """Whether a folder was made by a run, or is inside of one; the user's photos beside it are not."""
     for above in (folder, *folder.parents):
         place = folder.relative_to(above).parts[:1]
         if (above / RUN_RECORD).exists() and place in ((), (PEOPLE,), (SETS,), (PAGES,)):

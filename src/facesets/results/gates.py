@@ -111,7 +111,7 @@ ASKED_GATES = (MIN_NORM, *AGE_GATES)
 """Gates that apply only if they are requested."""
 
 AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
-"""Of faces that look older or younger than the others of their set were on that day."""
+"""Rejects faces that look older or younger than the others of their set were on that day."""
 
 OUTLIER = Gate(
     "outlier_threshold", "distance {}", ">", limit=lambda options: options.outlier_threshold, widest=0.65
@@ -120,7 +120,7 @@ MIN_FACES = Gate("min_faces", "photos: {}", limit=lambda options: options.min_fa
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
 """Gates that judge a single face, for every command."""
 REFINE_GATES = (*QUALITY_GATES, *ASKED_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
-"""Those of `refine`, in their order."""
+"""The gates of `refine`, in their order."""
 
 RECENTRE = Gate("recentre_threshold", "distance {}", ">", limit=lambda options: options.recentre_threshold)
 
@@ -137,7 +137,7 @@ ANOTHER_FACE = Gate("another_face", "wrong face {}", ">")
 TAKEN_OUT = Gate("taken_out", "removed by you", "")
 
 UNASSIGNED = Gate("nobody", "removed by you", "")
-"""Of faces that get no folder by the user's will: manifests list them apart."""
+"""Marks faces that get no folder because the user removed them: manifests list them separately."""
 
 GATES = (
     *REFINE_GATES,
@@ -166,7 +166,7 @@ def reason(item: DroppedFace) -> str:
         return "age unknown"
     value, limit = _distinguishable(item.value, item.limit)
     if gate in (MIN_SHORT, MIN_FACE_SHORT):
-        # Rounded down it is less than the limit, as it is.
+        # Rounded down, so that it stays below the limit.
         value = f"{math.floor(item.value)}"
     needed = {"<": f", needs {limit}", ">": f", max {limit}"}.get(gate.sign, "")
     return gate.label.replace("{}", value) + needed

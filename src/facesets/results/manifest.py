@@ -2,8 +2,8 @@
 
 These are the records of commands that sort photos into folders, and common parts; those of face sets for
 other tools are in `facesets.results.export_manifest`. `facesets.results.manifest_json` writes and reads them.
-The keys in a file are the fields' names. Two equal runs write equal manifests: they hold no times but those
-of photos, and no temporary names.
+The keys in a file are the fields' names. Two equal runs write equal manifests: they hold no times except
+those of photos, and no temporary names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ REFINE_MANIFEST = "refine_manifest.json"
 EXPORT_MANIFEST = "manifest.json"
 SET_MANIFEST = "manifest.json"
 MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
-"""What a result's manifest may be called."""
+"""Names of manifests in result folders."""
 SHEET_NAME = "contact_sheet.png"
 """The name of a result's contact sheet."""
 
@@ -316,8 +316,8 @@ def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:
 
 _WITHOUT_EFFECT_ON_THE_RESULT = frozenset({"dry_run", "sheet", "merge", "replace"})
 
-_ONLY_WHERE_GIVEN = frozenset({"min_norm", "min_age", "max_age", "formats", "era"})
-"""Results of those who leave these as they are by default are the same as before there were any."""
+_OMITTED_DEFAULTS = frozenset({"min_norm", "min_age", "max_age", "formats", "era"})
+"""Options left out of manifests at their default, so that such results equal those of earlier versions."""
 
 
 def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance") -> Provenance:
@@ -330,9 +330,9 @@ def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance
 
 def recorded_options(options: "DataclassInstance") -> dict[str, Any]:
     """Return the options that a manifest records: those that affect the result."""
-    usual = {each.name: each.default for each in fields(options) if each.name in _ONLY_WHERE_GIVEN}
+    defaults = {each.name: each.default for each in fields(options) if each.name in _OMITTED_DEFAULTS}
     return {
         name: value
         for name, value in asdict(options).items()
-        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (name in usual and value == usual[name])
+        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (name in defaults and value == defaults[name])
     }

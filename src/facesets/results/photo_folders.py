@@ -102,7 +102,7 @@ def plan_folders(
     manifest_name: str,
     members: Mapping[str, Iterable[tuple[str, ...]]],
     how: Materialize,
-    known: GroupMembership | None,
+    membership: GroupMembership | None,
     *,
     present: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
@@ -110,11 +110,11 @@ def plan_folders(
     sources: PhotoSources | None = None,
     adds: bool = False,
 ) -> PhotoFolders:
-    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
+    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialized.
 
     Parameters
     ----------
-    known : GroupMembership or None
+    membership : GroupMembership or None
         The people of the earlier result; None if there was none.
     present : mapping
         The photos in the folder: they keep their names, unless these come from a former path of the photo.
@@ -123,7 +123,7 @@ def plan_folders(
     adds : bool
         Whether everything in the folder stays as and where it is.
     """
-    current_paths, called = ({}, {}) if known is None else (known.current_paths, known.called)
+    current_paths, called = ({}, {}) if membership is None else (membership.current_paths, membership.called)
     members = {name: list(images) for name, images in members.items()} if adds or how != "none" else {}
     everything = plan_names(members) if how != "none" else {}
     named = {
@@ -150,8 +150,8 @@ def plan_folders(
         sources=sources or PhotoSources(),
         current_paths=current_paths,
         called=called,
-        marks={} if known is None else known.marks,
-        as_left=None if known is None else known.as_left,
+        marks={} if membership is None else membership.marks,
+        as_left=None if membership is None else membership.as_left,
     )
 
 
@@ -182,11 +182,11 @@ def write_plan(plan: PhotoFolders, manifest: Result, *, dry_run: bool, work: Wor
 
 
 def _write(plan: PhotoFolders, manifest: Result, *, work: Work) -> Written:
-    """Materialise the photos, draw the sheets, and write the manifest last.
+    """Materialize the photos, draw the sheets, and write the manifest last.
 
     A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
-    that become unavailable meanwhile: raises `SourceGone`. Of a run that writes to several folders the
-    journal stays open.
+    that become unavailable meanwhile: raises `SourceGone`. The journal of a
+    run that writes to several folders stays open.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     shown = photos_of(manifest)

@@ -24,7 +24,7 @@ _MANY = 1000
 _FEW = 2
 
 _ALL_TRIED = 256
-"""So many photos of a folder are all tried; of more, a sample, for each look may cross a network."""
+"""Maximum photos of a folder that are all tried; of more, only a sample, because each may be on a network."""
 _SAMPLE = 64
 _AT_FIRST = 16
 
@@ -109,7 +109,7 @@ def _large_folders(ordered: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]
 
     A folder that holds only one other folder is skipped for that one.
     """
-    least = min(len(ordered), max(_FEW, min(len(ordered) // _SHARE, _MANY)))
+    minimum = min(len(ordered), max(_FEW, min(len(ordered) // _SHARE, _MANY)))
     known: Counter[str] = Counter()
     for folder, count in Counter(map(_above, ordered)).items():
         known[folder] += count
@@ -117,7 +117,7 @@ def _large_folders(ordered: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]
         while outer:
             outer = _above(outer)
             known[outer] += count
-    large = {folder: count for folder, count in known.items() if count >= least}
+    large = {folder: count for folder, count in known.items() if count >= minimum}
     same = {above for folder, count in large.items() if folder and large[above := _above(folder)] == count}
     for folder in sorted(large.keys() - same):
         start = bisect_left(ordered, folder + os.sep) if folder else 0

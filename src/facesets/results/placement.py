@@ -18,7 +18,7 @@ from facesets.results.safe_folder import SafeFolder
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EINVAL)
-"""Errors between two disks, without links in the file system, or (the last, on Windows) for this user."""
+"""Errors of links between disks, on file systems without links, or (the last, on Windows) for this user."""
 
 FileStates = tuple[PlacedFile, ...]
 """States that a file of ours may have: an interrupted run replaced it or not. Empty for no photo."""
@@ -69,7 +69,7 @@ def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result
 
 
 def was_edited(there: os.stat_result | None, source: os.stat_result, puts: FileStates) -> bool:
-    """Whether a user edited our copy: it is no link, and not as we wrote it."""
+    """Whether a user edited our copy: it is not a link, and differs from what we wrote."""
     if there is None or not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
         return False
     return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}

@@ -55,7 +55,7 @@ _DAMAGE = (ValueError, TypeError, KeyError, IndexError, OverflowError, Recursion
 _NAME = re.compile(r"(\d{4,})-[a-z-]+")
 
 State = tuple[int, int] | None
-"""Size and time of a file, or that there is none."""
+"""Size and time of a file; None if it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ Files that are made there give groups and others the folder's `rights`: none, un
 the photos' rights.
 
 Names are relative, with `/` between their parts. Every function raises `OSError` if the system refuses,
-with `ELOOP` for a name that a link or `..` would lead elsewhere; what cannot be checked raises
-`CannotWrite`.
+with `ELOOP` for a name that would lead outside through a link or `..`; a name that cannot be checked
+raises `CannotWrite`.
 """
 
 import errno
@@ -39,7 +39,7 @@ from facesets.results.inside import (
 )
 from facesets.rights import file_mode, folder_mode
 
-# Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+# Opening a pipe without O_NONBLOCK waits for a writer, perhaps forever.
 _FILE = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
@@ -81,7 +81,7 @@ class SafeFolder:
                 try:
                     listed[above] = set(self.names_in(above))
                 except CannotWrite:
-                    # It may be looked into by who knows the names.
+                    # The folder can be searched, but not listed, so known names may exist.
                     listed[above] = set()
             # Some systems find names in another spelling.
             if (last in listed[above] and is_inside(name)) or self.exists(name):
@@ -159,12 +159,12 @@ class SafeFolder:
             return os.fdopen(os.open(last, flags, file_mode(self.rights), dir_fd=folder), "a+b")
 
     def make_folder(self, name: str) -> None:
-        """Make a folder and the folders above it, as far as they are missing."""
+        """Make a folder and the folders above it, if they are missing."""
         with self._folder(name, make=True):
             pass
 
     def make_folder_of(self, name: str) -> None:
-        """Make the folders above a name, as far as they are missing."""
+        """Make the folders above a name, if they are missing."""
         if not is_inside(name):
             raise unusable(name)
         self.make_folder(name.rpartition("/")[0])
@@ -185,7 +185,7 @@ class SafeFolder:
             os.rmdir(last, dir_fd=folder)
 
     def remove_empty_folders_above(self, name: str) -> None:
-        """Remove the folders above a removed file, as far as they are empty."""
+        """Remove the folders above a removed file, if they are empty."""
         for above in [parent.as_posix() for parent in PurePosixPath(name).parents][:-1]:
             self.remove_empty_folder(above)
 

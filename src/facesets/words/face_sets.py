@@ -7,9 +7,9 @@ from facesets.result import Result
 from facesets.words.phrases import by_gate, learned_lines, table, would
 
 _SHOWN = 40
-"""Clusters that `discover` lists."""
+"""Maximum clusters that `discover` lists."""
 _GOOD_SHOWN = 10
-"""Good files that `verify-bundle` lists; more are only counted."""
+"""Maximum good files that `verify-bundle` lists; more are only counted."""
 
 
 def export_swap(done: Result) -> list[str]:

@@ -7,7 +7,7 @@ from facesets.errors import Command, Field
 from facesets.files import printable
 from facesets.plurals import counted, people
 from facesets.result import Result
-from facesets.words.phrases import GO_ON
+from facesets.words.phrases import RESUME_HINT
 
 _ACTIONS = {
     "create": "create",
@@ -108,7 +108,7 @@ def immich_push(done: Result, staged: Path, *, dry_run: bool, was_ended: bool) -
     if done.applied:
         lines = [f"Done: {_made(done.made)}."]
         if done.stopped:
-            lines.append(GO_ON)
+            lines.append(RESUME_HINT)
         if done.run:
             undo = Command("immich-push", printable(staged), Field("undo", done.run), Field("apply"))
             lines.append(f"Undo with: {undo.line}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from facesets.files import printable
 from facesets.plurals import counted, people
 from facesets.result import Result
-from facesets.words.phrases import GO_ON, how_to_undo
+from facesets.words.phrases import RESUME_HINT, how_to_undo
 
 NO_NAMED_PEOPLE = "There are no named people to export. Name one with `facesets people name WHO NAME`."
 _NOT_WRITTEN = " Nothing was written."
@@ -32,7 +32,7 @@ def export_xmp(done: Result) -> list[str]:
     if done.unfit:
         lines.append(f"Names that XMP cannot store: {', '.join(map(printable, done.unfit))}.")
     if done.stopped:
-        lines.append(GO_ON)
+        lines.append(RESUME_HINT)
     if done.run:
         lines.append(f"Undo with: facesets export-xmp --undo {done.run}")
     return lines
@@ -43,7 +43,7 @@ def export_xmp_undo(done: Result) -> list[str]:
     did = f"{done.removed} removed, {done.as_before} already as before"
     end = _NOT_WRITTEN if done.dry_run else ""
     line = f"Run {done.run}: {counted(done.restored, 'sidecar')} restored, {did}.{end}"
-    return [line, *([GO_ON] if done.stopped else [])]
+    return [line, *([RESUME_HINT] if done.stopped else [])]
 
 
 def sidecars_left(done: Result, *, undo: bool) -> str:
@@ -80,7 +80,7 @@ def import_names(done: Result) -> list[str]:
         + _stored(done)
     ]
     if done.stopped:
-        lines.append(GO_ON)
+        lines.append(RESUME_HINT)
     if done.without_face or done.without_place:
         lines.append(
             f"{counted(done.without_face, 'name')} for places without a detected face, {done.without_place} "

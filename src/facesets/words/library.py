@@ -7,7 +7,7 @@ from typing import Any
 from facesets.files import printable
 from facesets.plurals import counted, people
 from facesets.result import Result
-from facesets.words.phrases import GO_ON, as_before, table, would
+from facesets.words.phrases import RESUME_HINT, as_before, table, would
 
 _LOSS_NOTE = (
     "Some photos must be read again, but their files are missing. Restore the files, then run "
@@ -66,7 +66,7 @@ def transfer(done: Result, *, label: str) -> list[str]:
         f"{counted(done.faces, 'face')} to {label} ({counted(done.paths, 'path')}); {done.known} "
         "already there."
         + (" Nothing was written." if done.dry_run else "")
-        + (f" {GO_ON}" if done.stopped else "")
+        + (f" {RESUME_HINT}" if done.stopped else "")
     ]
 
 
@@ -133,7 +133,7 @@ def index(done: Result, *, label: str, dry_run: bool) -> list[str]:
             else ""
         )
         + (" Nothing was stored." if dry_run else "")
-        + (f" {GO_ON}" if done.stopped else "")
+        + (f" {RESUME_HINT}" if done.stopped else "")
     )
     note = [done.pack_note] if done.pack_note else []
     return [line, *_passed_over(done.passed_over), *note]
@@ -190,4 +190,4 @@ def pipeline(done: Result, *, label: str) -> list[str]:
     if done.dry_run:
         line += " Nothing was stored."
     notes = [step.summary.pack_note for step in done.steps if step.name == "index" and step.summary]
-    return [line + (f" {GO_ON}" if done.stopped else ""), *filter(None, notes)]
+    return [line + (f" {RESUME_HINT}" if done.stopped else ""), *filter(None, notes)]

@@ -20,7 +20,7 @@ def assign(done: Result) -> list[str]:
         + (" Nothing was stored." if done.dry_run or done.stopped else "")
     )
     by_head = [f"Compared with the head {done.head} (`facesets train --list`)."] if done.head else []
-    # Only a threshold that the user asked to be measured has a reason.
+    # A threshold has a reason only if the user asked for it to be measured.
     measured = [f"Threshold {done.threshold:.2f}: {done.reason}."] if done.reason else []
     return [line + how_to_undo(done.step), *by_head, *measured]
 

@@ -6,7 +6,7 @@ from facesets.errors import Field
 from facesets.installation import page
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.words.phrases import GO_ON, as_before, would
+from facesets.words.phrases import RESUME_HINT, as_before, would
 
 
 def embed(done: Result, *, label: str, dry_run: bool) -> list[str]:
@@ -30,7 +30,7 @@ def embed(done: Result, *, label: str, dry_run: bool) -> list[str]:
         + (f" {counted(done.gone, 'file')} missing." if done.gone else "")
         + (f" {counted(done.moved, 'file')} moved here from elsewhere." if done.moved else "")
         + (f" {counted(done.pruned, 'path')} elsewhere removed." if done.pruned else "")
-        + (f" {GO_ON}" if done.stopped else "")
+        + (f" {RESUME_HINT}" if done.stopped else "")
     ]
 
 
@@ -69,7 +69,7 @@ def index_stage(done: Result, *, label: str) -> list[str]:
         + (f", {done.unavailable} unavailable" if done.unavailable else "")
         + "."
         + (f" {counted(done.to_do, 'photo')} left to do." if done.to_do else "")
-        + (f" {GO_ON}" if done.stopped else "")
+        + (f" {RESUME_HINT}" if done.stopped else "")
     ]
 
 
@@ -119,7 +119,7 @@ def describe(done: Result, *, label: str) -> list[str]:
         + (" --max-cost was reached." if done.limit_reached else "")
         + (f" {counted(done.to_do, 'photo')} left to do." if done.to_do else "")
         + ("" if done.agreed else " Nothing was sent.")
-        + (f" {GO_ON}" if done.stopped else "")
+        + (f" {RESUME_HINT}" if done.stopped else "")
     ]
 
 

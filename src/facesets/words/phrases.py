@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-GO_ON = "Stopped early. Run the same command again to resume."
+RESUME_HINT = "Stopped early. Run the same command again to resume."
 """Printed after a run that a signal ended."""
 
-_LEAST_COLUMN = 20
+_MIN_COLUMN = 20
 """Minimum characters of a column that wraps, however narrow the terminal."""
 
 
@@ -18,7 +18,7 @@ ASSIGNED_BY = {
     "constrained": "together with another face",
     "imported": "by an import",
 }
-"""How a face got its person, by the word that tables and --json have for it."""
+"""How a face got its person, by the word in tables and --json."""
 
 _THRESHOLDS = {
     "assign": "assigned from",
@@ -30,7 +30,7 @@ _THRESHOLDS = {
 
 
 def thresholds(values: Mapping[str, float]) -> str:
-    """Return the cosine similarities that decide about faces, by the names that --json has for them."""
+    """Return the cosine similarities that decide about faces, by their names in --json."""
     return ", ".join(f"{_THRESHOLDS[name]} {value:.2f}" for name, value in values.items())
 
 
@@ -77,7 +77,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: i
     before = sum(widths[:-1]) + 2 * (len(widths) - 1)
     folded = []
     for *first, last in cells:
-        room = None if width is None else max(width - before, _LEAST_COLUMN)
+        room = None if width is None else max(width - before, _MIN_COLUMN)
         parts = [last] if room is None else textwrap.wrap(last, room, break_on_hyphens=False) or [""]
         start = "".join(f"{cell.ljust(size)}  " for cell, size in zip(first, widths[:-1], strict=True))
         folded += [start + parts[0], *(" " * before + part for part in parts[1:])]

@@ -150,7 +150,7 @@ def test_moved_crops_make_no_new_person_and_wait_for_their_set(
 
 
 class Interrupting(SilentProgress):
-    """Asks for the end after some faces."""
+    """Requests a stop after some faces."""
 
     def __init__(self, stop: Stop, faces: int) -> None:
         self._stop, self._left = stop, faces

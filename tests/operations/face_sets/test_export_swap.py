@@ -167,7 +167,7 @@ def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: Loc
     assert top == [5] * len(PEOPLE)
 
 
-def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
+def test_a_bundle_with_a_bystander_or_the_wrong_person_is_detected(
     tmp_path: Path, exported: Path, embedder: LocalEmbedder, pristine: Library
 ) -> None:
     import zipfile
@@ -237,7 +237,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(out: Path, tmp_path:
     assert victim.read_text() == "precious"
 
 
-def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
+def test_a_set_is_made_again_if_the_ranking_of_its_faces_changed(
     out: Path, exported: Path, library: Library, manifests: Path, checker: Embedder
 ) -> None:
     best = set_manifests(exported)[1].faces[0]
@@ -396,7 +396,7 @@ def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_firs
     assert stays.face.face not in {i.face.face for m in set_manifests(out) for i in m.faces}
 
 
-def test_whoever_was_sorted_into_another_set_whole_is_that_person(
+def test_a_person_sorted_completely_into_another_set_is_that_person(
     out: Path, exported: Path, run: Run
 ) -> None:
     first, second = set_manifests(out)[:2]
@@ -452,7 +452,7 @@ def test_crops_of_an_earlier_version_get_new_names_and_the_same_meaning(
     assert deleted not in third
 
 
-def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
+def test_a_set_without_a_passing_face_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     strict = replace(TASTE, min_face_short=5000)
     planned, summary = run(out, replace(strict, dry_run=True)), run(out, strict)
@@ -489,7 +489,7 @@ def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Pat
 
 
 @pytest.mark.soak
-def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
+def test_a_kill_loses_no_moved_or_deleted_crop(exported: Path, tmp_path: Path, run: Run) -> None:
     def edited(name: str) -> Path:
         out = tmp_path / name
         shutil.copytree(exported, out)
@@ -509,7 +509,7 @@ def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_pa
         assert not list(out.rglob("*.tmp"))
 
 
-def test_faces_of_other_ages_are_left_out_but_for_those_that_the_user_put_there(pristine: Library) -> None:
+def test_faces_of_other_ages_are_dropped_unless_the_user_put_them_there(pristine: Library) -> None:
     faces = pristine.store.load().faces
     rows = np.arange(12)
     age = np.full(len(faces), np.nan, np.float32)
@@ -526,7 +526,7 @@ def test_faces_of_other_ages_are_left_out_but_for_those_that_the_user_put_there(
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
+def test_faces_that_show_too_little_are_dropped_on_request(
     pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     faces = pristine.store.load().faces
@@ -562,7 +562,7 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_candidates_show_as_much_as_is_asked_of_faces(run: Run, pristine: Library, tmp_path: Path) -> None:
+def test_candidates_must_show_as_much_as_faces(run: Run, pristine: Library, tmp_path: Path) -> None:
     norm = pristine.store.load().faces.norm
     assert norm is not None
     usual = replace(TASTE, dry_run=True)
@@ -570,6 +570,6 @@ def test_candidates_show_as_much_as_is_asked_of_faces(run: Run, pristine: Librar
     assert run(tmp_path / "swap", replace(usual, min_norm=float(norm.max()) + 1)).candidates == 0
 
 
-def test_ages_are_refused_where_no_face_has_one(run: Run, tmp_path: Path) -> None:
+def test_ages_are_refused_if_no_face_has_one(run: Run, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="requires ages"):
         run(tmp_path / "swap", replace(TASTE, min_age=5))

@@ -1,7 +1,7 @@
 """Face models of an export, with real models on real photos.
 
-The pack at hand is not the one that swappers know: where their formats are written, its recognizer's sha256
-stands in the catalogue for that of w600k_r50.
+The test pack is not the one that swappers need: for their formats, its recognizer's sha256 replaces that of
+w600k_r50 in the catalog.
 """
 
 import json
@@ -52,7 +52,7 @@ EVERY_FORMAT = replace(CROPS, formats=ALL)
 
 
 class Enriched(Cache):
-    """A cache of faces with columns that the pack has no model for."""
+    """A cache of faces with columns for which the pack has no model."""
 
     def load(self) -> Collection:
         collection = super().load()
@@ -177,7 +177,7 @@ def test_all_models_of_a_set_hold_the_mean_that_the_bundle_of_the_same_faces_giv
     middle = face["landmark_2d_106"].mean(axis=0)
     assert x1 < middle[0] < x2
     assert y1 < middle[1] < y2
-    # What the pack does not tell is the store's, moved into the crop.
+    # Columns without a model in the pack come from the store, moved into the crop.
     (best, *_) = read_manifest(folder, SetManifest).faces
     x, y, edge = best.crop
     expected = np.array([50 - x, 60 - y, 10]) * CROPS.out_size / edge
@@ -207,7 +207,7 @@ def test_formats_no_longer_requested_are_removed_and_an_undo_restores_them(
     assert f"{summary.removed} files of the previous export removed." in words.export_swap(summary)[1]
     assert {Path(name).suffix for name in contents(out)} == {".png", ".fsz", ".json"}
     assert not list(out.glob("*/*_top5"))
-    # What holds no models earlier programs can read.
+    # Earlier programs can read files without models.
     written = [json.loads((folder / "manifest.json").read_text()) for folder in (exported, out)]
     assert [(each["version"], "models" in each) for each in written] == [(7, True), (6, False)]
     undo(out, read_runs(out)[-1].name)
@@ -293,9 +293,7 @@ def test_a_model_of_another_person_or_recognizer_is_detected(
     assert check.problems == [f"it is in an export made with {recognizer}, but Rope expects w600k_r50.onnx"]
 
 
-def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_changes(
-    tmp_path: Path, run: Run
-) -> None:
+def test_choices_of_faces_are_made_again_only_if_they_change(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     run(out, CROPS)
     assert run(out, replace(CROPS, select="best")).unchanged_sets == len(PEOPLE)
@@ -312,7 +310,7 @@ def test_formats_are_named_with_commas() -> None:
             formats_named("--formats", wrong)
 
 
-def test_whoever_is_forgotten_is_in_no_file_of_everybody_either(out: Path) -> None:
+def test_an_erased_person_is_in_no_file_of_all_people(out: Path) -> None:
     person = ErasureInResult(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
     found = forget_in_result(out, person, apply=True)
     assert found is not None

@@ -127,7 +127,7 @@ def test_a_dry_run_shows_what_a_run_does_and_writes_nothing(tmp_path: Path, run:
     assert {person.state for person in done.people} == {"new"}
 
 
-def test_a_name_that_is_taken_gets_a_number_and_keeps_it_and_other_sets_are_left_byte_for_byte(
+def test_a_taken_name_gets_a_number_and_other_sets_stay_unchanged(
     out: Path, run: Run, photos: Sorted
 ) -> None:
     before = {path: (path.read_bytes(), path.stat().st_ino) for path in files_in(out) if path.parent != out}

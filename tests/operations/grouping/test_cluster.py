@@ -120,7 +120,7 @@ def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None
 
 
 class Stopped(SilentProgress):
-    """Asks for the end when a stage begins; keeps the stages."""
+    """Requests a stop when a stage begins, and records the stages."""
 
     def __init__(self) -> None:
         self.stop = Stop()
@@ -315,7 +315,7 @@ def test_a_measured_threshold_is_reported(some_people: Vectors) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("insightface_pack")
-def test_the_command_prints_the_measured_threshold_and_refuses_nonsense(
+def test_the_command_prints_the_measured_threshold_and_refuses_invalid_ones(
     pack_dir: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     cache, raw = tmp_path / "c.npz", tmp_path / "raw"

@@ -101,7 +101,7 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
         WrongUsage, match=f"It was deleted: `undo {raw} 0001-cluster` removes what the runs wrote"
     ):
         grow(store, raw)
-    # What was drawn since is taken back first, as `undo` wants it.
+    # Later drawings are undone first, as `undo` requires.
     write_drawings(raw, {"drawn.png": b""}, "sheet")
     first, then = f"`undo {raw} 0002-sheet`", f"`undo {raw} 0001-cluster`"
     with pytest.raises(WrongUsage, match=f"It was deleted: {first}, then {then} removes what the runs wrote"):
@@ -141,7 +141,7 @@ def test_too_small_faces_make_no_person_but_join_similar_ones(store: MadeStore, 
     assert grow(store, raw).raw.joined == {"person_002": 1}
 
 
-def test_a_face_that_is_too_small_makes_no_two_strangers_one(
+def test_a_too_small_face_does_not_join_two_strangers(
     store: MadeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.specks = {9}
@@ -196,7 +196,7 @@ def test_two_faces_of_one_photo_never_both_join_a_person(store: MadeStore, tmp_p
     assert len(people(raw)["person_001"]) == 12
 
 
-def test_new_faces_pass_the_gate_of_norms_that_the_face_sets_were_made_with(tmp_path: Path) -> None:
+def test_new_faces_must_pass_the_norm_gate_of_their_face_sets(tmp_path: Path) -> None:
     norms = np.array([20, 20, 20, 20, 12, np.nan], np.float32)
 
     class Measured(MadeStore):
@@ -219,7 +219,7 @@ def test_new_faces_pass_the_gate_of_norms_that_the_face_sets_were_made_with(tmp_
     assert [line for line in progress.lines if line.startswith("1 of 2 faces has no norm")]
 
 
-def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_path: Path) -> None:
+def test_renamed_moved_and_deleted_photos_are_corrections(store: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(store, tmp_path)
     before = people(raw)
     (raw / "person_001").rename(raw / "Anna")

@@ -1,4 +1,4 @@
-"""Corrections of a result folder mean what the same moves by a file manager mean."""
+"""Corrections of a result folder equal the same moves in a file manager."""
 
 import shutil
 from contextlib import suppress
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 
 def photos_of(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """What lies in the folders of people: the program's own notes do not count."""
+    """The files in the folders of people, without the program's own records."""
     found = {name: put for name, put in tree(folder).items() if "/." not in f"/{name}"}
     return {name: (0 if name.endswith(".json") else time, content) for name, (time, content) in found.items()}
 
@@ -213,7 +213,7 @@ def test_a_photo_never_takes_the_place_of_another(company: MadeStore, tmp_path: 
     assert face.face in groups(raw)[other]
 
 
-def test_names_that_no_folder_can_have_are_refused(company: MadeStore, tmp_path: Path) -> None:
+def test_invalid_folder_names_are_refused(company: MadeStore, tmp_path: Path) -> None:
     raw, _ = make(company, tmp_path)
     marks = ("\u200d", "a\u202eb")
     for name in ("", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300, *marks):
@@ -295,7 +295,7 @@ def test_a_killed_change_is_undone_by_the_next(company: MadeStore, tmp_path: Pat
         shutil.rmtree(raw)
         shutil.copytree(start, raw)
         assert in_a_child(change, kill_at)
-        with suppress(NotFound):  # There is something to take back where nothing but the lock was left.
+        with suppress(NotFound):  # There is something to undo if only the lock was left.
             undo_change(raw)
         assert photos_of(raw) == before, kill_at
 

@@ -41,7 +41,7 @@ def run(store: Library, out: Path) -> Result:
 
 
 def folders(out: Path) -> dict[str, set[str]]:
-    """The people that photos in a folder are named after, but for those of several."""
+    """The people that photos in a folder are named after, except photos of several people."""
     return {
         folder.name: {photo.name.partition("_")[0] for photo in folder.glob("[!.]*")}
         for folder in out.glob("[!._]*")
@@ -116,9 +116,7 @@ def test_merged_people_are_one_folder_and_hidden_ones_have_none(filled: Library,
     assert max(sum("Colin" in name for name in photos_of(out, folder)) for folder in folders(out)) > 2
 
 
-def test_names_that_were_given_to_folders_come_into_the_library(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
+def test_names_of_folders_are_added_to_the_library(filled: Library, library: Photos, tmp_path: Path) -> None:
     """Folders of the cache: the library never saw them."""
     out = tmp_path / "raw"
     cluster(library.store, out, ClusterOptions(), work=Work())

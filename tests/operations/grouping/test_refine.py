@@ -166,7 +166,7 @@ def test_a_set_needs_one_photo_for_every_hundred_from_3_to_15() -> None:
     assert RefineOptions(min_faces=8).for_store(100_000, "").min_faces == 8
 
 
-def test_the_value_that_a_small_album_is_given_is_recorded(library: Library, tmp_path: Path) -> None:
+def test_the_minimum_for_a_small_album_is_recorded(library: Library, tmp_path: Path) -> None:
     summary = run(library, tmp_path / "fs", RefineOptions(materialize="none", sheet=False))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
     assert manifest.made.options["min_faces"] == 3
@@ -282,7 +282,7 @@ def test_ages_in_the_wrong_order_are_refused() -> None:
         ExportSwapOptions(min_age=60, max_age=50)
 
 
-def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp_path: Path) -> None:
+def test_only_faces_of_the_requested_ages_are_in_face_sets(library: Library, tmp_path: Path) -> None:
     asked = replace(TASTE, min_age=12, max_age=40, min_faces=2)
     with pytest.raises(WrongUsage, match="requires ages"):
         run(library, tmp_path / "fs", asked)

@@ -1,4 +1,4 @@
-"""Staging from a server that fails: every fault costs what it must, and nothing else."""
+"""Staging from a failing server: a fault affects only its own photo."""
 
 import contextlib
 import random
@@ -53,7 +53,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def wrong(path: str, fault: Fault, *, asset: str = "", times: float = float("inf")) -> Rule:
-    """So many answers about each asset, or about a single one, are wrong where the path ends so."""
+    """Make a number of answers wrong for paths with this end, about each asset or a single one."""
     met = Counter[str]()
 
     def rule(request: Request, answer: Answer) -> Answer | None:
@@ -66,7 +66,7 @@ def wrong(path: str, fault: Fault, *, asset: str = "", times: float = float("inf
 
 
 def down_after(server: ImmichServer, limit: int, *, silent: bool) -> Rule:
-    """So many requests are answered, and none after them: by an error, or by nothing at all."""
+    """Answer a number of requests, and later ones with an error, or not at all."""
     nothing = replace(error(503), drop=silent)
     return lambda *_: nothing if len(server.requests) > limit else None
 
@@ -135,7 +135,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(tmp_path: Path) -> None:
     assert time.monotonic() - began >= 1.0
 
 
-def test_a_server_that_is_silent_too_long_is_asked_again(tmp_path: Path) -> None:
+def test_a_request_without_an_answer_is_repeated(tmp_path: Path) -> None:
     with serving([photo(1)]) as server:
         server.rules.append(wrong("/faces", lambda answer: replace(answer, delay_s=4.0), times=1))
         assert stage(server, tmp_path, reach=access(server.url, timeout_s=1.0)).staged == 1
@@ -143,7 +143,7 @@ def test_a_server_that_is_silent_too_long_is_asked_again(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["the same page number", "the same page under new numbers", "empty pages"])
-def test_a_list_that_never_ends_ends_the_run_with_a_sentence(kind: str, tmp_path: Path) -> None:
+def test_an_endless_list_ends_the_run_with_a_message(kind: str, tmp_path: Path) -> None:
     def circle(request: Request, _: Answer) -> Answer | None:
         if not request.path.endswith("/search/metadata"):
             return None
@@ -191,7 +191,7 @@ def test_missing_optional_permissions_are_reported_and_the_key_is_used(tmp_path:
     ]
 
 
-def test_a_key_that_is_not_the_servers_ends_the_run_before_anything_is_written(tmp_path: Path) -> None:
+def test_an_unknown_key_ends_the_run_before_anything_is_written(tmp_path: Path) -> None:
     with serving([photo(1)]) as server, pytest.raises(WrongUsage, match="rejected the API key"):
         stage(server, tmp_path, reach=access(server.url, key="another-key"))
     assert list(tmp_path.iterdir()) == []
@@ -252,13 +252,13 @@ def test_the_first_request_is_tried_again_like_any_other(fault: str, tmp_path: P
 
 
 @pytest.mark.parametrize("url", ["", "photos", "ftp://host", "http://", "http://host:port"])
-def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+def test_an_invalid_address_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="address of the Immich server"):
         stage(url, tmp_path, reach=access(url))
 
 
 @pytest.mark.parametrize("key", ["", "  ", "k\u00e9y-of-mine", "key of-mine", "key\r\nx-evil: of-mine"])
-def test_a_key_that_can_be_none_is_refused_without_being_shown(key: str, tmp_path: Path) -> None:
+def test_an_invalid_key_is_refused_without_being_shown(key: str, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage) as refusal:
         stage("", tmp_path, reach=access("http://127.0.0.1:9", key=key))
     assert "of-mine" not in str(refusal.value)
@@ -281,7 +281,7 @@ def test_twelve_errors_in_a_row_lead_to_a_probe_and_work_continues_if_it_is_answ
     assert (summary.staged, summary.failed) == (8, 0)
 
 
-def test_a_server_that_answers_its_version_and_nothing_else_is_given_up(tmp_path: Path) -> None:
+def test_a_server_that_answers_only_its_version_is_given_up(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 60)]) as server:
         server.rules.append(wrong("/faces", FAULTS["an error of the server"]))
         with pytest.raises(Unreachable, match="responds, but every request fails"):
@@ -341,7 +341,7 @@ def test_a_request_to_stop_works_before_the_first_photo(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_whatever_is_left_of_a_journal_the_next_run_makes_whole(tmp_path: Path) -> None:
+def test_the_next_run_completes_any_part_of_a_journal(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n == 2 else photo(n).faces) for n in (1, 2, 3)]
     with serving(photos) as server:
         stage(server, tmp_path / "calm", workers=1)

@@ -1,4 +1,4 @@
-"""Writing people back: what is planned, what stays as its owner wanted it, and that it can be taken back."""
+"""Pushing people to a server: the plan, the owner's decisions, and undo."""
 
 import json
 from collections import Counter
@@ -107,7 +107,7 @@ def test_an_undo_works_after_the_server_removed_people_without_faces(scene: Scen
     assert scene.server.snapshot() == before
 
 
-def test_later_changes_on_the_server_outlive_an_undo(scene: Scene) -> None:
+def test_later_changes_on_the_server_survive_an_undo(scene: Scene) -> None:
     family(scene)
     push(scene)
     server = scene.server
@@ -161,7 +161,7 @@ def test_decisions_on_the_server_stay_and_are_reported_unless_ours_take_preceden
     [(3, 3, 0), (2, 0, 0), (3, 0, 10)],
     ids=["others are on it too", "we know few faces of it", "we know few of its photos"],
 )
-def test_a_person_is_not_named_as_a_whole_but_our_faces_are_given_where(
+def test_a_person_with_other_faces_is_not_named_but_our_faces_are_assigned(
     scene: Scene, ours: int, strangers: int, unknown: int
 ) -> None:
     server = scene.server
@@ -201,7 +201,7 @@ def test_a_person_with_few_known_photos_is_not_merged(scene: Scene) -> None:
     assert len([face for face in server.faces if face.person == large]) == 10
 
 
-def test_two_people_of_one_name_in_whatever_case_and_spacing_become_one(scene: Scene) -> None:
+def test_people_with_names_equal_but_for_case_and_spacing_become_one(scene: Scene) -> None:
     first, second = scene.server.add_person("anna  MARIA"), scene.server.add_person("anna maria")
     scene.several(range(1, 4), "Anna Maria", first)
     scene.both(9, "Anna Maria", second)
@@ -271,7 +271,7 @@ def test_names_arrive_as_they_are(scene: Scene) -> None:
     assert push(scene).changes == 0
 
 
-def test_a_photo_that_was_edited_on_the_server_is_passed_over(scene: Scene) -> None:
+def test_a_photo_that_was_edited_on_the_server_is_skipped(scene: Scene) -> None:
     scene.ours(scene.photo(1, is_edited=True), "Anna")
     cropped = scene.photo(2)
     scene.ours(cropped, "Anna")
@@ -320,7 +320,7 @@ def test_only_one_run_at_a_time_works_on_a_folder(scene: Scene) -> None:
         assert push(scene, dry_run=True).changes == 5
 
 
-def test_the_journal_names_each_change_before_it_is_asked_for_and_holds_no_key(scene: Scene) -> None:
+def test_the_journal_records_each_change_before_its_request_and_holds_no_key(scene: Scene) -> None:
     family(scene)
     asked: list[int] = []
     journal = scene.out / "ana" / "push" / "run.jsonl"

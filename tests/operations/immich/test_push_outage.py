@@ -20,7 +20,7 @@ from facesets.work import Stop
 pytestmark = pytest.mark.slow
 
 WRITES = 7
-"""What pushing the scene takes."""
+"""Arguments to push the scene."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def filled(scene: Scene) -> Scene:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, Snapshot]:
-    """The same library before and after a push in which nothing goes wrong."""
+    """The same library before and after a push without faults."""
     with running(PeopleServer()) as server:
         scene = filled(Scene(server, tmp_path_factory.mktemp("calm")))
         before = server.snapshot()
@@ -73,7 +73,7 @@ class Nth:
 
 
 def lost(scene: Scene, number: int, *, of_answer: bool) -> None:
-    """A request or an answer does not arrive, which costs nothing."""
+    """A lost request or answer has no effect on the result."""
     is_lost, nothing = Nth(number), replace(error(503), drop=True)
     if of_answer:
         scene.server.rules.append(lambda request, _: nothing if is_lost(request) else None)
@@ -84,7 +84,7 @@ def lost(scene: Scene, number: int, *, of_answer: bool) -> None:
 
 
 def outage(scene: Scene, number: int) -> None:
-    """The server goes away after so many requests, up to a time when there is little left to fail."""
+    """Push to a server that fails after a number of requests, from none to almost all of them."""
     limit = 7 * (number - 1)
     scene.server.gates.append(lambda _: error(503) if len(scene.server.requests) > limit else None)
     with suppress(Unreachable):
@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[Callable[[Scene, int], None], Sequence[int]]] = {
     "an outage": (outage, (1, 4, 7)),
     "a refusal": (refusal, (1,)),
 }
-"""What goes wrong, and at which changes outside `scripts/soak`."""
+"""The fault, and the changes at which it occurs outside `scripts/soak`."""
 
 
 @pytest.mark.soak
@@ -149,7 +149,7 @@ def test_the_next_push_completes_an_unfinished_one_and_both_can_be_undone(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("before_effect", [True, False])
-def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_path: Path) -> None:
+def test_a_killed_undo_is_completed_by_the_next(before_effect: bool, tmp_path: Path) -> None:
     number, comes_so_far = 1 if soaking(True, else_=before_effect) else 4, True
     while comes_so_far:
         with running(PeopleServer()) as server:
@@ -193,7 +193,7 @@ def test_changes_on_the_server_between_plan_and_request_are_left_alone(scene: Sc
     assert sum(server.holder(face.id) == "Dora" for face in server.faces) == 3
 
 
-def test_an_undo_that_is_partly_refused_for_good_can_be_given_up_so_that_pushes_go_on(scene: Scene) -> None:
+def test_a_partly_refused_undo_can_be_given_up_so_that_pushes_continue(scene: Scene) -> None:
     added = push(scene).made["create_face"]
     scene.server.gates.append(lambda r: error(400) if r.method == "DELETE" and "/faces/" in r.path else None)
     assert undo(scene).failed == added

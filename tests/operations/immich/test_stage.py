@@ -55,7 +55,7 @@ def test_a_queue_names_each_file_with_its_digests_its_asset_and_its_faces(tmp_pa
     assert row["faces"][0]["box"] == [277.8, 277.8, 1111.1, 1111.1]
 
 
-def test_boxes_are_scaled_to_the_upright_original_though_its_size_is_given_as_it_lies(tmp_path: Path) -> None:
+def test_boxes_are_scaled_to_the_upright_original(tmp_path: Path) -> None:
     upright = Face(box=(0, 0, 54, 72), preview=(1080, 1440))
     unknown = photo(2, faces=[SMALL], width=None, height=None)
     summary = stage([photo(1, faces=[upright], width=4000, height=3000), unknown], tmp_path)
@@ -66,7 +66,7 @@ def test_boxes_are_scaled_to_the_upright_original_though_its_size_is_given_as_it
 
 
 @pytest.mark.parametrize("version", [(2, 2, 0), (3, 0, 0)])
-def test_the_least_size_of_a_face_is_in_original_pixels(
+def test_the_minimum_size_of_a_face_is_in_original_pixels(
     version: tuple[int, int, int], tmp_path: Path
 ) -> None:
     with serving([photo(1, faces=[SMALL])], version=version) as server:
@@ -75,7 +75,7 @@ def test_the_least_size_of_a_face_is_in_original_pixels(
         assert stage(server, tmp_path, min_face_short=83.0).staged == 1
 
 
-def test_a_second_run_asks_for_the_list_and_for_nothing_else(tmp_path: Path) -> None:
+def test_a_second_run_requests_only_the_list(tmp_path: Path) -> None:
     with serving([photo(n, faces=[LARGE] * (n % 2)) for n in range(1, 11)]) as server:
         stage(server, tmp_path)
         before = tree(tmp_path)
@@ -125,7 +125,7 @@ def test_a_photo_that_slips_to_an_earlier_page_while_the_list_is_read_is_staged(
     assert "data/library/ana/2024/IMG_00005.jpg" in queue(tmp_path)
 
 
-def test_of_assets_with_the_same_bytes_the_first_is_staged_and_the_others_are_aliases(tmp_path: Path) -> None:
+def test_the_first_of_assets_with_equal_bytes_is_staged_and_others_are_aliases(tmp_path: Path) -> None:
     same = b"the same bytes" * 100
     photos = [photo(n, content=same) for n in range(1, 6)]
     with serving(photos) as server:
@@ -167,7 +167,7 @@ def test_files_that_lie_in_place_are_taken_over_when_the_record_is_lost(tmp_path
     assert tree(tmp_path) == before
 
 
-def test_a_lower_limit_asks_again_about_the_photos_that_it_may_let_in_only(tmp_path: Path) -> None:
+def test_a_lower_limit_checks_only_photos_again_that_it_may_admit(tmp_path: Path) -> None:
     with serving([photo(1, faces=[SMALL]), photo(2, faces=[Face(box=(0, 0, 10, 10))]), photo(3)]) as server:
         stage(server, tmp_path)
         server.requests.clear()
@@ -175,7 +175,7 @@ def test_a_lower_limit_asks_again_about_the_photos_that_it_may_let_in_only(tmp_p
         assert [request.asset for request in server.to("/faces")] == [photo_id(1)]
 
 
-def test_photos_without_a_face_are_asked_about_again_or_staged_on_demand(tmp_path: Path) -> None:
+def test_photos_without_a_face_are_checked_again_or_staged_on_request(tmp_path: Path) -> None:
     with serving([photo(1, faces=[]), photo(2), photo(3, faces=[])]) as server:
         assert stage(server, tmp_path).no_face == 2
         server.change(photo(1))
@@ -211,7 +211,7 @@ def test_photos_of_an_external_library_with_checksums_of_paths_are_staged(tmp_pa
 
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (3, 2, 1)])
-def test_of_copies_in_an_external_library_the_one_with_the_first_path_stays(
+def test_the_copy_with_the_first_path_stays_in_an_external_library(
     order: tuple[int, ...], workers: int, tmp_path: Path
 ) -> None:
     photos = [photo(n, f"/mnt/{n}.jpg", content=b"same" * 99, is_external=True) for n in order]
@@ -246,7 +246,7 @@ def test_unusual_assets_are_skipped_unless_requested(tmp_path: Path) -> None:
     assert queue(tmp_path / "a")[KINDS["edited"].path[1:]]["edited"] is True
 
 
-def test_a_server_that_ignores_a_filter_does_not_get_its_way(tmp_path: Path) -> None:
+def test_photos_outside_of_a_filter_are_skipped_even_if_listed(tmp_path: Path) -> None:
     with serving([photo(1), *KINDS.values()]) as server:
         server.rules.append(
             lambda request, _: (
@@ -332,7 +332,7 @@ def test_two_runs_on_one_folder_exclude_each_other(tmp_path: Path) -> None:
         stage(server, tmp_path)
 
 
-def test_a_dry_run_asks_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_reads_the_server_and_writes_nothing(tmp_path: Path) -> None:
     with serving([photo(1), photo(2, faces=[])]) as server:
         summary = stage(server, tmp_path / "out", dry_run=True)
         assert server.downloads == []
@@ -392,7 +392,7 @@ def test_photos_staged_for_another_account_are_not_downloaded_again(tmp_path: Pa
     assert (known["sha256"], known["path"]) == (digest, None)
 
 
-def test_photos_of_other_accounts_are_passed_over_unless_they_are_wanted(tmp_path: Path) -> None:
+def test_photos_of_other_accounts_are_skipped_unless_requested(tmp_path: Path) -> None:
     photos = [photo(1), photo(2, owner=photo_id(50))]
     with serving(photos) as server:
         summary = stage(server, tmp_path)
@@ -404,9 +404,7 @@ def test_photos_of_other_accounts_are_passed_over_unless_they_are_wanted(tmp_pat
 
 
 @pytest.mark.parametrize("first", [photo_id(1), photo_id(2)])
-def test_bytes_that_come_twice_at_once_from_an_upload_and_an_external_library_are_staged_once(
-    first: str, tmp_path: Path
-) -> None:
+def test_equal_bytes_of_an_upload_and_an_external_library_are_staged_once(first: str, tmp_path: Path) -> None:
     both = threading.Barrier(2)
 
     def together(request: Request, answer: Answer) -> Answer | None:

@@ -59,7 +59,7 @@ def test_no_two_assets_share_a_path_even_where_case_is_ignored(texts: list[str])
     assert len({name.casefold() for name in given_names}) == len(given_names)
 
 
-def test_joiners_tell_no_two_names_apart_end_none_and_stand_in_no_label() -> None:
+def test_joiners_do_not_distinguish_names_and_are_in_no_label() -> None:
     word = JOINED[0][:8]
     names = UniquePaths()
     assert names.give(f"{word}.jpg", "a") == f"{word}.jpg"
@@ -102,7 +102,7 @@ def test_immichs_own_thumbnails_are_distinguished_from_photos(path: str, verdict
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=[])), max_size=50))
-def test_a_set_of_digests_holds_what_was_added_and_nothing_else(texts: list[str]) -> None:
+def test_a_set_of_digests_holds_exactly_the_added_texts(texts: list[str]) -> None:
     compact, plain = DigestSet(), set[str]()
     for text in texts:
         assert (text in compact) == (text in plain)
@@ -111,7 +111,7 @@ def test_a_set_of_digests_holds_what_was_added_and_nothing_else(texts: list[str]
     assert len(compact) == len(plain)
 
 
-def test_a_set_of_digests_stays_one_while_it_grows() -> None:
+def test_a_set_of_digests_holds_its_texts_while_it_grows() -> None:
     compact = DigestSet()
     assert all(compact.add(str(n)) for n in range(5_000))
     assert not any(compact.add(str(n)) for n in range(5_000))

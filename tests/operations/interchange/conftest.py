@@ -8,5 +8,5 @@ from facesets.store.postgres.library import Library
 
 @pytest.fixture
 def library(database: Database) -> Library:
-    """A library as the module's template has it; empty where it has none."""
+    """A copy of the module's template library; an empty one if the module has none."""
     return Library(database)

@@ -1,4 +1,4 @@
-"""Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
+"""Sidecars beside real files: writing, leaving, removing and undoing."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ def photo(library: Library, photos: Path) -> Path:
 
 
 class Killed(Exception):
-    """What a test raises in place of a kill."""
+    """Raised by a test in place of a kill."""
 
 
 def face_of(library: Library, person: str) -> int:
@@ -72,7 +72,7 @@ def face_of(library: Library, person: str) -> int:
 
 
 def states(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file below a folder, what it holds and when it was written."""
+    """Return every file below a folder with its content and time."""
     return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
 
 
@@ -161,7 +161,7 @@ def test_requested_people_stay_up_to_date_and_others_are_left_out(library: Libra
 
 
 @pytest.mark.usefixtures("photo")
-def test_people_without_a_name_to_tell_are_refused(library: Library, photos: Path) -> None:
+def test_people_without_a_name_are_refused(library: Library, photos: Path) -> None:
     with pytest.raises(WrongUsage, match="Person not found: Ben"):
         export(library, "Ben")
     naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
@@ -170,13 +170,13 @@ def test_people_without_a_name_to_tell_are_refused(library: Library, photos: Pat
     assert not list(photos.glob("*.xmp"))
 
 
-def test_names_that_no_xml_can_hold_are_left_out(library: Library, photos: Path) -> None:
+def test_names_that_xml_cannot_hold_are_skipped(library: Library, photos: Path) -> None:
     photo = shown(library, photos / "a.jpg", "A\x01b", "Ben & <Co>")
     assert export(library).unfit == ["A\x01b"]
     assert names(sidecar(photo)) == ["Ben & <Co>"]
 
 
-def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> None:
+def test_an_existing_sidecar_is_used(library: Library, photos: Path) -> None:
     alone, *others = (
         shown(library, photos / f"{name}.jpg", "Anna") for name in ("alone", "raw", "png", "live", "clip.mov")
     )
@@ -211,7 +211,7 @@ def test_a_sidecar_gives_no_right_that_its_photo_does_not(library: Library, phot
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_a_sidecar_stays_its_owner_s(library: Library, photo: Path) -> None:
+def test_a_sidecar_keeps_its_owner(library: Library, photo: Path) -> None:
     sidecar(photo).write_bytes(RATED)
     os.chown(sidecar(photo), 1000, 1001)
     sidecar(photo).chmod(0o600)
@@ -220,7 +220,7 @@ def test_a_sidecar_stays_its_owner_s(library: Library, photo: Path) -> None:
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1001, 0o600)
 
 
-def test_a_sidecar_is_replaced_where_files_have_no_owners(
+def test_a_sidecar_is_replaced_on_disks_without_owners(
     library: Library, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "chown")
@@ -325,7 +325,7 @@ def test_an_undo_leaves_later_changes(library: Library, photos: Path) -> None:
     assert names(sidecar(other)) == ["Anna"]
     done = undo(library, first)
     assert (done.removed, len(done.edited)) == (1, 1)
-    # What is ours is known still.
+    # Our part is still known.
     correcting.move(library.database, [face_of(library, "Anna Berg")], "nobody", by=BY)
     assert export(library).photos == 2
 
@@ -355,14 +355,14 @@ def test_sidecars_on_an_unmounted_disk_can_be_undone_later(
     assert (done.as_before, done.edited, len(done.failures)) == (0, [], 2)
     photos.rmdir()
     elsewhere.rename(photos)
-    # What is ours there is known still, too.
+    # Our part there is still known, too.
     assert export(library).unchanged == 2
     done = undo(library)
     assert (done.restored, done.removed) == (1, 1)
     assert {path: content for path, (content, _) in states(photos).items()} == before
 
 
-def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, photos: Path) -> None:
+def test_a_permanently_emptied_folder_does_not_block_an_undo(library: Library, photos: Path) -> None:
     emptied = photos / "emptied"
     shown(library, emptied / "new.jpg", "Anna")
     theirs = shown(library, emptied / "theirs.jpg", "Anna", beside=RATED)
@@ -384,9 +384,7 @@ def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, p
         undo(library)
 
 
-def test_our_part_on_a_disk_taken_for_lost_is_still_known(
-    library: Library, photos: Path, tmp_path: Path
-) -> None:
+def test_our_part_on_a_lost_disk_is_still_known(library: Library, photos: Path, tmp_path: Path) -> None:
     new = shown(library, photos / "new.jpg", "Anna")
     carl = packet_of(regions(region("Carl", 0.8, 0.2, 0.1, 0.1)))
     theirs = shown(library, photos / "theirs.jpg", "Anna", beside=carl)
@@ -402,7 +400,7 @@ def test_our_part_on_a_disk_taken_for_lost_is_still_known(
     assert names(sidecar(theirs)) == ["Carl"]
 
 
-def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:
+def test_one_bad_photo_affects_no_other(library: Library, photos: Path) -> None:
     hostile, linked, gone, changed, _ = (
         shown(library, photos / f"{name}.jpg", "Anna")
         for name in ("hostile", "linked", "gone", "new", "good")
@@ -462,7 +460,7 @@ def test_a_folder_without_write_permission_is_reported_once_with_advice(
     assert refused() == {(str(sidecar(photo)), why)}
 
 
-def test_names_too_long_for_a_sidecar_cost_that_sidecar(library: Library, photos: Path) -> None:
+def test_names_too_long_for_a_sidecar_affect_no_other(library: Library, photos: Path) -> None:
     shown(library, photos / f"{'a' * 250}.jpg", "Anna")
     assert "too long" in export(library).failures[0].reason
 
@@ -480,7 +478,7 @@ def test_a_sidecar_that_changes_while_we_write_stays(
         patched.setattr(exporting._Export, "_announce", another_program_writes)
         summary = export(library)
     assert "just now" in summary.edited[0].reason
-    # Nothing was written, so there is nothing to take back.
+    # Nothing was written, so there is nothing to undo.
     assert summary.run == 0
     assert sidecar(photo).read_bytes() == RATED
     assert export(library).changed == 1
@@ -502,7 +500,7 @@ def test_sidecars_of_a_killed_run_are_known_as_ours(
     assert names(sidecar(photo)) == ["Anna", "Carl"]
     assert undo(library).restored == 1
     assert names(sidecar(photo)) == ["Anna", "Ben", "Carl"]
-    # Of what is there again we know that it is ours.
+    # Our part in restored sidecars is still known.
     assert export(library).changed == 1
     assert names(sidecar(photo)) == ["Anna", "Carl"]
     assert undo(library).restored == 1
@@ -534,7 +532,7 @@ def test_half_written_files_of_a_killed_run_are_removed_by_the_next(
     assert set(states(photos)) - {str(sidecar(photo))} == {str(photo), str(theirs)}
 
 
-def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Library, photos: Path) -> None:
+def test_an_erased_person_is_removed_from_sidecars_by_the_next_run(library: Library, photos: Path) -> None:
     photo = shown(library, photos / "a.jpg", "Änne Zwölfender", "Ben", beside=RATED)
     export(library)
     done = forget(library.database, "Änne Zwölfender", work=Work(by=BY))
@@ -549,7 +547,7 @@ def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Libr
 
 
 @pytest.mark.usefixtures("photo")
-def test_our_part_is_known_where_photos_moved(library: Library, photos: Path, tmp_path: Path) -> None:
+def test_our_part_is_known_after_photos_moved(library: Library, photos: Path, tmp_path: Path) -> None:
     export(library)
     moved = tmp_path / "moved"
     shutil.move(photos, moved)
@@ -578,7 +576,7 @@ def test_our_part_is_known_in_sidecars_moved_with_their_photos(
     assert (done.changed, done.edited) == (2, [])
     assert names(sidecar(moved / "a.jpg")) == ["Ben"]
     assert b'xmp:Rating="4"' in sidecar(moved / "a.jpg").read_bytes()
-    # What came there from elsewhere is not ours, though it lies beside the same photo.
+    # A sidecar from elsewhere is not ours, even beside the same photo.
     assert names(sidecar(moved / "b.jpg")) == ["Ben", "Carl"]
     assert rows(library.database, "SELECT before FROM xmp_changes WHERE path LIKE '%/a.jpg'") == []
     assert rows(library.database, "SELECT count(*) FROM xmp_sidecars") == [(3,)]

@@ -38,7 +38,7 @@ BY = "anna@home"
 
 
 def with_a_face(library: Library, folder: Path, count: int) -> list[int]:
-    """The faces of so many photos with one each, `0.jpg` and on."""
+    """Add photos with one face each, `0.jpg` and so on; return the faces."""
     return [add_photo_file(library, folder / f"{n}.jpg", [LEFT])[0] for n in range(count)]
 
 
@@ -49,7 +49,7 @@ def say(folder: Path, *names: str) -> None:
 
 
 def name_of(library: Library, face: int) -> str:
-    """The name of a face's person; empty for none."""
+    """The name of a face's person; empty if it has none."""
     found = rows(
         library.database,
         f"""SELECT n.name FROM face_detections f JOIN person_names n ON n.person_id = f.person_id
@@ -117,7 +117,7 @@ def test_neither_a_dry_run_nor_a_second_time_changes_anything(library: Library, 
     assert (everything(library), rows(library.database, "SELECT count(*) FROM steps")) == before
 
 
-def test_places_are_found_whichever_way_the_photo_was_held(library: Library, tmp_path: Path) -> None:
+def test_places_are_found_in_photos_of_any_orientation(library: Library, tmp_path: Path) -> None:
     faces = {}
     for turned in range(1, 9):
         path = tmp_path / f"{turned}.jpg"
@@ -143,7 +143,7 @@ def test_names_in_another_case_or_form_are_of_one_person(library: Library, tmp_p
     assert {name_of(library, each) for each in faces} == {"Zoë Berg"}
 
 
-def test_names_that_the_server_takes_for_one_are_of_one_person(library: Library, tmp_path: Path) -> None:
+def test_names_that_the_server_treats_as_equal_are_of_one_person(library: Library, tmp_path: Path) -> None:
     names = ("İrem", "irem", "IREM", "ǅ", "ǆ", "ẞ", "ss")
     faces = with_a_face(library, tmp_path, len(names))
     say(tmp_path, *names[:5])
@@ -210,7 +210,7 @@ def test_corrections_here_stay_and_the_other_name_is_for_review(library: Library
     assert imports(library) == []
 
 
-def test_a_name_is_replaced_by_its_own_program_alone(library: Library, tmp_path: Path) -> None:
+def test_a_name_is_replaced_only_by_its_own_program(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     sidecar = tmp_path / "1.jpg.xmp"
     sidecar.write_bytes(mwg(("Anna", LEFT)))
@@ -287,7 +287,7 @@ def test_places_without_a_face_and_names_of_whole_photos_are_listed(library: Lib
     assert [each.name for each in library.database.run(unmatched_names)] == ["Ben", "Carla"]
 
 
-def test_a_name_of_a_whole_photo_is_the_face_that_is_like_its_others(
+def test_a_name_of_a_whole_photo_goes_to_the_face_similar_to_its_others(
     library: Library, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
@@ -367,7 +367,7 @@ def test_copies_of_photos_elsewhere_are_known_by_their_content(library: Library,
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "\ud800", "\U0010fe80", "/" * 5000, "x" * 9000, "", "\x1b[2J"])
-def test_paths_that_no_file_can_have_are_not_here(library: Library, tmp_path: Path, odd: str) -> None:
+def test_invalid_paths_are_not_found(library: Library, tmp_path: Path, odd: str) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     photos = [
         osxphotos_photo(odd, 60, 40, {"Anna": LEFT}, original_filename=odd, original_filesize=2**62 - 1),
@@ -415,7 +415,7 @@ def test_invalid_names_and_damaged_files_affect_only_themselves(library: Library
         (b"hello", "picasa", "Give the photo folder"),
     ],
 )
-def test_a_source_that_is_none_gets_a_sentence(
+def test_an_invalid_source_is_reported(
     library: Library, tmp_path: Path, content: bytes, kind: NamesFrom, message: str
 ) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT])
@@ -431,7 +431,7 @@ def test_names_for_a_library_without_faces_are_refused(library: Library, tmp_pat
         bring(library, tmp_path)
 
 
-def test_whoever_is_forgotten_is_in_no_name_of_another_program(library: Library, tmp_path: Path) -> None:
+def test_an_erased_person_is_in_no_name_of_another_program(library: Library, tmp_path: Path) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     add_photo_file(library, tmp_path / "2.jpg", [])
     for number in (1, 2):
@@ -454,7 +454,7 @@ def test_corrections_through_other_faces_stay(library: Library, tmp_path: Path) 
     assert bring(library, tmp_path).step is None
 
 
-def test_people_of_keywords_count_only_where_they_have_no_place(library: Library, tmp_path: Path) -> None:
+def test_people_of_keywords_count_only_without_a_region(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     inner = regions(region("Anna", 0.2, 0.35, 0.2, 0.3)) + listed("Iptc4xmpExt:PersonInImage", "Anna", "Ben")
     (tmp_path / "1.jpg.xmp").write_bytes(packet_of(inner))

@@ -36,7 +36,7 @@ Drawn = Callable[[np.ndarray], np.ndarray]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".heic"])
-def test_no_name_is_lost_by_xmp_and_no_box_moves(
+def test_xmp_loses_no_name_and_moves_no_box(
     library: Library, empty_database: Database, tmp_path: Path, suffix: str
 ) -> None:
     other = Library(empty_database)
@@ -149,12 +149,12 @@ def test_regions_in_further_parts_of_a_photo(library: Library, tmp_path: Path, i
     (tmp_path / "1.jpg").write_bytes(jpeg_in_parts(main, parts if is_whole else parts[:1]))
     add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
     found = bring(library, tmp_path)
-    # What is in the first part is read in any case.
+    # The first part is read in any case.
     assert named(library) == (["Anna", "Ben"] if is_whole else ["Anna"])
     assert ["do not fit together" in each for each in found.failed] == ([] if is_whole else [True])
 
 
-def test_the_sidecar_of_a_video_is_none_of_a_photo(library: Library, tmp_path: Path) -> None:
+def test_the_sidecar_of_a_video_belongs_to_no_photo(library: Library, tmp_path: Path) -> None:
     for name in ("clip.mov.jpg", "live.jpg", "shot.jpg", "both.jpg", "raw.jpg"):
         add_photo_file(library, tmp_path / name, [LEFT])
     for name in ("clip.mov", "live.MOV", "shot.mp4", "both.mov", "raw.CR2"):

@@ -1,4 +1,4 @@
-"""Which box of another program lies on which face."""
+"""Match boxes of other programs to faces."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ OTHER = (0.52, 0.4, 0.62, 0.55)
 
 
 def grown(box: tuple[float, ...], times: float, aside: float = 0.0) -> tuple[float, float, float, float]:
-    """A box around the same middle so many times as wide, moved by a share of its width."""
+    """Scale a box by `times` around its center, and move it by a share of its width."""
     x, y, w, h = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]
     x += aside * w * times
     return x - w * times / 2, y - h * times / 2, x + w * times / 2, y + h * times / 2

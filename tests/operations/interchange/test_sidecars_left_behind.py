@@ -1,4 +1,4 @@
-"""What we wrote beside photos that are gone, or not in the library any more: ours goes, and nothing else."""
+"""Sidecars of missing photos, and of photos no longer in the library: only our part is removed."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def photos(library: Library, tmp_path: Path) -> Path:
 
 
 def plain(packet: bytes) -> str:
-    """What a packet means, however its attributes are ordered."""
+    """The meaning of a packet, independent of the order of its attributes."""
     return str(etree.canonicalize(packet.decode(), strip_text=True))
 
 
@@ -87,7 +87,7 @@ def test_edited_sidecars_stay_unless_replacing_is_requested(library: Library, ph
     assert names(sidecar(photos / "b.jpg")) == ["Hannah"]
 
 
-def test_a_disk_that_is_not_there_and_folders_that_were_not_asked_for_stay_known(
+def test_sidecars_on_unmounted_disks_and_in_other_folders_stay_known(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     forget_paths(library, [photos / f"{name}.jpg" for name in "abc"])
@@ -124,7 +124,7 @@ def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
     assert not sidecar(copied).exists()
 
 
-def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: Path, tmp_path: Path) -> None:
+def test_the_sidecar_of_a_renamed_photo_stays(library: Library, photos: Path, tmp_path: Path) -> None:
     one, copy = photos / "D.JPG", tmp_path / "copies" / "D.JPG"
     short = one.with_suffix(".xmp")
     shown(library, one, "Anna")
@@ -150,7 +150,7 @@ def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: 
 
 
 @pytest.mark.parametrize("go", [remove_files, both])
-def test_a_converted_photo_is_named_again_in_the_sidecar_that_both_had(
+def test_a_converted_photo_is_named_again_in_the_shared_sidecar(
     library: Library, photos: Path, go: Callable[[Library, Sequence[Path]], None]
 ) -> None:
     first, converted = photos / "d.jpg", photos / "d.jpeg"
@@ -222,10 +222,10 @@ def test_large_sidecars_are_in_memory_a_few_at_a_time(
         announce(self, connection, plans)
 
     monkeypatch.setattr(exporting._Export, "_announce", weigh)
-    monkeypatch.setattr(exporting, "MOST_HELD", 400_000)
+    monkeypatch.setattr(exporting, "MAX_PLANNED_BYTES", 400_000)
     done = export(library)
     assert (done.changed, done.unchanged) == (20, 3)
     # Each thread may hold one more than fits.
     assert max(held) <= 400_000 + (exporting.THREADS + 1) * 110_000
-    monkeypatch.setattr(undoing, "MOST_HELD", 200)
+    monkeypatch.setattr(undoing, "MAX_HELD_BYTES", 200)
     assert undo(library).restored == 20

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def people(*names: str, spread: float = 0.01) -> Truth:
-    """Vectors of which those with the same first letter are alike."""
+    """Make vectors; those with the same first letter are similar."""
     rng = np.random.default_rng(0)
     centre = {letter: np.eye(8)[i % 8] for i, letter in enumerate(sorted({name[0] for name in names}))}
     vectors = np.array([centre[name[0]] for name in names]) + rng.normal(0, spread, (len(names), 8))
@@ -54,7 +54,7 @@ def test_a_sweep_puts_the_best_threshold_first_and_needs_a_method_with_one() -> 
         sweep(ClusterOptions(method="hdbscan"), [1])
 
 
-def test_vectors_are_read_from_a_file_and_normalised_unless_they_make_no_sense(tmp_path: Path) -> None:
+def test_vectors_of_a_file_are_normalized_unless_they_are_invalid(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", embedding=np.full((3, 4), 7, np.float16), name=["a", "a", "b"])
     truth = truth_of_vectors(tmp_path / "v.npz")
     assert np.allclose(np.linalg.norm(truth.embedding, axis=1), 1)
@@ -75,7 +75,7 @@ def test_vectors_are_read_from_a_file_and_normalised_unless_they_make_no_sense(t
             truth_of_vectors(other)
 
 
-def test_a_threshold_has_each_form_and_a_senseless_sweep_is_refused(tmp_path: Path) -> None:
+def test_thresholds_are_given_in_each_form_and_an_invalid_sweep_is_refused(tmp_path: Path) -> None:
     truth = people("ann", "ann", "bob", "bob", spread=0.05)
     np.savez(tmp_path / "v.npz", embedding=truth.embedding, name=truth.name)
 

@@ -10,6 +10,6 @@ from facesets.operations.reports.export_context import ExportContext, unit
 def test_a_person_of_a_model_is_found_among_the_sets(name: str) -> None:
     anna, ben = unit(np.array([1, 0.2], np.float32)), unit(np.array([0, 1], np.float32))
     beside = ExportContext(centroids={"people/Anna%2FBerg Jr%2E": anna, "Ben": ben})
-    likeness = beside.likeness(name, anna)
+    likeness = beside.compare(name, anna)
     assert (likeness.own, likeness.other, likeness.problems()) == (1.0, "Ben", [])
-    assert beside.likeness("Carl", anna).own is None
+    assert beside.compare("Carl", anna).own is None

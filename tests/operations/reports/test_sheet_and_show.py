@@ -122,7 +122,7 @@ def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path
     assert sheet(tmp_path / "m.json", tmp_path / "an empty tile.png", work=Work()).pages
 
 
-def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> None:
+def test_show_counts_the_content_of_a_cache(pristine: Library, pack_dir: Path) -> None:
     contents = show_store(pristine.store, "cache")
     collection = pristine.store.load()
     assert contents.facts["faces"] == len(collection.faces)
@@ -132,9 +132,7 @@ def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> No
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_show_names_the_command_that_measures_faces_where_some_were_not(
-    pristine: Library, library: Library
-) -> None:
+def test_show_names_the_command_that_measures_unmeasured_faces(pristine: Library, library: Library) -> None:
     healthy = run("show", pristine.cache).out
     assert "a quality measure" not in healthy
     assert "without norm" not in healthy

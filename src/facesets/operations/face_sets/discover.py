@@ -37,7 +37,7 @@ KIND = "discovered"
 MARKER = "DISCOVERED.txt"
 _THIN = "_thin/"
 NEW_ONLY = Policy(remakes=False)
-"""Existing sets stay as they are."""
+"""The policy of `discover`: existing sets stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)

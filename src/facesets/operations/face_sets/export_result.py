@@ -22,7 +22,7 @@ from facesets.results.manifest import SET_MANIFEST
 from facesets.results.pages.contact_sheets import own_sheet_names
 
 _LITTLE = 4
-"""A limit that rejects less than one in so many faces needs no advice."""
+"""A limit that rejects less than one in this number of faces needs no advice."""
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def _hint_of(sets: _Sets, limit: float) -> str:
     total = len(dropped) + sum(faces for faces, _ in sets)
     if not sizes or 2 * len(sizes) < len(dropped) or _LITTLE * len(sizes) < total:
         return ""
-    # What `refine` takes by default, if that helps; else what keeps half of them.
+    # The default of `refine`, if that helps; else the limit that passes half of them.
     helps = 2 * sum(size >= MIN_SHORT for size in sizes) >= len(sizes)
     edge = MIN_SHORT if helps and limit > MIN_SHORT else int(sizes[len(sizes) // 2])
     kept = sum(size >= edge for size in sizes)
@@ -174,7 +174,7 @@ def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
 
 
 def without_empty(states: dict[str, tuple[str, State]], written: Result) -> dict[str, tuple[str, State]]:
-    """Update `set_states` with the sets that have no face that passes: these have no name."""
+    """Update `set_states` with the sets without a passing face, which have no name."""
     return states | {empty.source: ("", "empty") for empty in written.empty}
 
 

@@ -29,7 +29,7 @@ from facesets.work import Work
 
 
 class FaceModeller(Protocol):
-    """The models of a pack that compute the contents of face models."""
+    """The models of a pack that compute the content of face models."""
 
     @property
     def lead_columns(self) -> frozenset[str]:

@@ -29,9 +29,9 @@ from facesets.results.preflight import require_same_faces, rows_of
 from facesets.work import Work
 
 WHOLE = Policy(drops=lambda entry: entry.kind == REFINED, takes_over=True)
-"""The sets of the refine manifest replace those of an earlier one."""
+"""The policy without `--merge`: sets of the refine manifest replace those of an earlier one."""
 MERGED = Policy(remakes=False)
-"""`--merge`: add sets to the existing ones."""
+"""The policy with `--merge`: add sets to the existing ones."""
 
 
 def export_swap(

@@ -168,12 +168,12 @@ def _images_by_label(collection: Collection, folders: SortedFolders) -> _Images:
             if not mixed.isdisjoint(parents):
                 in_mixed.add(row)
                 seen.update(parents)
-    asked = [*(folder for _, folder in folders.people), *folders.each_in, *folders.mixed]
+    requested = [*(folder for _, folder in folders.people), *folders.each_in, *folders.mixed]
     return _Images(
         rows={label: sorted(found) for label, found in rows.items()},
         folders={label: sorted(found) for label, found in named.items()},
         mixed=sorted(in_mixed),
-        empty=[folder for folder in asked if _parents(str(folder))[0] not in seen],
+        empty=[folder for folder in requested if _parents(str(folder))[0] not in seen],
     )
 
 

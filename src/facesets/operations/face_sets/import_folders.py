@@ -25,7 +25,7 @@ from facesets.work import Work
 
 KIND = "imported"
 REPLACE_LABELED = Policy()
-"""The set of a label is made again from its folders; all others stay."""
+"""The policy of `import-folders`: the set of a label is made again from its folders; all others stay."""
 
 
 def import_folders(

@@ -87,12 +87,12 @@ def select_faces(
     passed = ~far & ~small
     as_asked: list[Drop] = []
     for gate in ASKED_GATES:
-        if (asked := gate.limit_of(options)) is None or gate.measure is None:
+        if (limit := gate.limit_of(options)) is None or gate.measure is None:
             continue
         value = gate.measure(faces.take(rows))
-        out = passed & ~sure & (value > asked if gate.sign == ">" else value < asked)
+        out = passed & ~sure & (value > limit if gate.sign == ">" else value < limit)
         as_asked += [
-            Drop(int(r), gate, round(float(value[i]), 2), asked) for i, r in enumerate(rows) if out[i]
+            Drop(int(r), gate, round(float(value[i]), 2), limit) for i, r in enumerate(rows) if out[i]
         ]
         passed &= ~out
     left = rows[passed]
@@ -130,19 +130,19 @@ def collapse_duplicates(
         for i in sorted({i for pair in pairs for i in pair})
         if (look := _face_fingerprint(collection, int(rows[i]))) is not None
     }
-    gone: set[int] = set()
+    removed: set[int] = set()
     for i, j in pairs:
-        if i in gone or j in gone or i not in prints or j not in prints:
+        if i in removed or j in removed or i not in prints or j not in prints:
             continue
         bits = int(hamming(prints[i], prints[j]))
         if bits <= options.duplicate_max_bits:
-            gone.add(j)
+            removed.add(j)
             best, lost = int(rows[i]), int(rows[j])
             selection.duplicates.setdefault(best, []).append(lost)
             selection.dropped.append(
                 Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[best]}")
             )
-    selection.rows = np.array([row for i, row in enumerate(rows) if i not in gone], np.int64)
+    selection.rows = np.array([row for i, row in enumerate(rows) if i not in removed], np.int64)
 
 
 def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, int]]:
@@ -194,16 +194,16 @@ def of_main_era(collection: Collection, rows: Int64) -> Int64:
 
     All stay if that would find nothing to split.
     """
-    usual = SplitErasOptions()
+    defaults = SplitErasOptions()
     eras = split_into_eras(
         collection.faces.embedding[rows],
         years_of(collection, rows),
-        max_cosine_distance=usual.split_threshold,
-        min_anchor_faces=usual.min_era_faces,
-        join_cosine_distance=usual.join_threshold,
-        join_years=usual.join_years,
+        max_cosine_distance=defaults.split_threshold,
+        min_anchor_faces=defaults.min_era_faces,
+        join_cosine_distance=defaults.join_threshold,
+        join_years=defaults.join_years,
     )
-    return rows[main_era(eras, apart_years=usual.join_years)]
+    return rows[main_era(eras, apart_years=defaults.join_years)]
 
 
 def years_of(collection: Collection, rows: Int64) -> Int64:

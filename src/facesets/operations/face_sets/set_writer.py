@@ -109,7 +109,7 @@ class SetWriter:
             self._folder.write(f"{entry.name}/{SET_MANIFEST}", manifest_bytes(left))
 
     def write(self, planned: PlannedSet) -> SetManifest | None:
-        """Write one set; None when asked to stop before its end.
+        """Write one set; None if asked to stop before its end.
 
         Nothing is written for a set without a face that passes.
 

@@ -94,7 +94,7 @@ class _Look:
 def single_face_crops(
     subjects: Sequence[Subject], embedder: Embedder, rules: CropRules
 ) -> list[SingleFace | Refused]:
-    """Cut out each face such that it is alone in its crop. First tries go to the embedder together.
+    """Cut out each face so that it is alone in its crop. First tries go to the embedder together.
 
     Parameters
     ----------

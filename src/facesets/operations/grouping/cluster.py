@@ -51,8 +51,8 @@ from facesets.results.photo_folders import Written
 from facesets.work import Work
 
 NO_FACE = "_noface"
-CORRECTED = "said"
-"""The placement of a face that the user assigned."""
+ASSIGNED_BY_USER = "said"
+"""The placement of a face that the user assigned; manifests store it under this word."""
 
 
 def cluster(
@@ -105,15 +105,15 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
     ids = collection.face_ids()
     grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
     describe = face_describer(collection, quality(faces).total)
-    known = with_hidden(folder.known, ids, people, describe)
+    membership = with_hidden(folder.membership, ids, people, describe)
     constraints = (
         None
-        if known is None or not (known.corrections or known.hidden)
-        else apply_user_edits(grouping.labels, ids, known)
+        if membership is None or not (membership.corrections or membership.hidden)
+        else apply_user_edits(grouping.labels, ids, membership)
     )
     manifest, inherited = _manifest(store, collection, grouping, constraints, folder.naming, out, options)
     written = write_result(
-        replace(folder, known=known),
+        replace(folder, membership=membership),
         "cluster",
         CLUSTER_MANIFEST,
         manifest,
@@ -262,7 +262,7 @@ def _manifest(
     singletons = tuple(describe(int(row)) for row in single)
     placements = dict(zip(ids, grouping.placement, strict=False))
     if constraints is not None and placements:
-        placements |= {ids[row]: CORRECTED for row in np.flatnonzero(constraints.asserted)}
+        placements |= {ids[row]: ASSIGNED_BY_USER for row in np.flatnonzero(constraints.assigned_by_user)}
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     manifest = ClusterManifest(

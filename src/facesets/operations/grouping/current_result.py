@@ -14,7 +14,12 @@ from facesets.files import printable
 from facesets.records import Collection, Faces, Images
 from facesets.results.edits.folder_contents import folder_of
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import learn, own_names_of, recorded_membership, refuse_interrupted
+from facesets.results.edits.user_edits import (
+    apply_folder_changes,
+    own_names_of,
+    recorded_membership,
+    refuse_interrupted,
+)
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -131,21 +136,21 @@ def read_result(root: Path) -> CurrentResult:
     else:
         made = _read_made(root, (status.st_ino, status.st_mtime_ns, status.st_size))
     sealed = _reason_sealed(root, made.manifest)
-    known = made.known.copy()
+    membership = made.membership.copy()
     if not sealed:
-        learn(root, known, own_names_of(made.manifest, root))
+        apply_folder_changes(root, membership, own_names_of(made.manifest, root))
     return CurrentResult(
         root=root,
         manifest=made.manifest,
-        groups=known.groups,
-        single=known.single,
-        single_folder=known.single_folder,
-        unassigned=known.set_aside,
-        hidden=known.hidden,
-        files=known.files,
-        marks=known.marks,
-        learned=known.learned,
-        warnings=known.warnings,
+        groups=membership.groups,
+        single=membership.single,
+        single_folder=membership.single_folder,
+        unassigned=membership.set_aside,
+        hidden=membership.hidden,
+        files=membership.files,
+        marks=membership.marks,
+        learned=membership.learned,
+        warnings=membership.warnings,
         since=_since(root),
         sealed=sealed,
     )
@@ -156,7 +161,7 @@ class _Made:
     """A result as its run left it."""
 
     manifest: ClusterManifest | RefineManifest
-    known: GroupMembership
+    membership: GroupMembership
 
 
 @lru_cache(maxsize=1)

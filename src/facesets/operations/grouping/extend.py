@@ -19,7 +19,7 @@ from facesets.records import Collection, Int64
 from facesets.result import Result
 from facesets.results.current_faces import with_current_ids
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import as_groups, refuse_interrupted, warn
+from facesets.results.edits.user_edits import as_groups, refuse_interrupted, warn_of_unintended_changes
 from facesets.results.folder_runs import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
@@ -88,14 +88,14 @@ def _extend(
     sources = readable_sources(store, collection, *results.values())
     work.progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
-    known, naming = memberships_with_names(store, results, [], collection, learns=True)
+    memberships, naming = memberships_with_names(store, results, [], collection, learns=True)
     for folder in folders:
-        warn(known[folder], folder, work.progress)
-    persons = _grown_people(collection, people, known[raw], raw, options, made, naming)
+        warn_of_unintended_changes(memberships[folder], folder, work.progress)
+    persons = _grown_people(collection, people, memberships[raw], raw, options, made, naming)
     sets = None
     if refined is not None and refine_out is not None:
-        found = grown_sets(collection, refined, known[refine_out], options, work.progress)
-        sets = completed(found, refined, known[refine_out], refine_out, made, naming)
+        found = grown_sets(collection, refined, memberships[refine_out], options, work.progress)
+        sets = completed(found, refined, memberships[refine_out], refine_out, made, naming)
     work.progress.end()
     summary = Result(
         raw=persons.result,
@@ -105,7 +105,7 @@ def _extend(
         dry_run=options.dry_run,
         stopped=False,
     )
-    held = {folder: ids_of(as_groups(known[folder].groups)) for folder in folders}
+    held = {folder: ids_of(as_groups(memberships[folder].groups)) for folder in folders}
     if not options.dry_run:
         naming.learn(held)
     # An interrupted run continues under its name in both folders, whichever it had reached.
@@ -144,7 +144,7 @@ def _read(
 def _grown_people(
     collection: Collection,
     before: ClusterManifest,
-    known: GroupMembership,
+    membership: GroupMembership,
     raw: Path,
     options: ExtendOptions,
     made: Provenance,
@@ -152,7 +152,7 @@ def _grown_people(
 ) -> Grown:
     faces, images = collection.faces, collection.images
     ids = collection.face_ids()
-    known_ids = known.face_ids()
+    known_ids = membership.face_ids()
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)
     describe = face_describer(collection, quality(faces).total)
     # Other methods than `auto` take every face as it is.
@@ -161,19 +161,19 @@ def _grown_people(
         shows = np.full(len(new), Shows.ENOUGH)
     joined = np.full(len(new), -1, np.int64)
     comparable = shows > Shows.NOTHING
-    joined[comparable] = join_known(collection, known, new[comparable], options)
-    tally = _tally(joined, known)
+    joined[comparable] = join_known(collection, membership, new[comparable], options)
+    tally = _tally(joined, membership)
     rest = new[joined < 0]
     for row, group in zip(new[joined >= 0], joined[joined >= 0], strict=True):
-        [*known.groups.values(), *known.hidden.values()][group].append(describe(int(row)))
+        [*membership.groups.values(), *membership.hidden.values()][group].append(describe(int(row)))
     labels = np.full(len(rest), -1, np.int64)
     founding = shows[joined < 0] == Shows.ENOUGH
     labels[founding] = _labels_of_rest(collection, rest[founding], options)
     fresh = members_by_label(labels)
-    names = following_names("person", known.names_in_use(), len(fresh))
+    names = following_names("person", membership.names_in_use(), len(fresh))
     for name, members in zip(names, fresh, strict=True):
-        known.groups[name] = [describe(int(row)) for row in rest[members]]
-    known.single += [describe(int(row)) for row in rest[labels < 0]]
+        membership.groups[name] = [describe(int(row)) for row in rest[members]]
+    membership.single += [describe(int(row)) for row in rest[labels < 0]]
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     empty = {image.sha256: image for image in before.no_face}
     for row in without:
@@ -182,10 +182,10 @@ def _grown_people(
     found = ExtendedSets(
         new=len(new),
         joined=tally,
-        made={name: len(known.groups[name]) for name in names},
+        made={name: len(membership.groups[name]) for name in names},
         alone=int((labels < 0).sum()),
     )
-    return completed(found, before, known, raw, made, naming, no_face=tuple(empty.values()))
+    return completed(found, before, membership, raw, made, naming, no_face=tuple(empty.values()))
 
 
 def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions) -> Int64:
@@ -196,8 +196,8 @@ def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions)
     return singletons_as_noise(labels)
 
 
-def _tally(joined: Int64, known: GroupMembership) -> dict[str, int]:
-    names = [*known.groups, *known.hidden]
+def _tally(joined: Int64, membership: GroupMembership) -> dict[str, int]:
+    names = [*membership.groups, *membership.hidden]
     return {names[group]: int((joined == group).sum()) for group in np.unique(joined[joined >= 0])}
 
 

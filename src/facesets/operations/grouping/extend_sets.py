@@ -60,7 +60,7 @@ class ExtendedSets:
 def grown_sets(
     collection: Collection,
     before: RefineManifest,
-    known: GroupMembership,
+    membership: GroupMembership,
     options: ExtendOptions,
     progress: Progress,
 ) -> ExtendedSets:
@@ -70,24 +70,24 @@ def grown_sets(
     """
     gates = _gates_of(before, options)
     rows = {face: row for row, face in enumerate(collection.face_ids())}
-    earlier = [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in before.dropped]
-    known_ids = known.face_ids() | {drop.face.face for drop in earlier}
+    earlier = [replace(drop, group=membership.renamed.get(drop.group, drop.group)) for drop in before.dropped]
+    known_ids = membership.face_ids() | {drop.face.face for drop in earlier}
     new = np.array([row for face, row in rows.items() if face not in known_ids], np.int64)
     if not len(new):
         return ExtendedSets(0, {}, {}, 0, 0, tuple(earlier))
     report_unmeasured(collection.faces.take(new), collection.settings, gates, progress)
     describe = face_describer(collection, quality(collection.faces).total)
-    joined = join_known(collection, known, new, options)
-    names = [*known.groups, *known.hidden]
-    dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates, rows, describe)
+    joined = join_known(collection, membership, new, options)
+    names = [*membership.groups, *membership.hidden]
+    dropped = _join(collection, membership, new[joined >= 0], joined[joined >= 0], gates, rows, describe)
     rest = np.r_[new[joined < 0], _in_small_clusters(earlier, rows)]
     rest.sort()
     gated = gate_faces(collection.faces.take(rest), gates, years_of_faces(collection)[rest])
     fresh = surviving(gated)
-    made = following_names("faceset", known.names_in_use(), len(fresh))
+    made = following_names("faceset", membership.names_in_use(), len(fresh))
     by_cluster = {int(gated.cluster[part[0]]): name for part, name in zip(fresh, made, strict=True)}
     for part, name in zip(fresh, made, strict=True):
-        known.groups[name] = [describe(int(row)) for row in rest[part]]
+        membership.groups[name] = [describe(int(row)) for row in rest[part]]
     again = dropped_faces(gated, by_cluster, lambda place: describe(int(rest[place])))
     judged = set(rest.tolist())
     everything = (*(drop for drop in earlier if rows.get(drop.face.face, -1) not in judged), *dropped, *again)
@@ -100,7 +100,7 @@ def grown_sets(
     return ExtendedSets(
         new=len(new),
         joined={name: accepted[name] for name in names if accepted[name]},
-        made={name: len(known.groups[name]) for name in made},
+        made={name: len(membership.groups[name]) for name in made},
         alone=by_gate.total(),
         new_images=len(np.setdiff1d(images[new], images[old_rows])),
         dropped=everything,
@@ -124,7 +124,7 @@ def _in_small_clusters(dropped: list[DroppedFace], rows: dict[str, int]) -> Int6
 
 def _join(
     collection: Collection,
-    known: GroupMembership,
+    membership: GroupMembership,
     new: Int64,
     group: Int64,
     gates: RefineOptions,
@@ -132,8 +132,8 @@ def _join(
     describe: Callable[[int], FaceEntry],
 ) -> tuple[DroppedFace, ...]:
     """Add faces to their groups, except those that a gate drops; `rows` are by id."""
-    names = [*known.groups, *known.hidden]
-    lists = [*known.groups.values(), *known.hidden.values()]
+    names = [*membership.groups, *membership.hidden]
+    lists = [*membership.groups.values(), *membership.hidden.values()]
     pairs = [
         (rows[face.face], number) for number, faces in enumerate(lists) for face in faces if face.face in rows
     ]
@@ -158,8 +158,8 @@ def route(
 ) -> Int64:
     """Find the group that each new face joins.
 
-    A face joins the group with the nearest centroid, or none: not if that group has or gets a nearer face of
-    the same photo, unless the two are so similar that they are one face seen twice.
+    A face joins the group with the nearest centroid. If that group has or gets a nearer face of the same
+    photo, it joins none, unless the two are similar enough to be one face detected twice.
 
     Parameters
     ----------
@@ -192,12 +192,14 @@ def route(
     return target
 
 
-def join_known(collection: Collection, known: GroupMembership, new: Int64, options: ExtendOptions) -> Int64:
+def join_known(
+    collection: Collection, membership: GroupMembership, new: Int64, options: ExtendOptions
+) -> Int64:
     """Return the index of the group that each new face joins, hidden ones last; -1 for none."""
     rows = {face: row for row, face in enumerate(collection.face_ids())}
     members = [
         np.array([rows[face.face] for face in faces if face.face in rows], np.int64)
-        for faces in (*known.groups.values(), *known.hidden.values())
+        for faces in (*membership.groups.values(), *membership.hidden.values())
     ]
     return route(
         collection.faces,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facesets.operations.grouping.cluster import CORRECTED, NO_FACE
+from facesets.operations.grouping.cluster import ASSIGNED_BY_USER, NO_FACE
 from facesets.operations.grouping.extend_sets import ExtendedSets
 from facesets.result import Result
 from facesets.results.edits.membership import GroupMembership
@@ -49,7 +49,7 @@ class Grown:
 def completed(
     found: ExtendedSets,
     before: ClusterManifest | RefineManifest,
-    known: GroupMembership,
+    membership: GroupMembership,
     out: Path,
     made: Provenance,
     naming: Naming,
@@ -57,9 +57,9 @@ def completed(
     no_face: tuple[ImageEntry, ...] = (),
 ) -> Grown:
     """Return the manifest and the planned photos of a folder's people."""
-    found = _with_names(found, known, out, naming)
-    folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
-    folders[SINGLETONS] = [face.paths for face in known.single]
+    found = _with_names(found, membership, out, naming)
+    folders = {name: [face.paths for face in faces] for name, faces in membership.groups.items()}
+    folders[SINGLETONS] = [face.paths for face in membership.single]
     folders[NO_FACE] = [image.paths for image in no_face]
     name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
     how = before.made.options.get("materialize", "copy")
@@ -69,18 +69,18 @@ def completed(
         name,
         folders,
         how,
-        known,
-        present=known.files,
-        unwanted=known.unwanted(),
+        membership,
+        present=membership.files,
+        unwanted=membership.unwanted(),
         with_sheet=True,
         adds=True,
     )
-    known.files = dict(plan.retained)
+    membership.files = dict(plan.retained)
     manifest: ClusterManifest | RefineManifest
     if isinstance(before, ClusterManifest):
-        manifest = _of_people(before, known, no_face)
+        manifest = _of_people(before, membership, no_face)
     else:
-        manifest = _of_sets(before, known, found)
+        manifest = _of_sets(before, membership, found)
     if manifest != before and before.extended[-1:] != (made,):
         manifest = replace(manifest, extended=(*before.extended, made))
     result = Result(
@@ -90,21 +90,21 @@ def completed(
         made=found.made,  # faces of each person or face set that is new
         alone=found.alone,  # new faces; of face sets, those that were dropped
         dropped_by=found.dropped_by,
-        learned=known.learned,
+        learned=membership.learned,
         written=sorted(plan.files),  # also what a dry run would write
         copied=0,
-        unchanged=len(known.files),
+        unchanged=len(membership.files),
         removed=0,
         run="",  # what `facesets undo` undoes; empty if nothing changed
     )
     return Grown(before, manifest, plan, result)
 
 
-def _with_names(found: ExtendedSets, known: GroupMembership, out: Path, naming: Naming) -> ExtendedSets:
+def _with_names(found: ExtendedSets, membership: GroupMembership, out: Path, naming: Naming) -> ExtendedSets:
     """Give new groups the names that they have in other results."""
-    groups = ids_of(as_groups(known.groups))
-    names = names_of_new(naming, out, groups, found.made.keys(), known.hidden)
-    known.rename(names)
+    groups = ids_of(as_groups(membership.groups))
+    names = names_of_new(naming, out, groups, found.made.keys(), membership.hidden)
+    membership.rename(names)
     return replace(
         found,
         made={names.get(name, name): count for name, count in found.made.items()},
@@ -113,33 +113,34 @@ def _with_names(found: ExtendedSets, known: GroupMembership, out: Path, naming: 
 
 
 def _of_people(
-    before: ClusterManifest, known: GroupMembership, no_face: tuple[ImageEntry, ...]
+    before: ClusterManifest, membership: GroupMembership, no_face: tuple[ImageEntry, ...]
 ) -> ClusterManifest:
-    faces = known.face_ids()
-    corrected = {each.face for each in known.corrections if each.kind in ("is", "not")}
+    faces = membership.face_ids()
+    corrected = {each.face for each in membership.corrections if each.kind in ("is", "not")}
     images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
     return replace(
-        as_left(before, known),
+        as_left(before, membership),
         counts={
             "faces": len(faces),
             "images": len(images),
-            "persons": len(known.groups),
-            "singletons": len(known.single),
+            "persons": len(membership.groups),
+            "singletons": len(membership.single),
             "no_face": len(no_face),
         },
         no_face=no_face,
-        placements=before.placements | {face: CORRECTED for face in corrected if face in before.placements},
+        placements=before.placements
+        | {face: ASSIGNED_BY_USER for face in corrected if face in before.placements},
     )
 
 
-def _of_sets(before: RefineManifest, known: GroupMembership, found: ExtendedSets) -> RefineManifest:
+def _of_sets(before: RefineManifest, membership: GroupMembership, found: ExtendedSets) -> RefineManifest:
     return replace(
-        as_left(before, known),
+        as_left(before, membership),
         counts={
-            "faces": len(known.face_ids()) + len(found.dropped),
+            "faces": len(membership.face_ids()) + len(found.dropped),
             "images": before.counts["images"] + found.new_images,
-            "facesets": len(known.groups),
-            "kept": sum(len(faces) for faces in known.groups.values()),
+            "facesets": len(membership.groups),
+            "kept": sum(len(faces) for faces in membership.groups.values()),
             "dropped": len(found.dropped),
         },
         dropped=found.dropped,

@@ -1,4 +1,4 @@
-"""Quality filters for face sets, and what other settings of them would keep."""
+"""Quality filters for face sets, and what other settings would pass."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -28,7 +28,7 @@ from facesets.results.gates import (
 )
 
 SMALL_ALBUM = 300
-"""Below this number of photos, the filters' effect is always reported."""
+"""Number of photos below which the filters' effect is always reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Gated:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the filters reject, and the setting that would keep the most.
+    """What the filters reject, and the setting that would pass the most.
 
     Attributes
     ----------
@@ -87,11 +87,11 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
         No face has an age.
     """
     of_ages = AGE_GATES if isinstance(options, ExportSwapOptions) else (*AGE_GATES, AGE_SPREADS)
-    asked = [gate for gate in of_ages if gate.limit_of(options) is not None]
-    if asked and faces.age is None:
+    requested = [gate for gate in of_ages if gate.limit_of(options) is not None]
+    if requested and faces.age is None:
         by_stage = Command("index", Field("stage", "attributes"))
         raise WrongUsage(
-            f"{Field(asked[0].name)} requires ages, but no face of {store} has one. {Command('enrich')} "
+            f"{Field(requested[0].name)} requires ages, but no face of {store} has one. {Command('enrich')} "
             f"adds ages to a cache, {by_stage} to the library."
         )
 
@@ -149,8 +149,8 @@ def advise(
             opened = regate(chosen)
             gives = f"{_words(opened)}, compared with {_words(now)} now"
             changed = " ".join(_flags(chosen, options))
-            usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
-            flags = _flags(chosen, options, usual)
+            defaults = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
+            flags = _flags(chosen, options, defaults)
             also = _also(chosen, faces, opened)
             return Advice(f"{cost} {changed} would give {gives}.{also}", flags)
         if _count_passed(now):

@@ -78,7 +78,7 @@ def refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> Re
 
 def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> Result:
     folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, work.progress)
-    collection, known = folder.begun.collection, folder.known
+    collection, membership = folder.begun.collection, folder.membership
     faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
     report_unmeasured(faces, collection.settings, options, work.progress)
@@ -87,8 +87,8 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> R
     cluster = _clusters(faces, options)
     constraints = (
         None
-        if known is None or not known.corrections
-        else apply_user_edits(cluster, collection.face_ids(), known)
+        if membership is None or not membership.corrections
+        else apply_user_edits(cluster, collection.face_ids(), membership)
     )
 
     def gate(options: RefineOptions) -> Gated:
@@ -147,17 +147,17 @@ def _gated(
     cluster: Int64,
     options: RefineOptions,
     taken: Float64,
-    asserted: Bool | None = None,
+    assigned_by_user: Bool | None = None,
     wanted: AnyCollection[int] = (),
 ) -> Gated:
-    """Send clusters through the gates, except asserted outliers and `wanted` small clusters."""
-    least = options.min_faces or MOST_MIN_FACES
+    """Send clusters through the gates, except outliers that the user assigned and `wanted` small clusters."""
+    min_faces = options.min_faces or MOST_MIN_FACES
     gated = _gated_one_by_one(faces, cluster, options, taken)
-    if asserted is not None:
-        gated.gate[asserted & np.isin(gated.gate, (OUTLIER.name, AGE_SPREADS.name))] = ""
+    if assigned_by_user is not None:
+        gated.gate[assigned_by_user & np.isin(gated.gate, (OUTLIER.name, AGE_SPREADS.name))] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    too_few = (images < least) & ~np.isin(cluster, list(wanted))
-    _drop(gated, too_few, MIN_FACES, images, replace(options, min_faces=least))
+    too_few = (images < min_faces) & ~np.isin(cluster, list(wanted))
+    _drop(gated, too_few, MIN_FACES, images, replace(options, min_faces=min_faces))
     return gated
 
 
@@ -171,7 +171,7 @@ def _gated_as_corrected(
         constraints.label[some],
         options,
         taken[some],
-        constraints.asserted[some],
+        constraints.assigned_by_user[some],
         constraints.wanted,
     )
     n = len(faces)

@@ -17,7 +17,7 @@ from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.records import Int64
 from facesets.results.edits.apply_user_edits import Inherited
 from facesets.results.edits.membership import GroupMembership
-from facesets.results.edits.user_edits import warn
+from facesets.results.edits.user_edits import warn_of_unintended_changes
 from facesets.results.manifest import ClusterManifest, FaceEntry, Group, RefineManifest
 from facesets.results.names.follow_names import ids_of, memberships_with_names
 from facesets.results.names.naming import Naming
@@ -39,14 +39,14 @@ class FoundResult(Generic[M]):
         The store's faces, and the folder's manifest.
     naming : Naming
         Names that people have in any result of the store.
-    known : GroupMembership or None
+    membership : GroupMembership or None
         The people there, after the user's changes; None if the folder was new.
     """
 
     out: Path
     begun: Beginning[M]
     naming: Naming
-    known: GroupMembership | None
+    membership: GroupMembership | None
 
 
 def open_result(
@@ -56,9 +56,9 @@ def open_result(
     begun = begin(store, out, kind, manifest_name, replace=options.replace, how=options.materialize)
     before = {} if begun.before is None else {out: begun.before}
     results, naming = memberships_with_names(store, before, [out], begun.collection, learns=False)
-    known = results.get(out)
-    warn(known, out, progress)
-    return FoundResult(out, begun, naming, known)
+    membership = results.get(out)
+    warn_of_unintended_changes(membership, out, progress)
+    return FoundResult(out, begun, naming, membership)
 
 
 def write_result(
@@ -90,7 +90,7 @@ def write_result(
         manifest_name,
         members,
         options.materialize,
-        folder.known,
+        folder.membership,
         present=inherited.files,
         unwanted=inherited.unwanted,
         with_sheet=options.sheet,
@@ -162,23 +162,23 @@ def follow_library(labels: Int64, ids: Sequence[str], people: Sequence[KnownPers
 
 
 def with_hidden(
-    known: GroupMembership | None,
+    membership: GroupMembership | None,
     ids: Sequence[str],
     people: Sequence[KnownPerson] | None,
     describe: Callable[[int], FaceEntry],
 ) -> GroupMembership | None:
     """Return a folder's people, with the library's hidden people among those without a folder."""
     if people is None:
-        return known
+        return membership
     hidden = [person for person in people if person.is_hidden and person.faces]
-    if known is not None:
-        known.hidden = {n: faces for n, faces in known.hidden.items() if not _HIDDEN.fullmatch(n)}
+    if membership is not None:
+        membership.hidden = {n: faces for n, faces in membership.hidden.items() if not _HIDDEN.fullmatch(n)}
     if not hidden:
-        return known
+        return membership
     row = {face: i for i, face in enumerate(ids)}
-    known = known or GroupMembership(groups={})
-    known.hidden |= {
+    membership = membership or GroupMembership(groups={})
+    membership.hidden |= {
         f"hidden-{person.id[:8]}": [describe(row[face]) for face in sorted(person.faces) if face in row]
         for person in hidden
     }
-    return known
+    return membership

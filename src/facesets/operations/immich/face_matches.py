@@ -11,7 +11,7 @@ from facesets.operations.immich.local_people import LocalPhoto
 from facesets.remote.immich_people import FaceBox
 from facesets.remote.immich_records import ServerFace, ServerPerson
 
-_LEAST_IOU = 0.5
+_MIN_IOU = 0.5
 _ASPECT_TOLERANCE = 0.02
 
 
@@ -26,7 +26,7 @@ class FaceMatch:
     face : ServerFace or None
         The server's face at the same place.
     box : FaceBox
-        The box of ours, in the server's form.
+        Our face's box, in the server's form.
     """
 
     asset: str
@@ -36,10 +36,10 @@ class FaceMatch:
 
 
 class MatchCounts:
-    """How often each of our people matches each of the server's."""
+    """Counts how often each of our people matches each of the server's."""
 
     def __init__(self, seen: Iterable[FaceMatch]) -> None:
-        """Count."""
+        """Count the matches."""
         self.people: dict[str, ServerPerson] = {}
         self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
         self._votes: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -69,7 +69,7 @@ class MatchCounts:
 def match_faces(asset: str, photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceMatch] | None:
     """Match our faces of a photo with the server's, one to one, largest overlap first.
 
-    None if the server shows another picture than ours, as of an edited photo.
+    None if the server's picture differs from ours, as for an edited photo.
     """
     usable = [face for face in faces if face.id and face.width and face.height]
     if any(not _same_picture(photo, face) for face in usable):
@@ -97,7 +97,7 @@ def _best_overlaps(photo: LocalPhoto, faces: Sequence[ServerFace]) -> dict[int, 
         [np.array(face.box) / (face.width, face.height, face.width, face.height) for face in faces],
         np.float32,
     )
-    partner = best_partners(photo.box, theirs * scale, min_iou=_LEAST_IOU)
+    partner = best_partners(photo.box, theirs * scale, min_iou=_MIN_IOU)
     return {i: j for i, j in enumerate(partner.tolist()) if j >= 0}
 
 

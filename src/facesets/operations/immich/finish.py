@@ -163,7 +163,7 @@ class _Finish:
             export=str(paths.export),
             log=str(paths.log),
             steps=self.finished,
-            next=self._next(),  # the next thing to do, in words
+            next=self._next(),  # a hint on what to do next
             status=worst,  # the exit status
         )
         self._write(done.next)

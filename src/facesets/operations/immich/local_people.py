@@ -31,7 +31,7 @@ class LocalPerson:
     Attributes
     ----------
     name : str
-        Empty if the person has none, or none to be shown.
+        Empty if the person has no name, or none to be shown.
     names : frozenset of str
         All names by which the person is known, comparable.
     """

@@ -43,7 +43,7 @@ def immich_push(
     Parameters
     ----------
     folder : Path
-        What `immich-stage` made: it knows which asset has which bytes. The journals go there too.
+        The folder of `immich-stage`, with the content of each asset; it also gets the journals.
     read_people : callable
         Our people on images with these sha256.
     confirm : callable
@@ -55,8 +55,8 @@ def immich_push(
     Raises
     ------
     WrongUsage
-        There is nothing staged here, it is another account's, the key lacks a permission, or an undo was
-        begun and not ended.
+        Nothing is staged here, it is of another account, the key lacks a permission, or an undo was
+        interrupted.
     Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
         The message has the reason.
     """
@@ -167,16 +167,16 @@ class _Push:
         failures = with_paths([*self.view.failures, *(changes.failures if changes else [])], self.folder)
         return Result(
             people=[_shown(plan) for plan in self.plans],
-            changes=sum(plan.changes for plan in self.plans),  # that are planned
+            changes=sum(plan.changes for plan in self.plans),  # planned ones
             photos=len(self.view.faces),
-            # Photos that the server no longer has; those that it shows cropped or turned; and those
-            # of other accounts, which are left alone.
+            # Photos that the server no longer has, that it shows cropped or rotated, and that belong to other
+            # accounts. They are left alone.
             vanished=self.view.vanished,
             differing=self.view.differing,
             of_others=self.view.of_others,
-            unfit=self.ours.unfit,  # names that no server could take
+            unfit=self.ours.unfit,  # names that no server can store
             applied=changes is not None,
-            # The name to undo it by; empty while nothing was changed.
+            # The run's name for an undo; empty while nothing was changed.
             run=changes.journal.run if changes and changes.journal.has_effect else "",
             # By kind; faces and people that changed on the server since the plan count separately.
             made=dict(changes.counts) if changes else {},
@@ -191,14 +191,14 @@ def _shown(plan: PersonPlan) -> Result:
     return Result(
         name=plan.name,
         action=plan.action,
-        # Who it is on the server, and by which name; empty for one to create.
+        # The person on the server, and their name there; empty for a person to create.
         id=plan.target.id if plan.target else "",
         known_as=plan.target.name if plan.target else "",
-        in_place=plan.in_place,  # faces that are the person's already
+        in_place=plan.in_place,  # faces that already have this person
         give=len(plan.give),
         add=len(plan.add),
         merge=[
-            # Of the photos of who becomes part of the person, `known` are known to us.
+            # Photos of the person to merge; `known` of them are known to us.
             Result(id=each.source.id, name=each.source.name, photos=each.photos, known=each.known)
             for each in plan.merge
         ],

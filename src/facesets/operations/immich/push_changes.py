@@ -1,7 +1,7 @@
 """The changes that `immich-push` makes on a server: each can be made, checked, and journaled.
 
-Whether a change took effect is asked of the server, never guessed: after an answer that did not come,
-and after a run that was killed between asking and noting.
+After a missing answer, or a run that was killed between a request and its record, the server is asked
+whether the change took effect.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class _Change(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class CreatePerson(_Change, frozen=True, tag="create_person"):
-    """Create a person. `namesakes` existed before."""
+    """Create a person; `namesakes` existed before."""
 
     person: ServerPerson
     namesakes: tuple[str, ...] = ()
@@ -120,9 +120,9 @@ class MergePerson(_Change, frozen=True, tag="merge_person"):
     source, into : ServerPerson
         As they were before.
     faces : tuple of pairs of str
-        Asset and face of all that was the source's.
+        Asset and face of everything that belonged to the source.
     version : tuple of int
-        The server's, which decides how it is asked.
+        The server's version, which decides the form of the request.
     """
 
     source: ServerPerson
@@ -136,7 +136,7 @@ class MergePerson(_Change, frozen=True, tag="merge_person"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Check whether the merged person is gone."""
+        """Check whether the merged person no longer exists."""
         return {} if server.person(self.source.id) is None else None
 
 
@@ -151,7 +151,7 @@ class DropBirthDate(_Change, frozen=True, tag="drop_birth_date"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Check whether it is gone."""
+        """Check whether it no longer exists."""
         there = server.person(self.person.id)
         return {} if there is not None and there.birth_date is None else None
 
@@ -168,7 +168,7 @@ class DeleteFace(_Change, frozen=True, tag="delete_face"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Check whether it is gone."""
+        """Check whether it no longer exists."""
         return {} if face_of(server.faces(self.asset), self.face) is None else None
 
 
@@ -183,7 +183,7 @@ class DeletePerson(_Change, frozen=True, tag="delete_person"):
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
-        """Check whether the person is gone."""
+        """Check whether the person no longer exists."""
         return {} if server.person(self.person.id) is None else None
 
 
@@ -197,8 +197,8 @@ PushChange: TypeAlias = (
     | DeleteFace
     | DeletePerson
 )
-"""One change. `do` asks for it and `found` whether it took effect; both return what it brought about, `found`
-None if it did not. `do` raises `RequestFailed` and what ends a run.
+"""One change: `do` requests it, and `found` checks whether it took effect. Both return its outcome; `found`
+returns None if it had no effect. `do` raises `RequestFailed` and errors that end a run.
 """
 
 

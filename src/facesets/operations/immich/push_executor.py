@@ -42,7 +42,7 @@ class Changes:
     counts : Counter
         Changes made, by kind, and `changed_meanwhile`.
     failures : list of pairs of str
-        What could not be changed, a photo by its id, and why.
+        What could not be changed (photos by id), and why.
     """
 
     def __init__(self, server: ImmichPeople, journal: PushJournal, *, is_undo: bool = False) -> None:
@@ -59,7 +59,7 @@ class Changes:
         Raises
         ------
         Unreachable
-            The server does not say; with `give_up` such a change counts as failed.
+            The server does not report it; with `give_up`, such a change counts as failed.
         """
         for entry in self.journal.open_changes:
             try:
@@ -105,14 +105,14 @@ class PlanExecutor:
     work: Work
 
     def apply(self, plans: Sequence[PersonPlan]) -> None:
-        """People and names first, then faces, then merges.
+        """Apply people and names first, then faces, then merges.
 
         Raises
         ------
         Unreachable, WrongUsage, CannotWrite
-            The run cannot go on; what was done is in the journal.
+            The run cannot continue; the journal has what was done.
         Stopped
-            The run was asked to end.
+            The run was asked to stop.
         """
         targets: dict[int, ServerPerson] = {}
         for number, plan in enumerate(plans):
@@ -216,7 +216,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int, stop: 
     FacesetsError
         The first error of a call, after those that had begun have ended.
     Stopped
-        The run was asked to end.
+        The run was asked to stop.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="push") as pool:
         futures = [pool.submit(_unless_stopped, work, item, stop) for item in items]

@@ -1,6 +1,7 @@
 """The journal of one run of `immich-push`: each request, and its outcome.
 
-One file a run, a line a record, on the disk before the request goes out. It is all that an undo has.
+Each run has a file, with one record per line; a record is on the disk before its request is sent. An undo
+uses nothing else.
 """
 
 import threading
@@ -156,7 +157,7 @@ def find_journal(folder: Path, run: str) -> PushJournal:
     Raises
     ------
     WrongUsage
-        There is no such run, or it was undone: what is like its changes now is a later run's or a user's.
+        There is no such run, or it was undone: what now equals its changes comes from a later run or a user.
     """
     known = [journal for journal in journals(folder) if journal.has_effect]
     if run == "last":

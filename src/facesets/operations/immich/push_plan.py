@@ -1,6 +1,6 @@
 """Plan what `immich-push` changes, from our people and the server's.
 
-An unnamed person of the server becomes one of ours as a whole only if almost all of its faces are ours. What
+An unnamed person of the server becomes one of ours only if almost all of its faces are ours. What
 a user decided on the server stays: a name, a face assigned to a named person, a hidden person.
 """
 
@@ -37,17 +37,17 @@ class PersonPlan:
     Attributes
     ----------
     action : str
-        Make the person, name the target, keep it as it is, or leave it all alone.
+        Create the person, name the target, leave it as it is, or do nothing.
     target : ServerPerson or None
-        Who it is on the server.
+        The person on the server.
     in_place : int
-        Faces that are the target's already.
+        Faces that the target already has.
     give, add : list of FaceMatch
-        Faces of the server's to give to the target, and faces to add.
+        Server faces to assign to the target, and faces to add.
     left : Counter
         Faces left alone, by reason.
     because : str
-        Why all are left alone, where they are.
+        Why all are left alone, if they are.
     """
 
     name: str
@@ -67,7 +67,7 @@ class PersonPlan:
 
 
 class Planner:
-    """Plans for all people at once, because no two may become the same person on the server."""
+    """Plans all people together, because no two may become the same person on the server."""
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class Planner:
         Parameters
         ----------
         faces : mapping of asset to sequence of ServerFace
-            All faces of the assets that were looked at.
+            All faces of the assets that were requested.
         listed : iterable of ServerPerson
             All people that the server names, with or without a face here.
         pushed_names, pushed_faces : mapping of person to name, of face to person
-            What earlier runs gave, which is therefore no decision of the user's.
+            Set by earlier runs, and therefore not decided by the user.
         """
         self._persons = persons
         self._seen = seen
@@ -116,7 +116,7 @@ class Planner:
                 if (self._is_enough(theirs, count) or theirs in namesakes)
                 and self._may_become(number, self._counts.people[theirs])
             }
-            # One who has the name already is neither to be named nor to be merged.
+            # A person who already has the name needs neither a name nor a merge.
             if candidates - set(namesakes[:1]):
                 found |= candidates | set(namesakes[:1])
         return found
@@ -127,7 +127,7 @@ class Planner:
         Parameters
         ----------
         photos : mapping of id to set of asset ids
-            All photos of the people who are worth a look, and of those they could be merged into.
+            All photos of the candidates, and of the people they could be merged into.
         """
         plans: dict[int, PersonPlan] = {}
         taken: set[str] = set()
@@ -149,7 +149,7 @@ class Planner:
             self._plan_merges(number, plans[number], taken, photos)
         self._plan_faces(plans)
         for plan in plans.values():
-            # A person without faces serves no one, and the server removes it.
+            # A person without faces is useless, and the server would remove it.
             if plan.action == "create" and not (plan.give or plan.add):
                 plan.action = "leave"
         return sorted(
@@ -231,7 +231,7 @@ class Planner:
             if not enough or not self._is_pure(number, theirs_id):
                 continue
             everywhere = photos.get(theirs_id, frozenset())
-            # Two people who are on one photo are two.
+            # People in the same photo are different people.
             if not self._is_known(number, theirs_id, photos) or together & everywhere:
                 continue
             together |= everywhere

@@ -1,8 +1,8 @@
 """Undo a run of `immich-push` from its journal.
 
 What a user changed on the server since then stays as the user left it. People that a merge had removed
-are made again, under new ids, because a server gives no id twice. A server has no call to unassign
-a face: such faces go to a person made for it, which is then removed.
+are made again, under new ids, because a server never reuses an id. A server has no call to unassign
+a face, so such faces go to a temporary person, who is then removed.
 """
 
 from collections import Counter, defaultdict
@@ -72,7 +72,7 @@ def immich_push_undo(
     Raises
     ------
     WrongUsage
-        There is no such run, it is another account's, or the key lacks a permission.
+        There is no such run, it is of another account, or the key lacks a permission.
     Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
         The message has the reason.
     """
@@ -110,7 +110,7 @@ class _Undo:
         try:
             with self.changes.journal.writing():
                 self.changes.resolve_open(give_up=self.give_up)
-                # Changes that an interrupted undo already undid stay so.
+                # Changes that an interrupted undo already undid stay undone.
                 back = {change.face for change, _ in self.changes.journal.made(GiveFace, by_undo=True)}
                 moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
                 self.work.progress.begin("Undoing", len(moved))
@@ -153,7 +153,7 @@ class _Undo:
             self._recreate(person)
 
     def _recreate(self, person: ServerPerson) -> None:
-        # A name of its own, so that it is found again after a kill, until its faces are back.
+        # A unique name, so that the person can be found after a kill until the faces are back.
         named = replace(person, name=person.name or f"{_MARK}{person.id or self.changes.journal.run}")
         namesakes = tuple(each.id for each in people_called(self.changes.server, [named.name]))
         self.current_ids[person.id] = self.changes.make(CreatePerson(named, namesakes))["id"]
@@ -256,7 +256,7 @@ class _Undo:
         journal, changes = self.changes.journal, self.changes
         return Result(
             run=journal.run,
-            faces=len(_moved_faces(journal)),  # that the run gave to others, or that moved with a merge
+            faces=len(_moved_faces(journal)),  # that the run assigned to others, or that a merge moved
             added=len(journal.made(CreateFace)),
             merges=len(journal.made(MergePerson)),
             names=len(journal.made(NamePerson)),

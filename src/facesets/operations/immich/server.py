@@ -57,7 +57,7 @@ def check_server(
     user : str
         The expected owner of the photos; empty for any.
     essential : sequence of str
-        Permissions without which there is nothing to be done.
+        Permissions without which the command can do nothing.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def stage_permissions(options: StageOptions) -> tuple[str, ...]:
 def estimate(server: Immich, options: StageOptions, scope: list[Query]) -> int | None:
     """Return the server's estimate of matching assets, which tends to be low."""
     total = 0
-    # What is locked is not open to a key, and asking for its number could end the run.
+    # Keys cannot see locked photos, and requesting their number could end the run.
     for query in queries(replace(options, locked=False), scope):
         counted = server.estimate({key: value for key, value in query.items() if key != "withDeleted"})
         if counted is None:
@@ -143,7 +143,7 @@ def scope_of(server: Immich, options: StageOptions) -> list[Query]:
     Raises
     ------
     WrongUsage
-        There is no such album or person, or the key may not ask.
+        There is no such album or person, or the key may not ask for it.
     Unreachable
         The server fails.
     """
@@ -160,7 +160,7 @@ def scope_of(server: Immich, options: StageOptions) -> list[Query]:
 def queries(options: StageOptions, scope: list[Query]) -> Iterator[Query]:
     """Return the searches that together find what the options ask for.
 
-    One for each visibility: what a server answers to a search that names none differs by version.
+    There is one for each visibility, because the results of searches without one differ by version.
     """
     for visibility, part in product(("timeline", "archive", "hidden", "locked"), scope):
         option = _OWN_VISIBILITIES.get(visibility)
@@ -203,15 +203,15 @@ def _moment(value: datetime) -> str:
 
 
 def comparable(name: str) -> str:
-    """Normalise a name for comparison: case, spacing, encoding."""
+    """Normalize a name for comparison: case, spacing, encoding."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def people_called(server: Immich, names: Iterable[str]) -> list[ServerPerson]:
     """Return all people on the server with one of these names, including those without faces.
 
-    A list of people leaves out who is on archived photos only, and a search takes letters as they are
-    encoded: so names are searched for in several spellings, and compared here.
+    Names are searched in several spellings and compared here, because the list of people omits people who are
+    only on archived photos, and the search compares encoded letters.
     """
     wanted = {comparable(name): name for name in names}
     searches = dict.fromkeys(text for name in wanted.values() for text in _spellings(name))
@@ -221,7 +221,7 @@ def people_called(server: Immich, names: Iterable[str]) -> list[ServerPerson]:
 
 def _spellings(name: str) -> Iterator[str]:
     words = name.split()
-    # Words may be further apart on the server: so for the first alone as well.
+    # On the server, more spaces may separate the words, so the first word is also searched alone.
     for text in (" ".join(words), *words[:1]):
         if text.isascii():
             yield text

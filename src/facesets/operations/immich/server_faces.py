@@ -17,13 +17,13 @@ class ServerView:
     Attributes
     ----------
     faces : mapping of asset to list of ServerFace
-        All faces of the assets that were looked at.
+        All faces of the requested assets.
     seen : list of FaceMatch
         Our faces there.
     vanished, differing, of_others : int
-        Assets that are gone, that show another picture, and that belong to another account.
+        Assets that no longer exist, that show another picture, and that belong to another account.
     failures : list of pairs of str
-        Assets that could not be looked at, and why.
+        Assets that could not be read, and why.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ServerView:
         assets : mapping of sha256 to sequence of pairs
             The assets with each content, and whether each was edited on the server.
         owner_id : str
-            The account with photos that may be changed.
+            The account whose photos may be changed.
         """
         self._server = server
         self._ours = ours
@@ -88,7 +88,7 @@ class ServerView:
     def drop_photos_of_others(self, assets: Set[str]) -> bool:
         """Drop our faces in assets of other accounts; False if there are none.
 
-        A server may list and even change photos of partners. They are not the user's to change.
+        A server may list and even change photos of partners, which do not belong to the user.
         """
         unchecked = sorted(assets - self._checked)
         self._checked |= assets

@@ -1,9 +1,9 @@
 """`immich-stage`: download the originals of photos with large faces once, even after interruptions.
 
-One thread lists assets, gives each its path and records what became of it; workers take an asset
-from the server's face boxes to a verified file. What the files say depends on the list alone:
-paths are given in its order, and of several assets with the same bytes the first is staged. Only where the
-server reports the checksum of one and not of the other, and both are in progress, the first to arrive stays.
+One thread lists assets, assigns their paths and records their outcomes; workers take an asset from the
+server's face boxes to a verified file. The result depends only on the list: paths are assigned in its order,
+and of several assets with the same bytes the first is staged. There is one exception: if two are in progress
+and the server reports the checksum of only one, the first to arrive stays.
 """
 
 from collections import deque
@@ -52,7 +52,7 @@ def immich_stage(
     Raises
     ------
     Unreachable
-        The server became unavailable; finished work is stored, and the same call resumes from there.
+        The server became unavailable; finished work is stored, and the same call resumes.
     WrongUsage, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
         The message has the reason.
     """
@@ -60,12 +60,12 @@ def immich_stage(
     done = Result(
         queue=str(folder / "queue.json"),
         listed=0,
-        estimated=None,  # what the server had counted beforehand
-        settled_before=0,  # photos that an earlier run had dealt with
+        estimated=None,  # the server's count before the run
+        settled_before=0,  # photos that an earlier run finished
         staged=0,
         megabytes=0.0,
         adopted=0,  # staged photos with bytes already in place, which were not downloaded
-        # Photos with bytes that are already staged, or in a cache given as known.
+        # Photos with bytes that are already staged, or that are in a known cache.
         aliases=0,
         known=0,
         no_face=0,
@@ -73,7 +73,7 @@ def immich_stage(
         size_unknown=0,  # staged without a known size of their faces
         skipped={},  # photos passed over, by kind
         of_others=0,  # listed, not passed over, and of another account
-        gone=0,  # from the server during the run
+        gone=0,  # deleted on the server during the run
         failed=0,
         failures=[],
         stopped=False,
@@ -81,7 +81,7 @@ def immich_stage(
     try:
         _stage(done, server, folder, user, options, known, work)
     except Stopped:
-        # Before there was anything to record.
+        # Stopped before anything was recorded.
         done["stopped"] = True
     return done
 
@@ -101,7 +101,7 @@ def _stage(
     listing = StageListing(server, options, owner, scope)
     if not options.dry_run:
         with writing(folder):
-            # Photos in it are as open as the folder: a new folder is private until its owner opens it.
+            # Photos get the rights of the folder; a new folder is private until its owner opens it.
             make_private_folder(folder)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
@@ -160,7 +160,7 @@ class _Run:
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="stage")
         self._running: set[Future[AssetOutcome]] = set()
         self._same_bytes: dict[str, deque[tuple[Asset, str]]] = {}
-        """Assets that wait for the one with their bytes, which is under way."""
+        """Assets that wait for an asset with the same bytes, which is in progress."""
         self._failed_bytes: set[str] = set()
         self._ending = False
         self._error: FacesetsError | None = None
@@ -176,7 +176,7 @@ class _Run:
         except Stopped:
             pass
         finally:
-            # What is ready counts; what has not begun is dropped.
+            # Finished assets are recorded; those not begun are dropped.
             self._ending = True
             self._pool.shutdown(cancel_futures=True)
             self._running = {future for future in self._running if not future.cancelled()}
@@ -190,8 +190,8 @@ class _Run:
     def _submit_all(self) -> None:
         if not self._options.dry_run:
             PartialDownloads(self._folder).sweep()
-        # While the list is read by page numbers, an asset that is deleted moves others to pages that were
-        # read already, and new ones arrive: so it is read again until nothing new shows.
+        # The list is read by page numbers. A deletion meanwhile moves assets to pages that were already read,
+        # and new assets arrive, so the list is read again until it has nothing new.
         for _ in range(_MAX_READINGS):
             is_new = False
             for asset, name in self._listing.new_assets(self._work.progress):
@@ -244,7 +244,7 @@ class _Run:
         elif outcome.kind == "staged" and outcome.content is not None and not asset.sha1:
             self._record_without_checksum(outcome, outcome.content.sha1)
         elif outcome.kind == "staged" and asset.sha1 in self._listing.without_checksum:
-            # Its bytes came under another name while it was under way.
+            # The same bytes arrived under another name meanwhile.
             self._remove(outcome.name)
             self._record_alias(asset.id, asset.path, asset.sha1)
         else:
@@ -256,7 +256,7 @@ class _Run:
     def _record_without_checksum(self, outcome: AssetOutcome, sha1: str) -> None:
         """Record a file without a server checksum, comparing its content after the download.
 
-        Of several, the one with the first path stays, whichever was downloaded first.
+        If several have the same content, the one with the first path stays.
         """
         before = self._listing.without_checksum.get(sha1)
         new = FileWithoutChecksum(outcome.name, outcome.asset.id, outcome.asset.path)
@@ -265,7 +265,7 @@ class _Run:
             self._record_asset(outcome)
             return
         duplicate = new if before is None else max(new, before)
-        # In this order a kill in between leaves nothing that the next run does not repair.
+        # In this order, the next run can repair everything after a kill in between.
         self._remove(duplicate.name)
         self._record_alias(duplicate.asset_id, duplicate.original_path, sha1, no_checksum=True)
         if duplicate is not new:

@@ -28,17 +28,17 @@ class AssetOutcome:
     Attributes
     ----------
     faces : sequence of dict
-        As the queue names them: the boxes in pixels of the upright original.
+        As in the queue, with boxes in pixels of the upright original.
     largest_short_px : float or None
-        Short edge of the largest face; None where the size is unknown.
+        Short edge of the largest face; None if the size is unknown.
     content : Downloaded or None
-        Digests of the bytes, where they were looked at.
+        Digests of the bytes, if they were read.
     adopted : bool
-        The bytes existed in place already.
+        The file was already in place.
     reason : str
         Why it failed.
     transient : bool
-        It failed for a reason that is not the asset's own.
+        The reason lies outside of the asset.
     """
 
     kind: Kind
@@ -66,7 +66,7 @@ class AssetOutcome:
         return row | {
             "path": self.name,
             "size": self.content.size,
-            # Boxes of an asset that was cropped or turned in Immich are in pixels of the edited picture.
+            # If an asset was cropped or rotated in Immich, its boxes are in pixels of the edited picture.
             "edited": self.asset.is_edited,
             "faces": list(self.faces),
         }
@@ -109,18 +109,18 @@ def stage_asset(
     Parameters
     ----------
     name : str
-        Where its file goes, below `folder`.
+        The path of its file below `folder`.
     known : sequence of callables
         Each returns whether content with a sha256 already exists elsewhere.
     sha256_of : mapping of sha1 to sha256
-        Of content that was met before: what is known need not be fetched to find out.
+        Content found before: known content need not be downloaded to be recognized.
 
     Raises
     ------
     Unreachable, WrongUsage, CannotWrite
-        The run as a whole cannot go on.
+        The run as a whole cannot continue.
     Stopped
-        The run was asked to end.
+        The run was asked to stop.
     """
     try:
         on_server = server.faces(asset.id)
@@ -138,7 +138,7 @@ def stage_asset(
         try:
             content, adopted = _fetch(asset, folder / name, server, PartialDownloads(folder), known)
         except NotOnServer:
-            # Of a photo that vanished the server has no faces either.
+            # The server has no faces for a deleted photo either.
             server.faces(asset.id)
             return AssetOutcome("failed", asset, name, reason="the server lacks the original of this photo")
     except NotOnServer as error:
@@ -152,7 +152,7 @@ def stage_asset(
 def _fetch(
     asset: Asset, target: Path, server: Immich, partials: PartialDownloads, known: Sequence[IsKnown]
 ) -> tuple[Downloaded, bool]:
-    """Download the original unless its content is there or known; True if it was there."""
+    """Download the original unless its content is in place or known; return whether it was in place."""
     with writing(target):
         there = _digests(target) if asset.sha1 and target.is_file() else None
         if there is not None and there.sha1 == asset.sha1:
@@ -186,9 +186,8 @@ def _digests(path: Path) -> Downloaded:
 def _scaled(asset: Asset, found: Sequence[ServerFace]) -> tuple[list[dict[str, Any]], float | None]:
     """Return the faces with boxes scaled to the original, and their longest short edge.
 
-    The server's width and height of an original may be those before its orientation is applied; the
-    preview is upright, so that the two differ in which of them is longer. Where the original's size is
-    unknown there are no faces, and no edge.
+    The server may give an original's width and height before its orientation is applied. The preview is
+    upright, so in that case its other side is longer. If the size is unknown, there are no faces and no edge.
     """
     faces: list[dict[str, Any]] = []
     largest_px = 0.0

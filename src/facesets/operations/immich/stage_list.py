@@ -1,4 +1,4 @@
-"""Which assets of a server to stage, and the file path of each."""
+"""List the assets of a server to stage, and give each a file path."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,11 +31,11 @@ class StageListing:
     Attributes
     ----------
     listed, settled_before, of_others : int
-        Assets met, those of them that earlier runs finished, and those of another account that are wanted.
+        Listed assets, those that earlier runs finished, and wanted ones of another account.
     skipped : Counter
         Assets passed over, by kind.
     without_checksum : mapping of sha1 to FileWithoutChecksum
-        Staged files that the server gave no checksum of.
+        Staged files for which the server gave no checksum.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class StageListing:
             if outcome in ("staged", "known"):
                 self.add_content(row["sha1"])
             if outcome == "small":
-                # A lower limit than before asks again.
+                # With a lower limit than before, the asset is checked again.
                 is_done = row["largest_short_px"] < self._options.min_face_short
             else:
                 is_done = outcome != "no_face" or not (self._options.recheck or self._options.faceless)
@@ -77,7 +77,7 @@ class StageListing:
                 self._done.add(key)
 
     def add_content(self, sha1: str) -> None:
-        """Remember that a content is staged or known."""
+        """Record that a content is staged or known."""
         self._contents.add(sha1)
 
     def has_content(self, sha1: str) -> bool:
@@ -111,8 +111,7 @@ class StageListing:
             progress.advance()
             return None
         self.of_others += is_of_another
-        # A path is given to every asset in the order of the list, finished or not: so it is the same
-        # however often the run is cut.
+        # Every asset, finished or not, gets a path in the order of the list, so interruptions change no path.
         name = "" if key in self._staged else self._names.give(asset.path, asset.id)
         if key in self._done:
             self.settled_before += 1
@@ -141,7 +140,7 @@ class StageListing:
         try:
             yield from self._server.assets(query)
         except (RequestFailed, WrongUsage) as error:
-            # Immich opens its locked folder to a session with a PIN, never to a key.
+            # Immich shows its locked folder only to a session with a PIN, never to a key.
             if visibility != "locked":
                 raise WrongUsage(f"{self._server.label} does not list its photos: {error}") from error
             progress.say(f"{self._server.label} does not show locked photos to an API key.")

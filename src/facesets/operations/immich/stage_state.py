@@ -4,9 +4,9 @@
     queue.json     what to embed, for `facesets embed --queue`
     aliases.json   further assets with bytes that are staged or known
 
-A record is a line: written once to the journal when it becomes true, and moved at the end of a run,
-in the order of the assets' ids, into `state.json`, of which the others are extracts. So neither a
-flush nor memory grows with what is there, and files do not depend on who finished first.
+A record is a line, written to the journal when it becomes true. At the end of a run, records move to
+`state.json` in the order of the assets' ids; the other files are extracts of it. So neither memory nor the
+cost of a flush grows with the number of assets, and files do not depend on which worker finished first.
 """
 
 import json
@@ -86,7 +86,7 @@ class StageRecord:
         Raises
         ------
         CannotWrite
-            No space or no permission; the journal keeps what was recorded.
+            No space or no permission; recorded outcomes stay in the journal.
         """
         self._open()
         try:
@@ -122,7 +122,7 @@ class StageRecord:
             patiently(os.unlink, self._journal)
 
     def _fold(self) -> None:
-        # What is read is closed before the state is replaced, which Windows asks for.
+        # The sources are closed before the state is replaced, as Windows requires.
         with (
             atomic_write(self._state) as state,
             atomic_write(self._queue) as queue,
@@ -144,7 +144,7 @@ class StageRecord:
             staged = (_without_outcome(row) for row in _rows(latest, sources, "staged"))
             _write_table(queue, {"format": QUEUE_FORMAT, **self._heading}, "files", staged)
             others = (
-                # Null where the bytes are in a cache that was given as known.
+                # Null if the bytes are in a known cache.
                 {**_without_outcome(row), "path": paths.get(row["sha1"])}
                 for row in _rows(latest, sources, "alias", "known")
             )
@@ -246,7 +246,7 @@ def _rows(latest: Int64, sources: Sequence[IO[bytes]], *outcomes: Outcome) -> It
 
 
 def _lines(file: IO[bytes], path: Path, *, torn_end: bool) -> Iterator[tuple[int, Record]]:
-    """Records below a heading, each with its place in the file."""
+    """Yield the records below a heading, each with its place in the file."""
     offset, damaged = file.tell(), _damaged(path)
     for line in iter(file.readline, b""):
         whole = line.endswith(b"\n")

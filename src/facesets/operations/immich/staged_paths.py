@@ -46,13 +46,13 @@ def is_readable(path: str) -> bool:
 def safe_path(original: str) -> str:
     """Make a relative path from an original's, safe on any system.
 
-    The parts of the path stay as they are where they can. What no file may be called is replaced or
-    shortened; nothing leads upwards or elsewhere.
+    Parts of the path stay as they are if possible. Invalid names are replaced or shortened, and no part leads
+    upwards or elsewhere.
 
     Parameters
     ----------
     original : str
-        Any text that ends like a picture's name, see `is_readable`.
+        A text that ends like a picture's name, see `is_readable`.
     """
     *folders, name = [_safe_part(part) for part in _parts(original)] or ["_"]
     stem, suffix = name[: -len(_suffix(name)) or None], name[len(name) - len(_suffix(name)) :]
@@ -60,23 +60,22 @@ def safe_path(original: str) -> str:
     path = "/".join([*map(_safe_folder, folders), safe_name])
     if len(path.encode()) <= _MAX_PATH_BYTES:
         return path
-    # Windows takes 260 characters for the whole of a path.
+    # Windows allows 260 characters for a whole path.
     mark = _digest("/".join(folders))
     return f"{mark}/{_bounded(stem, _MAX_PATH_BYTES - len(suffix) - len(mark) - 1)}{suffix}"
 
 
 def safe_label(label: str) -> str:
     """Make a safe folder name from any text."""
-    # Without joiners, as ever: what was staged lies in a folder of that name.
+    # Without joiners, as in earlier versions, whose folders have such names.
     return _safe_folder(_JOINERS.sub("_", _safe_part(re.sub(r"[/\\]", "_", label))))
 
 
 class UniquePaths:
     """Gives every asset a unique path, in the order of the calls.
 
-    Two paths are the same when a system that ignores case or composes accents would say so. The
-    second to ask gets a part of its id into its name: so names depend on the list of the assets and on
-    nothing that happens to them.
+    Paths that are equal on a system that ignores case or composes accents count as the same. The second one
+    gets a part of its asset's id, so names depend only on the list of the assets.
     """
 
     def __init__(self) -> None:
@@ -96,7 +95,7 @@ class UniquePaths:
         original : str
             Its path on the server.
         asset_id : str
-            Makes the path unique where it must.
+            Makes the path unique if needed.
         """
         path = safe_path(original)
         if self.take(path):
@@ -140,7 +139,7 @@ def _bounded(text: str, max_bytes: int) -> str:
     if len(text.encode()) <= max_bytes:
         return text or "_"
     beginning = text.encode()[: max_bytes - _MARK_LENGTH - 1].decode("utf-8", errors="ignore")
-    # Nor does a name end with a joiner that no longer joins anything.
+    # A name must not end with a joiner that joins nothing.
     return f"{beginning.rstrip(_NOT_LAST)}~{_digest(text)}"
 
 
@@ -152,9 +151,9 @@ _FIRST_SLOTS = 1 << 12
 
 
 class DigestSet:
-    """Remembers texts by digests of 64 bits, in 16 to 32 bytes each.
+    """A set of texts, stored as digests of 64 bits, in 16 to 32 bytes each.
 
-    Two of a million texts share a digest in one of 40 million cases; then the second counts as known.
+    Two of a million texts share a digest in one of 40 million cases; then the second counts as present.
     """
 
     def __init__(self) -> None:
@@ -165,11 +164,11 @@ class DigestSet:
         return self._count
 
     def __contains__(self, text: str) -> bool:
-        return self._slots[self._place(_digests_digest(text))] != 0
+        return self._slots[self._place(_hash64(text))] != 0
 
     def add(self, text: str) -> bool:
         """Add a text; False if it was there."""
-        digest = _digests_digest(text)
+        digest = _hash64(text)
         place = self._place(digest)
         if self._slots[place]:
             return False
@@ -195,7 +194,7 @@ class DigestSet:
                 self._slots[self._place(digest)] = digest
 
 
-def _digests_digest(text: str) -> int:
-    """64 bits of a text, never 0."""
+def _hash64(text: str) -> int:
+    """Return 64 bits of a text, never 0."""
     raw = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(raw, "little") or 1

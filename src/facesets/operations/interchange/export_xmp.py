@@ -55,10 +55,10 @@ FacesOfImages: TypeAlias = Mapping[int, Sequence[PersonFace]]
 COMMAND = "export-xmp"
 _REFUSED = ("edited", "failed", "missing")
 _AT_A_TIME = 1000
-MOST_HELD = 64_000_000
-"""Bytes of sidecars in memory, from which on those that are planned are written first."""
+MAX_PLANNED_BYTES = 64_000_000
+"""Bytes of planned sidecars in memory, above which they are written."""
 THREADS = 8
-"""Most of the time goes by while disks write, each file durably."""
+"""Number of threads; most of their time is spent waiting for disks to write each file durably."""
 
 InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
@@ -120,9 +120,9 @@ def _nothing_done(people: int, unfit: Sequence[str], *, dry_run: bool) -> Result
         photos=0,  # checked: those of these people, and those with sidecars that have our part
         new=0,
         changed=0,
-        removed=0,  # they held only our part, which is outdated
+        removed=0,  # sidecars that held only our part, which is outdated
         unchanged=0,
-        left_behind=0,  # of these, sidecars without a photo in the library
+        left_behind=0,  # of the removed ones, sidecars without a photo in the library
         missing=0,  # photos that are no longer in their place
         edited=[],  # sidecars with changes to our part
         failures=[],
@@ -137,10 +137,10 @@ def _nothing_done(people: int, unfit: Sequence[str], *, dry_run: bool) -> Result
 class _Export:
     """One run: its options and its counts."""
 
-    def __init__(self, library: Library, asked: Request, run: int, done: Result) -> None:
+    def __init__(self, library: Library, request: Request, run: int, done: Result) -> None:
         """Begin a run; without a run number nothing is written. Counts go to `done`."""
         self._database = library.database
-        self._asked = asked
+        self._request = request
         self._run = run
         self._done = done
         self._held = 0
@@ -152,7 +152,7 @@ class _Export:
         """Return the numbers of the paths to check."""
         if self._detector is None:
             return ()
-        people = list(self._asked.people)
+        people = list(self._request.people)
         numbers: list[int] = self._database.run(paths_to_look_at, self._detector, people, below).tolist()
         return numbers
 
@@ -184,9 +184,9 @@ class _Export:
         """Plan and write the sidecars of some photos."""
 
         def plan(photo: PhotoFile) -> Plan | None:
-            if self._held > MOST_HELD:
+            if self._held > MAX_PLANNED_BYTES:
                 return None
-            planned = plan_sidecar(photo, faces.get(photo.image, ()), self._asked)
+            planned = plan_sidecar(photo, faces.get(photo.image, ()), self._request)
             self._held += planned.bytes_held
             return planned
 
@@ -296,7 +296,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _PART = 25
-"""Pieces that a thread takes at a time."""
+"""Pieces that a thread gets at a time."""
 
 
 def each_of(work: Callable[[T], U], items: Sequence[T], in_parallel: InParallel) -> list[U]:

@@ -50,7 +50,7 @@ from facesets.work import Work
 
 _STORED_AT_ONCE = 20_000
 _MIN_FACES_TO_REPORT = 3
-"""Minimum number of faces of a person who may have another name elsewhere."""
+"""Minimum number of faces of a person who is reported to have another name elsewhere."""
 
 
 def import_names(
@@ -68,11 +68,11 @@ def import_names(
     Parameters
     ----------
     photos, files : iterable of NamedPhoto, FilesRead
-        What `named_photos` gives, and what it keeps of the files.
+        The output of `named_photos`, and its record of the files.
     source : str
         The source, for the log.
     places : mapping, optional
-        Where folders of another machine are here.
+        Folders of another machine, and the same folders here.
 
     Raises
     ------
@@ -119,17 +119,17 @@ def _import(
     with making_step(connection, "import-names", by, f"names of {source} imported") as step:
         person_of = _people(step, claims, here)
         refused = _assign(step, claims.given, person_of, corrections)
-        asked = [*claims.asked, *refused]
+        review = [*claims.for_review, *refused]
         _store(step, rows, person_of)
         ask_about_imported(
             connection,
-            [(row.face, person_of[folded(row.name)], row.program) for row in asked if row.face is not None],
+            [(row.face, person_of[folded(row.name)], row.program) for row in review if row.face is not None],
         )
     new = {each for name, each in person_of.items() if name not in here.people}
     given = {row.face for row in claims.given} - {row.face for row in refused}
     return Result(
         photos=found.photos,  # of the library, with a name
-        photos_not_here=found.not_here,  # further photos, which are not in the library
+        photos_not_here=found.not_here,  # named photos that are not in the library
         names=len(rows),  # on these photos, each counted once a photo and program
         people=len(set(person_of.values())),  # with such a name here
         new_people=len(new),  # new or unnamed before
@@ -140,10 +140,10 @@ def _import(
         without_face=sum(row.face is None and row.box is not None for row in rows),
         without_place=sum(row.face is None and row.box is None for row in rows),
         # Names of faces of another person here: names for review, and names that a human denied before.
-        asked=len(asked),
-        answered=len(claims.answered),
+        asked=len(review),
+        answered=len(claims.denied),
         nameless=files.nameless,  # faces of Picasa contacts without a name in any file
-        also_called=_also_called(connection, asked, here),
+        also_called=_also_called(connection, review, here),
         no_names=found.no_names,  # invalid texts in place of a name
         failed=files.failed,  # files that could not be read
         empty=len(files.empty),  # sidecars without a byte, which were passed over
@@ -167,11 +167,11 @@ def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
     """
     person_of = {
         name: here.people[name]
-        for row in (*claims.known, *claims.given, *claims.asked, *claims.answered)
+        for row in (*claims.known, *claims.given, *claims.for_review, *claims.denied)
         if (name := folded(row.name)) in here.people
     }
     texts: dict[str, str] = {}
-    for row in (*claims.given, *claims.asked):
+    for row in (*claims.given, *claims.for_review):
         texts.setdefault(folded(row.name), row.name)
     faces: dict[str, set[int]] = {name: set() for name in texts if name not in person_of}
     for row in claims.given:
@@ -268,10 +268,10 @@ def _store_some(step: Step, rows: Sequence[ImportedName], person_of: Mapping[str
     store_imported(step, [each for each in now if each.content not in known], outdated)
 
 
-def _also_called(connection: Connection, asked: Sequence[ImportedName], here: Here) -> list[str]:
+def _also_called(connection: Connection, review: Sequence[ImportedName], here: Here) -> list[str]:
     """List names with faces that mostly belong to another person here."""
     owners: dict[str, list[UUID | None]] = {}
-    for row in asked:
+    for row in review:
         if row.face is not None:
             owners.setdefault(row.name, []).append(here.homes.get(row.face) or here.states[row.face].person)
     found: list[tuple[str, UUID, int]] = []

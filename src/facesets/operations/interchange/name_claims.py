@@ -15,11 +15,11 @@ from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.store.postgres.people.imported_names import FaceState, ImportedName
 
 _OURS_TOO = frozenset({"mwg", "microsoft"})
-"""What `export-xmp` writes: an automatic match must not come back as a correction."""
+"""Names of regions that `export-xmp` also writes: an automatic match must not come back as a correction."""
 _READS_OURS = "digikam"
-"""It treats regions of sidecars as confirmed faces, and stores them in whole pixels."""
+"""A program that reads regions of sidecars as confirmed faces, and stores them in whole pixels."""
 _ROUNDED = 2.0
-"""Pixels by which that moves an edge; no two programs draw a face so much alike."""
+"""Maximum pixels by which this rounding moves an edge; boxes drawn by two programs differ by more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,16 @@ class NameClaims:
         The face already has this person.
     given : list
         The face gets the person of the name.
-    asked : list
+    for_review : list
         A correction here or another program contradicts it: for review.
-    answered : list
+    denied : list
         A human already denied it.
     """
 
     known: list[ImportedName] = field(default_factory=list)
     given: list[ImportedName] = field(default_factory=list)
-    asked: list[ImportedName] = field(default_factory=list)
-    answered: list[ImportedName] = field(default_factory=list)
+    for_review: list[ImportedName] = field(default_factory=list)
+    denied: list[ImportedName] = field(default_factory=list)
 
 
 def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: Here) -> NameClaims:
@@ -90,10 +90,10 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
         if person is not None and _is_known(row, person, here):
             claims.known.append(row)
         elif person is not None and (row.face, person) in here.refused:
-            claims.answered.append(row)
+            claims.denied.append(row)
             continue
         elif row in doubtful or called.get(row.face, name) != name or _is_corrected(row, person, here):
-            claims.asked.append(row)
+            claims.for_review.append(row)
             continue
         else:
             claims.given.append(row)
@@ -132,10 +132,11 @@ def _is_corrected(row: ImportedName, person: UUID | None, here: Here) -> bool:
     )
 
 
-LEAST_SIMILARITY = 0.4
-"""Of a face with the mean of the other faces of its name: strangers rarely reach it, one person's mostly."""
+MIN_SIMILARITY = 0.4
+"""Minimum similarity of a face to the mean of the other faces of its name: most faces of the same person
+reach it, and strangers rarely do."""
 _COMPARED = 500
-"""Faces of a name that its mean is made of, at most: more tell no more."""
+"""Maximum faces of a name in its mean; more do not change the result."""
 _AT_ONCE = 1000
 _NOTHING = 1e-3
 
@@ -195,8 +196,8 @@ def _resembling(connection: Connection, faces: Sequence[int], others: Sequence[i
         for face, own in vectors.items():
             rest = total - own if face in looked_at else total
             length = float(np.linalg.norm(rest))
-            # The rest of one face single is nothing but what rounding leaves.
-            if length > _NOTHING and float(own @ rest) >= LEAST_SIMILARITY * length:
+            # For a single face, the rest is only a rounding error.
+            if length > _NOTHING and float(own @ rest) >= MIN_SIMILARITY * length:
                 fitting.append(face)
     return fitting
 

@@ -68,7 +68,7 @@ def read_names(
     Parameters
     ----------
     places : mapping
-        Where folders of another machine are here.
+        Folders of another machine, and the same folders here.
 
     Raises
     ------
@@ -190,21 +190,24 @@ def _rows(
 
 
 def _orientation(path: str) -> int:
-    """Return the orientation of the stored image; upright if the file does not tell."""
+    """Return the orientation of the stored image; 1 if the file cannot be read."""
     try:
         return stored_frame(Path(path)).orientation
     except UnreadableImage:
         return 1
 
 
-LEAST_IOU = 0.25
+MIN_IOU = 0.25
 """Minimum overlap of two boxes of one face."""
-LEAST_INSIDE = 0.8
-MOST_TIMES = 9.0
-MOST_ASIDE = 0.25
-"""Programs draw around the eyes, or the whole head: of one face are also two boxes of which one lies so
-far inside the other, which is at most so many times as large, with middles at most so far apart, as a
-share of the larger box."""
+
+# Some programs draw around the eyes, others around the whole head. Two boxes also show one face if one lies
+# inside the other, within these limits.
+MIN_INSIDE = 0.8
+"""Minimum share of the smaller box inside the larger."""
+MAX_AREA_RATIO = 9.0
+"""Maximum ratio of their areas."""
+MAX_OFFSET = 0.25
+"""Maximum distance of their centers, as a share of the larger box."""
 
 
 def matched(regions: Float32, faces: Float32) -> Int64:
@@ -218,7 +221,7 @@ def matched(regions: Float32, faces: Float32) -> Int64:
     partner = np.full(len(regions), -1, np.int64)
     if not len(regions) or not len(faces):
         return partner
-    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    # Imported where bodies or boxes are matched: it takes longer to load than most commands run.
     from scipy.optimize import linear_sum_assignment
 
     overlap = np.where(_of_one_face(regions, faces), iou(regions, faces), 0)
@@ -243,11 +246,11 @@ def _of_one_face(regions: Float32, faces: Float32) -> Float32:
     )
     apart = np.abs((regions[:, :2] + regions[:, 2:])[:, None] - (faces[:, :2] + faces[:, 2:])[None]) / 2
     is_inside = (
-        (shared >= LEAST_INSIDE * smaller)
-        & (larger <= MOST_TIMES * smaller)
-        & (apart <= MOST_ASIDE * edges).all(axis=2)
+        (shared >= MIN_INSIDE * smaller)
+        & (larger <= MAX_AREA_RATIO * smaller)
+        & (apart <= MAX_OFFSET * edges).all(axis=2)
     )
-    overlaps = shared >= LEAST_IOU * (areas[0] + areas[1] - shared)
+    overlaps = shared >= MIN_IOU * (areas[0] + areas[1] - shared)
     is_one: Float32 = (overlaps | is_inside) & (smaller > 0)
     return is_one
 
@@ -255,13 +258,13 @@ def _of_one_face(regions: Float32, faces: Float32) -> Float32:
 def on_faces(boxes: Sequence[Box], faces: Float32, orientation: int) -> tuple[Float32, Int64]:
     """Return the boxes of one program in the upright image, and their faces as in `matched`.
 
-    Programs do not agree whether a turned picture is measured as it is stored or as it is seen: where no box
-    lies on a face as it should, and each does when it is read the other way, that way is taken.
+    Programs measure a rotated picture either as it is stored or as it is displayed. If no box lies on a face
+    when read as documented, and each does when read the other way, the other way is used.
 
     Parameters
     ----------
     orientation : int
-        By which boxes of the stored picture are turned upright, as EXIF numbers it; 1 for boxes that are.
+        The EXIF orientation that turns boxes of the stored picture upright; 1 for upright boxes.
     """
     stored = np.array(boxes, np.float32).reshape(-1, 4)
     if orientation == 1:

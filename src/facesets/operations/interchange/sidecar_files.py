@@ -70,7 +70,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
 
     given = 0o777
     with suppress(OSError):
-        # Who may read the photo keeps what they may do with the sidecar, such as to write it.
+        # Accounts that may read the photo keep their rights to the sidecar, such as to write it.
         given = 0o700 | (Path(photo).stat().st_mode & 0o044) // 4 * 7
     rights = rights_of([photo], sidecar.parent)
     with atomic_write(sidecar, rights=rights, before_replacing=like_before) as file:
@@ -116,8 +116,7 @@ def has_video(photo: str, names: Collection[str]) -> bool:
 def shared_stems(names: Iterable[str]) -> frozenset[str]:
     """Return the stems in a folder that several files share.
 
-    These are stems of several photos or videos, and also whole names: next to `clip.mov` and `clip.mov.jpg`,
-    `clip.mov.xmp` belongs to the first.
+    Whole names count, too: if there are `clip.mov` and `clip.mov.jpg`, `clip.mov.xmp` belongs to the first.
     """
     known = [PurePath(name) for name in names if suffix_of(name) in _WITH_SIDECARS]
     found = Counter(name.stem for name in known)

@@ -27,12 +27,12 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile, names_of_people
 
 _LAYOUT = "1"
-"""Rises where the same faces give other sidecars: these are then looked at again."""
+"""The version of the sidecars' content; a higher one makes all sidecars be checked again."""
 _CHANGED = "changed since it was indexed; index it again first"
 _WRITTEN_WITHIN_S = 60.0
-"""So long an empty file may be one that a program has opened and not yet written."""
-_LEAST = 1e-4
-"""Fractions of the picture; what is smaller would be lost by rounding."""
+"""Seconds for which an empty file may be one that a program has opened and not yet written."""
+_MIN_EDGE = 1e-4
+"""Minimum edge of a box, as a fraction of the picture; rounding would lose smaller ones."""
 
 Outcome = Literal["unchanged", "new", "changed", "removed", "missing", "edited", "failed"]
 
@@ -55,7 +55,7 @@ class Request:
     replace: bool
     hashed: Hasher
     twins: dict[Path, frozenset[str]] = field(default_factory=dict)
-    """By folder, stems with sidecars that may belong to several files, as far as checked."""
+    """Stems with sidecars that may belong to several files, by folder, for the folders checked so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +103,22 @@ def sidecar_of(photo: PhotoFile) -> Path:
     return Path(photo.path) if photo.sidecar is None else photo.sidecar.path
 
 
-def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
+def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], request: Request) -> Plan:
     """Plan the change of a photo's sidecar; changes nothing.
 
     Names that it had before stay, in addition to the requested ones. If the photo is missing or no
     longer known, our part of its sidecar is outdated.
     """
     if photo.elsewhere is not None:
-        photo = _with_moved_sidecar(photo, photo.elsewhere, asked)
+        photo = _with_moved_sidecar(photo, photo.elsewhere, request)
     known = photo.sidecar
     if known is not None and (not photo.is_known or is_missing(photo.path)):
-        return _without_photo(photo, known, asked)
+        return _without_photo(photo, known, request)
     ours = _written(known)
-    people = asked.people | (known.people if known else frozenset())
-    wanted = [face for face in faces if face.person in people and face.person in asked.names]
-    microsoft = asked.microsoft or any(each.microsoft for each in ours)
-    made_of = _made_of(photo, wanted, asked, microsoft=microsoft)
+    people = request.people | (known.people if known else frozenset())
+    wanted = [face for face in faces if face.person in people and face.person in request.names]
+    microsoft = request.microsoft or any(each.microsoft for each in ours)
+    made_of = _made_of(photo, wanted, request, microsoft=microsoft)
     if known is not None and known.made_of == made_of and _is_as_left(photo, known):
         return Plan(photo, "unchanged", known=known)
     path = Path(photo.path)
@@ -126,14 +126,14 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     try:
         if not _is_as_indexed(path, photo):
             return Plan(photo, "failed", reason=_CHANGED)
-        name = _name_of_sidecar(path, known, asked.twins)
-        # Before it is read, so that whatever is written meanwhile is seen the next time.
+        name = _name_of_sidecar(path, known, request.twins)
+        # Taken before the file is read, so that the next run notices anything written meanwhile.
         state = state_of(path.with_name(name)) or (None, None)
         before = content_of(path.with_name(name))
         if is_empty := before == b"":
             _require_left(path.with_name(name))
         # An empty file counts as none, and stays if there is nothing to write.
-        done = _merged(photo, wanted, before or None, ours, asked, microsoft=microsoft)
+        done = _merged(photo, wanted, before or None, ours, request, microsoft=microsoft)
     except _REFUSALS as error:
         return _not_done(photo, name, error)
     people = frozenset(each.person for each in wanted)
@@ -161,14 +161,14 @@ def _written(known: KnownSidecar | None) -> tuple[Ours, ...]:
     return () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
 
 
-def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Plan:
+def _without_photo(photo: PhotoFile, known: KnownSidecar, request: Request) -> Plan:
     """Plan to remove our part; without a sidecar, it may be elsewhere with its photo."""
     try:
         before = content_of(known.path)
         if not before:
             return Plan(photo, "missing")
         no_people = WantedSidecar((), photo.width, photo.height)
-        done = merged(before, no_people, _written(known), asked.hashed, replace=asked.replace)
+        done = merged(before, no_people, _written(known), request.hashed, replace=request.replace)
     except _REFUSALS as error:
         return _not_done(photo, known.name, error)
     return Plan(
@@ -197,14 +197,14 @@ def _not_done(photo: PhotoFile, name: str, error: Exception) -> Plan:
     return Plan(photo, "edited" if isinstance(error, EditedSince) else "failed", name, reason)
 
 
-def _with_moved_sidecar(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
+def _with_moved_sidecar(photo: PhotoFile, elsewhere: KnownSidecar, request: Request) -> PhotoFile:
     """Return the photo with the record of the sidecar that moved with it, if any."""
     path = Path(photo.path)
     stays = replace(photo, elsewhere=None)
     try:
-        name = _name_of_sidecar(path, None, asked.twins)
+        name = _name_of_sidecar(path, None, request.twins)
         content = content_of(path.with_name(name))
-        if content is None or not is_intact(content, _unpacked(elsewhere.ours), asked.hashed):
+        if content is None or not is_intact(content, _unpacked(elsewhere.ours), request.hashed):
             return stays
     except (UnreadableXmp, OSError):
         return stays
@@ -223,29 +223,29 @@ def _merged(
     faces: list[PersonFace],
     before: bytes | None,
     ours: tuple[Ours, ...],
-    asked: Request,
+    request: Request,
     *,
     microsoft: bool,
 ) -> Merged:
     if not faces:
         no_people = WantedSidecar((), photo.width, photo.height)
         return merged(
-            before, no_people, ours if before is not None else (), asked.hashed, replace=asked.replace
+            before, no_people, ours if before is not None else (), request.hashed, replace=request.replace
         )
     frame = stored_frame(Path(photo.path))
     if frame.upright_size != (photo.width, photo.height):
         raise UnreadableImage(_CHANGED)
-    on_it = [(asked.names[face.person], _clipped(face.box, photo)) for face in faces]
+    on_it = [(request.names[face.person], _clipped(face.box, photo)) for face in faces]
     named = tuple((name, stored_box(box, frame.orientation)) for name, box in on_it if box is not None)
     wanted = WantedSidecar(named, frame.width, frame.height, microsoft)
-    return merged(before, wanted, ours if before is not None else (), asked.hashed, replace=asked.replace)
+    return merged(before, wanted, ours if before is not None else (), request.hashed, replace=request.replace)
 
 
 def _clipped(box: Box, photo: PhotoFile) -> Box | None:
     """Clip a box to the image, in fractions of it; None if almost nothing is left."""
     x1, y1, x2, y2 = box
     found = box_within(x1 / photo.width, y1 / photo.height, x2 / photo.width, y2 / photo.height)
-    return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _LEAST else None
+    return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _MIN_EDGE else None
 
 
 def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, frozenset[str]]) -> str:
@@ -270,13 +270,13 @@ def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
 def _is_as_left(photo: PhotoFile, known: KnownSidecar) -> bool:
     """Whether a sidecar has the size and time that we recorded."""
     left = None if known.size is None or known.mtime_ns is None else (known.size, known.mtime_ns)
-    # Paths of this module's own would be half of the time that a photo takes that is up to date.
+    # Without `Path` objects, which would double the time for an up-to-date photo.
     return state_of(os.path.join(os.path.dirname(photo.path), known.name)) == left  # noqa: PTH118, PTH120
 
 
-def _made_of(photo: PhotoFile, faces: list[PersonFace], asked: Request, *, microsoft: bool) -> bytes:
-    content = [(asked.names[face.person], *(round(edge, 2) for edge in face.box)) for face in faces]
-    return bytes.fromhex(asked.hashed(_LAYOUT, photo.sha256, f"{microsoft}", json.dumps(content)))
+def _made_of(photo: PhotoFile, faces: list[PersonFace], request: Request, *, microsoft: bool) -> bytes:
+    content = [(request.names[face.person], *(round(edge, 2) for edge in face.box)) for face in faces]
+    return bytes.fromhex(request.hashed(_LAYOUT, photo.sha256, f"{microsoft}", json.dumps(content)))
 
 
 def packed(ours: Ours) -> bytes:

@@ -29,8 +29,8 @@ from facesets.work import Work
 
 LAST = "last"
 _AT_A_TIME = 500
-MOST_HELD = 16_000_000
-"""Bytes of sidecars in memory, compressed: each may have megabytes."""
+MAX_HELD_BYTES = 16_000_000
+"""Maximum bytes of compressed sidecars in memory; each may have megabytes."""
 
 _Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there", "gone"]
 
@@ -54,7 +54,7 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
         work.progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
         while not (is_done or work.stop.requested):
-            changes = database.run(changes_of, number, behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
+            changes = database.run(changes_of, number, behind, limit=_AT_A_TIME, most_bytes=MAX_HELD_BYTES)
             is_done = not changes
             behind = changes[-1].photo if changes else behind
             if not dry_run:
@@ -66,11 +66,11 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
                 is_under_another = outcome == "edited" and change.photo in written
-                # Of what was not there before the run nothing is lost.
+                # A missing sidecar that did not exist before the run is no loss.
                 if outcome in left and not (outcome == "gone" and change.packed is None):
                     why = "a later run wrote it; undo that run first" if is_under_another else reason
                     left[outcome].append(Result(path=str(change.path), reason=why))
-                # What could not be written can be tried again.
+                # Sidecars that could not be written can be tried again.
                 if outcome not in ("failed", "not_there") and not is_under_another:
                     settled.append((change, outcome))
             if not dry_run:
@@ -86,17 +86,17 @@ def _summary(
     return Result(
         run=run,
         restored=counts["restored"],
-        removed=counts["removed"],  # there were none before
+        removed=counts["removed"],  # they did not exist before the run
         as_before=counts["as_before"] + counts["gone"] - len(left["gone"]),
-        # They were changed since: they stay. Changes of a later run can be undone after that run was.
+        # Changed since, so they stay. What a later run changed can be undone after that run is undone.
         edited=left["edited"] + left["gone"],
         failures=left["not_there"] + left["failed"],
         stopped=stopped,
         dry_run=dry_run,
-        # Failures in empty folders, while the library knows photos there.
+        # Failures in folders that are empty although the library knows photos there.
         not_there=counts["not_there"],
-        # The rest, in empty folders: emptied, or on an unmounted disk. Our part in them is still recorded, in
-        # case they return.
+        # All others in empty folders: these were emptied, or are on an unmounted disk. Our part in them stays
+        # recorded, in case they return.
         gone=counts["gone"],
     )
 

@@ -62,7 +62,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> R
     counts = {
         "images": len(images),
         "identical_groups": len(identical),
-        # What could go: all members of a group but one.
+        # Removable: all members of a group except one.
         "spare_files": sum(len(group.paths) - 1 for group in identical),
         "near_groups": len(near),
         "spare_images": sum(len(group.images) - 1 for group in near),

@@ -24,7 +24,7 @@ _MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".npz"})
 
 
 @dataclass(frozen=True, slots=True)
-class SetLikeness:
+class SetSimilarity:
     """Similarity of a person in a file to their own set, and to the most similar other; None if unknown."""
 
     own: float | None = None
@@ -47,7 +47,7 @@ class ExportContext:
     Attributes
     ----------
     own : str
-        The set with the file in its folder; empty for a file of the whole export, or of none.
+        The set with the file in its folder; empty for a file of the whole export, or outside of an export.
     models : CacheSettings or None
         The models of the export's faces; None outside of an export.
     centroids : dict of str to float32 array of shape (d,)
@@ -63,16 +63,16 @@ class ExportContext:
         """The digest of the export's recognizer; empty outside of an export."""
         return "" if self.models is None else self.models.recognizer_sha256
 
-    def likeness(self, name: str, embedding: Float32) -> SetLikeness:
+    def compare(self, name: str, embedding: Float32) -> SetSimilarity:
         """Compare an embedding of unit length with the set of a name, and with all others."""
         own = next((each for each in self.centroids if name in _possible_names(each)), "")
         fitting = {each: c for each, c in self.centroids.items() if c.shape == embedding.shape}
         if own not in fitting:
-            return SetLikeness()
+            return SetSimilarity()
         similarity = {each: round(float(centroid @ embedding), 4) for each, centroid in fitting.items()}
         mine = similarity.pop(own)
         nearest = max(similarity, key=similarity.__getitem__, default="")
-        return SetLikeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
+        return SetSimilarity(mine, nearest, similarity.get(nearest), "" if self.own else own)
 
 
 def _possible_names(entry: str) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def _centroids(root: Path, export: ExportManifest, read: Read) -> Iterator[tuple
 def bundles_at(paths: Sequence[Path]) -> list[Path]:
     """Return the bundles, folders of images and face models at some paths.
 
-    A folder stands for all of them below it, by name; a folder that holds only pictures is a folder of
+    A folder stands for everything below it, ordered by name; a folder with only pictures is a folder of
     images.
 
     Raises

@@ -18,7 +18,7 @@ from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.pages.counterparts import sibling_names
 
 WITHOUT_NORM = "faces without norm"
-"""The fact that counts those that `enrich` would measure."""
+"""The name of the fact that counts faces `enrich` would measure."""
 
 _OF_NO_PERSON = {"alone", "incoherent", "poor"}
 

@@ -24,7 +24,7 @@ from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.inference.decoders import Detections
 from facesets.operations.models.known_packs import RECOGNIZER, is_of_swappers
-from facesets.operations.reports.export_context import Read, SetLikeness, read_export_context, unit
+from facesets.operations.reports.export_context import Read, SetSimilarity, read_export_context, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.result import Result
@@ -44,7 +44,7 @@ class Loader(Protocol):
 
     @property
     def settings(self) -> CacheSettings:
-        """The models behind it."""
+        """The models that it uses."""
         ...
 
     def detect(self, pixels: Pixels) -> Detections:
@@ -112,24 +112,24 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
     problems += [f"{printable(name)} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
         problems.append("it contains no picture")
-    likeness, least = SetLikeness(), None
+    similarity, minimum = SetSimilarity(), None
     if sum(counts.values()):
         vectors = np.concatenate(embeddings)
         mean = unit(vectors.mean(axis=0))
-        least = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
+        minimum = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
         context = read_export_context(file, read)
         if context.recognizer_sha256 == loader.settings.recognizer_sha256:
-            likeness = context.likeness(context.own, mean)
-        problems += likeness.problems()
+            similarity = context.compare(context.own, mean)
+        problems += similarity.problems()
     return Result(
         _unread(file, kind),
         pictures=len(pictures),
         faces=sum(counts.values()),
         faces_per_picture=odd,
-        own_cosine_similarity=likeness.own,
-        nearest_other=likeness.other,
-        nearest_other_cosine_similarity=likeness.other_similarity,
-        least_cosine_similarity=least,
+        own_cosine_similarity=similarity.own,
+        nearest_other=similarity.other,
+        nearest_other_cosine_similarity=similarity.other_similarity,
+        least_cosine_similarity=minimum,
         problems=problems,
         people=1,
     )
@@ -150,15 +150,15 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Res
             f"it is in an export made with {printable(context.models.recognizer)}, but {CONSUMERS[kind]} "
             f"expects {RECOGNIZER}"
         )
-    likenesses = [
-        context.likeness(context.own or person.name, unit(person.embedding)) for person in found.people
+    similarities = [
+        context.compare(context.own or person.name, unit(person.embedding)) for person in found.people
     ]
-    problems += [problem for each in likenesses for problem in each.problems()]
-    nearest = max(likenesses, key=lambda each: each.other_similarity or -2, default=SetLikeness())
+    problems += [problem for each in similarities for problem in each.problems()]
+    nearest = max(similarities, key=lambda each: each.other_similarity or -2, default=SetSimilarity())
     return Result(
         _unread(file, kind),
         faces=found.faces,
-        own_cosine_similarity=min((each.own for each in likenesses if each.own is not None), default=None),
+        own_cosine_similarity=min((each.own for each in similarities if each.own is not None), default=None),
         nearest_other=nearest.other,
         nearest_other_cosine_similarity=nearest.other_similarity,
         least_cosine_similarity=found.least_cosine_similarity,
@@ -174,7 +174,7 @@ def _unread(file: Path, kind: Format | Literal[""], *problems: str) -> Result:
         pictures=0,
         faces=0,  # in the pictures; of a face model, its embeddings
         faces_per_picture={},  # by name, if not one
-        # Of the average to the set in the manifest beside it; the lowest of several people.
+        # From the average to the set in the manifest beside it; for several people the lowest.
         own_cosine_similarity=None,
         nearest_other="",
         nearest_other_cosine_similarity=None,

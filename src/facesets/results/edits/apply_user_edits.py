@@ -20,13 +20,13 @@ class UserConstraints:
 
     Attributes
     ----------
-    known : GroupMembership
+    membership : GroupMembership
         The people in the folder before.
     label : int64 array of shape (n,)
         The cluster of each face, all of them 0 or more; -1 for faces that get no folder.
     names : mapping
         Cluster to the name that the folder of most of its faces had.
-    asserted : bool array of shape (n,)
+    assigned_by_user : bool array of shape (n,)
         Faces that the user assigned.
     wanted : frozenset of int
         Clusters that the user named, made, or put a face into: they get a folder, however few faces they
@@ -35,10 +35,10 @@ class UserConstraints:
         Rows of further faces of hidden people, by name.
     """
 
-    known: GroupMembership
+    membership: GroupMembership
     label: Int64
     names: Mapping[int, str]
-    asserted: Bool
+    assigned_by_user: Bool
     wanted: frozenset[int]
     absorbed: Mapping[str, Int64]
 
@@ -61,7 +61,7 @@ class Inherited:
         return replace(self, corrections=(*self.corrections, *corrections), learned=(*self.learned, *renamed))
 
 
-def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -> UserConstraints:
+def apply_user_edits(label: Int64, ids: Sequence[str], membership: GroupMembership) -> UserConstraints:
     """Change a grouping so that it agrees with the user.
 
     Parameters
@@ -74,10 +74,10 @@ def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -
     alone = np.flatnonzero(label < 0)
     label[alone] = label.max(initial=-1) + 1 + np.arange(len(alone))
     unused = count(int(label.max(initial=-1)) + 1)
-    asserted = np.zeros(len(label), bool)
-    groups = {name: _rows(faces, rows) for name, faces in known.groups.items()}
-    assigned = assigned_faces(known.corrections)
-    own = {each.name or each.group for each in known.corrections if each.kind == "named"}
+    assigned_by_user = np.zeros(len(label), bool)
+    groups = {name: _rows(faces, rows) for name, faces in membership.groups.items()}
+    assigned = assigned_faces(membership.corrections)
+    own = {each.name or each.group for each in membership.corrections if each.kind == "named"}
     names: dict[int, str] = {}
     home: dict[str, int] = {}
     confirmed = {
@@ -99,22 +99,22 @@ def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -
         if len(members):
             names.setdefault(home[name], name)
         label[confirmed[name]] = home[name]
-        asserted[confirmed[name]] = True
+        assigned_by_user[confirmed[name]] = True
     owner = {ids[row]: name for name, members in groups.items() for row in members}
-    for correction in known.corrections:
+    for correction in membership.corrections:
         row = rows.get(correction.face, -1)
         if correction.kind == NOT and row >= 0 and owner.get(correction.face) is None:
             label[row] = next(unused)
     absorbed, homes = {}, {*home.values()}
-    for name, faces in known.hidden.items():
+    for name, faces in membership.hidden.items():
         members = _rows(faces, rows)
         if len(members) and (common := _common(label[members])) not in homes:
             absorbed[name] = np.setdiff1d(np.flatnonzero(label == common), members)
             label[absorbed[name]] = -1
         label[members] = -1
-    label[_rows(known.set_aside, rows)] = -1
+    label[_rows(membership.set_aside, rows)] = -1
     wanted = frozenset(home[name] for name in groups if is_own[name] or len(confirmed[name]))
-    return UserConstraints(known, label, names, asserted, wanted, absorbed)
+    return UserConstraints(membership, label, names, assigned_by_user, wanted, absorbed)
 
 
 def names_of_clusters(
@@ -129,7 +129,7 @@ def names_of_clusters(
             cluster: numbered_name(kind, number, len(clusters)) for number, cluster in enumerate(clusters, 1)
         }
     fresh = [cluster for cluster in clusters if cluster not in constraints.names]
-    following = following_names(kind, constraints.known.names_in_use(), len(fresh))
+    following = following_names(kind, constraints.membership.names_in_use(), len(fresh))
     return {**constraints.names, **dict(zip(fresh, following, strict=True))}
 
 
@@ -165,21 +165,21 @@ def inherit(
     """
     if constraints is None:
         return Inherited()
-    known, row_of = constraints.known, {face: row for row, face in enumerate(ids)}
+    membership, row_of = constraints.membership, {face: row for row, face in enumerate(ids)}
     place = {}
-    for name, faces in known.groups.items():
+    for name, faces in membership.groups.items():
         members = _rows(faces, row_of)
         if len(members):
             place[name] = new_name.get(_common(constraints.label[members]), name)
     for name, absorbed in constraints.absorbed.items():
-        known.hidden[name] += [describe(int(row)) for row in absorbed]
+        membership.hidden[name] += [describe(int(row)) for row in absorbed]
     return Inherited(
-        corrections=tuple(dict.fromkeys(_renamed(each, place) for each in known.corrections)),
-        hidden=as_groups(known.hidden),
-        set_aside=tuple(known.set_aside),
-        files=known.files,
-        unwanted=frozenset((place.get(folder, folder), path) for folder, path in known.unwanted()),
-        learned=tuple(known.learned),
+        corrections=tuple(dict.fromkeys(_renamed(each, place) for each in membership.corrections)),
+        hidden=as_groups(membership.hidden),
+        set_aside=tuple(membership.set_aside),
+        files=membership.files,
+        unwanted=frozenset((place.get(folder, folder), path) for folder, path in membership.unwanted()),
+        learned=tuple(membership.learned),
     )
 
 

@@ -81,13 +81,13 @@ class CropCorrections:
         )
 
     def out_of(self, name: str) -> frozenset[str]:
-        """Ids of faces that a set may not hold."""
+        """Return the ids of faces that a set must not hold."""
         return frozenset(
             face for (group, face), shows in self.verdicts.items() if group == name and not shows
         )
 
     def given_to(self, name: str) -> frozenset[str]:
-        """Ids of faces that were moved to a set."""
+        """Return the ids of faces that were moved to a set."""
         return frozenset(face for (group, face), shows in self.verdicts.items() if group == name and shows)
 
 
@@ -168,7 +168,7 @@ def _find_moved(
             if path.name not in ours and path.is_file() and path.stat().st_size in sizes:
                 places.setdefault(sha256_of(path), []).append((name, path.relative_to(out).as_posix()))
     for (name, file), content in contents.items():
-        # Crops given to a set earlier, in its own folder, are no moves of this one.
+        # Crops that were given to a set earlier and lie in its own folder are not moved now.
         there = [place for place in places.get(content.sha256, ()) if f"{name}/{GIVEN}/" not in place[1]]
         if there:
             places[content.sha256].remove(there[0])

@@ -105,7 +105,7 @@ class _Search:
     Attributes
     ----------
     lost : dict
-        Names under which nothing lies, or a file that another folder's rename put there.
+        Names without a file, or with one that another folder's rename put there.
     unknown : dict
         Places that the result does not know.
     moved, renamed, unclear

@@ -51,7 +51,7 @@ def read_marks(root: SafeFolder, known: Collection[str]) -> dict[str, list[str]]
 
 
 class Weight(NamedTuple):
-    """How much of a group is in a folder: photos of no other group, the share, all photos, unedited ones."""
+    """How much of a group is in a folder: photos of only this group, their share, all photos, unedited."""
 
     own: int
     share: float

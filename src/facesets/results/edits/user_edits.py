@@ -46,12 +46,12 @@ def read_membership(
 ) -> GroupMembership:
     """Read the people of a folder from its manifest and, if it `learns`, from the user's later changes.
 
-    Paths are current. Errors as `learn`.
+    Paths are current. Errors as `apply_folder_changes`.
     """
-    known = recorded_membership(manifest, collection)
+    membership = recorded_membership(manifest, collection)
     if learns:
-        learn(root, known, own_names_of(manifest, root))
-    return known
+        apply_folder_changes(root, membership, own_names_of(manifest, root))
+    return membership
 
 
 def own_names_of(manifest: ClusterManifest | RefineManifest, root: Path) -> set[str]:
@@ -89,11 +89,11 @@ def recorded_membership(
     )
 
 
-def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
+def warn_of_unintended_changes(membership: GroupMembership | None, out: Path, progress: Progress) -> None:
     """Warn, before anything is written, of changes that may be unintended."""
-    if known is not None:
-        warn_of_deleted(known.deleted, out, progress)
-        for line in known.warnings:
+    if membership is not None:
+        warn_of_deleted(membership.deleted, out, progress)
+        for line in membership.warnings:
             progress.say(line)
 
 
@@ -137,28 +137,28 @@ def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
     )
 
 
-def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
-    """Apply the user's changes in the folder to what is known; `ours` as in `read_edits`.
+def apply_folder_changes(root: Path, membership: GroupMembership, ours: Collection[str]) -> None:
+    """Apply the user's changes in a folder to its membership; `ours` as in `read_edits`.
 
     Raises
     ------
     WrongUsage
         As `read_edits`.
     """
-    restore_returned(root, known)
-    edits = read_edits(root, known.files, ours, known.marks)
+    restore_returned(root, membership)
+    edits = read_edits(root, membership.files, ours, membership.marks)
     if edits.is_emptied:
-        known.files = {}
-    edits = _without_restored(root, known, edits)
+        membership.files = {}
+    edits = _without_restored(root, membership, edits)
     if not edits:
         return
-    deleted = _deleted_folders(known, edits)
+    deleted = _deleted_folders(membership, edits)
     # A folder whose name another one took keeps its faces together under a free name.
-    taken = known.groups.keys() & {*edits.renamed.values()} - edits.renamed.keys()
-    free = {folder: _free_name(folder, known.groups) for folder in taken}
+    taken = membership.groups.keys() & {*edits.renamed.values()} - edits.renamed.keys()
+    free = {folder: _free_name(folder, membership.groups) for folder in taken}
     renamed = {**edits.renamed, **free}
-    known.rename(edits.renamed, free)
-    known.files = {in_folder(name, renamed): put for name, put in known.files.items()}
+    membership.rename(edits.renamed, free)
+    membership.files = {in_folder(name, renamed): put for name, put in membership.files.items()}
     names = {renamed.get(folder, folder): folder for folder in deleted}
     edits = Edits(
         {name: new for old, new in edits.moved.items() if (name := in_folder(old, renamed)) != new},
@@ -166,30 +166,30 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
         {copy: in_folder(name, renamed) for copy, name in edits.copied.items()},
         unclear=frozenset(in_folder(name, renamed) for name in edits.unclear),
     )
-    _leave_deleted_folders(known, edits, names)
-    _follow_photos(root, known, edits)
-    _hide(known, names)
-    _follow_copies(known, edits)
+    _leave_deleted_folders(membership, edits, names)
+    _follow_photos(root, membership, edits)
+    _hide(membership, names)
+    _follow_copies(membership, edits)
     if edits.unclear:
-        known.learned.append(
+        membership.learned.append(
             f"{counted(len(edits.unclear), 'photo was', 'photos were')} moved out of several folders at "
             "once. It is unclear which person they show now, so their faces are unassigned."
         )
-    known.groups = {name: faces for name, faces in known.groups.items() if faces}
+    membership.groups = {name: faces for name, faces in membership.groups.items() if faces}
 
 
-def _without_restored(root: Path, known: GroupMembership, edits: Edits) -> Edits:
+def _without_restored(root: Path, membership: GroupMembership, edits: Edits) -> Edits:
     """Forget photos of folders whose deletion was undone, so that the run puts them there again."""
     restored_folders = read_restored(root)
     again = frozenset(name for name in edits.deleted if folder_of(name) in restored_folders)
-    known.files = {name: put for name, put in known.files.items() if name not in again}
+    membership.files = {name: put for name, put in membership.files.items() if name not in again}
     return replace(edits, deleted=edits.deleted - again, unclear=edits.unclear - again)
 
 
-def _deleted_folders(known: GroupMembership, edits: Edits) -> set[str]:
+def _deleted_folders(membership: GroupMembership, edits: Edits) -> set[str]:
     """Return folders that the user deleted, not just emptied into others; also the one of single faces."""
     names_of = defaultdict(set)
-    for name in known.files:
+    for name in membership.files:
         names_of[folder_of(name)].add(name)
     filled = {
         folder_of(place)
@@ -198,7 +198,7 @@ def _deleted_folders(known: GroupMembership, edits: Edits) -> set[str]:
     }
     return {
         folder
-        for folder in (*known.groups, known.single_folder)
+        for folder in (*membership.groups, membership.single_folder)
         if (names := names_of[folder])
         and folder not in edits.renamed
         and folder not in filled
@@ -211,45 +211,45 @@ def _free_name(folder: str, taken: Collection[str]) -> str:
     return next(name for number in count(2) if (name := f"{folder} ({number})") not in taken)
 
 
-def _leave_deleted_folders(known: GroupMembership, edits: Edits, names: Mapping[str, str]) -> None:
+def _leave_deleted_folders(membership: GroupMembership, edits: Edits, names: Mapping[str, str]) -> None:
     """Forget photos that were deleted with their folder; `names` has the former name of each folder."""
-    deleted_photos = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
-    for folder in [*known.groups, known.single_folder]:
+    deleted_photos = {name for name in membership.files if folder_of(name) in names and name in edits.deleted}
+    for folder in [*membership.groups, membership.single_folder]:
         if folder not in names:
             continue
-        if folder == known.single_folder:
+        if folder == membership.single_folder:
             photos = [name for name in sorted(deleted_photos) if folder_of(name) == folder]
-            known.corrections += [
-                Correction("without", folder, name=known.files[name].source) for name in photos
+            membership.corrections += [
+                Correction("without", folder, name=membership.files[name].source) for name in photos
             ]
             meaning = "its photos are not added again, but its faces may join people."
         else:
-            known.corrections.append(Correction("removed", names[folder]))
-            known.deleted.append(names[folder])
+            membership.corrections.append(Correction("removed", names[folder]))
+            membership.deleted.append(names[folder])
             meaning = "its faces get no folder."
-        known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
-    known.files = {name: put for name, put in known.files.items() if name not in deleted_photos}
+        membership.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
+    membership.files = {name: put for name, put in membership.files.items() if name not in deleted_photos}
 
 
-def _hide(known: GroupMembership, names: Mapping[str, str]) -> None:
+def _hide(membership: GroupMembership, names: Mapping[str, str]) -> None:
     """Hide the people of deleted folders; `names` as above."""
-    for group in [group for group in known.groups if group in names]:
+    for group in [group for group in membership.groups if group in names]:
         wish = names[group]
         # A later grouping may have reused the number of an earlier deleted folder.
-        name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
-        known.hidden[name] = known.groups.pop(group)
-        known.marks.pop(group, None)
+        name = wish if wish not in membership.hidden else _free_name(wish, membership.hidden)
+        membership.hidden[name] = membership.groups.pop(group)
+        membership.marks.pop(group, None)
 
 
-def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
+def _follow_photos(root: Path, membership: GroupMembership, edits: Edits) -> None:
     """Move faces to where their photos went, or out of the folder if these were deleted."""
     by_image: dict[tuple[str, str], list[str]] = defaultdict(list)
-    image_of = {path: face.image for face in _all_faces(known) for path in face.paths}
-    for name, put in known.files.items():
+    image_of = {path: face.image for face in _all_faces(membership) for path in face.paths}
+    for name, put in membership.files.items():
         if put.source in image_of:
             by_image[folder_of(name), image_of[put.source]].append(name)
         elif name in edits.deleted or name in edits.moved:
-            known.corrections.append(Correction("without", folder_of(name), name=put.source))
+            membership.corrections.append(Correction("without", folder_of(name), name=put.source))
     counts: Counter[tuple[str, str]] = Counter()
     for (folder, image), names in by_image.items():
         touched = [name for name in names if name in edits.moved or name in edits.deleted]
@@ -259,79 +259,85 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
         targets = [folder_of(name) for name in away if folder_of(name) != folder]
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
             person = next((target for target in targets[:1] if not target.startswith("_")), "")
-            counts[folder, person] += _move(known, folder, image, targets)
+            counts[folder, person] += _move(membership, folder, image, targets)
         else:
-            left = {known.files[name].source for name in names if name not in edits.deleted}
-            deleted = [known.files[name].source for name in touched if name in edits.deleted]
+            left = {membership.files[name].source for name in names if name not in edits.deleted}
+            deleted = [membership.files[name].source for name in touched if name in edits.deleted]
             removed = [source for source in deleted if source not in left]
-            known.corrections += [Correction("without", folder, name=source) for source in removed]
+            membership.corrections += [Correction("without", folder, name=source) for source in removed]
             counts[folder, folder] += len(removed)
-    _follow_files(root, known, edits)
+    _follow_files(root, membership, edits)
     for (folder, target), many in counts.items():
         if many and target == folder:
             copies = "1 copy of a photo was" if many == 1 else f"{many} copies of photos were"
-            known.learned.append(f"{copies} removed from {printable(folder)}.")
+            membership.learned.append(f"{copies} removed from {printable(folder)}.")
         elif many:
-            known.learned.append(sentence(many, folder, target))
+            membership.learned.append(sentence(many, folder, target))
 
 
-def _all_faces(known: GroupMembership) -> Iterable[FaceEntry]:
-    for faces in (*known.groups.values(), known.single):
+def _all_faces(membership: GroupMembership) -> Iterable[FaceEntry]:
+    for faces in (*membership.groups.values(), membership.single):
         yield from faces
 
 
-def _move(known: GroupMembership, folder: str, image: str, targets: Sequence[str]) -> int:
+def _move(membership: GroupMembership, folder: str, image: str, targets: Sequence[str]) -> int:
     """Move the faces of an image out of a folder, and into the first target if there is one."""
-    place = known.single if folder == known.single_folder else known.groups.get(folder, [])
+    place = membership.single if folder == membership.single_folder else membership.groups.get(folder, [])
     leaving = [face for face in place if face.image == image]
     place[:] = [face for face in place if face.image != image]
     target, person = targets[0] if targets else "", ""
-    if target and target == known.single_folder:
-        known.single += leaving
+    if target and target == membership.single_folder:
+        membership.single += leaving
     elif target and not target.startswith("_"):
         person = target
-        known.groups.setdefault(person, []).extend(leaving)
+        membership.groups.setdefault(person, []).extend(leaving)
     else:
-        known.set_aside += leaving
-    left = [] if folder == known.single_folder else [folder]
-    known.corrections += [each for face in leaving for each in corrections_of_face(face.face, left, person)]
+        membership.set_aside += leaving
+    left = [] if folder == membership.single_folder else [folder]
+    membership.corrections += [
+        each for face in leaving for each in corrections_of_face(face.face, left, person)
+    ]
     return len(leaving)
 
 
-def _follow_files(root: Path, known: GroupMembership, edits: Edits) -> None:
+def _follow_files(root: Path, membership: GroupMembership, edits: Edits) -> None:
     """Record photos under their current names; those in folders of no person are the user's."""
     files: dict[str, PlacedFile] = {}
-    for name, put in known.files.items():
+    for name, put in membership.files.items():
         now = edits.moved.get(name, name)
         if now == name and name not in edits.deleted:
             files[name] = put
-        elif now != name and (folder_of(now) in known.groups or folder_of(now) == known.single_folder):
+        elif now != name and (
+            folder_of(now) in membership.groups or folder_of(now) == membership.single_folder
+        ):
             status = (root / PurePosixPath(now)).stat()
             files[now] = replace(put, size=status.st_size, mtime_ns=status.st_mtime_ns)
-    known.files = files
+    membership.files = files
 
 
-def _follow_copies(known: GroupMembership, edits: Edits) -> None:
+def _follow_copies(membership: GroupMembership, edits: Edits) -> None:
     """Assign a copied photo to the person of its folder, if one face in it is unassigned."""
     free: dict[str, list[FaceEntry]] = defaultdict(list)
-    for face in (*known.single, *known.set_aside):
+    for face in (*membership.single, *membership.set_aside):
         for path in face.paths:
             free[path].append(face)
     unknown: Counter[str] = Counter()
     for copy, name in edits.copied.items():
-        if (folder := folder_of(copy)) not in known.groups and not folder.startswith("_"):
+        if (folder := folder_of(copy)) not in membership.groups and not folder.startswith("_"):
             unknown[folder] += 1
-        target, faces = folder_of(copy), free[known.files[name].source] if name in known.files else []
-        if target in known.groups and len(faces) == 1 and faces[0].face not in _ids(known.groups[target]):
-            known.single[:] = [face for face in known.single if face.face != faces[0].face]
-            known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]
-            known.groups[target].append(faces[0])
-            known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
-            known.corrections += corrections_of_face(faces[0].face, (), target)
-            known.learned.append(f"1 face added to {printable(target)}.")
+        target, put = folder_of(copy), membership.files.get(name)
+        faces = [] if put is None else free[put.source]
+        group = membership.groups.get(target)
+        if group is not None and len(faces) == 1 and faces[0].face not in _ids(group):
+            membership.single[:] = [face for face in membership.single if face.face != faces[0].face]
+            membership.set_aside[:] = [face for face in membership.set_aside if face.face != faces[0].face]
+            group.append(faces[0])
+            membership.files[copy] = replace(membership.files[name], size=-1, mtime_ns=-1)
+            membership.corrections += corrections_of_face(faces[0].face, (), target)
+            membership.learned.append(f"1 face added to {printable(target)}.")
     for folder, many in unknown.items():
         copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
-        known.warnings.append(
+        membership.warnings.append(
             f"{copies} in {printable(folder)}, which has no effect while the originals stay where they "
             f"are. If they show {printable(folder)}, move the originals there."
         )

@@ -1,7 +1,7 @@
 """Names for photos in result folders: the absolute source path, flattened into one file name.
 
 Such a name depends on the path alone, so it stays the same whatever root a command was given. Two
-different paths never get the same name, not even on file systems that ignore case or normalise
+different paths never get the same name, not even on file systems that ignore case or normalize
 Unicode, and every name is valid on Linux, macOS and Windows.
 """
 
@@ -62,8 +62,8 @@ def may_be_called(name: str, path: str) -> bool:
 def flatten_all(paths: Iterable[str]) -> dict[str, str]:
     """Name several paths that will lie in one folder.
 
-    Paths whose names differ only by case or by Unicode normalisation all get their hash, so that they
-    do not overwrite each other where a file system takes such names for one.
+    Paths whose names differ only by case or by Unicode normalization all get their hash, so that they
+    do not overwrite each other on a file system that treats such names as equal.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def folded(name: str) -> str:
 
 
 def _components(path: str) -> Sequence[str]:
-    """Cut a path where it has separators, such that no two paths are cut into the same parts.
+    """Cut a path where it has separators, so that different paths give different parts.
 
     A drive is followed by an empty part and a share preceded by two, which no POSIX path has: there
     a repeated separator is kept as a character of the part after it.

@@ -58,36 +58,38 @@ def memberships_with_names(
         The file of names cannot be read.
     """
     whole = {root for root in results if not (root / ANNOUNCEMENT).exists()}
-    known = {root: read_membership(results[root], root, collection) for root in whole}
-    own = {root: seen_by(known[root], results[root]) if root in whole else None for root in results}
+    memberships = {root: read_membership(results[root], root, collection) for root in whole}
+    own = {root: seen_by(memberships[root], results[root]) if root in whole else None for root in results}
     naming = look(store, dict.fromkeys(new) | own, collection)
     for root, manifest in results.items():
         if root in whole:
             # The manifest names moved photos by their former paths.
-            is_news = bool(known[root].learned) and not known[root].current_paths
-            known[root].as_left = as_left(manifest, known[root]) if is_news else None
+            is_news = bool(memberships[root].learned) and not memberships[root].current_paths
+            memberships[root].as_left = as_left(manifest, memberships[root]) if is_news else None
         else:
-            known[root] = _membership_of_interrupted(manifest, root, collection, naming, learns=learns)
-        if known[root].corrections:
+            memberships[root] = _membership_of_interrupted(manifest, root, collection, naming, learns=learns)
+        if memberships[root].corrections:
             require_same_faces(collection.settings, manifest.made.models, root)
-        _follow(known[root], naming, root)
-        _sort_new_names(known[root].corrections, len(manifest.statements))
-    return known, naming
+        _follow(memberships[root], naming, root)
+        _sort_new_names(memberships[root].corrections, len(manifest.statements))
+    return memberships, naming
 
 
-def as_left(manifest: M, known: GroupMembership) -> M:
+def as_left(manifest: M, membership: GroupMembership) -> M:
     """Return the manifest as the user left its folder; its counts stay as they were."""
     is_of_people = isinstance(manifest, ClusterManifest)
-    groups = as_groups(known.groups)
-    own = {"persons": groups, "singletons": tuple(known.single)} if is_of_people else {"facesets": groups}
+    groups = as_groups(membership.groups)
+    own = (
+        {"persons": groups, "singletons": tuple(membership.single)} if is_of_people else {"facesets": groups}
+    )
     return replace(
         manifest,
         **own,
-        files=known.files,
-        statements=tuple(known.corrections),
-        hidden=as_groups(known.hidden),
-        set_aside=tuple(known.set_aside),
-        marks=known.marks,
+        files=membership.files,
+        statements=tuple(membership.corrections),
+        hidden=as_groups(membership.hidden),
+        set_aside=tuple(membership.set_aside),
+        marks=membership.marks,
     )
 
 
@@ -107,18 +109,18 @@ def _membership_of_interrupted(
             moved[new] = put
         else:
             left[name] = put
-    known = read_membership(replace(manifest, files=left), root, collection, learns=learns)
-    known.files |= with_current_sources(moved, known.current_paths)
-    return known
+    membership = read_membership(replace(manifest, files=left), root, collection, learns=learns)
+    membership.files |= with_current_sources(moved, membership.current_paths)
+    return membership
 
 
-def _follow(known: GroupMembership, naming: Naming, root: Path) -> None:
-    groups = ids_of(as_groups(known.groups))
-    ours = {folder_of(name) for name in known.files}.union(groups)
-    called, warnings = naming.names_elsewhere(groups, [*known.hidden, *_folders_of_others(root, ours)])
-    known.warnings += warnings
-    known.rename(called)
-    known.called = called
+def _follow(membership: GroupMembership, naming: Naming, root: Path) -> None:
+    groups = ids_of(as_groups(membership.groups))
+    ours = {folder_of(name) for name in membership.files}.union(groups)
+    called, warnings = naming.names_elsewhere(groups, [*membership.hidden, *_folders_of_others(root, ours)])
+    membership.warnings += warnings
+    membership.rename(called)
+    membership.called = called
 
 
 def _sort_new_names(corrections: list[Correction], known: int) -> None:
@@ -188,6 +190,6 @@ def with_names(
         Cluster to the ids of its faces.
     """
     known = {} if constraints is None else constraints.names
-    hidden = [] if constraints is None else constraints.known.hidden
+    hidden = [] if constraints is None else constraints.membership.hidden
     groups = {names[cluster]: frozenset(faces) for cluster, faces in members.items()}
     return names_of_new(naming, root, groups, {names[c] for c in members if c not in known}, hidden)

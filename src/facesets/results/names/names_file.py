@@ -69,7 +69,7 @@ class PeopleNames:
 def people_in(
     people: Iterable[NamedPerson], groups: Mapping[str, AbstractSet[str]]
 ) -> dict[str, list[NamedPerson]]:
-    """The people of each group: those most of whose faces that are in any group are in that one."""
+    """Return the people of each group: those with most of their grouped faces in it."""
     owner = {face: name for name, faces in groups.items() for face in faces}
     held: dict[str, list[NamedPerson]] = defaultdict(list)
     for person in people:

@@ -223,10 +223,10 @@ def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollec
     return look(store, {earlier.root: seen_in_export(earlier) if is_clear else None}, collection)
 
 
-def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> SeenResult:
+def seen_by(membership: GroupMembership, manifest: ClusterManifest | RefineManifest) -> SeenResult:
     """Return a folder of people or face sets as the user left it."""
     before = groups_of(manifest)
-    groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}
+    groups = {name: frozenset(face.face for face in faces) for name, faces in membership.groups.items()}
     return SeenResult(groups, frozenset(groups.keys() - {group.name for group in before}))
 
 

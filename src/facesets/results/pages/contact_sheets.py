@@ -182,12 +182,12 @@ def _refine_rows(manifest: RefineManifest, people_of: Mapping[str, str]) -> list
     return rows + [_group_row(Group(name, 0, ()), dropped) for name, dropped in rest]
 
 
-def _group_row(group: Group, dropped: Sequence[DroppedFace], beside: str = "") -> PlannedRow:
+def _group_row(group: Group, dropped: Sequence[DroppedFace], counterpart: str = "") -> PlannedRow:
     best_first = sorted(group.faces, key=lambda face: -face.quality)
     tiles = [PlannedTile(face, _caption(face, face.quality)) for face in best_first]
     facts = _facts([face.quality for face in group.faces], group.images, len(dropped), group.faces)
-    if beside not in ("", group.name):
-        facts = (f"person: {beside}", *facts)
+    if counterpart not in ("", group.name):
+        facts = (f"person: {counterpart}", *facts)
     return _row(group.name, facts, tiles, dropped)
 
 

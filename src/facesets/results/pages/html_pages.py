@@ -22,12 +22,12 @@ from facesets.results.names.file_names import folded, folder_name
 START = "index.html"
 STYLE = f"{PAGES}/style.css"
 MADE_BY = "<!doctype html>\n<!-- made by facesets -->\n"
-"""How each of our pages begins."""
+"""The beginning of each of our pages."""
 
 TILES_PER_PAGE = 500
 _WORD = re.compile(r"[^\s/_.\-]+")
 _WIDE_WORD = 12
-"""Letters; longer words are wider than a card."""
+"""Maximum letters of a word that fits on a card."""
 _Html: TypeAlias = Callable[[str], str]
 _POLICY = "default-src 'none'; img-src 'self' file:; style-src 'self' file:"
 _HELP = (
@@ -121,11 +121,11 @@ class _Listing:
     Attributes
     ----------
     names : tuple of str
-        Of its pages.
+        Names of its pages.
     area : str
         Its entry in the navigation; empty if it has none.
     lead, items : functions
-        From what leads from a page to the site's folder to HTML.
+        Make HTML, given the relative path from a page to the site's folder.
     """
 
     names: tuple[str, ...]
@@ -136,7 +136,7 @@ class _Listing:
 
 
 def render(site: PageSite) -> dict[str, bytes]:
-    """Give every page of a site, by its name relative to it; the first one is `index.html`."""
+    """Return every page of a site by its name relative to the site; the first one is `index.html`."""
     of_people = _page_names([person.name for person in site.people])
     lists = [
         _listing(
@@ -237,7 +237,7 @@ def _turning(names: Sequence[str], number: int, up: str) -> str:
 def _card(person: PersonPage, page: str, up: str) -> str:
     name = _broken(person.name)
     kind = "card" if person.is_named else "card unnamed"
-    # Small enough for its longest word to be one line of a card.
+    # Small enough for the longest word to fit on one line of a card.
     long = ' class="long"' if max(map(len, _WORD.findall(person.name)), default=0) > _WIDE_WORD else ""
     return (
         f'<a class="{kind}" href="{_url(up, page)}">{_image(person.cover, up)}<b dir="auto"{long}>{name}</b>'

@@ -161,12 +161,12 @@ def _remove_unfinished(folder: SafeFolder) -> None:
 
 def _drawn(thumbnails: Sequence[Thumbnail], longer_edge: int) -> dict[str, bytes]:
     """Return the thumbnails of one photo as JPEG by name; none if it cannot be read."""
-    least = EDGE
+    min_edge = EDGE
     for thumbnail in thumbnails:
         if thumbnail.box:
-            least = max(least, int(longer_edge * EDGE / max(_edge_of(thumbnail.box), 1)) + 1)
+            min_edge = max(min_edge, int(longer_edge * EDGE / max(_edge_of(thumbnail.box), 1)) + 1)
     try:
-        decoded = read_decoded(thumbnails[0].paths, thumbnails[0].image, least_edge=least)
+        decoded = read_decoded(thumbnails[0].paths, thumbnails[0].image, least_edge=min_edge)
     except UnreadableImage:
         return {}
     drawn = {}

@@ -141,7 +141,7 @@ def test_a_file_changed_since_embedding_gives_no_year(album: Album, cache: Path)
     assert album.years(cache, known).year.tolist() == [2001, 2002]
 
 
-def test_a_photo_that_cannot_be_read_is_asked_again_the_next_time(album: Album, cache: Path) -> None:
+def test_a_photo_that_cannot_be_read_is_tried_again_by_the_next_run(album: Album, cache: Path) -> None:
     path = album.add("a.jpg", exif_year=2001)
     known = album.store()
     away = path.rename(album.folder / "away")
@@ -199,7 +199,7 @@ class Counted(io.FileIO):
         return super().readinto(buffer)
 
 
-def test_a_slow_share_is_read_by_many_at_once_and_answers_once_a_photo(album: Album, tmp_path: Path) -> None:
+def test_a_slow_share_is_read_by_many_threads_and_once_per_photo(album: Album, tmp_path: Path) -> None:
     for number in range(64):
         album.add(f"{number}.jpg", exif_year=1990 + number % 20)
     together = threading.Barrier(16, timeout=20)

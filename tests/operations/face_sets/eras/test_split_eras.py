@@ -296,7 +296,7 @@ def test_corrections_of_an_era_apply_to_its_successor(eras: Path, split: Split) 
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
-def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
+def test_faces_that_show_too_little_are_in_no_era_on_request(
     curated: Path, life: Life, tmp_path: Path
 ) -> None:
     norm = life.store.load().faces.norm
@@ -330,7 +330,7 @@ def test_only_photos_below_the_roots_count(out: Path, tmp_path: Path, split: Spl
         split(out, roots=(tmp_path,))
 
 
-def test_a_set_that_is_not_there_or_is_an_era_is_refused(done: tuple[Path, Result], split: Split) -> None:
+def test_a_missing_set_and_an_era_are_refused(done: tuple[Path, Result], split: Split) -> None:
     with pytest.raises(WrongUsage, match=r"Available: Hugo\."):
         split(done[0], name="Anna")
     with pytest.raises(WrongUsage, match="is already an era"):

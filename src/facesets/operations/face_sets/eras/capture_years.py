@@ -24,7 +24,7 @@ from facesets.rights import tighten_access
 from facesets.work import Stop, Work
 
 READERS = 32
-"""Headers read at a time: a thread waits for the share, not for a processor."""
+"""Headers read at a time; threads wait for a network share, not for a processor."""
 
 FLUSH_EVERY = 1000
 
@@ -250,7 +250,7 @@ def _changed(file: IO[bytes], path: str, record: FileRecord | None) -> bool:
     return record is not None and record.mtime_ns != -1 and not record.matches(there)
 
 
-# The rules by which a year is read from a header. Another number is another file: nothing old is believed.
+# The version of the rules that read a year from a header; another version uses another file.
 FILE_NAME = "capture-years-2.npz"
 
 _BROKEN = (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile)

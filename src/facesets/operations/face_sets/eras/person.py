@@ -34,7 +34,7 @@ class EraRequest:
     out : Path
         The export.
     name : str
-        Of the set in it to start from.
+        The set in it to start from.
     roots : sequence of Path
         Folders of the person's photos; all photos of the store if none is given.
     years_cache : Path
@@ -75,7 +75,7 @@ class FoundPerson:
 
     @property
     def embeddings(self) -> Float32:
-        """Of the recovered faces."""
+        """The embeddings of the recovered faces."""
         return self.collection.faces.embedding[self.recovered.rows]
 
 
