@@ -1,4 +1,4 @@
-"""Clustering beside its peers, in one run on one machine.
+"""Compare clustering with its peers, in one run on one machine.
 
     PYTHONPATH=src python scripts/benchmarks/clustering.py [--faces 5000] [--what linkage auto …]
 
@@ -60,14 +60,14 @@ def beside(ours: float, theirs: float, mine: Labels, other: Labels) -> None:
 
 
 def bound(vectors: NDArray[np.float32], gflops: float) -> float:
-    """Seconds of the bare products of all pairs at the best measured rate."""
+    """Return the seconds of the bare products of all pairs at the best measured rate."""
     faces, dimension = vectors.shape
     seconds: float = faces**2 * dimension / gflops / 1e9
     return seconds
 
 
 def linkage(vectors: NDArray[np.float32], truth: NDArray[Any], cut: float, gflops: float) -> None:
-    """Average linkage beside fastcluster and scikit-learn."""
+    """Compare average linkage with fastcluster and scikit-learn."""
     print(f"average linkage, {len(vectors)} faces, cut {cut}")
     labels, ours = timed("facesets", lambda: average_linkage(vectors, max_cosine_distance=cut))
     score = evaluate(labels, truth).pairwise_f1
@@ -97,7 +97,7 @@ def linkage(vectors: NDArray[np.float32], truth: NDArray[Any], cut: float, gflop
 
 
 def beside_products(vectors: NDArray[np.float32], run: Callable[[], Any]) -> tuple[Any, float]:
-    """Run, and compare with the bare products at the better of the rates right before and right after."""
+    """Run, and compare with the bare products at the better of the rates before and after."""
     before = measure_sgemm_gflops(repetitions=RATE_REPETITIONS)
     result, ours = timed("facesets", run)
     after = measure_sgemm_gflops(repetitions=RATE_REPETITIONS)
@@ -110,13 +110,13 @@ def beside_products(vectors: NDArray[np.float32], run: Callable[[], Any]) -> tup
 
 
 def components(vectors: NDArray[np.float32], similarity: float) -> None:
-    """Connected components beside the bare products."""
+    """Compare connected components with the bare products."""
     print(f"components at {similarity}, {len(vectors)} faces")
     beside_products(vectors, lambda: connected_components(vectors, min_cosine_similarity=similarity))
 
 
 def density(vectors: NDArray[np.float32]) -> None:
-    """HDBSCAN beside the package of that name."""
+    """Compare HDBSCAN with the package of that name."""
     print(f"HDBSCAN, {len(vectors)} faces")
     result, ours = beside_products(vectors, lambda: hdbscan(vectors))
     if importlib.util.find_spec("hdbscan") and len(vectors) <= 10_000:
@@ -135,7 +135,7 @@ def density(vectors: NDArray[np.float32]) -> None:
 
 
 def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
-    """Quality without any setting."""
+    """Measure quality with default settings."""
     print(f"auto, {len(vectors)} faces")
     result, _ = timed("facesets", lambda: cluster_auto(vectors))
     scores = evaluate(result.labels, truth)
@@ -169,7 +169,7 @@ def group_photos(
 
 
 def images(vectors: NDArray[np.float32], truth: NDArray[Any], look_alikes: NDArray[np.int64]) -> None:
-    """By how much it helps to know which faces share an image."""
+    """Measure how much it helps to know which faces share an image."""
     print(f"auto with group photos, {len(vectors)} faces")
     for name, index in (
         ("without images", None),
@@ -186,7 +186,7 @@ def images(vectors: NDArray[np.float32], truth: NDArray[Any], look_alikes: NDArr
 
 
 def made_up(faces: int, generator: Path) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.int64]]:
-    """Vectors, truth and look-alikes from the generator."""
+    """Return vectors, truth and look-alikes from the generator."""
     spec = importlib.util.spec_from_file_location("synthetic_faces", generator)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{generator} is no generator of vectors.")

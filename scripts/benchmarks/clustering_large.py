@@ -48,7 +48,7 @@ def timed(name: str, run: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def auto(vectors: NDArray[Any], truth: NDArray[Any], *, approximate: bool) -> None:
-    """Quality without any setting."""
+    """Measure quality with default settings."""
     result, _ = timed(
         "auto, nearby faces" if approximate else "auto, all pairs",
         lambda: cluster_auto(vectors, approximate=approximate),
@@ -60,7 +60,7 @@ def auto(vectors: NDArray[Any], truth: NDArray[Any], *, approximate: bool) -> No
 
 
 def index(vectors: NDArray[Any]) -> None:
-    """The neighbour graph beside that of an HNSW index."""
+    """Compare the neighbor graph with that of an HNSW index."""
     found, ours = timed("facesets, cells", lambda: approximate_knn_graph(vectors, k=NEIGHBOURS))
     print_recall(vectors, found)
     if not importlib.util.find_spec("usearch"):
@@ -79,7 +79,7 @@ def index(vectors: NDArray[Any]) -> None:
 
 
 def checked(vectors: NDArray[Any], keys: NDArray[np.int64]) -> Neighbours:
-    """Neighbours with exact similarities, themselves left out."""
+    """Return neighbors with exact similarities, without the faces themselves."""
     similarity = np.empty(keys.shape, np.float32)
     for start in range(0, len(keys), 1024):
         span = slice(start, start + 1024)
@@ -93,7 +93,7 @@ def checked(vectors: NDArray[Any], keys: NDArray[np.int64]) -> Neighbours:
 
 
 def print_recall(vectors: NDArray[Any], found: Neighbours) -> None:
-    """Recall of all neighbours that may matter, and of those that are surely one person."""
+    """Print recall of all relevant neighbors, and of those that are certainly one person."""
     for least in (0.3, 0.5):
         share = neighbour_recall(vectors, found, min_cosine_similarity=least)
         print(f"    recall of the {NEIGHBOURS} nearest from {least} on: {share:.4f}", flush=True)

@@ -38,7 +38,7 @@ SETTINGS = CacheSettings("made", "made.onnx", "aa" * 32, DIMENSION, "found.onnx"
 
 
 def main() -> None:
-    """Measure, and print the middle one and the longest."""
+    """Measure, and print the median and the maximum."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,7 +91,7 @@ def make_result(folder: Path, photos: int, people: int) -> Path:
 
 
 def one_face(vector: np.ndarray) -> Faces:
-    """A face with this vector."""
+    """Return a face with this vector."""
     box = np.array([[100, 100, 220, 220]], np.float32)
     return replace(
         Faces.empty(DIMENSION),
@@ -106,7 +106,7 @@ def one_face(vector: np.ndarray) -> Faces:
 
 
 def corrected(client: TestClient, count: int) -> Iterator[tuple[float, float]]:
-    """Move a face of the largest person to the next one, so often; processor seconds of call and page."""
+    """Move a face of the largest person to the next one repeatedly; return processor seconds."""
     for _ in range(count):
         people = client.get(f"{BASE}/persons", params={"pageSize": 2}).raise_for_status().json()["items"]
         page = client.get(f"/people/{people[0]['id']}", headers={"accept": "text/html"}).raise_for_status()

@@ -162,7 +162,7 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
 
 
 def fill(database: Database, rows: Float32, person: Int64, stored: Bool | None = None) -> None:
-    """Faces numbered from 1, an image each, some of people; those that are not there lack a vector."""
+    """Add faces numbered from 1, one image each, some of them assigned; some lack a vector."""
 
     def work(connection: Connection) -> None:
         connection.execute(

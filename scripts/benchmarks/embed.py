@@ -1,4 +1,4 @@
-"""`facesets embed` beside insightface's own loop, on the same pictures, in one run.
+"""Compare `facesets embed` with insightface's own loop, on the same pictures, in one run.
 
     .venv/bin/python scripts/benchmarks/embed.py [--photos DIR] [--pack DIR] [--small 300] [--large 40]
         [--heic 0] [--fast-decode]
@@ -68,7 +68,7 @@ class Timing:
 
 
 def timed(arguments: list[str]) -> tuple[str, float, float, float]:
-    """Run a command: what it printed, wall seconds, CPU seconds, peak MB."""
+    """Run a command; return its output, wall seconds, CPU seconds and peak MB."""
     started = time.perf_counter()
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
@@ -81,14 +81,14 @@ def timed(arguments: list[str]) -> tuple[str, float, float, float]:
 
 
 def peer(program: str, folder: Path, pack: Path) -> Timing:
-    """Somebody else's loop."""
+    """Time insightface's loop."""
     printed, wall, cpu, peak = timed([sys.executable, "-c", program, str(folder), str(pack)])
     faces, seconds, start = printed.split()[-3:]
     return Timing(int(faces), float(seconds), float(start), cpu, peak, cpu / wall)
 
 
 def ours(folder: Path, pack: Path, flags: list[str]) -> Timing:
-    """The command."""
+    """Time `facesets embed`."""
     with tempfile.TemporaryDirectory() as scratch:
         cache, account = Path(scratch) / "c.npz", Path(scratch) / "p.json"
         flags = ["--pack", str(pack), "--provider", "cpu", "--json", "--profile", str(account), *flags]
@@ -127,7 +127,7 @@ def compare(
 
 
 def large_pictures(faces: list[Path], folder: Path, count: int, suffix: str = ".jpg") -> None:
-    """Twelve-megapixel pictures with one to four faces each."""
+    """Make twelve-megapixel pictures with one to four faces each."""
     sys.path.insert(0, str(REPOSITORY))
     import pillow_heif
     from tests.fixtures.photos import wide_picture

@@ -1,4 +1,4 @@
-"""Peak memory of `facesets embed` on few and on many pictures: it should not grow with their number.
+"""Compare peak memory of `facesets embed` for few and many pictures: it should not grow.
 
     .venv/bin/python scripts/benchmarks/embed_memory.py [--few 2000] [--many 20000] [--det-size 160]
 
@@ -18,7 +18,7 @@ from embed import SHARED, timed
 
 
 def pictures(photos: list[Path], folder: Path, count: int) -> None:
-    """So many files with different contents."""
+    """Make files with different contents."""
     contents = [photo.read_bytes() for photo in photos]
     folder.mkdir()
     for i in range(count):

@@ -1,4 +1,4 @@
-"""Clustering by workers beside clustering in one process: labels, time and memory.
+"""Compare clustering by workers with clustering in one process: labels, time and memory.
 
     PYTHONPATH=src python scripts/benchmarks/engine.py --faces 100000 [--method auto] [--workers 1 2 4]
 
@@ -36,14 +36,14 @@ GIB = 2**30
 
 @dataclass
 class Taken:
-    """Peak memory in bytes of a process and its children, own and in all, and processor time of each."""
+    """Peak memory in bytes of a process and its children, own and total, and their processor time."""
 
     own: int = 0
     resident: int = 0
     seconds: dict[int, float] = field(default_factory=dict)
 
     def seen(self, process: psutil.Process) -> None:
-        """Take what there is now, where it is more than before."""
+        """Update the maxima with the current values."""
         own = resident = 0
         with contextlib.suppress(psutil.NoSuchProcess):
             for each in (process, *process.children(recursive=True)):
@@ -62,7 +62,7 @@ def _kilobytes(pid: int, file: str, name: str) -> int:
 
 @contextmanager
 def engine_of(workers: int, folder: Path) -> Iterator[Engine]:
-    """So many processes; none for this one."""
+    """Return an engine of this many processes; none for this one."""
     if not workers:
         yield IN_PROCESS
         return
@@ -73,13 +73,13 @@ def engine_of(workers: int, folder: Path) -> Iterator[Engine]:
 
 
 class Killing:
-    """Kills one worker when some of the tasks are done, once."""
+    """Kills one worker after some of the tasks."""
 
     def __init__(self) -> None:
         self._calls = 0
 
     def __call__(self, done: int, steps: int) -> None:
-        """Hear of the steps done so far."""
+        """Handle progress."""
         self._calls += 1
         if self._calls == 3:
             workers = [
@@ -92,7 +92,7 @@ class Killing:
 
 
 def run_one(given: argparse.Namespace, workers: int) -> None:
-    """Cluster once, in this process or by workers, and keep the labels."""
+    """Cluster once, in this process or by workers, and store the labels."""
     vectors = np.load(given.vectors, mmap_mode="r")
     with engine_of(workers, given.folder) as engine:
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def run_one(given: argparse.Namespace, workers: int) -> None:
 
 
 def measured(given: argparse.Namespace, workers: int) -> None:
-    """Run one way as a process of its own, and print what it took."""
+    """Run one way in a process of its own, and print its cost."""
     words = [
         *(f"--{name}={getattr(given, name)}" for name in ("vectors", "folder", "method")),
         f"--one={workers}",

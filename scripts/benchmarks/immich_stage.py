@@ -49,7 +49,7 @@ def serve(photos: int, latency_s: float, size: int, one_in: int) -> None:
 
 @contextlib.contextmanager
 def serving(photos: int, latency_s: float, size: int, one_in: int = 1) -> Iterator[str]:
-    """The address of a server in a process of its own."""
+    """Yield the address of a server in a process of its own."""
     numbers = [str(value) for value in (photos, latency_s, size, one_in)]
     with subprocess.Popen(
         [sys.executable, __file__, "serve", *numbers],
@@ -64,7 +64,7 @@ def serving(photos: int, latency_s: float, size: int, one_in: int = 1) -> Iterat
 
 
 def stage(url: str, out: Path, workers: int) -> tuple[float, float]:
-    """Seconds and peak megabytes of one run of the command."""
+    """Return seconds and peak megabytes of one run of the command."""
     from tests.fixtures.immich_server import KEY
 
     arguments = ["immich-stage", "--user", "ana", "--out", str(out), "--url", url, "--workers", str(workers)]
@@ -98,7 +98,7 @@ def speed(photos: int, latency_ms: float, kilobytes: int) -> None:
             serving(count, latency_s, size) as url,
             tempfile.TemporaryDirectory() as folder,
         ):
-            # What the start and the questions before the list take by themselves.
+            # The cost of starting, and of the requests before the list.
             overhead, _ = stage(small, Path(folder) / "small", 1)
             seconds, _ = stage(url, Path(folder) / "large", workers)
             again, _ = stage(url, Path(folder) / "large", workers)

@@ -1,4 +1,4 @@
-"""How long `import-names` takes in a large library, and how much memory.
+"""Measure time and memory of `import-names` in a large library.
 
     .venv/bin/python scripts/benchmarks/import_names.py [--photos 1000000] [--named 500000] [--people 5000]
 
@@ -62,7 +62,7 @@ def fill(database: Database, photos: int) -> None:
 
 
 def export(path: Path, named: int, people: int) -> None:
-    """Write what osxphotos would print."""
+    """Write an export as osxphotos prints it."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(1, named + 1):
             face = {"name": f"Person {number % people}", "center_x": 0.2, "center_y": 0.65, "size": 0.225}
@@ -72,7 +72,7 @@ def export(path: Path, named: int, people: int) -> None:
                 "height": 3000,
                 "persons": [face["name"]],
                 "face_info": [face],
-                # As long as a photo's record is.
+                # As long as a real photo's record.
                 "labels": [f"label {each}" for each in range(60)],
             }
             file.write(("[" if number == 1 else ",") + json.dumps(photo))
@@ -89,7 +89,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def bring(database: Database, path: Path) -> Result:
-    """Run the command."""
+    """Run `import-names`."""
     read = FilesRead()
     return import_names(
         Library(database), named_photos([path], "osxphotos", read), read, path.name, work=Work(by=BY)
@@ -97,7 +97,7 @@ def bring(database: Database, path: Path) -> Result:
 
 
 def main() -> None:
-    """Make a library, and bring names into it."""
+    """Make a library, and import names into it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=int, default=1_000_000)
     parser.add_argument("--named", type=int, default=500_000)

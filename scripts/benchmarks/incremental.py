@@ -1,4 +1,4 @@
-"""Faces that come in batches beside one run over all of them: how far the people differ.
+"""Compare adding faces in batches with one run over all: how far the people differ.
 
     PYTHONPATH=src python scripts/benchmarks/incremental.py [--vectors FILE.npz] [--batches 20] [--seeds 3]
 
@@ -29,7 +29,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def load(given: argparse.Namespace) -> tuple[Rows, Labels]:
-    """Vectors and their people."""
+    """Return vectors and their people."""
     if given.vectors:
         with np.load(given.vectors) as arrays:
             rows, truth = arrays["embedding"].astype(np.float32), arrays["name"]
@@ -46,7 +46,7 @@ def load(given: argparse.Namespace) -> tuple[Rows, Labels]:
 
 
 def orders(truth: Labels, batches: int, seed: int) -> Iterator[tuple[str, list[Labels]]]:
-    """Ways in which faces may come."""
+    """Return orders in which faces may come."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(truth))
     yield "equal batches", np.array_split(order, batches)
@@ -57,7 +57,7 @@ def orders(truth: Labels, batches: int, seed: int) -> Iterator[tuple[str, list[L
 
 
 def night(rows: Rows, person: Labels, new: int) -> tuple[Labels, float]:
-    """Whose all faces are after a run in which the last so many are new, and the share looked at."""
+    """Return the people of all faces after a run with some new ones, and the share compared."""
     fixed = np.zeros(int(person.max(initial=-1)) + 1, bool)
     seeds = np.arange(len(rows) - new, len(rows))
     found = regroup(rows, KnownOwners(person, fixed, None, Constraints()), seeds, calibrate(rows), min_size=2)
@@ -66,7 +66,7 @@ def night(rows: Rows, person: Labels, new: int) -> tuple[Labels, float]:
 
 
 def in_batches(rows: Rows, batches: list[Labels]) -> Labels:
-    """Whose the faces are when they came so."""
+    """Return the people of faces that came in batches."""
     order = np.concatenate(batches)
     person = np.empty(0, np.int64)
     for batch in batches:
@@ -78,7 +78,7 @@ def in_batches(rows: Rows, batches: list[Labels]) -> Labels:
 
 
 def in_library(rows: Rows, batches: list[Labels]) -> Labels:
-    """The same by `index` and `cluster` of a library in Postgres."""
+    """Return the same from `index` and `cluster` of a library in Postgres."""
     from tests.fixtures.library_people import add_faces, cluster
     from tests.fixtures.library_people import rows as query
 

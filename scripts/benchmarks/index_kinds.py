@@ -1,4 +1,4 @@
-"""Kinds of vector index over the same faces, side by side: size, time to build, time and recall of a query.
+"""Compare kinds of vector index over the same faces: size, time to build, time and recall of a query.
 
 A kind is written CODE:M:EF, such as half:32:300: what is indexed, and how the graph is built.
 
@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 BEST = 10
 KIN_SIMILARITY = 0.35
 SHIFT = 0.03
-"""Of the numbers of a unit vector of 512, about half lie within it on either side of zero."""
+"""About half of the numbers of a unit vector of 512 lie within this distance of zero."""
 MOST_AT_ONCE = 1000
 ROWS_A_COPY = 50_000
 CODES = ("half", "bit", "bits3")
@@ -35,7 +35,7 @@ CODES = ("half", "bit", "bits3")
 
 @dataclass(frozen=True)
 class Kind:
-    """What is indexed and how."""
+    """The indexed value, and how the index is built."""
 
     code: str
     m: int
@@ -43,21 +43,21 @@ class Kind:
 
     @property
     def operators(self) -> str:
-        """The operator class of the index."""
+        """Return the index's operator class."""
         return "halfvec_cosine_ops" if self.code == "half" else "bit_hamming_ops"
 
     @property
     def distance(self) -> str:
-        """The operator that orders."""
+        """Return the operator to order by."""
         return "<=>" if self.code == "half" else "<~>"
 
     def graph_bytes(self, dimension: int) -> int:
-        """Memory for one vector while the index is built: the code, its neighbours, its place."""
+        """Return the memory per vector while the index is built: code, neighbors, position."""
         code = {"half": 2 * dimension, "bit": dimension // 8, "bits3": 3 * dimension // 8}[self.code]
         return code + 24 * 3 * self.m + 250
 
     def of(self, vector: str, dimension: int) -> str:
-        """The indexed expression of a vector."""
+        """Return the indexed expression of a vector."""
         if self.code == "half":
             return f"{vector}::halfvec({dimension})"
         if self.code == "bit":
@@ -69,7 +69,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Queries:
-    """Vectors to search for, and the similarities of the ten best of each, best first."""
+    """Vectors to search for, and the similarities of the ten best matches of each, best first."""
 
     name: str
     vectors: Array
@@ -77,7 +77,7 @@ class Queries:
 
 
 def kind_of(text: str) -> Kind:
-    """A kind as it is written on the command line."""
+    """Parse a kind from the command line."""
     code, m, ef = text.split(":")
     if code not in CODES:
         raise ValueError(code)
@@ -125,12 +125,12 @@ def compare(
 
 
 def ten_best(vectors: Array, queries: Array) -> Array:
-    """The similarities of the ten best of each query, best first, compared one by one."""
+    """Return the similarities of the ten best of each query, best first, by brute force."""
     return np.array([np.sort(np.partition(vectors @ query, -BEST)[-BEST:])[::-1] for query in queries])
 
 
 def load(connection: Connection, vectors: Array) -> None:
-    """Make the table."""
+    """Create the table."""
     connection.execute("CREATE TABLE compared (id bigint, embedding vector)")
     connection.execute("ALTER TABLE compared ALTER COLUMN embedding SET STORAGE PLAIN")
     for start in range(0, len(vectors), ROWS_A_COPY):
@@ -166,12 +166,12 @@ def build(connection: Connection, kind: Kind, dimension: int, workers: int) -> N
 
 
 def rows(connection: Connection) -> int:
-    """How many vectors are compared."""
+    """Return how many vectors are compared."""
     return int(connection.scalar("SELECT count(*) FROM compared"))
 
 
 def measure(connection: Connection, kind: Kind, groups: Sequence[Queries], candidates: int) -> None:
-    """Print time and recall with so many candidates, for each group of queries."""
+    """Print time and recall with this many candidates, for each group of queries."""
     connection.execute(f"SET hnsw.ef_search = {min(candidates, MOST_AT_ONCE)}".encode())
     further = "relaxed_order" if candidates > MOST_AT_ONCE else "off"
     connection.execute(f"SET hnsw.iterative_scan = {further}".encode())
@@ -195,7 +195,7 @@ def measure(connection: Connection, kind: Kind, groups: Sequence[Queries], candi
 def searched(
     connection: Connection, kind: Kind, vectors: Array, candidates: int, times: list[float]
 ) -> Iterator[list[float]]:
-    """The similarities that are found for each vector, best first; appends how long each search took."""
+    """Return the similarities found for each vector, best first; append each search's time."""
     indexed, asked = (kind.of(each, vectors.shape[1]) for each in ("embedding", "%(query)s::vector"))
     statement = f"""WITH nearest AS MATERIALIZED (SELECT embedding FROM compared
             ORDER BY {indexed} {kind.distance} {asked} LIMIT {candidates})
@@ -209,14 +209,14 @@ def searched(
 
 
 def processor_s(connection: Connection) -> float:
-    """How long the server's process of this connection has worked: the clock counts what others do, too."""
+    """Return processor seconds of this connection's server process, free of other load."""
     pid = connection.scalar("SELECT pg_backend_pid()")
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def recall(found: Array, best: Array) -> str:
-    """The share of the best that was found; and of those among them that resemble the one asked for."""
+    """Return the share of the best that was found, overall and among similar ones."""
     shares = []
     for counted in (np.ones_like(best, bool), best >= KIN_SIMILARITY):
         right = sum(

@@ -1,4 +1,4 @@
-"""The keyboard alone in a real browser: naming people one after the other, then answering questions.
+"""Use the keyboard alone in a real browser: name people, then answer suggestions.
 
     .venv/bin/python scripts/benchmarks/keyboard.py FACES.npz PHOTOS [--names 200] [--answers 100]
         [--method auto] [--threshold 0.5] [--photos 10000] [--key-ms 60]
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 State: TypeAlias = dict[str, Any]
 PATIENCE_S = 30
 UNREAD_S = 0.4
-"""A question that just came takes no key yet."""
+"""A new question accepts no key for this long."""
 _FACES = """(at) => [...at.querySelectorAll("img")]
     .map((each) => Number(/faces[/]([0-9]+)[/]crop/.exec(each.src)[1]))"""
 _AT_GROUP = """() => {
@@ -93,7 +93,7 @@ class Typist:
         self.keys += len(text)
 
     def name_of(self, faces: Sequence[int]) -> str:
-        """Whom most of these faces show."""
+        """Return the person on most of these faces."""
         return Counter(self.names[face - 1] for face in faces).most_common(1)[0][0]
 
     def wait(self, state: str, until: Callable[[State], bool]) -> State:
@@ -111,7 +111,7 @@ class Typist:
 
 
 def name_groups(typist: Typist, count: int) -> None:
-    """Name groups until so many are done; questions are answered as they come."""
+    """Name groups up to a number; questions are answered as they come."""
     at = typist.wait(_STATE_OF_GROUP, lambda at: not at["isAsked"])
     while at["done"] < count:
         if at["waiting"]:
@@ -125,7 +125,7 @@ def name_groups(typist: Typist, count: int) -> None:
 
 
 def is_elsewhere(before: str, at: State) -> bool:
-    """Whether another group has the focus, or a question."""
+    """Whether another group or a question has the focus."""
     return bool(at["id"] != before or at["isAsked"])
 
 
@@ -143,13 +143,13 @@ def answer_waiting(typist: Typist, at: State) -> State:
 
 
 def answered(state: State) -> int:
-    """How many questions the page counts as answered."""
+    """Return how many questions the page counts as answered."""
     found = re.match("[0-9]+", state["progress"])
     return int(found.group()) if found else 0
 
 
 def answer_questions(typist: Typist, count: int) -> None:
-    """Answer questions until so many are answered, or none is left."""
+    """Answer questions up to a number, or until none is left."""
     state = typist.wait(_STATE_OF_QUESTION, lambda state: state["isThere"])
     while answered(state) < count and state["isThere"]:
         before = state
@@ -181,7 +181,7 @@ def is_next(before: State, state: State) -> bool:
 
 
 def decide(typist: Typist, state: State) -> None:
-    """Answer by yes or no, and by numbers of those that are otherwise."""
+    """Answer by yes or no, and by the numbers of exceptions."""
     person = typist.name_of(state["left"])
     is_split = "two people" in state["asked"]
     shown = state["choices"] or [state["right"]]
@@ -194,7 +194,7 @@ def decide(typist: Typist, state: State) -> None:
 
 
 def add_photos(database: Database, folder: Path, photos: Path, names: Sequence[str], total: int) -> None:
-    """A photo of each face, and photos without any."""
+    """Add a photo of each face, and photos without any."""
     theirs = {each.name: cycle(sorted(each.glob("*.jpg"))) for each in sorted(photos.iterdir())}
     any_photo = cycle(sorted(photos.glob("*/*.jpg")))
     rows = []
@@ -227,7 +227,7 @@ def add_photos(database: Database, folder: Path, photos: Path, names: Sequence[s
 
 
 def measured(what: str, typist: Typist, count: int, work: Callable[[Typist, int], None]) -> None:
-    """Do it, and print how long it took."""
+    """Do it, and print its duration."""
     began = time.monotonic()
     work(typist, count)
     took = time.monotonic() - began

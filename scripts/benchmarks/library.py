@@ -1,4 +1,4 @@
-"""The library on made-up faces: storing, indexing again, clustering. Searching has a script of its own.
+"""Benchmark the library on made-up faces: storing, indexing again, clustering.
 
     .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [--faces 100000]
         [--files 100000] [--sessions 1] [--database URL] [--metadata] [--without-clustering]
@@ -54,7 +54,7 @@ COMMITS_AT_A_TIME = 8
 
 
 def made_vectors(count: int) -> NDArray[np.float32]:
-    """Unit vectors of made-up people."""
+    """Return unit vectors of made-up people."""
     return made_faces(count)[0]
 
 
@@ -74,7 +74,7 @@ def made_faces(count: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
 def images(
     vectors: NDArray[np.float32], first: int, count: int, *, metadata: bool = False
 ) -> list[ImageRecord]:
-    """Two faces an image."""
+    """Return images with two faces each."""
     records = []
     for number in range(first, first + count):
         embedding = vectors[2 * number : 2 * number + 2]
@@ -115,7 +115,7 @@ def made_metadata(number: int) -> PhotoMetadata:
 def store(
     database: Database, text: str, vectors: NDArray[np.float32], sessions: int, *, metadata: bool
 ) -> None:
-    """Faces a second into the library, beside a bare COPY of the same vectors.
+    """Measure faces stored per second, compared with a bare COPY of the same vectors.
 
     Into a table made in the same transaction the COPY writes no log, which no library can do that is to
     grow; so it is timed into a table that is there already, too.
@@ -180,17 +180,17 @@ def _fill(
 
 
 class NoEmbedder:
-    """Finds no face in any picture."""
+    """An embedder that finds no faces."""
 
     settings = SETTINGS
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
-        """No face in any of them."""
+        """Return no faces for each picture."""
         return [Faces.empty(512) for _ in pictures]
 
 
 def again(database: Database, files: int) -> None:
-    """A run with nothing to do, beside `find` on the same tree."""
+    """Time a run with nothing to do, compared with `find` on the same tree."""
     library = Library(database, SETTINGS)
     root = Path(tempfile.mkdtemp(prefix="fsbench.tree."))
     records = []
@@ -239,7 +239,7 @@ def _timed(work: object) -> float:
 
 
 def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exact: bool) -> None:
-    """The whole command in a process of its own, and what it does beside clustering alone."""
+    """Time the whole command in a process of its own, and its work besides clustering."""
     if exact:
         for turn in ("first", "again"):
             peak, whole, summary = _command(["cluster", "--database", text])
@@ -283,7 +283,7 @@ def reset(database: Database) -> None:
 
 
 def _command(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
-    """Peak memory in GB, wall time and summary of a command in a process of its own."""
+    """Return peak memory in GB, wall time and summary of a command in a process of its own."""
     began = time.perf_counter()
     line = [sys.executable, "-m", "facesets", *arguments, "--json"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:

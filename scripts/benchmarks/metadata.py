@@ -1,4 +1,4 @@
-"""What reading metadata costs: milliseconds and bytes a file, and its share of what a photo takes in `embed`.
+"""Measure the cost of reading metadata: milliseconds and bytes per file, and its share in `embed`.
 
     .venv/bin/python scripts/benchmarks/metadata.py [--photos DIR] [--pack DIR] [--made 2000] [--index 200]
     .venv/bin/python scripts/benchmarks/metadata.py --known 10000
@@ -56,7 +56,7 @@ NOW = np.datetime64("now", "us")
 
 
 class Counting(io.FileIO):
-    """A file that counts what is read of the disk."""
+    """A file that counts bytes read from the disk."""
 
     bytes_read = 0
 
@@ -68,7 +68,7 @@ class Counting(io.FileIO):
 
 
 def head(number: int) -> bytes:
-    """APP1 parts as a phone writes them: EXIF with a maker's note and a thumbnail behind, and XMP."""
+    """Return APP1 parts as a phone writes them: EXIF with a maker's note and a thumbnail, and XMP."""
     main = {MAKE: "Maker", MODEL: f"Model {number % 7}", CHANGED: "2020:01:01 01:01:01"}
     note = {**CAMERA, MAKER_NOTE: os.urandom(20_000)}
     block = b"Exif\0\0" + exif(main, note, place(48.2, 16.37)) + photo("JPEG", edge=160)
@@ -77,12 +77,12 @@ def head(number: int) -> bytes:
 
 
 def with_head(content: bytes, number: int) -> bytes:
-    """A JPEG file with such parts in front."""
+    """Return a JPEG file with these parts in front."""
     return content[:2] + head(number) + content[2:]
 
 
 def measure(title: str, files: list[Path]) -> None:
-    """Read the files twice, cold of code the first time, and print what the second cost."""
+    """Read the files twice, with code not yet loaded the first time, and print the second cost."""
     sizes = []
     for path in files:
         raw = Counting(path)
@@ -122,13 +122,13 @@ def share(photos: list[Path], pack: Path, scratch: Path) -> None:
 
 
 def known_photos(count: int, folder: Path) -> None:
-    """Let a library know so many photos, and print what the stage costs over them."""
+    """Add photos to a library, and print the cost of the analysis step over them."""
     files, images = [], []
     plain, heads = photo("JPEG"), [head(number) for number in range(50)]
     for number in range(count):
         path = folder / f"IMG_{number}.jpg"
         path.write_bytes(plain[:2] + heads[number % len(heads)] + plain[2:])
-        # As large as a photo, and nothing on the disk.
+        # As large as a photo, but sparse on the disk.
         os.truncate(path, 2_000_000)
         images.append(made_image(path.name, 1))
         files.append(found_file(str(path)))
@@ -164,14 +164,14 @@ def known_photos(count: int, folder: Path) -> None:
 
 
 class _Counted(Photo):
-    """A photo whose file counts."""
+    """A photo whose file counts reads."""
 
     def __init__(self, path: str, raw: Counting) -> None:
         super().__init__(path)
         object.__setattr__(self, "_raw", raw)
 
     def open(self) -> IO[bytes]:
-        """The file."""
+        """Open the file."""
         return io.BufferedReader(self._raw)  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Naming, correcting, taking back and assigning: how long it takes, and how often it is right.
+"""Measure speed and accuracy of naming, correcting, undoing and assigning.
 
     .venv/bin/python scripts/benchmarks/people.py [--what commands] [--faces 1000000] [--persons 5000]
     .venv/bin/python scripts/benchmarks/people.py --what assign [--faces 1000000] [--persons 5000] [--known 8]
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
 BY = "benchmark@here"
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SPREAD_DECAY = 0.358
-"""How fast the directions of vectors lose weight, so that strangers are similar by 0 +- 0.06."""
+"""Decay of the weights of vectors' directions, so that strangers are similar by 0 +- 0.06."""
 
 
 def fill(database: Database, faces: int, persons: int, spare: int) -> None:
-    """Faces of people, and some faces without a person, an image each."""
+    """Add faces of people, and some unassigned faces, one image each."""
 
     def work(connection: Connection) -> None:
         connection.execute(
@@ -90,7 +90,7 @@ def fill(database: Database, faces: int, persons: int, spare: int) -> None:
 
 
 def timed(what: str, work: Callable[[], object], aim_s: float) -> None:
-    """Run once and print how long it took, and for how long processors worked here (not in the server)."""
+    """Run once; print wall time, and processor time of this machine without the server's."""
     began, cpu = time.monotonic(), time.process_time()
     work()
     took, worked = time.monotonic() - began, time.process_time() - cpu
@@ -98,7 +98,7 @@ def timed(what: str, work: Callable[[], object], aim_s: float) -> None:
 
 
 def run_of(connection: Connection, faces: int) -> int:
-    """A run that gives many faces away, as `cluster` does; returns its step."""
+    """Assign many faces in one change, as `cluster` does; return its number."""
     rows = connection.execute(
         "SELECT id FROM face_detections WHERE person_id IS NULL ORDER BY id LIMIT %s", (faces,)
     ).fetchall()
@@ -172,7 +172,7 @@ def measure_review(library: Library) -> None:
 
 
 def fill_vectors(database: Database, persons: int, total: int) -> None:
-    """A vector for each face: of the person of its number, and one of ten of a stranger."""
+    """Add a vector for each face: nine of ten of its person, the others of strangers."""
     rng = np.random.default_rng(7)
     scale = ((np.arange(512) + 10.0) ** -SPREAD_DECAY).astype(np.float32)
 
@@ -260,7 +260,7 @@ def named_people(rows: Float32, label: Int64, is_named: Bool) -> tuple[Float32, 
 def right_and_wrong(
     rows: Float32, label: Int64, is_named: Bool, measured: Calibration, threshold: float | None
 ) -> tuple[Float64, Float64]:
-    """After one run, and after running again until nothing changes.
+    """Return accuracy after one run, and after repeated runs until nothing changes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Searching photos by all that is known of them: people, time, place, camera, tags, ages and words.
+"""Search photos by all known facts: people, time, place, camera, tags, ages and words.
 
     .venv/bin/python scripts/benchmarks/photo_search.py [--count N] [--queries 60] [--database URL]
         [--folder DIR] [--kinds "person near,person tag"] [--vectors]
@@ -96,7 +96,7 @@ FILL = (
 FILL_VECTORS = (
     """INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'made', 'cc', 512)
         ON CONFLICT DO NOTHING""",
-    # Each is near one of a thousand others, and none is like another.
+    # Each is near one of a thousand others, and no two are equal.
     """WITH made AS MATERIALIZED (SELECT n, (SELECT array_agg(random() - .5 + 0 * n * k)
                 FROM generate_series(1, 512) k)::vector AS vector FROM generate_series(0, 1999) n)
         INSERT INTO image_embeddings (image_id, model_id, embedding)
@@ -126,14 +126,14 @@ def fill(database: Database, count: int) -> None:
 
 
 def run_all(database: Database, statements: Sequence[str], given: dict[str, object]) -> None:
-    """Make a part of it, and let the planner know."""
+    """Make a part of the library, and update the planner's statistics."""
     for statement in statements:
         database.run(partial(_execute, statement=statement, given=given))
     database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
 
 
 def fill_vectors(database: Database) -> None:
-    """Give photos vectors, and these an index, where they have none."""
+    """Add vectors to photos that lack them, and an index."""
     began = time.perf_counter()
     if is_empty(database, "image_embeddings"):
         run_all(database, FILL_VECTORS, {})
@@ -154,7 +154,7 @@ def _execute(connection: Connection, statement: str, given: dict[str, object]) -
 
 
 def asked_of(connection: Connection, kind: str, row: Row, rng: random.Random) -> PhotoFilter:
-    """Conditions that a photo fits, but for those of ages, words and a second person."""
+    """Return conditions that a photo fits, except those of ages, words and a second person."""
     parts = kind.split()
     days = rng.choice([0, 7, 30, 365, 3650])
     first = row.taken.date() - timedelta(days=rng.randrange(days + 1))
@@ -174,7 +174,7 @@ def asked_of(connection: Connection, kind: str, row: Row, rng: random.Random) ->
 
 
 def some_photos(connection: Connection) -> list[Row]:
-    """A thousand photos that conditions are taken from."""
+    """Return a thousand photos from which conditions are taken."""
     rows = connection.execute(
         """SELECT i.taken, m.latitude, m.longitude, c.model, f.person_id, min(t.tag_id) FROM images i
             JOIN photo_metadata m ON m.image_id = i.id JOIN cameras c ON c.id = m.camera_id
@@ -186,10 +186,10 @@ def some_photos(connection: Connection) -> list[Row]:
 
 
 class Clock:
-    """Milliseconds that work takes, and of those the server's processor."""
+    """Milliseconds of work, and the server's processor time of it."""
 
     def __init__(self, database: Database) -> None:
-        """Look for the server's process, which can be seen where it runs on this machine."""
+        """Find the server's process, if it runs on this machine."""
         self._database = database
         number = database.run(lambda connection: connection.info.backend_pid)
         self._counter = Path(f"/proc/{number}/schedstat")
@@ -198,7 +198,7 @@ class Clock:
         return float(self._counter.read_text().split()[0]) if self._counter.exists() else float("nan")
 
     def timed(self, work: Callable[[Connection], object]) -> tuple[float, float]:
-        """Do it once."""
+        """Time one call."""
         began, cpu = time.perf_counter(), self._cpu_ns()
         self._database.run(work)
         return (time.perf_counter() - began) * 1e3, (self._cpu_ns() - cpu) / 1e6

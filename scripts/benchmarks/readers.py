@@ -1,4 +1,4 @@
-"""Many readers at once: `index` by a service of known latency, and by one device that is played.
+"""Run `index` with many readers, by a service of known latency and by one simulated device.
 
     .venv/bin/python scripts/benchmarks/readers.py [service] [alone] [collected] [--readers 1 4 16 64 500]
         [--latency-ms 200] [--seconds 10] [--most 2000]
@@ -61,7 +61,7 @@ _ANSWER = json.dumps(
 
 
 class PlayedDevice:
-    """A describer that does one batch at a time, and takes no processor while it does."""
+    """A describer that simulates a device: one batch at a time, without processor time."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -69,16 +69,16 @@ class PlayedDevice:
 
     @property
     def faces_from(self) -> CacheSettings:
-        """No models."""
+        """Return no models."""
         return CacheSettings("played", "played", "aa" * 32, 512, "played", "bb" * 32, 640, 0.5)
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """No whole pictures."""
+        """Return no models."""
         return None
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """One face a picture, as long after as it takes."""
+        """Return one face per picture, after the batch's duration."""
         with self._turn:
             self.batches += 1
             time.sleep(BATCH_S + PICTURE_S * len(pictures))
@@ -99,7 +99,7 @@ def _face() -> Faces:
 
 
 def serve(latency_s: float, ports: "multiprocessing.queues.Queue[int]") -> None:
-    """Answer every picture with one face, so long after it came."""
+    """Answer every picture with one face, after the latency."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -123,7 +123,7 @@ def serve(latency_s: float, ports: "multiprocessing.queues.Queue[int]") -> None:
 
 
 def made_photos(folder: Path, count: int) -> Path:
-    """So many small pictures, of which no two are the same."""
+    """Make small pictures, all different."""
     folder.mkdir()
     picture = Image.fromarray(np.linspace(0, 255, 250 * 250 * 3).astype(np.uint8).reshape(250, 250, 3))
     for number in range(count):
@@ -132,7 +132,7 @@ def made_photos(folder: Path, count: int) -> Path:
 
 
 def one(kind: str, readers: int, url: str, database: str, photos: Path) -> None:
-    """Index once, and print what it took as JSON."""
+    """Index once, and print the cost as JSON."""
     device = PlayedDevice()
     service = MlService(url, pause=time.sleep) if kind == "service" else None
     describe: Describer = device if service is None else ServiceEmbedder(service)
@@ -164,7 +164,7 @@ def _of_database(address: str, name: str) -> str:
 
 
 def measured(kind: str, readers: int, url: str, address: str, photos: Path) -> dict[str, float]:
-    """What a run in a process of its own took, in an empty library."""
+    """Return the cost of a run in a process of its own, in an empty library."""
     name = f"readers_{kind}_{readers}"
     with closing(Database(_of_database(address, "postgres"))) as watching:
 

@@ -1,4 +1,4 @@
-"""What similarities mean to recognizers, and how near `auto` comes to the best cut, on known people.
+"""Measure recognizers' similarities, and how near `auto` comes to the best cut, on known people.
 
     PYTHONPATH=src python scripts/benchmarks/recognizer.py [NAME=FILE …] [--albums 20] [--unseen]
 
@@ -32,7 +32,7 @@ from facesets.clustering.vectors import Float32, Float64, Int64, unit_rows
 from facesets.store.npz.cache import Cache
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-LEAST_FACES = 5
+MIN_FACES = 5
 MANY_FACES = 10
 KNOWN_PEOPLE = 6
 TWO_EACH = 0.8
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def vectors(path: Path) -> Mapping[str, Float32]:
-    """The unit row of each photo, by the photo's folder and name."""
+    """Return the unit row of each photo, by the photo's folder and name."""
     with np.load(path) as arrays:
         if "path" in arrays:
             return dict(zip(arrays["path"].tolist(), unit_rows(arrays["embedding"]), strict=True))
@@ -87,7 +87,7 @@ def vectors(path: Path) -> Mapping[str, Float32]:
 
 
 def measure(rows: Float32, person: Int64) -> Calibration:
-    """The numbers of `facesets.clustering.known_recognizers`; each person counts alike."""
+    """Return the values of `facesets.clustering.known_recognizers`; each person counts equally."""
     size, inside = coherence(rows, person)
     i, j = np.triu_indices(len(rows), 1)
     similarity = np.einsum("ij,ij->i", rows[i], rows[j]).astype(np.float64)
@@ -100,7 +100,7 @@ def measure(rows: Float32, person: Int64) -> Calibration:
     reached = float(others[highest].min())
     middle = np.average(others, weights=other_weight)
     return Calibration(
-        typical=round(float(np.median(inside[size >= LEAST_FACES])), 3),
+        typical=round(float(np.median(inside[size >= MIN_FACES])), 3),
         middle=round(float(middle), 3),
         spread=round(float(np.average((others - middle) ** 2, weights=other_weight)) ** 0.5, 3),
         faces=len(rows),
@@ -115,7 +115,7 @@ def measure(rows: Float32, person: Int64) -> Calibration:
 
 
 def albums(person: Int64, people: Int64, count: int) -> Iterator[Album]:
-    """Kinds and rows of albums of these people."""
+    """Return kinds and rows of albums of these people."""
     faces = np.bincount(person)
     theirs = np.flatnonzero(np.isin(person, people))
     yield "everybody", theirs
@@ -137,7 +137,7 @@ def albums(person: Int64, people: Int64, count: int) -> Iterator[Album]:
 
 
 def small(person: Int64, people: Int64, rng: np.random.Generator) -> Int64:
-    """Some photos of each of these people, until there are enough."""
+    """Return some photos of each of these people, until there are enough."""
     chosen: list[Int64] = []
     enough = int(rng.integers(*SMALL))
     for one in people:
@@ -149,13 +149,13 @@ def small(person: Int64, people: Int64, rng: np.random.Generator) -> Int64:
 
 
 def seen(name: str, rows: Float32, person: Int64, count: int) -> Iterator[tuple[str, Int64, Calibration]]:
-    """Albums of all people, calibrated as the program does."""
+    """Return albums of all people, calibrated as the program does."""
     for kind, some in albums(person, np.unique(person), count):
         yield kind, some, calibrate(rows[some], recognizer=name)
 
 
 def unseen(name: str, rows: Float32, person: Int64, count: int) -> Iterator[tuple[str, Int64, Calibration]]:
-    """Albums of one half of the people; what a recognizer's model holds is measured on the other half."""
+    """Return albums of one half of the people, with a recognizer's model measured on the other half."""
     for seed in range(SPLITS):
         halves = np.array_split(np.random.default_rng(seed).permutation(int(person.max()) + 1), 2)
         for people, others in (halves, halves[::-1]):
@@ -199,13 +199,13 @@ def judge(judged: Iterator[tuple[str, Int64, Calibration]], rows: Float32, perso
 
 
 def scores(labels: Int64, person: Int64) -> Float64:
-    """Pairwise and BCubed F1."""
+    """Return pairwise and BCubed F1."""
     found = evaluate(labels, person)
     return np.array([found.pairwise_f1, found.bcubed_f1])
 
 
 def both(pair: Float64) -> str:
-    """Two scores in print."""
+    """Format two scores."""
     return f"{pair[0]:.4f} / {pair[1]:.4f}"
 
 

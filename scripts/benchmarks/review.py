@@ -52,7 +52,7 @@ class User:
     kinds: dict[str, int] = field(default_factory=dict)
 
     def person_of(self, faces: Sequence[int]) -> int:
-        """Whom most of these faces show."""
+        """Return the person on most of these faces."""
         return int(np.bincount(self.truth[np.array(faces) - 1]).argmax())
 
     def give(self, database: Database, question: Question) -> None:
@@ -74,7 +74,7 @@ class User:
 
 
 def fill(database: Database, rows: Float32) -> None:
-    """A face on an image of its own for each vector, numbered from 1."""
+    """Add a face on an image of its own for each vector, numbered from 1."""
     count, dimension = rows.shape
 
     def work(connection: Connection) -> None:
@@ -136,7 +136,7 @@ def named(database: Database, names: Sequence[str]) -> Int64:
 
 
 def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) -> dict[float, int]:
-    """Answers until each share of known faces is right, naming groups by size and then single faces."""
+    """Count answers until each share of known faces is right, naming groups by size, then faces."""
     labels, size = np.unique(group[group >= 0], return_counts=True)
     order = [np.flatnonzero(group == each) for each in labels[np.argsort(-size, kind="stable")]]
     order += [np.array([row]) for row in rng.permutation(np.flatnonzero(group < 0))]
@@ -159,7 +159,7 @@ def fewest_names(user: User, share: float) -> int:
 
 
 def by_review(library: Library, user: User, right: float, most: int) -> dict[float, int]:
-    """Answers until each share of known faces is right, as `people review` asks."""
+    """Count answers until each share of known faces is right, in the order of `people review`."""
     database = library.database
     reached: dict[float, int] = {}
     of_known = user.known[user.truth]
@@ -195,7 +195,7 @@ def _misnamed(database: Database, user: User) -> int:
 
 
 def group(library: Library, options: ClusterLibraryOptions, what: str) -> None:
-    """Run `cluster`, and say what it made."""
+    """Run `cluster`, and print a summary."""
     summary = cluster_library(library, options, work=Work(by=BY))
     print(
         f"  cluster {what}: {summary.new_persons} new people of {summary.new_faces} faces, "

@@ -1,4 +1,4 @@
-"""How well `extend` routes new faces to people it knows, and which threshold would be best.
+"""Measure how well `extend` routes new faces to known people, and the best threshold.
 
     PYTHONPATH=src python scripts/benchmarks/routing.py [--vectors FILE.npz --recognizer NAME]
         [--min-faces 15] [--seed 0]
@@ -42,7 +42,7 @@ class Split:
 
 
 def faces_of(vectors: NDArray[np.float32]) -> Faces:
-    """Faces that pass every gate on quality, each in a photo of its own."""
+    """Return faces that pass every quality filter, each in a photo of its own."""
     n = len(vectors)
     return Faces(
         image=np.arange(n),
@@ -56,7 +56,7 @@ def faces_of(vectors: NDArray[np.float32]) -> Faces:
 
 
 def hold_out(names: NDArray[np.str_], rng: np.random.Generator) -> Split:
-    """A third of each person's photos, at random; of one or two photos none or one."""
+    """Choose a third of each person's photos at random; of two photos one, of one photo none."""
     later = []
     for name in np.unique(names):
         rows = rng.permutation(np.flatnonzero(names == name))
@@ -66,13 +66,13 @@ def hold_out(names: NDArray[np.str_], rng: np.random.Generator) -> Split:
 
 
 def face_sets(faces: Faces, known: Int64, options: RefineOptions) -> list[Int64]:
-    """Rows of each face set of `refine`."""
+    """Return the rows of each face set of `refine`."""
     gated = gate_faces(faces.take(known), options)
     return [known[part] for part in surviving(gated)]
 
 
 def raw_people(faces: Faces, known: Int64) -> list[Int64]:
-    """Rows of each person of `cluster` with two faces or more."""
+    """Return the rows of each person of `cluster` with two faces or more."""
     labels = numbered(average_linkage(faces.embedding[known], max_cosine_distance=0.55))
     return [known[part] for part in members_by_label(labels) if len(part) > 1]
 

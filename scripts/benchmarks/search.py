@@ -1,4 +1,4 @@
-"""Searching a library of made-up vectors: by a face among faces, by words among images.
+"""Search a library of made-up vectors: by a face among faces, by words among images.
 
     .venv/bin/python scripts/benchmarks/search.py [faces] [images] [kinds] [--count 1000000] [--queries 200]
         [--candidates 100 200 400] [--kinds half:32:300 bit:32:200] [--workers 2] [--database URL]
@@ -48,7 +48,7 @@ Search = Callable[[Vectors, Dates], Sequence[Any]]
 
 
 def record(number: int, vector: Vectors, *, of_face: bool) -> ImageRecord:
-    """An image with one face or one embedding; a day further every thousand images."""
+    """Return an image with one face or one embedding; a day later every thousand images."""
     if of_face:
         faces = Faces(
             image=np.zeros(1, np.int64),
@@ -67,7 +67,7 @@ def record(number: int, vector: Vectors, *, of_face: bool) -> ImageRecord:
 
 
 def load(library: Library, vectors: Vectors, *, of_faces: bool) -> None:
-    """Store one image a vector."""
+    """Store one image per vector."""
     began = time.perf_counter()
     for start in range(0, len(vectors), ROWS_A_COMMIT):
         rows = range(start, min(start + ROWS_A_COMMIT, len(vectors)))
@@ -78,20 +78,20 @@ def load(library: Library, vectors: Vectors, *, of_faces: bool) -> None:
 
 
 def exact(vectors: Vectors, queries: Vectors) -> tuple[Vectors, float]:
-    """The similarities of the ten best of each query, best first, and the time that one takes."""
+    """Return the similarities of the ten best of each query, best first, and the time per query."""
     began = time.perf_counter()
     best = ten_best(vectors, queries)
     return best, (time.perf_counter() - began) / len(queries)
 
 
 def rows_of(database: Database, table: LiteralString) -> int:
-    """How many vectors are in a table."""
+    """Return how many vectors are in a table."""
     statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
     return int(database.run(lambda connection: connection.one(statement))[0])
 
 
 def index_megabytes(database: Database, table: str) -> float:
-    """Size of all vector indexes of a table."""
+    """Return the size of all vector indexes of a table."""
     row = database.run(
         lambda connection: connection.one(
             """SELECT coalesce(sum(pg_relation_size(indexrelid)), 0) FROM pg_index

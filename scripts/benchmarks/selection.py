@@ -1,4 +1,4 @@
-"""Which faces of a person make the better bundle: the best of them, or good and diverse ones.
+"""Compare two ways to select a bundle's faces: the best ones, or good and diverse ones.
 
     PYTHONPATH=src python scripts/benchmarks/selection.py [PHOTOS] [--pack PACK] [--rounds 8] [--least 12]
 
@@ -30,7 +30,7 @@ HELD_OUT = 4
 
 @dataclass(frozen=True)
 class Person:
-    """The faces of one person, one a photo, and their embeddings as the recognizer gives them."""
+    """The faces of one person, one per photo, and their unscaled embeddings."""
 
     name: str
     faces: Faces
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def read_person(folder: Path, embedder: LocalEmbedder) -> Person:
-    """The face in the middle of each photo; what lies far from the others is a bystander and is left out."""
+    """Return the face in the middle of each photo, without outliers, who are bystanders."""
     faces, raw = [], []
     for path in sorted(folder.glob("*.jpg")):
         pixels = decode(path).pixels
@@ -78,7 +78,7 @@ def read_person(folder: Path, embedder: LocalEmbedder) -> Person:
 
 
 def row(size: int, people: list[Person], rounds: int) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     pairs, counts = [], []
     for person in people:
         of_person = [one_round(size, person, seed) for seed in range(rounds)]
@@ -96,7 +96,7 @@ def row(size: int, people: list[Person], rounds: int) -> str:
 
 
 def one_round(size: int, person: Person, seed: int) -> tuple[tuple[float, float], int]:
-    """What the best and the diverse faces reach, and from how many they are chosen."""
+    """Return the results of the best and of the diverse faces, and the number of candidates."""
     order = np.random.default_rng(seed).permutation(len(person.raw))
     held, rest = np.split(order, [len(order) // HELD_OUT])
     rest = np.sort(rest)
@@ -108,12 +108,12 @@ def one_round(size: int, person: Person, seed: int) -> tuple[tuple[float, float]
 
 
 def reached(person: Person, chosen: Int64, held: Int64) -> float:
-    """Mean cosine similarity of the mean of chosen faces to those held out."""
+    """Return the mean similarity of the mean of chosen faces to those held out."""
     return float((person.faces.embedding[held] @ unit(person.raw[chosen].mean(axis=0))).mean())
 
 
 def unit(vector: Float32) -> Float32:
-    """A vector of unit length."""
+    """Return a vector scaled to unit length."""
     scaled: Float32 = vector / np.linalg.norm(vector)
     return scaled
 

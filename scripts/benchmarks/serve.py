@@ -1,4 +1,4 @@
-"""`serve` on a large library: how long pages, answers and pictures take, and what memory they need.
+"""Measure `serve` on a large library: time of pages, answers and pictures, and memory.
 
     .venv/bin/python scripts/benchmarks/serve.py [--faces 1000000] [--persons 5000] [--requests 10000]
         [--keep DIR]
@@ -39,7 +39,7 @@ API = "/api/v1/faces"
 PHOTOS = 200
 CLUSTER = 20
 LARGE = 50
-"""One of so many faces is of the same person."""
+"""One in this many faces is of the same person."""
 ADDRESSES: tuple[tuple[str, str, float], ...] = (
     ("people, first page", "/people", 0.2),
     ("people, hidden", "/people?status=hidden", 0.1),
@@ -71,11 +71,11 @@ ADDRESSES: tuple[tuple[str, str, float], ...] = (
     ("why a face is where it is", f"{API}/faces/{{face}}/explain", 0.1),
     ("jobs", f"{API}/jobs", 0.1),
 )
-"""What it is, its address, and the time that nineteen of twenty answers should take at most, in seconds."""
+"""Name, address, and maximum seconds of the 95th percentile of answers."""
 
 
 def prepare(database: Database, faces: int, persons: int, folder: Path) -> None:
-    """A library: nine of ten faces have a person, the others lie in clusters; a few photos exist.
+    """Fill a library: nine of ten faces are assigned, the others in clusters; a few photos exist.
 
     One person has many: the faces of some others, who are no more.
     """
@@ -134,7 +134,7 @@ def prepare(database: Database, faces: int, persons: int, folder: Path) -> None:
 
 
 def all_prototypes(library: Library) -> None:
-    """Make everybody's."""
+    """Compute all people's prototypes."""
 
     def work(connection: Connection) -> None:
         detector = usual_detector(connection)
@@ -145,7 +145,7 @@ def all_prototypes(library: Library) -> None:
 
 
 def made_photo(path: Path, number: int) -> tuple[Path, str]:
-    """A photo of two megapixels that costs as much to decode as a real one."""
+    """Return a photo of two megapixels that costs as much to decode as a real one."""
     rng = np.random.default_rng(number)
     small = Image.fromarray(rng.integers(0, 255, (75, 100, 3), np.uint8))
     small.resize((1600, 1200), Image.Resampling.BICUBIC).save(path, quality=90)
@@ -154,7 +154,7 @@ def made_photo(path: Path, number: int) -> tuple[Path, str]:
 
 @contextmanager
 def serving(conninfo: str, home: Path) -> Iterator[tuple[str, int]]:
-    """The program in a process of its own: its address and its number."""
+    """Yield address and process id of the program in a process of its own."""
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
     process = subprocess.Popen(
         [sys.executable, "-m", "facesets", "serve", "--no-token", "--port", "0", "--database", conninfo],
@@ -174,7 +174,7 @@ def serving(conninfo: str, home: Path) -> Iterator[tuple[str, int]]:
 
 
 def measured(what: str, tasks: Sequence[Callable[[], object]], aim_s: float) -> None:
-    """Print the median, the time that nineteen of twenty stay below, and the longest, in milliseconds."""
+    """Print median, 95th percentile and maximum, in milliseconds."""
     took = []
     for task in tasks:
         began = time.perf_counter()
@@ -187,7 +187,7 @@ def measured(what: str, tasks: Sequence[Callable[[], object]], aim_s: float) -> 
 
 
 def measure_changes(client: httpx.Client, token: str) -> None:
-    """Name groups and take that back, each time with the page that follows it."""
+    """Name groups and undo that, each time with the page that follows."""
     headers = {"authorization": f"Bearer {token}"}
     clusters = client.get(f"{API}/clusters?pageSize=20&page=40").json()["items"]
     steps: list[int] = []
@@ -209,7 +209,7 @@ def measure_changes(client: httpx.Client, token: str) -> None:
 
 
 def memory_mb(process: int) -> float:
-    """What a process holds."""
+    """Return a process's memory."""
     [line] = [x for x in Path(f"/proc/{process}/status").read_text().splitlines() if x.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
 
@@ -280,7 +280,7 @@ def main() -> None:
 
 
 def asked_for(database: Database) -> dict[str, str]:
-    """What stands for the names in `ADDRESSES`."""
+    """Return the values for the names in `ADDRESSES`."""
     row = database.run(
         lambda each: each.one(
             """SELECT f.person_id::text, f.id::text, i.sha256, (SELECT min(id) FROM clusters),

@@ -32,11 +32,11 @@ ALWAYS = ("metadata", "detection")
 EMPTY = "TRUNCATE images, image_paths, galleries, models, detectors, persons, cameras CASCADE"
 TICKS = os.sysconf("SC_CLK_TCK")
 OWN, OF_ENDED_CHILDREN = slice(11, 13), slice(13, 15)
-"""Where times are in /proc/PID/stat behind the program's name."""
+"""Positions of times in /proc/PID/stat after the program's name."""
 
 
 def cpu_of(command: list[str], environment: dict[str, str]) -> float:
-    """Seconds of CPU that a program takes, with all that it starts and waits for."""
+    """Return seconds of CPU of a program and all processes that it starts and waits for."""
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -46,10 +46,10 @@ def cpu_of(command: list[str], environment: dict[str, str]) -> float:
 
 
 class ServerClock:
-    """Seconds of CPU that a server of this machine takes, those of connections that ended, too."""
+    """Seconds of CPU of a server on this machine, including ended connections."""
 
     def __init__(self, database: Database) -> None:
-        """Look for its first process, which is the parent of all others."""
+        """Find the server's first process, the parent of all others."""
         backend = database.run(lambda connection: connection.info.backend_pid)
         self._first = int(self._stat(backend)[1])
 
@@ -65,7 +65,7 @@ class ServerClock:
                 yield from self._stat(process)[OWN]
 
     def seconds(self) -> float:
-        """Until now."""
+        """Return the seconds until now."""
         return sum(map(int, self._times())) / TICKS
 
 
@@ -96,7 +96,7 @@ def main() -> None:
         with closing(Database(address)) as database:
             clock = ServerClock(database)
             for number in range(given.rounds):
-                # Each is first as often as second, for whatever grows or wears off.
+                # Each runs first as often as second, to cancel effects that grow or wear off.
                 for name, stages in sorted(variants.items(), reverse=number % 2 == 0):
                     database.run(lambda connection: connection.execute(EMPTY))
                     database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def report(stage: str, photos: int, times: dict[str, list[float]], servers: dict[str, list[float]]) -> None:
-    """Print what was measured, of the process alone and with the server."""
+    """Print the results of the process alone and with the server."""
     both = {name: [sum(pair) for pair in zip(times[name], servers[name], strict=True)] for name in times}
     for name, each in times.items():
         runs = (f"{own:.2f} + {its:.2f}" for own, its in zip(each, servers[name], strict=True))

@@ -1,4 +1,4 @@
-"""Tagging a library of made-up embeddings, and searching it by tags.
+"""Tag a library of made-up embeddings, and search it by tags.
 
     .venv/bin/python scripts/benchmarks/tags.py [compute] [run] [search] [--count 1000000]
         [--embeddings 50000] [--queries 200] [--database URL]
@@ -46,14 +46,14 @@ Vectors = NDArray[np.float32]
 
 
 def unit(rng: np.random.Generator, count: int) -> Vectors:
-    """Random vectors of unit length."""
+    """Return random vectors of unit length."""
     vectors = rng.standard_normal((count, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
 
 
 def compute(count: int) -> None:
-    """Measure the products and the chosen tags, by one thread."""
+    """Time products and choice of tags, on one thread."""
     rng = np.random.default_rng(1)
     categories = [each for each in shipped_categories() if each.target == "scene"]
     made = [
@@ -106,10 +106,10 @@ def _tagger(library: Library, rng: np.random.Generator) -> Tagger:
 
 
 def fill(database: Database, count: int) -> None:
-    """Photos, a minute apart, with a tag of each category; of n tags the first is n times as frequent."""
+    """Add photos, a minute apart, with a tag per category; the first of n tags is n times as frequent."""
 
     def work(connection: Connection) -> None:
-        # Made-up rows refer to what is there: checking each would take most of the time.
+        # Made-up rows refer to existing rows: checking each would take most of the time.
         connection.execute("SET LOCAL session_replication_role = replica")
         connection.execute("SELECT setseed(0.5)")
         connection.execute(

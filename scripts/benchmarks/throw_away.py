@@ -13,7 +13,7 @@ from facesets.store.postgres.server.embedded import EmbeddedServer
 
 @contextmanager
 def throw_away_server() -> Iterator[str]:
-    """Start an embedded server, as safe against crashes as a real one; the address of an empty library."""
+    """Start an embedded, crash-safe server; yield the address of an empty library."""
     folder = Path(tempfile.mkdtemp(prefix="fsets."))
     # The server may run as another user.
     folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Whether a trained head, whitening or discriminants tell people apart better than plain vectors do.
+"""Measure whether a trained head, whitening or discriminants separate people better than plain vectors.
 
     .venv/bin/python scripts/benchmarks/train.py [--vectors FILE.npz] [--min-faces 5] [--epochs 20]
 
@@ -34,7 +34,7 @@ _FIGURES = ("accuracy", "true_accepts", "clustering_f1", "precision", "recall", 
 
 
 def named(path: Path, min_faces: int) -> Taught:
-    """Faces of the people who have so many."""
+    """Return faces of people with at least this many."""
     with np.load(path) as file:
         embedding, name = file["embedding"].astype(np.float32), file["name"]
     _, person, count = np.unique(name, return_inverse=True, return_counts=True)
@@ -44,7 +44,7 @@ def named(path: Path, min_faces: int) -> Taught:
 
 
 def made_up(people: int, faces: int, dimension: int = 128) -> Iterator[tuple[str, Taught]]:
-    """People with a nuisance that all share, with two unrelated looks each, and with wrong names."""
+    """Return people with a common nuisance, two unrelated looks each, and some wrong names."""
     rng = np.random.default_rng(0)
     person: Int64 = np.repeat(np.arange(people), faces)
     few = dimension // 8

@@ -1,4 +1,4 @@
-"""How throughput adds up: photos a second of 1, 2 and 4 workers by a service of known latency on loopback.
+"""Measure how throughput adds up: photos per second of 1, 2 and 4 workers by a service on loopback.
 
     PYTHONPATH=src:. python scripts/benchmarks/workers.py [--photos 1500] [--latency 0.2] [--concurrency 4]
     PYTHONPATH=src:. python scripts/benchmarks/workers.py --listing 10000000
@@ -44,21 +44,21 @@ def started(url: str, *arguments: object) -> "subprocess.Popen[bytes]":
 
 @contextmanager
 def library() -> Iterator[tuple[str, Database]]:
-    """An empty library with a queue."""
+    """Make an empty library with a queue."""
     with throw_away_server() as url, closing(Database(url)) as session:
         install(session)
         yield url, session
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return how long a call takes."""
     began = time.monotonic()
     work()
     return time.monotonic() - began
 
 
 def with_workers(count: int, photos: Path, service: Service, concurrency: int) -> tuple[float, float]:
-    """Seconds from the first photo to the last with so many workers, and those until all were queued."""
+    """Return seconds from the first photo to the last, and those until all were queued."""
     index = ("index", "--target", photos, "--ml-uri", service.url, "--skip-clip")
     with library() as (url, session), ExitStack() as stack:
         workers = [
@@ -107,7 +107,7 @@ def compare(given: argparse.Namespace) -> None:
 
 
 def list_all(session: Database, photos: Path, count: int) -> None:
-    """List files of this number into the queue, none of which is known."""
+    """List this many files into the queue, none of them known."""
     number = put(session, Order("index"))
 
     def hand_over(files: Sequence[FoundFile]) -> None:

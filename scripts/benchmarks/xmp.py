@@ -1,4 +1,4 @@
-"""How fast `export-xmp` writes sidecars, and how fast it finds that there is nothing to write.
+"""Measure how fast `export-xmp` writes sidecars, and how fast it finds that nothing changed.
 
     python scripts/benchmarks/xmp.py --photos 20000 --known 1000000
 
@@ -90,7 +90,7 @@ def _make_photos(folder: Path, count: int) -> None:
 
 
 def _fill(connection: Connection, folder: Path, arguments: argparse.Namespace) -> None:
-    """Rows as `index` and `people name` make them, without vectors."""
+    """Add rows as `index` and `people name` make them, without vectors."""
     status = [
         (folder / f"{place}" / f"{place * 1000}.jpg").stat() for place in range(-(-arguments.photos // 1000))
     ]

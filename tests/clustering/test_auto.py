@@ -19,7 +19,7 @@ from tests.fixtures.vectors import People, people
 
 
 @pytest.mark.slow
-def test_a_hard_album_is_sorted_without_any_setting(shared_dir: Path) -> None:
+def test_a_hard_album_is_sorted_with_default_settings(shared_dir: Path) -> None:
     """Infants, siblings, bridges and blurred faces that attract each other."""
     file = shared_dir / "synthetic" / "faces.py"
     spec = importlib.util.spec_from_file_location("synthetic_faces", file)

@@ -35,7 +35,7 @@ def test_a_recognizer_with_other_similarities_gets_other_thresholds(real_people:
 
 
 def recognizers(real_people: People) -> dict[str, Float32]:
-    """The same faces as other recognizers would see them."""
+    """Return the same faces as embedded by other recognizers."""
     rng = np.random.default_rng(0)
     unit = real_people.embedding / np.linalg.norm(real_people.embedding, axis=1, keepdims=True)
     noise = rng.standard_normal(unit.shape)
@@ -77,7 +77,7 @@ def test_more_faces_take_more_similarity_to_be_linked() -> None:
     assert many.several < many.link
 
 
-def test_too_few_faces_get_what_is_known_of_the_recognizer() -> None:
+def test_too_few_faces_use_the_recognizers_known_values() -> None:
     assert calibrate(np.eye(5)).typical == 0.6
     assert "typical for ArcFace: too few people" in calibrate(np.empty((0, 5))).source
     assert "measured for w600k_mbf" in calibrate(np.eye(5), recognizer="w600k_mbf.onnx").source
@@ -106,7 +106,7 @@ Album = tuple[Float32, Sequence[str]]
 
 @pytest.fixture(scope="module")
 def albums(real_lfw: Path, open_pack: Path) -> list[Album]:
-    """A few people with several photos among many with one, and two photos of everybody."""
+    """Return albums: a few people with several photos among many with one, and two photos of each."""
     photos = [sorted(folder.glob("*.jpg")) for folder in real_lfw.iterdir()]
     people = sorted(photos, key=lambda own: (-len(own), own[0]))
     known = [photo for own in people[:KNOWN] for photo in own[:FACES]]
@@ -127,7 +127,7 @@ def albums(real_lfw: Path, open_pack: Path) -> list[Album]:
 
 
 @pytest.mark.slow
-def test_people_are_found_almost_as_well_as_by_the_best_cut(albums: list[Album]) -> None:
+def test_people_are_found_almost_as_well_as_with_the_best_cut(albums: list[Album]) -> None:
     for vectors, names in albums:
         known = calibrate(vectors, recognizer="dlib_resnet.onnx")
         scores = evaluate(cluster_auto(vectors, calibration=known).labels, names)

@@ -1,4 +1,4 @@
-"""DBSCAN: scikit-learn's partition, but for border faces, which go to the nearest core face."""
+"""DBSCAN: scikit-learn's partition, except border faces, which go to the nearest core face."""
 
 import sys
 
@@ -14,7 +14,7 @@ from tests.fixtures.vectors import Float32, people, same_partition, unit_vectors
 
 
 def near(vectors: Float32, eps: float) -> Bool:
-    """Who is a neighbour of whom, as the program tells it."""
+    """Return the program's pairs of neighbours."""
     rows = vectors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     found: Bool = rows @ rows.T >= 1 - eps - 1e-6

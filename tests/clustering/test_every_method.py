@@ -1,4 +1,4 @@
-"""What holds of every way to cluster faces."""
+"""Properties of all clustering methods."""
 
 import os
 import subprocess
@@ -42,9 +42,7 @@ np.savez(sys.argv[2], neighbours=knn_graph(vectors, k=9).index, **labels)
 @pytest.mark.parametrize("method", CONSTRAINED)
 @examples(40)
 @given(unit_vectors(max_rows=50), st.integers(0, 2**32 - 1))
-def test_no_constraint_is_broken_but_where_they_contradict_each_other(
-    method: str, vectors: Float32, seed: int
-) -> None:
+def test_constraints_hold_unless_they_contradict_each_other(method: str, vectors: Float32, seed: int) -> None:
     rng, count = np.random.default_rng(seed), len(vectors)
     must, cannot = rng.integers(0, count, (4, 2)), rng.integers(0, count, (count, 2))
     cannot = cannot[cannot[:, 0] != cannot[:, 1]]

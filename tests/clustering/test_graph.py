@@ -1,4 +1,4 @@
-"""Near faces of each other: pairs, neighbours and components, exactly and by looking at nearby ones only."""
+"""Pairs, neighbours and components of near faces, exact and approximate."""
 
 import tracemalloc
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_every_pair_is_met_once_whatever_the_number_of_faces(faces: int) -> None
     assert len(np.unique(found.i.astype(np.int64) * faces + found.j)) == len(found)
 
 
-def test_a_row_on_disk_that_is_no_vector_is_named(tmp_path: Path) -> None:
+def test_an_invalid_row_on_disk_is_named(tmp_path: Path) -> None:
     vectors, _ = people(3, faces=3)
     vectors[5, 2] = np.nan
     np.save(tmp_path / "vectors.npy", vectors)
@@ -189,7 +189,7 @@ def test_nearly_all_neighbours_of_real_faces_are_found_and_recall_is_right(real_
 
 @examples(50)
 @given(unit_vectors(), st.integers(1, 70))
-def test_what_is_found_is_true_and_with_all_cells_probed_nothing_is_missed(vectors: Float32, k: int) -> None:
+def test_found_pairs_are_valid_and_complete_if_all_cells_are_probed(vectors: Float32, k: int) -> None:
     found = approximate_knn_graph(vectors, k=k, probes=1000)
     exact = knn_graph(vectors, k=k)
     np.testing.assert_allclose(found.similarity, exact.similarity, atol=1e-6)

@@ -30,14 +30,14 @@ def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]
 
 
 def the_package() -> Any:
-    """The peer. It is loaded by who compares with it, as scikit-learn is: together they take two seconds."""
+    """Return the peer package, loaded only where needed: with scikit-learn it takes two seconds."""
     from hdbscan import HDBSCAN
 
     return HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
 
 
 def agreement(one: ArrayLike, other: ArrayLike) -> float:
-    """The adjusted Rand index."""
+    """Return the adjusted Rand index."""
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(one, other))
@@ -53,7 +53,7 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
         small_blocks.setattr(graph, "_BLOCK_ROWS", 4)
         small_blocks.setattr(graph, "_BLOCK_COLUMNS", 8)
         small_blocks.setattr(graph, "_LOADED_ROWS", 16)
-        small_blocks.setattr(spanning_tree, "_LEAST_NEIGHBOURS", 1)
+        small_blocks.setattr(spanning_tree, "_MIN_NEIGHBOURS", 1)
         ours = hdbscan(vectors, min_samples=min_samples).spanning_tree.similarity
     rows = vectors.astype(np.float64)
     similarity = np.minimum(rows @ rows.T, 1)
@@ -73,7 +73,7 @@ def test_well_separated_people_get_all_that_the_package_gives_them(distance: Dis
     assert agreement(owner, ours.labels) > 0.95
     assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
     assert np.allclose(ours.outlier_score, peer.outlier_scores_, atol=1e-3)
-    # The package calls persistence what is the share of the most possible stability here.
+    # The package's persistence is the share of the maximum stability here.
     size = np.bincount(peer.labels_[peer.labels_ >= 0])
     assert np.allclose(
         np.sort(ours.stability), np.sort(peer.cluster_persistence_[np.argsort(-size)]), atol=1e-3
@@ -146,7 +146,7 @@ def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise(
     assert ((found.strength > 0) == placed).all()
     strangers = approximate_predict(result, vectors[known], vectors[owner == 12])
     assert (strangers.labels == -1).mean() > 0.9
-    # Some of the faces of the run may be gone.
+    # Some faces of the run may be missing.
     left = np.flatnonzero(np.arange(len(known)) % 5 != 0)
     some = approximate_predict(result, vectors[known][left], vectors[new], faces=left)
     both = placed & (some.labels >= 0)

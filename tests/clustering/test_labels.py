@@ -1,4 +1,4 @@
-"""How clusters are numbered, how well labels agree with the truth, and what is in the middle of clusters."""
+"""Numbering of clusters, agreement of labels with the truth, and centroids and medoids."""
 
 from collections.abc import Callable
 

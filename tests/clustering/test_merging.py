@@ -28,7 +28,7 @@ def test_noise_stays_noise_when_clusters_merge() -> None:
 def merged_one_by_one(
     vectors: Float32, labels: Int64, cannot: Int64, limit: float, *, by_centroid: bool
 ) -> list[list[int]]:
-    """Groups of which the closest two that may be one were merged, again and again."""
+    """Repeatedly merge the closest two groups that may merge."""
     groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
     barred = {frozenset(pair) for pair in cannot.tolist()}
     while len(groups) > 1:
@@ -96,7 +96,7 @@ def test_clusters_of_one_person_are_joined_however_far_apart_and_noise_constrain
 def joined_pair_by_pair(
     vectors: Float32, known: Constraints, limit: float, owner: Int64, *, complete: bool
 ) -> list[list[int]]:
-    """Groups after each pair that is near was joined, the most similar first, if their groups may be."""
+    """Join near pairs, the most similar first, if their groups may merge."""
     similarity = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     barred = {frozenset(pair) for pair in known.cannot_link.tolist()}
     groups = [{row} for row in range(len(vectors))]

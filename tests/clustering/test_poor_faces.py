@@ -1,4 +1,4 @@
-"""Faces that show too little make no person, and join similar ones."""
+"""Poor faces make no person, and join similar ones."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from facesets.clustering import Constraints, cluster_auto
 from facesets.clustering.known_recognizers import NormLimits
 from facesets.clustering.placement import Placement
-from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
+from facesets.clustering.poor_faces import Clarities, Clarity, norm_limits, rate_clarity
 from facesets.clustering.vectors import Bool, unit_rows
 from tests.fixtures.vectors import Float32, Int64, people, same_partition
 
@@ -22,7 +22,7 @@ def album() -> Album:
 
 @pytest.fixture(scope="module")
 def specks(album: Album) -> Float32:
-    """Faces that are as similar to one another as one person's."""
+    """Return faces as similar to one another as one person's."""
     rng = np.random.default_rng(5)
     dimension = album[0].shape[1]
     rows = rng.standard_normal(dimension) + 0.6 * rng.standard_normal((BLURRED, dimension))
@@ -35,7 +35,7 @@ def test_similar_poor_faces_make_no_person_and_others_keep_theirs(album: Album, 
     alone = cluster_auto(album[0])
     seen = cluster_auto(vectors)
     assert len(np.unique(seen.labels[poor])) == 1
-    result = cluster_auto(vectors, shows=_little(poor), calibration=alone.calibration)
+    result = cluster_auto(vectors, clarity=_little(poor), calibration=alone.calibration)
     assert len(np.unique(result.labels[poor])) == BLURRED
     assert (result.placement[poor] == Placement.POOR).all()
     assert same_partition(result.labels[~poor], alone.labels)
@@ -48,11 +48,11 @@ def test_a_poor_face_joins_a_similar_person_but_not_with_a_face_of_the_same_phot
     of_first = np.flatnonzero(album[1] == album[1][0])
     poor = np.zeros(len(album[0]), bool)
     poor[of_first[:2]] = True
-    free = cluster_auto(album[0], shows=_little(poor))
+    free = cluster_auto(album[0], clarity=_little(poor))
     assert len(np.unique(free.labels[of_first])) == 1
     assert (free.placement[poor] == Placement.JOINED).all()
     apart = Constraints(cannot_link=np.array([[of_first[0], of_first[5]]]))
-    bound = cluster_auto(album[0], shows=_little(poor), constraints=apart)
+    bound = cluster_auto(album[0], clarity=_little(poor), constraints=apart)
     assert bound.labels[of_first[0]] != bound.labels[of_first[5]]
     assert bound.labels[of_first[1]] == bound.labels[of_first[5]]
 
@@ -62,33 +62,33 @@ def test_poor_faces_confirmed_as_one_person_are_one(album: Album, specks: Float3
     first = len(album[0])
     poor = np.arange(len(vectors)) >= first
     output = Constraints(must_link=np.array([[first, first + 1]]))
-    labels = cluster_auto(vectors, shows=_little(poor), constraints=output).labels
+    labels = cluster_auto(vectors, clarity=_little(poor), constraints=output).labels
     assert labels[first] == labels[first + 1]
     assert not np.isin(labels[first + 2 :], labels[: first + 2]).any()
 
 
-def test_where_all_faces_are_poor_everybody_is_alone(specks: Float32) -> None:
-    result = cluster_auto(specks, shows=_little(np.ones(BLURRED, bool)))
+def test_poor_faces_alone_make_no_person(specks: Float32) -> None:
+    result = cluster_auto(specks, clarity=_little(np.ones(BLURRED, bool)))
     assert len(np.unique(result.labels)) == BLURRED
 
 
 def test_a_face_that_shows_nothing_joins_no_person(album: Album) -> None:
-    shows = np.full(len(album[0]), Shows.ENOUGH, np.uint8)
-    shows[:2] = Shows.NOTHING, Shows.LITTLE
-    result = cluster_auto(album[0], shows=shows)
+    clarity = np.full(len(album[0]), Clarity.ENOUGH, np.uint8)
+    clarity[:2] = Clarity.NOTHING, Clarity.LITTLE
+    result = cluster_auto(album[0], clarity=clarity)
     assert result.placement[:2].tolist() == [Placement.POOR, Placement.JOINED]
     assert (result.labels == result.labels[0]).sum() == 1
 
 
-def test_how_much_a_face_shows_follows_from_its_norm_or_else_its_pixels() -> None:
+def test_clarity_follows_from_norm_or_else_pixels() -> None:
     norm = np.array([13.9, 14, 15.9, 16, np.nan, np.nan], np.float32)
     poor = np.array([False, True, True, True, False, True])
     limits = NormLimits(founding=16, joining=14)
-    output = [Shows.NOTHING, Shows.LITTLE, Shows.LITTLE, Shows.ENOUGH, Shows.ENOUGH, Shows.LITTLE]
-    assert how_much_faces_show(norm, limits, poor).tolist() == output
-    by_pixels = np.where(poor, Shows.LITTLE, Shows.ENOUGH).tolist()
-    assert how_much_faces_show(norm, None, poor).tolist() == by_pixels
-    assert how_much_faces_show(None, limits, poor).tolist() == by_pixels
+    output = [Clarity.NOTHING, Clarity.LITTLE, Clarity.LITTLE, Clarity.ENOUGH, Clarity.ENOUGH, Clarity.LITTLE]
+    assert rate_clarity(norm, limits, poor).tolist() == output
+    by_pixels = np.where(poor, Clarity.LITTLE, Clarity.ENOUGH).tolist()
+    assert rate_clarity(norm, None, poor).tolist() == by_pixels
+    assert rate_clarity(None, limits, poor).tolist() == by_pixels
 
 
 @pytest.mark.parametrize("few_people", [False, True])
@@ -118,5 +118,5 @@ def test_limits_that_were_measured_beforehand_hold_for_any_number_of_faces(speck
     assert norm_limits("dlib_resnet.onnx", specks, norm, image) is None
 
 
-def _little(poor: Bool) -> HowMuch:
-    return np.where(poor, Shows.LITTLE, Shows.ENOUGH).astype(np.uint8)
+def _little(poor: Bool) -> Clarities:
+    return np.where(poor, Clarity.LITTLE, Clarity.ENOUGH).astype(np.uint8)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", autouse=True)
 def small_tasks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "_LEAST_BATCH_ROWS", 250)
+        patch.setattr(cells, "_MIN_BATCH_ROWS", 250)
         patch.setattr(DaskEngine, "blocks_a_task", 1)
         # Workers are forked from a process that has loaded all they need.
         with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
@@ -75,7 +75,7 @@ def processes(engine: Engine) -> set[int]:
     return {process for process, _ in engine.each(_process_and_task, (np.ones(1),), range(60))}
 
 
-def test_a_worker_that_is_killed_in_the_middle_is_made_up_for(tmp_path: Path, vectors: Float32) -> None:
+def test_tasks_of_a_killed_worker_are_computed_again(tmp_path: Path, vectors: Float32) -> None:
     with local_engine(2, tmp_path) as engine:
         killed = min(processes(engine))
         kills: list[int] = []
@@ -91,7 +91,7 @@ def test_a_worker_that_is_killed_in_the_middle_is_made_up_for(tmp_path: Path, ve
         assert killed not in processes(engine)
 
 
-def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
+def test_a_worker_that_does_not_see_the_arrays_is_reported(
     scheduler: str, tmp_path: Path, vectors: Float32
 ) -> None:
     def remove_arrays(_done: int, _steps: int) -> None:
@@ -133,7 +133,7 @@ def test_a_worker_that_rounds_differently_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_scheduler_without_workers_and_one_that_is_not_there_are_sentences(
+def test_missing_schedulers_and_missing_workers_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_engine, "_CONNECTING_S", 0.5)

@@ -14,7 +14,7 @@ def folder(tmp_path: Path) -> ArrayFolder:
     return ArrayFolder(tmp_path / "shards")
 
 
-def test_what_a_worker_reads_is_what_was_written(folder: ArrayFolder) -> None:
+def test_workers_read_arrays_as_written(folder: ArrayFolder) -> None:
     rows = folder.empty((50, 3), np.float32)
     rows[:] = np.arange(150).reshape(50, 3)
     plain = np.arange(20, dtype=np.uint16)
@@ -40,8 +40,10 @@ def test_arrays_are_written_once_and_their_files_go_with_them(folder: ArrayFolde
     assert not Path(stored.path).exists()
 
 
-def test_a_file_goes_when_it_is_mapped_no_more(folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows removes none before."""
+def test_a_file_is_removed_with_its_last_mapping(
+    folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows cannot remove mapped files."""
     mapped = []
     remove = Path.unlink
 
@@ -77,7 +79,7 @@ def test_stored_arrays_are_private(folder: ArrayFolder) -> None:
     assert {path.stat().st_mode & 0o077 for path in (folder.path, file)} == {0}
 
 
-def test_nothing_is_an_array_too(folder: ArrayFolder) -> None:
+def test_empty_arrays_are_supported(folder: ArrayFolder) -> None:
     with folder.lent((folder.empty((0, 5), np.float32),), flushed=True) as (stored,):
         assert stored[:].shape == (0, 5)
 

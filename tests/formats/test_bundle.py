@@ -53,7 +53,7 @@ def test_a_good_bundle_reads_without_a_problem(bundle: Path) -> None:
     assert [int(picture[0, 0, 0]) for _, picture in pictures] == list(range(12))
 
 
-def test_what_breaks_the_consumer_is_named(tmp_path: Path, pngs: list[Path]) -> None:
+def test_problems_for_the_consumer_are_named(tmp_path: Path, pngs: list[Path]) -> None:
     path = tmp_path / "odd.fsz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(pngs[0], "sub/0.png")

@@ -1,4 +1,4 @@
-"""What other programs keep of names, as they write it, and in files of which nobody knows who made them."""
+"""Names are read from files of other programs, and from damaged or hostile ones."""
 
 import json
 import math
@@ -42,7 +42,7 @@ def test_rect64_is_four_numbers_of_16_bits_without_zeros_in_front() -> None:
     assert box_of(rect64(LEFT)[7:-1]) == pytest.approx(LEFT, abs=1e-4)
 
 
-def test_a_box_without_an_end_or_beside_the_picture_is_none() -> None:
+def test_unbounded_boxes_and_boxes_outside_the_picture_are_ignored() -> None:
     assert box_within(0.1, 0.1, math.inf, 0.5) is None
     assert box_within(1.1, 0.1, 1.5, 0.5) is None
     assert box_within(-1, 0.1, 0.5, 2) == (0, 0.1, 0.5, 1)
@@ -99,7 +99,7 @@ def test_takeout_s_file_of_a_photo_is_found_however_its_name_was_cut_off(photo: 
     assert takeout_file("other.jpg", {file}) == ""
 
 
-def test_an_edited_photo_with_a_file_of_its_own_has_that() -> None:
+def test_an_edited_photos_own_file_takes_precedence() -> None:
     names = {"IMG_1.jpg", "IMG_1.jpg.json", "IMG_1-bearbeitet.jpg.json"}
     assert takeout_file("IMG_1-bearbeitet.jpg", names) == "IMG_1-bearbeitet.jpg.json"
 
@@ -180,7 +180,7 @@ def test_apple_s_faces_are_measured_from_below(tmp_path: Path) -> None:
     assert (found.path, found.name, found.size) == ("/a/1.jpeg", "1.jpeg", 1)
 
 
-def test_places_on_an_edited_photo_of_apple_s_are_not_those_on_the_original(tmp_path: Path) -> None:
+def test_regions_of_edited_apple_photos_are_not_used_for_the_original(tmp_path: Path) -> None:
     photo = osxphotos_photo("/a/1.jpeg", 100, 50, {"Anna": LEFT}, path_edited="/a/1_edited.jpeg")
     (tmp_path / "p.json").write_text(json.dumps([photo]))
     edited, original = read_osxphotos(tmp_path / "p.json")
@@ -214,7 +214,7 @@ def require_regions(regions: tuple[NamedRegion, ...]) -> None:
 
 
 def tried(read: Callable[[], object]) -> None:
-    """Read something that may be refused by a sentence."""
+    """Read something that may be refused with a sentence."""
     try:
         read()
     except FacesetsError as error:
@@ -232,7 +232,7 @@ TAKEOUT = json.loads(takeout_json("1.jpg", "Anna", "Ben"))
 
 @cache
 def database() -> bytes:
-    """A database of digiKam's."""
+    """Make a digiKam database."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "digikam4.db"
         photos_of_digikam(path)
@@ -246,7 +246,7 @@ def read_folder(path: Path) -> None:
 
 
 def changed(value: object) -> st.SearchStrategy[bytes]:
-    """JSON with other values in it, or damaged."""
+    """Return JSON with other values in it, or damaged."""
     return changed_json(value).map(lambda each: json.dumps(each).encode()) | damaged_bytes(
         json.dumps(value).encode()
     )
@@ -284,7 +284,7 @@ def test_damaged_files_and_values_of_other_types_give_names_or_a_sentence(
 @pytest.mark.parametrize(
     "content", [b"[" * 200_000, b'[{"persons": ' + b"[" * 200_000, b'{"a":' * 100_000, b"1" * 5000]
 )
-def test_deep_or_endless_json_gets_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_deep_or_endless_json_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.json").write_bytes(content)
     with pytest.raises(WrongUsage):
         list(read_osxphotos(tmp_path / "p.json"))
@@ -312,7 +312,7 @@ def test_any_value_anywhere_in_a_database_gives_names_or_a_sentence(
         names = [name for _, name, *_ in there.execute(f"PRAGMA table_info({table})")]
         how = "CAST(? AS TEXT)" if isinstance(value, str) else "?"
         given = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-        # What a table refuses by itself is no other value.
+        # A value that the table itself refuses is skipped.
         with suppress(sqlite3.Error):
             there.execute(f"UPDATE OR IGNORE {table} SET {names[column % len(names)]} = {how}", (given,))
         there.commit()

@@ -1,4 +1,4 @@
-"""Faces are given to bodies one to one, the best overlap first; people in the same clothes look alike."""
+"""Faces are paired with bodies one to one; people in the same clothes are similar."""
 
 from itertools import combinations, permutations
 
@@ -35,7 +35,7 @@ _BOXES = st.lists(_BOX, max_size=4).map(lambda rows: boxes(*rows))
 
 
 def inside(face: Float32, body: Float32) -> float:
-    """How much of a face lies in the upper half of a body."""
+    """Return the share of a face in the upper half of a body."""
     x1, y1, x2, y2 = body
     width = min(face[2], x2) - max(face[0], x1)
     height = min(face[3], (y1 + y2) / 2) - max(face[1], y1)
@@ -75,7 +75,7 @@ def test_neither_size_nor_order_matters(
     assert (found >= 0).sum() == (other >= 0).sum()
 
 
-def test_of_two_people_side_by_side_each_has_the_own_face() -> None:
+def test_two_adjacent_people_have_their_own_faces() -> None:
     bodies = boxes((0, 0, 100, 300), (40, 0, 140, 300))
     faces = boxes((75, 20, 105, 55), (35, 20, 65, 55))
     assert faces_in_bodies(faces, bodies).tolist() == [1, 0]
@@ -113,7 +113,7 @@ BODY = np.array([20, 0, 180, 480], np.float32)
 
 
 def dressed(colour: tuple[int, int, int], other: tuple[int, int, int], rng: np.random.Generator) -> Pixels:
-    """Somebody in a jumper with stripes, before a wall of any colour."""
+    """Draw a person in a striped jumper, before a wall of any color."""
     picture = np.tile(rng.integers(30, 220, 3).astype(np.float64), (500, 200, 1))
     rows = np.arange(500)[:, None, None] + rng.uniform(0, 20)
     stripes = np.where(np.sin(rows / 6) > 0.3, np.array(other), np.array(colour))
@@ -147,7 +147,7 @@ def test_the_same_clothes_are_mostly_similar_and_others_never() -> None:
     others = np.array([cosine(a, b) for own, other in pairs for a in own for b in other])
     assert np.mean(same >= MIN_SIMILARITY) > 0.8
     assert others.max() < MIN_SIMILARITY - 0.15
-    # However it is photographed, nobody looks more like somebody in other clothes.
+    # In any light, the same clothes are more similar than others.
     assert same.min() > others.max()
 
 

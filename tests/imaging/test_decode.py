@@ -1,4 +1,4 @@
-"""Every picture comes out upright and 8-bit; rubbish costs a sentence."""
+"""Every picture is decoded upright and 8-bit; invalid files are reported."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ from tests.fixtures.photos import bomb
 from facesets.errors import UnreadableImage
 from facesets.imaging import limits
 from facesets.imaging.decode import PictureMemory, decode, decode_bytes
-from facesets.imaging.limits import MOST_PIXELS
+from facesets.imaging.limits import ABSOLUTE_MAX_PIXELS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 
@@ -40,7 +40,7 @@ def test_every_format_shows_the_same_picture(photo: Image.Image, form: str) -> N
     assert pixels.shape == (250, 250, 3)
     assert pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - np.asarray(photo)).mean() < 8
-    is_reduced = decode_bytes(encoded(image, form), least_edge=100).scale != (1, 1)
+    is_reduced = decode_bytes(encoded(image, form), min_edge=100).scale != (1, 1)
     assert is_reduced == (form == "JPEG")
 
 
@@ -113,7 +113,7 @@ def test_the_maximum_size_of_a_picture_can_be_set() -> None:
     with pytest.raises(UnreadableImage, match="exceed the limit of 179 million"):
         decode_bytes(large)
     with pytest.raises(UnreadableImage, match="damaged"):
-        decode_bytes(large, max_pixels=MOST_PIXELS)
+        decode_bytes(large, max_pixels=ABSOLUTE_MAX_PIXELS)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 1), (1, 30_000)])
@@ -123,16 +123,16 @@ def test_extreme_shapes_are_pictures(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 @pytest.mark.parametrize(
-    ("size", "least_edge", "reduction"),
+    ("size", "min_edge", "reduction"),
     [((2001, 1502), 500, 4), ((999, 2000), 900, 2), ((1000, 700), 501, 1)],
 )
 def test_a_reduced_picture_knows_the_size_of_the_whole(
-    photo: Image.Image, size: tuple[int, int], least_edge: int, reduction: int, orientation: int
+    photo: Image.Image, size: tuple[int, int], min_edge: int, reduction: int, orientation: int
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(photo.resize(size), "JPEG", exif=exif)
-    whole, reduced = decode_bytes(data), decode_bytes(data, least_edge=least_edge)
+    whole, reduced = decode_bytes(data), decode_bytes(data, min_edge=min_edge)
     height, width = whole.pixels.shape[:2]
     assert (reduced.width, reduced.height) == (whole.width, whole.height) == (width, height)
     assert whole.scale == pytest.approx((1, 1))
@@ -156,15 +156,15 @@ def test_strips_leave_no_seam(mode: str) -> None:
     np.testing.assert_array_equal(decode_bytes(encoded(image, "PNG")).pixels[:, :, 0], expected)
 
 
-@pytest.mark.parametrize("least_edge", [None, 300])
-def test_a_jpeg_with_previews_behind_it_is_decoded_like_any_jpeg(least_edge: int | None) -> None:
+@pytest.mark.parametrize("min_edge", [None, 300])
+def test_a_jpeg_with_previews_behind_it_is_decoded_like_any_jpeg(min_edge: int | None) -> None:
     picture = Image.effect_mandelbrot((1200, 800), (-2, -1, 1, 1), 60).convert("RGB")
     plain, with_preview = io.BytesIO(), io.BytesIO()
     picture.save(plain, "JPEG", quality=90)
     picture.save(with_preview, "MPO", quality=90, save_all=True, append_images=[picture.resize((120, 80))])
     assert Image.open(with_preview).format == "MPO"
-    expected = decode_bytes(plain.getvalue(), least_edge=least_edge)
-    found = decode_bytes(with_preview.getvalue(), least_edge=least_edge)
+    expected = decode_bytes(plain.getvalue(), min_edge=min_edge)
+    found = decode_bytes(with_preview.getvalue(), min_edge=min_edge)
     assert (found.width, found.height) == (1200, 800)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
 
@@ -178,20 +178,20 @@ def saved(form: str, size: tuple[int, int] = (64, 64), **options: object) -> byt
 
 
 def gif_that_never_begins() -> bytes:
-    """A GIF with nothing behind its header, such as a sparse file has."""
+    """Return a GIF with nothing after its header, like a sparse file."""
     data = saved("GIF")
     return data[: data.index(b",\0\0\0\0", 13)] + bytes(100_000_000)
 
 
 def png_of_many_parts() -> bytes:
-    """A PNG with hundreds of thousands of empty parts before its pixels."""
+    """Return a PNG with hundreds of thousands of empty parts before its pixels."""
     part = struct.pack(">I4s", 0, b"abCd") + struct.pack(">I", zlib.crc32(b"abCd"))
     data = saved("PNG")
     return data[:33] + part * 400_000 + data[33:]
 
 
 def jpeg_of_many_scans(scans: int) -> bytes:
-    """A progressive JPEG of which the last scan comes again and again."""
+    """Return a progressive JPEG whose last scan is repeated."""
     data = saved("JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + data[-2:]
@@ -205,7 +205,7 @@ def test_a_file_without_a_picture_is_given_up_soon() -> None:
     assert time.thread_time() - began < 20
 
 
-def test_a_decoder_that_reads_on_and_on_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_keeps_reading_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_DECODE_S", 0.2)
     with pytest.raises(UnreadableImage, match="seconds to decode"):
         decode_bytes(png_of_many_parts())
@@ -217,7 +217,7 @@ def test_a_jpeg_of_many_scans_is_refused(scans: int) -> None:
         decode_bytes(jpeg_of_many_scans(scans))
 
 
-def test_usual_pictures_are_within_all_limits() -> None:
+def test_common_pictures_are_within_all_limits() -> None:
     noise = bytes(range(256)) * 40 + b"\xff\xda" * 1000
     pictures = [
         saved("JPEG", progressive=True) + noise,
@@ -229,7 +229,7 @@ def test_usual_pictures_are_within_all_limits() -> None:
     assert all(decode_bytes(data).width >= 64 for data in pictures)
 
 
-# Memory for large pictures is used again, and never while anybody still sees it.
+# Memory for large pictures is reused, and never while it is referenced.
 
 
 SIZE = 5_000_000
@@ -258,7 +258,7 @@ def test_a_small_picture_gets_no_large_memory() -> None:
 
 
 def test_reclaimed_memory_is_limited() -> None:
-    memory = PictureMemory(most_free_bytes=2 * SIZE)
+    memory = PictureMemory(max_free_bytes=2 * SIZE)
     lent = [memory.take(SIZE) for _ in range(5)]
     assert memory.free_bytes == 0
     lent.clear()

@@ -1,4 +1,4 @@
-"""Lettering on drawn pages: whatever a file name may hold, in fonts of the extra, the system, or neither."""
+"""Any file name can be drawn on pages, with fonts of the extra, the system, or neither."""
 
 import shutil
 import sys
@@ -57,7 +57,7 @@ def drawn(text: str, size: int = 24) -> Pixels:
 def test_every_letter_of_a_name_is_drawn_as_itself(name: str) -> None:
     letters = {letter for letter in name if unicodedata.category(letter)[0] in "LNS"}
     unknown = drawn("?")
-    # What no font has looks like every other such letter; two letters of a name never look alike.
+    # Letters that no font has look the same; two letters of a name never do.
     pictures = [drawn(letter) for letter in sorted(letters)]
     assert all((picture < 128).any() and not np.array_equal(picture, unknown) for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == len(letters)
@@ -65,7 +65,7 @@ def test_every_letter_of_a_name_is_drawn_as_itself(name: str) -> None:
     assert not any(np.array_equal(picture, box) for picture in pictures)
 
 
-def test_a_letter_from_a_decomposed_name_is_one_letter() -> None:
+def test_decomposed_letters_count_as_one_letter() -> None:
     assert np.array_equal(drawn("Zoe\u0308"), drawn("Zo\u00eb"))
 
 
@@ -94,7 +94,7 @@ def fonts_of(script: str) -> set[str]:
 
 
 def unknown() -> set[str]:
-    """The scripts with letters that are drawn as question marks."""
+    """Return the scripts with letters that are drawn as question marks."""
     mark = drawn("?")
     return {
         script
@@ -104,7 +104,7 @@ def unknown() -> set[str]:
 
 
 def forget() -> None:
-    """Let all that is remembered of fonts be sought again."""
+    """Clear all caches of fonts."""
     for remembered in (*vars(fonts).values(), *vars(drawing).values()):
         if hasattr(remembered, "cache_clear"):
             remembered.cache_clear()
@@ -125,7 +125,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget()
 
 
-def test_with_the_extra_names_look_the_same_on_every_system() -> None:
+def test_the_fonts_extra_draws_names_identically_on_every_system() -> None:
     assert fonts_of("accents") == fonts_of("Cyrillic") == {str(EXTRA / "NotoSans[wght].ttf")}
     assert fonts_of("Hebrew") == {str(HEBREW)}
     assert fonts_of("Japanese") == {str(EAST)}
@@ -141,7 +141,7 @@ def test_without_any_font_pillows_own_draws_latin_letters_without_accents() -> N
     assert "manimgx-fonts" in finding.repair
 
 
-def test_where_there_is_no_fontconfig_the_usual_folders_are_looked_through(system: Path) -> None:
+def test_without_fontconfig_the_standard_folders_are_searched(system: Path) -> None:
     hebrew, east = system / "fonts" / "of" / "hebrew.TTF", system / "fonts" / "of" / "east" / EAST.name
     east.parent.mkdir(parents=True)
     shutil.copy(HEBREW, hebrew)
@@ -161,5 +161,5 @@ def test_fontconfig_chooses_the_font_of_a_letter(system: Path) -> None:
     assert {f"sans-serif:charset={ord(letter):x}" for letter in NAMES["Arabic"]} & {
         *asked.read_text().splitlines()
     }
-    # What it names need not have the letter: it always names one.
+    # fontconfig always names a font, even if that lacks the letter.
     assert "Japanese" in unknown()

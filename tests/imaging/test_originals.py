@@ -22,7 +22,7 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def test_another_picture_of_the_same_size_will_not_do(photo: Path, tmp_path: Path) -> None:
+def test_another_picture_of_the_same_size_is_not_accepted(photo: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     Image.new("RGB", (50, 40), "red").save(other)
     with pytest.raises(UnreadableImage, match="changed since"):

@@ -47,12 +47,12 @@ def test_keypoints_that_fit_no_face_and_those_that_coincide_are_poor() -> None:
 
 
 @given(st.floats(-50, WIDTH + 50), st.floats(-50, HEIGHT + 50), st.floats(1, 3), st.floats(-180, 180))
-def test_what_counts_as_cut_off_is_what_the_crop_lacks(
+def test_a_face_is_cut_off_by_the_share_missing_from_its_crop(
     x: float, y: float, scale: float, degrees: float
 ) -> None:
     kps = face_at(x, y, scale, degrees)
     there = float(align(np.full((HEIGHT, WIDTH, 3), 255, np.uint8), kps[0]).mean()) / 255
-    less, more = FaceLimits(least_inside=there - 0.08), FaceLimits(least_inside=there + 0.08)
+    less, more = FaceLimits(min_inside=there - 0.08), FaceLimits(min_inside=there + 0.08)
     assert not is_poor(less, kps)
     assert is_poor(more, kps)
 

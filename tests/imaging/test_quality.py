@@ -44,7 +44,7 @@ def rated(embedder: LocalEmbedder, pictures: Sequence[Pixels]) -> FaceQuality:
 
 
 @pytest.mark.parametrize("part", ["sharpness", "face_size"])
-def test_a_face_that_is_blurred_or_shrunken_scores_less_for_it_at_every_step_and_is_never_better(
+def test_blurring_and_shrinking_lower_the_quality_at_every_step(
     embedder: LocalEmbedder, photo: Pixels, part: str
 ) -> None:
     if part == "sharpness":

@@ -1,4 +1,4 @@
-"""From upright boxes to those of stored pixels, as the decoder turns them."""
+"""Upright boxes are converted to stored pixels, as the decoder turns them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _PATCH = (8, 16, 32, 40)
 
 
 def _red(pixels: np.ndarray) -> tuple[float, float, float, float]:
-    """Where the picture is red, in fractions of it."""
+    """Return the red part of a picture, in fractions of it."""
     rows, columns = np.nonzero((pixels[..., 0] > 128) & (pixels[..., 1] < 100))
     height, width = pixels.shape[:2]
     return (
@@ -44,7 +44,7 @@ def test_a_box_is_where_the_stored_pixels_are(tmp_path: Path, suffix: str, orien
     stored = stored_box(seen, frame.orientation)
     assert upright_box(stored, frame.orientation) == pytest.approx(seen)
     if suffix in (".heic", ".avif"):
-        # What the decoder gives is what counts as stored.
+        # The decoder's output counts as stored.
         assert frame.orientation == 1
         return
     assert seen == pytest.approx((left / 96, top / 64, right / 96, bottom / 64), abs=0.03)

@@ -1,4 +1,4 @@
-"""A network that tells age and sex is fed what its contract says, and so is one that sees bodies."""
+"""Attribute models receive the input that their contract states."""
 
 import shutil
 from pathlib import Path

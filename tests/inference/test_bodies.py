@@ -1,4 +1,4 @@
-"""Body detectors in every layout give the boxes that are there, to the pixel."""
+"""Body detectors in every layout give boxes exact to the pixel."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_an_input_that_is_not_square_is_filled_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_less_sure_boxes_are_left_out_and_of_several_the_best_stays(tmp_path: Path, layout: str) -> None:
+def test_uncertain_and_overlapping_boxes_are_left_out(tmp_path: Path, layout: str) -> None:
     # Boxes 40 wide: 10 to the right is an overlap of 0.6, 24 to the right of 0.25.
     finds = [Finds("red", 0, 0.6, 24), Finds("red", 0, 0.8, 10), Finds("red", 0, 0.9), Finds("blue", 0, 0.49)]
     picture = drawn(64, 64, red=(0, 10, 40, 50), blue=(10, 52, 30, 60))
@@ -75,7 +75,7 @@ def test_less_sure_boxes_are_left_out_and_of_several_the_best_stays(tmp_path: Pa
     assert people(found) == [[0, 10, 40, 50], [24, 10, 64, 50]]
 
 
-def test_a_face_does_not_stand_for_the_person_around_it(tmp_path: Path) -> None:
+def test_a_face_box_is_not_counted_as_a_person(tmp_path: Path) -> None:
     finds = [Finds("red", 0, 0.9), Finds("red", 1, 0.95)]
     (found,) = seen(tmp_path, Made(finds, names=("person", "face")), drawn(64, 64, red=(10, 10, 30, 40)))
     assert (people(found), found.faces.box.tolist()) == ([[10, 10, 30, 40]], [[10, 10, 30, 40]])
@@ -99,7 +99,7 @@ def test_classes_are_known(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("batch", "images_per_run"), [(1, 1), (4, 1), (None, 1), (None, 3), (None, 16)])
-def test_what_is_found_does_not_depend_on_the_neighbours(
+def test_detections_do_not_depend_on_the_rest_of_the_batch(
     tmp_path: Path, layout: str, batch: int | None, images_per_run: int
 ) -> None:
     shapes = [(64, 64), (128, 40), (40, 128), (64, 64), (200, 200)]
@@ -126,7 +126,7 @@ def test_what_is_found_does_not_depend_on_the_neighbours(
     ],
     ids=["poses", "poses by rows", "poses, suppressed", "poses, suppressed by argument", "rubbish is said"],
 )
-def test_networks_that_say_more_of_themselves_find_people_too(tmp_path: Path, made: Made) -> None:
+def test_networks_with_more_metadata_find_people(tmp_path: Path, made: Made) -> None:
     (found,) = seen(tmp_path, made, drawn(64, 64, red=(8, 16, 24, 48)))
     assert people(found) == [[8, 16, 24, 48]]
 

@@ -71,10 +71,10 @@ def test_squash_distorts_and_longest_pads_with_the_fill_colour(photo: Pixels) ->
     np.testing.assert_allclose(padded[:, SIZE // 4 : -SIZE // 4], inner.transpose(2, 0, 1) / 255, atol=1e-6)
 
 
-def test_a_very_long_picture_is_one_too(pack_path: Path) -> None:
+def test_a_very_long_picture_is_accepted(pack_path: Path) -> None:
     visual = ClipVisual(read_clip(pack_path))
     assert visual.embeddings([plain((9, 9, 9), 1, 20_000_000)]).shape == (1, 48)
-    # What is cropped away does not matter, however much it is.
+    # Cropped parts have no effect, however large.
     short, long = plain((9, 99, 9), 500, 3), plain((9, 99, 9), 700, 3)
     np.testing.assert_allclose(visual.embeddings([short]), visual.embeddings([long]), atol=1e-6)
 
@@ -136,7 +136,7 @@ def test_the_identity_of_a_model_is_its_weights(tmp_path: Path, pack_path: Path)
     assert read_clip(tmp_path / "other name").model.sha256 == model.sha256
     assert read_clip(make_clip(tmp_path / "seed", seed=1)).model.sha256 != model.sha256
     (tmp_path / "other name" / "visual" / "weights.bin").write_bytes(b"beside")
-    # Identities are remembered by path, for hashing takes a second.
+    # Identities are cached by path, as hashing takes a second.
     shutil.copytree(tmp_path / "other name", tmp_path / "large")
     assert read_clip(tmp_path / "large").model.sha256 != model.sha256
 
@@ -172,7 +172,7 @@ def test_a_damaged_part_for_texts_is_named(tmp_path: Path) -> None:
     assert ClipVisual(read_clip(path)).embeddings([RED]).shape == (1, 48)
 
 
-def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_model_of_another_type_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "tiny")
     shutil.copy(path / "textual" / "model.onnx", path / "visual" / "model.onnx")
     with pytest.raises(CannotInfer, match="does not accept images"):
@@ -185,7 +185,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_the_logit_scale_is_the_packs_or_100(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "tiny")
     assert read_clip(path).logit_scale == 100
-    # What training began with is not what it came to.
+    # The initial scale of training is not the final one.
     (path / "config.json").write_text('{"init_logit_scale": 2.65, "logit_scale_init_value": 2.65}')
     assert read_clip(path).logit_scale == 100
     (path / "config.json").write_text('{"logit_scale": 117.33}')

@@ -1,4 +1,4 @@
-"""Many readers and few models: who gets what, however pictures come together."""
+"""Many readers share few models, and each receives its own results."""
 
 import gc
 import threading
@@ -27,7 +27,7 @@ WANTED = Wanted(faces=True, clip=True)
 
 
 class Counting:
-    """Describes a picture by its first pixel, and keeps how many came together."""
+    """Describes a picture by its first pixel, and records batch sizes."""
 
     faces_from: CacheSettings | None = None
     clip_from: ClipModel | None = None
@@ -124,7 +124,7 @@ def test_a_batch_starts_once_all_readers_wait() -> None:
     assert len(asked_for(describer, [picture(number) for number in range(3)], [1, 1, 1])) == 3
 
 
-def test_a_picture_waits_so_long_for_others_and_no_longer() -> None:
+def test_a_picture_waits_for_others_for_a_limited_time() -> None:
     inner = Counting()
     describer = CollectingDescriber(inner, readers=2, runners=1, max_wait_s=0.2)
     began = time.monotonic()
@@ -134,7 +134,7 @@ def test_a_picture_waits_so_long_for_others_and_no_longer() -> None:
 
 
 class Faulty(Counting):
-    """Fails at several pictures at once, and at the first one for a reason of its own."""
+    """Fails for several pictures together, and for the first one with another reason."""
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
         if len(pictures) > 1:
@@ -170,7 +170,7 @@ def test_a_failure_affects_only_its_image_and_blocks_no_reader(inner: Counting, 
     assert [heard[number] for number in range(len(answers))] == answers
 
 
-def test_its_threads_end_with_it() -> None:
+def test_threads_end_with_the_describer() -> None:
     def threads() -> int:
         return sum(thread.name.startswith("models") for thread in threading.enumerate())
 

@@ -1,4 +1,4 @@
-"""What is done for GPUs, on the processor: the same faces and vectors as without it."""
+"""Code paths for GPUs, run on the processor, give the same faces and vectors."""
 
 import threading
 import time
@@ -36,7 +36,7 @@ def noise(count: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("how", ["pixels are scaled beside the network", "there is more room than faces"])
-def test_the_same_faces_are_found_where(
+def test_every_device_setting_finds_the_same_faces(
     pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     pack = read_pack(pack_dir)
@@ -82,7 +82,7 @@ def test_a_network_in_half_precision_takes_pixels_too(tmp_path: Path) -> None:
     assert np.abs(session.run(pictures)[0] - expected).max() < 2e-3
 
 
-def test_a_gpu_gets_few_sizes_of_batches(session: Session, pack_dir: Path) -> None:
+def test_a_gpu_gets_few_batch_sizes(session: Session, pack_dir: Path) -> None:
     assert [session.run_size(count) for count in (1, 3, 5, 64)] == [1, 3, 5, 64]
     session.provider = CUDA
     assert [session.run_size(count) for count in (1, 2, 3, 5, 63, 64)] == [1, 2, 4, 8, 64, 64]
@@ -99,7 +99,7 @@ def test_input_that_lies_ready_for_each_thread_gives_what_a_plain_run_gives(sess
 
 
 class Watched:
-    """A session that knows how many threads were in it at once, at most."""
+    """A session that records the maximum number of simultaneous threads."""
 
     def __init__(self, session: Any) -> None:
         self.session = session

@@ -33,7 +33,7 @@ def test_no_pair_that_is_similar_enough_is_missed(
     found = row * vectors + other
     assert set(np.flatnonzero(rows @ others.T >= least)) <= set(found.tolist())
     assert (np.diff(found) > 0).all()
-    # Far ones are not looked at: the widest step is of a vector with one number.
+    # Far vectors are skipped: the largest step is that of a vector with one number.
     similarity = np.einsum("ij,ij->i", rows[row], others[other])
     assert (similarity >= least - 4 * np.sqrt(numbers) / 63).all()
 
@@ -46,7 +46,7 @@ def test_blocks_of_rows_are_put_together(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("real_lfw")
-def test_people_are_found_in_whole_numbers_as_in_floats(real_people: People) -> None:
+def test_integer_search_finds_the_same_people_as_floats(real_people: People) -> None:
     rows = unit_rows(real_people.embedding)
     _, person = np.unique(real_people.name, return_inverse=True)
     of_person = np.argsort(person, kind="stable")[:600]

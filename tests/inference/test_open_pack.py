@@ -66,7 +66,7 @@ def dlibs_file(open_archives: Mapping[str, Path]) -> bytes:
 def dlibs_vectors(
     dlibs_file: bytes, chips: list[Pixels], tmp_path_factory: pytest.TempPathFactory
 ) -> Float32:
-    """What dlib itself makes of the chips."""
+    """Return dlib's own vectors of the chips."""
     path = tmp_path_factory.mktemp("dlib") / "model.dat"
     path.write_bytes(dlibs_file)
     model = dlib.face_recognition_model_v1(str(path))
@@ -104,7 +104,7 @@ def test_cosine_similarity_falls_with_dlibs_distance_as_a_gaussian(
     assert np.abs(vectors[:people] - vectors[people:]).max() < 1e-5
 
 
-def test_how_much_a_face_shows_is_not_known_as_its_vectors_come_at_unit_length(faces: Faces) -> None:
+def test_clarity_is_unknown_for_vectors_of_unit_length(faces: Faces) -> None:
     assert faces.norm is not None
     assert np.isnan(faces.norm).all()
 

@@ -41,7 +41,7 @@ def tiny(path: Path, *, edge: int = 64, declared: int | str = 6) -> Path:
 
 
 def described(folder: Path, text: str, *, declared: int | str = 6) -> ModelPack:
-    """A pack of two tiny networks; what the detector would do is not asked."""
+    """Make a pack of two tiny networks; the detector is never run."""
     folder.mkdir(exist_ok=True)
     for name in ("finder.onnx", "tiny.onnx"):
         tiny(folder / name, declared=declared)

@@ -1,4 +1,4 @@
-"""Tags by CLIP: which texts of a category fit a picture, with the confidence that mathematics says."""
+"""CLIP tags: the texts of a category that fit a picture, with the expected confidence."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_prompts_that_cancel_each_other_out_are_refused() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 64, 300])
-def test_what_a_picture_gets_does_not_depend_on_the_others(batch: int) -> None:
+def test_a_pictures_result_does_not_depend_on_the_others(batch: int) -> None:
     vectors = TagVectors(category(30, "multi", 0.05), tuple(range(30)), unit(3, 31))
     zero_shot = ZeroShot([vectors, TagVectors(category(4), (50, 51, 52, 53), unit(4, 5))], SCALE)
     pictures = unit(5, 300)

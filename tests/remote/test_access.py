@@ -1,4 +1,4 @@
-"""Ways to a server: what is nearby is asked directly, whatever proxy the environment names."""
+"""Nearby servers are reached directly, regardless of a proxy in the environment."""
 
 import socket
 from pathlib import Path

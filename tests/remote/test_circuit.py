@@ -12,7 +12,7 @@ from facesets.work import Stop
 from tests.fixtures.waiting import PATIENCE_S
 
 
-def test_it_takes_twelve_failures_in_a_row_to_probe() -> None:
+def test_twelve_consecutive_failures_start_a_probe() -> None:
     probes: list[int] = []
 
     def probe() -> bool:
@@ -39,7 +39,7 @@ def test_a_failed_probe_ends_all_threads() -> None:
         circuit.check()
 
 
-def test_probes_that_succeed_while_nothing_else_does_are_not_believed_for_ever() -> None:
+def test_a_server_that_answers_only_probes_counts_as_down() -> None:
     circuit = Circuit("it", lambda: True, limit=2, advice="Has it had its tea?")
     for _ in range(7):
         circuit.failed()
@@ -49,7 +49,7 @@ def test_probes_that_succeed_while_nothing_else_does_are_not_believed_for_ever()
         circuit.failed()
 
 
-def test_other_threads_wait_for_the_verdict() -> None:
+def test_other_threads_wait_for_the_probe() -> None:
     probing, answered = threading.Event(), threading.Event()
 
     def probe() -> bool:

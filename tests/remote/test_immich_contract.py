@@ -1,4 +1,4 @@
-"""The judge of requests and answers, judged: it refuses what Immich's description does not allow."""
+"""The contract checker refuses requests and answers that Immich's description forbids."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ def test_a_request_that_is_not_described_is_refused(method: str, target: str, bo
     assert faults(method, f"/api/{target}", body)
 
 
-def test_a_search_that_is_described_is_not() -> None:
+def test_described_searches_are_accepted() -> None:
     query = {"type": "IMAGE", "visibility": "timeline", "page": 2, "size": 1000, "order": "asc"}
     assert faults("POST", "/api/search/metadata", {**query, "withExif": True}) == []
 
@@ -65,7 +65,7 @@ def test_a_search_that_is_described_is_not() -> None:
 @pytest.mark.parametrize(
     ("method", "target"), [("GET", "/api/nothing"), ("DELETE", "/api/server/version"), ("GET", "/faces")]
 )
-def test_a_call_that_is_not_described_is_none(method: str, target: str) -> None:
+def test_undescribed_calls_are_rejected(method: str, target: str) -> None:
     assert contract().operation(method, target) is None
 
 
@@ -85,7 +85,7 @@ def test_an_answer_that_lacks_what_is_required_or_has_more_is_refused() -> None:
     assert judged({**described, "score": 1})
 
 
-def test_the_double_refuses_what_is_not_described_and_remembers_it() -> None:
+def test_the_fake_server_refuses_and_records_undescribed_requests() -> None:
     with pytest.raises(AssertionError), serving([photo(1)]) as server:
         answer = httpx.post(
             f"{server.url}/api/search/metadata", headers={"x-api-key": KEY}, json={"page": "2"}
@@ -94,7 +94,7 @@ def test_the_double_refuses_what_is_not_described_and_remembers_it() -> None:
         assert len(server.violations) == 1
 
 
-def test_the_double_asks_for_the_key_and_for_its_permissions() -> None:
+def test_the_fake_server_checks_key_and_permissions() -> None:
     with serving([photo(1)], permissions=["face.read"]) as server:
         address = f"{server.url}/api/faces?id={photo_id(1)}"
         assert httpx.get(address).status_code == 401

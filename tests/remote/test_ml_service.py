@@ -31,7 +31,7 @@ def face(box: tuple[float | None, ...] = (10, 20, 60, 100), **changes: Any) -> d
 
 @pytest.fixture
 def server() -> Iterator[Service]:
-    """It finds no faces in pictures, unless a test says otherwise."""
+    """Run a service that finds no faces by default."""
     with ml_service() as running:
         running.faces, running.clip = [], NUMBERS
         yield running
@@ -79,7 +79,7 @@ def test_boxes_are_in_pixels_of_the_picture_whatever_size_was_seen(
     assert faces.box.tolist() == [[10, 20, 60, 100]]
 
 
-def test_a_picture_without_faces_gives_none(service: MlService) -> None:
+def test_a_picture_without_faces_has_no_result(service: MlService) -> None:
     [faces] = service.embed([PICTURE])
     assert (len(faces), faces.dimension) == (0, 512)
 
@@ -133,7 +133,9 @@ def test_a_missing_service_is_reported_as_unreachable(service: MlService, waited
     nobody.close()
 
 
-def test_what_is_refused_is_not_asked_again(server: Service, service: MlService, waited: list[float]) -> None:
+def test_refused_questions_are_not_asked_again(
+    server: Service, service: MlService, waited: list[float]
+) -> None:
     server.failures = [422]
     with pytest.raises(CannotInfer, match="buffalo_l"):
         service.embed([PICTURE])
@@ -154,7 +156,7 @@ def test_what_is_refused_is_not_asked_again(server: Service, service: MlService,
         b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
     ],
 )
-def test_an_answer_that_is_none_is_refused(answer: bytes, server: Service, service: MlService) -> None:
+def test_an_invalid_answer_is_refused(answer: bytes, server: Service, service: MlService) -> None:
     server.raw_answer = answer
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])
@@ -175,20 +177,20 @@ def test_an_answer_that_is_none_is_refused(answer: bytes, server: Service, servi
         face(embedding=[10**400] * 512),
     ],
 )
-def test_a_face_that_can_be_none_is_refused(odd: dict[str, Any], server: Service, service: MlService) -> None:
+def test_impossible_faces_are_refused(odd: dict[str, Any], server: Service, service: MlService) -> None:
     server.faces = [face(), odd]
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])
 
 
 @pytest.mark.parametrize("vector", ["[]", "[0, 0]", "[NaN]", "nonsense", None, "[[1]]"])
-def test_a_vector_that_is_none_is_refused(vector: object, server: Service, service: MlService) -> None:
+def test_an_invalid_vector_is_refused(vector: object, server: Service, service: MlService) -> None:
     server.clip = vector
     with pytest.raises(CannotInfer):
         service.clip_image(PICTURE)
 
 
-def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_models_elsewhere() -> None:
+def test_service_vectors_mix_only_with_the_same_models_at_services() -> None:
     here, there = (MlService(f"http://{host}:3003", pause=lambda _: None) for host in ("a", "b"))
     other = MlService("http://a:3003", ServiceModels(faces="antelopev2"), pause=lambda _: None)
     assert here.settings == there.settings

@@ -1,4 +1,4 @@
-"""What is fetched from the package index, as far as no index is needed."""
+"""Downloads from the package index, as far as testable without an index."""
 
 import os
 from pathlib import Path

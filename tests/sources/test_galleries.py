@@ -49,7 +49,7 @@ def test_an_index_may_be_in_any_encoding_of_unicode(tmp_path: Path, encoding: st
 
 
 @pytest.mark.timeout(20)
-def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_index_that_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "index.json")
     assert read_gallery(str(tmp_path)).problem == "it cannot be read: not a regular file"
 

@@ -73,7 +73,7 @@ def test_a_queue_of_a_later_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", "\xff", '{"format": "facesets/immich-queue", "version": 1}']
 )
-def test_what_is_no_queue_is_refused(content: str, tmp_path: Path) -> None:
+def test_files_that_are_no_queue_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "queue.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(DamagedFile):
         list(QueueSource(tmp_path / "queue.json").files())

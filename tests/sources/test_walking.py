@@ -1,4 +1,4 @@
-"""What of a folder counts as photos: however deep it is, and what its owner leaves out."""
+"""Photos of a folder: at any depth, without ignored ones."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def make(root: Path, *names: str) -> None:
 
 
 def listed(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[Names, Names]:
-    """What both kinds of source list, and what they call ignored; they agree about both."""
+    """Return listed and ignored files, about which both kinds of source agree."""
     folder = FolderSource(root, include=include, exclude=exclude)
     files = [os.path.relpath(file.path, root) for file in folder.files()]
     galleries = GallerySource([root], include=include, exclude=exclude)
@@ -46,7 +46,7 @@ def deep(tmp_path: Path) -> Iterator[Path]:
         here = inner
     os.close(here)
     yield tmp_path
-    # Nothing but a system's own program removes what is so deep.
+    # Only a system program can remove folders this deep.
     subprocess.run(["rm", "-rf", "--", tmp_path / "d"], check=True)
 
 
@@ -132,7 +132,7 @@ def test_results_below_the_photos_are_not_taken_for_photos(tmp_path: Path, mark:
     assert sorted(listed(tmp_path)[0]) == ["a.jpg", "other/c.jpg"]
 
 
-def test_what_was_listed_is_not_listed_again(tmp_path: Path) -> None:
+def test_folders_are_listed_once(tmp_path: Path) -> None:
     """A command may look at the first photos before it reads all."""
     make(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     plain = list(FolderSource(tmp_path).files())
@@ -143,7 +143,7 @@ def test_what_was_listed_is_not_listed_again(tmp_path: Path) -> None:
         assert list(source.files()) == plain
 
 
-def test_what_is_left_out_is_known_once_all_is_listed(tmp_path: Path) -> None:
+def test_ignored_files_are_known_after_listing(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / ".facesetsignore").write_text("b.jpg\n")
     source = ListedOnce(FolderSource(tmp_path))
@@ -154,7 +154,7 @@ def test_what_is_left_out_is_known_once_all_is_listed(tmp_path: Path) -> None:
     assert source.is_there()
 
 
-def test_a_folder_that_is_not_there_is_refused_when_it_is_first_listed(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_when_it_is_first_listed(tmp_path: Path) -> None:
     source = ListedOnce(FolderSource(tmp_path / "none"))
     with pytest.raises(SourceGone):
         list(source.files())

@@ -6,6 +6,6 @@ import pytest
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """All of that file is slow, and to know its tests takes seconds of each process."""
+    """Ignore a file of slow tests, whose collection takes seconds per process."""
     quick = "not slow" in config.option.markexpr
     return True if quick and collection_path.name == "test_learning.py" else None

@@ -1,4 +1,4 @@
-"""Figures of vectors whose people are known, and who of them is held out."""
+"""Metrics of vectors of known people, and the choice of held-out ones."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_a_face_is_compared_with_the_mean_and_three_faces_of_each_person() -> No
 
 
 def test_precision_counts_strangers_and_the_wrong_person() -> None:
-    # One face is nearer to somebody else; the others' own person is much nearer than anybody.
+    # One face is nearer to another person; the others are much nearer to their own.
     near = Nearest(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.1, 0.2, 0.1, 0.75]))
     found = assignment(near)
     assert (found.precision, found.recall) == (1.0, 0.5)
@@ -114,7 +114,7 @@ def test_a_fifth_of_the_faces_of_each_person_is_held_out_and_one_at_least() -> N
     assert (held != held_out_faces(person, 1)).any()
 
 
-def test_of_too_many_faces_each_person_keeps_a_fair_share() -> None:
+def test_each_person_has_a_fair_share_of_limited_faces() -> None:
     person = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [5, 100, 100, 1000]))
     rows = capped(person, 200, 0)
     assert np.bincount(person[rows]).tolist() == [5, 65, 65, 65]
@@ -122,7 +122,7 @@ def test_of_too_many_faces_each_person_keeps_a_fair_share() -> None:
     assert len(capped(person, 10_000, 0)) == len(person)
 
 
-def test_of_too_many_people_some_are_left_out_whole() -> None:
+def test_people_beyond_the_limit_are_left_out_completely() -> None:
     person = np.repeat(np.arange(100), 6)
     rows = capped(person, 50, 0)
     assert np.bincount(person[rows]).max() == np.bincount(person[rows])[np.unique(person[rows])].min() == 2

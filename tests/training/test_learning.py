@@ -121,7 +121,9 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert [replace(epoch, seconds=0) for epoch in done.epochs] == without_times
 
 
-def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path) -> None:
+def test_training_resumes_from_the_last_epoch(
+    lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path
+) -> None:
     from facesets.training.loop import train
 
     stop = Stop()
@@ -138,7 +140,7 @@ def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: TrainedHead
     ]
     done = trained(lesson, tmp_path)
     assert weights(done) == weights(undisturbed)
-    # The first four epochs took as long as they had taken: they were not made again.
+    # The first four epochs have their old durations: they were not repeated.
     assert done.epochs[:4] == stopped.epochs
 
 
@@ -185,12 +187,12 @@ def test_whitening_makes_people_equally_wide_in_all_directions(lesson: Lesson) -
         assert np.abs(rows.mean(axis=0)).max() < 1e-4
         means = np.array([rows[lesson.person == one].mean(axis=0) for one in range(12)])
         within = np.cov((rows - means[lesson.person]).T)
-        # Shrinking the covariance evens out, and does not even out wholly.
+        # Shrinking the covariance equalizes directions, but not completely.
         assert np.diag(within).max() / np.diag(within).min() < 4
 
 
 @pytest.mark.parametrize("faces", ["few", "copies", "all alike"])
-def test_little_to_learn_from_gives_figures_all_the_same(faces: str, tmp_path: Path) -> None:
+def test_small_training_data_gives_metrics(faces: str, tmp_path: Path) -> None:
     embedding, person = blurred_people(5, 4)
     if faces == "copies":
         embedding = embedding[person * 4]

@@ -1,4 +1,4 @@
-"""Arrays in, labels out: pure functions on embeddings."""
+"""Pure functions that cluster embeddings: arrays in, labels out."""
 
 from facesets.clustering.approximate_knn import approximate_knn_graph, neighbour_recall
 from facesets.clustering.approximate_pairs import LinksChecked, check_links

@@ -1,7 +1,7 @@
 """Approximate nearest neighbours of very many faces: only faces in nearby cells are compared.
 
-All similarities are those of matrix products, so what is found is exact; something may be missed, and
-`neighbour_recall` measures how much. From the neighbours follow the pairs that may merge.
+All similarities are those of matrix products, so results are exact; some neighbours may be missed, and
+`neighbour_recall` measures how many. From the neighbours follow the pairs that may merge.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ from facesets.clustering.vectors import (
 
 _PROBES = 32
 _COMPARED_ROWS = 32_768
-_MOST_ENTRIES = 4_194_304
+_MAX_ENTRIES = 4_194_304
 _APPROXIMATE_FROM = 100_000
-"""From here on comparing all pairs takes longer than all the rest."""
+"""From this many faces on, comparing all pairs takes longer than everything else."""
 
 _NEIGHBOURS = 32
 _COMPARED_PAIRS = 1_000_000
@@ -96,7 +96,7 @@ def _near_in_cells(
     on_progress: OnProgress | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Neighbours:
-    """`approximate_knn_graph` for rows that are known to be float32 of unit length."""
+    """Run `approximate_knn_graph` on float32 rows of unit length."""
     index: Int32 = engine.empty((len(rows), k), np.int32)
     similarity: Float32 = engine.empty((len(rows), k), np.float32)
     if not len(rows):
@@ -113,7 +113,7 @@ def _near_in_cells(
 
 
 def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tuple[Int32, Neighbours]:  # noqa: ANN401
-    """The rows of a batch, as `Batch` is given it, and their neighbours."""
+    """Return the rows of a batch and their neighbours."""
     batch = Batch(*given)
     selection = NeighborSelection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
     for comparison in batch.at_home():
@@ -168,7 +168,7 @@ def _compare(
 ) -> None:
     """Offer the pairs of a query and a member of a cell: for each query only itself and its `most` best."""
     member, others = comparison.member, comparison.others
-    for part in _parts(comparison.query, _MOST_ENTRIES // len(member) + 1):
+    for part in _parts(comparison.query, _MAX_ENTRIES // len(member) + 1):
         product = batch.rows[part] @ others.T
         bound = selection.bound[part]
         if most is not None and len(member) > most + 1:

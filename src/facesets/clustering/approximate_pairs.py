@@ -1,7 +1,7 @@
 """Similar pairs among very many faces: only faces in nearby cells are compared.
 
-Similarities are exact, so no pair is found that is none. Some may be missed; `check_links` measures what
-that did to components.
+Similarities are exact, so all pairs found are valid. Some may be missed; `check_links` measures what that did
+to components.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from facesets.clustering.vectors import (
 )
 
 _PROBES = 64
-_MOST_ENTRIES = 1_048_576
+_MAX_ENTRIES = 1_048_576
 _CHECKED_ROWS = 65_536
 _BLOCK_ROWS, _BLOCK_COLUMNS = 512, 2048
 
@@ -66,7 +66,7 @@ def near_edge_chunks(
 
 
 def _similar_in_batch(min_cosine_similarity: float, *given: Any) -> Edges:  # noqa: ANN401
-    """The pairs of a face of a batch, as `Batch` is given it, and one that it is compared with."""
+    """Return the similar pairs of a face of a batch and a face that it is compared with."""
     batch = Batch(*given)
     parts: list[Edges] = []
     for comparison in batch.at_home():
@@ -85,8 +85,8 @@ def _similar_in_batch(min_cosine_similarity: float, *given: Any) -> Edges:  # no
 def _similar(
     batch: Batch, comparison: CellComparison, min_cosine_similarity: float
 ) -> Iterator[tuple[Int32, Edges]]:
-    """Similar pairs of a place in the batch and a place in the cell; with them the rows of the first."""
-    size = _MOST_ENTRIES // len(comparison.member) + 1
+    """Return similar pairs of places in batch and cell, with the rows of the first."""
+    size = _MAX_ENTRIES // len(comparison.member) + 1
     for start in range(0, len(comparison.query), size):
         place = comparison.query[start : start + size]
         found = similar_pairs(
@@ -129,7 +129,7 @@ def _comparisons(members: list[Int32], looking: list[list[Int32]]) -> Iterator[t
     """Return for each cell the faces that search it, and its own faces."""
     for number, member in enumerate(members):
         query = np.concatenate([batch[number] for batch in looking])
-        size = _MOST_ENTRIES // max(1, len(member)) + 1
+        size = _MAX_ENTRIES // max(1, len(member)) + 1
         for start in range(0, len(query), size):
             yield number, query[start : start + size], member
 
@@ -157,16 +157,16 @@ class LinksChecked:
 
     @property
     def share_together(self) -> float:
-        """Share of links in one component, in [0, 1]; 1 where there are none."""
+        """Return the share of links in one component, in [0, 1]; 1 if there are none."""
         return self.links_together / self.links if self.links else 1.0
 
     @property
     def share_whole(self) -> float:
-        """Share of faces that miss no match, in [0, 1]; 1 where there are none."""
+        """Return the share of faces that miss no match, in [0, 1]; 1 if there are none."""
         return self.faces_whole / self.faces if self.faces else 1.0
 
     def sentence(self, min_cosine_similarity: float) -> str:
-        """Sentence for the user."""
+        """Return a sentence for the user."""
         together, whole = _percent(self.share_together), _percent(self.share_whole)
         return (
             f"Approximate search: of the pairs with a similarity of {min_cosine_similarity:.2f} or more, "

@@ -21,17 +21,17 @@ from numpy.typing import ArrayLike, NDArray
 from facesets.clustering.approximate_knn import CandidatePairs, similar_pairs
 from facesets.clustering.average_linkage import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate, without_offset
-from facesets.clustering.centroids import cluster_means, coherence, unit_centres
+from facesets.clustering.centroids import cluster_means, coherence, unit_centers
 from facesets.clustering.constraints import Constraints, Groups, Partners, among, resolve, same_image_pairs
 from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
 from facesets.clustering.graph import Edges, OnProgress
 from facesets.clustering.known_recognizers import PairModel
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
-from facesets.clustering.membership import MOST_INTRUDERS, join_anchors, separate_leniently
+from facesets.clustering.membership import MAX_INTRUDERS, join_anchors, separate_leniently
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
-from facesets.clustering.poor_faces import HowMuch, Shows, join_people, set_aside
+from facesets.clustering.poor_faces import Clarities, Clarity, join_people, set_aside
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -46,10 +46,10 @@ _ANCHOR_FACES = 4
 _LOOSE_FACES = 2
 _JUNK_FACES = 8
 _SATELLITE_RATIO = 0.85
-"""A satellite's own coherence is at most this part of its anchor's; siblings are equally coherent."""
+"""Maximum coherence of a satellite, as a share of its anchor's; siblings are equally coherent."""
 
 _TIGHT_SHARE = 0.9
-_LEAST_PAIRS = 8
+_MIN_PAIRS = 8
 """With at least this many pairs, their mean tells more than the similarity of two faces."""
 
 _BLOCK_CLUSTERS = 1024
@@ -66,7 +66,7 @@ def cluster_auto(
     *,
     image_index: ArrayLike | None = None,
     constraints: Constraints | None = None,
-    shows: HowMuch | None = None,
+    clarity: Clarities | None = None,
     calibration: Calibration | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
@@ -82,8 +82,8 @@ def cluster_auto(
         The image of each face: two faces in one image are two people, unless they are copies.
     constraints : Constraints, optional
         What else is known.
-    shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`): faces that show too little make a person only with must-links.
+    clarity : uint8 array of shape (n,), optional
+        How much each face shows (`Clarity`): faces that show too little make a person only with must-links.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
     approximate : bool, optional
@@ -108,8 +108,8 @@ def cluster_auto(
         known = known.plus(same_image_pairs(embeddings, image_index))
     # Check in the caller's order, so that an error names the caller's rows.
     resolved = resolve(known, len(embeddings))
-    aside = set_aside(shows, resolved)
-    joining = aside if shows is None else aside & (shows > Shows.NOTHING)
+    aside = set_aside(clarity, resolved)
+    joining = aside if clarity is None else aside & (clarity > Clarity.NOTHING)
     order = canonical_order(embeddings)
     order = order[~aside[order]]
     rows = held_unit_rows(embeddings, order, engine)
@@ -166,7 +166,7 @@ class _Work:
         all_faces = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), all_faces, _ANCHOR_FACES)
         self._link()
-        self.labels = self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)
+        self.labels = self._linked_from(self._measured.several, min_pairs=_MIN_PAIRS)
         self._join(self._loose(1), all_faces, _LOOSE_FACES)
         self._attach_satellites()
         self._take_apart_junk(core)
@@ -238,18 +238,18 @@ class _Work:
         self.labels = self._linked_from(self._measured.link)
         self.placement[(before == 1) & (self._sizes()[self.labels] > 1)] = Placement.LINKED
 
-    def _linked_from(self, similarity: float, *, least_pairs: int = 1) -> Int64:
+    def _linked_from(self, similarity: float, *, min_pairs: int = 1) -> Int64:
         """Return labels after all clusters continue to merge by average linkage.
 
-        With `least_pairs` only clusters of several faces merge, and only if they have that many pairs between
+        With `min_pairs` only clusters of several faces merge, and only if they have that many pairs between
         them.
         """
         size = self._sizes()
         mean = cluster_means(self._rows, self.labels, self._engine)
         edges = self._pairs.clusters(mean, self.labels, similarity)
-        if least_pairs > 1:
+        if min_pairs > 1:
             i, j = size[edges.i], size[edges.j]
-            edges = edges.take((np.minimum(i, j) > 1) & (i * j >= least_pairs))
+            edges = edges.take((np.minimum(i, j) > 1) & (i * j >= min_pairs))
 
         def linked(forbidden: Int64) -> Int64:
             clusters = Clusters(held_copy(mean, self._engine), size.astype(np.float64))
@@ -266,13 +266,13 @@ class _Work:
     def _attach_satellites(self) -> None:
         size, inside = coherence(self._rows, self.labels)
         several = np.flatnonzero(size > 1)
-        centre = unit_centres(self._rows, self.labels, several)
+        center = unit_centers(self._rows, self.labels, several)
         anchors = np.flatnonzero((size >= _ANCHOR_FACES) & (inside >= self._measured.coherent))
-        anchor_centre = centre[np.searchsorted(several, anchors)]
+        anchor_center = center[np.searchsorted(several, anchors)]
         into = np.arange(len(size))
         for start in range(0, len(several), _BLOCK_CLUSTERS):
             here = several[start : start + _BLOCK_CLUSTERS]
-            similarity = centre[start : start + _BLOCK_CLUSTERS] @ anchor_centre.T
+            similarity = center[start : start + _BLOCK_CLUSTERS] @ anchor_center.T
             fits = size[anchors] > size[here, None]
             fits &= inside[here, None] < _SATELLITE_RATIO * inside[anchors]
             similarity[~fits] = -np.inf
@@ -290,7 +290,7 @@ class _Work:
         for one in moved.tolist():
             members, anchor = order[start[one] : start[one + 1]], int(into[one])
             intruders = self._intruders(members, anchor)
-            if len(intruders) <= MOST_INTRUDERS * len(members):
+            if len(intruders) <= MAX_INTRUDERS * len(members):
                 self.labels[members] = anchor
                 self.placement[members] = Placement.SATELLITE
                 # Separate numbers, which do not clash with the others.

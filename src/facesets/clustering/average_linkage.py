@@ -27,8 +27,8 @@ from facesets.clustering.vectors import (
 )
 
 _MAX_COMPLETE_LINKAGE_FACES = 20_000
-_LEAST_LIKENESS = 0.75
-"""Of two parts of one person. On LFW, cut at 0.45 to 0.75, 0.7 to 0.8 keep all that right pairs say."""
+_MIN_SIMILARITY_RATIO = 0.75
+"""For two parts of one person. On LFW, cut at 0.45 to 0.75, ratios of 0.7 to 0.8 keep all correct merges."""
 
 _CUTS = 32
 
@@ -102,7 +102,7 @@ def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float
         groups,
         Partners.of_pairs(groups.forbidden, len(rows)),
         lambda: merge_groups(held_copy(rows, engine), groups, edges, lowest),
-        least_likeness=_LEAST_LIKENESS,
+        min_similarity_ratio=_MIN_SIMILARITY_RATIO,
     )
 
 

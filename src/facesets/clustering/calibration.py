@@ -1,9 +1,8 @@
 """The similarity at which two faces are one person, measured on the faces themselves.
 
-Recognizers differ in what a similarity means. Two things can be seen without labels: how similar the
-faces of one person typically are, from clusters that are certain, and how similar strangers are, from
-random pairs, or from faces that share an image. Where the faces are too few to tell, what is known of the
-recognizer decides.
+Recognizers differ in what a similarity means. Two things can be seen without labels: how similar the faces of
+one person typically are, from clusters that are certain, and how similar strangers are, from random pairs, or
+from faces that share an image. If the faces are too few to tell, known values of the recognizer decide.
 """
 
 from dataclasses import dataclass, replace
@@ -26,17 +25,17 @@ _LINK_SHARE = 0.62
 _SEVERAL_SHARE = 0.59
 _LOOSE_SHARE = 0.5
 _CONFUSED_SHARE = 0.02
-"""Of the faces that are alone, so many may resemble some stranger enough to be linked, by chance."""
+"""Maximum share of single faces that resemble some stranger enough to be linked by chance."""
 
 _SEVERAL_SPREAD = 0.75
-"""Mean vectors of several faces are shorter than one face's: so much less do their products stray."""
+"""Mean vectors of several faces are shorter than one face's, so their products spread less by this factor."""
 
-_MOST_STRANGERS = 0.9
-_LEAST_FACES = 50
+_MAX_STRANGERS = 0.9
+_MIN_FACES = 50
 _IN_NO_IMAGE = np.empty((0, 2), np.int64)
-_LEAST_CLUSTERS = 8
-_LEAST_MEMBERS = 5
-_LEAST_IMAGE_PAIRS = 300
+_MIN_CLUSTERS = 8
+_MIN_MEMBERS = 5
+_MIN_IMAGE_PAIRS = 300
 _RARE_SPREADS = 4.0
 _SAMPLE_PAIRS = 100_000
 _IMAGE_PAIRS = 400_000
@@ -86,22 +85,22 @@ class Calibration:
 
     @property
     def strangers(self) -> float:
-        """Similarity that two strangers' faces rarely reach."""
+        """Return the similarity that two strangers' faces rarely reach."""
         return min(rare(self.middle, self.spread), self.core)
 
     @property
     def core(self) -> float:
-        """Mean similarity at which faces are one person beyond doubt."""
+        """Return the mean similarity at which faces are certainly one person."""
         return _CORE_SHARE * self.typical
 
     @property
     def link(self) -> float:
-        """Mean similarity above which merging is right more often than wrong."""
+        """Return the mean similarity above which merging is right more often than wrong."""
         return max(_LINK_SHARE * self.typical, min(self.chance, self.core))
 
     @property
     def several(self) -> float:
-        """The same for clusters of several faces."""
+        """Return the same for clusters of several faces."""
         if self.pairs is not None:
             return self.link
         chance = self.middle + _SEVERAL_SPREAD * (self.chance - self.middle)
@@ -109,32 +108,32 @@ class Calibration:
 
     @property
     def loose(self) -> float:
-        """Mean similarity at which junk gathers, well below where people may be merged."""
+        """Return the mean similarity at which junk gathers, well below where people may be merged."""
         return _LOOSE_SHARE * self.typical
 
     @property
     def coherent(self) -> float:
-        """Minimum mean similarity inside a cluster of many faces that is one person."""
+        """Return the minimum mean similarity inside a cluster of many faces that is one person."""
         return 0.7 * self.typical
 
     @property
     def satellite(self) -> float:
-        """Similarity of centroids at which a loose cluster consists of a person's poor photos."""
+        """Return the similarity of centroids at which a loose cluster is a person's poor photos."""
         return 0.9 * self.typical
 
     @property
     def offset(self) -> bool:
-        """Whether even strangers resemble each other: all vectors have something in common."""
+        """Whether even strangers resemble each other, as all vectors have something in common."""
         return self.middle >= rare(ARCFACE.middle, ARCFACE.spread)
 
     @property
     def max_cosine_distance(self) -> float:
-        """The cut for average linkage."""
+        """Return the cut for average linkage."""
         return 1.0 - self.link
 
     @property
     def chance(self) -> float:
-        """Similarity that the nearest of this many strangers rarely has to a face."""
+        """Return the similarity to a face that the nearest of this many strangers rarely has."""
         above = NormalDist().inv_cdf(1.0 - _CONFUSED_SHARE / max(2, self.faces))
         return self.middle + above * self.spread
 
@@ -151,7 +150,7 @@ def calibrate(
     image_index : integers of shape (n,), optional
         The image of each face: pairs in one image are strangers for certain.
     recognizer : str, optional
-        The file name of the network that made the embeddings. Where the faces tell too little, what was
+        The file name of the network that made the embeddings. If the faces tell too little, what was
         measured of it elsewhere takes their place; of an unknown one, the values of ArcFace.
 
     Raises
@@ -182,12 +181,12 @@ def _strangers(
     rows: Float32, embeddings: Embeddings, image_index: ArrayLike | None, known: KnownRecognizer
 ) -> tuple[float, float, str]:
     """Return middle and spread of strangers' similarities, and what they were measured on."""
-    if len(rows) < _LEAST_FACES:
+    if len(rows) < _MIN_FACES:
         return known.middle, known.spread, known.source
     middle, spread = bulk(random_similarities(rows))
     seen = "measured on random pairs"
     certain = _IN_NO_IMAGE if image_index is None else same_image_pairs(embeddings, image_index).cannot_link
-    if len(certain) >= _LEAST_IMAGE_PAIRS:
+    if len(certain) >= _MIN_IMAGE_PAIRS:
         together = bulk(_similarities_of(embeddings, certain))
         if not _may_be_strangers(middle, known) or rare(*together) > rare(middle, spread):
             middle, spread = together
@@ -204,16 +203,16 @@ def _may_be_strangers(middle: float, known: KnownRecognizer) -> bool:
 
 def _typical(rows: Float32, measured: Calibration) -> float | None:
     """Return the mean similarity inside the median cluster, at a cut that follows from itself."""
-    lowest = min(rare(measured.middle, measured.spread), _MOST_STRANGERS)
+    lowest = min(rare(measured.middle, measured.spread), _MAX_STRANGERS)
     edges = Edges.concatenate(edge_chunks(rows, min_cosine_similarity=lowest))
     alone = resolve(Constraints(), len(rows))
     typical = None
-    cut = min(measured.chance, _MOST_STRANGERS)
+    cut = min(measured.chance, _MAX_STRANGERS)
     for _ in range(8):
         labels = numbered(merge_groups(rows.copy(), alone, edges, cut))
         size, inside = coherence(rows, labels)
-        judged = inside[size >= _LEAST_MEMBERS]
-        if len(judged) < _LEAST_CLUSTERS:
+        judged = inside[size >= _MIN_MEMBERS]
+        if len(judged) < _MIN_CLUSTERS:
             return typical
         typical = float(np.median(judged))
         if abs(_CORE_SHARE * typical - cut) < 0.01:
@@ -253,7 +252,7 @@ def rare(middle: float, spread: float) -> float:
 def random_similarities(rows: Float32, image: Int64 | None = None) -> Float64:
     """Compute cosine similarities of random pairs of unit rows, of different images if these are given (n,).
 
-    Empty where there is no pair.
+    Empty if there is no pair.
     """
     if len(rows) < 2:
         return np.empty(0)

@@ -1,6 +1,6 @@
-"""Cells of faces: regions around centres found by k-means, and which cells each face searches.
+"""Cells of faces: regions around centers found by k-means, and which cells each face searches.
 
-A face is compared with all faces of its own cell and of those whose centres it is most similar to: a few per
+A face is compared with all faces of its own cell and of those whose centers it is most similar to: a few per
 cent of all pairs hold nearly all near ones. Some cells with their faces make a batch, which one task takes.
 Everything follows from the rows, so a run can be repeated.
 
@@ -29,11 +29,13 @@ _TRAINING_FACES_PER_CELL = 16
 _TRAINING_ROUNDS = 3
 _BLOCK_ROWS = 1024
 _BATCH_BLOCKS = 128
-_SAMPLED_CENTRES = 8
-"""One in so many centres tells where a face's nearest begin, at an eighth of the price of sorting all."""
+_SAMPLED_CENTERS = 8
+"""One in this many centers is used to estimate a face's nearest ones, at an eighth of the cost of sorting
+all.
+"""
 
-_LEAST_BATCH_ROWS = 16_384
-_MOST_BATCHES = 32
+_MIN_BATCH_ROWS = 16_384
+_MAX_BATCHES = 32
 _PLACED_ROWS = 65_536
 
 
@@ -46,9 +48,9 @@ class Division:
     order : int32 array of shape (n,)
         Rows, cell by cell, ascending in each.
     start : int64 array of shape (cells + 1,)
-        Where the faces of each cell begin in `order`.
+        Start of each cell's faces in `order`.
     looking_start : int64 array of shape (n + 1,)
-        Where in `looking` the cells begin into which each face of `order` looks.
+        Start, in `looking`, of the cells that each face of `order` searches.
     looking : uint16 or int32 array of shape (m,)
         Cells, ascending for each face; not its own.
     """
@@ -59,14 +61,14 @@ class Division:
     looking: NDArray[Any]
 
     def batches(self) -> list[tuple[int, int]]:
-        """Runs of cells (first, end), each with enough faces for one task; at most 32 runs."""
-        size = max(_LEAST_BATCH_ROWS, -(-len(self.order) // _MOST_BATCHES))
+        """Return runs of cells (first, end), each with enough faces for one task; at most 32 runs."""
+        size = max(_MIN_BATCH_ROWS, -(-len(self.order) // _MAX_BATCHES))
         cuts = np.searchsorted(self.start, np.arange(size, len(self.order), size))
         ends = np.unique(np.r_[0, cuts, len(self.start) - 1]).tolist()
         return list(pairwise(ends))
 
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """Arrays that tasks need, as `Batch` takes them."""
+        """Return the arrays that tasks need, as `Batch` takes them."""
         return self.order, self.start, self.looking_start, self.looking
 
 
@@ -82,11 +84,11 @@ def divided(
     probes : int
         About how many cells each face searches besides its own.
     """
-    centre = _centres(rows, engine)
+    center = _centers(rows, engine)
     homes, counts, cells = [], [], []
     blocks = range(0, len(rows), _BLOCK_ROWS)
     work = partial(_look, probes, elsewhere=True)
-    for step, (home, count, cell) in enumerate(engine.each(work, (rows, centre), blocks), start=1):
+    for step, (home, count, cell) in enumerate(engine.each(work, (rows, center), blocks), start=1):
         homes.append(home)
         counts.append(count)
         cells.append(cell)
@@ -94,7 +96,7 @@ def divided(
             on_progress(step, len(blocks))
     home = np.concatenate(homes)
     order = np.argsort(home, kind="stable").astype(np.int32)
-    start = np.r_[0, np.cumsum(np.bincount(home, minlength=len(centre)))]
+    start = np.r_[0, np.cumsum(np.bincount(home, minlength=len(center)))]
     return Division(order, start, *_placed(np.concatenate(counts), np.concatenate(cells), order))
 
 
@@ -131,63 +133,63 @@ def divided_for(
     looking : list of lists of int32 arrays
         For each batch of the others, and each cell, those of the batch that look into it.
     """
-    centre = _centres(others, IN_PROCESS)
-    homes = IN_PROCESS.each(_nearest, (others, centre), range(0, len(others), _BLOCK_ROWS))
-    members = _by_cell(np.arange(len(others), dtype=np.int32), np.concatenate(list(homes)), len(centre))
+    center = _centers(others, IN_PROCESS)
+    homes = IN_PROCESS.each(_nearest, (others, center), range(0, len(others), _BLOCK_ROWS))
+    members = _by_cell(np.arange(len(others), dtype=np.int32), np.concatenate(list(homes)), len(center))
     looking: list[list[Int32]] = []
     blocks = range(0, len(rows), _BLOCK_ROWS)
-    found = IN_PROCESS.each(partial(_look, probes, elsewhere=False), (rows, centre), blocks)
+    found = IN_PROCESS.each(partial(_look, probes, elsewhere=False), (rows, center), blocks)
     for first in range(0, len(blocks), _BATCH_BLOCKS):
         batch = list(islice(found, _BATCH_BLOCKS))
         count, cell = (np.concatenate([each[part] for each in batch]) for part in (1, 2))
         face = np.repeat(np.arange(len(count), dtype=np.int32) + np.int32(first * _BLOCK_ROWS), count)
-        looking.append(_by_cell(face, cell, len(centre)))
+        looking.append(_by_cell(face, cell, len(center)))
         if on_progress is not None:
             on_progress(min(first + _BATCH_BLOCKS, len(blocks)), len(blocks))
     return members, looking
 
 
 def _look(
-    probes: int, rows: Rows, centre: Rows, start: int, *, elsewhere: bool
+    probes: int, rows: Rows, center: Rows, start: int, *, elsewhere: bool
 ) -> tuple[Int32, Int32, NDArray[Any]]:
     """Return the cell of each row of a block, how many cells it searches, and which.
 
     Not into its own, if only `elsewhere`.
     """
-    centres = centre[:]
-    step = _SAMPLED_CENTRES if len(centres) > _SAMPLED_CENTRES * probes else 1
-    rank = min(max(1, probes // step), len(centres))
-    product = rows[start : start + _BLOCK_ROWS] @ centres.T
+    centers = center[:]
+    step = _SAMPLED_CENTERS if len(centers) > _SAMPLED_CENTERS * probes else 1
+    rank = min(max(1, probes // step), len(centers))
+    product = rows[start : start + _BLOCK_ROWS] @ centers.T
     home = product.argmax(axis=1)
     some = product[:, ::step]
     least = np.partition(some, some.shape[1] - rank, axis=1)[:, some.shape[1] - rank]
     if elsewhere:
         product[np.arange(len(product)), home] = -np.inf
-    face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centres))
+    face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centers))
     count = np.bincount(face, minlength=len(product)).astype(np.int32)
-    small = len(centres) <= np.iinfo(np.uint16).max + 1
+    small = len(centers) <= np.iinfo(np.uint16).max + 1
     return home.astype(np.int32), count, cell.astype(np.uint16 if small else np.int32)
 
 
-def _nearest(rows: Rows, centre: Rows, start: int) -> Int64:
-    nearest: Int64 = (rows[start : start + _BLOCK_ROWS] @ centre[:].T).argmax(axis=1)
+def _nearest(rows: Rows, center: Rows, start: int) -> Int64:
+    nearest: Int64 = (rows[start : start + _BLOCK_ROWS] @ center[:].T).argmax(axis=1)
     return nearest
 
 
-def _centres(rows: Float32, engine: Engine) -> Float32:
-    """Find centres of cells by a few rounds of k-means on some of the faces."""
+def _centers(rows: Float32, engine: Engine) -> Float32:
+    """Find centers of cells by a few rounds of k-means on some of the faces."""
     cells = min(len(rows), 2 ** round(np.log2(_CELLS_PER_ROOT * np.sqrt(len(rows)))))
     chosen = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]
     sample: Float32 = engine.empty(chosen.shape, np.float32)
     sample[:] = chosen
-    centre = sample[:: max(1, len(sample) // cells)][:cells].copy()
+    center = sample[:: max(1, len(sample) // cells)][:cells].copy()
     for _ in range(_TRAINING_ROUNDS):
-        found = engine.each(_nearest, (sample, centre), range(0, len(sample), _BLOCK_ROWS))
+        found = engine.each(_nearest, (sample, center), range(0, len(sample), _BLOCK_ROWS))
         label = np.concatenate(list(found))
         moved = unit_or_zero(cluster_sums(sample, label))
         there = np.flatnonzero(np.bincount(label) > 0)
-        centre[there] = moved[there]
-    return centre
+        center[there] = moved[there]
+    return center
 
 
 def _by_cell(faces: Int32, cells: NDArray[Any], count: int) -> list[Int32]:

@@ -107,7 +107,7 @@ def cluster_means(rows: Float32, labels: Int64, engine: Engine = IN_PROCESS) -> 
     return means
 
 
-def unit_centres(rows: Float32, labels: Int64, wanted: Int64) -> Float32:
+def unit_centers(rows: Float32, labels: Int64, wanted: Int64) -> Float32:
     """Compute centroids of some clusters, of unit length, in the order of `wanted` (ascending)."""
     parts = [unit_or_zero(sums) for _, sums in sums_in_parts(rows, labels, wanted)]
     return np.concatenate(parts) if parts else np.empty((0, rows.shape[1]), np.float32)
@@ -154,12 +154,12 @@ def distances_to_centroid(embeddings: Embeddings, labels: ArrayLike) -> Float32:
     return _distances(rows, given, unit_or_zero(cluster_sums(rows, given)))
 
 
-def _distances(rows: Float32, labels: Int64, centres: Float32) -> Float32:
+def _distances(rows: Float32, labels: Int64, centers: Float32) -> Float32:
     distance = np.full(len(rows), np.nan, np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         label = labels[start : start + _BLOCK_ROWS]
         member = np.flatnonzero(label >= 0)
-        own = np.einsum("ij,ij->i", rows[start + member], centres[label[member]])
+        own = np.einsum("ij,ij->i", rows[start + member], centers[label[member]])
         distance[start + member] = np.clip(1.0 - own, 0.0, 2.0)
     return distance
 

@@ -20,7 +20,7 @@ from facesets.clustering.vectors import (
 )
 
 APPROXIMATE_FROM = 250_000
-"""From here on comparing all pairs takes many times longer than comparing the near ones."""
+"""From this many faces on, comparing all pairs takes many times longer than comparing near ones."""
 
 _CHUNK_PAIRS = 100_000
 _BUFFERED_EDGES = 4_000_000

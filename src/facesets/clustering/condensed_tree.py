@@ -1,4 +1,4 @@
-"""From a spanning tree to clusters: single linkage, the condensed tree, and its most stable cut.
+"""Turn a spanning tree into clusters: single linkage, condensed tree, and its most stable cut.
 
 Campello, Moulavi & Sander, "Density-based clustering based on hierarchical density estimates", PAKDD
 2013; terms and the form of the condensed tree follow McInnes & Healy's `hdbscan`.
@@ -13,9 +13,9 @@ from facesets.clustering.graph import Edges
 from facesets.clustering.vectors import Bool, Float64, Int64
 
 Distance = Literal["chord", "cosine"]
-"""What lambda is the inverse of: the straight line between unit vectors, sqrt(2 - 2·cos), or 1 - cos."""
+"""Distance of which lambda is the inverse: the chord between unit vectors, sqrt(2 - 2·cos), or 1 - cos."""
 
-_LEAST_COSINE_DISTANCE = 1e-6
+_MIN_COSINE_DISTANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class CondensedTree:
 
     @property
     def cluster_count(self) -> int:
-        """Clusters in the tree, the root included."""
+        """Return the number of clusters in the tree, the root included."""
         return int((self.child >= self.points).sum()) + 1
 
 
@@ -61,8 +61,8 @@ class _Merges:
 
 
 def densities(similarity: Float64, distance: Distance) -> Float64:
-    """Lambda for cosine similarities."""
-    cosine = np.maximum(1.0 - similarity, _LEAST_COSINE_DISTANCE)
+    """Return lambda for cosine similarities."""
+    cosine = np.maximum(1.0 - similarity, _MIN_COSINE_DISTANCE)
     result: Float64 = 1.0 / (np.sqrt(2.0 * cosine) if distance == "chord" else cosine)
     return result
 
@@ -151,7 +151,7 @@ def _find(parent: list[int], node: int) -> int:
 
 
 def _leaf_order(merges: _Merges, points: int) -> tuple[list[int], Int64]:
-    """An order of the points in which each node's points are a run, and where each run starts."""
+    """Order the points so that each node's points are contiguous; return where each run starts."""
     size = [1] * points + merges.size
     position = [0] * len(size)
     for merge in range(len(merges.left) - 1, -1, -1):
@@ -201,8 +201,8 @@ def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> Clust
     Parameters
     ----------
     apart : int64 array of shape (c, 2), optional
-        Pairs of points that must not be in one cluster: a cluster whose parts would keep them apart gives
-        way to its parts. Pairs that no split of the tree tells apart are left together.
+        Pairs of points that must not be in one cluster: a cluster whose parts would keep them apart gives way
+        to its parts. Pairs that no split separates stay together.
     """
     n, clusters = tree.points, tree.cluster_count
     is_cluster = tree.child >= n
@@ -236,7 +236,7 @@ class _Lives:
 
 
 def _splits(ends: Int64, of_cluster: Int64, above: Int64) -> Int64:
-    """The chosen clusters, and those between, whose parts keep a pair of points apart that share one.
+    """Find the clusters, chosen or between, whose parts separate a pair that they contain.
 
     `ends` are the clusters that the points leave last.
     """
@@ -271,7 +271,7 @@ def _most_stable(stability: Float64, above: Int64, gives_way: Bool) -> list[bool
 
 
 def _nearest_chosen(chosen: list[bool], above: Int64) -> Int64:
-    """For each cluster the topmost chosen one that it lies in, or -1."""
+    """Return the topmost chosen cluster around each cluster, or -1."""
     result = np.full(len(chosen), -1, np.int64)
     for cluster in range(1, len(chosen)):
         higher = result[above[cluster]]

@@ -14,8 +14,8 @@ from facesets.clustering.vectors import Bool, Embeddings, Int64, canonical_order
 
 _WITNESSES = 16_384
 _BLOCK_PAIRS = 256
-_LEAST_SHARED = 3
-_LEAST_SHARE = 0.5
+_MIN_SHARED = 3
+_MIN_SHARE = 0.5
 _NEAR_SIMILARITY = 0.15
 _SEEN_TWICE = 0.8
 """A pair as similar as this is one face seen twice."""
@@ -189,7 +189,7 @@ def same_image_pairs(embeddings: Embeddings, image_index: ArrayLike) -> Constrai
     ----------
     embeddings : float array of shape (n, d)
     image_index : integers of shape (n,)
-        The image of each face; negative where unknown.
+        The image of each face; negative if unknown.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def _have_common_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> 
         i, j = place.reshape(-1, 2).T
         both = np.minimum(found[i], found[j]) >= _COMPANIONS
         both &= np.abs(found[i] - found[j]) <= _NEAR_SIMILARITY
-        least = np.maximum(_LEAST_SHARED, _LEAST_SHARE * np.minimum(count[i], count[j]))
+        least = np.maximum(_MIN_SHARED, _MIN_SHARE * np.minimum(count[i], count[j]))
         result[start : start + len(block)] = both.sum(axis=1) >= least
     return result
 

@@ -21,7 +21,7 @@ from facesets.clustering.vectors import (
 )
 
 _STORED_PAIRS = 20_000_000
-"""So many pairs stay in memory; of more, all are computed a second time."""
+"""Maximum pairs held in memory; if there are more, all are computed a second time."""
 
 
 def dbscan(

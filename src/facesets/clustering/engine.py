@@ -1,4 +1,4 @@
-"""Engines that compute the tasks of clustering: this process, or workers elsewhere.
+"""Engines that compute clustering tasks: this process, or workers elsewhere.
 
 How the work is cut depends on the faces alone, and what the tasks find is put together in their order; so
 labels are the same for every engine. In this process each core computes a matrix product of its own,
@@ -35,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def blocks_a_task(self) -> int:
-        """Blocks of a product per task, so that handing it over pays."""
+        """Return the blocks of a product per task, enough that handing it over pays."""
         ...
 
     def each(
@@ -65,15 +65,15 @@ class InProcess:
     def each(
         self, work: Callable[..., Found], arrays: Sequence[Any], tasks: Iterable[Any]
     ) -> Iterator[Found]:
-        """As `Engine.each`; any callable will do."""
+        """Compute tasks, as `Engine.each`; accepts any callable."""
         return on_all_cores(partial(work, *arrays), tasks)
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """As `Engine.empty`."""
+        """Allocate an array, as `Engine.empty`."""
         return np.empty(shape, dtype)
 
     def in_order(self, rows: Float32, order: Int32) -> Rows:
-        """As `Engine.in_order`; nothing is copied before it is asked for."""
+        """Return rows in another order, as `Engine.in_order`; copied only when read."""
         return _Reordered(rows, order)
 
 
@@ -126,7 +126,7 @@ class _Products:
         with self._lock:
             if not self._users:
                 if self._libraries is None:
-                    # Looking for them takes longer than comparing a few faces.
+                    # Finding these libraries takes longer than comparing a few faces.
                     self._libraries = ThreadpoolController().select(user_api="blas")
                 self._cores = max((library["num_threads"] for library in self._libraries.info()), default=1)
                 self._limit = self._libraries.limit(limits=1)

@@ -28,7 +28,7 @@ from facesets.clustering.vectors import (
 )
 
 OnProgress = Callable[[int, int], None]
-"""Called with the steps done and the steps in all."""
+"""Called with the completed and the total number of steps."""
 
 _BLOCK_ROWS = 512
 _BLOCK_COLUMNS = 2048
@@ -255,7 +255,7 @@ def _similar(product: Float32, rows: Float32, others: Float32, min_cosine_simila
 
 def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
     """Find where a raveled block of similarities reaches a limit."""
-    # Most rows reach it nowhere, and their maximum is found sooner than all comparisons are made.
+    # Most rows never reach the limit, and finding their maximum is faster than all comparisons.
     row = np.flatnonzero(similarity.max(axis=1, initial=-np.inf) >= lowest)
     if 2 * len(row) > len(similarity):
         return np.flatnonzero(similarity >= lowest)

@@ -78,13 +78,13 @@ class HdbscanResult:
 
     @property
     def persistence(self) -> Float64:
-        """Lifetime of each cluster: lambda at death minus lambda at birth. Shape (k,)."""
+        """Return each cluster's lifetime: lambda at death minus lambda at birth. Shape (k,)."""
         lived: Float64 = self.death_density - self.birth_density
         return lived
 
     @property
     def epsilon(self) -> Float64:
-        """The distance at which each cluster appears: 1 over lambda at birth. Shape (k,)."""
+        """Return the distance at which each cluster appears: 1 over lambda at birth. Shape (k,)."""
         distance: Float64 = 1.0 / self.birth_density
         return distance
 
@@ -188,7 +188,7 @@ def hdbscan(
     min_samples : int
         At least 1. Higher calls more faces noise.
     distance : {"chord", "cosine"}
-        What lambda is the inverse of. The tree is the same; which clusters live longest may differ.
+        Distance of which lambda is the inverse. The tree is the same; which clusters live longest may differ.
     constraints : Constraints, optional
         Faces that must be together are as near as can be. A cluster with faces that must not be together
         gives way to those that it splits into; if no split separates them, the less central face is

@@ -1,4 +1,4 @@
-"""The k nearest neighbours of every face, and the nearest of some known vectors, exactly."""
+"""Find the k nearest neighbours of every face, or the nearest of some known vectors, exactly."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _SAMPLE_COLUMNS = 512
 _SAMPLED_ROWS = 1024
 _PENDING_PAIRS = 4_000_000
 _PENDING_PAIRS_PER_ROW = 24
-_LEAST_SIMILARITY = np.float32(-1.5)
+_MIN_SIMILARITY = np.float32(-1.5)
 _EDGE_ROWS = 16_384
 _SORTED_PARTS = 16
 _BLOCK_ROWS = 4096
@@ -36,9 +36,9 @@ class Neighbours:
     Attributes
     ----------
     index : int32 array of shape (n, k)
-        Rows; -1 where there are fewer than k others.
+        Rows; -1 if there are fewer than k others.
     similarity : float32 array of shape (n, k)
-        Cosine similarity; -inf where there is no neighbour.
+        Cosine similarity; -inf if there is no neighbour.
     """
 
     index: Int32
@@ -51,7 +51,7 @@ class Neighbours:
         i, j = (engine.empty((count,), np.int32) for _ in range(2))
         similarity = engine.empty((count,), np.float32)
         done, step = 0, max(_EDGE_ROWS, -(-len(self.index) // _SORTED_PARTS))
-        # Some rows at a time, as what sorting needs is larger than what is sorted.
+        # Sort some rows at a time, as sorting needs more memory than the sorted values.
         for start in range(0, len(self.index), step):
             some = Edges.concatenate(
                 [each.take((each.i >= start) & (each.i < start + step)) for each in parts]
@@ -129,8 +129,8 @@ class NeighborSelection:
         rows = self.bound[block.row : block.row + height, None]
         columns = self.bound[None, block.column : block.column + width]
         return (
-            block.pairs(np.flatnonzero(block.similarity >= np.maximum(rows, _LEAST_SIMILARITY))),
-            block.pairs(np.flatnonzero(block.similarity >= np.maximum(columns, _LEAST_SIMILARITY))),
+            block.pairs(np.flatnonzero(block.similarity >= np.maximum(rows, _MIN_SIMILARITY))),
+            block.pairs(np.flatnonzero(block.similarity >= np.maximum(columns, _MIN_SIMILARITY))),
         )
 
     def take(self, for_rows: Edges, for_columns: Edges) -> None:

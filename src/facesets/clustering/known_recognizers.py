@@ -1,7 +1,7 @@
 """Calibrations of recognizers that were measured in advance.
 
-Where the faces at hand are too few to measure anything, these values take the place of measured ones.
-`scripts/benchmarks/recognizer.py` measures them, on faces whose people are known.
+If there are too few faces to measure, these values replace measured ones. `scripts/benchmarks/recognizer.py`
+measures them, on faces whose people are known.
 """
 
 import math

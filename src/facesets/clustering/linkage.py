@@ -1,4 +1,4 @@
-"""Merging clusters on a graph of candidate pairs, by exact average similarity.
+"""Merge clusters on a graph of candidate pairs, by exact average similarity.
 
 Merges happen in order of similarity, so the graph may be cut level by level: at a level where its
 components are small, each component is clustered on a small dense matrix (by the nearest-neighbour chain);
@@ -16,14 +16,14 @@ from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 _GATHERED_ROWS = 4096
 _LARGEST_PIECE = 3000
-"""Nodes of a component for which a dense matrix is cheap: it stays near the processor's cache."""
+"""Maximum nodes of a component for which a dense matrix is cheap and stays near the processor's cache."""
 
-_SMALLEST_PIECE = 12
+_MIN_PIECE = 12
 """Smaller components are merged all together, in rounds."""
 
 _LEVEL_STEP = 0.03
 _SUMMED_PAIRS = 1_000_000
-"""So many pairs at a time, so that what is computed of each takes little memory."""
+"""Pairs summed at a time, so that intermediate values take little memory."""
 
 _NEVER = np.float32(-np.inf)
 
@@ -155,7 +155,7 @@ def _small_components(pairs: Edges, count: int, lowest: float) -> tuple[Int64, f
 def _merge_components(clusters: Clusters, pairs: Edges, part: Int64, level: float, barred: Int64) -> Int64:
     """Cluster each component down to a level; return where each cluster went."""
     size = np.bincount(part)[part]
-    small = size <= _SMALLEST_PIECE
+    small = size <= _MIN_PIECE
     strong = pairs.take(small[pairs.i] & (pairs.similarity >= level))
     now = _merge_in_rounds(clusters, strong, level, barred)
     within = barred[part[barred[:, 0]] == part[barred[:, 1]]]
@@ -241,7 +241,7 @@ def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64
         untouched.append(some.take(~touched))
         old = np.flatnonzero(touched & (i != j))
         weight = size[some.i[old]] * size[some.j[old]]
-        # Sparse matrices sum what is at one place without sorting it all; a complex number is two sums.
+        # Sparse matrices sum values at one place without sorting all; a complex number is two sums.
         both = weight + 1j * (weight * some.similarity[old])
         ends = np.minimum(i[old], j[old]), np.maximum(i[old], j[old])
         more = coo_array((both, ends), shape=(count, count)).tocsr()

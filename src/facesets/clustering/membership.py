@@ -1,4 +1,4 @@
-"""Faces that join a cluster by its centroid, and faces that must leave it because of constraints.
+"""Let faces join a cluster by its centroid, and leave it because of constraints.
 
 Two faces in one photo are two people, except in mirrors, collages and pictures in the picture. One such pair
 that is taken for two people would keep all that is like the one from all that is like the other.
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from facesets.clustering.centroids import unit_centres
+from facesets.clustering.centroids import unit_centers
 from facesets.clustering.constraints import Groups, Partners, same_image_pairs
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.labels import numbered
 from facesets.clustering.vectors import Float32, Float64, Int64, Rows
 
 _BLOCK_ROWS = 4096
-MOST_INTRUDERS = 0.25
-"""Where more of a cluster's faces cannot be with the others, it is two people."""
+MAX_INTRUDERS = 0.25
+"""A cluster is two people if a larger share of its faces cannot be with the others."""
 
 
 def join_anchors(
@@ -57,27 +57,27 @@ def join_anchors(
     loose, least = loose[elsewhere], min_cosine_similarity[elsewhere]
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
-    centre = unit_centres(rows, labels, anchors)
-    best, similarity = nearest_centres(rows, centre, loose, engine)
+    center = unit_centers(rows, labels, anchors)
+    best, similarity = nearest_centers(rows, center, loose, engine)
     near = np.flatnonzero(similarity >= least)
     near = near[np.lexsort((loose[near], -similarity[near]))]
     return place_in_turn(labels, loose[near], anchors[best[near]], apart)
 
 
-def nearest_centres(rows: Rows, centre: Float32, face: Int64, engine: Engine) -> tuple[Int64, Float32]:
-    """Find for each face the most similar centre, and its similarity."""
+def nearest_centers(rows: Rows, center: Float32, face: Int64, engine: Engine) -> tuple[Int64, Float32]:
+    """Find for each face the most similar center, and its similarity."""
     blocks = (face[start : start + _BLOCK_ROWS] for start in range(0, len(face), _BLOCK_ROWS))
-    found = list(engine.each(_most_similar, (rows, centre), blocks))
+    found = list(engine.each(_most_similar, (rows, center), blocks))
     best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
     return best, similarity
 
 
-def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32]:
-    """Find for some faces the most similar centre, and its similarity."""
+def _most_similar(rows: Rows, center: Rows, face: Int64) -> tuple[Int64, Float32]:
+    """Find for some faces the most similar center, and its similarity."""
     mine = rows[face]
     best, similarity = np.zeros(len(face), np.int64), np.full(len(face), -np.inf, np.float32)
-    for start in range(0, len(centre), _BLOCK_ROWS):
-        product = mine @ centre[start : start + _BLOCK_ROWS].T
+    for start in range(0, len(center), _BLOCK_ROWS):
+        product = mine @ center[start : start + _BLOCK_ROWS].T
         here = product.argmax(axis=1)
         value = product[np.arange(len(product)), here]
         closer = value > similarity
@@ -123,8 +123,8 @@ def _evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) ->
     if not len(bound):
         return bound
     wanted, place = np.unique(labels[bound], return_inverse=True)
-    centre = unit_centres(rows, labels, wanted)
-    central = np.einsum("ij,ij->i", rows[bound], centre[place])
+    center = unit_centers(rows, labels, wanted)
+    central = np.einsum("ij,ij->i", rows[bound], center[place])
     admitted = np.zeros(len(rows), bool)
     for one in bound[np.lexsort((bound, -central))].tolist():
         others = apart.of(one)
@@ -140,7 +140,7 @@ def separate_leniently(
     apart: Partners,
     strictly: Callable[[], Int64],
     *,
-    least_likeness: float = 0.0,
+    min_similarity_ratio: float = 0.0,
 ) -> Int64:
     """Return labels of clusters merged freely, without the faces that break constraints.
 
@@ -154,10 +154,10 @@ def separate_leniently(
     merged : int64 array of shape (n,)
         From 0, without noise; faces that must be together are.
     strictly : callable
-        Labels when what must be apart never merges; called where it is needed.
-    least_likeness : float
-        A cluster is also merged strictly if the two largest parts of it that this makes are less similar to
-        each other than by this share of what either is in itself. Two parts of one person differ little.
+        Returns labels from merging that never joins what must be apart; called only if needed.
+    min_similarity_ratio : float
+        A cluster is also merged strictly if the mutual similarity of the two largest resulting parts is less
+        than this share of the similarity within either. Two parts of one person differ little.
     """
     evicted = _evictions(rows, merged, groups, apart)
     if not len(evicted):
@@ -165,12 +165,12 @@ def separate_leniently(
     tied = np.bincount(groups.group, minlength=len(rows))[groups.group] > 1
     size = np.bincount(merged)
     lost = np.bincount(merged[evicted], minlength=len(size))
-    twofold = lost > MOST_INTRUDERS * size
+    twofold = lost > MAX_INTRUDERS * size
     twofold[merged[evicted[tied[evicted]]]] = True
-    strict = strictly() if least_likeness or twofold.any() else merged
-    if least_likeness:
+    strict = strictly() if min_similarity_ratio or twofold.any() else merged
+    if min_similarity_ratio:
         for cluster, members in _members(merged, np.flatnonzero((lost > 0) & ~twofold)):
-            twofold[cluster] = _similarity_to(rows, members, strict[members]) < least_likeness
+            twofold[cluster] = _similarity_to(rows, members, strict[members]) < min_similarity_ratio
     count, labels = len(merged), merged.copy()
     labels[evicted] = count + evicted
     again = twofold[merged]
@@ -190,7 +190,7 @@ def _members(labels: Int64, wanted: Int64) -> Iterator[tuple[int, Int64]]:
 def _similarity_to(rows: Float32, members: Int64, part: Int64) -> float:
     """Compute the mean similarity between the two largest parts, relative to the lower one within them.
 
-    0 where there are no two parts of several faces: then strictness tears nothing.
+    0 if there are no two parts of several faces, which strict merging would not separate.
     """
     number, size = np.unique(part, return_counts=True)
     largest = np.lexsort((number, -size))[:2]
@@ -225,7 +225,7 @@ def leave_clusters(rows: Float32, labels: Int64, apart: Int64) -> Int64:
         return np.empty(0, np.int64)
     some, place = np.unique(inside, return_inverse=True)
     wanted, of = np.unique(labels[some], return_inverse=True)
-    centrality = np.einsum("ij,ij->i", rows[some], unit_centres(rows, labels, wanted)[of])
+    centrality = np.einsum("ij,ij->i", rows[some], unit_centers(rows, labels, wanted)[of])
     leaving: set[int] = set()
     for first, second in place.reshape(-1, 2).tolist():
         if leaving.isdisjoint((first, second)):

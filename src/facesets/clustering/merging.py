@@ -1,4 +1,4 @@
-"""Joining clusters whose centroids are close: closest first, or where all are near one another."""
+"""Join clusters with close centroids: closest first, or where all are near one another."""
 
 import heapq
 
@@ -19,9 +19,9 @@ from facesets.clustering.vectors import (
 )
 
 _LIST_MARGIN = 0.6
-"""Neighbour lists reach down to this part of the least similarity, so that they outlive some merges."""
+"""Neighbour lists reach down to this part of the minimum similarity, so that they outlive some merges."""
 
-_LEAST_SIMILARITY_WITH_LISTS = 0.1
+_MIN_SIMILARITY_WITH_LISTS = 0.1
 
 
 def merge_close(
@@ -93,7 +93,7 @@ class _Merger:
         for a, b in forbidden.tolist():
             self._keep_apart(a, b)
         self._heap: list[tuple[float, int, int, int, int]] = []
-        with_lists = min_similarity >= _LEAST_SIMILARITY_WITH_LISTS
+        with_lists = min_similarity >= _MIN_SIMILARITY_WITH_LISTS
         self._list_level = min_similarity * _LIST_MARGIN if with_lists else np.inf
         self._level = np.full(len(sums), self._list_level)
 

@@ -16,7 +16,7 @@ from facesets.clustering.graph import OnProgress
 from facesets.clustering.hdbscan import hdbscan
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.placement import Placement
-from facesets.clustering.poor_faces import HowMuch
+from facesets.clustering.poor_faces import Clarities
 from facesets.clustering.vectors import Embeddings, Int64
 
 Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
@@ -35,8 +35,8 @@ class GroupingTask:
         These pairs, if they were already found, or further ones.
     apart_in_images : bool
         `apart` holds none but those.
-    shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`). `auto` makes no person of faces that show too little.
+    clarity : uint8 array of shape (n,), optional
+        How much each face shows (`Clarity`). `auto` makes no person of faces that show too little.
     recognizer : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
@@ -53,7 +53,7 @@ class GroupingTask:
     image: Int64 | None = None
     apart: Constraints | None = None
     apart_in_images: bool = False
-    shows: HowMuch | None = None
+    clarity: Clarities | None = None
     recognizer: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
@@ -63,13 +63,13 @@ class GroupingTask:
     engine: Engine = IN_PROCESS
 
     def constraints(self) -> Constraints | None:
-        """Pairs of faces to keep apart."""
+        """Return pairs of faces to keep apart."""
         if self.apart is not None or self.image is None:
             return self.apart
         return same_image_pairs(self.embeddings, self.image)
 
     def measured(self) -> Calibration:
-        """The calibration of these faces."""
+        """Return the calibration of these faces."""
         return self.calibration or calibrate(
             self.embeddings, image_index=self.image, recognizer=self.recognizer
         )
@@ -187,10 +187,10 @@ def _dbscan(task: GroupingTask) -> Grouping:
 def _auto(task: GroupingTask) -> Grouping:
     result = cluster_auto(
         task.embeddings,
-        # It finds the pairs of one image by itself, without what all vectors have in common.
+        # `cluster_auto` finds pairs of one image itself, after removing what all vectors have in common.
         image_index=task.image if task.apart is None else None,
         constraints=task.apart,
-        shows=task.shows,
+        clarity=task.clarity,
         calibration=task.measured(),
         on_progress=task.on_progress,
         engine=task.engine,
@@ -210,4 +210,4 @@ METHODS: Mapping[str, ClusteringMethod] = {
     "hdbscan": ClusteringMethod(_hdbscan, scales=False),
     "dbscan": ClusteringMethod(_dbscan, "max_cosine_distance", measures=True),
 }
-"""By the names that `--method` takes."""
+"""Methods by the names that `--method` takes."""

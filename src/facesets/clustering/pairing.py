@@ -1,4 +1,4 @@
-"""Clustering for recognizers that find strangers similar, so that a single pair proves little.
+"""Cluster faces of recognizers that find strangers similar, so that one pair proves little.
 
 How similar two faces must be depends on what else is there. Among many strangers a similar pair is rather
 one of theirs; where people have two photos each, it is rather one person's. The library itself tells
@@ -27,14 +27,15 @@ from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 _MANY_PAIRS = 6
 _SHARE_OF_PEOPLE = 0.3
-"""Strangers' clusters that meet by chance, to each cluster of three or more: so many are as likely a person's
-own."""
+"""Ratio of strangers' clusters that meet by chance to clusters of three or more faces, at which a match is as
+likely one person.
+"""
 
 _SURE = 0.8
 _STEP = 0.005
 
 Separate = Callable[[Int64, Callable[[], Int64]], Int64]
-"""From labels that were merged freely, and a way to merge strictly, labels that break no constraint."""
+"""From freely merged labels and a function that merges strictly, return labels that break no constraint."""
 
 
 def group_by_pairs(
@@ -70,8 +71,8 @@ def group_by_pairs(
     few = few_pairs_cut(np.bincount(cores), model, measured.link, measured.core)
 
     def merged(labels: Int64) -> Int64:
-        for cut, least_pairs in ((measured.link, _MANY_PAIRS), (few, 2)):
-            labels = _merged_on(rows, labels, edges, groups, separate, cut, least_pairs)
+        for cut, min_pairs in ((measured.link, _MANY_PAIRS), (few, 2)):
+            labels = _merged_on(rows, labels, edges, groups, separate, cut, min_pairs)
         return labels
 
     labels = merged(cores)
@@ -173,13 +174,13 @@ def _merged_on(
     groups: Groups,
     separate: Separate,
     cut: float,
-    least_pairs: int,
+    min_pairs: int,
 ) -> Int64:
-    """Return labels after clusters with at least `least_pairs` pairs continue to merge by average linkage."""
+    """Return labels after clusters with at least `min_pairs` pairs continue to merge by average linkage."""
     mean, size = cluster_means(rows, labels), np.bincount(labels).astype(np.float64)
     clusters = Clusters(mean, size)
     near = between_clusters(clusters, edges, labels, np.ones(len(rows)), cut)
-    near = near.take(size[near.i] * size[near.j] >= least_pairs)
+    near = near.take(size[near.i] * size[near.j] >= min_pairs)
 
     def merged(forbidden: Int64) -> Int64:
         ended = merge_while_similar(

@@ -15,19 +15,19 @@ class Placement(IntEnum):
     """How a face joined its cluster."""
 
     CORE = 0
-    """It is one person with others of its cluster beyond doubt."""
+    """Certainly one person with others of its cluster."""
     JOINED = 1
-    """It was alone and resembles the centroid of its cluster."""
+    """Single before, and similar to the centroid of its cluster."""
     LINKED = 2
-    """Average linkage at the calibrated cut."""
+    """Linked by average linkage at the calibrated cut."""
     SATELLITE = 3
-    """It was in a loose cluster that surrounds its cluster."""
+    """In a loose cluster that surrounds its cluster."""
     ALONE = 4
-    """It is not similar enough to any cluster."""
+    """Not similar enough to any cluster."""
     INCOHERENT = 5
-    """It was in an incoherent cluster, and joined no other: noise."""
+    """In an incoherent cluster, and joined no other: noise."""
     POOR = 6
-    """It shows too little of the person, and is not similar enough to any cluster."""
+    """Shows too little of the person, and is not similar enough to any cluster."""
 
 
 @dataclass(frozen=True, slots=True)

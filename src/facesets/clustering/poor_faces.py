@@ -1,7 +1,7 @@
-"""Faces that are too low quality to group: they make no new person.
+"""Find faces of too low quality to group: they make no new person.
 
 Recognizers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
-similar to one another, and clusters of them are no person. How much a face shows is known from the norm of
+similar to one another, and clusters of them are no person. How much a face clarity is known from the norm of
 its embedding if the recognizer's norms are informative, else from its pixels.
 
 References
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.clustering.calibration import Calibration, bulk, random_similarities
-from facesets.clustering.centroids import coherence, unit_centres
+from facesets.clustering.centroids import coherence, unit_centers
 from facesets.clustering.constraints import Groups, Partners
 from facesets.clustering.engine import Engine
 from facesets.clustering.known_recognizers import NormLimits, known_recognizer
-from facesets.clustering.membership import nearest_centres, place_in_turn
+from facesets.clustering.membership import nearest_centers, place_in_turn
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 _ANCHOR_FACES = 4
@@ -27,12 +27,12 @@ _FOUNDING_SHARE, _JOINING_SHARE = 0.69, 0.60
 """Limits as shares of the median norm: those of w600k_mbf, at which no viewer can identify the person."""
 
 _SAMPLE_FACES = 4000
-_FEWEST_FACES = 500
-_FEWEST_LOW = 20
+_MIN_FACES = 500
+_MIN_LOW = 20
 
 
-class Shows(IntEnum):
-    """How much of the person a face shows."""
+class Clarity(IntEnum):
+    """How much of the person a face clarity."""
 
     NOTHING = 0
     """No viewer can identify the person: it joins no person and is no reference face."""
@@ -41,8 +41,8 @@ class Shows(IntEnum):
     ENOUGH = 2
 
 
-HowMuch = NDArray[np.uint8]
-"""A value of `Shows` for each face."""
+Clarities = NDArray[np.uint8]
+"""A value of `Clarity` for each face."""
 
 
 def norm_limits(
@@ -60,7 +60,7 @@ def norm_limits(
     embedding : float32 array of shape (n, d)
         Of unit length; some thousand faces are enough.
     norm : float32 array of shape (n,) or None
-        NaN where unknown.
+        NaN if unknown.
     image : int64 array of shape (n,)
         The image of each face.
     """
@@ -68,12 +68,12 @@ def norm_limits(
     if known.norm_limits is not None or not known.norm_is_informative or norm is None:
         return known.norm_limits
     rows = np.flatnonzero(np.isfinite(norm))
-    if len(rows) < _FEWEST_FACES:
+    if len(rows) < _MIN_FACES:
         return None
     middle = float(np.median(norm[rows]))
     limits = NormLimits(round(_FOUNDING_SHARE * middle, 1), round(_JOINING_SHARE * middle, 1))
     low, high = rows[norm[rows] < limits.joining], rows[norm[rows] >= middle]
-    if len(low) < _FEWEST_LOW:
+    if len(low) < _MIN_LOW:
         return None
     of_low, of_high = (random_similarities(embedding[some], image[some]) for some in map(_some, (low, high)))
     if not len(of_low) or not len(of_high):
@@ -87,29 +87,29 @@ def _some(rows: Int64) -> Int64:
     return rows[:: max(1, len(rows) // _SAMPLE_FACES)]
 
 
-def how_much_faces_show(norm: Float32 | None, limits: NormLimits | None, poor: Bool) -> HowMuch:
-    """Rate how much each face shows: by its norm if that is informative, else by its pixels.
+def rate_clarity(norm: Float32 | None, limits: NormLimits | None, poor: Bool) -> Clarities:
+    """Rate how much each face clarity: by its norm if that is informative, else by its pixels.
 
     Parameters
     ----------
     poor : bool array of shape (n,)
         Faces that are too small, cut off or hardly one.
     """
-    by_pixels = np.where(poor, Shows.LITTLE, Shows.ENOUGH)
+    by_pixels = np.where(poor, Clarity.LITTLE, Clarity.ENOUGH)
     if norm is None or limits is None:
         return by_pixels.astype(np.uint8)
-    by_norm = np.where(norm < limits.founding, Shows.LITTLE, Shows.ENOUGH)
-    by_norm[norm < limits.joining] = Shows.NOTHING
+    by_norm = np.where(norm < limits.founding, Clarity.LITTLE, Clarity.ENOUGH)
+    by_norm[norm < limits.joining] = Clarity.NOTHING
     return np.where(np.isfinite(norm), by_norm, by_pixels).astype(np.uint8)
 
 
-def set_aside(shows: HowMuch | None, known: Groups) -> Bool:
+def set_aside(clarity: Clarities | None, known: Groups) -> Bool:
     """Return the faces that make no person and are not confirmed with others. Shape (n,)."""
     count = len(known.group)
-    if shows is None:
+    if clarity is None:
         return np.zeros(count, bool)
     single: Bool = np.bincount(known.group, minlength=count)[known.group] == 1
-    return (shows < Shows.ENOUGH) & single
+    return (clarity < Clarity.ENOUGH) & single
 
 
 def join_people(
@@ -149,8 +149,8 @@ def join_people(
     # If mean vectors draw in strangers, then poor faces more than others.
     if measured.pairs is not None or not len(anchors):
         return np.empty(0, np.int64)
-    centre = unit_centres(rows, row_labels, anchors)
-    best, similarity = nearest_centres(poor, centre, np.arange(len(poor)), engine)
+    center = unit_centers(rows, row_labels, anchors)
+    best, similarity = nearest_centers(poor, center, np.arange(len(poor)), engine)
     near = np.flatnonzero(similarity >= measured.link)
     near = near[np.argsort(-similarity[near], kind="stable")]
     apart = Partners.of_pairs(known.forbidden, len(labels))

@@ -19,10 +19,10 @@ from facesets.clustering.graph import Block, Edges, OnProgress, join_pairs, sear
 from facesets.clustering.knn import NeighborSelection, Neighbours, sampled_bound
 from facesets.clustering.vectors import Bool, Float32, Int64
 
-_LEAST_NEIGHBOURS = 8
+_MIN_NEIGHBOURS = 8
 _LEVELS = 24
 _EARLY_BLOCKS = 5
-"""One of so many blocks comes first, and again at the end."""
+"""One in this many blocks is searched first, and again at the end."""
 
 _PENDING_PAIRS = 3_000_000
 _REPRESENTATIVES = 2048
@@ -40,7 +40,7 @@ def reachability_tree(
     tree : Edges
         n - 1 edges; `similarity` is the mutual reachability.
     """
-    least = min(max(min_samples, _LEAST_NEIGHBOURS), len(rows) - 1)
+    least = min(max(min_samples, _MIN_NEIGHBOURS), len(rows) - 1)
     rank = min(min_samples, len(rows) - 1) - 1
     selection = NeighborSelection(sampled_bound(rows, least), least)
     for found in searched_blocks(
@@ -48,7 +48,7 @@ def reachability_tree(
     ):
         selection.take(*found)
     early = selection.neighbours()
-    # Too low, as some faces are unseen, and so is the tree's value: no edge is lost by it.
+    # This is a lower bound, as some faces are unseen, and so is the tree's value: no edge is lost.
     core = np.maximum(_core(early, rank), selection.bound)
     so_far = _spanning(rows, core, early.edges()) if np.isfinite(core).all() else None
     unknown = np.full(len(rows), np.inf, np.float32)

@@ -103,7 +103,7 @@ class UnitRows:
 
 
 Rows = Float32 | StoredRows
-"""Unit rows, in memory or not."""
+"""Unit rows, in memory or stored elsewhere."""
 
 
 def rows_of(embeddings: Embeddings) -> Rows:

@@ -1,4 +1,4 @@
-"""The answer of a model about a photo: its schema, and its check.
+"""Schema and validation of a model's answer about a photo.
 
 The only module outside of `web` that imports Pydantic: import it where an answer is asked for.
 """
@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-_MOST_LETTERS = 4_000
-_MOST_ENTRIES = 60
+_MAX_LETTERS = 4_000
+_MAX_ENTRIES = 60
 # Keywords that providers' schemas cannot express, or that only repeat the prompt.
 _NOT_IN_SCHEMAS = frozenset({"title", "default", "minimum", "maximum", "maxLength", "maxItems"})
 
 
 class WrongAnswer(Exception):
-    """A model's answer is invalid. The reason is part of a sentence."""
+    """A model's answer is invalid; the message is part of a sentence."""
 
 
 class _Part(BaseModel):
@@ -24,10 +24,10 @@ class _Part(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _storable(cls, value: object) -> object:
-        """Texts without what a database cannot hold, and not without end."""
+        """Truncate texts, and remove what a database cannot hold."""
         if isinstance(value, str):
-            return value.replace("\0", "").encode("utf-8", "replace").decode()[:_MOST_LETTERS]
-        return value[:_MOST_ENTRIES] if isinstance(value, list) else value
+            return value.replace("\0", "").encode("utf-8", "replace").decode()[:_MAX_LETTERS]
+        return value[:_MAX_ENTRIES] if isinstance(value, list) else value
 
 
 class Quality(_Part):
@@ -39,12 +39,12 @@ class Quality(_Part):
     @field_validator("score")
     @classmethod
     def _in_range(cls, value: float) -> float:
-        # It is paid for: a score a little out of range is none to lose it for.
+        # The answer is paid for: a score slightly out of range is no reason to discard it.
         return min(max(value, 0.0), 1.0) if value == value else 0.0
 
 
 class Time(_Part):
-    """When it seems to have been taken."""
+    """When the photo seems to have been taken."""
 
     season: Literal["spring", "summer", "autumn", "winter", "unknown"]
     time_of_day: Literal["dawn", "morning", "midday", "afternoon", "evening", "night", "unknown"]
@@ -52,14 +52,14 @@ class Time(_Part):
 
 
 class Location(_Part):
-    """Where it seems to have been taken."""
+    """Where the photo seems to have been taken."""
 
     environment: Literal["indoor", "outdoor", "mixed", "unknown"]
     hypotheses: list[str] = Field(description="Places that it may show, the likeliest first.")
 
 
 class People(_Part):
-    """The people on it."""
+    """The people in the photo."""
 
     count: int
     notes: str
@@ -88,11 +88,11 @@ class Answer(_Part):
     @classmethod
     def _without_blanks(cls, value: list[str]) -> list[str]:
         cleaned = (each.replace("\0", "").encode("utf-8", "replace").decode().strip() for each in value)
-        return [each[:_MOST_LETTERS] for each in cleaned if each]
+        return [each[:_MAX_LETTERS] for each in cleaned if each]
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of an answer as providers take it: closed, everything required, no references."""
+    """Return an answer's JSON schema as providers take it: closed, all required, no references."""
     whole = Answer.model_json_schema()
     found = _plain(whole, whole.get("$defs", {}))
     if not isinstance(found, dict):
@@ -120,12 +120,12 @@ def _plain(part: object, definitions: dict[str, Any]) -> object:
 
 
 def read_answer(text: str) -> dict[str, Any]:
-    """An answer as it may be stored, from the text that a model gave.
+    """Parse a model's text into an answer that can be stored.
 
     Raises
     ------
     WrongAnswer
-        It is no JSON, or something is missing or of another kind.
+        The text is not JSON, or a field is missing or of another type.
     """
     stripped = text.strip()
     if stripped.startswith("```"):  # Servers without structured output let models write Markdown.

@@ -1,7 +1,7 @@
 """Questions about photos, their costs and replies, and the protocol of providers.
 
-Models count a picture by its area. What they count at most is a bound with room over what their makers
-publish, so that a limit holds whatever model it is.
+Models count a picture by its area. The maximum count lies above what their makers publish, so that a cost
+limit holds for any model.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import atomic_write, printable, read_regular_file
 
 _PROMPT_FILE = "describe-prompt.txt"
-_MOST_BYTES = 20_000
+_MAX_BYTES = 20_000
 _PROMPT = """\
 Describe this photo from a private photo library, so that its owner finds it again by words.
 
@@ -28,21 +28,21 @@ below show. Where notes name people, use their names; otherwise do not guess who
 Read out all text that can be read. Tags are single words in lower case.
 """
 
-MOST_OUTPUT_TOKENS = 4_096
-"""Of one answer, and of what a model thinks before it: what it may cost at most goes by this."""
+MAX_OUTPUT_TOKENS = 4_096
+"""Maximum tokens of one answer and the reasoning before it; the maximum cost is computed from it."""
 
 STAGE, STAGE_VERSION = "describe", "1"
-"""The version is that of what is asked for: another model or prompt makes no photo pending again."""
+"""The version is that of the question: another model or prompt makes no photo pending again."""
 
 EDGE = 1_568
-"""Pixels of the longer side of a picture that is sent."""
+"""Longer side, in pixels, of a picture that is sent."""
 
 _HASH_LETTERS = 40
-"""Of a content's SHA-256 in the name of a request, for which providers allow 64 letters."""
+"""Letters of a content's SHA-256 in the name of a request; providers allow 64 letters in all."""
 
 _PIXELS_A_TOKEN = 750
-_LEAST_PIXELS_A_TOKEN = 560
-_MOST_EXTRA = 1_500
+_MIN_PIXELS_A_TOKEN = 560
+_MAX_EXTRA = 1_500
 """Maximum tokens of the schema and of a provider's own instructions."""
 
 _USUAL_EXTRA = 700
@@ -51,18 +51,18 @@ _USUAL_OUTPUT = 600
 
 
 def read_prompt(folder: Path, *, write: bool = True) -> str:
-    """The user's prompt; the usual one, which is written there, where the user has none yet.
+    """Return the user's prompt; if they have none, write the default one first.
 
     Raises
     ------
     WrongUsage
-        It cannot be read, or is empty or too long.
+        The prompt cannot be read, is empty, or is too long.
     CannotWrite
-        It is not there and cannot be written.
+        The prompt is missing and cannot be written.
     """
     path = folder / _PROMPT_FILE
     try:
-        text = read_regular_file(path, max_bytes=_MOST_BYTES).decode("utf-8")
+        text = read_regular_file(path, max_bytes=_MAX_BYTES).decode("utf-8")
     except FileNotFoundError:
         if write:
             with atomic_write(path) as file:
@@ -82,14 +82,14 @@ def read_prompt(folder: Path, *, write: bool = True) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PhotoQuestion:
-    """A photo as it is sent.
+    """A photo and the question about it, as sent.
 
     Attributes
     ----------
     sha256 : str
-        Of the photo's own file, which is not what is sent.
+        Hash of the photo's own file; the JPEG that is sent is another.
     jpeg : bytes
-        The picture, without anything that a camera wrote beside it.
+        The picture, without the camera's metadata.
     width, height : int
         Of the JPEG.
     text : str
@@ -108,11 +108,11 @@ class Outcome(Enum):
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """It was paid, but gave no description; asking again would give none either."""
+    """Paid, but without a description; asking again would give none either."""
     FREE = "free"
-    """It was not worked on, and not paid: it may be asked again."""
+    """Neither processed nor paid: it may be asked again."""
     DOUBTFUL = "doubtful"
-    """It may have been paid, and its answer will never come."""
+    """Possibly paid, but its answer will never come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,13 @@ class Reply:
     Attributes
     ----------
     answer : mapping or None
-        As `answer.read_answer` gives it, where there is one.
+        As returned by `answer.read_answer`; None if the model gave no answer.
     reason : str
-        Why there is none.
+        Why the answer is missing.
     lasting : bool
-        Though it was not paid, asking again would come to the same.
+        Asking again would fail the same way, even though nothing was paid.
     duration_s : float or None
-        None for what came in a batch.
+        None for a reply from a batch.
     """
 
     outcome: Outcome
@@ -140,11 +140,11 @@ class Reply:
 
 
 class NotSent(Unreachable):
-    """The provider took nothing, and nothing is paid. The run ends, and the same command goes on later."""
+    """The provider accepted nothing, and nothing is paid. The run ends; the same command resumes it."""
 
 
 class Doubtful(FacesetsError):
-    """It is not known whether the provider took it."""
+    """It is unknown whether the provider accepted the question."""
 
 
 class BatchState(Enum):
@@ -155,21 +155,21 @@ class BatchState(Enum):
     UNKNOWN = "unknown"
     """The provider has no batch of that name, or hides it from this account."""
     LOST = "lost"
-    """The provider has its results no more."""
+    """The provider no longer has its results."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostBatch:
-    """A batch of which it is not known whether the provider has it.
+    """A batch that may or may not have reached the provider.
 
     Attributes
     ----------
     key : str
-        What the names of its requests begin with.
+        Start of the names of its requests.
     since : datetime
         When it was about to be sent, by the clock of the library's server.
     known : frozenset of str
-        Ids of other batches of ours, which it is not.
+        Ids of our other batches, which are excluded.
     """
 
     key: str
@@ -179,7 +179,7 @@ class LostBatch:
 
 
 class Batches(Protocol):
-    """A provider of batches: many questions at once, answered later at a lower price."""
+    """A provider's batches: many questions at once, answered later at a lower price."""
 
     @property
     def least(self) -> int:
@@ -187,19 +187,19 @@ class Batches(Protocol):
         ...
 
     def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
-        """Hand over a batch; returns what the provider calls it.
+        """Hand over a batch; return the provider's name for it.
 
         Raises
         ------
         NotSent, WrongUsage
-            It did not take it.
+            The provider did not accept the batch.
         Doubtful
-            It may have taken it.
+            The provider may have accepted the batch.
         """
         ...
 
     def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
-        """The id of a batch that was perhaps sent, and whether that it has none is sure. Raises `NotSent`."""
+        """Return a possibly sent batch's id, and whether its absence is certain. Raises `NotSent`."""
         ...
 
     def batch_state(self, batch_id: str) -> BatchState:
@@ -216,16 +216,16 @@ class Batches(Protocol):
 
 
 class Provider(Protocol):
-    """A provider of models. May be called from several threads at once."""
+    """A provider of models; may be called from several threads at once."""
 
     @property
     def name(self) -> str:
-        """Such as `anthropic`."""
+        """Return the provider's name, such as `anthropic`."""
         ...
 
     @property
     def place(self) -> str:
-        """The server or account that photos go to, in words that may be shown."""
+        """Return the server or account that receives photos, in words that may be shown."""
         ...
 
     @property
@@ -235,17 +235,17 @@ class Provider(Protocol):
 
     @property
     def model(self) -> Model:
-        """The model that answers, and its price."""
+        """Return the answering model, with its price."""
         ...
 
     @property
     def batches(self) -> Batches | None:
-        """Its batches, if it takes any."""
+        """Return the provider's batches, if it takes any."""
         ...
 
     @property
     def at_once(self) -> int:
-        """How many questions to ask side by side."""
+        """Return how many questions to ask in parallel."""
         ...
 
     def ask(self, question: PhotoQuestion) -> Reply:
@@ -254,7 +254,7 @@ class Provider(Protocol):
         Raises
         ------
         NotSent, WrongUsage
-            It answers no question at the moment, or none of ours.
+            The provider answers no question at the moment, or none of ours.
         """
         ...
 
@@ -269,18 +269,18 @@ def request_name(key: str, sha256: str) -> str:
 
 
 def content_of(name: str, key: str, known: Mapping[str, str]) -> str | None:
-    """The SHA-256 that a request's name stands for, among those of its batch; None for none of them."""
+    """Return the SHA-256, of the given ones, that a request's name stands for; None if unknown."""
     return known.get(name[len(key) + 1 :]) if name.startswith(f"{key}-") else None
 
 
 def by_start(contents: Sequence[str]) -> dict[str, str]:
-    """Contents by what their requests' names show of them."""
+    """Map the part of contents' hashes that requests' names hold to the contents."""
     return {sha256[:_HASH_LETTERS]: sha256 for sha256 in contents}
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """US dollars: what is expected, and what it can be at most; None where the price is not known."""
+    """Expected and maximum cost in US dollars; None if the price is unknown."""
 
     expected: Decimal | None
     most: Decimal | None
@@ -291,12 +291,12 @@ def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal
     price = model.price
     if price is None:
         return None
-    tokens = model.picture_tokens or ceil(question.width * question.height / _LEAST_PIXELS_A_TOKEN)
+    tokens = model.picture_tokens or ceil(question.width * question.height / _MIN_PIXELS_A_TOKEN)
     # No tokenizer makes more tokens of a text than it has bytes.
-    tokens += len(question.text.encode()) + _MOST_EXTRA
-    at_most = price.cost(Usage(tokens, MOST_OUTPUT_TOKENS), in_batch=in_batch)
-    # As if all of it were written to a cache first, where that costs more.
-    return max(at_most, price.cost(Usage(0, MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch))
+    tokens += len(question.text.encode()) + _MAX_EXTRA
+    at_most = price.cost(Usage(tokens, MAX_OUTPUT_TOKENS), in_batch=in_batch)
+    # Writing all input to a cache first may cost more.
+    return max(at_most, price.cost(Usage(0, MAX_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch))
 
 
 def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: bool) -> Estimate:
@@ -305,21 +305,21 @@ def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: 
     Parameters
     ----------
     pixels : int
-        Of all of them as they are sent.
+        Total of all photos, as sent.
     letters : int
-        Of what is asked about each.
+        Length of the question about each photo.
     """
     price = model.price
     if price is None:
         return Estimate(None, None)
     text = _USUAL_EXTRA + ceil(letters / _LETTERS_A_TOKEN)
     expected = Usage(pixels // _PIXELS_A_TOKEN + photos * text, photos * _USUAL_OUTPUT)
-    pictures = ceil(pixels / _LEAST_PIXELS_A_TOKEN)
+    pictures = ceil(pixels / _MIN_PIXELS_A_TOKEN)
     if model.picture_tokens is not None:
         pictures = photos * model.picture_tokens
-    tokens = pictures + photos * (1 + letters * 4 + _MOST_EXTRA)
+    tokens = pictures + photos * (1 + letters * 4 + _MAX_EXTRA)
     most = max(
-        price.cost(Usage(tokens, photos * MOST_OUTPUT_TOKENS), in_batch=in_batch),
-        price.cost(Usage(0, photos * MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch),
+        price.cost(Usage(tokens, photos * MAX_OUTPUT_TOKENS), in_batch=in_batch),
+        price.cost(Usage(0, photos * MAX_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch),
     )
     return Estimate(price.cost(expected, in_batch=in_batch), most)

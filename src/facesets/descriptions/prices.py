@@ -1,4 +1,4 @@
-"""Prices of models: a dated table, which the user's settings may correct."""
+"""Prices of models: a dated table, which the user's settings can override."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ from facesets.files import printable
 _MILLION = Decimal(1_000_000)
 _BATCH_FACTOR = Decimal("0.5")
 _REGIONAL_FACTOR = Decimal("1.1")
-"""Of Amazon Bedrock's models that stay within a region."""
+"""Price factor of Amazon Bedrock's models that stay within a region."""
 _CACHE_READ, _CACHE_WRITE = Decimal("0.1"), Decimal(2)
 """Default maximum price of cached input, as a share of uncached."""
 _FIELDS = frozenset({"input", "output", "cache_read", "cache_write", "batch", "effort", "picture_tokens"})
@@ -28,7 +28,7 @@ _DATED = re.compile(r"-\d{8}$")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of a question and its answer; `input` counts none that were read from or written to a cache."""
+    """Tokens of a question and its answer; `input` excludes those read from or written to a cache."""
 
     input: int = 0
     output: int = 0
@@ -38,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars a million tokens; in a batch everything costs `batch` times as much."""
+    """Price in US dollars per million tokens; in a batch everything costs `batch` times as much."""
 
     input: Decimal
     output: Decimal
@@ -57,29 +57,29 @@ class Price:
         return dollars * (self.batch if in_batch else 1)
 
     def as_json(self) -> dict[str, str]:
-        """The same for a database."""
+        """Return the price as JSON values for a database."""
         return {name: str(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, value: Mapping[str, str]) -> "Price":
-        """The price that `as_json` gave."""
+        """Return the price that `as_json` returned."""
         return cls(**{name: Decimal(number) for name, number in value.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model by its name, and what is known of it.
+    """A model by its name, with its known properties.
 
     Attributes
     ----------
     price : Price or None
-        None where it is not known.
+        None if it is unknown.
     priced_on : str
         The date of the price, or its source.
     effort : bool
-        It can be set to think little.
+        Whether its reasoning can be limited.
     picture_tokens : int or None
-        What it counts a picture as at most; None for one that counts by area, as Anthropic's do.
+        Maximum tokens of a picture; None for models that count by area, as Anthropic's do.
     """
 
     name: str
@@ -93,17 +93,17 @@ FREE = Price(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 
 
 def model_named(name: str, own: Mapping[str, Any]) -> Model:
-    """A model with its price by the user's settings, else by the table.
+    """Return a model, priced by the user's settings or else by the table.
 
     Parameters
     ----------
     own : mapping of name to prices
-        As facesets.toml has them.
+        As in facesets.toml.
 
     Raises
     ------
     WrongUsage
-        The settings give it a price that is none.
+        The settings give the model an invalid price.
     """
     listed, regional = _in_table(name)
     entry = _table()["models"].get(listed, {})

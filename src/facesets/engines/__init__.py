@@ -1,1 +1,1 @@
-"""Clustering by several workers: what computes its tasks outside of this process."""
+"""Engines that compute clustering tasks outside of this process."""

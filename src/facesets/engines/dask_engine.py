@@ -28,10 +28,10 @@ from facesets.errors import Command, FacesetsError, Field, Unreachable
 _CONNECTING_S = 10
 _PATIENCE_S = 30
 _WITHOUT_WORKERS = 4
-"""So many times in a row may there be no worker; nannies start new ones in seconds."""
+"""Maximum consecutive checks without a worker; nannies start new ones in seconds."""
 
 _AHEAD = 3
-"""Tasks under way for each thread of the workers; more would only hold memory."""
+"""Tasks submitted per worker thread; more would only hold memory."""
 
 _DIMENSION = 512
 _LAID_ROWS = 65_536
@@ -51,7 +51,7 @@ def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            # It counts mapped files as memory, which the system takes back by itself.
+            # It counts mapped files as memory, although the system reclaims that by itself.
             memory_limit=0,
             dashboard_address="127.0.0.1:0",
             env=_environment(),
@@ -72,7 +72,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def remote_engine(address: str, folder: Path) -> Iterator["DaskEngine"]:
-    """An engine of the workers of a scheduler.
+    """Return an engine of a scheduler's workers.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _engine(client: Client, folder: Path, *, is_remote: bool) -> Iterator["DaskE
 
 
 class DaskEngine:
-    """Workers of dask.distributed, and arrays in files that they read."""
+    """An engine of dask.distributed's workers, which read arrays from files."""
 
     blocks_a_task = 8
 
@@ -124,7 +124,7 @@ class DaskEngine:
         self._is_remote = is_remote
 
     def examine(self) -> None:
-        """Check that each worker is fit.
+        """Check that each worker is usable.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class DaskEngine:
     def each(
         self, work: Callable[..., Found], arrays: Sequence[Any], tasks: Iterable[Any]
     ) -> Iterator[Found]:
-        """As `Engine.each`.
+        """Compute tasks, as `Engine.each`.
 
         Raises
         ------
@@ -171,15 +171,15 @@ class DaskEngine:
                 while running:
                     yield self._result(running.popleft())
             finally:
-                # Where the caller has seen enough.
+                # The caller may stop early.
                 self._client.cancel(list(running))
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """As `Engine.empty`: an array mapped to a file."""
+        """Return an array mapped to a file, as `Engine.empty`."""
         return self._arrays.empty(shape, dtype)
 
     def in_order(self, rows: Float32, order: Int32) -> Rows:
-        """As `Engine.in_order`: a copy, so that workers read runs of it."""
+        """Return a reordered copy, as `Engine.in_order`, so that workers read contiguous parts."""
         laid: Float32 = self._arrays.empty(rows.shape, rows.dtype)
         for start in range(0, len(order), _LAID_ROWS):
             laid[start : start + _LAID_ROWS] = rows[order[start : start + _LAID_ROWS]]
@@ -232,7 +232,7 @@ def _fitness(folder: str) -> tuple[str, bool]:
 
 @cache
 def _fingerprint() -> str:
-    """The version of the program, and how products round here, by the processor and the libraries."""
+    """Return the program's version and a checksum of products as this machine rounds them."""
     rng = np.random.default_rng(0)
     digest = hashlib.sha256()
     with on_one_core():

@@ -1,7 +1,7 @@
-"""Large arrays in files: this process maps them, workers read from them what they need.
+"""Large arrays in files: this process maps them, workers read the parts that they need.
 
-Where memory is short, the system writes mapped arrays back to their files and reads them again; workers hold
-no more of an array than what they asked for.
+If memory is short, the system writes mapped arrays back to their files and reads them again; workers hold
+only the requested parts of an array.
 """
 
 import os
@@ -26,7 +26,7 @@ from facesets.rights import file_mode, private
 
 @dataclass(frozen=True, slots=True)
 class StoredArray:
-    """An array in a file, as a task sees it: what is asked for is read, and is an array then."""
+    """An array in a file, as a task sees it: indexing reads that part into an array."""
 
     path: str
     shape: tuple[int, ...]
@@ -46,10 +46,10 @@ class StoredArray:
 
 
 class ArrayFolder:
-    """A folder for the arrays of one run, gone when it is closed."""
+    """A folder for the arrays of one run, removed when it is closed."""
 
     def __init__(self, parent: Path) -> None:
-        """Make one below `parent`.
+        """Create the folder below `parent`.
 
         Raises
         ------
@@ -65,12 +65,12 @@ class ArrayFolder:
         self._is_closed = False
 
     def close(self) -> None:
-        """Remove the folder; where files that are still mapped cannot go, with the last of these."""
+        """Remove the folder; if files are still mapped, it is removed with the last of them."""
         self._is_closed = True
         shutil.rmtree(self.path, ignore_errors=True)
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """An array mapped to a file, which goes when the array does.
+        """Return an array mapped to a file, which is removed with the array.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class ArrayFolder:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise _cannot_write(self.path, error) from error
-        # With the mapping rather than the array: it is closed then, as Windows asks for before a file goes.
+        # With the mapping rather than the array: Windows removes only files whose mapping is closed.
         weakref.finalize(array.base, self._remove, path)
         return array
 
@@ -99,11 +99,11 @@ class ArrayFolder:
 
     @contextmanager
     def lent(self, arrays: Sequence[NDArray[Any]], *, flushed: bool) -> Iterator[tuple[StoredArray, ...]]:
-        """Arrays as workers read them: those of this folder as they are, others are written to it meanwhile.
+        """Yield arrays as workers read them: those of this folder as is, others temporarily written to it.
 
-        With `flushed` what was written is on its way to other machines.
+        With `flushed`, written data is flushed to disk for other machines.
         """
-        # Their files are there as long as they are.
+        # Their files exist as long as the arrays.
         held = [array if self._is_whole(array) else self._copied(array) for array in arrays]
         yield tuple(self._stored(array, flushed=flushed) for array in held)
 
@@ -122,7 +122,7 @@ class ArrayFolder:
         return StoredArray(str(nothing), array.shape, array.dtype.str)
 
     def _is_whole(self, array: NDArray[Any]) -> bool:
-        """Whether an array is a file of this folder, and not a part of one."""
+        """Whether an array is a whole file of this folder."""
         path = Path(array.filename) if isinstance(array, np.memmap) and array.filename else None
         if path is None or path.parent != self.path or not array.flags.c_contiguous:
             return False
@@ -130,7 +130,7 @@ class ArrayFolder:
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Make a file of this size; to write to a mapped one for which there is no room would end the process."""
+    """Create a file of this size; writing to a mapped one without space would end the process."""
     with open(path, "wb", opener=private) as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)

@@ -1,4 +1,4 @@
-"""The `.fsz` bundle: what roop-unleashed 4.4 loads as a face set.
+"""The `.fsz` bundle, which roop-unleashed 4.4 loads as a face set.
 
 A flat ZIP without compression that holds `0.png`, `1.png`, … in rank order: 8-bit RGB, square, no alpha.
 """
@@ -20,7 +20,7 @@ from facesets.files import printable
 from facesets.formats.face_models.kinds import BUNDLE_SUFFIX
 from facesets.records import Pixels
 
-# The earliest time that a ZIP can hold: equal faces give equal bundles, byte for byte.
+# The earliest time that a ZIP can hold, so that equal faces give equal bundles, byte for byte.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY = re.compile(r"(0|[1-9][0-9]*)\.png")
 _MAX_ENTRY_BYTES = 64_000_000
@@ -35,7 +35,7 @@ _DAMAGE = (
     SyntaxError,
     RuntimeError,
 )
-"""What zipfile and Pillow raise on damaged bytes, and on encrypted or unknown entries."""
+"""Exceptions of zipfile and Pillow for damaged bytes and for encrypted or unknown entries."""
 
 
 def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:
@@ -48,7 +48,7 @@ def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:
 
 
 def bundle_names(name: str, top_n: int) -> tuple[str, str]:
-    """Return the file names of a set's bundle of the best and of its bundle of all.
+    """Return the file names of a set's bundle of the best faces and of its bundle of all.
 
     `name` is the set's folder; folders above it do not count.
     """
@@ -64,12 +64,12 @@ def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:
     pictures : list of (name, uint8 array of shape (h, w, 3))
         RGB.
     problems : list of str
-        What does not fit the format, a sentence each.
+        Violations of the format, a sentence each.
 
     Raises
     ------
     WrongUsage
-        There is no such file.
+        The file is missing.
     DamagedFile
         It is not a ZIP, or an entry is corrupt.
     """

@@ -1,4 +1,4 @@
-"""Square crops around one face, and bystanders painted over."""
+"""Cut out square crops around one face, and paint over bystanders."""
 
 from dataclasses import dataclass
 
@@ -13,27 +13,27 @@ _BYSTANDER_MARGIN = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square in a picture by upper left corner and edge, in pixels. It may reach beyond the picture."""
+    """A square by upper left corner and edge, in pixels; it may reach beyond the picture."""
 
     x: int
     y: int
     edge: int
 
     def to_crop(self, points: Float32, size: int) -> Float32:
-        """Points (..., 2) of the picture, in the pixels of a crop of `size`."""
+        """Convert points (..., 2) from pixels of the picture to pixels of a crop of `size`."""
         moved: Float32 = (points - np.array([self.x, self.y], np.float32)) * np.float32(size / self.edge)
         return moved
 
     def box_to_crop(self, boxes: Float32, size: int) -> Float32:
-        """Boxes (..., 4) of the picture, in the pixels of a crop of `size`."""
+        """Convert boxes (..., 4) from pixels of the picture to pixels of a crop of `size`."""
         return self.to_crop(boxes.reshape(*boxes.shape[:-1], 2, 2), size).reshape(boxes.shape)
 
 
 def square_around(box: Float32, width: int, height: int, pad_ratio: float) -> Square:
     """Place a square around a face: padded by `pad_ratio` of the longer edge of its box on every side.
 
-    Where the picture ends, the square is shifted; where it is larger than the picture, it shrinks to
-    the picture's shorter edge, but never below the face.
+    At the picture's edge the square is shifted; if it is larger than the picture, it shrinks to the picture's
+    shorter edge, but never below the face.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def wide_square(box: Float32, pad_ratio: float) -> Square:
 
 
 def _shifted(start: float, edge: int, limit: int) -> int:
-    """Bring a stretch of `edge` pixels into [0, limit); one that is longer is centred on it."""
+    """Bring a stretch of `edge` pixels into [0, limit); one that is longer is centered on it."""
     if edge > limit:
         return (limit - edge) // 2
     return round(min(max(start, 0), limit - edge))
@@ -108,7 +108,7 @@ def paint_over(crop: Pixels, subject: Float32, bystanders: Float32) -> Pixels:
 
 
 def _extent(box: Float32, margin: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of a box that is widened by a share of its edges and cut to the picture."""
+    """Return rows and columns of a box, widened by a share of its edges and clipped to the picture."""
     x1, y1, x2, y2 = (float(edge) for edge in box)
     dx, dy = (x2 - x1) * margin, (y2 - y1) * margin
     top, bottom = np.clip([np.floor(y1 - dy), np.ceil(y2 + dy)], 0, shape[0]).astype(int)
@@ -117,7 +117,7 @@ def _extent(box: Float32, margin: float, shape: tuple[int, ...]) -> tuple[slice,
 
 
 def overlaps(subject: Float32, others: Float32) -> Bool:
-    """Whether the middle of each other box (m, 4) lies in the subject's: painting it over would harm."""
+    """Whether the center of each other box (m, 4) lies in the subject's: painting it over would harm."""
     middle = (others[:, :2] + others[:, 2:]) / 2
     inside: Bool = np.all((middle >= subject[:2]) & (middle <= subject[2:]), axis=1)
     return inside

@@ -1,4 +1,4 @@
-"""Names in digiKam's database, the SQLite file `digikam4.db`, which is opened for reading and never written.
+"""Read names from digiKam's database, the SQLite file `digikam4.db`, without writing to it.
 
 A confirmed face is a row of ImageTagProperties called `tagRegion`, with a rectangle in
 pixels of the upright picture; people are tags that TagProperties calls so, and those below the tag `People`.
@@ -21,7 +21,7 @@ from facesets.files import open_regular_file, printable
 from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion, box_within, plain_name
 
 HEADER = b"SQLite format 3\0"
-"""What each SQLite file begins with."""
+"""First bytes of each SQLite file."""
 
 _TABLES = frozenset(
     {
@@ -39,28 +39,28 @@ _ROOT_OF_PEOPLE = "People"
 _UNNAMED_TAGS = frozenset({"unknownperson", "unconfirmedperson", "ignoredperson"})
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _BROKEN = (sqlite3.Error, OverflowError, MemoryError, UnicodeDecodeError)
-"""The last where SQLite's own message about a damaged schema is no text."""
+"""The last one is raised if SQLite's own message about a damaged schema is not valid text."""
 _LONGEST_VALUE = 1_000_000
 _STEPS_BETWEEN_LOOKS = 1_000_000
-_MOST_LOOKS = 20_000
-"""So often a million steps of SQLite's machine may pass before a row comes: far beyond what sorting takes."""
+_MAX_LOOKS = 20_000
+"""Maximum millions of SQLite's machine steps before a row; far beyond what sorting takes."""
 _RECT = re.compile(r'\b(x|y|width|height)="(-?\d{1,9}(?:\.\d{1,9})?)"')
 
 
 @dataclass(slots=True)
 class _Reading:
-    """A database that is being read, as long as rows keep coming."""
+    """A database being read, as long as rows keep coming."""
 
     database: sqlite3.Connection
     looks: int = 0
 
     def is_stuck(self) -> bool:
-        """Whether SQLite works on and on without a row; it asks from time to time."""
+        """Whether SQLite takes too long without a row; SQLite calls this from time to time."""
         self.looks += 1
-        return self.looks > _MOST_LOOKS
+        return self.looks > _MAX_LOOKS
 
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query."""
+        """Yield the rows of a query."""
         for row in self.database.execute(query):
             self.looks = 0
             yield row
@@ -78,7 +78,7 @@ def read_digikam(path: Path) -> Iterator[NamedPhoto]:
     """
     require_database(path)
     try:
-        # Immutable: nothing is written beside it, and no lock of a share is waited for.
+        # Immutable: SQLite writes no files beside it and waits for no lock of a share.
         address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
             _require_tables(database)
@@ -93,7 +93,7 @@ def read_digikam(path: Path) -> Iterator[NamedPhoto]:
 
 
 def require_database(path: Path) -> None:
-    """Refuse what is no SQLite file, or one that is being written. Raises as `read_digikam`."""
+    """Refuse a file that is not SQLite or is being written. Raises as `read_digikam`."""
     with open_regular_file(path) as file:
         if file.read(len(HEADER)) != HEADER:
             raise WrongUsage(f"{printable(path)} is not an SQLite database. Give digiKam's digikam4.db.")
@@ -106,7 +106,7 @@ def require_database(path: Path) -> None:
 
 
 def _require_tables(database: sqlite3.Connection) -> None:
-    """Read nothing but plain tables, of values that fit into memory. Raises `sqlite3.Error`."""
+    """Accept only plain tables whose values fit into memory. Raises `sqlite3.Error`."""
     database.text_factory = lambda content: content.decode("utf-8", "replace")
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
     for statement in ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON"):
@@ -143,7 +143,7 @@ def _photos(reading: _Reading) -> Iterator[NamedPhoto]:
 
 
 def _people(reading: _Reading) -> dict[object, str]:
-    """Names by the number of their tag."""
+    """Return names by the number of their tag."""
     tags = {
         tag: (parent, plain_name(name))
         for tag, parent, name in reading.rows("SELECT id, pid, name FROM Tags")
@@ -172,7 +172,7 @@ def _is_below_people(tag: object, tags: dict[object, tuple[object, str]]) -> boo
 
 
 def _roots(reading: _Reading) -> dict[object, str]:
-    """The folders of collections by their numbers."""
+    """Return the folders of collections by their numbers."""
     return {
         root: _folder(str(identifier or ""), str(path or ""))
         for root, identifier, path in reading.rows("SELECT id, identifier, specificPath FROM AlbumRoots")

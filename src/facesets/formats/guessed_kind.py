@@ -1,4 +1,4 @@
-"""What a file that is not what it should be seems to be, by how it begins: for messages."""
+"""Guess an unexpected file's kind from its first bytes, for messages."""
 
 import os
 
@@ -23,7 +23,7 @@ _SPACES = "\t\r\n\f"
 
 
 def guessed_kind(path: str | os.PathLike[str]) -> str:
-    """Return what a file seems to be, such as `a picture`; empty where it cannot be read or is unknown."""
+    """Return a file's likely kind, such as `a picture`; empty if unknown or unreadable."""
     try:
         with open_regular_file(path) as file:
             head = file.read(_LOOKED_AT_BYTES)
@@ -37,7 +37,7 @@ def guessed_kind(path: str | os.PathLike[str]) -> str:
     if head[4:8] == b"ftyp":
         return "a picture or a video"
     try:
-        # What is cut off within a letter is text all the same.
+        # A text cut off within a letter is still text.
         text = head.decode("utf-8-sig", "strict" if len(head) < _LOOKED_AT_BYTES else "ignore")
     except UnicodeDecodeError:
         return ""

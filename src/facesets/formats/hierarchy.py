@@ -15,19 +15,19 @@ from facesets.records import Int64
 
 
 def packed(result: HdbscanResult, face_id: Int64) -> bytes:
-    """The run as bytes; equal runs give equal bytes."""
+    """Convert a run to bytes; equal runs give equal bytes."""
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, face_id=face_id, **result.to_arrays())
     return file.getvalue()
 
 
 def unpacked(content: bytes) -> tuple[HdbscanResult, Int64]:
-    """The run, and its faces.
+    """Return a packed run, and its faces.
 
     Raises
     ------
     DamagedFile
-        It is none, or holds what it should not.
+        The content is not a valid packed run.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:

@@ -1,4 +1,4 @@
-"""Photos, and parts of them, with the names that another program wrote down for them."""
+"""Photos and their regions with names from another program."""
 
 import math
 import unicodedata
@@ -22,18 +22,17 @@ PROGRAMS = {
 
 @dataclass(frozen=True, slots=True)
 class NamedRegion:
-    """
-    One name in one photo.
+    """One name in one photo.
 
     Attributes
     ----------
     name
-        As the other program has it, stripped, in Unicode's NFC; never empty.
+        The other program's name, stripped, in Unicode's NFC; never empty.
     box
         x1, y1, x2, y2 as fractions (0 to 1) of the picture; None if the program names a person without a
         place.
     frame
-        What the fractions are of: the picture as its pixels are stored, or as it is seen (upright).
+        Reference of the fractions: the picture as stored, or as seen (upright).
     program
         Who wrote it: "mwg", "microsoft", "iptc", "picasa", "digikam", "osxphotos", "takeout".
     """
@@ -59,11 +58,11 @@ class NamedPhoto:
     Attributes
     ----------
     path
-        Where the photo lies as far as the program knows; it may be another machine's.
+        The photo's path as the program knows it, possibly on another machine.
     regions
         The named people.
     name, size
-        Of the file, by which the photo is known where it lies elsewhere; size in bytes, -1 for unknown.
+        Name and size of the file, which identify the photo at another path; size in bytes, -1 if unknown.
     """
 
     path: str

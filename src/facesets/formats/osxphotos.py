@@ -1,8 +1,8 @@
-"""Names that Apple Photos keeps, in the JSON that `osxphotos query --json` prints.
+"""Read names of Apple Photos from the JSON that `osxphotos query --json` prints.
 
-Of each photo: `path`, `path_edited`, `original_filename`, `original_filesize`, `width`, `height`; `persons`,
-the names; and `face_info`, of which each has `name`, and `center_x`, `center_y` and `size`: fractions of the
-upright picture from its lower left corner, and of its longer edge.
+A photo has `path`, `path_edited`, `original_filename`, `original_filesize`, `width`, `height`; `persons`, a
+list of names; and `face_info`, a list whose elements have `name`, and `center_x`, `center_y` and `size`:
+fractions of the upright picture from its lower left corner, and of its longer edge.
 """
 
 import codecs
@@ -27,7 +27,7 @@ def read_osxphotos(path: Path) -> Iterator[NamedPhoto]:
     Raises
     ------
     WrongUsage
-        The file is no JSON, or none that osxphotos writes.
+        The file is not JSON, or not an export of osxphotos.
     OSError
         It cannot be read.
     """
@@ -51,7 +51,7 @@ def _of_photo(photo: dict[str, Any]) -> Iterator[NamedPhoto]:
     size = photo.get("original_filesize")
     known_size = size if type(size) is int and 0 <= size < 1 << 62 else -1
     if edited:
-        # Places are those of the edited picture, which may be a part of the original.
+        # Regions are those of the edited picture, which may be a part of the original.
         yield NamedPhoto(edited, regions)
         regions = tuple(NamedRegion(each.name, None, each.frame, each.program) for each in regions)
     yield NamedPhoto(path, regions, name, known_size)
@@ -90,16 +90,16 @@ def _box(face: dict[str, Any], width: float, height: float) -> Box | None:
 
 
 class BrokenJson(Exception):
-    """It is no JSON array of elements that each fit into memory."""
+    """A text is not a JSON array of elements that each fit into memory."""
 
 
 def elements(file: IO[bytes]) -> Iterator[Any]:
-    """The elements of the array that a file holds; of another value that value alone.
+    """Yield the elements of a file's array; any other value is yielded itself.
 
     Raises
     ------
     BrokenJson
-        The text is no JSON, or one element is too large or nested too deeply.
+        The text is not JSON, or one element is too large or nested too deeply.
     OSError
         The file cannot be read.
     """
@@ -119,7 +119,7 @@ def elements(file: IO[bytes]) -> Iterator[Any]:
 
 
 class _Text:
-    """The text of a file, of which no more is held than is needed."""
+    """The text of a file, held in memory only as far as needed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -130,7 +130,7 @@ class _Text:
         self._ended = False
 
     def next_character(self) -> str:
-        """The next that is no space; empty at the end."""
+        """Return the next character that is no space; empty at the end."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -140,11 +140,11 @@ class _Text:
                 return ""
 
     def skip(self) -> None:
-        """Go on behind that character."""
+        """Move past the current character."""
         self._at += 1
 
     def next_value(self) -> Any:  # noqa: ANN401 - whatever JSON can hold
-        """The value that begins here. Raises `BrokenJson`."""
+        """Return the value that begins here. Raises `BrokenJson`."""
         self.next_character()
         wanted = _READ
         while True:
@@ -153,18 +153,18 @@ class _Text:
             except RecursionError as error:
                 raise BrokenJson from error
             except ValueError as error:
-                # It may go on in what was not read yet; twice as much each time, so that few scans do.
+                # The rest may be unread. Read twice as much each time, so that few scans suffice.
                 if len(self._text) - self._at > _LARGEST or not self._more(wanted):
                     raise BrokenJson from error
                 wanted *= 2
                 continue
-            # A number at the end of what was read may go on, too.
+            # A number at the end of the text read may continue, too.
             if end < len(self._text) or not self._more(wanted):
                 self._at = end
                 return value
 
     def _more(self, count: int) -> bool:
-        """Read on; False at the end."""
+        """Read more text; False at the end."""
         if self._ended:
             return False
         content = self._file.read(count)

@@ -1,4 +1,4 @@
-"""Names in Picasa's `.picasa.ini`, one in each folder of photos, and in its list of contacts.
+"""Read names from Picasa's `.picasa.ini`, one per folder of photos, and from its contacts.
 
 A line `faces=rect64(3f845bcb59418507),8e62398ebda8c1a5;…` in the section of a photo has a box, four times 16
 bits as fractions of the picture as stored, and a contact, whose name is in `[Contacts2]` or contacts.xml.
@@ -16,7 +16,7 @@ from facesets.errors import WrongUsage
 from facesets.formats.named_photos import Box, NamedRegion, box_within, plain_name
 
 INI_NAMES = (".picasa.ini", "Picasa.ini")
-"""The second is that of early versions."""
+"""Early versions used the second name."""
 CONTACTS_NAME = "contacts.xml"
 
 _UNNAMED = "ffffffffffffffff"
@@ -26,7 +26,7 @@ _LARGEST = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class PicasaFolder:
-    """The content of the file of one folder.
+    """Content of a folder's `.picasa.ini`.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class PicasaFolder:
         )
 
     def nameless(self, contacts: Mapping[str, str]) -> int:
-        """Return how many faces have no name."""
+        """Count the faces without a name."""
         shown = [contact for faces in self.faces.values() for _, contact in faces]
         return sum(contact not in self.contacts and contact not in contacts for contact in shown)
 
@@ -59,7 +59,7 @@ def read_picasa_ini(content: bytes) -> PicasaFolder:
     Raises
     ------
     WrongUsage
-        It has no section at all.
+        The file has no section at all.
     """
     folder = PicasaFolder()
     section = ""
@@ -97,7 +97,7 @@ def read_contacts(content: bytes) -> dict[str, str]:
     Raises
     ------
     WrongUsage
-        It is no XML, or defines entities.
+        The file is not XML, or defines entities.
     """
     try:
         root = fromstring(content, forbid_dtd=True)
@@ -126,5 +126,5 @@ def _faces(value: str) -> Iterator[tuple[Box, str]]:
 
 
 def _contact(text: str) -> str:
-    """A contact as it is compared: leading zeros are missing in some places."""
+    """Normalize a contact for comparing: some places omit leading zeros."""
     return text.strip().casefold().lstrip("0")

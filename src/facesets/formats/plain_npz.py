@@ -28,20 +28,20 @@ DAMAGE = (
     struct.error,
     zipfile.BadZipFile,
 )
-"""What numpy and zipfile raise on damaged bytes, found by damaging them."""
+"""Exceptions of numpy and zipfile for damaged bytes, found by damaging files."""
 
-# Arrays of numbers hardly shrink; lists of names do, by tens.
+# Arrays of numbers hardly compress; lists of names do, tens of times.
 _LARGEST_RATIO = 200
 _SMALL_BYTES = 64 << 20
 
 
-def read_columns(path: Path, *, most_bytes: int | None = None) -> dict[str, NDArray[Any]]:
+def read_columns(path: Path, *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
     """Read all arrays of an `.npz` file into memory, verifying the archive's checksums.
 
     Parameters
     ----------
-    most_bytes : int, optional
-        What all arrays together may take.
+    max_bytes : int, optional
+        Maximum size of all arrays together.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def read_columns(path: Path, *, most_bytes: int | None = None) -> dict[str, NDAr
         file.seek(0)
         with zipfile.ZipFile(file) as archive:
             most = max(path.stat().st_size * _LARGEST_RATIO, _SMALL_BYTES)
-            _refuse_bombs(archive, most if most_bytes is None else min(most, most_bytes))
+            _refuse_bombs(archive, most if max_bytes is None else min(most, max_bytes))
         file.seek(0)
         arrays = np.load(file, allow_pickle=False)
         return {name: arrays[name] for name in arrays.files}
 
 
 def _refuse_bombs(archive: zipfile.ZipFile, most: int) -> None:
-    """Compare what an archive's members claim to hold with the most that they may."""
+    """Refuse an archive whose members claim more than the allowed size."""
     claimed = sum(member.file_size for member in archive.infolist())
     if claimed > most:
         raise ValueError("the archive declares more data than its size allows")

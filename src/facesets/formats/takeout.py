@@ -1,9 +1,9 @@
-"""Names in the JSON files that Google Takeout puts beside photos, without regions.
+"""Read names from the JSON files beside photos of Google Takeout, without regions.
 
-A photo `IMG_1.jpg` has `IMG_1.jpg.json`, or since 2024 `IMG_1.jpg.supplemental-metadata.json`. What is before
-`.json` is cut off after 46 characters. The number of a second `IMG_1(1).jpg` stands at the very end:
-`IMG_1.jpg(1).json`, `IMG_1.jpg.supplemental-metadata(1).json`. What was edited, `IMG_1-edited.jpg` or in the
-language of the account `IMG_1-bearbeitet.jpg`, has none of its own: that of the original speaks of it.
+A photo `IMG_1.jpg` has `IMG_1.jpg.json`, or since 2024 `IMG_1.jpg.supplemental-metadata.json`. The part
+before `.json` is limited to 46 characters. The number of a second `IMG_1(1).jpg` stands at the very end:
+`IMG_1.jpg(1).json`, `IMG_1.jpg.supplemental-metadata(1).json`. An edited photo, `IMG_1-edited.jpg` or in the
+language of the account `IMG_1-bearbeitet.jpg`, has no JSON file of its own: the original's applies.
 """
 
 import json
@@ -25,7 +25,7 @@ _EDITED = tuple(
         *("отредактировано", "відредаговано", "編集済み", "编辑", "편집됨"),
     )
 )
-"""Of a name only where the original's file is there: more of them do no harm."""
+"""Counts only if the original's file exists, so extra words do no harm."""
 
 
 def takeout_file(photo: str, names: Collection[str]) -> str:
@@ -43,15 +43,15 @@ def _possible_files(photo: str) -> Iterator[str]:
 
 
 def _numbered(photo: str) -> list[tuple[str, str]]:
-    """The name of a second photo of a name without its number, and that; nothing for others."""
+    """Split the number from the name of a numbered photo; empty for others."""
     found = _NUMBERED.fullmatch(photo)
     return [(found[1] + found[3], found[2])] if found else []
 
 
 def _before_editing(photo: str) -> str:
-    """The name of the photo that one was made of by editing; empty where it was not edited."""
+    """Return the original's name of an edited photo; empty if it was not edited."""
     stem, dot, suffix = photo.rpartition(".")
-    # A Mac takes accents apart, and what comes from elsewhere keeps its own form.
+    # A Mac decomposes accents; files from elsewhere keep their own form.
     for form in ("NFC", "NFD"):
         for ending in _EDITED:
             if stem.endswith(written := unicodedata.normalize(form, ending)):
@@ -65,7 +65,7 @@ def read_takeout(content: bytes) -> tuple[NamedRegion, ...]:
     Raises
     ------
     WrongUsage
-        It is no JSON object.
+        The file is not a JSON object.
     """
     try:
         fields = json.loads(content)

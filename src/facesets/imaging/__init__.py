@@ -1,1 +1,1 @@
-"""Pixels in, pixels or numbers out; no models, no storage."""
+"""Process pixels into pixels or numbers, without models or storage."""

@@ -1,4 +1,4 @@
-"""Faces turned upright and scaled as ArcFace recognizers expect them."""
+"""Turn faces upright and scale them as ArcFace recognizers expect."""
 
 import cv2
 import numpy as np
@@ -10,13 +10,13 @@ ARCFACE_KPS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
     dtype=np.float32,
 )
-"""Where the five keypoints belong in a crop of 112×112 (insightface, `face_align.arcface_dst`)."""
+"""Template of the five keypoints in a crop of 112×112 (insightface, `face_align.arcface_dst`)."""
 
 
 def similarity_to_template(
     kps: Float32, size: int = 112, template: Float32 | None = None
 ) -> NDArray[np.float64]:
-    """The rotation, scale and shift that bring five keypoints nearest to a template.
+    """Return the rotation, scale and shift that best map five keypoints to a template.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def similarity_to_template(
     size : int
         Edge of the crop in pixels.
     template : float array of shape (5, 2), optional
-        Where they belong in a crop of that size; by default ArcFace's places.
+        Positions in a crop of that size; by default ArcFace's.
 
     Returns
     -------
     float64 array of shape (2, 3)
-        For `cv2.warpAffine`. Coinciding keypoints, which fix no scale, give all zeros.
+        For `cv2.warpAffine`. All zeros if the keypoints coincide, which leaves the scale undefined.
 
     References
     ----------
@@ -52,7 +52,7 @@ def similarity_to_template(
 
 
 def align(pixels: Pixels, kps: Float32, size: int = 112, template: Float32 | None = None) -> Pixels:
-    """Cut out a face, upright, as the recognizer wants it; without template insightface's `norm_crop`.
+    """Cut out a face, upright, as the recognizer needs it; by default like insightface's `norm_crop`.
 
     Parameters
     ----------

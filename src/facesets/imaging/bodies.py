@@ -1,4 +1,4 @@
-"""Bodies that a detector finds in a picture, and the faces that belong to them."""
+"""Pair the bodies that a detector finds in a picture with faces."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from facesets.imaging.boxes import iou
 from facesets.records import Float32, Int64, Pixels
 
-_LEAST_INSIDE = 0.5
+_MIN_INSIDE = 0.5
 _HEAD_HEIGHT = 0.12
-"""Where the middle of a standing person's face is, in heights of the body from its top."""
+"""Distance of the middle of a standing person's face from the body's top, in heights of the body."""
 _NEARNESS = 0.1
 _SAME_FACE_OVERLAP = 0.3
 
@@ -26,7 +26,7 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class SeenBodies:
-    """What a detector sees in one picture: people, and faces where it knows them."""
+    """Detections in one picture: people, and faces if the detector knows them."""
 
     people: Boxes
     faces: Boxes
@@ -34,7 +34,7 @@ class SeenBodies:
 
 @dataclass(frozen=True, slots=True)
 class PhotoBodies:
-    """The people on a photo as columns, one row a person: a body, a face, or both.
+    """The people in a photo as columns, one row per person: a body, a face, or both.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class PhotoBodies:
         The body, in pixels of the full picture; NaN where only a face is seen.
     score : float32 array of shape (n,)
     face : int64 array of shape (n,)
-        Row of the person's face among the faces that were found to be recognised; -1 for none.
+        Row of the person's face among the recognizable faces; -1 for none.
     face_box, face_score : float32 arrays of shape (n, 4) and (n,)
-        A face that only the body detector sees; NaN where there is none.
+        A face that only the body detector sees; NaN for none.
     colours : uint8 array of shape (n, `COLOURS`)
-        Of what the person wears, as `torso_colours`; zeros where that is unknown.
+        Colors of the person's clothes, as `torso_colours`; zeros if unknown.
     """
 
     box: Float32
@@ -61,11 +61,11 @@ class PhotoBodies:
 
 
 def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
-    """For each face the row of the body that it belongs to, -1 for none; each body has one face at most.
+    """Return each face's body as a row, -1 for none; each body has one face at most.
 
-    A face belongs to a body whose upper half it lies in, by half of its area at least. Of all ways to pair
-    them the one is taken in which the faces lie within their bodies most, and where several bodies hold a
-    face, the one with the face nearest to where a head is.
+    A face can belong to a body if at least half of its area lies in the body's upper half. The pairing with
+    the largest total overlap is chosen; if several bodies hold a face, its distance from where a head is
+    decides.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
     body = np.full(len(faces), -1, np.int64)
     if not len(faces) or not len(bodies):
         return body
-    # Imported where it is used: it takes longer to load than most commands run.
+    # Imported here, as it takes longer to load than most commands run.
     from scipy.optimize import linear_sum_assignment
 
     inside = _inside_upper_half(faces, bodies)
@@ -86,7 +86,7 @@ def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
     head = np.stack([(bodies[:, 0] + bodies[:, 2]) / 2, bodies[:, 1] + _HEAD_HEIGHT * height], axis=1)
     middle = (faces[:, :2] + faces[:, 2:]) / 2
     away = np.linalg.norm(middle[:, None] - head[None], axis=2) / height
-    worth = np.where(inside >= _LEAST_INSIDE, inside + _NEARNESS * np.clip(1 - away, 0, 1), 0)
+    worth = np.where(inside >= _MIN_INSIDE, inside + _NEARNESS * np.clip(1 - away, 0, 1), 0)
     rows, columns = linear_sum_assignment(worth, maximize=True)
     paired = worth[rows, columns] > 0
     body[rows[paired]] = columns[paired]
@@ -94,7 +94,7 @@ def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
 
 
 def _inside_upper_half(faces: Float32, bodies: Float32) -> Float32:
-    """How much of each face's area lies in the upper half of each body, (n, m)."""
+    """Return the share of each face's area in the upper half of each body, (n, m)."""
     upper = bodies.copy()
     upper[:, 3] = (bodies[:, 1] + bodies[:, 3]) / 2
     low = np.maximum(faces[:, None, :2], upper[None, :, :2])
@@ -108,20 +108,20 @@ def _inside_upper_half(faces: Float32, bodies: Float32) -> Float32:
 def bodies_of_photo(
     seen: SeenBodies, faces: Float32, pixels: Pixels, scale: tuple[float, float]
 ) -> PhotoBodies:
-    """Put bodies, recognisable faces and faces that only the body detector sees together.
+    """Combine bodies, recognizable faces and faces that only the body detector sees.
 
     Parameters
     ----------
     faces : float32 array of shape (n, 4)
-        Boxes of the faces that were found to be recognised, in pixels of `pixels`, as all that is seen.
+        Boxes of the faces that were found to be recognized, in pixels of `pixels`, as all that is seen.
     scale : tuple of float
-        By how much the full picture is wider and higher than `pixels`.
+        Ratios of the full picture's width and height to those of `pixels`.
     """
     box, score = seen.people.box, seen.people.score
     is_known = (iou(seen.faces.box, faces) >= _SAME_FACE_OVERLAP).any(axis=1)
     extra, extra_score = seen.faces.box[~is_known], seen.faces.score[~is_known]
     face = _reversed(faces_in_bodies(faces, box), len(box))
-    # Bodies whose face can be recognised are taken; the others may have one of the faces left.
+    # Bodies with a recognizable face are taken; the others may have one of the remaining faces.
     free = np.flatnonzero(face < 0)
     of_free = faces_in_bodies(extra, box[free])
     seen_face = np.full(len(box), -1, np.int64)
@@ -152,7 +152,7 @@ def bodies_of_photo(
 
 
 def _reversed(columns: Int64, count: int) -> Int64:
-    """For each of so many columns the row that leads to it, -1 for none."""
+    """Invert a mapping of rows to columns: return each column's row, -1 for none."""
     rows = np.full(count, -1, np.int64)
     led = np.flatnonzero(columns >= 0)
     rows[columns[led]] = led
@@ -162,14 +162,14 @@ def _reversed(columns: Int64, count: int) -> Int64:
 _LIGHT = np.linspace(10, 90, 5, dtype=np.float32)
 _CHROMA = np.linspace(-60, 60, 7, dtype=np.float32)
 _LIGHT_BLUR, _CHROMA_BLUR = 12.0, 10.0
-"""Standard deviations by which each pixel is spread: clothes of one colour are alike by exp(-d²/8s²)."""
+"""Standard deviations of a pixel's spread: the similarity of two plain colors is exp(-d²/8s²)."""
 COLOURS = len(_LIGHT) * len(_CHROMA) ** 2
 """Length of a descriptor: bins of lightness, of green to red, and of blue to yellow."""
 
 _EDGE = 24
-"""The torso is looked at in so many pixels each way: weave, folds and noise average out."""
-_LEAST_EDGE = 8
-"""Minimum pixels of a torso."""
+"""Pixels per side to which a torso is scaled: weave, folds and noise average out."""
+_MIN_EDGE = 8
+"""Minimum pixels of a torso's side."""
 
 
 def torso_colours(pixels: Pixels, body: Float32, face: Float32 | None = None) -> NDArray[np.uint8]:
@@ -187,13 +187,13 @@ def torso_colours(pixels: Pixels, body: Float32, face: Float32 | None = None) ->
     Returns
     -------
     uint8 array of shape (`COLOURS`,)
-        Zeros where the torso is too small or out of the picture.
+        Zeros if the torso is too small or outside the picture.
     """
     left, top, right, bottom = _torso(body, face)
     height, width = pixels.shape[:2]
     x1, x2 = max(0, round(left)), min(width, round(right))
     y1, y2 = max(0, round(top)), min(height, round(bottom))
-    if min(x2 - x1, y2 - y1) < _LEAST_EDGE:
+    if min(x2 - x1, y2 - y1) < _MIN_EDGE:
         return np.zeros(COLOURS, np.uint8)
     small = cv2.resize(pixels[y1:y2, x1:x2], (_EDGE, _EDGE), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
@@ -219,7 +219,7 @@ def _torso(body: Float32, face: Float32 | None) -> tuple[float, float, float, fl
 
 
 def _shares(values: Float32, middles: Float32, blur: float) -> Float32:
-    """How much each value belongs to each bin, (n, bins)."""
+    """Return how much each value belongs to each bin, (n, bins)."""
     shares: Float32 = np.exp(-(((values[:, None] - middles[None]) / blur) ** 2) / 2)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     return shares

@@ -6,14 +6,14 @@ from facesets.records import Float32, Int64
 
 
 def short_edge(box: Float32) -> Float32:
-    """The shorter of width and height, for boxes of shape (..., 4)."""
+    """Return the shorter of width and height, for boxes of shape (..., 4)."""
     edges: Float32 = box[..., 2:] - box[..., :2]
     shorter: Float32 = edges.min(axis=-1)
     return shorter
 
 
 def paired_iou(a: Float32, b: Float32) -> Float32:
-    """Intersection over union of each box of `a` (n, 4) with that of `b` (n, 4) in its place: (n,)."""
+    """Return intersection over union of each box of `a` (n, 4) with the same row of `b` (n, 4): (n,)."""
     edges = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     shared = np.prod(np.clip(edges, 0, None), axis=1)
     ratio: Float32 = shared / np.maximum(_area(a) + _area(b) - shared, 1e-9)
@@ -21,7 +21,7 @@ def paired_iou(a: Float32, b: Float32) -> Float32:
 
 
 def iou(a: Float32, b: Float32) -> Float32:
-    """Intersection over union of every box of `a` (n, 4) with every box of `b` (m, 4): (n, m)."""
+    """Return intersection over union of all boxes of `a` (n, 4) with all of `b` (m, 4): (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
@@ -30,15 +30,15 @@ def iou(a: Float32, b: Float32) -> Float32:
     return ratio
 
 
-def unsuppressed(box: Float32, most_overlap: float, *, border: int = 0) -> list[int]:
-    """Rows that survive non-maximum suppression.
+def unsuppressed(box: Float32, max_overlap: float, *, border: int = 0) -> list[int]:
+    """Return the rows that survive non-maximum suppression.
 
     Parameters
     ----------
     box : float32 array of shape (n, 4)
         The best first.
-    most_overlap : float
-        Intersection over union, beyond which the better one of two stands for both.
+    max_overlap : float
+        Maximum intersection over union of two boxes; beyond it only the better one remains.
     border : int
         Added to widths and heights: 1 where boxes include the pixels of both their borders.
     """
@@ -51,7 +51,7 @@ def unsuppressed(box: Float32, most_overlap: float, *, border: int = 0) -> list[
         low = np.maximum(box[best, :2], box[rest, :2])
         high = np.minimum(box[best, 2:], box[rest, 2:])
         shared = np.prod(np.maximum(0, high - low + border), axis=1)
-        rest = rest[shared / (area[best] + area[rest] - shared) <= most_overlap]
+        rest = rest[shared / (area[best] + area[rest] - shared) <= max_overlap]
     return keep
 
 
@@ -61,9 +61,9 @@ def _area(box: Float32) -> Float32:
 
 
 def best_partners(boxes: Float32, others: Float32, *, min_iou: float) -> Int64:
-    """For each box the index of the other that is there, -1 for none; each once, the best overlap first.
+    """Match each box to the other with the best overlap, -1 for none; each is used once.
 
-    Boxes of the same face differ a little where a picture was decoded or searched otherwise.
+    Boxes of the same face differ a little if a picture was decoded or searched in another way.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files to upright RGB pixels, with hostile input costing one picture and bounded memory."""
+"""Decode files to upright RGB pixels; hostile input costs one picture and bounded memory."""
 
 import struct
 import threading
@@ -27,11 +27,11 @@ Image.init()
 register_heif_opener()
 # Our own limit is checked on the header, before any pixel is decoded. Pillow's would only warn.
 Image.MAX_IMAGE_PIXELS = None
-# Pillow comments on odd metadata by warnings; what matters of it ends up as a reason.
+# Pillow warns of odd metadata; what matters of it ends up as a reason.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LARGE_PIXELS = 40_000_000
-"""Of pictures larger than this one is decoded at a time, whatever the number of threads."""
+"""Pictures with more pixels are decoded one at a time, for any number of threads."""
 
 SUFFIXES = frozenset(
     {
@@ -39,7 +39,7 @@ SUFFIXES = frozenset(
         *(".heic", ".heif", ".hif", ".avif"),
     }
 )
-"""What counts as an image when a folder is listed, in lower case."""
+"""Suffixes, in lower case, of files that count as images when a folder is listed."""
 
 RAW_SUFFIXES = frozenset(
     {
@@ -54,7 +54,7 @@ VIDEO_SUFFIXES = frozenset(
         *(".vob", ".webm", ".wmv"),
     }
 )
-"""What is counted as passed over."""
+"""Suffixes of files that are counted as passed over."""
 
 _one_large = threading.Lock()
 _ROWS_AT_A_TIME = 256
@@ -63,7 +63,7 @@ _ROWS_AT_A_TIME = 256
 _JPEGS = ("JPEG", "MPO")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
 
-# What Pillow and its plugins raise on broken files, found by feeding them such files.
+# Exceptions of Pillow and its plugins for broken files, found by feeding them such files.
 DECODING_ERRORS = (
     OSError,
     SyntaxError,
@@ -79,7 +79,7 @@ DECODING_ERRORS = (
     zlib.error,
 )
 
-# EXIF orientation -> what turns stored pixels upright, into other pixels.
+# EXIF orientation -> function that turns stored pixels upright, into other pixels.
 _UPRIGHT: dict[int, Callable[[Pixels, Pixels], Any]] = {
     2: lambda stored, into: cv2.flip(stored, 1, into),
     3: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_180, into),
@@ -102,7 +102,7 @@ class Decoded:
     pixels : uint8 array of shape (h, w, 3)
         RGB, EXIF orientation applied.
     width, height : int
-        Of the upright picture in full. `pixels` has fewer only where a reduced picture was asked for.
+        Of the full upright picture. `pixels` has fewer only if a reduced picture was requested.
     """
 
     pixels: Pixels
@@ -111,7 +111,7 @@ class Decoded:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """What coordinates in `pixels` are multiplied with, across and down, to be those of the picture."""
+        """Return the factors, across and down, from coordinates in `pixels` to those of the picture."""
         height, width = self.pixels.shape[:2]
         return self.width / width, self.height / height
 
@@ -131,16 +131,16 @@ def decode(path: str | Path) -> Decoded:
     return decode_bytes(data)
 
 
-def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode_bytes(data: bytes, *, min_edge: int | None = None, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode the bytes of one file: the first frame, upright, as 8-bit RGB.
 
     Transparent parts become white, 16-bit and floating-point pictures are scaled to 8 bits.
 
     Parameters
     ----------
-    least_edge : int, optional
-        A JPEG may be decoded at a half, a quarter or an eighth as long as its longer edge keeps so many
-        pixels: the decoder then computes only those. Without it pictures are decoded in full.
+    min_edge : int, optional
+        A JPEG may be decoded at a half, a quarter or an eighth if its longer edge keeps at least this many
+        pixels; the decoder then computes only those. Without it pictures are decoded in full.
     max_pixels : int
         Larger pictures are refused by their header, before any pixel is decoded.
 
@@ -160,7 +160,7 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int 
             if image.format in _JPEGS:
                 require_few_scans(data, image.width * image.height)
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
-                stored = _pixels(image, data, _reduction(image, least_edge))
+                stored = _pixels(image, data, _reduction(image, min_edge))
                 # Only now: for some formats Pillow turns the picture while loading it, and then reports that.
                 orientation = orientation_of(image)
                 pixels = _upright(stored, orientation)
@@ -189,7 +189,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """How a picture is turned, as EXIF numbers it; broken metadata is no metadata and costs no picture."""
+    """Return a picture's EXIF orientation; broken metadata counts as none."""
     try:
         exif = image.getexif()
     except DECODING_ERRORS:
@@ -198,15 +198,15 @@ def orientation_of(image: Image.Image) -> int:
     return orientation
 
 
-def _reduction(image: Image.Image, least_edge: int | None) -> int:
-    """By how much a JPEG may be reduced while it is decoded: 1, 2, 4 or 8."""
-    if least_edge is None:
+def _reduction(image: Image.Image, min_edge: int | None) -> int:
+    """Return the factor by which a JPEG may be reduced while it is decoded: 1, 2, 4 or 8."""
+    if min_edge is None:
         return 1
-    return next((part for part in (8, 4, 2) if max(image.size) >= least_edge * part), 1)
+    return next((part for part in (8, 4, 2) if max(image.size) >= min_edge * part), 1)
 
 
 def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
-    """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
+    """Return stored pixels as RGB, by Pillow, or by simplejpeg: the same bytes three times as fast."""
     if image.format in _JPEGS and image.mode == "RGB":
         # The decoder takes the smallest of its sizes that reaches this one.
         width, height = (-(-edge // reduction) for edge in image.size)
@@ -238,7 +238,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Flatten a picture with transparent parts, by strips: whole copies would add up."""
+    """Flatten a picture with transparent parts, by strips, as whole copies would add up."""
     flat = Image.new("RGB", image.size, "white")
     for top in range(0, image.height, _ROWS_AT_A_TIME):
         box = (0, top, image.width, min(top + _ROWS_AT_A_TIME, image.height))
@@ -248,7 +248,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of any depth to uint8, by the smallest usual full scale that holds them all."""
+    """Scale gray values of any depth to uint8, by the smallest common full scale that holds all."""
     peak = float(np.nanmax(np.where(np.isfinite(values), values, 0), initial=0))
     if values.dtype.kind == "f":
         usual: tuple[float, ...] = (1, 255, 65535)
@@ -263,11 +263,11 @@ def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     return scaled
 
 
-_LEAST_BYTES = 4_000_000
-"""Smaller pictures cost the allocator nothing."""
+_MIN_BYTES = 4_000_000
+"""Minimum size of reused memory: smaller pictures cost the allocator nothing."""
 
-_MOST_FREE_BYTES = 150_000_000
-"""Kept for later pictures; about four of twelve megapixels."""
+_MAX_FREE_BYTES = 150_000_000
+"""Maximum memory retained for later pictures; about four of twelve megapixels."""
 
 
 class PictureMemory:
@@ -276,26 +276,26 @@ class PictureMemory:
     May be used from several threads at once.
     """
 
-    def __init__(self, most_free_bytes: int = _MOST_FREE_BYTES) -> None:
+    def __init__(self, max_free_bytes: int = _MAX_FREE_BYTES) -> None:
         """Start without free memory."""
-        self._most_free_bytes = most_free_bytes
+        self._most_free_bytes = max_free_bytes
         # Re-entrant: the garbage collector may give memory back while this very thread holds the lock.
         self._lock = threading.RLock()
         self._free: list[Pixels] = []
 
     @property
     def free_bytes(self) -> int:
-        """Bytes available for later pictures."""
+        """Return the bytes available for later pictures."""
         return sum(len(one) for one in self._free)
 
     def take(self, size: int) -> Pixels:
         """Return an array of `size` bytes, with undefined contents."""
-        if size < _LEAST_BYTES:
+        if size < _MIN_BYTES:
             return np.empty(size, np.uint8)
         with self._lock:
             fitting = [one for one in self._free if size <= len(one) <= 2 * size]
             block = min(fitting, key=len, default=None)
-            # By identity: == would compare the bytes.
+            # Compare by identity: == would compare the bytes.
             self._free = [one for one in self._free if one is not block]
         if block is None:
             block = np.empty(size, np.uint8)
@@ -312,4 +312,4 @@ class PictureMemory:
 
 
 picture_memory = PictureMemory()
-"""The one that all decoders share."""
+"""The memory that all decoders share."""

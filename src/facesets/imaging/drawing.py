@@ -1,6 +1,6 @@
-"""Colours and lettering that all drawn pages share.
+"""Colors and text drawing of all drawn pages.
 
-A page may hold names in any script. No one font has all letters, so that each is drawn with the first of
+A page may hold names in any script. No font has all letters, so each letter is drawn with the first of
 several that has it.
 """
 
@@ -25,7 +25,7 @@ MIDDLE = (150, 180, 208)
 _JOINERS = "\u200c\u200d"
 _HEIGHT = 0.95
 _MIDDLE = 0.36
-"""Height of a line above the baseline, and of the middle of its letters, in sizes."""
+"""Height of the middle of letters above the baseline, as a share of the text size."""
 
 
 def write(
@@ -54,12 +54,12 @@ def write(
 
 
 def width(text: str, size: int) -> float:
-    """How many pixels wide a line of text of this height is."""
+    """Return the width in pixels of a line of text of this height."""
     return sum(font(file, size).getlength(letters) for file, letters in _runs(text))
 
 
 def fitting(text: str, size: int, most: int) -> str:
-    """Return the text, cut with an ellipsis where it is wider than `most` pixels."""
+    """Return the text, shortened with an ellipsis if it is wider than `most` pixels."""
     if width(text, size) <= most:
         return text
     while text and width(text + "…", size) > most:
@@ -68,11 +68,11 @@ def fitting(text: str, size: int, most: int) -> str:
 
 
 def _runs(text: str) -> Iterator[tuple[str, str]]:
-    """Cut a text into pieces that one font can draw: each with the font's file."""
+    """Cut a text into pieces that one font can draw, each with the font's file."""
     file, letters = usual(), ""
     for letter in _drawable(text):
         kind = unicodedata.category(letter)
-        # What is no letter stays with its neighbours, so that these are shaped together.
+        # Characters that are no letters stay with their neighbors, so that these are shaped together.
         joins = kind in ("Mn", "Mc", "Me", "Cf")
         stays = (joins or (kind[0] in "ZP" and not is_symbols(file))) and has(file, letter)
         if joins and not stays:
@@ -87,7 +87,7 @@ def _runs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _drawable(text: str) -> str:
-    """One line of whole letters: control characters and foreign bytes are escaped, blanks are spaces."""
+    """Return one line of whole letters: control characters and foreign bytes escaped, blanks as spaces."""
     shown = []
     for letter in unicodedata.normalize("NFC", text):
         kind = unicodedata.category(letter)
@@ -101,5 +101,5 @@ def _drawable(text: str) -> str:
 
 
 def _plain(letter: str) -> str:
-    """A letter, without its accents where no font has it with them."""
+    """Return a letter, without its accents if no font has it with them."""
     return letter if font_with(letter) else unicodedata.normalize("NFD", letter)[0]

@@ -1,4 +1,4 @@
-"""Perceptual hashes, and all pairs of them that differ in few bits, exactly and in bounded memory."""
+"""Compute perceptual hashes, and find all pairs that differ in few bits, in bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class ClosePairs:
-    """Pairs of rows, `first` < `second`, with the number of bits in which they differ; each (m,)."""
+    """Pairs of rows, `first` < `second`, with the number of differing bits; each (m,)."""
 
     first: Int64
     second: Int64
@@ -40,13 +40,13 @@ def close_pairs(fingerprints: NDArray[np.uint8], *, max_bits: int) -> ClosePairs
 
 
 def hamming(fingerprints: NDArray[np.uint8], other: NDArray[np.uint8]) -> Int64:
-    """Bits in which each row differs from one other fingerprint: (n,)."""
+    """Return the number of bits in which each row differs from one fingerprint: (n,)."""
     differing: Int64 = np.bitwise_count(fingerprints ^ other).sum(axis=-1).astype(np.int64)
     return differing
 
 
 def has_detail(fingerprints: NDArray[np.uint8]) -> Bool:
-    """Whether each fingerprint is informative: half its bits are set, but hardly any of an even surface."""
+    """Whether each fingerprint is informative: half of its bits are set, but few of an even surface's."""
     ones = np.bitwise_count(fingerprints).sum(axis=1)
     telling: Bool = ones > fingerprints.shape[1]
     return telling
@@ -58,7 +58,7 @@ def _signs(fingerprints: NDArray[np.uint8]) -> Float32:
 
 
 def _blocks(n: int) -> Iterator[tuple[int, int]]:
-    """Lower corners of the blocks on and above the diagonal."""
+    """Return the lower corners of the blocks on and above the diagonal."""
     starts = range(0, n, _BLOCK)
     return ((low, high) for low in starts for high in starts if high >= low)
 
@@ -80,9 +80,9 @@ _ENOUGH = 512
 
 
 def fingerprint(pixels: Pixels) -> bytes:
-    """256 bits that survive scaling, recompression and small changes of brightness and contrast.
+    """Return 256 bits that survive scaling, recompression and small changes of brightness and contrast.
 
-    Each bit says whether one of the 16×16 lowest frequencies of the grey picture, squeezed to
+    Each bit says whether one of the 16×16 lowest frequencies of the gray picture, squeezed to
     64×64, lies above their median.
 
     References
@@ -92,8 +92,8 @@ def fingerprint(pixels: Pixels) -> bytes:
     """
     step = max(1, min(pixels.shape[:2]) // _ENOUGH)
     # Whole rows first: picking single pixels out of three channels takes twice as long.
-    grey = cv2.cvtColor(pixels[::step], cv2.COLOR_RGB2GRAY)[:, ::step]
-    small = cv2.resize(grey, (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA).astype(np.float32)
+    gray = cv2.cvtColor(pixels[::step], cv2.COLOR_RGB2GRAY)[:, ::step]
+    small = cv2.resize(gray, (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:_EDGE, :_EDGE].ravel()
     bits = low > np.median(low[1:])
     return np.packbits(bits).tobytes()

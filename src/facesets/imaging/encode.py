@@ -1,4 +1,4 @@
-"""Pixels as files: as PNG, or as a JPEG that is handed to others, small and without what cameras write."""
+"""Encode pixels as PNG, or as a small JPEG without metadata that is sent to others."""
 
 from io import BytesIO
 
@@ -11,31 +11,31 @@ from facesets.records import Float32, Pixels
 
 
 def png_bytes(pixels: Pixels) -> bytes:
-    """8-bit RGB PNG without any metadata."""
+    """Encode pixels as 8-bit RGB PNG without any metadata."""
     _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     return encoded.tobytes()
 
 
 _QUALITIES = (85, 70, 50, 30)
-_MOST_BYTES = 3_500_000
+_MAX_BYTES = 3_500_000
 _MARGIN = 0.3
 _BLOCKS = 5
-"""What is left of a blurred face, across and down."""
+"""Blocks of a blurred face, across and down."""
 
 
 def outgoing_size(width: int, height: int, edge: int) -> tuple[int, int]:
-    """Return a picture's sides such that the longer one has at most `edge` pixels."""
+    """Return a picture's sides, scaled so that the longer one has at most `edge` pixels."""
     scale = min(1.0, edge / max(width, height, 1))
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def outgoing_jpeg(pixels: Pixels, edge: int) -> tuple[bytes, int, int]:
-    """A JPEG with nothing but the picture, and its width and height.
+    """Return a JPEG without metadata, and its width and height.
 
     Raises
     ------
     UnreadableImage
-        It cannot be made small enough.
+        The picture cannot be made small enough.
     """
     height, width = pixels.shape[:2]
     size = outgoing_size(width, height, edge)
@@ -43,13 +43,13 @@ def outgoing_jpeg(pixels: Pixels, edge: int) -> tuple[bytes, int, int]:
     for quality in _QUALITIES:
         out = BytesIO()
         Image.fromarray(np.ascontiguousarray(small)).save(out, "JPEG", quality=quality)
-        if out.tell() <= _MOST_BYTES:
+        if out.tell() <= _MAX_BYTES:
             return out.getvalue(), *size
     raise UnreadableImage("it is too large to send")
 
 
 def blurred(pixels: Pixels, boxes: Float32) -> Pixels:
-    """The picture with a few coloured blocks in place of each face.
+    """Return the picture with a few colored blocks in place of each face.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The evidence for splitting a person by era, drawn: distances, cuts, and the years of each sub-cluster."""
+"""Draw the evidence for splitting a person by era: distances, cuts, and years of sub-clusters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class ChartRow:
     Attributes
     ----------
     years : mapping
-        Faces by capture year, those without a year left out.
+        Faces by capture year, without those of unknown year.
     """
 
     title: str
@@ -76,7 +76,7 @@ class EraChart:
     counts : sequence of int
         Pairs of faces by distance.
     marks : sequence of float
-        Cuts to be marked among the distances; `chosen_mark` is the one that splits.
+        Cuts to mark among the distances; `chosen_mark` is the one that splits.
     """
 
     title: str
@@ -156,7 +156,7 @@ def _draw_cuts(pen: ImageDraw.ImageDraw, cuts: Sequence[CutBar], left: int, top:
 def _draw_blocks(
     pen: ImageDraw.ImageDraw, cut: CutBar, corner: tuple[float, float], size: tuple[float, float]
 ) -> None:
-    """A bar that is cut into the sub-clusters' shares of all faces."""
+    """Draw a bar that is divided by the sub-clusters' shares of all faces."""
     left, total = corner[0], max(sum(cut.sizes), 1)
     for place, faces in enumerate(cut.sizes):
         right = left + faces / total * size[0]

@@ -1,4 +1,4 @@
-"""Which font has a letter: one of the extra `fonts`, else one of the system's, else Pillow's own."""
+"""Find a font with a letter: one of the extra `fonts`, else of the system, else Pillow's own."""
 
 import shutil
 import subprocess
@@ -20,24 +20,24 @@ _FOLDERS = {
 _OTHER_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
 _PLAIN = ("notosans-regular", "dejavusans.", "liberationsans-regular", "segoeui.", "arial unicode", "arial.")
 _ODD = ("bold", "italic", "oblique", "lastresort")
-"""Starts of the names of fonts to try first, and what is in those of fonts for other purposes."""
+"""`_PLAIN` has starts of the names of fonts to try first, `_ODD` parts of the names of fonts to skip."""
 
 _UNASSIGNED_LETTER = "\U0010ffff"
 _PROBE = 24
-_MOST_OPEN = 200
+_MAX_OPEN = 200
 _found: list[str] = []
-"""Fonts in which the system had letters: tried again first, so that a name is written in one of them."""
+"""System fonts that had letters: tried before others, so that a name is written in one font."""
 
 
 @cache
 def usual() -> str:
-    """The font of Latin letters, and of whatever has none."""
+    """Return the font for Latin letters and for letters that no font has."""
     return font_with("A")
 
 
 @cache
 def font_with(letter: str) -> str:
-    """The first font that has a letter; empty if none does."""
+    """Return the first font that has a letter; empty if none does."""
     for file in (*_packaged(), *_found):
         if has(file, letter):
             return file
@@ -49,22 +49,22 @@ def font_with(letter: str) -> str:
 
 
 def is_symbols(file: str) -> bool:
-    """Whether a font is one of signs, which has no blanks of the usual width."""
+    """Whether a font holds symbols; its blanks have an unusual width."""
     return Path(file).name in _SYMBOLS
 
 
 @cache
 def has(file: str, letter: str) -> bool:
-    """Whether a font has a letter: else it draws what it draws for any that it lacks."""
+    """Whether a font has a letter, rather than drawing its placeholder for missing ones."""
     try:
         return _drawn(file, letter) != _drawn(file, _UNASSIGNED_LETTER)
-    except OSError:  # It cannot be read, or has pictures of one size only.
+    except OSError:  # The font cannot be read, or has bitmaps of one size only.
         return False
 
 
-@lru_cache(_MOST_OPEN)
+@lru_cache(_MAX_OPEN)
 def font(file: str, size: int) -> ImageFont.FreeTypeFont:
-    """Open a font. Raises OSError where that cannot be done in this size."""
+    """Open a font. Raises OSError if it cannot be opened in this size."""
     opened = ImageFont.load_default(size) if file == _PILLOWS else ImageFont.truetype(file, size)
     if not isinstance(opened, ImageFont.FreeTypeFont):
         raise OSError("this Pillow cannot draw text at any size")
@@ -79,7 +79,7 @@ def _drawn(file: str, letter: str) -> tuple[tuple[int, int], bytes]:
 
 @cache
 def _packaged() -> tuple[str, ...]:
-    """The extra's fonts: the usual one, one a script, symbols, and the large one of East Asia."""
+    """Return the extra's fonts: default, one per script, symbols, and the large one of East Asia."""
     try:
         import manimgx_fonts
         import noto_cjk_sans_jp_regular
@@ -93,7 +93,7 @@ def _packaged() -> tuple[str, ...]:
 
 
 def _of_system(letter: str) -> Iterable[str]:
-    """Which fonts of this system may have a letter: fontconfig's choice, else all, likelier ones first."""
+    """Return system fonts that may have a letter: fontconfig's choice, else all, likelier ones first."""
     if program := shutil.which("fc-match"):
         line = [program, "--format", "%{file}", f"sans-serif:charset={ord(letter):x}"]
         done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)  # noqa: S603

@@ -7,21 +7,22 @@ from io import BytesIO
 from facesets.errors import UnreadableImage
 
 MAX_FILE_BYTES = 1_000_000_000
-"""Larger files are refused unread."""
+"""Maximum size of a file; larger ones are refused unread."""
 
 MAX_PIXELS = 179_000_000
-"""Default limit: this many pixels are half a gigabyte, and twice that
-while they are made."""
+"""Default limit: this many pixels are half a gigabyte, and twice that while they are decoded."""
 
-MOST_PIXELS = 700_000_000
+ABSOLUTE_MAX_PIXELS = 700_000_000
 """Absolute limit: libraries count the bytes of a picture in 31 bits."""
 
 MAX_DECODE_S = 30.0
-"""Seconds of a processor after which a picture is given up: on a busy machine others' do not count."""
+"""Maximum processor seconds per picture; other processes' load does not count."""
 
 _MAX_SCANS = 500
 _MAX_SCANNED_PIXELS = 2_500_000_000
-"""Every scan of a JPEG goes over all of it; ten are usual, and the largest picture may have thirteen."""
+"""Maximum pixels over all scans of a JPEG, each of which covers the picture; ten scans are common, and the
+largest picture may have thirteen.
+"""
 
 _FEW_SCANS = _MAX_SCANNED_PIXELS // MAX_PIXELS
 _MAX_SEGMENTS = 100_000
@@ -34,19 +35,19 @@ _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 
 
 class BoundedBytes(BytesIO):
-    """The bytes of a file for a decoder, which reads them piece by piece, as long as its time lasts.
+    """A file's bytes for a decoder, which can read them until its time is up.
 
-    A decoder cannot be interrupted, but one that goes astray reads on and on. Asking for the time costs 0.7
+    A decoder cannot be interrupted, but one that hangs keeps reading. Asking for the time costs 0.7
     microseconds, and a picture of 12 megapixels takes from ten to a thousand reads.
     """
 
     def __init__(self, data: bytes) -> None:
-        """Start the clock of this thread, in which the decoder has to run."""
+        """Start the clock of this thread, in which the decoder must run."""
         super().__init__(data)
         self._ends_at = time.thread_time() + MAX_DECODE_S
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read on. Raises `UnreadableImage` when the time is up."""
+        """Read the next bytes. Raises `UnreadableImage` when the time is up."""
         if time.thread_time() > self._ends_at:
             raise UnreadableImage(f"takes more than {MAX_DECODE_S:.0f} seconds to decode")
         return super().read(size)
@@ -62,13 +63,13 @@ def first_frame(data: bytes) -> bytes:
 
 
 def require_few_scans(data: bytes, pixels: int) -> None:
-    """Refuse a JPEG that goes over its pixels again and again.
+    """Refuse a JPEG with too many scans over its pixels.
 
     Raises
     ------
     UnreadableImage
     """
-    # Counted at once, which is fast; other parts of a file may hold these bytes by chance.
+    # This count is fast, but other parts of a file may hold these bytes by chance.
     if data.count(bytes([0xFF, _SCAN])) <= _FEW_SCANS:
         return
     most = min(_MAX_SCANS, max(_FEW_SCANS, _MAX_SCANNED_PIXELS // max(pixels, 1)))

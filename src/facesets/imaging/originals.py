@@ -1,4 +1,4 @@
-"""Read photos again long after they were embedded: only the embedded bytes are accepted."""
+"""Read photos again long after embedding, accepting only the embedded bytes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ from pathlib import Path
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
-from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
+from facesets.imaging.limits import ABSOLUTE_MAX_PIXELS, MAX_FILE_BYTES
 from facesets.records import Images, Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image, or a part of it.
+    """An image, or a part of one.
 
     Attributes
     ----------
     sha256 : str
-        Of the file's bytes.
+        Hash of the file's bytes.
     paths : tuple of str
-        Where it was seen.
+        Paths at which it was found.
     width, height : int
-        Of the upright picture, in pixels; 0 where unknown.
+        Size of the upright picture, in pixels; 0 if unknown.
     box : tuple of float
         Left, top, right and bottom of the part, in pixels of the upright picture.
     """
@@ -40,20 +40,20 @@ def read_photo(paths: Sequence[str], sha256: str) -> Pixels:
     return read_decoded(paths, sha256).pixels
 
 
-def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = None) -> Decoded:
+def read_decoded(paths: Sequence[str], sha256: str, *, min_edge: int | None = None) -> Decoded:
     """Decode an image from the first of its paths that still holds it.
 
     Parameters
     ----------
     sha256 : str
-        Hex digest of the bytes that will do.
-    least_edge : int, optional
+        Hex digest of the accepted bytes.
+    min_edge : int, optional
         As `decode_bytes` takes it.
 
     Raises
     ------
     UnreadableImage
-        None of the paths does, with the reason of the last.
+        None of the paths holds it; with the reason of the last.
     """
     reason = "it has no path"
     for path in paths:
@@ -67,7 +67,7 @@ def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = 
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
             # Its size was checked when it was added.
-            return decode_bytes(data, least_edge=least_edge, max_pixels=MOST_PIXELS)
+            return decode_bytes(data, min_edge=min_edge, max_pixels=ABSOLUTE_MAX_PIXELS)
         reason = "the file changed since it was embedded"
     raise UnreadableImage(reason)
 

@@ -1,4 +1,4 @@
-"""Faces that are too low quality to be recognised.
+"""Find faces of too low quality to be recognized.
 
 Blurred specks in the background, heads cut in half by the edge of the photo, and patterns that a detector
 takes for a face resemble each other more than any person: recognizers give such crops much the
@@ -20,39 +20,39 @@ _BLOCK_FACES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class FaceLimits:
-    """Minimum requirements of a recognizer on a face.
+    """A recognizer's minimum requirements on a face.
 
     Attributes
     ----------
-    least_short_px : float
-        Short edge of the box.
-    least_inside : float
-        Share of the aligned crop that lies within the photo.
-    most_misfit_px : float
-        How far keypoints lie from where they belong in an aligned crop of 112 pixels, as the root of the mean
+    min_short_px : float
+        Minimum short edge of the box.
+    min_inside : float
+        Minimum share of the aligned crop within the photo.
+    max_misfit_px : float
+        Maximum distance of keypoints from the template in an aligned crop of 112 pixels, as the root mean
         square.
     """
 
-    least_short_px: float = 32.0
-    least_inside: float = 0.0
-    most_misfit_px: float = np.inf
+    min_short_px: float = 32.0
+    min_inside: float = 0.0
+    max_misfit_px: float = np.inf
 
     @property
     def is_of_size_only(self) -> bool:
-        """Whether nothing but the box decides."""
-        return self.least_inside <= 0 and self.most_misfit_px == np.inf
+        """Whether only the size of the box decides."""
+        return self.min_inside <= 0 and self.max_misfit_px == np.inf
 
 
-_OF_RECOGNIZER = {"dlib_resnet": FaceLimits(least_short_px=48.0, least_inside=0.95, most_misfit_px=8.0)}
+_OF_RECOGNIZER = {"dlib_resnet": FaceLimits(min_short_px=48.0, min_inside=0.95, max_misfit_px=8.0)}
 
 
 def face_limits(recognizer: str | None) -> FaceLimits:
-    """Return the limits of the network in a file of that name; for an unknown one, the defaults."""
+    """Return the limits of a network by its file name; the defaults for an unknown one."""
     return _OF_RECOGNIZER.get(PurePath(recognizer or "").stem, FaceLimits())
 
 
 def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int64, height: Int64) -> Bool:
-    """Find faces that show too little.
+    """Find faces of too low quality.
 
     Parameters
     ----------
@@ -62,19 +62,19 @@ def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int
     width, height : int64 arrays of shape (n,)
         Of each face's photo.
     """
-    poor: Bool = face_short < limits.least_short_px
+    poor: Bool = face_short < limits.min_short_px
     if limits.is_of_size_only:
         return poor
     for start in range(0, len(kps), _BLOCK_FACES):
         some = slice(start, start + _BLOCK_FACES)
         inside, misfit = _fit(kps[some], width[some], height[some])
-        # What cannot be measured, as with keypoints that coincide, is no face either.
-        poor[some] |= ~((inside >= limits.least_inside) & (misfit <= limits.most_misfit_px))
+        # Faces that cannot be measured, such as with coinciding keypoints, are too poor as well.
+        poor[some] |= ~((inside >= limits.min_inside) & (misfit <= limits.max_misfit_px))
     return poor
 
 
 def poor_in(collection: Collection) -> Bool:
-    """Find faces of a collection that show too little for its recognizer. Shape (faces,)."""
+    """Find faces of a collection that its recognizer cannot use. Shape (faces,)."""
     faces, images = collection.faces, collection.images
     limits = face_limits(collection.settings.recognizer)
     return poor_faces(
@@ -83,7 +83,7 @@ def poor_in(collection: Collection) -> Bool:
 
 
 def _fit(kps: Float32, width: Int64, height: Int64) -> tuple[Float32, Float32]:
-    """Share of each aligned crop that lies within its photo, and the misfit of the keypoints in pixels.
+    """Return the share of each aligned crop within its photo, and the keypoints' misfit in pixels.
 
     The alignment is that of `similarity_to_template`, in complex numbers for many faces at once.
     """

@@ -1,4 +1,4 @@
-"""Where a face looks, and how good it is as an example of its person: five parts in [0, 1], and their sum."""
+"""Rate a face's pose and its quality as an example of its person, in five parts in [0, 1]."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ WEIGHTS = {
     "sharpness": 0.15,
 }
 
-_SMALLEST_FACE_PX = 32.0
-# A face of 256 pixels fills a 512 crop that is padded by half on each side: more is not seen.
+_MIN_FACE_PX = 32.0
+# A face of 256 pixels fills a crop of 512 padded by half on each side; larger ones gain nothing.
 _FULL_FACE_PX = 256.0
 _HALF_SHARP = 150.0
 
@@ -42,7 +42,7 @@ class FaceQuality:
 
     @property
     def total(self) -> Float32:
-        """The weighted sum, in [0, 1]."""
+        """Return the weighted sum, in [0, 1]."""
         total: Float32 = sum(
             (np.float32(weight) * getattr(self, part) for part, weight in WEIGHTS.items()),
             start=np.zeros_like(self.det_score),
@@ -51,7 +51,7 @@ class FaceQuality:
 
 
 def quality(faces: Faces, pose: Float32 | None = None) -> FaceQuality:
-    """Rate faces by what is stored about them, and by their `known_pose`, if at hand; no picture is read."""
+    """Rate faces by stored values and their `known_pose`, without reading pictures."""
     return FaceQuality(
         frontality=frontality(known_pose(faces) if pose is None else pose),
         det_score=_unit(faces.det_score),
@@ -62,7 +62,7 @@ def quality(faces: Faces, pose: Float32 | None = None) -> FaceQuality:
 
 
 def known_pose(faces: Faces) -> Float32:
-    """The stored pose where there is one, else the one that the keypoints give; degrees, (n, 3)."""
+    """Return the stored pose, else the one estimated from the keypoints; degrees, (n, 3)."""
     estimated = pose_from_keypoints(faces.kps)
     if faces.pose is None:
         return estimated
@@ -71,7 +71,7 @@ def known_pose(faces: Faces) -> Float32:
 
 
 def frontality(pose: Float32) -> Float32:
-    """1 minus the angle between the direction of the face and the camera, in right angles.
+    """Return 1 minus the angle between the face's direction and the camera, in right angles.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def frontality(pose: Float32) -> Float32:
 
 
 def symmetry(kps: Float32) -> Float32:
-    """How near the nose lies to the midline, as seen from the eyes and from the mouth.
+    """Return how near the nose lies to the midline, relative to the eyes and to the mouth.
 
     The nose's offset from the middle of the eyes, across the line from eyes to mouth, is measured in
     half distances between the eyes, and the same for the mouth. No offset gives 1, a nose halfway to
@@ -111,13 +111,13 @@ def _evenness(pair: Float32, nose: Float32, across: Float32) -> Float32:
 
 
 def size_score(face_short: Float32) -> Float32:
-    """Octaves above 32 pixels, of the three up to 256."""
-    octaves = np.log2(np.maximum(face_short, 1e-6) / _SMALLEST_FACE_PX)
-    return _unit(octaves / np.log2(_FULL_FACE_PX / _SMALLEST_FACE_PX))
+    """Return the octaves above 32 pixels, as a share of the three up to 256."""
+    octaves = np.log2(np.maximum(face_short, 1e-6) / _MIN_FACE_PX)
+    return _unit(octaves / np.log2(_FULL_FACE_PX / _MIN_FACE_PX))
 
 
 def sharpness_score(blur: Float32) -> Float32:
-    """Laplacian variance squeezed into [0, 1); strictly growing, so that it ranks like its source."""
+    """Map Laplacian variance to [0, 1), strictly increasing, so that it ranks like its source."""
     positive = np.maximum(blur, 0)
     return _unit(positive / (positive + _HALF_SHARP))
 
@@ -143,12 +143,12 @@ template, to which detectors are frontal on average; the depths are those of the
 insightface's 68 landmarks.
 """
 
-_CENTRED = FACE_3D - FACE_3D.mean(axis=0)
-_FIT = np.linalg.pinv(_CENTRED)
+_CENTERED = FACE_3D - FACE_3D.mean(axis=0)
+_FIT = np.linalg.pinv(_CENTERED)
 
 
 def pose_from_keypoints(kps: Float32) -> Float32:
-    """Pitch, yaw and roll of faces, fitted by weak perspective in closed form.
+    """Estimate pitch, yaw and roll of faces by weak perspective in closed form.
 
     The affine camera that maps the generic face to the keypoints in the least-squares sense is
     replaced by the nearest scaled rotation. Good to several degrees: people's noses differ.
@@ -164,8 +164,8 @@ def pose_from_keypoints(kps: Float32) -> Float32:
         Degrees, with the signs of insightface's `pose`: positive pitch looks up, positive yaw to the
         right of the picture, positive roll tilts clockwise. NaN for keypoints that coincide.
     """
-    centred = kps - kps.mean(axis=1, keepdims=True)
-    affine = np.einsum("dk,nkc->ncd", _FIT, centred.astype(np.float64))
+    centered = kps - kps.mean(axis=1, keepdims=True)
+    affine = np.einsum("dk,nkc->ncd", _FIT, centered.astype(np.float64))
     extent = np.abs(affine).max(axis=(1, 2), initial=0.0)
     usable = np.isfinite(extent) & (extent > 1e-6)
     pose = np.full((len(kps), 3), np.nan, np.float32)
@@ -175,7 +175,7 @@ def pose_from_keypoints(kps: Float32) -> Float32:
 
 
 def _angles(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Euler angles in degrees of rotations given by their first two rows, (n, 2, 3)."""
+    """Return Euler angles in degrees of rotations given by their first two rows, (n, 2, 3)."""
     right, down = rows[:, 0], rows[:, 1]
     towards = np.cross(right, down)
     pitch = np.arctan2(towards[:, 1], towards[:, 2])

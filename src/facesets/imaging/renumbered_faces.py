@@ -1,4 +1,4 @@
-"""Faces that have other ids once some of their images are gone."""
+"""Renumber faces after some of their images were removed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ _SAME_FACE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Renumbered:
-    """Ids of faces that change, `<sha256 of the image>#<ordinal>`.
+    """Changed ids of faces, `<sha256 of the image>#<ordinal>`.
 
     Attributes
     ----------
     new : mapping
-        Old id to new one, empty for faces that are gone.
+        Old id to new one, empty for removed faces.
     boxes : mapping
-        Where the face of each old id is.
+        Box of each old id's face.
     """
 
     new: Mapping[str, str]
     boxes: Mapping[str, tuple[float, ...]]
 
     def outstanding(self, faces: Iterable[tuple[str, tuple[float, ...]]]) -> "Renumbered":
-        """What is still to be done where faces are written down by id and box.
+        """Return the remaining changes for faces that are recorded by id and box.
 
-        Images of which another face has an id by now were done before, by a run that was cut off.
+        Images with another face under a new id were changed by an earlier, interrupted run.
         """
         done = {
             image_of(face)
@@ -45,7 +45,7 @@ NOT_RENUMBERED = Renumbered({}, {})
 
 
 def image_of(face: str) -> str:
-    """The image of a face's id."""
+    """Return the image of a face's id."""
     return face.partition("#")[0]
 
 

@@ -1,4 +1,4 @@
-"""How sharp a face is."""
+"""Measure the sharpness of a face."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from facesets.records import Float32, Pixels
 
 
 def sharpness(pixels: Pixels, box: Float32) -> float:
-    """Variance of the Laplacian of the grey face crop; higher is sharper, 0 for a box off the picture.
+    """Return the Laplacian variance of the gray face crop; 0 for a box off the picture.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def sharpness(pixels: Pixels, box: Float32) -> float:
     x2, y2 = np.clip(np.ceil(box[2:]).astype(int), 0, (width, height))
     if x2 <= x1 or y2 <= y1:
         return 0.0
-    grey = cv2.cvtColor(pixels[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(pixels[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY)
     # Whole numbers, which 16 bits hold: the same variance as in floating point, in a quarter of the time.
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))
     return float(deviation[0, 0] ** 2)

@@ -1,4 +1,4 @@
-"""Contact sheets: a row a person, drawn from small face crops."""
+"""Draw contact sheets: one row per person, of small face crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _WIDTH = 2 * _MARGIN + _TEXT_WIDTH + MAX_CROPS * (CROP_PX + _GAP) + 64
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A face crop with a line below it."""
+    """A face crop and the line below it."""
 
     crop: Pixels
     caption: str = ""
@@ -34,9 +34,9 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """One person: a name, facts in a line each, faces, and faces that were left out.
+    """One person: a name, facts in one line each, faces, and rejected faces.
 
-    `more` and `more_dropped` count those that are not shown.
+    `more` and `more_dropped` count faces that are not shown.
     """
 
     title: str
@@ -99,7 +99,7 @@ def draw_tiles(
     ink: tuple[int, int, int],
     step: int = CROP_PX + _GAP,
 ) -> None:
-    """Draw faces in a row from a corner on, `size` pixels each and `step` pixels apart."""
+    """Draw faces in a row from a corner, `size` pixels each and `step` pixels apart."""
     for place, tile in enumerate(tiles):
         left = corner[0] + place * step
         picture = Image.fromarray(cv2.resize(tile.crop, (size, size), interpolation=cv2.INTER_AREA))
@@ -116,9 +116,9 @@ def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> 
 
 
 def _muted(crop: Pixels) -> Pixels:
-    """Make a crop grey and pale, so that rejected faces do not compete with accepted ones."""
-    grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    pale: Pixels = cv2.addWeighted(grey, 0.62, np.full_like(grey, 250), 0.38, 0)
+    """Make a crop gray and pale, so that rejected faces do not compete with accepted ones."""
+    gray = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    pale: Pixels = cv2.addWeighted(gray, 0.62, np.full_like(gray, 250), 0.38, 0)
     return pale
 
 

@@ -1,7 +1,7 @@
-"""Where things are on a picture as its pixels are stored, and where on the same picture upright.
+"""Convert boxes between a picture's stored pixels and its upright form.
 
 Detection looks at upright pictures, as viewers show them; most metadata speaks of stored ones. HEIF and AVIF
-turn the picture by properties of their own which every decoder applies: what it gives is taken as stored.
+turn the picture by properties of their own, which every decoder applies: its output counts as stored.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _TURNED_BY_DECODER = ("HEIF", "AVIF")
 
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
-    """A picture as it is stored.
+    """A picture as stored.
 
     Attributes
     ----------
@@ -38,12 +38,12 @@ class StoredFrame:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height of the upright picture."""
+        """Return width and height of the upright picture."""
         return (self.height, self.width) if self.orientation in ON_ITS_SIDE else (self.width, self.height)
 
 
 def stored_frame(path: Path) -> StoredFrame:
-    """How the picture in a file is stored, from its header.
+    """Return a file's size and orientation as stored, from its header.
 
     Raises
     ------
@@ -66,13 +66,13 @@ def stored_frame(path: Path) -> StoredFrame:
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height before turning; of TIFF files Pillow gives those after it."""
+    """Return width and height before turning; Pillow gives those of TIFF files after it."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(image.tag_v2[TiffImagePlugin.IMAGEWIDTH]), int(image.tag_v2[TiffImagePlugin.IMAGELENGTH])
     return image.size
 
 
-# From a point of the stored picture to the same point upright. 6 and 8 are each other's inverse, the others
+# Maps a point of the stored picture to the same point upright. 6 and 8 are each other's inverse, the others
 # their own.
 _UPRIGHT: Mapping[int, tuple[bool, bool, bool]] = {
     1: (False, False, False),
@@ -84,11 +84,11 @@ _UPRIGHT: Mapping[int, tuple[bool, bool, bool]] = {
     7: (True, True, True),
     8: (True, False, True),
 }
-"""Whether x and y change places, and whether x and y then count from the other side."""
+"""Whether x and y are exchanged, and whether x and y are then counted from the other side."""
 
 
 def upright_box(box: Box, orientation: int) -> Box:
-    """Where a box of the stored picture is on the upright one."""
+    """Convert a box of the stored picture to the upright one."""
     swap, right_to_left, bottom_up = _UPRIGHT.get(orientation, _UPRIGHT[1])
     x1, y1, x2, y2 = (box[1], box[0], box[3], box[2]) if swap else box
     x1, x2 = (1 - x2, 1 - x1) if right_to_left else (x1, x2)
@@ -97,5 +97,5 @@ def upright_box(box: Box, orientation: int) -> Box:
 
 
 def stored_box(box: Box, orientation: int) -> Box:
-    """Where a box of the upright picture is on the stored one: the inverse of `upright_box`."""
+    """Convert a box of the upright picture to the stored one: the inverse of `upright_box`."""
     return upright_box(box, {6: 8, 8: 6}.get(orientation, orientation))

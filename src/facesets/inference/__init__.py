@@ -1,1 +1,1 @@
-"""Inference with ONNX Runtime and insightface; the only place that imports them."""
+"""Run models with ONNX Runtime and insightface; the only importer of these."""

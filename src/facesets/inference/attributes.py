@@ -23,7 +23,7 @@ from facesets.inference.session import CPU, Session
 from facesets.records import Float32, Pixels
 
 _MARGIN = 1.5
-"""Edge of InsightFace's crop, in longer edges of the box."""
+"""Edge of InsightFace's crop, as a multiple of the box's longer edge."""
 
 _AT_ONCE = 16
 _OLDEST = 130.0
@@ -44,7 +44,7 @@ class Attributes:
         self._session = Session(model.path, provider, threads=threads)
         self._size = self._session.inputs[0].fixed(2) or model.input_size or 96
         self._channels = self._session.inputs[0].fixed(1) or 3
-        # On a CPU one at a time is fastest, and makes no face depend on those beside it.
+        # On a CPU one at a time is fastest, and makes each face independent of the others.
         self._at_once = self._session.fixed_batch or (1 if self._session.provider == CPU else _AT_ONCE)
         mean, std = (
             np.broadcast_to(np.asarray(each, np.float32), 3) for each in (model.input_mean, model.input_std)
@@ -61,7 +61,7 @@ class Attributes:
         box : float32 array of shape (n, 4)
             The faces' boxes.
         body : float32 array of shape (n, 4), optional
-            The box of each face's body; NaN where it has none.
+            The box of each face's body; NaN if it has none.
 
         Raises
         ------
@@ -146,7 +146,7 @@ def _letterboxed(crop: Pixels | None, size: int) -> Pixels:
     height, width = crop.shape[:2]
     scale = min(size / height, size / width)
     across, down = max(round(width * scale), 1), max(round(height * scale), 1)
-    # Python rounds halves to even, which leaves the odd pixel on the side that MiVOLO's own code has it.
+    # Python rounds halves to even, which leaves the odd pixel on the same side as MiVOLO's own code.
     left, top = round((size - across) / 2 - 0.1), round((size - down) / 2 - 0.1)
     square[top : top + down, left : left + across] = cv2.resize(
         crop, (across, down), interpolation=cv2.INTER_LINEAR

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An input on the device, where it is filled from, and what runs with it."""
+    """An input on the device, the host memory that fills it, and the binding that runs it."""
 
     host: NDArray[Any] | None
     device: Any
@@ -70,7 +70,7 @@ def _pinned(shape: tuple[int, ...], dtype: np.dtype[Any], provider: str) -> NDAr
         memory = next(filter(None, (each.memory_info(kind) for each in devices)))
         value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype.type, memory_info=memory)
     except (AttributeError, TypeError, StopIteration):
-        # An ONNX Runtime from before there was such a thing, or a build without it.
+        # An ONNX Runtime that is too old for it, or a build without it.
         return None
     shared: NDArray[Any] = value.numpy()
     return shared

@@ -1,4 +1,4 @@
-"""Body detectors: images to boxes of people, and of faces if the network finds them.
+"""Detect people in images, and faces if the network finds them.
 
 Accepts any ONNX file in YOLO's layout (see docs/photos.md).
 """
@@ -25,12 +25,12 @@ from facesets.installation import page
 from facesets.records import Float32, Pixels
 
 MIN_SCORE = 0.5
-MOST_OVERLAP = 0.45
+MAX_OVERLAP = 0.45
 _USUAL_EDGE = 640
-_GREY = 114
-_MOST = 10_000
-"""Classes."""
-_LEAST_SIDE = 1.0
+_GRAY = 114
+_MAX_CLASSES = 10_000
+"""Maximum number of classes."""
+_MIN_SIDE = 1.0
 """Minimum width of a person in pixels of the image."""
 
 
@@ -53,7 +53,7 @@ class BodyDetector:
         threads: int = 1,
         images_per_run: int = 1,
         min_score: float = MIN_SCORE,
-        most_overlap: float = MOST_OVERLAP,
+        max_overlap: float = MAX_OVERLAP,
     ) -> None:
         """Load a network and test it with an empty image.
 
@@ -80,7 +80,7 @@ class BodyDetector:
                 raise _unfit(path, reason) from error
             raise
         self.path = path
-        self._min_score, self._most_overlap = min_score, most_overlap
+        self._min_score, self._most_overlap = min_score, max_overlap
         try:
             self._size = self._input_size()
             self._batch = self._session.fixed_batch or images_per_run
@@ -105,7 +105,7 @@ class BodyDetector:
 
     @property
     def identity(self) -> str:
-        """The file's digest and the settings, which determine the results."""
+        """Return the file's digest and the settings, which determine the results."""
         width, height = self._size
         return f"{sha256_of(self.path)} {width}x{height} {self._min_score:g} {self._most_overlap:g}"
 
@@ -153,7 +153,7 @@ class BodyDetector:
 
     def _empty(self, images: int) -> Float32:
         width, height = self._size
-        return np.full((images, 3, height, width), _GREY / 255, np.float32)
+        return np.full((images, 3, height, width), _GRAY / 255, np.float32)
 
     def _tried(self) -> tuple[int, NDArray[Any]]:
         """Find the output with boxes, and its value for an empty image. Raises `ValueError`."""
@@ -168,12 +168,12 @@ class BodyDetector:
         raise ValueError(f"none of its outputs ({shapes}) has the shape [n, boxes, numbers]")
 
     def _place(self, pixels: Pixels, into: Float32) -> _Frame:
-        """Scale an image to fit, centred on grey; differently for YOLOX."""
+        """Scale an image to fit, centered on gray; differently for YOLOX."""
         (height, width), (edge_x, edge_y) = pixels.shape[:2], self._size
         scale = min(edge_x / width, edge_y / height)
         new = max(1, round(width * scale)), max(1, round(height * scale))
         left, top = (0, 0) if self._raw_pixels else ((edge_x - new[0]) // 2, (edge_y - new[1]) // 2)
-        picture = np.full((edge_y, edge_x, 3), _GREY, np.uint8)
+        picture = np.full((edge_y, edge_x, 3), _GRAY, np.uint8)
         picture[top : top + new[1], left : left + new[0]] = cv2.resize(pixels, new)
         planes = picture.transpose(2, 0, 1)
         into[:] = planes[::-1] if self._raw_pixels else planes / np.float32(255)
@@ -183,7 +183,7 @@ class BodyDetector:
         """Return the best of overlapping boxes, in pixels of the image."""
         corner, scale = np.array(frame.corner * 2, np.float32), np.array(frame.scale * 2, np.float32)
         box = np.clip((seen.box - corner) / scale, 0, np.array(size * 2, np.float32)).astype(np.float32)
-        large = ((box[:, 2:] - box[:, :2]) >= _LEAST_SIDE).all(axis=1)
+        large = ((box[:, 2:] - box[:, :2]) >= _MIN_SIDE).all(axis=1)
         parts = []
         for kind in (PERSON, FACE):
             rows = np.flatnonzero((seen.kind == kind) & large)
@@ -210,7 +210,7 @@ def _names(text: str) -> list[str]:
         named = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError("the names of its classes cannot be read") from error
-    if isinstance(named, dict) and all(isinstance(each, int) and 0 <= each < _MOST for each in named):
+    if isinstance(named, dict) and all(isinstance(each, int) and 0 <= each < _MAX_CLASSES for each in named):
         named = [named.get(number, "") for number in range(max(named, default=-1) + 1)]
     if not isinstance(named, list | tuple):
         raise ValueError("the names of its classes are not a list")  # noqa: TRY004 - the content is wrong

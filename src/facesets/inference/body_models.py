@@ -1,4 +1,4 @@
-"""Body models on this machine: ONNX files in a folder `body`, of a model pack or beside the packs."""
+"""Find body models on this machine: ONNX files in a folder `body`, of a pack or beside packs."""
 
 from collections.abc import Sequence
 from pathlib import Path

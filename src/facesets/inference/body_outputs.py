@@ -1,4 +1,4 @@
-"""Outputs of YOLO networks: their layout, and the boxes in them.
+"""Parse outputs of YOLO networks: their layout, and the boxes in them.
 
 References
 ----------
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from facesets.records import Float32, Int64
 
 PERSON, FACE = 0, 1
-"""Kinds of boxes to use."""
+"""Classes of boxes that are used."""
 
 _NAMES = {"person": PERSON, "face": FACE}
 _COCO = 80
 _STRIDES = (8, 16, 32)
 _NMS_COLUMNS = 6
 _LARGEST_OFFSET = 4.0
-"""Median centre, beyond which numbers are pixels of the input rather than offsets within a cell."""
+"""Maximum median center of offsets within a cell; larger numbers are pixels of the input."""
 
 Kind = Literal["scores", "objectness", "cells", "suppressed"]
 
@@ -34,7 +34,7 @@ class Layout:
     Attributes
     ----------
     kind : str
-        `scores`: centre, size, a score a class (YOLOv8 to v11). `objectness`: one more score, of there being
+        `scores`: center, size, a score a class (YOLOv8 to v11). `objectness`: one more score, of there being
         anything, before them (v5 to v7). `cells`: the same by cell and in logarithms (YOLOX). `suppressed`:
         corners, score, class, after the network's own non-maximum suppression.
     boxes_last : bool
@@ -73,9 +73,9 @@ def layout_of(
     Parameters
     ----------
     output : array of shape (batch, n, m)
-        For a picture in which there is nothing.
+        Output for an empty picture.
     names : sequence of str
-        Of the network's classes; empty where the file does not say: then it is COCO's 80 classes.
+        Names of the network's classes; empty if the file has none, which means COCO's 80 classes.
     size : tuple of int
         Width and height of the input.
     extra : bool
@@ -139,15 +139,15 @@ def candidates(output: NDArray[Any], layout: Layout, size: tuple[int, int], leas
     found = []
     for kind, number in layout.classes.items():
         rows = np.flatnonzero(scores[:, number] >= least)
-        # A box counts for its best class alone.
+        # A box counts only for its best class.
         rows = rows[scores[rows].argmax(axis=1) == number]
         found.append((rows, np.full(len(rows), kind, np.int64), scores[rows, number]))
     rows, kinds, own = (np.concatenate(part) for part in zip(*found, strict=True))
     boxes = table[rows, :4]
     if layout.kind == "cells":
         boxes = _from_cells(boxes, rows, size)
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return BodyCandidates(np.hstack([centre - half, centre + half]), own, kinds)
+    center, half = boxes[:, :2], boxes[:, 2:] / 2
+    return BodyCandidates(np.hstack([center - half, center + half]), own, kinds)
 
 
 def _suppressed(table: Float32, layout: Layout, least: float) -> BodyCandidates:
@@ -159,7 +159,7 @@ def _suppressed(table: Float32, layout: Layout, least: float) -> BodyCandidates:
 
 
 def _from_cells(boxes: Float32, rows: Int64, size: tuple[int, int]) -> Float32:
-    """Convert cell offsets and log sizes to centres and sizes in pixels."""
+    """Convert cell offsets and log sizes to centers and sizes in pixels."""
     width, height = size
     corners, strides = [], []
     for stride in _STRIDES:

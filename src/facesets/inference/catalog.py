@@ -79,7 +79,7 @@ class IndexedArchive:
     Attributes
     ----------
     wheel : bool
-        Whether it is a wheel; else it is a source archive.
+        Whether it is a wheel rather than a source archive.
     size : int
         Bytes of the archive.
     sha256 : str
@@ -100,7 +100,7 @@ class IndexedArchive:
 
     @property
     def requirement(self) -> str:
-        """The pip requirement."""
+        """Return the pip requirement."""
         return f"{self.project}=={self.version}"
 
 

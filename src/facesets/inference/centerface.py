@@ -40,5 +40,5 @@ def freed(content: bytes) -> bytes:
         for dimension, name in zip(dimensions, _NAMES[value.name], strict=True):
             if name is not None:
                 dimension.dim_param = name
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    serialized: bytes = model.SerializeToString()
+    return serialized

@@ -21,7 +21,7 @@ from facesets.records import Float32, Pixels
 
 _OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
-_MOST_ELONGATED = 64
+_MAX_ELONGATED = 64
 _RESIZE_MODES = ("shortest", "longest", "squash")
 
 
@@ -40,7 +40,7 @@ class Preparation:
     resize_mode : str
         `shortest` fills the input and crops, `longest` fits the picture in and pads, `squash` distorts.
     fill : int
-        Grey of the padding, 0 to 255.
+        Gray of the padding, 0 to 255.
     """
 
     height: int = 224
@@ -109,7 +109,7 @@ def prepared(pixels: Pixels, how: Preparation) -> Float32:
 
 def _middle(pixels: Pixels) -> Pixels:
     """Crop the middle of a very long image, which would need too much memory when scaled."""
-    longest = _MOST_ELONGATED * min(pixels.shape[:2])
+    longest = _MAX_ELONGATED * min(pixels.shape[:2])
     top, left = (max(edge - longest, 0) // 2 for edge in pixels.shape[:2])
     return np.ascontiguousarray(pixels[top : top + longest, left : left + longest])
 
@@ -176,7 +176,7 @@ class ClipVisual:
 
 
 def unit_vector(output: Any) -> Float32:  # noqa: ANN401 - ONNX Runtime has no types
-    """Return the first row of a network's output, normalised to unit length.
+    """Return the first row of a network's output, normalized to unit length.
 
     Raises
     ------

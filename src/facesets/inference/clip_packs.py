@@ -24,7 +24,7 @@ from facesets.inference.packs import directories_below, pack_directories
 from facesets.records import ClipModel
 
 PART = "clip"
-"""Where CLIP packs lie below a root."""
+"""Folder of CLIP packs below a root."""
 
 _VISUAL = Path("visual", "model.onnx")
 _PREPROCESS = Path("visual", "preprocess_cfg.json")
@@ -33,8 +33,9 @@ _FOR_TEXT = (Path("textual", "model.onnx"), Path("textual", "tokenizer.json"))
 _OTHER_ENGINES = (".json", ".armnn", ".rknn")
 
 USUAL_LOGIT_SCALE = 100.0
-"""What similarities are multiplied by before a softmax, where a pack does not say. CLIP learns it, and holds
-it at 100 at most, which OpenAI's models and those of open_clip reach; the encoders do not contain it."""
+"""Default factor of similarities before a softmax. CLIP learns it with a maximum of 100, which OpenAI's and
+open_clip's models reach; the encoders do not contain it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class ClipPack:
 
     @property
     def visual(self) -> Path:
-        """The model that embeds pictures."""
+        """Return the model that embeds pictures."""
         return self.path / _VISUAL
 
     @property
     def textual(self) -> Path:
-        """The model that embeds texts."""
+        """Return the model that embeds texts."""
         return self.path / _FOR_TEXT[0]
 
     @property
@@ -61,17 +62,17 @@ class ClipPack:
 
     @property
     def model(self) -> ClipModel:
-        """Its identity: that of the image weights."""
+        """Return the pack's identity: that of the image weights."""
         return ClipModel(self.name, _identity(self.visual))
 
     def probe(self) -> ModelFile:
-        """The visual model, as a probe for providers."""
+        """Return the visual model, as a probe for providers."""
         size = self.preprocessing().get("size")
         edge = size[0] if isinstance(size, list) and size else size
         return ModelFile(self.visual, PART, edge if isinstance(edge, int) else 224, 0.0, 1.0)
 
     def files(self) -> list[str]:
-        """The files that matter, by their path in the pack."""
+        """Return the relevant files, by their path in the pack."""
         named = [path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file()]
         return sorted(path.as_posix() for path in named if path.suffix in (".onnx", ".json"))
 
@@ -85,14 +86,14 @@ class ClipPack:
 
     @property
     def logit_scale(self) -> float:
-        """The factor of cosine similarities: `logit_scale` in `config.json`, else the default.
+        """Return the factor of similarities: `logit_scale` in `config.json`, else the default.
 
-        The factor itself, not its logarithm; what a model started its training with is not meant.
+        The factor itself, not its logarithm, and not its value at the start of training.
 
         Raises
         ------
         DamagedFile
-            It is no number above 0.
+            The value is not a number above 0.
         """
         scale = self.configuration().get("logit_scale", USUAL_LOGIT_SCALE)
         if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
@@ -162,9 +163,9 @@ def find_clip(name: str, roots: Sequence[Path]) -> ClipPack:
     Raises
     ------
     MissingModelPack
-        There is none; with how to get it, and the other packs.
+        The pack is missing; with how to get it, and the other packs.
     DamagedFile
-        It has no encoder for pictures that can be used.
+        The pack has no usable image encoder.
     """
     for directory in clip_directories(name, roots):
         if is_clip(directory):

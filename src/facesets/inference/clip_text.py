@@ -1,4 +1,4 @@
-"""The text encoder of CLIP: texts to embeddings comparable with images."""
+"""Embed texts with CLIP, comparable with embeddings of images."""
 
 import string
 from typing import Any
@@ -71,7 +71,7 @@ def _tokenizer(pack: ClipPack, length: int) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
         number = tokenizer.token_to_id(token) if isinstance(token, str) else None
-        # Without a token for it, padding is 0, as in OpenAI's own tokenizer.
+        # Without a padding token, padding is 0, as in OpenAI's own tokenizer.
         tokenizer.enable_padding(length=length, pad_id=number or 0, pad_token=token if number else "")
         tokenizer.enable_truncation(max_length=length)
     except Exception as error:  # the library raises nothing narrower

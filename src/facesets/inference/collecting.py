@@ -1,8 +1,8 @@
 """Collect images of many readers into batches for few models.
 
-Readers wait for disks and networks, so that it takes many of them; models take memory for each thread that
-runs them, so that there are few. Each reader asks for its own pictures and waits for their answers. Whoever
-runs the models takes all images that wait by then.
+Readers wait for disks and networks, so many are needed; models take memory per thread, so few run. Each
+reader asks for its own pictures and waits for their answers. A thread that runs the models takes all waiting
+images.
 """
 
 import threading
@@ -48,7 +48,7 @@ class CollectingDescriber:
         Parameters
         ----------
         readers : int
-            Threads that ask. Where all of them wait, no further picture can come, and none is waited for.
+            Number of reading threads. If all of them wait, no further picture can arrive, so a batch starts.
         runners : int
             Batches that the other describer works on at a time, each in a thread of its own.
         max_batch : int
@@ -70,12 +70,12 @@ class CollectingDescriber:
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """The models of the faces."""
+        """Return the models of the faces."""
         return self._describer.faces_from
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """The model that embeds whole images."""
+        """Return the model that embeds whole images."""
         return self._describer.clip_from
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
@@ -86,7 +86,7 @@ class CollectingDescriber:
             self._waiting.extend(asked)
             self._arrived.notify_all()
         try:
-            # Each takes a batch, which holds one of them at least: as many as there are pictures are enough.
+            # Each batch holds at least one picture, so as many runners as pictures are enough.
             for _ in asked:
                 self._pool.submit(self._run_batch)
             return [each.answer.result() for each in asked]

@@ -40,10 +40,10 @@ class Detections:
 class Decoder(Protocol):
     """Decodes a network's outputs."""
 
-    most_overlap: ClassVar[float]
-    """Of two boxes that overlap (IoU) more, the one with the lower score goes."""
+    max_overlap: ClassVar[float]
+    """Maximum overlap (IoU) of two boxes; beyond it the one with the lower score is dropped."""
     clips: ClassVar[bool]
-    """Whether boxes end at the borders of the picture."""
+    """Whether boxes are clipped to the picture."""
 
     def of_image(self, output: Float32, image: int, images: int) -> Float32:
         """Return one image's part of a batch output."""
@@ -82,16 +82,16 @@ class Scrfd:
     """
 
     # insightface's default.
-    most_overlap: ClassVar[float] = 0.4
+    max_overlap: ClassVar[float] = 0.4
     clips: ClassVar[bool] = False
     LAYOUTS: ClassVar = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}
-    """Number of outputs of networks with keypoints -> strides, anchors a cell."""
+    """Strides and anchors per cell, by the number of outputs of networks with keypoints."""
 
     strides: tuple[int, ...]
     anchors_per_cell: int
 
     def of_image(self, output: Float32, image: int, images: int) -> Float32:
-        """One image's rows of an output for several.
+        """Return one image's rows of an output for several.
 
         These networks put the cells first, then the images, then the anchors, and flatten all into rows;
         some later ones keep the images apart.
@@ -105,52 +105,52 @@ class Scrfd:
         return of_image
 
     def candidates(self, outputs: list[Float32], edge: int, least: float) -> Detections:
-        """As in `Decoder`."""
+        """Return boxes above the threshold, as `Decoder.candidates`."""
         levels = len(self.strides)
         boxes, kps, scores = [], [], []
         for level, stride in enumerate(self.strides):
             score, distance, offset = (outputs[level + part * levels] for part in range(3))
             score, distance, offset = score.reshape(-1), distance.reshape(-1, 4), offset.reshape(-1, 10)
             rows = np.flatnonzero(score >= least)
-            centre = _anchors(edge // stride, stride, self.anchors_per_cell)[rows]
+            center = _anchors(edge // stride, stride, self.anchors_per_cell)[rows]
             reach = distance[rows] * stride
-            boxes.append(np.concatenate([centre - reach[:, :2], centre + reach[:, 2:]], axis=1))
-            kps.append(centre[:, None] + offset[rows].reshape(-1, 5, 2) * stride)
+            boxes.append(np.concatenate([center - reach[:, :2], center + reach[:, 2:]], axis=1))
+            kps.append(center[:, None] + offset[rows].reshape(-1, 5, 2) * stride)
             scores.append(score[rows])
         return Detections(np.concatenate(boxes), np.concatenate(kps), np.concatenate(scores))
 
 
 @cache
 def _anchors(cells: int, stride: int, per_cell: int) -> Float32:
-    """Centres of the cells of one level, row by row, each repeated `per_cell` times."""
+    """Return centers of the cells of one level, row by row, each repeated `per_cell` times."""
     y, x = np.mgrid[:cells, :cells].astype(np.float32) * stride
-    centres: Float32 = np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), per_cell, axis=0)
-    return centres
+    centers: Float32 = np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), per_cell, axis=0)
+    return centers
 
 
 @dataclass(frozen=True, slots=True)
 class CenterFace:
-    """CenterFace: a heat map of centres; at each, the logarithm of the size, a shift, and five points."""
+    """CenterFace: a heat map of centers; at each, the logarithm of the size, a shift, and five points."""
 
-    most_overlap: ClassVar[float] = 0.3
+    max_overlap: ClassVar[float] = 0.3
     clips: ClassVar[bool] = True
     OUTPUTS: ClassVar = 4
     STRIDE: ClassVar = 4
 
     def of_image(self, output: Float32, image: int, images: int) -> Float32:
-        """One image's maps of an output for several."""
+        """Return one image's maps of an output for several."""
         if len(output) != images:
             raise ValueError("an output does not have the number of images of the input")
         own: Float32 = output[image]
         return own
 
     def candidates(self, outputs: list[Float32], edge: int, least: float) -> Detections:  # noqa: ARG002
-        """As in `Decoder`. All numbers of the network are in the order y, x."""
+        """Return boxes, as `Decoder.candidates`. All numbers of the network are in the order y, x."""
         heat, log_size, shift, points = outputs
         y, x = np.nonzero(heat[0] >= least)
         size = np.exp(log_size[::-1, y, x].T) * self.STRIDE
-        centre = (np.stack([x, y], axis=1) + shift[::-1, y, x].T + 0.5) * self.STRIDE
-        low = centre - size / 2
+        center = (np.stack([x, y], axis=1) + shift[::-1, y, x].T + 0.5) * self.STRIDE
+        low = center - size / 2
         relative = points[:, y, x].T.reshape(-1, 5, 2)[:, :, ::-1]
         kps = low[:, None] + relative * size[:, None]
         return Detections(np.concatenate([low, low + size], axis=1), kps, heat[0, y, x])

@@ -1,4 +1,4 @@
-"""Faces and CLIP in this process."""
+"""Describe images with local face and CLIP models."""
 
 from collections.abc import Sequence
 
@@ -17,21 +17,21 @@ class LocalDescriber:
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """The models of the faces."""
+        """Return the models of the faces."""
         return self._faces.settings if self._faces is not None else None
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """The model that embeds whole images."""
+        """Return the model that embeds whole images."""
         return self._clip.model if self._clip is not None else None
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
-        """Describe each image, as far as there is a part for it.
+        """Describe each image with the available parts.
 
         Raises
         ------
         CannotInfer
-            A model stopped.
+            A model failed.
         """
         for_faces = [i for i, each in enumerate(wanted) if each.faces and self._faces is not None]
         for_clip = [i for i, each in enumerate(wanted) if each.clip and self._clip is not None]

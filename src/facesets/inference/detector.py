@@ -1,4 +1,4 @@
-"""Face detectors: images to boxes, scores and five keypoints."""
+"""Detect faces in images: boxes, scores and five keypoints."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from facesets.inference.rewrite import PixelInput
 from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
-_MOST_ON_CPU = 4
+_MAX_ON_CPU = 4
 
 
 class Detector:
@@ -56,14 +56,14 @@ class Detector:
         self._takes_pixels = pixels is not None
         self._session = Session(model.path, provider, threads=threads, pixels=pixels)
         self._decoder = decoder_of(model, len(self._session.output_shapes))
-        # Pixel values as the network wants them, looked up rather than computed for each pixel.
-        self._normalised = model.levels()
+        # Pixel values in the network's scale, looked up rather than computed for each pixel.
+        self._normalized = model.levels()
         self._bgr = model.bgr
         self._det_size = det_size
         self._min_det_score = min_det_score
         self.images_per_run = 1
         if provider == CPU:
-            images_per_run = min(images_per_run, _MOST_ON_CPU)
+            images_per_run = min(images_per_run, _MAX_ON_CPU)
         if images_per_run > 1:
             batched = Session(model.path, provider, threads=threads, free_batch=True, pixels=pixels)
             if self._takes_batches(batched):
@@ -99,7 +99,7 @@ class Detector:
         edge = self._det_size
         if self._takes_pixels:
             return np.zeros((images, edge, edge, 3), np.uint8)
-        return np.ascontiguousarray(np.broadcast_to(self._normalised[:, :1, None], (images, 3, edge, edge)))
+        return np.ascontiguousarray(np.broadcast_to(self._normalized[:, :1, None], (images, 3, edge, edge)))
 
     def _place(self, pixels: Pixels, into: NDArray[Any]) -> float:
         """Scale an image into a black input; return the scale."""
@@ -111,7 +111,7 @@ class Detector:
         else:
             planes = cv2.split(resized)
             for channel, plane in enumerate(planes[::-1] if self._bgr else planes):
-                into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised[channel])
+                into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalized[channel])
         return float(new_height / height)
 
     def _takes_batches(self, batched: Session) -> bool:
@@ -134,7 +134,7 @@ class Detector:
                 for output, own in zip(together, alone[i], strict=True)
             )
         except ValueError:
-            # Outputs of other shapes than two pictures have.
+            # The outputs do not have the shapes of two pictures.
             return False
 
     def _decode(self, outputs: list[Float32], scale: float, size: tuple[int, int]) -> Detections:
@@ -142,12 +142,12 @@ class Detector:
         order = np.argsort(-found.det_score, kind="stable")
         box = (found.box[order] / scale).astype(np.float32)
         if self._decoder.clips:
-            # Only now: where keypoints lie depends on the whole box.
+            # Clip only now: positions of keypoints depend on the whole box.
             box = np.clip(box, 0, np.array(size * 2, np.float32))
         points = (found.kps[order] / scale).astype(np.float32)
         score = found.det_score[order].astype(np.float32)
         # Widths count both border pixels, as in insightface.
-        keep = unsuppressed(box, self._decoder.most_overlap, border=1)
+        keep = unsuppressed(box, self._decoder.max_overlap, border=1)
         return Detections(box[keep], points[keep], score[keep])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from facesets.records import Float32
 
-_MOST_NUMBERS = 1 << 26
+_MAX_NUMBERS = 1 << 26
 _LOWEST, _WITH_PARAMETERS, _MARK = 3, 2, 1
 
 
@@ -40,7 +40,7 @@ class DlibLayer:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers from the input up, and what is subtracted from the red, green and blue of a pixel."""
+    """Layers from the input up, and the values subtracted from a pixel's red, green and blue."""
 
     mean: tuple[float, float, float]
     layers: tuple[DlibLayer, ...]
@@ -166,11 +166,11 @@ class _Reader:
         return self._take(self.integer()).decode("ascii")
 
     def tensor(self) -> Float32:
-        """A flat copy of a tensor."""
+        """Read a tensor as a flat copy."""
         _expect(self.integer() == 2, "a tensor's version")
         shape = self.integers(4)
         count = int(np.prod(shape)) if min(shape) >= 0 else -1
-        _expect(0 <= count <= _MOST_NUMBERS, "a tensor's size")
+        _expect(0 <= count <= _MAX_NUMBERS, "a tensor's size")
         numbers: Float32 = np.frombuffer(self._take(4 * count), "<f4").astype(np.float32)
         return numbers
 

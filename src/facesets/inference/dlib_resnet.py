@@ -1,10 +1,9 @@
-"""dlib's ResNet for faces as an ONNX model.
+"""Convert dlib's ResNet for faces to an ONNX model.
 
-It takes chips of 150×150 pixels, RGB from 0 to 255: mean and affine layers are folded into the
-convolutions. dlib's vectors have 128 numbers and mean Euclidean distance. All else in this program thinks
-in cosine similarity, so the network goes on: the vectors of the chip and of its mirror image are averaged,
-and turned into random Fourier features, whose cosine similarity is `exp(-d² / 2v)` for a distance of d and
-a fixed variance v.
+It takes chips of 150×150 pixels, RGB from 0 to 255: mean and affine layers are folded into the convolutions.
+dlib's vectors have 128 numbers and mean Euclidean distance. The rest of the program uses cosine similarity,
+so the network continues: the vectors of the chip and of its mirror image are averaged, and turned into random
+Fourier features, whose cosine similarity is `exp(-d² / 2v)` for a distance of d and a fixed variance v.
 
 References
 ----------
@@ -28,7 +27,7 @@ EDGE = 150
 DIMENSION = 128
 FEATURES = 512
 VARIANCE = 0.19
-"""Fitted on halves of the people of LFW: with it a cosine distance means what it means with ArcFace."""
+"""Fitted on halves of LFW's people, so that cosine distances are comparable with ArcFace's."""
 
 _OPSET, _IR_VERSION = 13, 8
 _SEED = 20170211
@@ -38,8 +37,8 @@ _PIXEL_SCALE = 256
 
 def converted(content: bytes) -> bytes:
     """Convert dlib's file to ONNX. Raises `ValueError` for another network."""
-    serialised: bytes = cosine_network(read_network(content)).SerializeToString()
-    return serialised
+    serialized: bytes = cosine_network(read_network(content)).SerializeToString()
+    return serialized
 
 
 def distance_network(network: Network) -> onnx.ModelProto:
@@ -78,11 +77,11 @@ _BACKWARDS = {"from": -1, "to": -EDGE - 1, "axis": 3, "step": -1}
 
 
 def frequencies() -> Float32:
-    """Directions, orthogonal in blocks, with the lengths of Gaussian ones of that variance, (128, 256).
+    """Return random directions, orthogonal in blocks, with Gaussian lengths, (128, 256).
 
-    Rounded to a grid, so that all machines make the same file of them.
+    Scaled by `VARIANCE`, and rounded to a grid, so that all machines make the same file of them.
     """
-    # Its numbers are promised never to change, unlike those of newer generators.
+    # This generator's numbers are guaranteed never to change, unlike those of newer ones.
     rng = np.random.RandomState(_SEED)
     blocks = []
     for _ in range(FEATURES // 2 // DIMENSION):
@@ -95,7 +94,7 @@ def frequencies() -> Float32:
 
 
 def _orthogonal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns made orthonormal one after the other (Gram-Schmidt, twice for accuracy)."""
+    """Make columns orthonormal, one after the other (Gram-Schmidt, twice for accuracy)."""
     basis = np.zeros_like(columns)
     for i in range(columns.shape[1]):
         rest = columns[:, i]
@@ -114,13 +113,13 @@ def _last_weights(network: Network) -> Float32:
 
 @dataclass
 class _Graph:
-    """Nodes and weights, as they are put down; and how large the planes are at this point."""
+    """Nodes and weights in the order added, and the current size of the planes."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: list[onnx.TensorProto] = field(default_factory=list)
 
     def add(self, kind: str, inputs: list[str], name: str, **attributes: object) -> str:
-        """Put down a node; returns the name of what it gives."""
+        """Add a node; return the name of its output."""
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
@@ -132,7 +131,7 @@ class _Graph:
         return self.weight(name, np.array(values, np.int64))
 
     def model(self, output: str, dimension: int) -> onnx.ModelProto:
-        """The model from `pixels` to an output."""
+        """Return the model from `pixels` to an output."""
         graph = helper.make_graph(
             self.nodes,
             "dlib_face_recognition_resnet_model_v1",
@@ -145,7 +144,7 @@ class _Graph:
         )
 
     def trunk(self, network: Network, pixels: str) -> str:
-        """All layers but the last: (n, 3, 150, 150) to (n, 256)."""
+        """Add all layers but the last: (n, 3, 150, 150) to (n, 256)."""
         layers = network.layers[:-1]
         flow, channels, edge = pixels, 3, EDGE
         start = flow, channels, edge
@@ -189,7 +188,7 @@ class _Graph:
         name: str,
         mean: tuple[float, float, float] | None,
     ) -> str:
-        """A convolution with the affine layer after it and, for the first, the mean of pixels before it."""
+        """Add a convolution with its affine layer and, for the first one, the mean of pixels before it."""
         filters, height, width, stride_y, stride_x, padding_y, padding_x = layer.numbers
         count = filters * channels * height * width
         fits = len(layer.parameters) == count + filters and len(affine.parameters) == 2 * filters
@@ -219,7 +218,7 @@ class _Graph:
         return self.add(kind, [flow], name, **shape), (edge - height) // stride_y + 1
 
     def _padded(self, part: tuple[str, int, int], most: tuple[int, int], name: str) -> str:
-        """A branch as large as the other: with channels, rows at the bottom and columns at the right of 0."""
+        """Pad a branch to the other's size with zeros: channels, rows at the bottom, columns at the right."""
         flow, channels, edge = part
         more, beyond = most[0] - channels, most[1] - edge
         if not more and not beyond:

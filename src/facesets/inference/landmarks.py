@@ -1,4 +1,4 @@
-"""Dense landmarks and pose, by insightface's own post-processing on our sessions."""
+"""Add dense landmarks and pose, by insightface's post-processing on our sessions."""
 
 import warnings
 from dataclasses import replace
@@ -13,7 +13,7 @@ from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU, Session, in_turn
 from facesets.records import Faces, Float32, Pixels
 
-# insightface calls a scikit-image function by its old name.
+# insightface uses the old name of a scikit-image function.
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"insightface\.")
 
 

@@ -1,4 +1,4 @@
-"""Inference in this process: images to faces."""
+"""Embed the faces of images in this process."""
 
 from collections.abc import Sequence
 
@@ -60,7 +60,7 @@ class LocalEmbedder:
 
     @property
     def settings(self) -> CacheSettings:
-        """The models and detection settings of the faces."""
+        """Return the models and detection settings of the faces."""
         return self._settings
 
     def detect(self, pixels: Pixels) -> Detections:

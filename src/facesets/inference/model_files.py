@@ -1,7 +1,7 @@
-"""One ONNX file of a pack: its task and input format.
+"""Determine task and input format of a pack's ONNX file.
 
-Where no `pack.toml` says so, it is read off the graph, by the rules of insightface's model zoo: whatever
-loads there loads here and means the same.
+Without a `pack.toml` both follow from the graph, by the rules of insightface's model zoo: models that load
+there load here with the same meaning.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ DECODERS = (SCRFD, CENTERFACE)
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 MIVOLO_AGES = (1.0, 95.0)
-"""The ages between which MiVOLO's published weights were trained."""
+"""Range of ages on which MiVOLO's published weights were trained."""
 
 Triple = tuple[float, float, float]
 Points = tuple[tuple[float, float], ...]
@@ -46,7 +46,7 @@ class ModelFile:
     Attributes
     ----------
     input_mean, input_std : float or three floats
-        They normalise pixels in [0, 255], of all channels or of red, green and blue: older networks carry
+        They normalize pixels in [0, 255], of all channels or of red, green and blue: older networks carry
         that in the graph and have 0 and 1 here.
     keypoints : five points, optional
         Where a face's keypoints belong in the input; None means ArcFace's places, scaled to its size.
@@ -77,17 +77,17 @@ class ModelFile:
 
     @property
     def sha256(self) -> str:
-        """The model's identity: the file's hex digest, and a non-default input format."""
+        """Return the model's identity: the file's hex digest, and a non-default input format."""
         digest = self.file_sha256
         return hashlib.sha256(f"{digest} {self.fed}".encode()).hexdigest() if self.fed else digest
 
     @property
     def file_sha256(self) -> str:
-        """Hex digest of the file alone."""
+        """Return the hex digest of the file alone."""
         return _sha256_cached(self.path)
 
     def levels(self) -> Float32:
-        """The input value for each pixel value, (3, 256), in the network's order of channels."""
+        """Return the input value for each pixel value, (3, 256), in the network's order of channels."""
         mean, std = (np.broadcast_to(np.asarray(v, np.float32), 3) for v in (self.input_mean, self.input_std))
         levels = (np.arange(256, dtype=np.float32) - mean[:, None]) / std[:, None]
         return np.ascontiguousarray(levels[::-1] if self.bgr else levels, np.float32)
@@ -104,7 +104,7 @@ def model_of_graph(path: Path) -> ModelFile | None:
     Raises
     ------
     DamagedFile
-        It is no ONNX model.
+        The file is not an ONNX model.
     """
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
@@ -126,12 +126,12 @@ def model_of_graph(path: Path) -> ModelFile | None:
     if task is None:
         return None
     names = [node.name for node in graph.node[:8]]
-    normalises = any(n.startswith(("Sub", "_minus")) for n in names) and any(
+    normalizes = any(n.startswith(("Sub", "_minus")) for n in names) and any(
         n.startswith(("Mul", "_mul")) for n in names
     )
     if task != RECOGNITION:
-        normalises = normalises or "bn_data" in names[:3]
-    mean, std = (0.0, 1.0) if normalises else (127.5, 127.5 if task == RECOGNITION else 128.0)
+        normalizes = normalizes or "bn_data" in names[:3]
+    mean, std = (0.0, 1.0) if normalizes else (127.5, 127.5 if task == RECOGNITION else 128.0)
     return ModelFile(path, task, height, mean, std)
 
 

@@ -9,12 +9,12 @@ from facesets.records import Float32, Int64
 _OPSET = 16
 _IR_VERSION = 8
 _WIDEST, _WIDEST_ROW = 127, 63
-"""The largest whole numbers on either side: older processors add up two products in 16 bits."""
+"""Largest integers on either side: older processors add two products in 16 bits."""
 _ZERO = 64
-"""Stands for 0 among a row's numbers, which have no sign."""
+"""Code of 0 in a row's numbers, which are unsigned."""
 _PAIRS_AT_ONCE = 2**22
 _FLOATS = 1e-5
-"""The rounding error of float sums."""
+"""Rounding error of float sums."""
 
 
 class NearVectors:
@@ -89,5 +89,5 @@ def _model(whole: "np.ndarray[tuple[int, ...], np.dtype[np.int8]]") -> bytes:
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,
     )
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    serialized: bytes = model.SerializeToString()
+    return serialized

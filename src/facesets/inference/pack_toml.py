@@ -1,4 +1,4 @@
-"""`pack.toml`: the tasks of a pack's files, if their graphs do not tell (docs/packs.md)."""
+"""Read `pack.toml`: the tasks of a pack's files, if their graphs do not tell (docs/packs.md)."""
 
 import json
 import tomllib
@@ -31,7 +31,7 @@ _KEYS = (
     *("file", "input_size", "mean", "std", "channels", "keypoints", "decoder", "ages"),
     *("licence", "source"),
 )
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ def read_description(directory: Path) -> PackDescription:
     Raises
     ------
     DamagedFile
-        It is not TOML, or does not say what it should; the sentence names the place.
+        It is not TOML, or has invalid content; the message names the place.
     """
     path = directory / FILE_NAME
     try:
         with path.open("rb") as file:
-            content = tomllib.loads(file.read(_MOST_BYTES).decode("utf-8"))
+            content = tomllib.loads(file.read(_MAX_BYTES).decode("utf-8"))
         return _description(directory, content)
     except FileNotFoundError:
         return PackDescription()

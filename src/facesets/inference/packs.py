@@ -32,12 +32,12 @@ class ModelPack:
 
     @property
     def detector(self) -> ModelFile:
-        """The model that finds faces."""
+        """Return the model that finds faces."""
         return self.models[DETECTION]
 
     @property
     def recognizer(self) -> ModelFile:
-        """The recognition model, which embeds an aligned face."""
+        """Return the recognition model, which embeds an aligned face."""
         return self.models[RECOGNITION]
 
 
@@ -58,7 +58,7 @@ def installed(roots: Sequence[Path]) -> list[Path]:
 def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]:
     """Return the directories in parts of the roots, in order of preference, each once."""
     below = [d for root in roots for part in parts for d in sorted((root / part).glob("*/"))]
-    # The same directory may be reached through two roots; its name is the one it was reached by first.
+    # Two roots may contain the same directory; its name is that under the first root.
     unique = {directory.resolve(): directory.absolute() for directory in reversed(below)}
     return list(reversed(unique.values()))
 
@@ -92,7 +92,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
     Raises
     ------
     MissingModelPack
-        There is none; with how to get it, and the other packs.
+        The pack is missing; with how to get it, and the other packs.
     DamagedFile
         The directory holds no usable detector or recognizer.
     """

@@ -1,4 +1,4 @@
-"""Projection heads, run by ONNX Runtime."""
+"""Run projection heads with ONNX Runtime."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from facesets.inference.session import Session
 from facesets.records import Float32
 
 _ROWS = 8192
-"""At a time: what lies between the layers stays small."""
+"""Rows at a time, so that intermediate values of the layers stay small."""
 
 
 class Projection:

@@ -18,7 +18,7 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "cpu": CPU,
 }
-"""Our names, best first, and ONNX Runtime's."""
+"""ONNX Runtime's provider names by ours, best first."""
 
 _PLATFORMS = {
     "cuda": ("linux", "win32"),
@@ -28,7 +28,7 @@ _PLATFORMS = {
 
 MIN_COSINE_SIMILARITY_TO_CPU = 0.99
 _TRIED = 3
-"""Pictures to try a provider with, together: a batch, as it will get them."""
+"""Pictures in the batch that tests a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ProviderChoice:
 
     @property
     def provider(self) -> str:
-        """ONNX Runtime's name for it."""
+        """Return ONNX Runtime's name for the provider."""
         return PROVIDERS[self.name]
 
     def sentence(self) -> Sentence:
@@ -62,7 +62,7 @@ def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
     Raises
     ------
     WrongUsage
-        No provider has that name.
+        The name is not a provider's.
     CannotInfer
         The provider asked for does not work on this machine.
     """

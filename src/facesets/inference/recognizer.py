@@ -1,4 +1,4 @@
-"""ArcFace: aligned crops to embeddings.
+"""Embed aligned crops with ArcFace.
 
 References
 ----------
@@ -18,7 +18,7 @@ from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
 _SCALED = 1e-3
-"""Only a network that normalises its own output is this close to 1."""
+"""Maximum deviation from 1 of norms of a network that normalizes its own output."""
 
 
 class Recognizer:
@@ -40,13 +40,13 @@ class Recognizer:
             model.path, provider, threads=threads, pixels=pixels if self._takes_pixels else None
         )
         self._batch_size = self._session.fixed_batch or batch_size
-        # Pixel values as the network wants them, to be looked up.
+        # Pixel values in the network's scale, to be looked up.
         self._levels = model.levels()
         self.dimension = self._dimension()
 
     @property
     def provider(self) -> str:
-        """The actual provider, by ONNX Runtime's name."""
+        """Return the actual provider, by ONNX Runtime's name."""
         return self._session.provider
 
     def raw_embeddings(self, crops: Sequence[Pixels]) -> Float32:

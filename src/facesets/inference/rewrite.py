@@ -1,4 +1,4 @@
-"""Graphs rewritten for speed, with the same results."""
+"""Rewrite graphs for speed, with the same results."""
 
 import platform
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from onnx import helper, numpy_helper
 from facesets.inference.model_files import Triple
 
 _BLOCKED_LAYOUT = platform.machine().lower() in ("x86_64", "amd64")
-"""Elsewhere a convolution with one weight a channel is slower than what it replaces."""
+"""On other processors a convolution with one weight per channel is slower than what it replaces."""
 
 _BLOCK = 16
-"""Channels in a block, at most; with others left over convolutions leave the blocked layout."""
+"""Maximum channels in a block; with a remainder, convolutions leave the blocked layout."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelInput:
-    """Square RGB pictures of 8 bits, and how the network wants them: `(pixel - mean) / std`, maybe as BGR.
+    """Input of square 8-bit RGB pictures, scaled by `(pixel - mean) / std`, possibly as BGR.
 
     Mean and scale are of all channels, or of red, green and blue.
     """
@@ -55,7 +55,7 @@ def rewritten(
     Returns
     -------
     str or bytes
-        The path itself where there is nothing to rewrite, else the serialised model.
+        The path itself where there is nothing to rewrite, else the serialized model.
     """
     model = onnx.load(str(path))
     changed = prelu and _without_slow_prelu(model.graph)
@@ -65,8 +65,8 @@ def rewritten(
         _take_pixels(model.graph, pixels)
     if not (changed or free_batch or pixels):
         return str(path)
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 def _without_slow_prelu(graph: onnx.GraphProto) -> bool:
@@ -124,7 +124,7 @@ def _input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
 
 def _free_batch(graph: onnx.GraphProto) -> None:
     _input(graph).type.tensor_type.shape.dim[0].dim_param = "batch"
-    # Shapes of what comes out were worked out for the declared number.
+    # Output shapes were computed for the declared number.
     del graph.value_info[:]
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")

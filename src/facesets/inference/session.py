@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: the only place that makes them."""
+"""Create ONNX Runtime sessions; the only place that does."""
 
 import threading
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ CUDA = "CUDAExecutionProvider"
 DIRECTML = "DmlExecutionProvider"
 
 TAKES_PIXELS = (CUDA, DIRECTML)
-"""Where scaling pixels beside the network saves more than it costs."""
+"""Providers on which scaling pixels within the network saves more than it costs."""
 
 # Trying all algorithms for every new size of a batch takes seconds each time. Numbers of 19 bits, which
 # recent GPUs compute with unless set otherwise, make other vectors than a CPU does.
@@ -51,7 +51,7 @@ _RUNTIME_ERRORS = (
     ort_errors.RuntimeException,
 )
 
-# What reading a damaged model, or one of which a part is missing, raises before ONNX Runtime sees it.
+# Exceptions for a damaged or incomplete model, raised before ONNX Runtime sees it.
 _READING_ERRORS = (OSError, DecodeError, onnx.checker.ValidationError)
 
 
@@ -91,7 +91,7 @@ def in_turn(provider: str) -> AbstractContextManager[object]:
 def load_cuda_packages() -> None:
     """Load CUDA's libraries from Python packages, once."""
     if find_spec("nvidia") is not None:
-        # It prints what it does not find; we test and report ourselves whether CUDA works.
+        # ONNX Runtime prints missing libraries; we test and report ourselves whether CUDA works.
         with redirect_stdout(StringIO()):
             onnxruntime.preload_dlls()
 
@@ -174,7 +174,7 @@ class Session:
             try:
                 return self._fixed_input.run(batch)
             except _RUNTIME_ERRORS:
-                # An older driver or runtime may not do this, and needs it for speed only.
+                # An older driver or runtime may lack this, which is needed for speed only.
                 self._fixed_input = None
         return self.run_named({self.inputs[0].name: batch})
 

@@ -74,7 +74,7 @@ class ZeroShot:
         embeddings : float32 array of shape (pictures, d)
             Of unit length.
         """
-        # One product a picture: in one for all, the last bits of a picture depend on how many there are.
+        # One product per picture: in one for all, the last bits depend on the number of pictures.
         similarity = np.matmul(np.ascontiguousarray(embeddings)[:, None, :], self._texts)[:, 0]
         logits = similarity.astype(np.float64) * self._scale
         found, start = [], 0
@@ -100,6 +100,6 @@ def _assigned(each: TagVectors, confidence: NDArray[np.float64]) -> Tagged:
         best = np.zeros_like(is_assigned)
         best[np.arange(len(is_assigned)), confidence.argmax(axis=1)] = True
         is_assigned &= best
-    # The last one may be none of the tags.
+    # The last row may be "none of the tags".
     rows, columns = np.nonzero(is_assigned[:, : len(each.tags)])
     return Tagged(rows, np.array(each.tags, np.int64)[columns], confidence[rows, columns].astype(np.float32))

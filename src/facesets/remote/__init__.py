@@ -1,1 +1,1 @@
-"""HTTP; the only place that imports httpx."""
+"""HTTP clients; the only importer of httpx."""

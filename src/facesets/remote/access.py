@@ -1,4 +1,4 @@
-"""Addresses and keys of servers, checked before use and shown without secrets."""
+"""Check addresses and keys of servers before use, and show them without secrets."""
 
 import ipaddress
 import json
@@ -12,13 +12,13 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
-"""Of carriers, and of private networks laid over the internet such as Tailscale's."""
+"""Addresses of carriers, and of private networks laid over the internet such as Tailscale's."""
 _LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home", ".internal", ".home.arpa", ".ts.net")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a server. The key shows in no representation.
+    """How to reach a server. The key never appears in `repr`.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def client_of(
     WrongUsage
         The server is elsewhere, and the proxy that the environment names cannot be used.
     """
-    # Connections stay open for later requests: making them again takes longer than the answers.
+    # Connections stay open for later requests: opening one takes longer than an answer.
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     try:
         return httpx.Client(
@@ -119,7 +119,7 @@ def client_of(
 
 def _direct(url: httpx.URL, limits: httpx.Limits) -> httpx.HTTPTransport:
     """Make connections that bypass any proxy."""
-    # Reading all certificates takes longer than asking a server; without encryption none is looked at.
+    # Reading all certificates takes longer than a request; without encryption none is needed.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else True
     return httpx.HTTPTransport(verify=verify, limits=limits)
 

@@ -12,9 +12,8 @@ _PROBES_WITHOUT_SUCCESS = 3
 class Circuit:
     """Counts failures in a row over all threads, and ends the run if the server is down.
 
-    After `limit` of them the server is probed once, while every other thread waits for the verdict.
-    A server that answers the probe gets another `limit`; but one that answers nothing else is as good
-    as gone.
+    After `limit` of them the server is probed once, while every other thread waits for the verdict. A server
+    that answers the probe gets another `limit` failures; one that answers only probes counts as down.
     """
 
     def __init__(

@@ -20,14 +20,14 @@ _FIRST_WAIT_S = 1.0
 
 
 def download(url: str, path: Path, *, size: int | None = None, sha256: str | None = None, work: Work) -> None:
-    """Download a file. It gets its name only when its size and hash are right.
+    """Download a file; it gets its final name only after its size and hash are verified.
 
     Raises
     ------
     Unreachable
         The server does not answer, refuses, or breaks off three times; or the user stopped it.
     DamagedFile
-        What came is not what was published.
+        The content differs from the published file.
     CannotWrite
         No space or no permission.
     """

@@ -1,4 +1,4 @@
-"""An Immich server, through its published API only.
+"""Call an Immich server's published API.
 
 Safe for several threads. Every request passes the circuit breaker, and one that fails for a passing
 reason is tried again. Redirects are never followed, so that the key stays with the server it is for.
@@ -60,12 +60,12 @@ class Immich:
     """The calls that staging needs."""
 
     def __init__(self, access: Access, *, stop: Stop) -> None:
-        """Name the server; nothing is sent yet.
+        """Store the server's address; nothing is sent yet.
 
         Raises
         ------
         WrongUsage
-            The address or the key cannot be one.
+            The address or the key is invalid.
         """
         base = base_url(access.url)
         self.label = label_of(base)
@@ -93,9 +93,9 @@ class Immich:
         Raises
         ------
         Unreachable
-            Nothing answers there.
+            The server does not answer.
         WrongUsage
-            Something does, but it is no Immich server.
+            The answering server is not Immich.
         """
         try:
             response = retrying(self._version_once, self._waits_s, self._pause)

@@ -17,7 +17,7 @@ class RequestFailed(FacesetsError):
     reason : str
         Why, as part of a sentence.
     transient : bool
-        It may well work the next time: the fault was not that of what was asked for.
+        Whether a retry may succeed, as the cause was not the requested item.
     """
 
     def __init__(self, reason: str, *, transient: bool = False) -> None:
@@ -27,7 +27,7 @@ class RequestFailed(FacesetsError):
 
 
 class NotOnServer(RequestFailed):
-    """The server no longer has it."""
+    """The requested item no longer exists on the server."""
 
 
 def raise_if_transient(response: httpx.Response) -> None:
@@ -64,7 +64,7 @@ def check_response(response: httpx.Response, label: str) -> None:
         raise RequestFailed("the API key lacks the permission (403)")
     if response.is_redirect:
         raise RequestFailed(f"the server redirects it ({status}), which is not followed")
-    # Immich answers 400 for what it does not have as well as for what it does not understand.
+    # Immich answers 400 both for missing items and for requests it does not understand.
     if status == 404 or (status == 400 and _is_not_found(response)):
         raise NotOnServer("the server no longer has it")
     raise RequestFailed(f"the server rejected the request ({status})")

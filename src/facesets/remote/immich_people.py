@@ -1,7 +1,7 @@
-"""The people of an Immich server, and their faces.
+"""Read and write the people of an Immich server and their faces.
 
-A request that changes something may take effect though its answer is lost. So each is sent once, and
-before it is sent again the server is asked whether it took effect.
+A change may take effect even if its answer is lost. So before a request is sent again, the server is asked
+whether the first one took effect.
 """
 
 from collections.abc import Callable, Iterator
@@ -110,18 +110,18 @@ class ImmichPeople(Immich):
             raise RequestFailed("the server did not merge them")
 
     def give_face(self, face_id: str, person_id: str, done: Callable[[], object]) -> None:
-        """Assign a face to a person; `done` is None until it is done."""
+        """Assign a face to a person; `done` returns None until that has happened."""
         self._changed("PUT", f"faces/{person_id}", {"id": face_id}, lambda _: True, done)
 
     def create_face(self, asset_id: str, person_id: str, box: FaceBox, done: Callable[[], object]) -> None:
-        """Add a face that the server has not found; `done` is None until it is there."""
+        """Add a face that the server has not found; `done` returns None until it exists."""
         size = {"imageWidth": box.picture_width, "imageHeight": box.picture_height}
         corner = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
         body = {"assetId": asset_id, "personId": person_id, **size, **corner}
         self._changed("POST", "faces", body, lambda _: True, done)
 
     def delete_face(self, face_id: str, done: Callable[[], object]) -> None:
-        """Remove a face for good; `done` is None until it is gone."""
+        """Remove a face permanently; `done` returns None until it is removed."""
         self._changed("DELETE", f"faces/{face_id}", {"force": True}, lambda _: True, done)
 
     def _is_deleted(self, person_id: str) -> bool | None:
@@ -135,7 +135,7 @@ class ImmichPeople(Immich):
         read: Callable[[object], T],
         found: Callable[[], T | None],
     ) -> T:
-        """Request a change, and again only while `found` does not see it."""
+        """Request a change, and repeat it only while `found` does not see it."""
         is_repeated = False
 
         def attempt() -> T:

@@ -1,4 +1,4 @@
-"""Records of an Immich server, parsed leniently."""
+"""Parse records of an Immich server leniently."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ class Version:
 
     @property
     def text(self) -> str:
-        """The version as text."""
+        """Return the version as text."""
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
@@ -94,12 +94,12 @@ class ServerFace:
 
     @property
     def person_id(self) -> str:
-        """The person's id; empty where it is unassigned."""
+        """Return the person's id; empty if the face is unassigned."""
         return self.person.id if self.person else ""
 
     @property
     def person_name(self) -> str:
-        """The person's name; empty where there is none."""
+        """Return the person's name; empty if there is none."""
         return self.person.name if self.person else ""
 
 

@@ -1,4 +1,4 @@
-"""Faces and CLIP embeddings from an Immich-compatible machine-learning service.
+"""Get faces and CLIP embeddings from an Immich-compatible machine-learning service.
 
 The service takes one picture a request and answers with boxes, scores and embeddings. It gives no
 keypoints: `Faces.kps` is NaN throughout, so that what needs keypoints (aligned crops, pose from
@@ -26,10 +26,10 @@ from facesets.remote.access import client_of, plain_url
 from facesets.remote.retry import Pause, TransientError, retrying
 
 WAITS_S = (5.0, 10.0, 20.0)
-"""An idle service ends itself; while it starts again, requests fail."""
+"""Waits between attempts: an idle service exits, and requests fail while it restarts."""
 
 _PING_TIMEOUT_S = 10.0
-"""Answered immediately, even by a busy service."""
+"""Pings are answered immediately, even by a busy service."""
 
 FACE_DIMENSION = 512
 _JPEG_QUALITY = 95
@@ -62,7 +62,7 @@ def service_url(text: str) -> tuple[httpx.URL, str]:
 
 
 class MlService:
-    """An `Embedder` on a server, and CLIP beside it. May be called from several threads at once."""
+    """An `Embedder` on a server, which also has CLIP. May be called from several threads at once."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ class MlService:
         timeout_s: float = 120.0,
         picture_format: Literal["JPEG", "PNG"] = "JPEG",
     ) -> None:
-        """Name the service; nothing is sent yet.
+        """Store the service's address; nothing is sent yet.
 
         Parameters
         ----------
         url : str
             Its address, such as `http://host:3003`.
         pause : callable
-            Waits so many seconds between attempts; see `pausing`.
+            Waits the given seconds between attempts; see `pausing`.
         picture_format : {'JPEG', 'PNG'}
             How pictures travel: JPEG is a fraction of the size, PNG loses nothing.
 
@@ -95,7 +95,7 @@ class MlService:
         self._pause = pause
         self._waits_s = waits_s
         self._format = picture_format
-        # Whoever asks has threads for it: were they to wait for each other here, all would wake each time.
+        # Callers bring their own threads: if these waited for each other here, all would wake each time.
         self._client = client_of(base, httpx.Timeout(timeout_s, connect=10.0), {}, connections=None)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class MlService:
 
     @property
     def settings(self) -> CacheSettings:
-        """The models that the faces come from.
+        """Return the models of the faces.
 
         A service names its models and shows no digests: in their place stand digests of the names. So
         its vectors mix with those of the same model name on any service, and never with local ones.
@@ -123,7 +123,7 @@ class MlService:
 
     @property
     def clip_model(self) -> ClipModel:
-        """The model that embeds images and texts, identified by its name."""
+        """Return the model that embeds images and texts, identified by its name."""
         name = self._models.clip
         return ClipModel(f"ml-service/{name}", _stand_in(f"{name}/clip"))
 
@@ -185,7 +185,7 @@ class MlService:
         if isinstance(subject, str):
             content["text"] = (None, subject)
         else:
-            # An octet stream, as Immich itself sends it: the service looks at the bytes.
+            # An octet stream, like Immich's own requests: the service detects the format from the bytes.
             content["image"] = ("image", _encoded(subject, self._format), "application/octet-stream")
         try:
             return retrying(partial(self._ask_once, content), self._waits_s, self._pause)
@@ -226,7 +226,7 @@ class MlService:
             boxes = [[row["boundingBox"][corner] for corner in ("x1", "y1", "x2", "y2")] for row in rows]
             box = np.array(boxes, np.float32).reshape(-1, 4)
             scores = np.array([row["score"] for row in rows], np.float32)
-            # Boxes are in pixels of the picture as the service saw it.
+            # Boxes are in pixels of the picture that was sent.
             seen = float(answer.get("imageWidth") or width), float(answer.get("imageHeight") or height)
             box *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -245,7 +245,7 @@ class MlService:
         )
 
     def _vector(self, value: object, dimension: int | None = None) -> Float32:
-        """Parse an embedding given as text or array, normalised to unit length."""
+        """Parse an embedding given as text or array, normalized to unit length."""
         try:
             numbers = json.loads(value) if isinstance(value, str) else value
             vector = np.array(numbers, np.float32)

@@ -35,7 +35,7 @@ class __legacy__:
         return name
 """
 
-# pip has no flag for either: where it looks for a build backend, and where it puts what it fetches.
+# pip has no flag for either: its search path for build backends, and its download directory.
 _RUN_PIP = """
 import os, runpy, sys
 os.environ["PYTHONPATH"] = sys.argv.pop(1)
@@ -61,7 +61,7 @@ class Release:
 
     @property
     def requirement(self) -> str:
-        """The pip requirement."""
+        """Return the pip requirement."""
         return f"{self.project}=={self.version}"
 
 
@@ -73,7 +73,7 @@ def fetch_releases(releases: Sequence[Release], folder: Path, *, work: Work) -> 
     Unreachable
         pip is missing, or the index does not answer or does not have them; or the user stopped it.
     DamagedFile
-        What came is not what was published.
+        The content differs from the published archive.
     CannotWrite
         No space or no permission.
     """
@@ -134,7 +134,7 @@ def _arguments(folder: Path, releases: Sequence[Release]) -> Iterator[list[str]]
 
 def _run(arguments: Sequence[str], folder: Path, total: int, releases: Sequence[Release], work: Work) -> None:
     seen = 0
-    # Not in the folder: where that has no space left, pip's message would have none either.
+    # Not in the folder: if that has no space left, pip's message would not fit either.
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(  # noqa: S603 - pip, with arguments of ours
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
@@ -160,7 +160,7 @@ def _run(arguments: Sequence[str], folder: Path, total: int, releases: Sequence[
 def _bytes_below(folder: Path) -> int:
     """Return the number of bytes downloaded so far."""
     total = 0
-    # Not `rglob`: it fails where a folder goes between being listed and being entered.
+    # Not `rglob`: it fails if a folder is removed between being listed and being entered.
     for above, _, names in os.walk(folder):
         for name in names:
             if name.endswith((".whl", ".tar.gz")):

@@ -42,7 +42,7 @@ class ServiceEmbedder:
         Raises
         ------
         Unreachable
-            It does not answer.
+            The service does not answer.
         """
         if not service.answers():
             raise Unreachable(
@@ -64,17 +64,17 @@ class ServiceEmbedder:
 
     @property
     def settings(self) -> CacheSettings:
-        """The models that the faces come from."""
+        """Return the models of the faces."""
         return self._service.settings
 
     @property
     def faces_from(self) -> CacheSettings | None:
-        """The models of the faces, if faces are detected."""
+        """Return the models of the faces, if faces are detected."""
         return self.settings if self._faces else None
 
     @property
     def clip_from(self) -> ClipModel | None:
-        """The model that embeds whole images, if any."""
+        """Return the model that embeds whole images, if any."""
         return self._service.clip_model if self._clip else None
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
@@ -85,7 +85,7 @@ class ServiceEmbedder:
         ServiceFailed
             The service failed for one of them, over all retries.
         Unreachable
-            It failed for so many in a row that it is taken to be gone.
+            It failed for so many in a row that it counts as down.
         """
         return self._at_the_cost_of_pictures(lambda: self._service.embed(pictures))
 

@@ -1,1 +1,1 @@
-"""Where images come from."""
+"""Sources of images: folders, galleries and download lists."""

@@ -19,14 +19,14 @@ class FolderSource:
     """All images below a directory, or one image file, in the order of their names; see `sources.walking`."""
 
     def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
-        """Name the folder, and what is left out; nothing is read yet. Patterns are as in `Patterns`."""
+        """Store the folder and the patterns for files to leave out; nothing is read yet."""
         self._root = plain_path(root)
         self._patterns = Patterns(tuple(include), tuple(exclude))
         self._ignored: set[str] = set()
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """Return the source's name for messages."""
         return printable(self._root)
 
     @property
@@ -36,7 +36,7 @@ class FolderSource:
 
     @property
     def ignored(self) -> AbstractSet[str]:
-        """What ignore files leave out; complete once `files` is through."""
+        """Return what ignore files leave out; complete once `files` is exhausted."""
         return self._ignored
 
     def covers(self, path: str) -> bool:
@@ -48,7 +48,7 @@ class FolderSource:
         return has_something(self._root)
 
     def files(self) -> Iterator[FoundFile]:
-        """Every file that looks like an image, by its name.
+        """Yield every file that looks like an image, by its name.
 
         A directory that cannot be listed and an entry that is no regular file come out as files that
         cannot be read, so that they are reported like any other.
@@ -73,7 +73,7 @@ class FolderSource:
 
 
 def found_file(path: str) -> FoundFile:
-    """Size and time of a file; -1 when it cannot be looked at or is no regular file."""
+    """Return size and time of a file; -1 if it is inaccessible or no regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - a million of these, and Path is ten times slower
     except OSError:
@@ -84,42 +84,42 @@ def found_file(path: str) -> FoundFile:
 
 
 class ListedOnce:
-    """Another source whose folders are walked only as far as needed, each folder once.
+    """Another source, whose folders are walked only as far as needed and each folder once.
 
     A command may look at the first files before it reads them all; on a share listing takes minutes.
     """
 
     def __init__(self, source: Source) -> None:
-        """Name the source; nothing is listed yet."""
+        """Store the source; nothing is listed yet."""
         self._source = source
         self._listing = source.files()
         self._listed: list[FoundFile] = []
 
     @property
     def label(self) -> str:
-        """As the source."""
+        """Return the source's label."""
         return self._source.label
 
     @property
     def chooses(self) -> bool:
-        """As the source."""
+        """Return the source's `chooses`."""
         return self._source.chooses
 
     @property
     def ignored(self) -> AbstractSet[str]:
-        """As the source."""
+        """Return the source's `ignored`."""
         return self._source.ignored
 
     def covers(self, path: str) -> bool:
-        """As the source."""
+        """Return the source's `covers`."""
         return self._source.covers(path)
 
     def is_there(self) -> bool:
-        """As the source, at this moment."""
+        """Whether the source is there at this moment."""
         return self._source.is_there()
 
     def files(self) -> Iterator[FoundFile]:
-        """Every file as it was when it was first listed; errors as the source, the first time."""
+        """Yield every file as first listed; raises what the source raises, the first time."""
         for place in count():
             if place == len(self._listed):
                 if (file := next(self._listing, None)) is None:

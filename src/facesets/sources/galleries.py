@@ -50,7 +50,7 @@ class Gallery:
 
 
 class GallerySource:
-    """All images below some targets, in the order of their names, each once.
+    """All images below some targets, each once, ordered by name.
 
     Passed over: thumbnails under `tn/`, our own results, rubbish, links to directories, and what the
     patterns leave out. `galleries` then has the directories with photos.
@@ -59,7 +59,7 @@ class GallerySource:
     def __init__(
         self, targets: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> None:
-        """Name the targets; nothing below them is read yet.
+        """Store the targets; nothing below them is read yet.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class GallerySource:
         """
         self._roots: list[Path] = []
         for root in sorted(set(map(plain_path, targets))):
-            # In this order what lies inside another comes after it, with nothing else between.
+            # Sorted like this, nested targets directly follow the one that contains them.
             if not (self._roots and root.is_relative_to(self._roots[-1])):
                 self._roots.append(root)
                 _refuse_thumbnails(root)
@@ -87,26 +87,26 @@ class GallerySource:
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """Return the source's name for messages."""
         return ", ".join(printable(root) for root in self._roots)
 
     @property
     def roots(self) -> list[str]:
-        """The targets as absolute paths."""
+        """Return the targets as absolute paths."""
         return [str(root) for root in self._roots]
 
     @property
     def galleries(self) -> dict[str, Gallery]:
-        """The directories that hold photos, by path; complete once `stamps` is through."""
+        """Return the directories that hold photos, by path; complete once `stamps` is exhausted."""
         return self._galleries
 
     @property
     def patterns(self) -> dict[str, list[str]]:
-        """What `include` and `exclude` were given, for the record of a run."""
+        """Return the given `include` and `exclude`, for the record of a run."""
         return {"include": list(self._patterns.include), "exclude": list(self._patterns.exclude)}
 
     def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to: the nearest true gallery above it, else its own."""
+        """Return the photo's directory: the nearest true gallery above it, else its own."""
         own = os.path.dirname(path)  # noqa: PTH120 - a million of these
         directory = own
         while len(directory) > 1:
@@ -121,7 +121,7 @@ class GallerySource:
 
     @property
     def passed_over(self) -> Mapping[str, int]:
-        """How many RAW files, videos and linked folders `stamps` left out, by kind, once it is through."""
+        """Count the RAW files, videos and linked folders that `stamps` left out, by kind."""
         return self._passed_over
 
     @property
@@ -131,15 +131,15 @@ class GallerySource:
 
     @property
     def ignored(self) -> AbstractSet[str]:
-        """What ignore files leave out; complete once `stamps` is through."""
+        """Return what ignore files leave out; complete once `stamps` is exhausted."""
         return self._ignored
 
     def unavailable(self) -> list[str]:
-        """The targets with nothing to read: an unmounted share leaves an empty folder."""
+        """Return the targets without content: an unmounted share leaves an empty folder."""
         return [str(root) for root in self._roots if not has_something(root)]
 
     def stamps(self) -> Iterator[list[str]]:
-        """Every file that looks like an image, by target and name, some at a time.
+        """Yield every file that looks like an image, in batches, by target and name.
 
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
         A target that is not there has none; see `unavailable`.
@@ -159,7 +159,7 @@ class GallerySource:
                 yield [stamp_of(root, str(root))]
 
     def _notice(self, directory: str) -> None:
-        """Remember the directory of a single file, which is not walked."""
+        """Remember the directory of a single file, as directories are noted only while walking."""
         if directory in self._galleries:
             return
         if all(is_there(Path(directory) / name) for name in (INDEX, THUMBNAILS)):
@@ -194,13 +194,13 @@ def _refuse_thumbnails(root: Path) -> None:
 
 
 def thumbnails_of(path: Path) -> Path | None:
-    """The gallery whose thumbnails a path is, or is among; None for any other path."""
+    """Return the gallery to which a path's thumbnails belong; None for any other path."""
     folders = (folder for folder in (path, *path.parents) if folder.name == THUMBNAILS)
     return next((folder.parent for folder in folders if is_there(folder.parent / INDEX)), None)
 
 
 def stamp_of(file: Entry | Path, path: str) -> str:
-    """The stamp of a file; with -1 when it cannot be looked at or is no regular file."""
+    """Return the stamp of a file; with -1 if it is inaccessible or no regular file."""
     try:
         status = file.stat()
     except OSError:
@@ -211,10 +211,10 @@ def stamp_of(file: Entry | Path, path: str) -> str:
 
 
 def read_gallery(directory: str) -> Gallery:
-    """Read a gallery's `index.json`; other programs write it, so every part of it may be missing."""
+    """Read a gallery's `index.json`; any part may be missing, as other programs write it."""
     path = Path(directory) / INDEX
     try:
-        # From bytes, which may be any of the encodings of Unicode, as programs on Windows write them.
+        # From bytes: programs on Windows write any of the encodings of Unicode.
         content = json.loads(read_regular_file(path, max_bytes=_LARGEST_INDEX_BYTES))
     except OSError as error:
         return Gallery(directory, problem=f"it cannot be read: {error.strerror}")
@@ -247,15 +247,15 @@ def _text(content: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text without what no database takes: NUL, and halves of characters."""
+    """Remove what no database takes: NUL, and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 class ListedPhotos(GallerySource):
-    """These files and no others, with the galleries that a walk over their targets would have found."""
+    """A list of files, with the galleries that a walk over their targets would have found."""
 
     def __init__(self, targets: Sequence[Path], files: Sequence[str]) -> None:
-        """Name the targets, and files below them by their absolute paths; nothing is read yet."""
+        """Store the targets, and files below them by absolute paths; nothing is read yet."""
         super().__init__(targets)
         self._files = list(files)
 
@@ -266,7 +266,7 @@ class ListedPhotos(GallerySource):
         yield [stamp_of(Path(path), path) for path in self._files]
 
     def _notice_above(self, directory: str) -> None:
-        """Remember a directory and those above it up to its target: one of them may be the gallery."""
+        """Remember a directory and those above it up to its target; any may be the gallery."""
         while directory not in self._galleries:
             self._notice(directory)
             if not any(directory.startswith(os.path.join(end, "")) for end in self._ends):  # noqa: PTH118

@@ -1,7 +1,7 @@
 """Missing files: removed, moved, or on a drive that is not mounted.
 
 Without its drive a folder is empty, or it is missing from a folder where drives appear. So a missing file
-counts as removed only where the nearest folder above it that exists holds something and is none of those.
+counts as removed only if the nearest existing folder above it holds something and is not one of those.
 """
 
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 from facesets.files import has_something
 
 _DRIVES = frozenset(map(Path, ("/", "/media", "/run/media", "/mnt", "/Volumes", "/net", "/home")))
-"""A folder that is missing from one of these may come back with its drive or share."""
+"""A folder missing from one of these may return with its drive or share."""
 
 _DRIVES_OF_EACH_USER = frozenset(map(Path, ("/media", "/run/media")))
 
 
 def is_missing(path: str) -> bool:
-    """Whether there is nothing at a path; an inaccessible path is not missing."""
+    """Whether a path does not exist; an inaccessible path is not missing."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -30,7 +30,7 @@ def is_missing(path: str) -> bool:
 def moved_away(copies: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
     """Return the paths that existing files were moved from, among their other known paths.
 
-    Where the whole folder is missing, it counts as moved only within one file system: a copy on another disk
+    If the whole folder is missing, it counts as moved only within one file system: a copy on another disk
     proves nothing about the first disk.
 
     Parameters
@@ -47,13 +47,13 @@ def moved_away(copies: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
 
 
 def removed(paths: Iterable[str]) -> Iterator[str]:
-    """Return the paths where the file is surely gone."""
+    """Return the paths whose file was certainly removed."""
     nearest = _Nearest()
     return (path for path in paths if is_missing(path) and nearest.of(path) is not None)
 
 
 class _Nearest:
-    """The nearest folder above a missing path that exists, where it is surely mounted."""
+    """The nearest existing folder above a missing path, if it is certainly mounted."""
 
     def __init__(self) -> None:
         self._known: dict[Path, Path | None] = {}

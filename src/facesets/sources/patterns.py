@@ -35,7 +35,7 @@ class Patterns:
         return bool(self.include or self.exclude)
 
     def exclude_it(self, relative: str) -> bool:
-        """Whether a file or a folder is left out, with what lies below."""
+        """Whether a file, or a folder with its content, is left out."""
         return any(_fits(relative, pattern) for pattern in self.exclude)
 
     def want(self, relative: str) -> bool:
@@ -69,7 +69,7 @@ class IgnoreRules:
     below: tuple[tuple[int, GitIgnoreSpec], ...] = ()
 
     def with_file_in(self, directory: str, relative: str) -> "IgnoreRules":
-        """The same with the ignore file in a folder.
+        """Return these rules, extended by the ignore file in a folder.
 
         Raises
         ------

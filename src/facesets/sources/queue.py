@@ -1,4 +1,4 @@
-"""The list of photos that `immich-stage` wrote."""
+"""Read the download list of photos that `immich-stage` wrote."""
 
 import json
 import os
@@ -15,18 +15,18 @@ VERSION = 1
 
 
 class QueueSource:
-    """The files that a queue names, in the order of their names.
+    """The files that a download list names, ordered by name.
 
     Paths in a queue are relative to it, so that the folder can be moved to another machine.
     """
 
     def __init__(self, queue: Path) -> None:
-        """Name the queue; nothing is read yet."""
+        """Store the download list's path; nothing is read yet."""
         self._queue = queue.absolute()
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """Return the source's name for messages."""
         return printable(self._queue)
 
     def covers(self, path: str) -> bool:  # noqa: ARG002 - whatever it is
@@ -48,7 +48,7 @@ class QueueSource:
         return self._queue.is_file()
 
     def files(self) -> Iterator[FoundFile]:
-        """Every file of the queue. One that is missing comes out as a file that cannot be read.
+        """Yield every file of the queue; a missing one is yielded as unreadable.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class QueueSource:
 
 
 def _stays_inside(path: Any) -> bool:  # noqa: ANN401 - whatever JSON can hold
-    """Whether this is a path, and one that leads nowhere but down."""
+    """Whether a value is a path that stays below its folder."""
     if not isinstance(path, str) or not path:
         return False
     windows = PureWindowsPath(path)

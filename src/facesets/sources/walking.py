@@ -1,4 +1,4 @@
-"""The photos below a folder, however deep, in the order of their names.
+"""Walk the photos below a folder, at any depth, ordered by name.
 
 Links to files are followed, links to directories are not: so a link that leads back to its own parent costs
 nothing. Directories that hold our own results, thumbnails or rubbish are passed over.
@@ -17,13 +17,13 @@ from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.sources.patterns import IGNORE_FILE, IgnoreRules, Patterns
 
 RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
-"""A directory that holds one of these, written by us, is a result: its photos are copies."""
+"""A directory with one of these, written by facesets, is a result: its photos are copies."""
 
 UNFINISHED_MARKER = ".facesets-writing.json"
-"""Lies in a result that was never finished."""
+"""File that marks an unfinished result."""
 
 NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails", ".facesets-journal"})
-"""Directories for systems' own thumbnails, for what was thrown away, and for what we replaced."""
+"""Directories for thumbnails of systems, for trash, and for what facesets replaced."""
 
 Entry: TypeAlias = os.DirEntry[str]
 
@@ -34,7 +34,7 @@ _OTHER_KINDS = dict.fromkeys(RAW_SUFFIXES, "raw") | dict.fromkeys(VIDEO_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Photos that follow one another in a directory.
+    """Consecutive photos of a directory.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Listed:
 
 @dataclass(slots=True)
 class _Open:
-    """A directory while it is walked: what is still to come of it."""
+    """A directory being walked, with its remaining entries."""
 
     directory: str
     relative: str
@@ -65,7 +65,7 @@ class _Open:
         return f"{self.relative}/{name}" if self.relative else name
 
     def listed(self) -> Listed:
-        """The photos since the last time."""
+        """Return the photos since the last call."""
         photos, self.photos = self.photos, []
         return Listed(self.directory, photos, self.names)
 
@@ -78,7 +78,7 @@ def walk(
     ignored: set[str],
     others: Counter[str] | None = None,
 ) -> Iterator[Listed]:
-    """Every photo below a directory, some at a time.
+    """Yield every photo below a directory, in batches.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def _is_photo(
 
 
 def _opened(directory: str, relative: str, rules: IgnoreRules) -> _Open | None:
-    """Begin with a directory; None if it cannot be listed. One of our results has no entries."""
+    """Open a directory; None if it cannot be listed. One of our results has no entries."""
     try:
         with os.scandir(directory) as entries:
             listed = by_name(entries)
@@ -167,7 +167,7 @@ def _is_ignored(folder: _Open, entry: Entry, ignored: set[str], *, is_folder: bo
 
 
 def suffix_of(name: str) -> str:
-    """The last part of a file name from its dot on, in lower case."""
+    """Return the suffix of a file name from its last dot on, in lower case."""
     dot = name.rfind(".")
     return name[dot:].lower() if dot >= 0 else ""
 
@@ -181,9 +181,9 @@ def links_to_directory(entry: Entry) -> bool:
 
 
 def by_name(entries: Iterable[Entry]) -> list[Entry]:
-    """Entries of a directory by the bytes of their names."""
+    """Sort entries of a directory by the bytes of their names."""
     listed = sorted(entries, key=attrgetter("name"))
-    # Characters sort as their UTF-8 does; what stands for a byte that is none does not.
+    # Characters sort like their UTF-8; surrogates, which stand for invalid bytes, do not.
     if not "".join(entry.name for entry in listed).isascii():
         listed.sort(key=lambda entry: os.fsencode(entry.name))
     return listed
@@ -204,7 +204,7 @@ def _is_ours(path: str) -> bool:
 
 
 def is_among(path: str, ignored: AbstractSet[str]) -> bool:
-    """Whether a path is, or lies below, one of some others."""
+    """Whether a path equals, or lies below, one of some others."""
     while path not in ignored:
         above = os.path.dirname(path)  # noqa: PTH120 - a million of these
         if above == path:

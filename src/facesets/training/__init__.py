@@ -1,4 +1,4 @@
-"""A projection of embeddings learned from known people: arrays in, layers and figures out.
+"""Learn a projection of embeddings from known people: arrays in, layers and metrics out.
 
-What is learnt with torch is in `loop`, `triplets` and `checkpoints`; nothing else here needs it.
+Only `loop`, `triplets` and `checkpoints` need torch.
 """

@@ -1,4 +1,4 @@
-"""Training that survives interruption: weights, optimiser and losses are saved after every epoch.
+"""Save weights, optimizer and losses after every epoch, so that training survives interruption.
 
 Each checkpoint is two files, `face_projection_epoch_<n>.safetensors` with the arrays and, written after it,
 `face_projection_epoch_<n>.json` with the rest. Only the newest stays.

@@ -1,4 +1,4 @@
-"""How well embeddings separate people: verification and assignment of faces of known people.
+"""Measure how well embeddings separate people: verification and assignment of known faces.
 
 From the same faces follow the cosine similarities that decide in a head's space.
 """
@@ -28,14 +28,14 @@ _MARGIN_SHARE = 0.1
 """Margin, as a share of the lead of the own person over the nearest other; 0.05 for ArcFace."""
 
 _STRICT_SHARE = 0.25
-_MOST = 0.99
+_MAX_THRESHOLD = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class RecognitionTrial:
     """Faces to separate: unit rows of shape (n, d), their people, and which are queries.
 
-    Those that are not asked about are how each person is known.
+    The other faces are the known ones of each person.
     """
 
     embedding: Float32
@@ -67,7 +67,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """For each query, the similarity to its own person's prototypes, and to the nearest other's."""
+    """Each query's similarity to its own person's prototypes, and to the nearest other's."""
 
     own: Float32
     other: Float32
@@ -75,9 +75,9 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class NearestAssignment:
-    """Faces assigned to the nearest person, at the cosine similarity where F1 is best.
+    """Results of assigning faces to the nearest person, at the threshold with the best F1.
 
-    Every face is asked about twice: with its person among the known ones, and as a stranger.
+    Every face is tested twice: with its person among the known ones, and as a stranger.
     """
 
     precision: float
@@ -90,7 +90,7 @@ Project = Callable[[Float32], Float32]
 
 
 _DECIMALS = 6
-"""Of cosine similarities: what differs by less differs by the order in which a processor adds up."""
+"""Decimals of cosine similarities: smaller differences depend on the processor's order of adding."""
 
 
 def _similarity(asked: Float32, known: Float32) -> Float32:
@@ -208,9 +208,9 @@ def calibrated(
     def passed_by(share: float) -> float:
         measured = float(np.quantile(near.other, 1 - share))
         expected = normal.inv_cdf(1 - min(share, share * asked / max(people, asked)))
-        return min(_MOST, max(measured, expected))
+        return min(_MAX_THRESHOLD, max(measured, expected))
 
-    # Where people's own faces are well above strangers, halfway: nothing is lost by being careful.
+    # If people's own faces are well above strangers, use the midpoint: caution costs nothing.
     enough, lowest_own = passed_by(_WRONG), float(np.quantile(near.own, _LOST))
     assign = (enough + max(enough, lowest_own)) / 2
     gap = float(np.median(near.own) - np.median(near.other))

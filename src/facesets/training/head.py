@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from facesets.records import Float32, Int64
 
-_LEAST_LENGTH = 1e-12
+_MIN_LENGTH = 1e-12
 Float64 = NDArray[np.float64]
 DISCRIMINANTS = 128
-"""Outputs of `discriminants`, at most: as many as a trained head has."""
+"""Maximum outputs of `discriminants`: as many as a trained head has."""
 
-_LEAST_VARIANCE = 1e-9
+_MIN_VARIANCE = 1e-9
 _OPSET = 17
 _IR_VERSION = 8
-"""Of ONNX 1.12: also runtimes of some years ago read it."""
+"""IR version of ONNX 1.12, which runtimes some years old also read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Layer:
 
 
 Layers: TypeAlias = tuple[Layer, ...]
-"""One after the other, with ReLU between; what comes out is scaled to unit length."""
+"""Consecutive layers, with ReLU between; the output is scaled to unit length."""
 
 
 def project(layers: Layers, embeddings: Float32) -> Float32:
@@ -49,9 +49,9 @@ def project(layers: Layers, embeddings: Float32) -> Float32:
         rows = np.maximum(rows, 0) if place else rows
         rows = rows @ layer.weight + layer.bias
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Float32 = (rows / np.maximum(length, _LEAST_LENGTH)).astype(np.float32)
-    # What has no direction, such as a face that is just like the mean, gets one.
-    unit[length[:, 0] < _LEAST_LENGTH, 0] = 1
+    unit: Float32 = (rows / np.maximum(length, _MIN_LENGTH)).astype(np.float32)
+    # A zero vector, such as a face equal to the mean, gets some direction.
+    unit[length[:, 0] < _MIN_LENGTH, 0] = 1
     return unit
 
 
@@ -59,28 +59,28 @@ def whitening(embeddings: Float32, person: Int64) -> Layers:
     """Return the within-class whitening of rows of shape (n, d) of known people; d outputs."""
     mean, within, _ = _spread(embeddings, person)
     vectors, scale = _whitening(within)
-    return _centred(mean, (vectors * scale) @ vectors.T)
+    return _centered(mean, (vectors * scale) @ vectors.T)
 
 
 def discriminants(embeddings: Float32, person: Int64) -> Layers:
     """Return linear discriminants of rows of shape (n, d), at most one fewer than there are people."""
-    mean, within, centres = _spread(embeddings, person)
+    mean, within, centers = _spread(embeddings, person)
     vectors, scale = _whitening(within)
     white = vectors * scale
-    _, _, directions = np.linalg.svd(centres @ white, full_matrices=False)
-    count = min(DISCRIMINANTS, len(centres) - 1, embeddings.shape[1])
-    return _centred(mean, white @ directions[:count].T)
+    _, _, directions = np.linalg.svd(centers @ white, full_matrices=False)
+    count = min(DISCRIMINANTS, len(centers) - 1, embeddings.shape[1])
+    return _centered(mean, white @ directions[:count].T)
 
 
 def _whitening(within: Float64) -> tuple[Float64, Float64]:
-    """The directions of a covariance, as columns, and how much each is to be scaled."""
+    """Return the directions of a covariance, as columns, and the scale of each."""
     values, vectors = np.linalg.eigh(within)
     # If all photos are copies, faces of one person do not differ.
-    return vectors, 1 / np.sqrt(np.maximum(values, _LEAST_VARIANCE))
+    return vectors, 1 / np.sqrt(np.maximum(values, _MIN_VARIANCE))
 
 
 def _spread(embeddings: Float32, person: Int64) -> tuple[Float64, Float64, Float64]:
-    """The mean, the covariance inside people (shrunk), and what is left of people's means, by face count."""
+    """Return mean, covariance inside people (shrunk), and centered people's means, weighted by face count."""
     # scikit-learn takes a second to load.
     from sklearn.covariance import ledoit_wolf
 
@@ -94,7 +94,7 @@ def _spread(embeddings: Float32, person: Int64) -> tuple[Float64, Float64, Float
     return mean, within, (means - mean) * np.sqrt(count)[:, None]
 
 
-def _centred(mean: Float64, weight: Float64) -> Layers:
+def _centered(mean: Float64, weight: Float64) -> Layers:
     return (Layer(weight.astype(np.float32), (-mean @ weight).astype(np.float32)),)
 
 
@@ -103,7 +103,7 @@ def onnx_model(layers: Layers) -> bytes:
 
     The same layers give the same bytes.
     """
-    # Only who writes a head needs it, and it takes long to load.
+    # Only needed to write a head, and slow to load.
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -130,5 +130,5 @@ def onnx_model(layers: Layers) -> bytes:
         ir_version=_IR_VERSION,
     )
     onnx.checker.check_model(model)
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized

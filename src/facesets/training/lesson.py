@@ -12,7 +12,7 @@ from facesets.training.checkpoints import Epoch
 from facesets.training.head import Layers
 
 FOLDS = 5
-_LEAST_HELD_OUT = 2
+_MIN_HELD_OUT = 2
 """Minimum people to hold out; one alone cannot be distinguished from others."""
 
 
@@ -47,7 +47,7 @@ class TrainedHead:
 def held_out_people(people: int, seed: int) -> list[Int64]:
     """Return the people that each of five folds holds out: a fifth, and at least two."""
     order = np.random.default_rng([seed, 1]).permutation(people)
-    size = max(_LEAST_HELD_OUT, -(-people // FOLDS))
+    size = max(_MIN_HELD_OUT, -(-people // FOLDS))
     starts = [fold * people // FOLDS for fold in range(FOLDS)]
     return [np.sort(order[(start + np.arange(size)) % people]) for start in starts]
 
@@ -63,7 +63,7 @@ def capped(person: Int64, most: int, seed: int) -> Int64:
     """Return a limited number of rows, evenly per person, at random; in their order."""
     place, size = _places(person, np.random.default_rng([seed, 3]))
     fewest, too_many = 2, int(size.max(initial=0)) + 1
-    # The largest share of each with which all fit.
+    # The largest share of each person with which all fit.
     while too_many - fewest > 1:
         each = (fewest + too_many) // 2
         fewest, too_many = (each, too_many) if (place < each).sum() <= most else (fewest, each)
@@ -74,13 +74,13 @@ def capped(person: Int64, most: int, seed: int) -> Int64:
 
 
 def _first_people(person: Int64, most: int) -> Int64:
-    """So many people that their faces are at most that many."""
+    """Return as many people as have at most that many faces in all."""
     people, count = np.unique(person, return_counts=True)
     return people[np.cumsum(count) <= most]
 
 
 def _places(person: Int64, rng: np.random.Generator) -> tuple[Int64, Int64]:
-    """Each face's place in a random order of its person's faces, and how many these are."""
+    """Return each face's place in a random order of its person's faces, and their number."""
     order = rng.permutation(len(person))
     order = order[np.argsort(person[order], kind="stable")]
     _, first, index, count = np.unique(

@@ -1,4 +1,4 @@
-"""Training of a projection head by triplets, epoch by epoch.
+"""Train a projection head by triplets, epoch by epoch.
 
 References
 ----------
@@ -26,10 +26,10 @@ HIDDEN, OUTPUTS = 256, 128
 _WEIGHTS = ("first", "first_bias", "second", "second_bias")
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 _EACH = 4
-"""Faces of one person that come together; alone they would make no pair."""
+"""Faces of one person per batch; a single one would make no pair."""
 
-_LEAST_SQUARE = 1e-8
-"""The root has no slope at zero."""
+_MIN_SQUARE = 1e-8
+"""Minimum square of a distance, as the root has no slope at zero."""
 
 
 def batches(person: Int64, size: int, rng: np.random.Generator) -> Iterator[Int64]:
@@ -77,7 +77,7 @@ def triplet_loss(vectors: torch.Tensor, person: torch.Tensor, margin: float) -> 
     BatchLoss or None
         None where no two faces are of one person, or all are.
     """
-    distance = (2 - 2 * vectors @ vectors.T).clamp_min(_LEAST_SQUARE).sqrt()
+    distance = (2 - 2 * vectors @ vectors.T).clamp_min(_MIN_SQUARE).sqrt()
     same = person[:, None] == person[None, :]
     anchor, positive = torch.triu(same, diagonal=1).logical_or(torch.tril(same, diagonal=-1)).nonzero().T
     other = ~same[anchor]
@@ -137,18 +137,18 @@ def train(
 
 
 class _State:
-    """Weights and optimiser, as tensors to go on with and as arrays to keep."""
+    """Weights and optimizer, as tensors to continue with and as arrays to store."""
 
     def __init__(self, arrays: Mapping[str, Float32], learning_rate: float) -> None:
         self._weights = {name: torch.from_numpy(arrays[name].copy()).requires_grad_() for name in _WEIGHTS}
-        self.optimiser = torch.optim.Adam(self._weights.values(), lr=learning_rate)
+        self.optimizer = torch.optim.Adam(self._weights.values(), lr=learning_rate)
         moments = {
             number: {part: torch.from_numpy(arrays[f"{name}.{part}"].copy()) for part in _ADAM}
             for number, name in enumerate(_WEIGHTS)
             if f"{name}.step" in arrays
         }
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Project rows to unit vectors."""
@@ -157,8 +157,8 @@ class _State:
         return functional.normalize(hidden @ second + second_bias)
 
     def arrays(self) -> dict[str, Float32]:
-        """Everything that the next epoch starts from."""
-        state = self.optimiser.state_dict()["state"]
+        """Return everything that the next epoch starts from."""
+        state = self.optimizer.state_dict()["state"]
         arrays = {name: tensor.detach().numpy().copy() for name, tensor in self._weights.items()}
         for number, name in enumerate(_WEIGHTS):
             arrays |= {
@@ -167,7 +167,7 @@ class _State:
         return arrays
 
     def layers(self) -> Layers:
-        """The head as it is now."""
+        """Return the current head."""
         first, first_bias, second, second_bias = (
             tensor.detach().numpy().copy() for tensor in self._weights.values()
         )
@@ -175,7 +175,7 @@ class _State:
 
 
 def _first_arrays(inputs: int, seed: int) -> dict[str, Float32]:
-    """Weights to begin with: uniform, within one over the root of the number of inputs."""
+    """Return initial weights: uniform, within one over the root of the number of inputs."""
     rng = np.random.default_rng([seed, 0])
     shapes = ((inputs, HIDDEN), (HIDDEN,), (HIDDEN, OUTPUTS), (OUTPUTS,))
     bounds = np.array([inputs, inputs, HIDDEN, HIDDEN]) ** -0.5
@@ -193,9 +193,9 @@ def _one_epoch(state: _State, lesson: Lesson, plan: TrainingPlan, number: int, s
     for found in _losses(state, lesson, ~lesson.validates, plan, rng):
         if stop.requested:
             return None
-        state.optimiser.zero_grad()
+        state.optimizer.zero_grad()
         found.mean.backward()
-        state.optimiser.step()
+        state.optimizer.step()
         total, pairs, triplets = (
             total + found.pairs * found.mean.item(),
             pairs + found.pairs,
@@ -206,7 +206,7 @@ def _one_epoch(state: _State, lesson: Lesson, plan: TrainingPlan, number: int, s
 
 
 def _validation_loss(state: _State, lesson: Lesson, plan: TrainingPlan) -> float:
-    """Mean loss of the faces that were not trained on, in the same batches after each epoch."""
+    """Return the mean loss of validation faces, in the same batches after each epoch."""
     with torch.no_grad():
         found = list(_losses(state, lesson, lesson.validates, plan, np.random.default_rng([plan.seed, 0])))
     pairs = sum(each.pairs for each in found)
@@ -216,7 +216,7 @@ def _validation_loss(state: _State, lesson: Lesson, plan: TrainingPlan) -> float
 def _losses(
     state: _State, lesson: Lesson, chosen: Bool, plan: TrainingPlan, rng: np.random.Generator
 ) -> Iterator[BatchLoss]:
-    """The loss of each batch of the chosen faces that holds a triplet."""
+    """Yield the loss of each batch of the chosen faces that holds a triplet."""
     rows = np.flatnonzero(chosen)
     for batch in batches(lesson.person[rows], plan.batch_size, rng):
         some = rows[batch]

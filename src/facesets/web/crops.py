@@ -104,7 +104,7 @@ class CropStore:
             # An earlier request may have just finished.
             if (cached := _read(path)) is not None:
                 return cached
-            decoded = read_decoded(picture.paths, picture.sha256, least_edge=_least_edge(what, picture, size))
+            decoded = read_decoded(picture.paths, picture.sha256, min_edge=_least_edge(what, picture, size))
             content = _jpeg(make(decoded.pixels, picture, size))
             # Uncached crops are made again: a full disk must not hide faces.
             with suppress(OSError):

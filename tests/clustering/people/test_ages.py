@@ -1,11 +1,11 @@
-"""Birth years and sexes follow from many faces, each known badly: known errors in, known spread out."""
+"""Birth years and sexes of people, estimated from many faces with known errors."""
 
 import numpy as np
 import pytest
 
 from facesets.clustering.people.ages import (
-    LEAST_FACES,
-    LEAST_SPREAD_YEARS,
+    MIN_FACES,
+    MIN_SPREAD_YEARS,
     contradicting_faces,
     estimate_births,
     likely_men,
@@ -18,7 +18,7 @@ ERROR_YEARS = 6.0
 def simulated(
     people: int, faces: int, *, error: float = ERROR_YEARS, wrong: float = 0.0, seed: int = 0
 ) -> tuple[Int64, Float64, Float64, Float64]:
-    """Persons, years of photos, ages as a model says them, and when the people were born."""
+    """Return persons, years of photos, a model's ages, and the people's births."""
     rng = np.random.default_rng(seed)
     born = rng.integers(1930, 2000, people).astype(np.float64)
     person = np.repeat(np.arange(people), faces)
@@ -62,7 +62,7 @@ def test_few_faces_are_counted_and_no_faces_give_no_year() -> None:
     assert np.isnan(found.spread[2:]).all()
 
 
-def test_hardly_any_right_face_contradicts_and_nearly_every_child_among_adults_does() -> None:
+def test_faces_of_children_contradict_and_right_faces_rarely_do() -> None:
     person, taken, age, born = simulated(500, 30)
     unstated = np.full(500, np.nan)
     right = contradicting_faces(person, taken, age, unstated)
@@ -78,10 +78,8 @@ def test_hardly_any_right_face_contradicts_and_nearly_every_child_among_adults_d
     assert (found.likely <= 0.8).all()
 
 
-def test_of_few_faces_only_a_stated_year_is_contradicted_and_faces_that_agree_are_not_believed_too_much() -> (
-    None
-):
-    few = LEAST_FACES - 1
+def test_few_faces_contradict_only_a_set_year() -> None:
+    few = MIN_FACES - 1
     person, taken = np.zeros(few, np.int64), np.full(few, 2010.0)
     age = np.array([30.0, 30, 30, 70])
     assert not len(contradicting_faces(person, taken, age, np.array([np.nan])).row)
@@ -89,11 +87,11 @@ def test_of_few_faces_only_a_stated_year_is_contradicted_and_faces_that_agree_ar
     assert (stated.row.tolist(), stated.expected.tolist(), stated.spread.tolist()) == (
         [3],
         [30],
-        [LEAST_SPREAD_YEARS],
+        [MIN_SPREAD_YEARS],
     )
     many = np.zeros(20, np.int64)
     age = np.full(20, 30.0)
-    age[0] = 30 + 3 * LEAST_SPREAD_YEARS
+    age[0] = 30 + 3 * MIN_SPREAD_YEARS
     assert not len(contradicting_faces(many, np.full(20, 2010.0), age, np.array([np.nan])).row)
     age[0] += 0.1
     assert contradicting_faces(many, np.full(20, 2010.0), age, np.array([np.nan])).row.tolist() == [0]
@@ -103,7 +101,7 @@ def test_a_set_birth_year_overrides_the_faces() -> None:
     person, taken = np.zeros(12, np.int64), np.full(12, 2010.0)
     age = np.array([30.0, 31, 29, 30, 28, 33, 30, 30, 31, 29, 30, 90])
     wrong = contradicting_faces(person, taken, age, np.array([1920.0]))
-    # Nearly all are off by sixty years: no single one of them is the exception.
+    # Nearly all are off by sixty years, so no single face is an outlier.
     assert wrong.row.tolist() == []
     assert contradicting_faces(person, taken, age, np.array([1980.0])).row.tolist() == [11]
 

@@ -1,4 +1,4 @@
-"""Faces compared with prototypes, and the decision about them."""
+"""Faces are compared with prototypes, and assigned, suggested or left."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_a_face_goes_to_the_most_similar_person_if_no_other_is_as_similar() -> N
     assert chosen(pairs.of(np.empty(0, np.int64)), []) == ([], [])
 
 
-def test_of_two_faces_on_one_image_the_more_similar_is_the_person_and_the_other_is_not_asked_about() -> None:
+def test_the_more_similar_of_two_faces_in_an_image_is_the_person() -> None:
     pairs = matches((1, 0, 0.7), (2, 0, 0.9), (3, 0, 0.55), (3, 1, 0.52))
     assert chosen(pairs, [5, 5, 5, 5]) == ([(2, 0)], [(3, 1)])
     assert chosen(pairs, [5, 6, 7, 7])[0] == [(1, 0), (2, 0)]
@@ -94,7 +94,7 @@ def test_equal_similarities_are_decided_by_number_whatever_the_order() -> None:
     assert chosen(pairs.of(np.array([1, 0])), [5, 5])[0] == [(1, 0)]
 
 
-def test_three_people_are_asked_about_at_most() -> None:
+def test_at_most_three_people_are_suggested() -> None:
     pairs = matches(*((1, person, 0.62 - person / 1000) for person in range(5)))
     assert chosen(pairs, [1] * 5) == ([], [(1, 0), (1, 1), (1, 2)])
 

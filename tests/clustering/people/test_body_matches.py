@@ -1,4 +1,4 @@
-"""Bodies without a face are suggested for people who wear the same, or stood there a moment ago."""
+"""Bodies without a face are suggested for people by clothes, or by place a moment before."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from facesets.clustering.people.body_matches import DayBodies, match_bodies
 
 @st.composite
 def days(draw: st.DrawFn) -> DayBodies:
-    """A day of few photos, few people and few kinds of clothes."""
+    """Make a day of few photos, few people and few kinds of clothes."""
     count = draw(st.integers(1, 14))
     numbers = [draw(st.lists(st.integers(*span), min_size=count, max_size=count)) for span in _SPANS]
     photo, clothes, person, place = (np.array(each, np.int64) for each in numbers)
@@ -49,7 +49,7 @@ def test_a_body_without_a_face_is_suggested_for_a_person_of_another_photo_with_a
 
 
 @given(days())
-def test_a_photo_by_itself_gets_what_it_gets_among_all(day: DayBodies) -> None:
+def test_a_photo_has_the_same_result_alone_and_among_others(day: DayBodies) -> None:
     together = match_bodies(day)
     alone = [
         match

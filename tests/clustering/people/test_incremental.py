@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
 from facesets.clustering.people.incremental import (
-    Joined,
+    FaceDecisions,
     check_person_matches,
     find_person_matches,
     join_people,
@@ -22,12 +22,12 @@ LIMIT = 0.65
 
 
 def at_angles(*degrees: float) -> Float32:
-    """Vectors on a circle: 40° apart are similar by 0.77, 50° by 0.64."""
+    """Return vectors on a circle: 40° apart have similarity 0.77, 50° 0.64."""
     radians = np.radians(degrees)
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) -> Joined:
+def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) -> FaceDecisions:
     return join_people(
         rows,
         references,
@@ -84,7 +84,7 @@ def test_faces_that_only_a_disputed_face_reaches_are_a_new_person() -> None:
 
 
 def peak_bytes(faces: int) -> int:
-    """Of dividing one tight group of so many faces, of which a few are near to one of two people."""
+    """Return the peak bytes of dividing one tight group, with a few faces near one of two people."""
     rng = np.random.default_rng(0)
     rows = unit_rows(rng.standard_normal((1, 64)) + 0.1 * rng.standard_normal((faces, 64)))
     references = unit_rows(rows[:2] + 0.1 * rng.standard_normal((2, 64)))
@@ -120,7 +120,7 @@ def peopled(draw: st.DrawFn) -> tuple[Float32, Float32, Int64]:
 
 
 @given(peopled())
-def test_doing_it_again_changes_nothing(made: tuple[Float32, Float32, Int64]) -> None:
+def test_a_second_run_changes_nothing(made: tuple[Float32, Float32, Int64]) -> None:
     rows, references, persons = made
     first = join(rows, references, persons)
     new = np.where(first.group >= 0, first.group + 10, first.person)

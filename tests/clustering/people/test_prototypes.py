@@ -92,7 +92,7 @@ def test_pinned_faces_are_exemplars_all_of_them_and_dropped_ones_are_not() -> No
     assert len(prototypes_of(faces(vectors, dropped=tuple(range(8)))).centroids) == 1
 
 
-def test_whatever_the_order_of_the_faces_the_prototypes_are_the_same() -> None:
+def test_prototypes_do_not_depend_on_the_order_of_faces() -> None:
     child, adult = near(heart(0), 20, 0.85), near(heart(1), 20, 0.85, seed=1)
     given = faces(np.concatenate([child, adult]), years=[2001] * 20 + [2019] * 20, pinned=(3,))
     order = np.random.default_rng(4).permutation(40)
@@ -143,7 +143,7 @@ def photos(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def closest(rows: np.ndarray, pose: np.ndarray) -> tuple[float, float]:
-    """The least cosine distance and the least turn of any two."""
+    """Return the minimum cosine distance and the minimum turn of any two."""
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     apart = np.array([[1 - a @ b for a in unit] for b in unit])
     turn = np.linalg.norm(pose[:, None, :2] - pose[None, :, :2], axis=2)
@@ -185,9 +185,7 @@ def test_a_poor_face_is_not_chosen_however_different() -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 100))
-def test_so_many_are_chosen_each_once_and_the_same_ones_in_whatever_order(
-    count: int, wanted: int, seed: int
-) -> None:
+def test_the_requested_number_is_chosen_independent_of_order(count: int, wanted: int, seed: int) -> None:
     rows, pose, quality = photos(count, seed)
     chosen = spread_out(rows, pose, quality, wanted)
     assert len(set(chosen.tolist())) == len(chosen) == min(count, wanted)

@@ -1,4 +1,4 @@
-"""What is worth asking about people, found from vectors."""
+"""Suggestions about people, found from vectors."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def hearts(rng: np.random.Generator, count: int) -> Float32:
     return unit_rows(rng.standard_normal((count, 512)))
 
 
-def test_halves_of_people_are_asked_about_once_each_and_strangers_are_not() -> None:
+def test_halves_of_people_are_suggested_once_and_strangers_are_not() -> None:
     rng = np.random.default_rng(1)
     parts = [person(rng, heart, 6) for heart in hearts(rng, 40) for _ in range(2)]
     centroids = unit_rows(np.stack([part.mean(axis=0) for part in parts]))

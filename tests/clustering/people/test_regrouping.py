@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
 from facesets.clustering.people.owners import KnownOwners
 from facesets.clustering.people.regrouping import Regrouped, regroup
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
 from tests.fixtures.soak import examples
 from tests.fixtures.vectors import People, near, people
@@ -28,18 +28,18 @@ def nobody() -> Library:
     return Library(np.empty((0, 512), np.float32), np.empty(0, np.int64), np.zeros(0, bool))
 
 
-def look(rows: Float32, person: Int64, fixed: Bool, seeds: Int64, most_faces: int = 30_000) -> Regrouped:
-    """Group some faces again, and what is near them."""
+def look(rows: Float32, person: Int64, fixed: Bool, seeds: Int64, max_faces: int = 30_000) -> Regrouped:
+    """Regroup some faces and those near them."""
     known = KnownOwners(person, fixed, None, Constraints())
-    return regroup(rows, known, seeds, calibrate(rows), min_size=2, most_faces=most_faces)
+    return regroup(rows, known, seeds, calibrate(rows), min_size=2, max_faces=max_faces)
 
 
-def add(library: Library, rows: Float32, most_faces: int = 30_000) -> Library:
-    """A library after a night with new faces."""
+def add(library: Library, rows: Float32, max_faces: int = 30_000) -> Library:
+    """Return a library after new faces were added."""
     every = np.concatenate([library.rows.reshape(-1, rows.shape[1]), rows])
     person = np.r_[library.person, np.full(len(rows), -1)]
     seeds = np.arange(len(library.rows), len(every))
-    found = look(every, person, library.fixed, seeds, most_faces).person
+    found = look(every, person, library.fixed, seeds, max_faces).person
     new = int(found.max(initial=-1)) + 1 - len(library.fixed)
     return Library(every, found, np.r_[library.fixed, np.zeros(max(new, 0), bool)])
 
@@ -49,14 +49,14 @@ def bcubed(person: Int64, truth: Int64) -> float:
 
 
 def some_of(real: People, faces: int) -> tuple[Float32, Int64]:
-    """Real faces in random order, and their people."""
+    """Return real faces in random order, and their people."""
     owner = np.unique(real.name, return_inverse=True)[1]
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(np.bincount(owner)[owner] > 1))[:faces]
     return unit_rows(real.embedding[chosen]), owner[chosen]
 
 
 def groups(labels: Int64) -> set[tuple[int, ...]]:
-    """The faces of each group of two or more."""
+    """Return the faces of each group of two or more."""
     found = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
     return {tuple(rows.tolist()) for rows in found if len(rows) > 1}
 
@@ -72,13 +72,13 @@ def test_people_confirmed_by_small_faces_get_new_ones(is_small_too: bool) -> Non
         np.arange(20) == 0,
         np.arange(len(rows)),
         Constraints(),
-        np.where(poor, Shows.LITTLE, Shows.ENOUGH).astype(np.uint8),
+        np.where(poor, Clarity.LITTLE, Clarity.ENOUGH).astype(np.uint8),
     )
     found = regroup(rows, known, np.array([new]), calibrate(rows), min_size=2)
     assert (found.person == truth).all()
 
 
-def test_all_at_once_is_auto(real_people: People) -> None:
+def test_regrouping_all_faces_at_once_equals_auto(real_people: People) -> None:
     rows, _ = some_of(real_people, 800)
     assert groups(add(nobody(), rows).person) == groups(cluster_auto(rows).labels)
 
@@ -93,10 +93,10 @@ def test_batches_end_where_one_run_over_everything_does(real_people: People) -> 
 
 
 @pytest.mark.slow
-def test_few_faces_that_stand_for_people_with_many_lead_to_nearly_the_same() -> None:
+def test_representatives_of_large_people_give_nearly_the_same_result() -> None:
     rows, truth = people(12, faces=120, dimension=64, spread=0.8)
     first = add(nobody(), rows[:1400])
-    exact, few = add(first, rows[1400:]), add(first, rows[1400:], most_faces=0)
+    exact, few = add(first, rows[1400:]), add(first, rows[1400:], max_faces=0)
     assert bcubed(exact.person, truth) > 0.99
     assert abs(bcubed(exact.person, truth) - bcubed(few.person, truth)) <= 0.002
 
@@ -121,10 +121,10 @@ def test_two_unnamed_people_become_one_when_new_faces_prove_it_and_the_larger_st
     assert set(add(two_looks, BETWEEN).person[160:].tolist()) == {two_looks.person[160]}
 
 
-@pytest.mark.parametrize("most_faces", [0, 10_000])
-def test_two_confirmed_people_stay_two(two_looks: Library, most_faces: int) -> None:
+@pytest.mark.parametrize("max_faces", [0, 10_000])
+def test_two_confirmed_people_stay_two(two_looks: Library, max_faces: int) -> None:
     vouched = two_looks._replace(fixed=np.ones_like(two_looks.fixed))
-    after = add(vouched, BETWEEN, most_faces=most_faces)
+    after = add(vouched, BETWEEN, max_faces=max_faces)
     np.testing.assert_array_equal(after.person[160:171], two_looks.person[160:])
 
 
@@ -158,7 +158,7 @@ def test_a_person_of_one_photo_gets_all_others_and_one_wrong_face_attracts_no_st
     assert (found[stray[1:]] > 0).all()
 
 
-def test_of_two_faces_in_a_photo_one_joins_a_person() -> None:
+def test_only_one_of_two_faces_in_a_photo_joins_a_person() -> None:
     rows, owner = people(30, faces=8, dimension=128, spread=0.5, seed=3)
     anna = np.flatnonzero(owner == 0)
     person = np.where(owner == 0, 0, -1)
@@ -185,11 +185,11 @@ def test_blurred_faces_of_strangers_do_not_become_people() -> None:
 @pytest.mark.slow
 @examples(40)
 @given(st.integers(0, 2**32), st.sampled_from([0, 10_000]))
-def test_confirmed_people_lose_no_face(seed: int, most_faces: int) -> None:
+def test_confirmed_people_lose_no_face(seed: int, max_faces: int) -> None:
     rng = np.random.default_rng(seed)
     rows = unit_rows(rng.standard_normal((80, 4)).astype(np.float32))
     person, fixed = rng.integers(-1, 6, 80), rng.random(6) < 0.5
-    found = look(rows, person, fixed, np.flatnonzero(person < 0)[:3], most_faces=most_faces).person
+    found = look(rows, person, fixed, np.flatnonzero(person < 0)[:3], max_faces=max_faces).person
     vouched = np.append(fixed, False)[person]
     np.testing.assert_array_equal(found[vouched], person[vouched])
     new = found[found >= len(fixed)] - len(fixed)

@@ -19,14 +19,14 @@ from tests.fixtures.vectors import Float32, Int64, near
 
 
 def split(faces: Float32, years: Int64) -> Eras:
-    """By the documented defaults."""
+    """Split with the documented defaults."""
     return split_into_eras(
         faces, years, max_cosine_distance=0.35, min_anchor_faces=20, join_cosine_distance=0.40, join_years=5
     )
 
 
 def turned(angle: float, dimension: int = 512) -> NDArray[np.float64]:
-    """A direction that drifts in one plane."""
+    """Return a direction that drifts in one plane."""
     centre = np.zeros(dimension)
     centre[:2] = np.cos(angle), np.sin(angle)
     return centre

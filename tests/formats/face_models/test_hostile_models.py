@@ -1,4 +1,4 @@
-"""Face models that were damaged, or made to do harm: each is read, or refused with one sentence."""
+"""Damaged and hostile face models are read, or refused with one sentence."""
 
 import json
 import struct
@@ -27,7 +27,7 @@ Sound = dict[str, Path]
 
 
 def read(path: Path, kind: str) -> ModelsRead | str:
-    """What a file holds, or the sentence that refuses it; nothing crashes whatever is in it."""
+    """Return a file's content, or the refusing sentence; no content causes a crash."""
     format_of(path)
     try:
         found = READERS[kind](path)  # type: ignore[index]
@@ -41,7 +41,7 @@ def read(path: Path, kind: str) -> ModelsRead | str:
 
 
 def problems_of(path: Path, kind: str) -> str:
-    """Everything that is wrong with a file."""
+    """Return all problems of a file."""
     found = read(path, kind)
     return found if isinstance(found, str) else "; ".join(found.problems)
 
@@ -169,7 +169,7 @@ def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[
         (_spoil("bbox", lambda b: b * np.inf), "bbox contains NaN or infinity"),
     ],
 )
-def test_what_reactor_would_stumble_over_is_named(
+def test_problems_for_reactor_are_named(
     tmp_path: Path, spoil: Callable[[dict[str, np.ndarray]], object], expected: str
 ) -> None:
     tensors = load(reactor_bytes(made_model("Anna")))
@@ -200,7 +200,7 @@ def test_what_reactor_would_stumble_over_is_named(
         ("[1", "it is not JSON"),
     ],
 )
-def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: str, expected: str) -> None:
+def test_problems_for_visomaster_are_named(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     assert expected in problems_of(path, "visomaster")
@@ -217,7 +217,7 @@ def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: st
         ("Name: A\n" + "1\n" * 512 + "\n", "514 lines"),
     ],
 )
-def test_what_rope_would_stumble_over_is_named(tmp_path: Path, content: str, expected: str) -> None:
+def test_problems_for_rope_are_named(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "merged_embeddings.txt"
     path.write_text(content)
     assert expected in problems_of(path, "rope")

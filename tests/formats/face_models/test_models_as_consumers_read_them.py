@@ -1,4 +1,4 @@
-"""Each face model, written by us and read the way its consumer reads it, and by our own reader."""
+"""Face models that facesets writes are read as their consumers do, and by our own reader."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def test_reactor_gets_every_tensor_of_a_face_in_the_shape_that_insightface_gives
     assert (int(face["gender"]), int(face["age"])) == (1, 33)
     assert np.array_equal(face["bbox"], LEAD.box[0])
     assert np.array_equal(face["landmark_3d_68"], LEAD.landmark_3d_68[0])  # type: ignore[index]
-    # What ReActor calls blended: the mean of all.
+    # ReActor's blended model: the mean of all.
     assert np.allclose(face["embedding"], MODEL.embeddings.mean(axis=0), atol=1e-6)
     read = read_reactor(path)
     assert (read.problems, read.faces) == ([], 1)

@@ -44,7 +44,7 @@ _PARTS = st.sampled_from(
 
 @st.composite
 def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
-    """The bytes with some parts of XMP in the place of others."""
+    """Return the bytes with some parts of XMP replaced by others."""
     for _ in range(draw(st.integers(1, 4))):
         old, new = draw(_PARTS), draw(_PARTS)
         places = [at for at in range(len(content)) if content.startswith(old, at)]
@@ -58,7 +58,7 @@ def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
     ("name", "expected"),
     [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")],
 )
-def test_what_is_no_xml_is_named_with_joiners_where_they_belong(name: str, expected: str) -> None:
+def test_invalid_xml_is_reported(name: str, expected: str) -> None:
     with pytest.raises(UnreadableXmp, match=f"tag mismatch: {expected} line 1"):
         parse(f"<a><{name}></a>".encode())
 
@@ -86,7 +86,7 @@ def test_damaged_packets_are_survived(data: bytes) -> None:
 
 @given(st.sampled_from(_ALL).flatmap(swapped_parts))
 @hostile
-def test_packets_that_mean_something_else_are_survived(data: bytes) -> None:
+def test_packets_with_another_meaning_are_survived(data: bytes) -> None:
     _is_survived(data)
 
 

@@ -1,4 +1,4 @@
-"""Sidecars of others with ours in them: ours is added, changed and removed, and all else stays."""
+"""Our content is added to others' sidecars, changed and removed; everything else stays."""
 
 import re
 import unicodedata
@@ -43,7 +43,7 @@ def _put(
 
 
 def _canonical(data: bytes) -> str:
-    """What a packet means, without the spaces between elements."""
+    """Return a packet's canonical form, without the spaces between elements."""
     return str(etree.canonicalize(data.decode(), strip_text=True, with_comments=True))
 
 
@@ -74,7 +74,7 @@ def test_a_foreign_sidecar_differs_only_in_what_is_ours(
 
 
 @pytest.mark.parametrize("name", PACKETS)
-def test_what_programs_wrote_survives(name: str) -> None:
+def test_content_of_other_programs_survives(name: str) -> None:
     data = PACKETS[name]
     with_ours = _put(data, _ANNA, _BEN, microsoft=True, replace=True)
     assert with_ours.content is not None
@@ -121,7 +121,7 @@ def test_exiv2_reads_what_we_wrote_and_what_it_adds_stays(tmp_path: Path) -> Non
     assert (output["Xmp.dc.subject"], output["Xmp.iptcExt.PersonInImage"]) == ("holiday", "Ben Ångström")
 
 
-def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Path) -> None:
+def test_additions_of_other_programs_are_not_edits_of_ours(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.xmp"
     first = _put(None, _ANNA, _BEN)
     sidecar.write_bytes(first.content or b"")
@@ -139,7 +139,7 @@ def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Pa
     assert (output["PersonInImage"], output["TagsList"]) == (["Carl"], ["Places/Rome"])
 
 
-def test_a_sidecar_that_another_program_wrote_again_goes_with_ours(tmp_path: Path) -> None:
+def test_our_sidecar_is_removed_even_if_another_program_rewrote_it(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.xmp"
     made = _put(None, _ANNA, _BEN, microsoft=True)
     sidecar.write_bytes(made.content or b"")
@@ -155,7 +155,7 @@ def test_a_sidecar_that_another_program_wrote_again_goes_with_ours(tmp_path: Pat
     assert _put(sidecar.read_bytes(), ours=rated.ours).content is None
 
 
-def test_a_sidecar_that_holds_only_ours_goes_with_it() -> None:
+def test_a_sidecar_with_only_our_content_is_removed_with_it() -> None:
     made = _put(None, _ANNA)
     assert _put(made.content, ours=made.ours) == Merged(None, NOTHING)
     assert _put(None) == Merged(None, NOTHING)
@@ -181,15 +181,13 @@ _FORMS: dict[str, Callable[[bytes], bytes]] = {
     ),
     "comments": lambda data: re.sub(rb"<mwg-rs:Name>A", rb"<mwg-rs:Name><!-- first -->A<!-- name -->", data),
 }
-"""As other programs write our regions again."""
+"""Forms in which other programs rewrite our regions."""
 
 
 @pytest.mark.parametrize("form", _FORMS)
 @given(first=foreign_parts(), second=foreign_parts(), microsoft=st.booleans())
 @examples(8)
-def test_what_others_add_to_a_region_of_ours_stays_in_it(
-    form: str, first: str, second: str, microsoft: bool
-) -> None:
+def test_additions_of_others_to_our_regions_stay(form: str, first: str, second: str, microsoft: bool) -> None:
     made = _put(packet_of(""), _ANNA, _BEN, microsoft=microsoft)
     theirs = _FORMS[form](made.content or b"")
     for place, more in ((b"</mwg-rs:Area>", first), (b"<stArea:unit>", second)):
@@ -206,13 +204,13 @@ def test_what_others_add_to_a_region_of_ours_stays_in_it(
     back = _put(again.content, _ANNA, _BEN, ours=again.ours, microsoft=microsoft)
     assert _foreign(back.content or b"") == _foreign(theirs)
     assert [each.name for each in read_named_regions(back.content or b"")] == ["Anna", _BEN[0]]
-    # What is no region any more goes with all that is in it.
+    # A list item that is no longer a region is removed with its content.
     without = _put(back.content, _BEN, ours=back.ours, microsoft=microsoft)
     assert [each.name for each in read_named_regions(without.content or b"")] == [_BEN[0]]
 
 
 def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
-    """Of everything in a packet what is neither a name, nor a number of a place, nor a keyword."""
+    """Return a packet's content without names, coordinates and keywords."""
     changing = ("Name", "x", "y", "w", "h", "li", "value", "Rectangle", "PersonDisplayName")
     nodes = _nodes(data)
     return Counter(
@@ -224,7 +222,7 @@ def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
     )
 
 
-def test_names_of_other_programs_stay_theirs_and_are_not_repeated() -> None:
+def test_names_of_other_programs_stay_and_are_not_repeated() -> None:
     theirs = packet_of(
         regions(region("anna", 0.51, 0.5, 0.25, 0.4))
         + listed("Iptc4xmpExt:PersonInImage", "Anna")
@@ -271,7 +269,7 @@ def test_numbers_that_another_program_rounded_are_no_edit() -> None:
     assert _put(rounded, ours=made.ours).content is None
 
 
-def test_what_a_run_wrote_that_was_cut_off_is_ours() -> None:
+def test_content_of_an_interrupted_run_is_ours() -> None:
     before = _put(None, _ANNA)
     after = _put(before.content, _BEN, ours=before.ours)
     more = _put(before.content, _ANNA, _BEN, ours=before.ours)
@@ -316,7 +314,7 @@ def test_a_name_with_a_separator_is_no_keyword_of_that_kind() -> None:
         '<mwg-rs:Regions rdf:resource="x"/>',
     ],
 )
-def test_what_has_no_place_for_ours_is_left_as_it_is(inner: str) -> None:
+def test_sidecars_without_a_place_for_our_content_stay_unchanged(inner: str) -> None:
     with pytest.raises(UnfitSidecar, match=r"its .* is no"):
         _put(packet_of(inner), _ANNA)
     assert _put(packet_of(inner)).content == packet_of(inner)

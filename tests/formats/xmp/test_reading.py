@@ -1,4 +1,4 @@
-"""Names in XMP: of every form, standard and unit that programs write, and none of what is no name."""
+"""Names in XMP are read in every form, standard and unit that programs write."""
 
 import io
 import struct
@@ -84,7 +84,7 @@ def test_names_without_a_place_are_given_where_no_region_has_them() -> None:
     ]
 
 
-def test_what_is_no_name_of_a_person_is_left_out() -> None:
+def test_regions_that_name_no_person_are_left_out() -> None:
     items = [
         region("", 0.5, 0.5, 0.2, 0.2),
         region("  ", 0.5, 0.5, 0.2, 0.2),
@@ -100,7 +100,7 @@ def test_an_impossible_area_leaves_a_name_without_a_place(x: str) -> None:
     assert read_named_regions(packet_of(regions(item))) == (NamedRegion("Anna", None, "stored", "mwg"),)
 
 
-def test_what_is_beyond_the_edge_is_cut_off() -> None:
+def test_boxes_are_clipped_to_the_picture() -> None:
     (found,) = read_named_regions(packet_of(regions(region("Anna", 0.05, 0.95, 0.2, 0.2))))
     assert found.box == pytest.approx((0, 0.85, 0.15, 1))
 
@@ -142,7 +142,7 @@ _TWICE = packet_of("").replace(b"xmlns:own=", b'xmlns:own="http://example.org/ot
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_hostile_and_broken_packets_cost_a_sentence(data: bytes, why: str) -> None:
+def test_hostile_and_broken_packets_are_reported(data: bytes, why: str) -> None:
     with pytest.raises(UnreadableXmp, match=why) as refused:
         read_named_regions(data)
     assert str(refused.value).isprintable()
@@ -169,7 +169,7 @@ def test_a_packet_of_megabytes_in_a_photo_is_found_and_a_larger_one_named(kind: 
 
 
 def png_with(packet: bytes, *, zipped: bool = False, before: bytes = b"") -> bytes:
-    """A picture with a text behind its pixels; its checksum is wrong where other parts come before it."""
+    """Return a picture with a text after its pixels; its checksum is wrong if other parts precede it."""
     text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
     chunk = (
         struct.pack(">I", len(text))
@@ -201,7 +201,7 @@ def test_names_behind_many_pixels_are_found_and_excess_is_reported() -> None:
         packet_in(io.BytesIO(too_many))
 
 
-def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:
+def test_exiftools_regions_are_read(tmp_path: Path) -> None:
     size, area = "{W=400,H=300,Unit=pixel}", "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}"
     tags = [
         f"-RegionInfo={{AppliedToDimensions={size},RegionList=[{{Name=Anna,Type=Face,Area={area}}}]}}",
@@ -252,11 +252,11 @@ def test_a_circle_is_round_and_its_radius_a_part_of_the_width() -> None:
     assert found.box == pytest.approx((170 / 400, 120 / 300, 230 / 400, 180 / 300))
 
 
-def test_pixels_of_a_picture_of_unknown_size_are_no_place() -> None:
+def test_pixel_boxes_need_a_known_picture_size() -> None:
     pixels = iptc_region(boundary("rectangle", "pixel", X=160, Y=90, W=80, H=120), _NAMED)
     assert _read(pixels, size=None) == (NamedRegion("Anna", None, "stored", "iptc"),)
     both = packet_of(listed("Iptc4xmpExt:ImageRegion", items=[pixels]) + regions(region("", 0.5, 0.5, 1, 1)))
-    # What others say of the size helps.
+    # The size stated by another program helps.
     assert read_named_regions(both)[0].box == _PLACE
 
 
@@ -310,7 +310,7 @@ def test_the_same_place_in_two_standards_is_read_once() -> None:
     assert found.program == "mwg"
 
 
-def test_what_exiftool_wrote_by_iptc_is_read(tmp_path: Path) -> None:
+def test_exiftools_iptc_regions_are_read(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.xmp"
     first = "RbShape=rectangle,RbUnit=relative,RbX=0.4,RbY=0.3,RbW=0.2,RbH=0.4"
     second = "RbShape=polygon,RbUnit=pixel,RbVertices=[{RbX=40,RbY=30},{RbX=80,RbY=30},{RbX=60,RbY=60}]"

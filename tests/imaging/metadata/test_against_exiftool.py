@@ -1,4 +1,4 @@
-"""What we read is what exiftool reads, or is refused with a reason."""
+"""Metadata equals exiftool's, or is refused with a reason."""
 
 import sysconfig
 from pathlib import Path
@@ -42,14 +42,14 @@ def disagreements(files: list[Path]) -> dict[str, list[str]]:
     return {name: lines for name, lines in found.items() if lines}
 
 
-def test_of_made_photos(tmp_path: Path) -> None:
+def test_metadata_of_made_photos(tmp_path: Path) -> None:
     for name, content in made_photos().items():
         (tmp_path / name).write_bytes(content)
     assert disagreements(sorted(tmp_path.iterdir())) == MORE
 
 
 @pytest.mark.slow
-def test_of_the_photos_that_installed_packages_bring() -> None:
+def test_metadata_of_photos_in_installed_packages() -> None:
     packages = Path(sysconfig.get_path("purelib"))
     files = sorted(path for path in packages.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not files:

@@ -1,4 +1,4 @@
-"""When a photo was taken: the order of sources, and what is not believed."""
+"""Capture times: the order of sources, and implausible times."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.fixtures.tagged_photos import (
 )
 
 
-def test_each_source_is_asked_after_those_that_are_surer() -> None:
+def test_more_reliable_sources_take_precedence() -> None:
     main: dict[Any, str] = {CHANGED: "2003:03:03 03:03:03"}
     camera: dict[Any, str] = {ORIGINAL: "2001:01:01 01:01:01", DIGITIZED: "2002:02:02 02:02:02"}
     output: dict[Any, str] = {
@@ -123,7 +123,7 @@ def test_parts_of_a_second_and_the_offset_belong_to_the_time_that_counts() -> No
 
 
 @pytest.mark.parametrize("zone", ["+99:00", "02:00", "+02:75", "local", "   :  "])
-def test_an_offset_that_is_none_leaves_it_open(zone: str) -> None:
+def test_an_invalid_offset_counts_as_unknown(zone: str) -> None:
     found = read(jpeg_with(exif(photo={**CAMERA, OFFSET_ORIGINAL: zone})))
     assert (found.taken_from, found.utc_offset_min) == ("DateTimeOriginal", None)
 
@@ -138,6 +138,6 @@ def test_an_offset_that_is_none_leaves_it_open(zone: str) -> None:
         ("1957", "1957", None),
     ],
 )
-def test_xmp_may_leave_parts_of_a_time_out(text: str, time: str, offset: int | None) -> None:
+def test_xmp_times_may_be_incomplete(text: str, time: str, offset: int | None) -> None:
     found = read(photo("JPEG", xmp=packet({"photoshop:DateCreated": text})))
     assert (str(found.taken), found.utc_offset_min) == (str(np.datetime64(time, "us")), offset)

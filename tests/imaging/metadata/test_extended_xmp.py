@@ -1,4 +1,4 @@
-"""XMP in several parts of a JPEG file: joined as its offsets say, and refused where they lie."""
+"""XMP in several parts of a JPEG file is joined by its offsets, and refused if they are wrong."""
 
 import io
 from collections.abc import Sequence
@@ -63,9 +63,7 @@ _FIRST, _SECOND, _THIRD = _cut(0, 60_000, 120_000)
     ],
     ids=["gap", "end", "begin", "twice", "overlap", "beyond", "more", "less", "none", "many"],
 )
-def test_parts_that_do_not_fit_together_cost_a_sentence(
-    parts: Sequence[tuple[int, bytes]], whole: int
-) -> None:
+def test_parts_that_do_not_fit_together_are_reported(parts: Sequence[tuple[int, bytes]], whole: int) -> None:
     with pytest.raises(UnreadableXmp, match="do not fit together"):
         _found(*parts, whole=whole)
 
@@ -88,7 +86,7 @@ def test_damaged_files_are_survived(data: bytes) -> None:
         assert str(error).isprintable()
 
 
-def test_what_exiftool_joins_is_joined_the_same(tmp_path: Path) -> None:
+def test_extended_xmp_is_joined_as_by_exiftool(tmp_path: Path) -> None:
     picture = tmp_path / "a.jpg"
     picture.write_bytes(photo("JPEG"))
     area = "Area={X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}"

@@ -1,4 +1,4 @@
-"""When a photo was taken by the names of its file and folders."""
+"""Capture times from names of files and folders."""
 
 from datetime import datetime
 
@@ -62,10 +62,10 @@ NAMES = [
     ("2019_07_04.jpg", "2019-07-04"),
     ("Granny 12.04.1957.jpg", "1957-04-12"),
     ("04-25-1957.jpg", "1957-04-25"),
-    # A time that there is not leaves the day.
+    # An impossible time leaves the day.
     ("20190704_256199.jpg", "2019-07-04"),
     ("2019-07-04 99.30.00.jpg", "2019-07-04"),
-    # The first date that there is.
+    # The first valid date.
     ("IMG_20191332_2019-07-04.jpg", "2019-07-04"),
 ]
 NO_TIMES = [

@@ -1,4 +1,4 @@
-"""What a photo's file says: the order of its sources, what is not believed, and at what cost."""
+"""Metadata of a photo's file: order of sources, implausible values, and cost."""
 
 import errno
 import io
@@ -41,7 +41,7 @@ from tests.fixtures.tagged_photos import (
     place,
 )
 
-from facesets.imaging.metadata.extra import MOST_BYTES
+from facesets.imaging.metadata.extra import MAX_BYTES
 from facesets.imaging.metadata.fields import from_bytes
 from facesets.imaging.metadata.reader import read_metadata, year_in_header
 from facesets.imaging.metadata.record import PhotoMetadata, exposure
@@ -157,15 +157,15 @@ def test_nuls_and_what_is_behind_them_makers_notes_and_other_blobs_are_dropped()
     assert (found.iso, dict(found.extra)) == (400, {})
 
 
-def test_all_else_has_a_bounded_size() -> None:
+def test_extra_tags_have_a_bounded_size() -> None:
     output = {f"dc:p{n}": "x" * 900 for n in range(60)}
     found = read(photo("JPEG", xmp=packet(output)))
-    assert MOST_BYTES - 1000 < len(json.dumps(dict(found.extra))) < MOST_BYTES + 1000
+    assert MAX_BYTES - 1000 < len(json.dumps(dict(found.extra))) < MAX_BYTES + 1000
     assert "16 kB" in found.refused["extra"]
 
 
 @pytest.mark.parametrize("number", [0, 9, 65535])
-def test_an_orientation_that_there_is_not_is_refused(number: int) -> None:
+def test_an_invalid_orientation_is_refused(number: int) -> None:
     found = read(jpeg_with(exif({ORIENTATION: number})))
     assert (found.orientation, found.refused) == (1, {"Orientation": f"{number} is out of range"})
 
@@ -216,7 +216,7 @@ def test_metadata_behind_thousands_of_parts_is_reported(kind: str, at: int, part
     assert read(many).refused["file"].startswith("it has more than 10 000 parts")
 
 
-def test_a_disk_that_fails_is_no_broken_photo() -> None:
+def test_a_failing_disk_is_not_a_broken_photo() -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > 100:
@@ -228,7 +228,7 @@ def test_a_disk_that_fails_is_no_broken_photo() -> None:
 
 
 MADE = {name: content for name, content in made_photos().items() if len(content) < 20_000}
-# The front, where the tags are, more often than all else.
+# Change the front, where the tags are, most often.
 PLACES = st.one_of(st.integers(0, 700), st.integers(0, 20_000))
 
 
@@ -239,7 +239,7 @@ PLACES = st.one_of(st.integers(0, 700), st.integers(0, 20_000))
     keep=st.one_of(st.none(), PLACES),
 )
 @settings(max_examples=10 * EXAMPLES, deadline=None)
-def test_a_damaged_file_gives_what_a_database_can_keep(
+def test_damaged_files_give_values_that_a_database_accepts(
     name: str, changes: list[tuple[int, bytes]], keep: int | None
 ) -> None:
     content = bytearray(MADE[name][:keep])
@@ -254,7 +254,7 @@ def require_storable(found: PhotoMetadata) -> None:
     text = json.dumps([dict(found.extra), dict(found.refused)], allow_nan=False).replace("\\\\", "")
     assert "\\u0000" not in text
     assert "\\ud8" not in text
-    assert len(text) < 3 * MOST_BYTES
+    assert len(text) < 3 * MAX_BYTES
     assert 1 <= found.orientation <= 8
     assert (found.latitude is None) == (found.longitude is None)
     assert np.isnat(found.taken) == (not found.taken_from)
@@ -264,7 +264,7 @@ def require_storable(found: PhotoMetadata) -> None:
 
 
 @pytest.mark.parametrize("offset", [2**45, 2**62, 2**63 + 5, 2**64 - 1])
-def test_a_part_that_is_beyond_any_disk_is_broken_and_no_failing_disk(offset: int, tmp_path: Path) -> None:
+def test_an_impossible_offset_is_a_broken_file_not_a_failing_disk(offset: int, tmp_path: Path) -> None:
     path = tmp_path / "a.heic"
     path.write_bytes(
         struct.pack(">I4s4sI", 16, b"ftyp", b"heic", 0) + struct.pack(">I4sQ", 1, b"free", offset)
@@ -287,7 +287,7 @@ class Counting(io.BytesIO):
         return content
 
 
-def test_a_file_that_counts_more_tags_than_it_has_costs_little() -> None:
+def test_a_false_count_of_tags_costs_little() -> None:
     block = bytearray(exif({MAKE: "Maker"}))
     block[8:10] = b"\xff\xff"
     file = Counting(b"II*\0" + bytes(block[4:]) + bytes(2_000_000))

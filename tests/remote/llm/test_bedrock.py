@@ -121,7 +121,7 @@ def test_a_question_is_a_message_without_the_models_name(
     check_schema(body["output_config"]["format"]["schema"])
 
 
-def test_throttling_is_waited_for_and_a_lost_answer_is_not_asked_for_again(
+def test_throttled_requests_are_repeated_and_lost_answers_are_not(
     provider: Bedrock, stubs: tuple[Stubber, ...]
 ) -> None:
     runtime = stubs[0]
@@ -182,7 +182,7 @@ def test_a_batch_goes_through_s3_and_is_found_by_name(provider: Bedrock, stubs: 
 @pytest.mark.parametrize(
     "then", ["InternalServerException", "ThrottlingException", "ConflictException", "AccessDeniedException"]
 )
-def test_a_job_that_failed_may_stand_and_is_not_taken_for_unsent(
+def test_a_failed_request_for_a_job_may_have_created_it(
     provider: Bedrock, stubs: tuple[Stubber, ...], then: str
 ) -> None:
     _, control, s3 = stubs
@@ -194,7 +194,7 @@ def test_a_job_that_failed_may_stand_and_is_not_taken_for_unsent(
         provider.send_batch(KEY, [QUESTION])
 
 
-def test_a_job_that_was_not_taken_is_not_in_doubt(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:
+def test_a_rejected_job_is_certainly_unsent(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:
     _, control, s3 = stubs
     s3.add_response("put_object", {})
     for _ in range(3):
@@ -217,7 +217,7 @@ def test_a_job_that_was_not_taken_is_not_in_doubt(provider: Bedrock, stubs: tupl
         ("Expired", BatchState.ENDED),
     ],
 )
-def test_how_far_a_job_is(
+def test_a_jobs_state_is_read(
     provider: Bedrock, stubs: tuple[Stubber, ...], status: str, state: BatchState
 ) -> None:
     found = job(status)

@@ -1,4 +1,4 @@
-"""Birth years and sexes of people, from a model's estimates for single faces.
+"""Estimate birth years and sexes of people from a model's estimates for single faces.
 
 Each face on a dated photo gives a birth year: that of the photo less the age that the face looks. A model
 errs by years, and some faces are another person's or on photos with a wrong date: so the median counts, and
@@ -16,22 +16,22 @@ import numpy as np
 from facesets.clustering.vectors import Float64, Int64
 
 MAD_TO_SPREAD = 1.4826
-"""Times the median absolute deviation is the standard deviation of what is normally distributed."""
+"""Factor from median absolute deviation to standard deviation for a normal distribution."""
 
-LEAST_FACES = 5
-"""Of fewer dated faces nothing follows about a single one of them."""
+MIN_FACES = 5
+"""Minimum dated faces of a person to judge a single one of them."""
 
-LEAST_SPREAD_YEARS = 5.0
-"""What models err by at least: where faces of one person agree better, that is by chance."""
+MIN_SPREAD_YEARS = 5.0
+"""Minimum error of models: faces of one person that agree better do so by chance."""
 
 CONTRADICTS_SPREADS = 3.0
-"""A face that is off by more is unlikely to be the person."""
+"""Number of spreads beyond which a face is unlikely to be the person."""
 
-MOST_SPREAD_YEARS = 10.0
-"""Where the faces of a person give birth years that are further apart, they do not agree on any."""
+MAX_SPREAD_YEARS = 10.0
+"""Maximum spread of birth years; beyond it the faces do not agree on any."""
 
 _SUREST = 0.99
-"""Most that a single face counts for: networks are surer than they are right."""
+"""Maximum confidence of a single face: networks are overconfident."""
 
 _LIKELY = (0.2, 0.8)
 _PER_SPREAD = 0.1
@@ -83,7 +83,7 @@ def estimate_births(person: Int64, taken: Float64, age: Float64, people: int) ->
     person : int64 array of shape (n,)
         Person of each face, from 0 to `people` - 1.
     taken, age : float64 arrays of shape (n,)
-        The year of the photo and the age that the face looks; NaN where unknown.
+        The year of the photo and the age that the face looks; NaN if unknown.
     """
     rows = np.flatnonzero(np.isfinite(taken) & np.isfinite(age))
     year = taken[rows] - age[rows]
@@ -135,12 +135,12 @@ def _off(
 ) -> tuple[Float64, Float64, Float64]:
     """Return the years by which each face is off, each person's birth year, and the spread around it."""
     births = estimate_births(person, taken, age, len(birth_year))
-    enough = births.faces >= LEAST_FACES
+    enough = births.faces >= MIN_FACES
     known = np.where(np.isfinite(birth_year), birth_year, np.where(enough, births.year, np.nan))
     off = taken - age - known[person]
     rows = np.flatnonzero(np.isfinite(off))
     around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(birth_year))
-    return off, known, np.fmax(np.where(enough, around, np.nan), LEAST_SPREAD_YEARS)
+    return off, known, np.fmax(np.where(enough, around, np.nan), MIN_SPREAD_YEARS)
 
 
 def likely_men(person: Int64, male: Float64, people: int) -> Float64:
@@ -150,7 +150,7 @@ def likely_men(person: Int64, male: Float64, people: int) -> Float64:
     ----------
     person : int64 array of shape (n,)
     male : float64 array of shape (n,)
-        How likely each face is a man's; NaN where unknown.
+        How likely each face is a man's; NaN if unknown.
 
     Returns
     -------

@@ -14,18 +14,20 @@ from facesets.clustering.people.incremental import PersonMatches, strongest
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 NearPairs: TypeAlias = Callable[[Float32, float], tuple[Int64, Int64]]
-"""Which rows of unit length may be so similar to which of some vectors: too many pairs, not too few."""
+"""Returns candidate pairs of unit rows and vectors above a similarity: it may return too many, never too
+few.
+"""
 
 _BLOCK_COLUMNS = 8192
 _PRODUCTS_AT_ONCE = 32_768
 _EXEMPLAR_SLACK = 0.2
-"""A face as similar to an exemplar as to be asked about is at most so much less similar to the centroid."""
+"""Maximum difference between a suggested face's similarity to an exemplar and that to the centroid."""
 
-_MOST_REVIEWED = 3
-"""People that are proposed for one face."""
+_MAX_REVIEWED = 3
+"""Maximum people suggested for one face."""
 
 _WRONG_SHARE = 5e-4
-"""Of faces of strangers, so many may resemble some prototype enough to be given to its person."""
+"""Maximum share of strangers' faces that may match some prototype well enough to be assigned."""
 
 _ROUNDING = 1e-6
 
@@ -251,7 +253,7 @@ def choose_people(
         chosen, twice = chosen[is_best], chosen[~is_best]
     given = pairs.of(chosen)
     # A person who is already in the photo by a more similar face is no suggestion.
-    asked = (pairs.similarity >= limits.review - _ROUNDING) & (rank < _MOST_REVIEWED)
+    asked = (pairs.similarity >= limits.review - _ROUNDING) & (rank < _MAX_REVIEWED)
     asked &= ~np.isin(pairs.face, given.face)
     asked[twice] = False
     if not same_image_ok and len(given):

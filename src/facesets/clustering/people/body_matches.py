@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_SIMILARITY = 0.94
-"""Similarity of colours from which two bodies wear the same."""
+"""Minimum similarity of colors of two bodies in the same clothes."""
 
 _MARGIN = 0.03
-"""By how much colours have to be more like one person's than like the next one's."""
+"""Minimum lead in color similarity over the next person."""
 
 _BURST_S = 10
 _BURST_OVERLAP = 0.3
 _MIN_BURST_SIMILARITY = 0.75
-"""Similarity of the colours of one person at the same place a moment later; less is another person."""
+"""Minimum similarity of one person's colors at the same place a moment later."""
 
 _AT_ONCE = 256
 
@@ -37,7 +37,7 @@ class DayBodies:
     box : float array of shape (n, 4)
         In widths and heights of the photo.
     colours : float array of shape (n, d)
-        Of unit length; zeros where unknown.
+        Of unit length; zeros if unknown.
     person : int64 array of shape (n,)
         Person of the body's face; -1 if unknown.
     open : bool array of shape (n,)
@@ -85,7 +85,7 @@ def match_bodies(day: DayBodies) -> list[BodyMatch]:
     people = np.unique(day.person[known])
     if not len(known) or not day.open.any():
         return []
-    # Imported where it is used: it takes longer to load than most commands run.
+    # Imported here, as it takes longer to load than most commands run.
     from scipy.optimize import linear_sum_assignment
 
     matches: list[BodyMatch] = []

@@ -1,4 +1,4 @@
-"""New faces among known people: matches, new members, and new people.
+"""Match new faces with known people: new members, and new people.
 
 A face that is similar to one known person joins that person, and brings along the new faces that are
 similar to it. A face that is similar to two is left alone: it would tie them together. What remains is
@@ -20,7 +20,7 @@ _BLOCK_ROWS = 1024
 _BLOCK_COLUMNS = 4096
 UNASSIGNED = -1
 Grouping = Callable[[Int64], Int64]
-"""Labels of these rows; negative for noise."""
+"""Returns labels of these rows; negative for noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class MatchCheck:
     found: int
 
     def sentence(self) -> str:
-        """Sentence for the user."""
+        """Return a sentence for the user."""
         return (
             f"Approximate search found {self.found} of {self.due} matches between new faces and known "
             f"people (checked on {self.faces} faces)."
@@ -192,7 +192,7 @@ def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> P
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class FaceDecisions:
     """Decisions about n new faces.
 
     Attributes
@@ -227,7 +227,7 @@ def join_people(
     min_size: int,
     approximate: bool = False,
     on_progress: OnProgress | None = None,
-) -> Joined:
+) -> FaceDecisions:
     """Decide about new faces.
 
     Parameters
@@ -274,7 +274,7 @@ def join_people(
         members = np.flatnonzero(group == label)
         review.append(_spread_by_neighbours(rows, members, person, group, min_cosine_similarity))
     group[person >= 0] = UNASSIGNED
-    return Joined(
+    return FaceDecisions(
         person, singletons_as_noise(numbered(group), min_size=min_size), PersonMatches.joined(review), checked
     )
 

@@ -11,18 +11,18 @@ from facesets.clustering.centroids import cluster_means
 from facesets.clustering.constraints import Constraints
 from facesets.clustering.membership import leave_clashing
 from facesets.clustering.people.incremental import PersonMatches
-from facesets.clustering.poor_faces import HowMuch
+from facesets.clustering.poor_faces import Clarities
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
-_MOST = 0.5
+_MAJORITY = 0.5
 UNASSIGNED = -1
 _PART_FACES = 4
-"""So many of these that are grouped apart may be another person."""
+"""Minimum faces of a person, grouped apart, that may be another person."""
 
 _MARGIN = 0.05
-"""Minimum lead in similarity of a fixed person that a face joins over the next one."""
+"""Minimum lead in similarity of a fixed person over the next one for a face to join."""
 
-_FEWEST_OF_SEVERAL = 2
+_MIN_OF_SEVERAL = 2
 _BLOCK_ROWS = 512
 
 
@@ -79,8 +79,8 @@ def _find_owners(label: Int64, person: Int64, weight: Float64, fixed: Bool, whol
     age = np.full(persons, len(label), np.int64)
     np.minimum.at(age, claimant, theirs[first])
     main = _first_of(claimant, group, np.lexsort((group, -held, claimant)), persons)
-    most = held >= _MOST * np.bincount(claimant, held, minlength=persons)[claimant]
-    most |= held >= _MOST * np.bincount(label, weight, minlength=groups)[group]
+    most = held >= _MAJORITY * np.bincount(claimant, held, minlength=persons)[claimant]
+    most |= held >= _MAJORITY * np.bincount(label, weight, minlength=groups)[group]
     claims = np.where(fixed[claimant] | whole[claimant], most, main[claimant] == group)
     group, claimant, held = group[claims], claimant[claims], held[claims]
     disputed = np.bincount(group[fixed[claimant]], minlength=groups) > 1
@@ -111,8 +111,8 @@ class KnownOwners:
         Two faces in one image are two people. None if that does not hold.
     constraints : Constraints
         Corrections about pairs of faces.
-    shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`): too little makes no person. Faces of confirmed people
+    clarity : uint8 array of shape (n,), optional
+        How much each face shows (`Clarity`): too little makes no person. Faces of confirmed people
         count in full if they show anything; else they stay theirs, and draw in no others.
     """
 
@@ -120,7 +120,7 @@ class KnownOwners:
     fixed: Bool
     image: Int64 | None
     constraints: Constraints
-    shows: HowMuch | None = None
+    clarity: Clarities | None = None
 
 
 def _without_noise(labels: Int64) -> Int64:
@@ -162,7 +162,7 @@ class Settling:
         persons = len(self._known.fixed)
         owner, disputed = self._owners.owner[self._label], self._owners.disputed[self._label]
         unmoved = np.append(self._known.fixed | self._large, False)[self._before]
-        # With only representatives of large people, faces look like junk that are not.
+        # With only representatives of large people, some good faces look like junk.
         moves = ~unmoved & ~disputed & ~(self._is_noise & self._large.any())
         given = np.where(owner >= 0, owner, persons + self._label)
         self._after[self._some[moves]] = given[moves]
@@ -182,7 +182,7 @@ class Settling:
         before = np.bincount(self._known.person[self._known.person >= 0], minlength=persons)
         least = np.full(len(faces), min_size)
         # A larger size than before applies to new people: it dissolves no existing person.
-        least[:persons] = np.minimum(min_size, np.maximum(before, _FEWEST_OF_SEVERAL))
+        least[:persons] = np.minimum(min_size, np.maximum(before, _MIN_OF_SEVERAL))
         least[:persons][self._known.fixed | self._large] = 0
         mine = self._after[self._some]
         few = (mine >= 0) & np.append(faces < least, False)[mine]

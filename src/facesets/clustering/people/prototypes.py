@@ -14,22 +14,22 @@ from facesets.clustering.vectors import Bool, Embeddings, Float32, Int64, unit_r
 
 MAX_EXEMPLARS = 3
 GOOD_QUALITY = 0.5
-_LEAST_YEARS = 3
+_MIN_YEARS = 3
 _MIN_ERA_FACES = 8
 _ERA_CUT = 0.35
 _ERA_JOIN = 0.40
 _ERA_JOIN_YEARS = 5
-_MOST_IN_ERAS = 2000
-"""Faces, the best, that eras are cut of: what that takes grows with the square of their number."""
+_MAX_IN_ERAS = 2000
+"""Maximum faces, the best ones, used to find eras: the cost grows with the square of their number."""
 
 DISTANCE_UNIT = 0.35
-"""Cosine distance of two photos of a person that differ plainly: in expression, light, or age."""
+"""Cosine distance of two clearly different photos of a person, by expression, light, or age."""
 
 TURN_UNIT = 25.0
-"""Degrees by which a pose differs as plainly."""
+"""Degrees at which two poses are clearly different."""
 
 QUALITY_SLACK = 0.10
-"""How far below the quality of the last face that the best choice would take a chosen one may lie."""
+"""Maximum loss of quality of a chosen face against the best choice's last face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PersonFaces:
     clarity : float32 array of shape (n,)
         How clearly each shows the person; 0 for faces that show nothing, used only if there are no others.
     year : int64 array of shape (n,)
-        Of capture; 0 where unknown.
+        Of capture; 0 if unknown.
     pinned, dropped : bool array of shape (n,)
         Whether the user pinned or dropped each as an exemplar.
     """
@@ -120,8 +120,8 @@ def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
 
 def good_rows(quality: Float32, clarity: Float32) -> Int64:
     """Select the faces to learn a person from: good ones, else those that show something, else all."""
-    shows = clarity > 0
-    for some in (shows & (quality >= GOOD_QUALITY), shows):
+    clear = clarity > 0
+    for some in (clear & (quality >= GOOD_QUALITY), clear):
         if some.any():
             return np.flatnonzero(some)
     return np.arange(len(quality))
@@ -160,10 +160,10 @@ def _era_centroids(faces: PersonFaces, good: Int64) -> list[Centroid]:
     """Make a centroid for each era, if photos span years and the faces fall into several eras."""
     dated = good[faces.year[good] != NO_YEAR]
     years = faces.year[dated]
-    if len(dated) < 2 * _MIN_ERA_FACES or int(years.max() - years.min()) < _LEAST_YEARS:
+    if len(dated) < 2 * _MIN_ERA_FACES or int(years.max() - years.min()) < _MIN_YEARS:
         return []
-    if len(dated) > _MOST_IN_ERAS:
-        best = np.argsort(-faces.quality[dated], kind="stable")[:_MOST_IN_ERAS]
+    if len(dated) > _MAX_IN_ERAS:
+        best = np.argsort(-faces.quality[dated], kind="stable")[:_MAX_IN_ERAS]
         dated = dated[np.sort(best)]
     eras = split_into_eras(
         faces.embedding[dated],
@@ -191,7 +191,7 @@ def spread_out(embeddings: Embeddings, pose: Float32, quality: Float32, count: i
     embeddings : float array of shape (n, d)
         Scaled to unit length if they are not.
     pose : float array of shape (n, 3)
-        Pitch, yaw, roll in degrees; NaN where unknown. Roll does not count: alignment undoes it.
+        Pitch, yaw, roll in degrees; NaN if unknown. Roll does not count: alignment undoes it.
     quality : float array of shape (n,)
 
     Returns

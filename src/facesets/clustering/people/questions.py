@@ -15,19 +15,19 @@ from facesets.clustering.graph import Edges, edge_chunks
 from facesets.clustering.people.incremental import find_person_matches
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
-LEAST_UNCERTAINTY = 0.05
-"""Less likely than that an answer changes something: not asked."""
+MIN_UNCERTAINTY = 0.05
+"""Minimum probability that an answer changes something."""
 
 _STEEPNESS = 0.028
-"""By so much of a typical similarity within a person the odds change by a factor of e."""
+"""Difference, as a share of typical similarity within a person, that changes the odds by a factor of e."""
 
 _UNUSUAL_SHARE = 0.8
 """Share of a typical similarity: if a few faces of a person are another's, they are below it."""
 
-_LEAST_PARTS = 4
+_MIN_PARTS = 4
 _BLOCK_ROWS = 8192
 _ROUNDS = 10
-_MOST_SPLIT = 500
+_MAX_SPLIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _odds(similarity: Float32, middle: float, typical: float) -> Float64:
 def min_suggested(measured: Calibration, *, alone: bool) -> float:
     """Return the minimum mean similarity at which two become a suggestion."""
     middle = measured.link if alone else measured.several
-    return float(middle + _STEEPNESS * measured.typical * np.log(LEAST_UNCERTAINTY / (1 - LEAST_UNCERTAINTY)))
+    return float(middle + _STEEPNESS * measured.typical * np.log(MIN_UNCERTAINTY / (1 - MIN_UNCERTAINTY)))
 
 
 def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
@@ -187,7 +187,7 @@ def faces_near_people(rows: Float32, means: Float32, person: Int64, measured: Ca
 
 
 def _asked(pairs: Pairs) -> Pairs:
-    keep = np.flatnonzero(pairs.likely >= LEAST_UNCERTAINTY)
+    keep = np.flatnonzero(pairs.likely >= MIN_UNCERTAINTY)
     return Pairs(pairs.first[keep], pairs.second[keep], pairs.similarity[keep], pairs.likely[keep])
 
 
@@ -219,7 +219,7 @@ def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFace
     """Find faces that are dissimilar to the rest of their person, by `similarity_to_rest`."""
     row = np.flatnonzero(np.isfinite(similarity))
     likely = likelihood_of_two(measured, similarity[row])
-    keep = likely >= LEAST_UNCERTAINTY
+    keep = likely >= MIN_UNCERTAINTY
     return FarFaces(row[keep], similarity[row[keep]], likely[keep])
 
 
@@ -237,9 +237,9 @@ def find_two_parts(rows: Float32, measured: Calibration) -> Halves | None:
     rows : float32 array of shape (n, d)
         The faces of one person; of very many, some that are evenly spread.
     """
-    if len(rows) < _LEAST_PARTS:
+    if len(rows) < _MIN_PARTS:
         return None
-    step = -(-len(rows) // _MOST_SPLIT)
+    step = -(-len(rows) // _MAX_SPLIT)
     sample = np.arange(0, len(rows), step)
     side = _sides(rows[sample])
     if min(side.sum(), (~side).sum()) < 2:
@@ -249,7 +249,7 @@ def find_two_parts(rows: Float32, measured: Calibration) -> Halves | None:
     means = rows[sample[side]].mean(axis=0), rows[sample[~side]].mean(axis=0)
     similarity = float(means[0] @ means[1])
     likely = float(likelihood_of_two(measured, np.array([similarity], np.float32))[0])
-    if likely < LEAST_UNCERTAINTY:
+    if likely < MIN_UNCERTAINTY:
         return None
     # All faces, if only some were sampled.
     towards = rows @ (means[0] / np.linalg.norm(means[0])) > rows @ (means[1] / np.linalg.norm(means[1]))

@@ -11,20 +11,20 @@ import numpy as np
 
 from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration
-from facesets.clustering.centroids import unit_centres
+from facesets.clustering.centroids import unit_centers
 from facesets.clustering.constraints import among
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.graph import OnProgress
 from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.people.owners import KnownOwners, Settling
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 _REPRESENTATIVES = 64
-"""Of people with more faces so many stand for all, where too many faces are near the new ones."""
+"""Faces that represent a larger person if too many faces are near the new ones."""
 
 _WHOLE_SHARE = 0.05
-"""Where more of the faces are new, nearly all others are near one of them."""
+"""Share of new faces above which nearly all others are near one of them."""
 
 _BLOCK_SEEDS = 2048
 _BLOCK_UNITS = 8192
@@ -62,8 +62,8 @@ def regroup(
     calibration: Calibration,
     *,
     min_size: int,
-    least_similarity: float | None = None,
-    most_faces: int = 30_000,
+    min_similarity: float | None = None,
+    max_faces: int = 30_000,
     on_progress: OnProgress | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Regrouped:
@@ -79,9 +79,9 @@ def regroup(
         Of all faces.
     min_size : int
         Minimum faces of a new person; a known unnamed one who loses faces and then has fewer is removed.
-    least_similarity : float, optional
+    min_similarity : float, optional
         Minimum mean similarity to a person's faces for a face to join.
-    most_faces : int
+    max_faces : int
         If more are near the new ones, a few faces represent each person with many.
     engine : Engine
         What compares the pairs.
@@ -89,18 +89,18 @@ def regroup(
     if not len(seeds):
         return Regrouped.nothing(known.person)
     # Faces of confirmed people count in full if they show anything.
-    shows = known.shows
-    if shows is not None:
-        confirmed = np.append(known.fixed, False)[known.person] & (shows > Shows.NOTHING)
-        shows = np.where(confirmed, Shows.ENOUGH, shows).astype(np.uint8)
-    near, large = _concerned(rows, known, seeds, calibration, most_faces)
+    clarity = known.clarity
+    if clarity is not None:
+        confirmed = np.append(known.fixed, False)[known.person] & (clarity > Clarity.NOTHING)
+        clarity = np.where(confirmed, Clarity.ENOUGH, clarity).astype(np.uint8)
+    near, large = _concerned(rows, known, seeds, calibration, max_faces)
     while True:
         some, weight = _representatives(near, known.person, large)
         found = cluster_auto(
             rows[some],
             image_index=None if known.image is None else known.image[some],
             constraints=among(known.constraints, some, len(rows)),
-            shows=None if shows is None else shows[some],
+            clarity=None if clarity is None else clarity[some],
             calibration=calibration,
             on_progress=on_progress,
             engine=engine,
@@ -111,20 +111,20 @@ def regroup(
             break
         # Few faces may mislead: whether large people merge or fall apart depends on all of their faces.
         large &= ~restless
-    settling.give(calibration.link, -1.0 if least_similarity is None else least_similarity)
+    settling.give(calibration.link, -1.0 if min_similarity is None else min_similarity)
     settling.keep_apart()
     settling.drop_small(min_size)
     return Regrouped(settling.numbered(), np.flatnonzero(near), settling.review(), found.reasons)
 
 
 def _concerned(
-    rows: Float32, known: KnownOwners, seeds: Int64, calibration: Calibration, most_faces: int
+    rows: Float32, known: KnownOwners, seeds: Int64, calibration: Calibration, max_faces: int
 ) -> tuple[Bool, Bool]:
     """Return rows that new faces may change, and people whose faces are represented by some."""
     near, large = np.ones(len(rows), bool), np.zeros(len(known.fixed), bool)
     if _is_local(len(seeds), len(rows), calibration):
         near = _near_faces(rows, known.person, seeds, min_cosine_similarity=calibration.loose)
-        if np.count_nonzero(near) > most_faces:
+        if np.count_nonzero(near) > max_faces:
             large = np.bincount(known.person[known.person >= 0], minlength=len(large)) > _REPRESENTATIVES
     return near, large
 
@@ -183,8 +183,8 @@ def _near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_simila
     touched = np.isin(persons, person[seeds])
     for start in range(0, len(persons), _BLOCK_UNITS):
         span = slice(start, start + _BLOCK_UNITS)
-        centre = unit_centres(rows, person, persons[span])
-        touched[span] |= _resemble(rows, seeds, centre, min_cosine_similarity)
+        center = unit_centers(rows, person, persons[span])
+        touched[span] |= _resemble(rows, seeds, center, min_cosine_similarity)
     of_touched = np.zeros(int(person.max(initial=-1)) + 2, bool)
     of_touched[persons[touched]] = True
     return found | of_touched[person]

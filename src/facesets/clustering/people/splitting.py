@@ -1,4 +1,4 @@
-"""Split one person's faces: into people they may be, and into eras.
+"""Split one person's faces into possible people, or into eras.
 
 Faces drift over the years, so a chain of fragments leads from any year to any other. Hence a fragment is
 compared with anchors (large sub-clusters) as they were found, never with what joined them.
@@ -19,11 +19,11 @@ from facesets.clustering.labels import as_labels, cluster_sizes
 from facesets.clustering.vectors import Bool, Embeddings, Float32, Int64, unit_rows
 
 _LINK_SHARE, _CORE_SHARE = 0.62, 0.81
-"""As `cluster_auto` cuts: from where merging is right, to where faces are one person beyond doubt."""
+"""`cluster_auto`'s cuts: from where merging is right, to where faces are certainly one person."""
 
 _CUTS = 8
 _LOOSEST, _TIGHTEST, _STEPS = 0.9, 1e-5, 30
-"""Cosine distances to cut at for a given number of parts, the next always a third smaller."""
+"""Cosine distances tried for a given number of parts, each a third smaller than the last."""
 
 NO_YEAR = 0
 
@@ -45,7 +45,7 @@ class FaceParts:
 
     @property
     def count(self) -> int:
-        """Number of parts."""
+        """Return the number of parts."""
         return int(self.labels.max(initial=0)) + 1
 
 
@@ -122,9 +122,9 @@ class Eras(NamedTuple):
     anchors : int
         Sub-clusters 0 … anchors - 1 are anchors.
     nearest_anchor : int64 array of shape (k,)
-        For each sub-cluster the nearest anchor; -1 for anchors, or where there are none.
+        For each sub-cluster the nearest anchor; -1 for anchors, or if there are none.
     cosine_distance : float32 array of shape (k,)
-        From that anchor's centroid; infinite where there is none.
+        From that anchor's centroid; infinite if there is none.
     dominant_year : int64 array of shape (k,)
         See `dominant_year`.
     """
@@ -156,7 +156,7 @@ def split_into_eras(
     embeddings : float array of shape (n, d)
         Scaled to unit length if they are not.
     years : integers of shape (n,)
-        Of capture; 0 where unknown.
+        Of capture; 0 if unknown.
     max_cosine_distance : float
         Cut of the average linkage.
     min_anchor_faces : int
@@ -180,11 +180,11 @@ def split_into_eras(
     sizes = cluster_sizes(cluster)[:-1]
     anchors = int((sizes >= min_anchor_faces).sum())
     dominant = np.array([dominant_year(year[cluster == c]) for c in range(len(sizes))], np.int64)
-    centres = centroids(rows, cluster)
+    centers = centroids(rows, cluster)
     anchor = np.full(len(sizes), -1, np.int64)
     distance = np.full(len(sizes), np.inf, np.float32)
     if anchors and anchors < len(sizes):
-        found = nearest(centres[anchors:], centres[:anchors])
+        found = nearest(centers[anchors:], centers[:anchors])
         anchor[anchors:], distance[anchors:] = found
     apart = np.abs(dominant - dominant[anchor])
     dated = (dominant != NO_YEAR) & (dominant[anchor] != NO_YEAR)

@@ -1,1 +1,1 @@
-"""People as other programs keep them: embeddings, in a form for each program."""
+"""Face models: embeddings of people in the formats of other programs."""

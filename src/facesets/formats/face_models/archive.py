@@ -1,4 +1,4 @@
-"""A person as an `.npz` archive, for programs that know no other form.
+"""A person as an `.npz` archive, for programs that read no other format.
 
 | array | holds |
 |---|---|
@@ -29,11 +29,11 @@ from facesets.formats.plain_npz import DAMAGE, read_columns
 from facesets.records import CacheSettings, Float32
 
 _CLOSE = 1e-4
-"""How far the mean may be from that of the embeddings, as cosine distance."""
+"""Maximum cosine distance between the stored mean and that of the embeddings."""
 
 
 def write_archive(file: IO[bytes], model: FaceModel, models: CacheSettings) -> None:
-    """Write a person, whose embeddings come from these models; equal ones give equal bytes."""
+    """Write a person and the models of the embeddings; equal ones give equal bytes."""
     np.savez(
         file,
         allow_pickle=False,
@@ -59,7 +59,7 @@ def read_archive(path: Path) -> ModelsRead:
     """
     read_model_bytes(path)
     try:
-        arrays = read_columns(path, most_bytes=4 * MAX_BYTES)
+        arrays = read_columns(path, max_bytes=4 * MAX_BYTES)
     except DAMAGE as error:
         raise damaged(path, error) from error
     problems = [
@@ -120,5 +120,5 @@ def _text(array: NDArray[Any] | None) -> str:
 
 
 def _sound(text: str) -> str:
-    """A text without bytes that are no characters, and without an end that NumPy would cut."""
+    """Remove from a text invalid characters, and an end that NumPy would cut."""
     return text.encode("utf-8", errors="replace").decode("utf-8").rstrip("\0")

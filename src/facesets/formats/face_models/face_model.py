@@ -1,4 +1,4 @@
-"""A person in a face model, and the content read from one."""
+"""Data of a face model: a person to write, or the content read."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,24 +10,24 @@ from facesets.files import printable, read_regular_file
 from facesets.records import Faces, Float32
 
 DIMENSION = 512
-"""Numbers of an embedding of `w600k_r50`, which the consumers know."""
+"""Dimension of an embedding of `w600k_r50`, which the consumers know."""
 
 LEAD_COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "age", "male")
-"""What ReActor's models say of a face beside what every face has."""
+"""Columns of a face that ReActor's models need besides those that every face has."""
 
 MAX_BYTES = 64_000_000
-"""No sound model is larger; thousands of people are."""
+"""Maximum size of a file; even a model of thousands of people is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceModel:
-    """A person on the way into a file.
+    """A person to be written into a file.
 
     Attributes
     ----------
     embeddings : float32 array of shape (n, d)
-        As the recognizer gives them, not scaled to unit length: sharp faces have longer ones and weigh more,
-        as in what the consumers average themselves.
+        Unscaled output of the recognizer: sharp faces have longer embeddings and weigh more, as in the
+        consumers' own averages.
     files : tuple of str
         The pictures that they come from, best first.
     scores : float32 array of shape (n,)
@@ -44,13 +44,13 @@ class FaceModel:
 
     @property
     def mean(self) -> Float32:
-        """The person's embedding: the mean, (d,)."""
+        """Return the person's embedding: the mean, (d,)."""
         return mean_of(self.embeddings)
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRead:
-    """One person out of a file: the name that it gives, if any, and the embedding (d,) of the swap."""
+    """A person read from a file: the name, if any, and the embedding (d,) used for the swap."""
 
     name: str
     embedding: Float32
@@ -67,9 +67,9 @@ class ModelsRead:
     faces : int
         Embeddings in the file.
     problems : list of str
-        What its consumer would stumble over, a sentence each.
+        Problems that its consumer would have, a sentence each.
     least_cosine_similarity : float or None
-        Of a single embedding to the mean, where the file has both.
+        Lowest similarity of an embedding to the mean, if the file has both.
     """
 
     people: list[PersonRead]
@@ -79,7 +79,7 @@ class ModelsRead:
 
 
 def mean_of(embeddings: Float32) -> Float32:
-    """The mean (d,) of embeddings (n, d), rounded once."""
+    """Return the mean (d,) of embeddings (n, d), rounded once."""
     mean: Float32 = embeddings.astype(np.float64).mean(axis=0).astype(np.float32)
     return mean
 
@@ -97,7 +97,7 @@ def embedding_problem(embedding: Float32) -> str:
 
 
 def read_model_bytes(path: Path) -> bytes:
-    """The content of a face model.
+    """Return the bytes of a face model.
 
     Raises
     ------

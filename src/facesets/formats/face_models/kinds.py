@@ -19,13 +19,15 @@ CONSUMERS: dict[Format, str] = {
     "rope": "Rope",
     "npz": "any program with NumPy",
 }
-"""Who reads each: a program, where several do the first that did."""
+"""Program that reads each format; of several, the first that did."""
 
 OF_ONE_RECOGNIZER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
 """Formats without the recognition model's name: their consumers assume `w600k_r50`."""
 
 SHARED_FILES: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
-"""What can hold all people of an export in one file, and that file's name; the name is Rope's own."""
+"""Formats that can hold all people of an export in one file, and that file's name; Rope's name is fixed by
+Rope.
+"""
 
 BUNDLE_SUFFIX = ".fsz"
 _OWN_SUFFIX: dict[Format, str] = {
@@ -46,7 +48,7 @@ _LONGEST_HEADER = 100_000_000
 
 
 def model_name(name: str, kind: Format) -> str:
-    """Name the file that a set has in a format which keeps embeddings.
+    """Return a set's file name in a format that stores embeddings.
 
     `name` is the set's folder; folders above it do not count.
     """
@@ -59,19 +61,19 @@ def own_file(names: Iterable[str], kind: Format) -> str:
 
 
 def images_folder(name: str, top_n: int) -> str:
-    """Name the folder of the best images of a set, within the set's own folder."""
+    """Return the name of the folder of a set's best images, within the set's own folder."""
     return f"{PurePosixPath(name).name}_top{top_n}"
 
 
 def is_named_as_model(name: str) -> bool:
-    """Whether only a face model, or a bundle, has such a name, whatever it holds."""
+    """Whether only face models and bundles have such a name."""
     return name.endswith((BUNDLE_SUFFIX, *_FOR_MODELS_ALONE)) or name in SHARED_FILES.values()
 
 
 def format_of(path: Path) -> Format | None:
     """Determine the format of a file, by content, or by name if damaged; a folder is `images`.
 
-    None where it is in none.
+    None if the format is unknown.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""ReActor's face models: a `.safetensors` file with what InsightFace knows of one face.
+"""ReActor's face models: `.safetensors` files with InsightFace's attributes of one face.
 
-A blended model is the first face with the mean of all embeddings in place of its own; that is what is
-written. The swapper uses the embedding alone.
+A blended model, which is written here, is the first face with the mean of all embeddings in place of its own.
+The swapper uses the embedding alone.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
 
 
 def reactor_bytes(model: FaceModel) -> bytes:
-    """The file of a person whose `lead` has all `LEAD_COLUMNS`."""
+    """Return the file of a person whose `lead` has all `LEAD_COLUMNS`."""
     lead = model.lead
     if lead is None or any(getattr(lead, name) is None for name in LEAD_COLUMNS):
         raise ValueError("the first face of a model lacks landmarks, pose, age or sex")
@@ -83,7 +83,7 @@ def read_reactor(path: Path) -> ModelsRead:
 
 
 def _problem(name: str, tensor: NDArray[Any] | None) -> str:
-    """What is wrong with a tensor, as a sentence; empty for nothing."""
+    """Return what is wrong with a tensor, as a sentence; empty if nothing is."""
     if tensor is None:
         return f"{name} is missing"
     whole = name in ("gender", "age")

@@ -26,7 +26,7 @@ _LINES = DIMENSION + 1
 
 
 def rope_bytes(people: Iterable[tuple[str, Float32]]) -> bytes:
-    """The file of people, each by name and embedding (512,). Line breaks in names become spaces."""
+    """Return the file of people, by name and embedding (512,). Line breaks in names become spaces."""
     lines: list[str] = []
     for name, embedding in people:
         lines.append(_HEAD + " ".join(name.split()))

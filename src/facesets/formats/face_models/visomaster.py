@@ -21,11 +21,11 @@ from facesets.formats.face_models.face_model import (
 from facesets.records import Float32
 
 KEY = "Inswapper128ArcFace"
-"""What VisoMaster calls `w600k_r50`."""
+"""VisoMaster's name for `w600k_r50`."""
 
 
 def visomaster_bytes(people: Iterable[tuple[str, Float32]]) -> bytes:
-    """The file of people, each by name and embedding (512,).
+    """Return the file of people, by name and embedding (512,).
 
     In ASCII, as VisoMaster itself writes it: it reads the file in the encoding of the system.
     """
@@ -37,7 +37,7 @@ def visomaster_bytes(people: Iterable[tuple[str, Float32]]) -> bytes:
 
 
 def read_visomaster(path: Path) -> ModelsRead:
-    """Read people as VisoMaster does: of each entry the name, and every list of its `embedding_store`.
+    """Read people as VisoMaster does: each entry's name and every list of its `embedding_store`.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def read_visomaster(path: Path) -> ModelsRead:
 
 
 def _entry(entry: Any) -> tuple[str, Float32 | None, str]:  # noqa: ANN401 - whatever JSON holds
-    """Name and embedding of one person, and what is wrong with them."""
+    """Return name and embedding of one person, and what is wrong with them."""
     if not isinstance(entry, dict):
         return "", None, "is not a person"
     name, store = entry.get("name"), entry.get("embedding_store")
@@ -86,7 +86,7 @@ def _entry(entry: Any) -> tuple[str, Float32 | None, str]:  # noqa: ANN401 - wha
 
 
 def _numbers(values: Any) -> Float32 | None:  # noqa: ANN401 - whatever JSON holds
-    """A list of numbers as an array; None where it is none."""
+    """Convert a list of numbers to an array; None if it is not one."""
     if not isinstance(values, list):
         return None
     if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):

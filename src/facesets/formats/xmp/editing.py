@@ -1,4 +1,4 @@
-"""Elements added to a tree and taken out of it so that all around them stays as it was, spaces included."""
+"""Add elements to an XML tree and remove them, leaving everything around them as it was."""
 
 from lxml import etree
 
@@ -19,15 +19,15 @@ NEW_PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 _BRINGS = {"mwg-rs:Regions": ("mwg-rs", "stArea", "stDim"), "MP:RegionInfo": ("MP", "MPRI", "MPReg")}
-"""Prefixes that an element binds for all in it."""
+"""Prefixes that an element declares for its content."""
 
 
 class UnfitSidecar(FacesetsError):
-    """Nothing of ours fits into a sidecar as it is."""
+    """Our content cannot be added to the sidecar as it is."""
 
 
 def add(parent: Node, name: str, *, text: str = "", structure: bool = False) -> Node:
-    """A new last child of an element, by a name such as `rdf:li`."""
+    """Append and return a new child element, by a name such as `rdf:li`."""
     prefixes = _BRINGS.get(name, (name.partition(":")[0],))
     last = parent[-1] if len(parent) else None
     node = etree.SubElement(parent, qualified(name), nsmap={each: PREFIXES[each] for each in prefixes})
@@ -66,7 +66,7 @@ def set_text(node: Node, name: str, content: str) -> None:
 
 
 def remove(node: Node) -> None:
-    """Take an element out; text behind it that is no space stays."""
+    """Remove an element; text behind it that is not blank stays."""
     parent, before, tail = node.getparent(), node.getprevious(), node.tail
     parent.remove(node)
     if before is None:
@@ -82,7 +82,7 @@ def _is_space(text: str | None) -> bool:
 
 
 def holder_of(tree: Tree, name: str, made: set[str]) -> Node:
-    """The description that a property belongs into: that which has it, else the first, else a new one."""
+    """Return the description for a property: the one with it, else the first, else a new one."""
     found = list(descriptions(tree))
     for each in found:
         if each.get(qualified(name)) is not None or each.find(qualified(name)) is not None:
@@ -97,12 +97,12 @@ def holder_of(tree: Tree, name: str, made: set[str]) -> Node:
 
 
 def list_in(holder: Node, name: str, kind: str, made: set[str]) -> Node:
-    """The list that is a field of an element, made where there is none.
+    """Return the list in an element's field, created if missing.
 
     Raises
     ------
     UnfitSidecar
-        The field is something else than a list.
+        The field is not a list.
     """
     found = field(holder, qualified(name))
     if found is None:
@@ -118,12 +118,12 @@ def list_in(holder: Node, name: str, kind: str, made: set[str]) -> Node:
 
 
 def structure_in(holder: Node, name: str, made: set[str]) -> Node:
-    """The element that takes the fields of a structure in an element, made where there is none.
+    """Return the element for the fields of a structure in an element, created if missing.
 
     Raises
     ------
     UnfitSidecar
-        The field is something else than a structure.
+        The field is not a structure.
     """
     found = field(holder, qualified(name))
     if found is None:
@@ -156,7 +156,7 @@ def remove_empty(tree: Tree, made: set[str]) -> None:
     for name in ("mwg-rs:Regions", "MP:RegionInfo"):
         _remove_empty_element(property_of(tree, qualified(name)), name, made)
     if "rdf:Description" in made:
-        # exiftool makes several of one, for each namespace its own.
+        # exiftool splits one structure into several elements, one per namespace.
         for each in list(descriptions(tree)):
             if _is_empty(each):
                 remove(each)

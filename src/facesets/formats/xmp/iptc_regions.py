@@ -1,4 +1,4 @@
-"""Named regions of a photo, by IPTC: rectangles, circles and polygons.
+"""Read named IPTC regions of a photo: rectangles, circles and polygons.
 
 References
 ----------
@@ -28,13 +28,13 @@ _KIND, _IDENTIFIER = qualified("Iptc4xmpExt:rCtype"), qualified("xmp:Identifier"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 _HUMAN = frozenset({"human", "face", "headshot", "person"})
-"""Kinds of content, as the last part of an identifier or as a name, whose region's name is a person's."""
-_MOST = 1000
-"""Names, kinds and corners of one region that are looked at."""
+"""Kinds of content, as end of an identifier or as a name, for which a region's name is a person's."""
+_MAX_ITEMS = 1000
+"""Maximum names, kinds and corners read per region."""
 
 
 def iptc_regions(tree: Tree, size: Callable[[], Size]) -> Iterator[Region]:
-    """The regions with the names of people; without a box who shares a region with others.
+    """Return the regions with people's names; people who share a region have no box.
 
     A region's own name counts as a person's if the region states that it shows a human.
 
@@ -63,7 +63,7 @@ def _names(region: Node) -> Iterator[str]:
 
 
 def _some(node: Node | str | None) -> Iterator[Node | str]:
-    return islice(items(node), _MOST)
+    return islice(items(node), _MAX_ITEMS)
 
 
 def _is_human(kind: Node | str) -> bool:
@@ -74,7 +74,7 @@ def _is_human(kind: Node | str) -> bool:
 
 
 def _in_a_language(node: Node | str | None) -> str:
-    """A text that may be there in several languages: the default one, else the first."""
+    """Return a text that may exist in several languages: the default one, else the first."""
     found = list(_some(node))
     default = (each for each in found if not isinstance(each, str) and each.get(_LANGUAGE) == "x-default")
     return text(next(default, found[0] if found else None))
@@ -106,7 +106,7 @@ def _edges_of_circle(boundary: Node | str | None, roundness: float) -> Box | Non
 
 
 def _edges(boundary: Node | str | None) -> Box | None:
-    """Of a rectangle, or around all corners of a polygon."""
+    """Return the edges of a rectangle, or those around all corners of a polygon."""
     x, y, w, h = (number(text(field(boundary, each))) for each in (_X, _Y, _W, _H))
     if x is not None and y is not None and w is not None and h is not None:
         return x, y, x + w, y + h

@@ -18,7 +18,7 @@ from facesets.formats.xmp.editing import (
     structure_in,
 )
 from facesets.formats.xmp.ownership import NOTHING, WHOLE_FILE, Hasher, OurRegion, Ours, is_near
-from facesets.formats.xmp.packet import Node, Tree, parse, qualified, serialised
+from facesets.formats.xmp.packet import Node, Tree, parse, qualified, serialized
 from facesets.formats.xmp.rdf import array, items, property_of, text
 from facesets.formats.xmp.rdf import field as field_of
 from facesets.formats.xmp.reading import ROOT_OF_PEOPLE, tidy
@@ -34,7 +34,7 @@ from facesets.formats.xmp.regions import (
 )
 
 _SAME_SHAPE = 0.01
-"""By how much, in parts of the whole, two pictures' ratios of width and height may differ by rounding."""
+"""Maximum relative difference, by rounding, between two pictures' ratios of width and height."""
 
 _SIZE = "mwg-rs:AppliedToDimensions"
 
@@ -60,7 +60,7 @@ class WantedSidecar:
 
     @property
     def names(self) -> list[str]:
-        """Each name once."""
+        """Return each name once."""
         return list(dict.fromkeys(name for name, _ in self.faces))
 
 
@@ -71,11 +71,11 @@ class Merged:
     Attributes
     ----------
     content
-        Its bytes; None if it is no longer needed.
+        The sidecar's bytes; None if it is no longer needed.
     ours
-        What of it is ours now.
+        Our content now.
     found
-        What of it was ours before.
+        Our content before.
     """
 
     content: bytes | None
@@ -84,12 +84,12 @@ class Merged:
 
 
 class EditedSince(Changed):
-    """Someone changed or removed what we wrote into a sidecar."""
+    """Someone changed or removed our content in a sidecar."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """A tree while it is being changed."""
+    """A tree being changed."""
 
     tree: Tree
     hashed: Hasher
@@ -106,23 +106,23 @@ def merged(
     *,
     replace: bool = False,
 ) -> Merged:
-    """Return a sidecar with what is wanted, and without what was ours and is no longer wanted.
+    """Return a sidecar with the wanted content, without ours that is no longer wanted.
 
-    The same bytes come back where nothing has to change.
+    If nothing has to change, the same bytes are returned.
 
     Parameters
     ----------
     data
-        What the sidecar holds; None where there is none.
+        Content of the sidecar; None if it does not exist.
     candidates
-        What may be ours: as it was written last, and as it may have been written by a run that was cut off.
+        Possible states of our content: as last written, and as an interrupted run may have written it.
     replace
         Overwrite changes by others to ours, and add regions even if existing ones are for another size.
 
     Raises
     ------
     EditedSince
-        Something of ours is not as we wrote it.
+        Our content was changed.
     UnreadableXmp
         It cannot be read.
     UnfitSidecar
@@ -151,11 +151,11 @@ def merged(
         return Merged(data, now, found)
     if data is None:
         etree.indent(tree, " ")
-    return Merged(serialised(tree, like=data or b""), now, found)
+    return Merged(serialized(tree, like=data or b""), now, found)
 
 
 def is_intact(data: bytes, ours: Ours, hashed: Hasher) -> bool:
-    """Whether a sidecar holds everything that is ours of another, and that is something.
+    """Whether a sidecar holds all of our content of another, if there is any.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def is_intact(data: bytes, ours: Ours, hashed: Hasher) -> bool:
 
 
 def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
-    """The lists of keywords, their kinds, and what is wanted in them: no name with a separator in it."""
+    """Return the keyword lists, their kinds, and their wanted names, without names with a separator."""
     yield "Iptc4xmpExt:PersonInImage", "rdf:Bag", list(names)
     for name, kind, separator in (
         ("digiKam:TagsList", "rdf:Seq", "/"),
@@ -183,7 +183,7 @@ def _rdf(tree: Tree) -> list[Node]:
 def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool) -> Ours:
     """Return the candidate that is completely present. Raises `EditedSince` if there is none."""
     present = _possibly_ours(tree, hashed)
-    # Of what was there before a run that was cut off and of what it wrote, one may hold the other.
+    # The content before an interrupted run and the content it wrote may include each other.
     intact = [ours for ours in candidates if _remaining(present, ours) == ours]
     if intact:
         return max(intact, key=lambda ours: len(ours.mwg) + len(ours.microsoft) + len(ours.texts))
@@ -267,7 +267,7 @@ def _merge_regions(
             now.append(own)
     left = [each for each in left if not any(_has_name(region, *each) for region in foreign)]
     for name, box in left:
-        # Others' additions to a region of ours stay in it if the name changes, or the box moves.
+        # Additions by others to our region stay in it if the name changes or the box moves.
         reused = _reusable(untrue, name, box)
         if reused is not None:
             untrue.remove(reused)

@@ -1,7 +1,7 @@
-"""Record of our content in a sidecar, so that only that is ever changed.
+"""Record our content in a sidecar, so that nothing else is ever changed.
 
-Names are stored as keyed hashes: of a forgotten person nothing readable stays behind, and yet what was
-written about them is known again, and can be removed.
+Names are stored as keyed hashes: nothing readable about an erased person remains, but what was written about
+them is recognized and can be removed.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ Digest = str
 OurRegion = tuple[Digest, Box]
 
 _TOLERANCE = 0.005
-"""Fractions of the picture: programs that write a region again round it to their pixels."""
+"""Maximum difference in fractions: programs that rewrite a region round it to their pixels."""
 _DIGEST_BYTES = 12
 
 WHOLE_FILE = "file"
-"""Among what was made: the sidecar itself."""
+"""Marks, among created elements, that we created the sidecar itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ NOTHING = Ours()
 
 
 class Hasher:
-    """Hashes by the key of one library."""
+    """Hashes texts with the key of one library."""
 
     def __init__(self, key: str) -> None:
         self._key = hashlib.blake2b(key.encode(), digest_size=32).digest()
 
     def __call__(self, *texts: str) -> Digest:
-        """The hash of some texts in this order."""
+        """Return the hash of some texts in this order."""
         joined = "\0".join(texts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(joined, key=self._key, digest_size=_DIGEST_BYTES).hexdigest()
 
@@ -68,7 +68,7 @@ def is_near(a: Box, b: Box) -> bool:
 
 
 def to_json(ours: Ours) -> dict[str, Any]:
-    """As JSON holds it."""
+    """Return the record as JSON values."""
     return {
         "mwg": [[digest, *box] for digest, box in ours.mwg],
         "microsoft": [[digest, *box] for digest, box in ours.microsoft],
@@ -78,7 +78,7 @@ def to_json(ours: Ours) -> dict[str, Any]:
 
 
 def from_json(raw: Mapping[str, Any]) -> Ours:
-    """The inverse of `to_json`."""
+    """Return the record that `to_json` returned."""
     return Ours(
         _regions(raw["mwg"]), _regions(raw["microsoft"]), frozenset(raw["texts"]), frozenset(raw["made"])
     )

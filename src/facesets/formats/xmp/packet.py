@@ -1,4 +1,4 @@
-"""XMP packets as trees of XML and back, with hostile ones refused before they cost anything.
+"""Parse XMP packets into XML trees and back, refusing hostile ones before they cost anything.
 
 lxml keeps what a round trip needs: prefixes, comments, processing instructions (the `xpacket` around it), and
 properties of unknown namespaces. The standard library's parser, and so defusedxml's, renames
@@ -16,12 +16,12 @@ from facesets.joiners import made_printable
 Node: TypeAlias = Any
 """An element of lxml."""
 Tree: TypeAlias = Any
-"""A tree of lxml: an element, and what stands before and behind it."""
+"""A tree of lxml: an element, with what precedes and follows it."""
 
 MAX_BYTES = 16_000_000
 """Larger packets are refused; Lightroom's masks make some megabytes."""
-_MOST_TAGS = 400_000
-"""An element takes thirty times the memory of its text."""
+_MAX_TAGS = 400_000
+"""Maximum tags: an element takes thirty times the memory of its text."""
 
 PREFIXES = {
     "x": "adobe:ns:meta/",
@@ -39,7 +39,7 @@ PREFIXES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
 }
-"""Namespaces that are read or written here, by the prefixes that programs usually give them."""
+"""Namespaces that are read or written, by the prefixes that programs usually give them."""
 
 _DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
 _ENCODINGS = (
@@ -53,17 +53,17 @@ _ENCODINGS = (
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
-"""How packets begin in the encodings that XMP allows; UTF-8 is the usual one."""
+"""First bytes of packets in the encodings that XMP allows; UTF-8 is the default."""
 
 
 def qualified(name: str) -> str:
-    """A name such as `rdf:Description` as lxml has it."""
+    """Return a name such as `rdf:Description` in lxml's form."""
     prefix, _, local = name.partition(":")
     return f"{{{PREFIXES[prefix]}}}{local}"
 
 
 def parse(data: bytes) -> Tree:
-    """The tree of a packet.
+    """Parse a packet into a tree.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def parse(data: bytes) -> Tree:
     text = _text(data)
     if "<!DOCTYPE" in text:
         raise UnreadableXmp("it has a DOCTYPE, which XMP does not allow")
-    if text.count("<") > _MOST_TAGS:
+    if text.count("<") > _MAX_TAGS:
         raise UnreadableXmp("it has too many elements")
     parser = etree.XMLParser(
         encoding="utf-8",
@@ -95,8 +95,8 @@ def parse(data: bytes) -> Tree:
     return root.getroottree()
 
 
-def serialised(tree: Tree, *, like: bytes = b"") -> bytes:
-    """A packet in UTF-8, as a file of its own; with a declaration where there was one in `like`."""
+def serialized(tree: Tree, *, like: bytes = b"") -> bytes:
+    """Return a packet in UTF-8, with an XML declaration if `like` has one."""
     root = tree.getroot()
     before, behind = list(root.itersiblings(preceding=True)), list(root.itersiblings())
     parts: list[bytes] = [

@@ -1,4 +1,4 @@
-"""What RDF means, however it is written: fields are attributes or elements, structures have several forms."""
+"""Read RDF in any of its forms: fields are attributes or elements, structures have several forms."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ _ITEM, _VALUE = qualified("rdf:li"), qualified("rdf:value")
 
 
 def descriptions(tree: Tree) -> Iterator[Node]:
-    """The elements that hold a packet's properties."""
+    """Return the elements that hold a packet's properties."""
     for rdf in tree.getroot().iter(_RDF):
         yield from rdf.iterchildren(_DESCRIPTION)
 
 
 def property_of(tree: Tree, name: str) -> Node | str | None:
-    """A property by its qualified name: an element, or the text of an attribute; the first of several."""
+    """Return the first property of a qualified name: an element, or an attribute's text."""
     return next(
         (found for each in descriptions(tree) if (found := _of_holder(each, name)) is not None),
         None,
@@ -24,7 +24,7 @@ def property_of(tree: Tree, name: str) -> Node | str | None:
 
 
 def field(node: Node | str | None, name: str) -> Node | str | None:
-    """A field of a structure by its qualified name: an element, or the text of an attribute."""
+    """Return a structure's field by its qualified name: an element, or an attribute's text."""
     if node is None or isinstance(node, str):
         return None
     found = _of_holder(node, name)
@@ -40,7 +40,7 @@ def _of_holder(holder: Node, name: str) -> Node | str | None:
 
 
 def text(node: Node | str | None) -> str:
-    """A simple value; empty for none, and for what has parts."""
+    """Return a simple value; empty if there is none or it has parts."""
     if node is None or isinstance(node, str):
         return (node or "").strip()
     value = field(node, _VALUE)
@@ -50,19 +50,19 @@ def text(node: Node | str | None) -> str:
         return (node.text or "").strip()
     if any(isinstance(child.tag, str) for child in node):
         return ""
-    # Comments stand in the middle of it.
+    # A comment may split the text.
     return "".join(node.xpath("text()")).strip()
 
 
 def array(node: Node | str | None) -> Node | None:
-    """The element that holds the items of a list, where there is one."""
+    """Return the element that holds the items of a list, if any."""
     if node is None or isinstance(node, str):
         return None
     return next(node.iterchildren(*_ARRAYS), None)
 
 
 def items(node: Node | str | None) -> list[Node | str]:
-    """The items of a list; a single value counts as a list of one."""
+    """Return the items of a list; a single value counts as a list of one."""
     held = array(node)
     if held is not None:
         return list(held.iterchildren(_ITEM))

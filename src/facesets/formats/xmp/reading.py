@@ -21,10 +21,10 @@ PERSON_IN_IMAGE = qualified("Iptc4xmpExt:PersonInImage")
 DIGIKAM_TAGS, LIGHTROOM_TAGS = qualified("digiKam:TagsList"), qualified("lr:hierarchicalSubject")
 _ENDING, _KIND = qualified("photoshop:SidecarForExtension"), qualified("dc:format")
 ROOT_OF_PEOPLE = "People"
-"""The keyword below which programs keep people."""
+"""The keyword under which programs store people."""
 
-_MOST = 1000
-"""Regions or keywords of a kind that are looked at."""
+_MAX_ITEMS = 1000
+"""Maximum regions or keywords of a kind that are read."""
 
 
 def _unknown() -> Size:
@@ -32,22 +32,22 @@ def _unknown() -> Size:
 
 
 def read_named_regions(data: bytes, size: Callable[[], Size] = _unknown) -> tuple[NamedRegion, ...]:
-    """The people that an XMP packet names, those with a place first; boxes are of the picture as stored.
+    """Return the people that an XMP packet names, those with a stored picture's box first.
 
     MWG's, Microsoft's and IPTC's regions; then people of `PersonInImage`, and of digiKam's and Lightroom's
-    keywords below `People`, who have no region. Of the same name at the same place only the first is given.
+    keywords below `People`, who have no region. A name at the same place is returned once.
 
     Parameters
     ----------
     data : bytes
-        A sidecar's, or of a packet in a photo.
+        Content of a sidecar, or of a packet in a photo.
     size : callable
-        Gives width and height of the stored picture in pixels, or None; asked only where it matters.
+        Gives width and height of the stored picture in pixels, or None; called only if needed.
 
     Raises
     ------
     UnreadableXmp
-        It is no XMP, or hostile.
+        The content is not XMP, or hostile.
     """
     tree = parse(data)
     found: list[NamedRegion] = []
@@ -72,7 +72,7 @@ def tidy(name: str) -> str:
 
 
 def is_of_a_video(data: bytes) -> bool:
-    """Whether a sidecar is about a video, by its ending or its kind. Raises `UnreadableXmp`."""
+    """Whether a sidecar is about a video, by its suffix or its kind. Raises `UnreadableXmp`."""
     tree = parse(data)
     ending, kind = (text(property_of(tree, each)).casefold() for each in (_ENDING, _KIND))
     return kind.startswith("video/") or f".{ending}" in VIDEO_SUFFIXES
@@ -84,7 +84,7 @@ def _regions(tree: Tree, size: Callable[[], Size]) -> Iterator[tuple[Region, str
         (microsoft_regions(tree), "microsoft"),
         (iptc_regions(tree, lambda: size() or applied_to(tree)), "iptc"),
     ):
-        for region in islice(regions, _MOST):
+        for region in islice(regions, _MAX_ITEMS):
             yield region, program
 
 
@@ -101,12 +101,12 @@ def _names(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def list_of_texts(tree: Tree, name: str) -> list[str]:
-    """The texts of a list of keywords."""
-    return [text(each) for each in islice(items(property_of(tree, name)), _MOST)]
+    """Return the texts of a list of keywords."""
+    return [text(each) for each in islice(items(property_of(tree, name)), _MAX_ITEMS)]
 
 
 def _people_among(keywords: Iterable[str], separator: str) -> list[str]:
-    """The last part of each keyword below that of people; those that have others below them are groups."""
+    """Return the last part of each keyword of people; keywords with others below them are groups."""
     paths = [tuple(part.strip() for part in keyword.split(separator)) for keyword in keywords]
     groups = {path[:length] for path in paths for length in range(1, min(len(path), 20))}
     return [

@@ -9,7 +9,7 @@ from facesets.formats.xmp.regions import MWG_AREA, Region
 
 
 def write_mwg(tree: Tree, made: set[str], name: str, box: Box, region: Region | None) -> None:
-    """Write a person's name by the Metadata Working Group, into an existing region or a new one.
+    """Write a person's name in the MWG's form, into an existing region or a new one.
 
     Raises
     ------

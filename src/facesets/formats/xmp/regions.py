@@ -1,4 +1,4 @@
-"""Parts of a photo that carry a person's name, by the Metadata Working Group and by Microsoft.
+"""Read regions with people's names, as defined by the Metadata Working Group and by Microsoft.
 
 References
 ----------
@@ -27,16 +27,16 @@ _LONGEST_NUMBER = 40
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A region as a packet has it.
+    """A region in a packet.
 
     Attributes
     ----------
     node
         The item of the list.
     name
-        Stripped; empty where it has none.
+        Stripped; empty if it has none.
     box
-        Of the stored picture; None where it has no area, or an impossible one.
+        Of the stored picture; None if it has no area, or an impossible one.
     """
 
     node: Node
@@ -45,7 +45,7 @@ class Region:
 
 
 def mwg_regions(tree: Tree) -> Iterator[Region]:
-    """The regions of faces by the Metadata Working Group; others, such as points of focus, are left out."""
+    """Return the regions of faces by the Metadata Working Group, without others such as focus points."""
     regions = property_of(tree, MWG_REGIONS)
     size = applied_to(tree)
     for each in items(field(regions, MWG_LIST)):
@@ -61,7 +61,7 @@ def applied_to(tree: Tree) -> tuple[float, float] | None:
 
 
 def microsoft_regions(tree: Tree) -> Iterator[Region]:
-    """Microsoft's regions."""
+    """Return Microsoft's regions."""
     for each in items(field(property_of(tree, MS_INFO), MS_LIST)):
         if not isinstance(each, str):
             yield Region(each, text(field(each, MS_NAME)), _ms_box(text(field(each, MS_RECTANGLE))))
@@ -95,7 +95,7 @@ def _ms_box(rectangle: str) -> Box | None:
 
 
 def number(written: str) -> float | None:
-    """A finite number; None for anything else. Some programs write a comma where their country does."""
+    """Parse a finite number, with a point or a comma as some countries have it; None for anything else."""
     if not written or len(written) > _LONGEST_NUMBER:
         return None
     try:

@@ -1,1 +1,1 @@
-"""Metadata in a photo's file: when, where, and by which camera it was taken."""
+"""Read metadata in a photo's file: when, where, and by which camera it was taken."""

@@ -1,4 +1,4 @@
-"""Camera, exposure and location of a photo."""
+"""Read camera, exposure and location of a photo from its tags."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from facesets.imaging.metadata.fields import Fields, clean
 from facesets.imaging.metadata.tags import ISO, as_number
 
 _ISO_IS_ELSEWHERE = 65535
-"""What the two bytes of the sensitivity hold where it is larger."""
+"""Value of the two-byte sensitivity if the true one does not fit."""
 
 
 def camera_of(fields: Fields) -> dict[str, Any]:
@@ -65,7 +65,7 @@ _XMP_DEGREES = re.compile(
 
 
 def place_of(fields: Fields) -> dict[str, Any]:
-    """Latitude, longitude, altitude and accuracy as far as the GPS tags say them and can be believed."""
+    """Return the credible ones of latitude, longitude, altitude and accuracy in the GPS tags."""
     latitude, longitude = (_degrees(fields, name) for name in _HEMISPHERES)
     found: dict[str, Any] = {
         "altitude_m": _altitude(fields),
@@ -103,12 +103,12 @@ def _degrees(fields: Fields, name: str) -> float | None:
     if not 0 <= degrees <= most or any((number or 0) < 0 for number in numbers):
         fields.refuse(name, "is out of range")
         return None
-    # A tenth of a millimetre; what is behind it is of the computation.
+    # A tenth of a millimeter; further digits are rounding errors.
     return round(-degrees if hemisphere == negative else degrees, 9)
 
 
 def _parts_of_text(text: str, hemisphere: str) -> tuple[tuple[float, ...], str]:
-    """Degrees, minutes and seconds, and the hemisphere, as XMP writes them: `48,12.5N`."""
+    """Split a coordinate of XMP, `48,12.5N`, into degrees, minutes, seconds and hemisphere."""
     match = _XMP_DEGREES.fullmatch(clean(text))
     if match is None:
         return (), hemisphere
@@ -116,8 +116,8 @@ def _parts_of_text(text: str, hemisphere: str) -> tuple[tuple[float, ...], str]:
 
 
 def _altitude(fields: Fields) -> float | None:
-    metres = fields.number("GPSAltitude", least=-20_000, most=1_000_000)
+    meters = fields.number("GPSAltitude", least=-20_000, most=1_000_000)
     below = fields.value("GPSAltitudeRef")
     if isinstance(below, bytes):
         below = below[0] if below else 0
-    return -metres if metres and below in _BELOW_SEA else metres
+    return -meters if meters and below in _BELOW_SEA else meters

@@ -1,4 +1,4 @@
-"""Where a picture's file keeps EXIF and XMP, found by reading the header and nothing of the pixels.
+"""Find EXIF and XMP in a picture's file by reading only its headers, without the pixels.
 
 A share over a network gives a few kilobytes at once and megabytes slowly, so this walks the parts of the
 file by their lengths and reads only those that matter.
@@ -22,47 +22,47 @@ from typing import IO
 from facesets.imaging.metadata.isobmff import exif_and_xmp
 from facesets.imaging.metadata.window import Window
 
-MOST_XMP = 1_000_000
-"""Bytes of a packet that are read where it is one of many things to look at."""
+MAX_XMP = 1_000_000
+"""Maximum bytes of a packet that is read together with other metadata."""
 _MAX_BLOCK = 4_000_000
-MOST_PARTS = 10_000
-_MOST_PARTS_FOR_NAMES = 100_000
-"""Pictures of a hundred million pixels have forty thousand parts where a program writes small ones."""
+MAX_PARTS = 10_000
+_MAX_PARTS_FOR_NAMES = 100_000
+"""Pictures of a hundred million pixels have forty thousand parts if a program writes small ones."""
 _MAX_TAGS = 4096
 _FILL = b"\xff"
 _FILL_BYTES = 4096
-_MOST_FILLS = 256
+_MAX_FILLS = 256
 OF_PROGRAMS = 0xE1
-"""The kind of a JPEG file's parts (APP1) that hold EXIF and XMP."""
+"""Marker of a JPEG file's parts (APP1) that hold EXIF and XMP."""
 _PNG_TAIL = 32_000
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _END_OF_ITS_NAME = b"/xap/1.0/\0"
-"""Some sites write what is before it in their own way."""
+"""End of the XMP part's name; some sites change the beginning."""
 _XMP_IN_PNG = b"XML:com.adobe.xmp"
 _RAW_XMP_IN_PNG = (b"Raw profile type xmp", b"Raw profile type APP1")
 _RAW_IN_PNG = (b"Raw profile type exif", *_RAW_XMP_IN_PNG)
 _LONGEST_NAME_IN_PNG = 80
 _DIGITS = 3
-"""Bytes of hexadecimal digits and line breaks that a byte takes at most."""
+"""Maximum bytes of hexadecimal digits and line breaks per byte."""
 _XMP_IN_TIFF = 0x02BC
 _OF_BYTES = (1, 7)
-"""The types of a TIFF file's values that hold bytes."""
+"""Types of a TIFF file's values that hold bytes."""
 
 
 @dataclass(slots=True)
 class Blocks:
-    """What a file holds beside pixels.
+    """The metadata blocks of a file.
 
     Attributes
     ----------
     exif : binary file or None
         Begins with the TIFF header, or with `Exif` and two zeros in front of it.
     xmp : bytes
-        XML; empty where there is none.
+        XML; empty if there is none.
     has_larger_xmp : bool
-        There is XMP that was not read, for it is larger than what was asked for.
+        Whether XMP was left unread because it exceeds the limit.
     parts_looked_at : int
-        Where there are more parts, and EXIF or XMP may be behind these; else 0.
+        Number of parts read if EXIF or XMP may follow in later ones; else 0.
     """
 
     exif: IO[bytes] | None = None
@@ -72,18 +72,18 @@ class Blocks:
 
     @property
     def has_both(self) -> bool:
-        """Whether there is nothing left to look for."""
+        """Whether both EXIF and XMP are found."""
         return self.exif is not None and bool(self.xmp)
 
 
-def find_blocks(file: IO[bytes], most_xmp: int = MOST_XMP) -> Blocks:
-    """EXIF and XMP of a JPEG, PNG, WebP, TIFF, HEIF or AVIF file; none where it is another one.
+def find_blocks(file: IO[bytes], max_xmp: int = MAX_XMP) -> Blocks:
+    """Return EXIF and XMP of a JPEG, PNG, WebP, TIFF, HEIF or AVIF file; empty for other files.
 
     Parameters
     ----------
-    most_xmp : int
-        Bytes of a packet; a larger one is not read. Where more than usual are asked for, they are looked for
-        wherever they may be, in PNG files behind thousands of parts with pixels.
+    max_xmp : int
+        Maximum bytes of a packet; a larger one is not read. Above the default, packets are searched
+        everywhere, in PNG files even behind thousands of parts with pixels.
 
     Raises
     ------
@@ -92,15 +92,15 @@ def find_blocks(file: IO[bytes], most_xmp: int = MOST_XMP) -> Blocks:
     """
     head = file.read(16)
     if head[:4] in (b"II*\0", b"MM\0*"):
-        return _in_tiff(file, "<" if head.startswith(b"II") else ">", most_xmp)
+        return _in_tiff(file, "<" if head.startswith(b"II") else ">", max_xmp)
     if head.startswith(b"\xff\xd8"):
         return _in_jpeg(file)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _in_png(file, most_xmp)
+        return _in_png(file, max_xmp)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return _in_webp(file, most_xmp)
+        return _in_webp(file, max_xmp)
     if head[4:8] == b"ftyp":
-        return Blocks(*exif_and_xmp(file, most_xmp))
+        return Blocks(*exif_and_xmp(file, max_xmp))
     return Blocks()
 
 
@@ -108,7 +108,7 @@ def _window(file: IO[bytes], start: int, length: int, **how: int) -> IO[bytes]:
     return Window(file, start, length, **how)  # type: ignore[return-value]
 
 
-def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
+def _in_tiff(file: IO[bytes], order: str, max_xmp: int) -> Blocks:
     blocks = Blocks(_window(file, 0, file.seek(0, os.SEEK_END)))
     file.seek(4)
     place = file.read(4)
@@ -118,7 +118,7 @@ def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
     tags = file.read(12 * min(written, _MAX_TAGS))
     for tag, kind, length, start in struct.iter_unpack(f"{order}HHII", tags[: len(tags) // 12 * 12]):
         if tag == _XMP_IN_TIFF and kind in _OF_BYTES and length > 4:
-            blocks.has_larger_xmp = length > most_xmp
+            blocks.has_larger_xmp = length > max_xmp
             file.seek(start)
             blocks.xmp = b"" if blocks.has_larger_xmp else file.read(length)
             break
@@ -126,9 +126,9 @@ def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
 
 
 def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
-    """The parts of a JPEG file before its pixels: kind and length of each, with the file at its content.
+    """Yield kind and length of each part of a JPEG before its pixels, with the file at its content.
 
-    There is one more than `MOST_PARTS` where there are too many.
+    If there are too many, one more than `MAX_PARTS` is yielded.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
         The file cannot be read, or is broken.
     """
     file.seek(2)
-    for _ in range(MOST_PARTS + 1):
+    for _ in range(MAX_PARTS + 1):
         marker = _marker(file)
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xDA, 0xD9):
             return
@@ -149,11 +149,11 @@ def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _marker(file: IO[bytes]) -> bytes:
-    """The next two bytes that begin a part; before them may be any number of 0xFF, and some are passed."""
+    """Return the next part's marker; any number of 0xFF may precede it, and some are skipped."""
     marker = file.read(2)
     if marker != _FILL * 2:
         return marker
-    for _ in range(_MOST_FILLS):
+    for _ in range(_MAX_FILLS):
         some = file.read(_FILL_BYTES)
         kind = some.lstrip(_FILL)
         if kind:
@@ -167,7 +167,7 @@ def _marker(file: IO[bytes]) -> bytes:
 def _in_jpeg(file: IO[bytes]) -> Blocks:
     blocks = Blocks()
     for number, (kind, length) in enumerate(jpeg_segments(file)):
-        if number == MOST_PARTS:
+        if number == MAX_PARTS:
             blocks.parts_looked_at = number
             break
         if kind != OF_PROGRAMS:
@@ -183,15 +183,15 @@ def _in_jpeg(file: IO[bytes]) -> Blocks:
     return blocks
 
 
-def _in_png(file: IO[bytes], most_xmp: int) -> Blocks:
-    blocks, for_names = Blocks(), most_xmp > MOST_XMP
-    most_parts = _MOST_PARTS_FOR_NAMES if for_names else MOST_PARTS
+def _in_png(file: IO[bytes], max_xmp: int) -> Blocks:
+    blocks, for_names = Blocks(), max_xmp > MAX_XMP
+    max_parts = _MAX_PARTS_FOR_NAMES if for_names else MAX_PARTS
     file.seek(8)
     for number in count():
         head = file.read(8)
         if len(head) < 8 or blocks.has_both or (for_names and blocks.xmp):
             return blocks
-        if number == most_parts:
+        if number == max_parts:
             blocks.parts_looked_at = number
             break
         length, kind = struct.unpack(">I4s", head)
@@ -203,33 +203,33 @@ def _in_png(file: IO[bytes], most_xmp: int) -> Blocks:
         if kind == b"eXIf" and length <= _MAX_BLOCK:
             blocks.exif = blocks.exif or io.BytesIO(file.read(length))
         elif kind in _TEXTS_IN_PNG:
-            _note_text(blocks, kind, file, length, most_xmp)
+            _note_text(blocks, kind, file, length, max_xmp)
         file.seek(start + length + 4)
     for kind, content in _at_end_of_png(file):
         if kind == b"eXIf":
             blocks.exif = blocks.exif or io.BytesIO(content)
         else:
-            _note_text(blocks, kind, io.BytesIO(content), len(content), most_xmp)
+            _note_text(blocks, kind, io.BytesIO(content), len(content), max_xmp)
     return blocks
 
 
 _TEXTS_IN_PNG = (b"iTXt", b"zTXt", b"tEXt")
 
 
-def _note_text(blocks: Blocks, kind: bytes, file: IO[bytes], length: int, most_xmp: int) -> None:
-    """Take what a text of a PNG file holds, unless it was there before."""
+def _note_text(blocks: Blocks, kind: bytes, file: IO[bytes], length: int, max_xmp: int) -> None:
+    """Store the content of a PNG text, unless an earlier one was stored."""
     content = file.read(min(length, _LONGEST_NAME_IN_PNG))
     name = content.partition(b"\0")[0]
     if not (kind == b"iTXt" and name == _XMP_IN_PNG) and name not in _RAW_IN_PNG:
         return
-    is_larger = length > (most_xmp + _LONGEST_NAME_IN_PNG) * (1 if name == _XMP_IN_PNG else _DIGITS)
+    is_larger = length > (max_xmp + _LONGEST_NAME_IN_PNG) * (1 if name == _XMP_IN_PNG else _DIGITS)
     text = None if is_larger else (content + file.read(length - len(content)))[len(name) + 1 :]
     if text is not None and name == _XMP_IN_PNG:
-        # Behind the name: whether it is compressed, how, the language and the name in that.
+        # After the name: whether and how it is compressed, the language, and the name in that language.
         rest = text[2:].split(b"\0", 2)[-1]
-        text = _inflated(rest, most_xmp) if text[:1] == b"\1" else rest
+        text = _inflated(rest, max_xmp) if text[:1] == b"\1" else rest
     elif text is not None and kind == b"zTXt":
-        text = _inflated(text[1:], _DIGITS * most_xmp)
+        text = _inflated(text[1:], _DIGITS * max_xmp)
     if text is None:
         blocks.has_larger_xmp |= name == _XMP_IN_PNG or name in _RAW_XMP_IN_PNG
     elif name == _XMP_IN_PNG:
@@ -246,14 +246,14 @@ def _note_profile(blocks: Blocks, name: bytes, profile: bytes) -> None:
 
 
 def _inflated(content: bytes, most: int) -> bytes | None:
-    """What was compressed; None where it is larger than that."""
+    """Return decompressed data; None if it is larger than the limit."""
     decompressor = zlib.decompressobj()
     whole = decompressor.decompress(content, most)
     return None if decompressor.unconsumed_tail else whole
 
 
 def _raw_profile(text: bytes) -> bytes:
-    """What ImageMagick writes: a line break, a name, a length, and lines of hexadecimal digits."""
+    """Decode ImageMagick's form: a line break, a name, a length, and lines of hexadecimal digits."""
     lines = text.strip().split(b"\n", 2)
     try:
         return binascii.unhexlify(b"".join(lines[2].split())) if len(lines) == 3 else b""
@@ -262,7 +262,7 @@ def _raw_profile(text: bytes) -> bytes:
 
 
 def _at_end_of_png(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Look behind the pixels, which may be a thousand parts: from the end, and the checksum decides."""
+    """Look for blocks after the pixels, reading from the end; a part's checksum confirms it."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _PNG_TAIL, 0))
     tail = file.read(_PNG_TAIL)
@@ -276,14 +276,14 @@ def _at_end_of_png(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
             yield kind, content
 
 
-def _in_webp(file: IO[bytes], most_xmp: int) -> Blocks:
+def _in_webp(file: IO[bytes], max_xmp: int) -> Blocks:
     blocks = Blocks()
     file.seek(12)
     for number in count():
         head = file.read(8)
         if len(head) < 8 or blocks.has_both:
             break
-        if number == MOST_PARTS:
+        if number == MAX_PARTS:
             blocks.parts_looked_at = number
             break
         kind, length = struct.unpack("<4sI", head)
@@ -291,7 +291,7 @@ def _in_webp(file: IO[bytes], most_xmp: int) -> Blocks:
         if kind == b"EXIF" and length <= _MAX_BLOCK:
             blocks.exif = blocks.exif or _window(file, start, length)
         elif kind == b"XMP ":
-            blocks.has_larger_xmp |= length > most_xmp
-            blocks.xmp = blocks.xmp or (file.read(length) if length <= most_xmp else b"")
+            blocks.has_larger_xmp |= length > max_xmp
+            blocks.xmp = blocks.xmp or (file.read(length) if length <= max_xmp else b"")
         file.seek(start + length + (length & 1))
     return blocks

@@ -1,4 +1,4 @@
-"""XMP that has no room in one part of a JPEG file: more of it lies in further parts, joined by their offsets.
+"""Read XMP that is too large for one part of a JPEG, joining further parts by their offsets.
 
 References
 ----------
@@ -13,10 +13,10 @@ from facesets.errors import UnreadableXmp
 from facesets.imaging.metadata.containers import OF_PROGRAMS, jpeg_segments
 from facesets.imaging.metadata.window import is_of_system
 
-_MOST_BYTES = 16_000_000
+_MAX_BYTES = 16_000_000
 _NAME = b"http://ns.adobe.com/xmp/extension/\0"
 _HEAD = struct.Struct(">32sII")
-"""Header of a part: its packet as named by the first one, the whole length, and the part's offset."""
+"""Header of a part: the packet's name as in the first one, the whole length, and the part's offset."""
 _ITS_OWN = re.compile(rb"""HasExtendedXMP\s*(?:=\s*["']|>)\s*([0-9A-Fa-f]{32})""")
 
 
@@ -26,14 +26,14 @@ def extended_packet(file: IO[bytes], packet: bytes) -> bytes:
     Parameters
     ----------
     file : binary file
-        Of the photo; other files than JPEG have none.
+        The photo's file; only JPEG files have extended packets.
     packet : bytes
         The first packet.
 
     Raises
     ------
     UnreadableXmp
-        Parts of it are missing, too many, or do not fit together; or it is larger than any program makes it.
+        Parts are missing, too many, or inconsistent; or the packet is larger than any program writes.
     OSError
         The file cannot be read.
     """
@@ -59,8 +59,8 @@ def _joined(file: IO[bytes], own: bytes) -> bytes:
         of, total, offset = _HEAD.unpack(file.read(_HEAD.size))
         if of.lower() != own:
             continue
-        if total > _MOST_BYTES:
-            raise UnreadableXmp(f"its extended parts exceed {_MOST_BYTES // 1_000_000} MB")
+        if total > _MAX_BYTES:
+            raise UnreadableXmp(f"its extended parts exceed {_MAX_BYTES // 1_000_000} MB")
         size = length - len(_NAME) - _HEAD.size
         held += size
         whole = whole or total

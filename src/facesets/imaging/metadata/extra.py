@@ -1,4 +1,4 @@
-"""All other tags, as plain JSON values of a bounded size."""
+"""Collect all other tags as plain JSON values of a bounded size."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -10,14 +10,14 @@ from facesets.imaging.metadata.fields import Fields, from_bytes, from_latin, of_
 from facesets.imaging.metadata.tags import XMP, as_number
 from facesets.imaging.metadata.xmp import TAGS_OF_XMP, Properties
 
-MOST_BYTES = 16_000
-"""Of all values together, as JSON with their names."""
-_MOST_TEXT = 2000
-_MOST_NUMBERS = 32
+MAX_BYTES = 16_000
+"""Maximum size of all values together, as JSON with their names."""
+_MAX_TEXT = 2000
+_MAX_NUMBERS = 32
 
 _SKIPPED = frozenset(
     {
-        # Of makers and programs, unreadable without them.
+        # Data of makers and programs, unreadable without them.
         *("MakerNote", "MakerNoteSafety", "PrintImageMatching", "ImageResources", "InterColorProfile"),
         *(
             "ImageSourceData",
@@ -39,14 +39,14 @@ _COMMENTS = ("UserComment", "GPSProcessingMethod", "GPSAreaInformation")
 def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> Mapping[str, Any]:
     """Return the unused tags, then the XMP properties with other meanings than the used ones.
 
-    What has no room is noted in `fields.refused`.
+    What does not fit is noted in `fields.refused`.
     """
     extra: dict[str, Any] = {}
-    room = MOST_BYTES
+    room = MAX_BYTES
     for name, value in [*_of_tags(fields), *_of_xmp(properties, used)]:
         size = len(json.dumps({name: value}))
         if size > room:
-            fields.refused["extra"] = f"{name} and possibly more: the limit is {MOST_BYTES // 1000} kB"
+            fields.refused["extra"] = f"{name} and possibly more: the limit is {MAX_BYTES // 1000} kB"
             continue
         extra[name] = value
         room -= size
@@ -68,7 +68,7 @@ def _of_xmp(properties: Properties, used: Collection[str]) -> Iterator[tuple[str
     for name, value in properties.items():
         if TAGS_OF_XMP.get(name) in used or not value:
             continue
-        yield name, value[:_MOST_TEXT] if isinstance(value, str) else [each[:_MOST_TEXT] for each in value]
+        yield name, value[:_MAX_TEXT] if isinstance(value, str) else [each[:_MAX_TEXT] for each in value]
 
 
 def _is_broken_ratio(value: object) -> bool:
@@ -77,13 +77,13 @@ def _is_broken_ratio(value: object) -> bool:
 
 
 def _json_value(name: str, value: object) -> object:
-    """Convert a value to JSON; None for a blob, or no number."""
+    """Convert a value to JSON; None for a blob or a number that is not finite."""
     if isinstance(value, str):
-        return from_latin(value)[:_MOST_TEXT]
+        return from_latin(value)[:_MAX_TEXT]
     if isinstance(value, bytes):
-        return _text_of(name, value)[:_MOST_TEXT] or _number_of(value)
+        return _text_of(name, value)[:_MAX_TEXT] or _number_of(value)
     if isinstance(value, tuple):
-        if len(value) > _MOST_NUMBERS:
+        if len(value) > _MAX_NUMBERS:
             return None
         parts = [_json_value(name, part) for part in value]
         return None if None in parts else parts

@@ -1,4 +1,4 @@
-"""Tags of a file, with notes on used and refused ones; and plain texts."""
+"""A file's tags, with notes on used and refused ones, and helpers to clean texts."""
 
 from facesets.files import printable
 from facesets.imaging.metadata.tags import Tags, as_number, as_text
@@ -12,9 +12,9 @@ class Fields:
     tags : mapping
         All of them.
     used : set of str
-        Those that were read.
+        Tags that were read.
     refused : dict of str to str
-        Those that hold something which is not believed, with the reason.
+        Tags with an implausible value, with the reason.
     """
 
     def __init__(self, tags: Tags) -> None:
@@ -36,7 +36,7 @@ class Fields:
         return from_bytes(value) if isinstance(value, bytes) else ""
 
     def number(self, name: str, *, least: float, most: float, above: bool = False) -> float | None:
-        """Return a number tag within bounds, or above the least one; None if missing."""
+        """Return a number tag within bounds; None if missing or outside of them."""
         value = self.value(name)
         if value is None:
             return None
@@ -50,17 +50,17 @@ class Fields:
         return number
 
     def refuse(self, name: str, why: str) -> None:
-        """Note that a tag is not believed."""
+        """Note that a tag's value is implausible."""
         self.refused[name] = f"{as_text(self.tags.get(name))} {why}"
 
 
 def clean(text: str) -> str:
-    """A text up to its first NUL, without blanks around it and without what no database keeps."""
+    """Return a text up to its first NUL, stripped, without characters that databases refuse."""
     return text.split("\0", 1)[0].strip().encode(errors="replace").decode()
 
 
 def from_latin(text: str) -> str:
-    """A text that was read as Latin-1, as which every byte can be read, and may be UTF-8."""
+    """Return a text, decoded as Latin-1, as UTF-8 if its bytes are that."""
     try:
         return clean(text.encode("latin-1").decode())
     except UnicodeError:
@@ -68,7 +68,7 @@ def from_latin(text: str) -> str:
 
 
 def from_bytes(content: bytes) -> str:
-    """Bytes that are a text in truth; empty where they are none."""
+    """Decode bytes that hold a text; empty if they do not."""
     try:
         text = clean(content.decode())
     except UnicodeDecodeError:
@@ -77,10 +77,10 @@ def from_bytes(content: bytes) -> str:
 
 
 def of_comment(content: bytes) -> str:
-    """A comment whose first eight bytes name its encoding, as EXIF has it."""
+    """Decode an EXIF comment, whose first eight bytes name its encoding."""
     name, text = content[:8].rstrip(b"\0 "), content[8:]
     if name == b"UNICODE":
-        # The order of bytes is that of the file, or little-endian, or marked: the one with letters in it.
+        # Byte order may be the file's, little-endian, or marked: take the one that gives letters.
         ways = ("utf-16", "utf-16-be") if text[:1] != b"\0" else ("utf-16-be", "utf-16")
         for way in ways:
             try:

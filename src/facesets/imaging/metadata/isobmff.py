@@ -1,4 +1,4 @@
-"""Where HEIF and AVIF files keep EXIF and XMP.
+"""Find EXIF and XMP in HEIF and AVIF files.
 
 References
 ----------
@@ -27,8 +27,8 @@ class _Extent:
     length: int
 
 
-def exif_and_xmp(file: IO[bytes], most_xmp: int) -> tuple[IO[bytes] | None, bytes, bool]:
-    """What the items of a file hold, None and nothing where there are none; whether XMP is larger than that.
+def exif_and_xmp(file: IO[bytes], max_xmp: int) -> tuple[IO[bytes] | None, bytes, bool]:
+    """Return a file's EXIF (None if missing), XMP, and whether XMP exceeds the limit.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def exif_and_xmp(file: IO[bytes], most_xmp: int) -> tuple[IO[bytes] | None, byte
     exif = _content(file, places.get(exif_item, ()), idat, _MAX_BLOCK)
     if exif is not None:
         start = exif.read(4)
-        # Where the TIFF header begins; in front of it may be what JPEG files have there.
+        # Offset of the TIFF header; the prefix of JPEG files may precede it.
         length = exif.seek(0, io.SEEK_END)
         skipped = 4 + struct.unpack(">I", start)[0]
         exif = Window(exif, skipped, length - skipped)  # type: ignore[assignment]
     extents = places.get(xmp_item, ())
-    xmp = _content(file, extents, idat, most_xmp)
+    xmp = _content(file, extents, idat, max_xmp)
     return exif, b"" if xmp is None else xmp.read(), bool(extents) and xmp is None
 
 
@@ -100,7 +100,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _items(iinf: bytes) -> tuple[int, int]:
-    """Numbers of the items that hold EXIF and XMP; -1 for none."""
+    """Return the numbers of the items that hold EXIF and XMP; -1 for none."""
     exif = xmp = -1
     if not iinf:
         return exif, xmp
@@ -118,7 +118,7 @@ def _items(iinf: bytes) -> tuple[int, int]:
 
 
 def _extents(iloc: bytes, wanted: set[int]) -> dict[int, list[_Extent]]:
-    """The parts of some items."""
+    """Return the parts of some items."""
     found: dict[int, list[_Extent]] = {}
     if not iloc or not wanted:
         return found
@@ -135,7 +135,7 @@ def _extents(iloc: bytes, wanted: set[int]) -> dict[int, list[_Extent]]:
         extents = []
         count = numbers.take(2)
         if count > _MAX_EXTENTS:
-            # Extents may take no bytes at all, so that a small file could keep us busy for hours.
+            # Extents may take no bytes, so that a small file could keep this loop busy for hours.
             return {}
         for _ in range(count):
             if version:
@@ -150,7 +150,7 @@ def _extents(iloc: bytes, wanted: set[int]) -> dict[int, list[_Extent]]:
 
 
 class _Numbers:
-    """Big-endian numbers of any width, one after the other."""
+    """Reads consecutive big-endian numbers of any width."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

@@ -1,4 +1,4 @@
-"""Dates of photos in the names of files and folders.
+"""Read dates of photos from the names of files and folders.
 
 Only a whole date counts: `IMG_2019` is the 2019th photo of a camera, and 2019 a year. It may have the time
 behind it in any of the ways that cameras, phones and messengers write it.
@@ -14,8 +14,8 @@ import numpy as np
 from facesets.imaging.metadata.fields import clean
 from facesets.imaging.metadata.times import Taken, unbelievable
 
-# No digit before or after a date: the numbers of photos, sizes and times are none. Joined ones may have the
-# time right behind them.
+# No digit before or after a date, which excludes photo numbers, sizes and times. Joined dates may have the
+# time right after them.
 _TIME_JOINED = r"(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:\d{1,3})?"
 _DATES = (
     # IMG_20190412_123456, IMG-20190412-WA0003, PXL_20190412_101112123, 20190412123456
@@ -36,7 +36,7 @@ _TIMES = (
         r"(?:[-_.](?P<f>\d{3}))?(?!\d)(?:\s?(?P<noon>[AaPp])\.?[Mm]\b)?"
     ),
 )
-# Phones of this maker write the time of Greenwich into names, and say the local one in the file.
+# Phones of this maker write UTC into names, and local time into the file.
 _BY_UTC = re.compile(r"PXL_\d{8}_\d{9}", re.ASCII)
 
 _NESTED = re.compile(r"(?:^|/)(?P<y>\d{4})/(?P<m>\d{2})/(?P<d>\d{2})$", re.ASCII)

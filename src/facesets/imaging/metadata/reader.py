@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.errors import UnreadableXmp
 from facesets.imaging.metadata.camera import camera_of, place_of
-from facesets.imaging.metadata.containers import MOST_XMP, Blocks, find_blocks
+from facesets.imaging.metadata.containers import MAX_XMP, Blocks, find_blocks
 from facesets.imaging.metadata.extra import extra_of
 from facesets.imaging.metadata.fields import Fields
 from facesets.imaging.metadata.names import day_of_folder, time_in_name
@@ -20,10 +20,10 @@ from facesets.imaging.metadata.window import is_of_system
 from facesets.imaging.metadata.xmp import TIMES_OF_XMP, BrokenXmp, Properties, first_text, properties, tags_of
 
 READER_VERSION = "1"
-"""Rises where the same file gives something else: photos are then looked at again."""
+"""Incremented when the same file gives another result: photos are then read again."""
 
 _LARGEST_XMP = 16_000_000
-"""Of a packet that is read for names, in a photo as beside it."""
+"""Maximum size of a packet read for names, in a photo or a sidecar."""
 
 _TIMES = (
     ("DateTimeOriginal", "SubsecTimeOriginal", "OffsetTimeOriginal"),
@@ -48,11 +48,11 @@ def read_metadata(
     file : binary file
         At its beginning. A few kilobytes of it are read.
     path : str
-        Of which names are read that say when it was taken; nothing is opened.
+        Read for a date in the names of file and folders; nothing is opened.
     now : datetime64
         Times that are more than a day later come from wrong clocks.
     changed : datetime64
-        When the file was last changed, by the clock of this machine, where that is to be believed.
+        When the file was last changed, by this machine's clock; ignored if not credible.
     others : sequence of str
         Further paths of the same photo, whose names are read if the earlier sources have no time.
 
@@ -67,7 +67,7 @@ def read_metadata(
     if by_xmp.tags:
         found = camera_of(by_xmp) | place_of(by_xmp) | found
     taken, doubted = _first_believed(_all_times(fields, xmp, (path, *others), now, changed))
-    # The other times are as good as any other tag.
+    # The other times are extra tags like any other.
     fields.used -= {tag for tags in _TIMES if tags[0] != taken.source for tag in tags}
     extra = extra_of(fields, xmp, by_xmp.used)
     refused |= {f"XMP {name}": why for name, why in by_xmp.refused.items() if name not in fields.tags}
@@ -102,7 +102,7 @@ def packet_in(file: IO[bytes]) -> bytes:
     Raises
     ------
     UnreadableXmp
-        It is larger than any program makes it, or would be behind more parts than any program writes.
+        The packet is larger than any program writes, or follows more parts than any program writes.
     OSError
         The file cannot be read.
     """
@@ -141,7 +141,7 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
         if broken:
             refused["EXIF"] = "it is damaged"
     if blocks.has_larger_xmp:
-        refused["XMP"] = f"it exceeds {MOST_XMP // 1_000_000} MB"
+        refused["XMP"] = f"it exceeds {MAX_XMP // 1_000_000} MB"
     xmp = blocks.xmp or tags.get(XMP, b"")
     if isinstance(xmp, bytes) and xmp.strip(b"\0"):
         try:

@@ -21,13 +21,13 @@ class PhotoMetadata:
         Its source: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name`
         or `mtime`; empty where nothing does.
     taken_text : str
-        What was read there; where nothing can be believed, the first that was read.
+        The text read there; if no source is credible, that of the first.
     utc_offset_min : int or None
         Minutes by which the camera's clock is ahead of UTC.
     latitude, longitude : float or None
         Degrees, north and east positive; both or none.
     altitude_m, gps_accuracy_m : float or None
-        Metres above the sea, and how sure the place is.
+        Meters above the sea, and how sure the place is.
     make, model, lens : str
         Of the camera.
     aperture : float or None
@@ -67,4 +67,4 @@ def exposure(seconds: float) -> str:
 
 
 _SHORT = 0.25
-"""Longer times are written without a fraction."""
+"""Longer times, in seconds, are written without a fraction."""

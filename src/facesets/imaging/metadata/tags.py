@@ -1,9 +1,9 @@
-"""EXIF tags of a file, by their names.
+"""Read the EXIF tags of a file by their names.
 
 Pillow parses them. exifread does it in 0.1 ms a file in place of 0.3, but raises on one damaged file of six
-and on some whole HEIF files, and finds nothing in others; piexif is not kept up, pyexiv2 has a licence that
-would bind us. What Pillow lacks, reading only what is needed and continuing after a broken value, is in
-how it is shown the file; see `window`.
+and on some whole HEIF files, and finds nothing in others; piexif is unmaintained, and pyexiv2's license would
+bind us. Pillow reads too much and stops at a broken value; `window`, through which it sees the file, prevents
+both.
 """
 
 import struct
@@ -22,7 +22,7 @@ BROKEN = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError),
     *(MemoryError, RuntimeError, AttributeError, ZeroDivisionError, struct.error),
 )
-"""What a hostile file makes of Pillow's parser; errors of the system have a number besides."""
+"""Exceptions of Pillow's parser for hostile files; errors of the system also have a number."""
 
 _POINTERS = {int(ifd) for ifd in ExifTags.IFD}
 _NAMES = {tag: name for tag, name in ExifTags.TAGS.items() if tag not in _POINTERS} | {
@@ -33,7 +33,7 @@ _GPS_NAMES = dict(ExifTags.GPSTAGS)
 
 
 def read_tags(file: IO[bytes]) -> tuple[dict[str, Any], bool]:
-    """The tags of a picture, of the EXIF and the GPS part, and whether any part is broken.
+    """Return a picture's EXIF and GPS tags, and whether any part is broken.
 
     Values are texts, bytes, whole and broken numbers, or tuples of those. A tag of the EXIF part comes before
     one of the same name in the first part; those without a name are left out.
@@ -74,7 +74,7 @@ def _items(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
 
 
 def _without_name(file: IO[bytes]) -> IO[bytes]:
-    """The file from its TIFF header on: JPEG files have a name in front of it, some programs twice."""
+    """Return the file from its TIFF header on: JPEG files have a prefix, some programs write it twice."""
     length = file.seek(0, 2)
     start = 0
     for _ in range(2):
@@ -87,7 +87,7 @@ def _without_name(file: IO[bytes]) -> IO[bytes]:
 
 
 def as_number(value: object) -> float | None:
-    """A number, or the first of several; None where it is no number, or a ratio by zero."""
+    """Return a number, or the first of several; None for anything else, or a ratio by zero."""
     if isinstance(value, tuple):
         value = next((each for each in value if each), value[0]) if value else None
     if isinstance(value, IFDRational):
@@ -98,7 +98,7 @@ def as_number(value: object) -> float | None:
 
 
 def as_text(value: object) -> str:
-    """How a value is shown where it is refused."""
+    """Format a refused value."""
     if isinstance(value, tuple):
         return " ".join(as_text(each) for each in value[:4])
     if isinstance(value, IFDRational):

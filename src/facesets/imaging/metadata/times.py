@@ -9,19 +9,19 @@ import numpy as np
 from facesets.imaging.metadata.record import UNKNOWN_TIME
 
 FIRST_YEAR = 1840
-"""No photo is older; cameras whose clock was never set write the year 0."""
+"""Earliest credible year; cameras whose clock was never set write the year 0."""
 
 _FIRST = np.datetime64(f"{FIRST_YEAR}-01-01T00:00:00", "us")
 _A_DAY = np.timedelta64(86_400_000_000, "us")
 _AHEAD = _A_DAY
-"""By how much a camera's clock may be ahead: it may be anywhere on earth."""
+"""How far a camera's clock may be ahead, as it may be in any time zone."""
 
 _CLOCKS_BEGIN = (np.datetime64("1904-01-01", "us"), np.datetime64("1970-01-01", "us"))
-"""The days that clocks without a battery begin with."""
+"""First days of clocks without a battery."""
 _ARCHIVES_BEGIN = np.datetime64("1980-01-01", "us")
-"""What file systems and archives write that know no time."""
+"""Default time of file systems and archives that store none."""
 
-_MOST_OFFSET_MIN = 15 * 60
+_MAX_OFFSET_MIN = 15 * 60
 
 _TIME = re.compile(
     r"(?P<year>\d{4})(?:[:/.-](?P<month>\d{1,2})(?:[:/.-](?P<day>\d{1,2})"
@@ -34,7 +34,7 @@ _ZONE = re.compile(r"(Z)|([+-])(\d{1,2}):?(\d{2})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A time as some source states it.
+    """A capture time as stated by a source.
 
     Attributes
     ----------
@@ -43,11 +43,11 @@ class Taken:
     text : str
         The original text; empty without one.
     time : datetime64[us]
-        NaT where it is not believed.
+        NaT if the time is not credible.
     utc_offset_min : int or None
         As in `PhotoMetadata`.
     reason : str
-        Why it is not believed; empty where it is.
+        Why the time is not credible; empty if it is.
     """
 
     source: str
@@ -60,14 +60,14 @@ class Taken:
 def read_time(source: str, text: str, *, latest: np.datetime64, fraction: str = "", zone: str = "") -> Taken:
     """Parse a time as EXIF or XMP write it: `2019:07:04 15:30:00`, `2019-07-04T15:30:00.25+02:00`, `2019-07`.
 
-    What is left out is the first month, the first day, midnight.
+    Missing parts mean the first month, the first day, midnight.
 
     Parameters
     ----------
     latest : datetime64
-        About now: what is more than a day later comes from a wrong clock.
+        About now: times more than a day later come from a wrong clock.
     fraction, zone : str
-        Digits behind the second and the offset from UTC, where they are written apart.
+        Fraction of a second and offset from UTC, if these are stored separately.
     """
     text = text.strip()
     if not text.strip(": 0-/.TZ") and not text.strip(": "):
@@ -102,7 +102,7 @@ def offset_of(text: str) -> int | None:
     if match[1]:
         return 0
     minutes = int(match[3]) * 60 + int(match[4])
-    if minutes > _MOST_OFFSET_MIN or int(match[4]) > 59:
+    if minutes > _MAX_OFFSET_MIN or int(match[4]) > 59:
         return None
     return -minutes if match[2] == "-" else minutes
 

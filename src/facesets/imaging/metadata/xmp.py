@@ -30,17 +30,17 @@ _PREFIXES = {
     "http://www.digikam.org/ns/1.0/": "digiKam",
     "http://ns.google.com/photos/1.0/camera/": "GCamera",
 }
-"""Namespaces that say something of a photo. Others hold the settings and histories of programs."""
+"""Namespaces that describe a photo. Others hold the settings and histories of programs."""
 
 _MAX_PROPERTIES = 1000
 
 
 class BrokenXmp(Exception):
-    """XMP that is not XML, or harmful XML; with the reason."""
+    """The XMP is not XML, or harmful XML; the message is the reason."""
 
 
 def properties(xmp: bytes) -> Properties:
-    """Return the properties of a packet by their names, the first of each name.
+    """Return a packet's properties by name, the first of each name.
 
     Raises
     ------
@@ -103,7 +103,7 @@ TAGS_OF_XMP = {
     "exif:GPSAltitudeRef": "GPSAltitudeRef",
     "exif:GPSHPositioningError": "GPSHPositioningError",
 }
-"""The first property of those that mean the same tag counts."""
+"""EXIF tags by property; of several properties for one tag, the first counts."""
 
 _TEXTS = ("Make", "Model", "LensModel", "GPSLatitude", "GPSLongitude")
 _RATIO = re.compile(r"(-?\d{1,20})/(\d{1,20})", re.ASCII)
@@ -111,7 +111,7 @@ _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 
 
 def tags_of(properties: Properties) -> Tags:
-    """Return the tags that some properties mean: texts, and numbers where they are numbers."""
+    """Return the tags that properties mean: texts, and numbers for numeric tags."""
     tags: dict[str, object] = {}
     for name, tag in TAGS_OF_XMP.items():
         text = first_text(properties.get(name, ""))
@@ -121,7 +121,7 @@ def tags_of(properties: Properties) -> Tags:
 
 
 def first_text(value: str | list[str]) -> str:
-    """Return a property, or the first of a list."""
+    """Return a property, or the first value of a list."""
     return value if isinstance(value, str) else next(iter(value), "")
 
 

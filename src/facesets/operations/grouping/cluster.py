@@ -9,7 +9,7 @@ from facesets.clustering import singletons_as_noise
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.graph import OnProgress
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
-from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_limits
+from facesets.clustering.poor_faces import Clarities, norm_limits, rate_clarity
 from facesets.files import printable
 from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
@@ -91,7 +91,7 @@ def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, en
             faces.image,
             options,
             recognizer,
-            shows=shown_in(collection),
+            clarity=shown_in(collection),
             engine=engine,
             on_progress=reported,
         )
@@ -178,7 +178,7 @@ def group_faces(
     options: ClusterOptions,
     recognizer: str | None = None,
     *,
-    shows: HowMuch | None = None,
+    clarity: Clarities | None = None,
     engine: Engine = IN_PROCESS,
     on_progress: OnProgress | None = None,
 ) -> Grouping:
@@ -191,8 +191,8 @@ def group_faces(
         Faces with the same number are in one image.
     recognizer : str, optional
         The file name of the network that made the embeddings.
-    shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`). `auto` makes no person of faces that show too little.
+    clarity : uint8 array of shape (n,), optional
+        How much each face shows (`Clarity`). `auto` makes no person of faces that show too little.
     engine : Engine
         Compares the faces.
     on_progress : callable, optional
@@ -201,7 +201,7 @@ def group_faces(
     task = GroupingTask(
         embeddings=embeddings,
         image=None if options.same_image_ok else image,
-        shows=shows,
+        clarity=clarity,
         recognizer=recognizer,
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
@@ -214,11 +214,11 @@ def group_faces(
     return replace(found, labels=singletons_as_noise(found.labels), used=used)
 
 
-def shown_in(collection: Collection) -> HowMuch:
-    """Return how much each face of a collection shows of its person (`Shows`). Shape (faces,)."""
+def shown_in(collection: Collection) -> Clarities:
+    """Return how much each face of a collection shows of its person (`Clarity`). Shape (faces,)."""
     faces, recognizer = collection.faces, collection.settings.recognizer
     limits = norm_limits(recognizer, faces.embedding, faces.norm, faces.image)
-    return how_much_faces_show(faces.norm, limits, poor_in(collection))
+    return rate_clarity(faces.norm, limits, poor_in(collection))
 
 
 def members_by_label(labels: Int64) -> list[Int64]:

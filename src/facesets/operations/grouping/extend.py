@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label, shown_in
@@ -156,18 +156,18 @@ def _grown_people(
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)
     describe = face_describer(collection, quality(faces).total)
     # Other methods than `auto` take every face as it is.
-    shows = shown_in(collection)[new]
+    clarity = shown_in(collection)[new]
     if before.made.options.get("method", "auto") != "auto":
-        shows = np.full(len(new), Shows.ENOUGH)
+        clarity = np.full(len(new), Clarity.ENOUGH)
     joined = np.full(len(new), -1, np.int64)
-    comparable = shows > Shows.NOTHING
+    comparable = clarity > Clarity.NOTHING
     joined[comparable] = join_known(collection, membership, new[comparable], options)
     tally = _tally(joined, membership)
     rest = new[joined < 0]
     for row, group in zip(new[joined >= 0], joined[joined >= 0], strict=True):
         [*membership.groups.values(), *membership.hidden.values()][group].append(describe(int(row)))
     labels = np.full(len(rest), -1, np.int64)
-    founding = shows[joined < 0] == Shows.ENOUGH
+    founding = clarity[joined < 0] == Clarity.ENOUGH
     labels[founding] = _labels_of_rest(collection, rest[founding], options)
     fresh = members_by_label(labels)
     names = following_names("person", membership.names_in_use(), len(fresh))

@@ -165,7 +165,7 @@ class ImageReader:
             try:
                 with self._stopwatch.stage("decode"):
                     pictures[place] = decode_bytes(
-                        data, least_edge=self._least_edge, max_pixels=self._max_pixels
+                        data, min_edge=self._least_edge, max_pixels=self._max_pixels
                     )
             except UnreadableImage as error:
                 refused = replace(results[place].file, reason=error.reason)

@@ -11,7 +11,7 @@ from facesets.errors import UnreadableImage
 from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, read_regular_file
 from facesets.imaging.decode import decode_bytes
-from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
+from facesets.imaging.limits import ABSOLUTE_MAX_PIXELS, MAX_FILE_BYTES
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
@@ -200,4 +200,4 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnreadableImage("the file changed since it was indexed")
     # The run that added the photo applied the size limit.
-    return Photo(file.path, data, decode_bytes(data, max_pixels=MOST_PIXELS))
+    return Photo(file.path, data, decode_bytes(data, max_pixels=ABSOLUTE_MAX_PIXELS))

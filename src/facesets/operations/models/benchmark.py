@@ -211,7 +211,7 @@ def _stages(embedder: LocalEmbedder) -> dict[str, float]:
     half = max(pixels.shape) // 2
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: decode_bytes(jpeg),
-        "decode at a half (--fast-decode)": lambda: decode_bytes(jpeg, least_edge=half),
+        "decode at a half (--fast-decode)": lambda: decode_bytes(jpeg, min_edge=half),
         "fingerprint": lambda: fingerprint(pixels),
         "detect": lambda: embedder.detect(pixels),
         "align and embed": lambda: embedder.raw_embeddings(pixels, kps),

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from facesets.errors import Field, WrongUsage
-from facesets.imaging.limits import MOST_PIXELS
+from facesets.imaging.limits import ABSOLUTE_MAX_PIXELS
 from facesets.operations.options.declaration import Option
 from facesets.results import Materialize
 
@@ -25,7 +25,7 @@ MaxPixels = Annotated[
     Option(
         "Refuse photos with more pixels than this, before they are decoded.",
         least=1,
-        most=MOST_PIXELS,
+        most=ABSOLUTE_MAX_PIXELS,
         advanced=True,
         metavar="PX",
     ),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facesets.clustering import Scores
 from facesets.clustering import evaluate as score
-from facesets.clustering.poor_faces import HowMuch
+from facesets.clustering.poor_faces import Clarities
 from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
 from facesets.formats.plain_npz import read_columns
@@ -40,8 +40,8 @@ class Truth:
         Named faces or photos without a face in the collection.
     recognizer : str, optional
         The file name of the network that made the embeddings, if it is known.
-    shows : uint8 array of shape (n,), optional
-        How much each face shows (`Shows`), if that is known.
+    clarity : uint8 array of shape (n,), optional
+        How much each face shows (`Clarity`), if that is known.
     """
 
     embedding: Float32
@@ -51,7 +51,7 @@ class Truth:
     source: str
     unknown: int = 0
     recognizer: str | None = None
-    shows: HowMuch | None = None
+    clarity: Clarities | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     results = []
     for options in trials:
         labels = group_faces(
-            truth.embedding, truth.image, options, truth.recognizer, shows=truth.shows
+            truth.embedding, truth.image, options, truth.recognizer, clarity=truth.clarity
         ).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
@@ -161,7 +161,7 @@ def truth_of_folders(collection: Collection) -> Truth:
         rows,
         PARENT_FOLDER,
         recognizer=used,
-        shows=shown_in(collection)[rows],
+        clarity=shown_in(collection)[rows],
     )
 
 
@@ -203,7 +203,7 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
         printable(path),
         unknown,
         recognizer=used,
-        shows=shown_in(collection)[rows],
+        clarity=shown_in(collection)[rows],
     )
 
 

@@ -46,7 +46,7 @@ class Anthropic:
     def __init__(
         self, url: str, api_key: str, model: Model, *, pause: Pause, waits_s: Sequence[float] = WAITS_S
     ) -> None:
-        """Name the account; nothing is sent yet. Raises `WrongUsage` where the address cannot be one."""
+        """Store the account; nothing is sent yet. Raises `WrongUsage` for an invalid address."""
         base, label = plain_url(url, what="language model", example="https://api.anthropic.com")
         self.model = model
         self.place = label
@@ -56,7 +56,7 @@ class Anthropic:
 
     @property
     def batches(self) -> "Anthropic":
-        """The provider itself."""
+        """Return the provider itself."""
         return self
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Anthropic:
             if found.get("archived_at"):
                 continue
             if found.get("processing_status") != "ended":
-                sure = False  # The names of its requests are known once it ended.
+                sure = False  # The names of a batch's requests are known once it has ended.
                 continue
             with self._server.lines(f"{_BATCHES}/{found['id']}/results") as lines:
                 first = next(filter(None, map(_line, lines)), {})

@@ -33,8 +33,8 @@ from facesets.remote.retry import Pause, TransientError
 
 _VERSION = "bedrock-2023-05-31"
 _FOLDER = "facesets"
-_LEAST_RECORDS = 100
-"""Of a batch inference job, by Bedrock's usual quota."""
+_MIN_RECORDS = 100
+"""Minimum records of a batch inference job, by Bedrock's default quota."""
 _UNDONE = frozenset(
     {
         *("ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException"),
@@ -50,7 +50,7 @@ _REFUSED = frozenset(
 _FAILED = frozenset({"InternalServerException", "InternalError"})
 """Errors without a charged answer; but a job may exist."""
 _ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
-"""Wait for jobs in unknown states, because sending again would be charged again."""
+"""Jobs in unknown states are waited for, because sending again would be charged again."""
 
 Result = TypeVar("Result")
 
@@ -90,7 +90,7 @@ def bedrock(model: Model, *, region: str, profile: str, bucket: str, role: str, 
         raise MissingExtra("describe") from error
     if bool(bucket) != bool(role):
         raise WrongUsage("Batches need both BEDROCK_BATCH_S3_BUCKET and BEDROCK_BATCH_ROLE_ARN. Set both.")
-    # Retries are ours: what may have been paid is not sent again.
+    # We retry ourselves, as boto3 would resend requests that may have been charged.
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=15, read_timeout=600)
     try:
         session = boto3.Session(region_name=region or None, profile_name=profile or None)
@@ -110,7 +110,7 @@ class Bedrock:
 
     name = "bedrock"
     is_local = False
-    least = _LEAST_RECORDS
+    least = _MIN_RECORDS
     at_once = 4
 
     def __init__(
@@ -123,7 +123,7 @@ class Bedrock:
         pause: Pause,
         waits_s: Sequence[float] = WAITS_S,
     ) -> None:
-        """Name the region. Raises `WrongUsage` if the model does not accept Anthropic's messages."""
+        """Store the region. Raises `WrongUsage` if the model does not accept Anthropic's messages."""
         if "anthropic." not in model.name and not model.name.startswith("arn:"):
             raise WrongUsage(
                 f"BEDROCK_MODEL_ID {printable(model.name)} is not a model of Anthropic. Set it to a "
@@ -138,7 +138,7 @@ class Bedrock:
 
     @property
     def batches(self) -> "Bedrock | None":
-        """Itself, if a bucket for batches is set."""
+        """Return the provider itself, if a bucket for batches is set."""
         return self if self._batch_place is not None else None
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class Bedrock:
         path = f"{_FOLDER}/{key}/input.jsonl"
         data = ("\n".join(records) + "\n").encode()
         try:
-            # Records alone cost nothing: a doubtful upload is none.
+            # Records alone cost nothing, so an upload can simply be repeated.
             self._tried(partial(self._clients.s3.put_object, Bucket=place.bucket, Key=path, Body=data))
         except Doubtful as error:
             raise NotSent(f"The batch did not reach S3: {error}. Run the same command again.") from error

@@ -1,4 +1,4 @@
-"""Anthropic's messages, as Anthropic itself and Amazon Bedrock take them.
+"""Build and parse Anthropic's messages, for Anthropic itself and Amazon Bedrock.
 
 References
 ----------
@@ -10,13 +10,13 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Outcome, PhotoQuestion, Reply
+from facesets.descriptions.asking import MAX_OUTPUT_TOKENS, Outcome, PhotoQuestion, Reply
 from facesets.descriptions.prices import Model, Usage
 from facesets.files import printable
 
 
 def body(question: PhotoQuestion, model: Model) -> dict[str, Any]:
-    """A question as a message, without the model's name."""
+    """Return a question as a message, without the model's name."""
     from facesets.descriptions.answer import schema
 
     output: dict[str, Any] = {"format": {"type": "json_schema", "schema": schema()}}
@@ -28,7 +28,7 @@ def body(question: PhotoQuestion, model: Model) -> dict[str, Any]:
         "data": base64.b64encode(question.jpeg).decode("ascii"),
     }
     return {
-        "max_tokens": MOST_OUTPUT_TOKENS,
+        "max_tokens": MAX_OUTPUT_TOKENS,
         "messages": [
             {
                 "role": "user",

@@ -1,4 +1,4 @@
-"""Servers with OpenAI's chat interface: llama.cpp, Ollama, vLLM, LM Studio, and others.
+"""Ask servers with OpenAI's chat interface: llama.cpp, Ollama, vLLM, LM Studio, and others.
 
 References
 ----------
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Doubtful, Outcome, PhotoQuestion, Reply
+from facesets.descriptions.asking import MAX_OUTPUT_TOKENS, Doubtful, Outcome, PhotoQuestion, Reply
 from facesets.descriptions.prices import FREE, Model, Usage
 from facesets.errors import WrongUsage
 from facesets.remote.access import json_or_none, plain_url
@@ -33,7 +33,7 @@ class OpenAiChat:
         pause: Pause,
         waits_s: Sequence[float] = WAITS_S,
     ) -> None:
-        """Name the server; nothing is sent yet. Raises `WrongUsage` where the address cannot be one."""
+        """Store the server; nothing is sent yet. Raises `WrongUsage` for an invalid address."""
         base, self.place = plain_url(url, what="language model", example="http://localhost:11434/v1")
         self.is_local = is_this_machine(base.host)
         self.at_once = 1 if self.is_local else 4
@@ -71,7 +71,7 @@ class OpenAiChat:
         picture = f"data:image/jpeg;base64,{base64.b64encode(question.jpeg).decode('ascii')}"
         return {
             "model": self.model.name,
-            "max_tokens": MOST_OUTPUT_TOKENS,
+            "max_tokens": MAX_OUTPUT_TOKENS,
             "messages": [
                 {
                     "role": "user",

@@ -1,4 +1,4 @@
-"""Requests to a paid server: retried only if surely not charged."""
+"""Send requests to a paid server, retrying only those that were certainly not charged."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,15 +18,15 @@ WAITS_S = doubling(2.0, attempts=6)
 
 Result = TypeVar("Result")
 
-# Answers by which a server reports that it did nothing.
+# Answers which mean that the server did nothing.
 _UNDONE = frozenset({408, 425, 429, 503, 529})
 _FAILED = 500
-"""These failures are not charged; but a batch may exist."""
+"""These failures are not charged, but a batch may exist."""
 _LETTERS = 300
 
 
 def until_taken(place: str, once: Callable[[], Result], waits_s: Sequence[float], pause: Pause) -> Result:
-    """Send a request, retrying while it is surely not charged. Raises `NotSent`."""
+    """Send a request, retrying while it is certainly not charged. Raises `NotSent`."""
     try:
         return retrying(once, waits_s, pause)
     except TransientError as fault:
@@ -62,7 +62,7 @@ class LlmServer:
         waits_s: Sequence[float] = WAITS_S,
         timeout_s: float = 600.0,
     ) -> None:
-        """Name the server; nothing is sent yet. Raises `WrongUsage` if the address is invalid."""
+        """Store the server; nothing is sent yet. Raises `WrongUsage` if the address is invalid."""
         self.label = label
         self._pause = pause
         self._waits_s = waits_s
@@ -74,7 +74,7 @@ class LlmServer:
         self._client.close()
 
     def post(self, path: str, body: Mapping[str, Any], *, failed_is_undone: bool = True) -> httpx.Response:
-        """Send something that may cost money.
+        """Send a request that may cost money.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class LlmServer:
         return self._tried(partial(self._post_once, path, body, failed_is_undone=failed_is_undone))
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
-        """Ask for something that costs nothing. Raises `NotSent`."""
+        """Send a request that costs nothing. Raises `NotSent`."""
         return self._tried(partial(self._get_once, path, query or {}))
 
     @contextmanager

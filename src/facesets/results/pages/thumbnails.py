@@ -166,7 +166,7 @@ def _drawn(thumbnails: Sequence[Thumbnail], longer_edge: int) -> dict[str, bytes
         if thumbnail.box:
             min_edge = max(min_edge, int(longer_edge * EDGE / max(_edge_of(thumbnail.box), 1)) + 1)
     try:
-        decoded = read_decoded(thumbnails[0].paths, thumbnails[0].image, least_edge=min_edge)
+        decoded = read_decoded(thumbnails[0].paths, thumbnails[0].image, min_edge=min_edge)
     except UnreadableImage:
         return {}
     drawn = {}

@@ -140,7 +140,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
     if not found:
         raise NotFound("This photo is not in this folder.")
     picture = picture_of(now, *found[0])
-    decoded = read_decoded(picture.paths, sha256, least_edge=_SMALL)
+    decoded = read_decoded(picture.paths, sha256, min_edge=_SMALL)
     faces = [
         {
             **_face(face),

@@ -9,7 +9,7 @@ from tests.fixtures.corrections import by_sql, call, undo
 from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
@@ -171,8 +171,8 @@ def test_faces_that_go_while_a_run_looks_at_them_show_nothing(library: Library) 
     )[0][0]
     stored = [face for (face,) in rows(library, "SELECT id FROM face_detections ORDER BY id")]
     detector = library.database.run(library.require_detector)
-    shows = library.database.run(quality_of_faces, detector, np.array([*stored, gone]))
-    assert shows.tolist() == [Shows.ENOUGH, Shows.ENOUGH, Shows.NOTHING]
+    clarity = library.database.run(quality_of_faces, detector, np.array([*stored, gone]))
+    assert clarity.tolist() == [Clarity.ENOUGH, Clarity.ENOUGH, Clarity.NOTHING]
 
 
 def test_a_person_of_smudges_gets_no_new_faces(library: Library) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.people.assigning import AssignedPeople, Thresholds, choose_people
-from facesets.clustering.people.incremental import UNASSIGNED, Joined, PersonMatches, strongest
+from facesets.clustering.people.incremental import UNASSIGNED, FaceDecisions, PersonMatches, strongest
 from facesets.operations.people.corrections.lookup import step_number
 from facesets.operations.people.grouping.enforcing import obey
 from facesets.plurals import counted
@@ -188,7 +188,7 @@ def _apply_corrections(
     person[np.searchsorted(number, choice.given.face)] = choice.given.person
     alone = np.full(len(new), UNASSIGNED, np.int64)
     nothing = choice.review.of(np.empty(0, np.int64))
-    joined, constrained = obey(faces, Joined(person, alone, nothing), corrections)
+    joined, constrained = obey(faces, FaceDecisions(person, alone, nothing), corrections)
     got = joined.person
     given = got >= 0
     review = choice.review

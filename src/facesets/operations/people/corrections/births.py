@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from facesets.clustering.people.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
+from facesets.clustering.people.ages import CONTRADICTS_SPREADS, MIN_FACES, MIN_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
 from facesets.operations.people.corrections.correcting import confirm_person, correcting_step
 from facesets.operations.people.corrections.lookup import called, find_person, result_of
@@ -82,8 +82,8 @@ def _against(connection: Connection, person: UUID, born: BirthDate) -> list[str]
 
 
 def _contradicting_estimates(age: PersonAge, born: BirthDate) -> list[str]:
-    if age.birth_year is None or age.spread is None or age.dated_faces < LEAST_FACES:
+    if age.birth_year is None or age.spread is None or age.dated_faces < MIN_FACES:
         return []
-    if abs(age.birth_year - born.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):
+    if abs(age.birth_year - born.year) <= CONTRADICTS_SPREADS * max(age.spread, MIN_SPREAD_YEARS):
         return []
     return [f"{counted(age.dated_faces, 'face suggests', 'faces suggest')} about {age.birth_year:.0f}"]

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.people.incremental import Joined
+from facesets.clustering.people.incremental import FaceDecisions
 from facesets.library_records import RecordedRun
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.history import restore_people
@@ -150,7 +150,7 @@ def _decide(
         corrections,
         options,
         work,
-        shows=loaded.shows,
+        clarity=loaded.clarity,
         recognizer=recognizer,
         engine=engine,
     )
@@ -161,7 +161,7 @@ def _decide(
     return replace(decision, reasons=(sentence, *decision.reasons)), None
 
 
-def _look(library: Library, loaded: LoadedFaces, decision: JoinDecision, joined: Joined) -> int:
+def _look(library: Library, loaded: LoadedFaces, decision: JoinDecision, joined: FaceDecisions) -> int:
     """Search for suggestions after the run; return how many are open."""
     faces, review = loaded.faces, joined.review
     undecided = replace(review, face=faces.face_id[decision.free[review.face]])
@@ -226,7 +226,7 @@ def result_of(
     )
 
 
-def _cases(faces: AssignedFaces, joined: Joined, rows: Int64) -> list[Result]:
+def _cases(faces: AssignedFaces, joined: FaceDecisions, rows: Int64) -> list[Result]:
     face_ids = faces.face_id[rows]
     cases: dict[int, list[tuple[str, float]]] = {}
     review = joined.review
@@ -253,7 +253,7 @@ def store_decision(
     by: str,
     run_id: int,
     new_id: Callable[[], UUID],
-) -> tuple[Joined, int | None]:
+) -> tuple[FaceDecisions, int | None]:
     """Store a decision; return it as stored, and the change, or None if nothing changed.
 
     Corrections, names and merges that users made meanwhile are followed, too.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.people.incremental import Joined
+from facesets.clustering.people.incremental import FaceDecisions
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.clusters import (
@@ -49,7 +49,11 @@ def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
 
 
 def plan_of_groups(
-    faces: AssignedFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
+    faces: AssignedFaces,
+    clusters: FaceClusters,
+    joined: FaceDecisions,
+    new_id: Callable[[], UUID],
+    leaving: Bool,
 ) -> ClusterPlan:
     """Plan clusters: new people get their own; a face that joins a person gets that person's largest.
 

@@ -10,7 +10,7 @@ from facesets.clustering.centroids import centroids
 from facesets.clustering.constraints import among
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.clustering.vectors import Float32
 from facesets.operations.options.grouping import Method
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
@@ -59,7 +59,7 @@ class Others:
     def rows(self) -> Int64:
         """Return their rows among all faces; only the best ones if the number is limited."""
         faces, most = self.loaded.faces, self.dual.dual_max_faces
-        free = (faces.person < 0) & (self.loaded.shows > Shows.NOTHING)
+        free = (faces.person < 0) & (self.loaded.clarity > Clarity.NOTHING)
         rows = np.flatnonzero(free & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
@@ -78,7 +78,7 @@ class Others:
         task = GroupingTask(
             embeddings=embedding,
             apart=self._constraints(rows),
-            shows=self.loaded.shows[rows],
+            clarity=self.loaded.clarity[rows],
             recognizer=recognizer,
             threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,
             min_cluster_size=dual.unknown_min_size,
@@ -151,7 +151,7 @@ class Others:
             return []
         clusters = self.loaded.clusters
         showing = {
-            clusters.ids[each] for each in clusters.number[self.loaded.shows > Shows.NOTHING] if each >= 0
+            clusters.ids[each] for each in clusters.number[self.loaded.clarity > Clarity.NOTHING] if each >= 0
         }
         return [each for each in clusters.ids if each.startswith(PREFIX) and each in showing.difference(ids)]
 

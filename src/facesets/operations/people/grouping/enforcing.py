@@ -7,7 +7,7 @@ import numpy as np
 
 from facesets.clustering import Constraints
 from facesets.clustering.graph import join_pairs
-from facesets.clustering.people.incremental import UNASSIGNED, Joined
+from facesets.clustering.people.incremental import UNASSIGNED, FaceDecisions
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.assigned_faces import AssignedFaces
 from facesets.store.postgres.people.corrections import Corrections, FacePair
@@ -31,7 +31,7 @@ def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def obey(faces: AssignedFaces, joined: Joined, corrections: Corrections) -> tuple[Joined, Bool]:
+def obey(faces: AssignedFaces, joined: FaceDecisions, corrections: Corrections) -> tuple[FaceDecisions, Bool]:
     """Apply corrections to a decision about unassigned faces.
 
     Faces confirmed as one person follow the one of them that has a person, else the largest of their

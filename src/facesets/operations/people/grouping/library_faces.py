@@ -6,11 +6,11 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.centroids import unit_centres
+from facesets.clustering.centroids import unit_centers
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.membership import leave_clashing
-from facesets.clustering.people.incremental import UNASSIGNED, Joined, PersonMatches, join_people
-from facesets.clustering.poor_faces import HowMuch, Shows
+from facesets.clustering.people.incremental import UNASSIGNED, FaceDecisions, PersonMatches, join_people
+from facesets.clustering.poor_faces import Clarities, Clarity
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.hierarchy import (
     Hierarchy,
@@ -47,8 +47,8 @@ JOINING = 0.65
 class LoadedFaces:
     """The faces that a run groups, those of known people, and their clusters.
 
-    `hierarchy` is the current one, if the run continues it; `left_out` counts excluded faces; `shows` is the
-    clarity of each face.
+    `hierarchy` is the current one, if the run continues it; `left_out` counts excluded faces; `clarity` is
+    the clarity of each face.
     """
 
     model_id: int
@@ -57,7 +57,7 @@ class LoadedFaces:
     scope: FaceScope
     hierarchy: Hierarchy | None
     seen: FacesBefore
-    shows: HowMuch
+    clarity: Clarities
     left_out: int
 
 
@@ -76,9 +76,9 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     faces = people.load_assigned_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
-    shows = quality_of_faces(connection, detector, faces.face_id)
+    clarity = quality_of_faces(connection, detector, faces.face_id)
     # `auto` handles unclear faces; other methods would make people from them.
-    wanted = (faces.person >= 0) | (in_pool & ((shows > Shows.NOTHING) | (options.method == "auto")))
+    wanted = (faces.person >= 0) | (in_pool & ((clarity > Clarity.NOTHING) | (options.method == "auto")))
     faces = faces.take(wanted)
     hierarchy = None
     if options.method == "hdbscan" and not options.full:
@@ -94,7 +94,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
             left_unassigned(connection, detector.id),
             last_options(connection, "cluster"),
         ),
-        shows[wanted],
+        clarity[wanted],
         int((~wanted).sum()),
     )
 
@@ -104,7 +104,7 @@ def without_smudges(loaded: LoadedFaces) -> tuple[AssignedFaces, int]:
 
     They are people without corrections, with hardly any face clear enough for a new person.
     """
-    faces, poor = loaded.faces, loaded.shows < Shows.ENOUGH
+    faces, poor = loaded.faces, loaded.clarity < Clarity.ENOUGH
     count = len(faces.persons)
     mine = faces.person >= 0
     of_person = np.bincount(faces.person[mine], minlength=count)
@@ -156,7 +156,7 @@ def by_hierarchy(
     return JoinDecision(np.flatnonzero(loaded.faces.person < 0), joined, (placed.sentence(),)), placed
 
 
-def _keep_one_face_by_cluster(faces: AssignedFaces, joined: Joined) -> Joined:
+def _keep_one_face_by_cluster(faces: AssignedFaces, joined: FaceDecisions) -> FaceDecisions:
     """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""
     new = np.flatnonzero(faces.person < 0)
     after = faces.person.copy()
@@ -179,7 +179,7 @@ def join_by_clusters(
     min_cosine_similarity: float,
     min_in_cluster: float,
     min_size: int,
-) -> Joined:
+) -> FaceDecisions:
     """Decide about unassigned faces by the clusters that all faces are in.
 
     A face joins the person of its cluster. If the cluster has several people, it joins the nearest one if the
@@ -215,7 +215,7 @@ def join_by_clusters(
     group = np.full(len(new), UNASSIGNED, np.int64)
     group[left] = rest.group
     review.append(replace(rest.review, face=left[rest.review.face]))
-    return Joined(person, group, PersonMatches.joined(review), rest.checked)
+    return FaceDecisions(person, group, PersonMatches.joined(review), rest.checked)
 
 
 def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatches:
@@ -225,7 +225,7 @@ def _owners_of(faces: AssignedFaces, cluster: Int64, new: Int64) -> PersonMatche
     pairs, of_face = np.unique(both, axis=0, return_inverse=True)
     number = np.full(len(cluster), UNASSIGNED, np.int64)
     number[owned] = of_face.reshape(-1)
-    centres = unit_centres(faces.embedding, number, np.arange(len(pairs)))
+    centres = unit_centers(faces.embedding, number, np.arange(len(pairs)))
     first = np.searchsorted(pairs[:, 0], cluster[new])
     count = np.searchsorted(pairs[:, 0], cluster[new], side="right") - first
     count[cluster[new] < 0] = 0

@@ -10,7 +10,7 @@ from facesets.clustering import Calibration, Constraints, calibrate, is_approxim
 from facesets.clustering.constraints import among
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, GroupingTask
-from facesets.clustering.people.incremental import UNASSIGNED, Joined, join_people
+from facesets.clustering.people.incremental import UNASSIGNED, FaceDecisions, join_people
 from facesets.interfaces import Progress
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
@@ -31,7 +31,7 @@ class JoinDecision:
     ----------
     free : int64 array of shape (n,)
         Rows of the faces to decide about, ascending: all unassigned ones, and perhaps others.
-    joined : Joined
+    joined : FaceDecisions
         The decision about these faces, in the same order.
     reasons : tuple of str
         A sentence for each automatic choice of the method.
@@ -40,7 +40,7 @@ class JoinDecision:
     """
 
     free: Int64
-    joined: Joined
+    joined: FaceDecisions
     reasons: tuple[str, ...] = ()
     used: Mapping[str, Any] = field(default_factory=dict)
 
@@ -182,8 +182,8 @@ def _apart(faces: AssignedFaces, options: ClusterLibraryOptions) -> Constraints 
 
 
 def _keep_one_face_by_means(
-    faces: AssignedFaces, new: Int64, joined: Joined, apart: Constraints, means: Float32
-) -> Joined:
+    faces: AssignedFaces, new: Int64, joined: FaceDecisions, apart: Constraints, means: Float32
+) -> FaceDecisions:
     """Keep only one of two faces in a photo with a person: the one that was there, else the more similar."""
     person = faces.person.copy()
     person[new] = joined.person

@@ -8,10 +8,10 @@ import numpy as np
 
 from facesets.clustering import calibrate
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.people.incremental import Joined
+from facesets.clustering.people.incremental import FaceDecisions
 from facesets.clustering.people.owners import KnownOwners
 from facesets.clustering.people.regrouping import Regrouped, regroup
-from facesets.clustering.poor_faces import HowMuch
+from facesets.clustering.poor_faces import Clarities
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.enforcing import constraints_of
 from facesets.operations.people.grouping.matching import JoinDecision, Steps
@@ -56,13 +56,13 @@ def decide_again(
     options: ClusterLibraryOptions,
     work: Work,
     *,
-    shows: HowMuch | None = None,
+    clarity: Clarities | None = None,
     recognizer: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> JoinDecision:
     """Group faces that are new, and faces similar to them; nothing if there are none.
 
-    `shows` is the clarity of each face; `recognizer` is the file name of the network that made the
+    `clarity` is the clarity of each face; `recognizer` is the file name of the network that made the
     embeddings; `engine` compares the faces. Raises `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
@@ -76,11 +76,11 @@ def decide_again(
     reported = Steps(work, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
-        KnownOwners(faces.person, fixed, image, constraints_of(corrections, faces.face_id), shows),
+        KnownOwners(faces.person, fixed, image, constraints_of(corrections, faces.face_id), clarity),
         seeds,
         measured,
         min_size=options.min_size,
-        least_similarity=options.threshold,
+        min_similarity=options.threshold,
         on_progress=reported,
         engine=engine,
     )
@@ -100,7 +100,7 @@ def _decision(faces: AssignedFaces, found: Regrouped, used: Mapping[str, float])
     known = len(faces.persons)
     person = found.person[free]
     review = replace(found.review, face=np.searchsorted(free, found.review.face))
-    joined = Joined(
+    joined = FaceDecisions(
         np.where(person < known, person, -1), np.where(person >= known, person - known, -1), review
     )
     return JoinDecision(free, joined, found.reasons, used)

@@ -23,7 +23,7 @@ from facesets.clustering.people.questions import (
     people_to_check,
     similarity_to_rest,
 )
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.people_suggestions import (
     store_age_suggestions,
@@ -95,7 +95,7 @@ def _looked_by_the_head_in_use(
     head = database.run(active_head, detector.model_id)
     known = database.run(last_suggestion_search, detector.model_id)
     # The person of a face of too low quality cannot be determined.
-    faces = faces.take(database.run(quality_of_faces, detector, faces.face_id) > Shows.NOTHING)
+    faces = faces.take(database.run(quality_of_faces, detector, faces.face_id) > Clarity.NOTHING)
     if head is not None:
         faces = replace(faces, embedding=head.project(faces.embedding))
     measured = _measured(known, faces, detector, head)

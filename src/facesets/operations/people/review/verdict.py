@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.poor_faces import Shows
+from facesets.clustering.poor_faces import Clarity
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.face_details import FaceRow, library_norm_limits, quality_of_faces
@@ -71,14 +71,14 @@ def verdict_of(
 def verdict_of_unassigned(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
     """Return the verdict about an unassigned face, with its quality if that is too low."""
     limits = library_norm_limits(connection, detector)
-    shows = quality_of_faces(connection, detector, np.array([face.id]), limits)[0]
+    clarity = quality_of_faces(connection, detector, np.array([face.id]), limits)[0]
     measured = limits is not None and np.isfinite(face.norm)
-    if shows == Shows.NOTHING and limits is not None:
+    if clarity == Clarity.NOTHING and limits is not None:
         return (
             f"Its quality is too low to recognise the person (norm {face.norm:.1f}, at least "
             f"{limits.joining:g} needed): it is not assigned and not suggested."
         )
-    if shows == Shows.LITTLE:
+    if clarity == Clarity.LITTLE:
         why = (
             f"norm {face.norm:.1f}, at least {limits.founding:g} needed"
             if measured and limits

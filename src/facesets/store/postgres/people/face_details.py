@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.known_recognizers import NormLimits, known_recognizer
-from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
+from facesets.clustering.poor_faces import Clarities, Clarity, norm_limits, rate_clarity
 from facesets.imaging.poor_faces import face_limits, poor_faces
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
@@ -205,8 +205,8 @@ def _stored_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, 
 
 def quality_of_faces(
     connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
-) -> HowMuch:
-    """Return how clear each face is (`Shows`); a deleted face counts as unusable. Shape (n,).
+) -> Clarities:
+    """Return how clear each face is (`Clarity`); a deleted face counts as unusable. Shape (n,).
 
     `limits` are those of the library, if already known.
     """
@@ -240,9 +240,9 @@ def quality_of_faces(
         found["width"],
         found["height"],
     )
-    shows = np.full(len(face_ids), Shows.NOTHING, np.uint8)
-    shows[there] = how_much_faces_show(found["norm"], limits, poor)
-    return shows
+    clarity = np.full(len(face_ids), Clarity.NOTHING, np.uint8)
+    clarity[there] = rate_clarity(found["norm"], limits, poor)
+    return clarity
 
 
 def low_quality_people(connection: Connection, detector: DetectorRow) -> list[UUID]:

@@ -56,9 +56,9 @@ class PersonAge:
     @property
     def faces_agree(self) -> bool:
         """Whether enough faces suggest a birth year, and agree on it."""
-        from facesets.clustering.people.ages import LEAST_FACES, MOST_SPREAD_YEARS
+        from facesets.clustering.people.ages import MAX_SPREAD_YEARS, MIN_FACES
 
-        return self.dated_faces >= LEAST_FACES and (self.spread or 0.0) <= MOST_SPREAD_YEARS
+        return self.dated_faces >= MIN_FACES and (self.spread or 0.0) <= MAX_SPREAD_YEARS
 
     def at(self, taken: datetime | None) -> str:
         """Return the person's age then, in words, marked if estimated; empty if unknown."""
@@ -128,14 +128,14 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
 
 def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, float]:
     """Return birth years of people for whom enough faces suggest one."""
-    from facesets.clustering.people.ages import LEAST_FACES
+    from facesets.clustering.people.ages import MIN_FACES
 
     aged = aged_faces(connection, persons)
     births = _births(aged)
     return {
         person: float(births.year[row])
         for row, person in enumerate(aged.persons)
-        if births.faces[row] >= LEAST_FACES
+        if births.faces[row] >= MIN_FACES
     }
 
 
