@@ -90,7 +90,7 @@ def test_the_default_method_is_reported_once() -> None:
     )
 
 
-def test_flags_are_made_of_the_command_that_is_used_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_flags_of_the_used_command_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
     def counting(function: Callable[..., None], path: str) -> Callable[..., None]:

@@ -272,7 +272,7 @@ def test_reduced_rights_are_reported_on_standard_error(tmp_path: Path, flags: tu
     assert done.err == f"Only you can read {cache.path} now; before, others could.\n"
 
 
-def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
+def test_a_replaced_file_gets_no_more_rights_than_before(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     given = []
     for mode in (None, 0o640, 0o600):
@@ -306,7 +306,7 @@ def photo(tmp_path: Path) -> Path:
         (0o604, 0o755, 0),
     ],
 )
-def test_rights_are_what_a_photo_and_its_folder_both_give(
+def test_rights_are_those_that_both_photo_and_folder_give(
     photo: Path, tmp_path: Path, of_file: int, of_folder: int, most: int
 ) -> None:
     photo.chmod(of_file)
@@ -314,7 +314,9 @@ def test_rights_are_what_a_photo_and_its_folder_both_give(
     assert rights_of([photo], tmp_path) == most & SHARED
 
 
-def test_a_closed_folder_above_the_photos_closes_results_outside_of_it(photo: Path, tmp_path: Path) -> None:
+def test_a_private_folder_above_the_photos_makes_results_elsewhere_private(
+    photo: Path, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.chmod(0o700)
     assert rights_of([photo], tmp_path / "share") == 0
@@ -324,7 +326,7 @@ def test_a_closed_folder_above_the_photos_closes_results_outside_of_it(photo: Pa
     assert rights_of([link], tmp_path / "share") == 0
 
 
-def test_a_missing_photo_closes_new_results_and_leaves_earlier_ones_unchanged(
+def test_a_missing_photo_makes_new_results_private_and_leaves_earlier_ones(
     photo: Path, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone" / "b.jpg"
@@ -337,7 +339,9 @@ def test_a_missing_photo_closes_new_results_and_leaves_earlier_ones_unchanged(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_the_group_of_the_photos_has_no_rights_to_files_of_another_group(photo: Path, tmp_path: Path) -> None:
+def test_the_group_of_the_photos_gets_no_rights_to_files_of_another_group(
+    photo: Path, tmp_path: Path
+) -> None:
     photo.chmod(0o640)
     os.chown(photo, -1, 4321)
     assert rights_of([photo], tmp_path) == 0
@@ -357,7 +361,7 @@ def test_a_mask_of_an_access_list_is_no_right_of_the_group(photo: Path, tmp_path
     assert rights_of([photo], tmp_path) == 0
 
 
-def test_only_open_files_are_narrowed_and_none_with_another_name(tmp_path: Path) -> None:
+def test_only_open_files_are_restricted_and_never_those_with_other_names(tmp_path: Path) -> None:
     plain, linked, link, folder = (tmp_path / name for name in ("plain", "linked", "link", "folder"))
     for path in (plain, linked):
         path.touch()
@@ -394,7 +398,7 @@ def private_photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path) -> P
 
 
 @pytest.mark.slow
-def test_no_command_leaves_a_file_that_is_more_open_than_private_photos(
+def test_no_command_leaves_a_file_more_open_than_private_photos(
     private_photos: Path, pack_dir: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

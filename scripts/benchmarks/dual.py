@@ -1,4 +1,4 @@
-"""`cluster --dual` and plain `cluster` on faces whose people are known, and new faces in a stored hierarchy.
+"""`cluster --dual` and plain `cluster` on faces whose people are known, and new faces in a saved hierarchy.
 
     .venv/bin/python scripts/benchmarks/dual.py [--embeddings FILE.npz] [--named 3] [--what dual|hierarchy]
 
@@ -131,7 +131,7 @@ def run(library: Library, options: dict[str, Any]) -> list[str]:
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:
-    """Place faces of known people and of strangers in a stored hierarchy."""
+    """Place faces of known people and of strangers in a saved hierarchy."""
     rng = np.random.default_rng(0)
     is_known = rng.random(label.max() + 1) < 0.5
     first = is_known[label] & (rng.random(len(label)) < 2 / 3)

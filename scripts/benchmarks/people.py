@@ -29,7 +29,7 @@ from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.assigning import KnownPeople, choose_people, measured_threshold, thresholds
 from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
-from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
+from facesets.operations.options.people import DEFAULT_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists import listing
@@ -274,7 +274,7 @@ def right_and_wrong(
     while True:
         vectors, prototype_owner, is_exemplar = named_people(rows, owner, owner >= 0)
         limit = measured_threshold(measured, len(prototype_owner)) if threshold is None else threshold
-        limits = thresholds(limit, USUAL_MARGIN, limit - 0.1, known_recognizer(None))
+        limits = thresholds(limit, DEFAULT_MARGIN, limit - 0.1, known_recognizer(None))
         rest = np.flatnonzero(owner < 0)
         matches = KnownPeople(vectors, prototype_owner, is_exemplar).similar(rows[rest], limits)
         given = choose_people(matches, matches.face, limits).given

@@ -173,7 +173,10 @@ def test_a_server_with_too_few_connections_is_reported_and_not_overloaded(
     monkeypatch.setattr(claims, "room", little)
     monkeypatch.setattr("facesets.assembly.stores._WAIT_S", 0.05)
     notices = KeptNotices()
-    with open_sessions(library_url, settings.load(), notices, most=500) as sessions, ExitStack() as stack:
+    with (
+        open_sessions(library_url, settings.load(), notices, max_sessions=500) as sessions,
+        ExitStack() as stack,
+    ):
         for _ in range(2):
             stack.enter_context(sessions.lent())
         with pytest.raises(Unreachable, match="busy"):
@@ -185,5 +188,5 @@ def test_a_server_with_too_few_connections_is_reported_and_not_overloaded(
 
 def test_a_server_with_enough_is_no_matter_of_a_notice(library_url: str) -> None:
     notices = KeptNotices()
-    with open_sessions(library_url, settings.load(), notices, most=4) as sessions, sessions.lent():
+    with open_sessions(library_url, settings.load(), notices, max_sessions=4) as sessions, sessions.lent():
         assert notices.notices == []

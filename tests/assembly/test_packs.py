@@ -58,7 +58,7 @@ def test_a_library_finds_its_pack_where_the_settings_name_it(
     assert taken(replace(settings, pack=str(small_pack)), models.pack, models) == small_pack.absolute()
 
 
-def test_a_setting_that_is_ignored_because_faces_come_from_another_pack_is_told_once(
+def test_a_pack_setting_ignored_for_faces_of_another_pack_is_reported_once(
     small_pack: Path, open_pack: Path, settings: Settings
 ) -> None:
     models = models_of(small_pack)

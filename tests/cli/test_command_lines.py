@@ -59,7 +59,7 @@ def test_settings_that_a_document_shows_exist(tmp_path: Path) -> None:
     assert {"embed", "refine", "index"} <= shown
 
 
-def test_a_flag_that_is_none_is_noticed() -> None:
+def test_an_unknown_flag_in_a_document_is_found() -> None:
     with pytest.raises(Exception, match="No such option"):
         parse(next(command_lines("    facesets refine faces.npz out --no-such-flag")))
 

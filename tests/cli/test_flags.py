@@ -28,7 +28,7 @@ KINDS: list[Any] = [
 RANGED = [(kind, each) for kind in KINDS for each in declared(kind) if each.option.least is not None]
 
 
-def test_every_option_that_is_declared_is_a_flag_of_some_command() -> None:
+def test_every_declared_option_is_a_flag_of_a_command() -> None:
     flags = {(param.name, param.help) for command in commands().values() for param in command.params}
     for kind in KINDS:
         for each in declared(kind):
@@ -98,7 +98,7 @@ def test_help_shows_range_and_default() -> None:
     assert "--inner" not in text
 
 
-def test_a_file_of_a_command_counts_only_where_nothing_else_is_given() -> None:
+def test_a_file_setting_applies_only_without_flag_and_variable() -> None:
     file = {"size": 8, "inner": 4, "other": 1}
     assert _made_of(file=file)[0] == Wish(8)
     assert _made_of("--size", "5", file=file)[0] == Wish(5)
@@ -127,7 +127,7 @@ def test_days_mean_their_beginning_or_their_end() -> None:
         options_of(SearchOptions, parse(["search", "--from", "tomorrow"]))
 
 
-def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
+def test_all_stages_run_unless_some_are_named() -> None:
     def stages(*words: str) -> tuple[str, ...]:
         kind: Any = start.EmbedOptions if words[0] == "embed" else index.IndexOptions
         return tuple(options_of(kind, parse(words)).stages)
@@ -144,7 +144,7 @@ def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
         stages("embed", "photos", "faces.npz", "--stages", "scene,metadata")
 
 
-def test_a_list_that_is_read_from_one_text_is_as_declared_where_it_is_not_given() -> None:
+def test_a_list_read_from_text_keeps_its_declared_default() -> None:
     names = Annotated[tuple[str, ...], Option("Names.", parse=lambda _, text: tuple(text.split(",")))]
     made = dataclasses.make_dataclass("Made", [("names", names, ("anna", "ben"))], frozen=True)
     seen: list[Any] = []

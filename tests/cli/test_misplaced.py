@@ -66,7 +66,7 @@ def test_similar_options_are_suggested_and_unknown_ones_refused() -> None:
         ("pipeline pics --activate 2", "`facesets train`"),
     ],
 )
-def test_what_a_command_never_takes_from_its_settings_is_not_sent_there(line: str, of: str) -> None:
+def test_options_outside_the_settings_are_not_referred_to_them(line: str, of: str) -> None:
     output = " ".join(run(*line.split()).err.split())
     assert "facesets.toml" not in output
     assert f"It is an option of {of}" in output

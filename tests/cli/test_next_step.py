@@ -84,7 +84,7 @@ def test_the_next_step_names_the_users_own_paths(line: str, step: str) -> None:
     parse(shlex.split(step))
 
 
-def test_results_that_exist_grow() -> None:
+def test_the_next_step_extends_existing_results() -> None:
     for name in ("out/raw/manifest.json", "out/facesets/refine_manifest.json"):
         Path(name).parent.mkdir(parents=True)
         Path(name).write_text("{}")
@@ -96,7 +96,7 @@ def test_results_that_exist_grow() -> None:
     "line",
     ["refine faces.npz out", "export-swap faces.npz sets out", "cluster c.npz out", "immich-stage --user a"],
 )
-def test_nothing_found_leads_nowhere(line: str) -> None:
+def test_an_empty_result_has_no_next_step(line: str) -> None:
     assert lines(line, Summary(faces=0, facesets=0, bundles=0, staged=0)) == []
 
 
@@ -113,7 +113,7 @@ def test_after_run_folders_can_be_named() -> None:
     assert lines("run pics out", summary) == []
 
 
-def test_a_plan_leads_to_the_deed() -> None:
+def test_the_next_step_of_a_dry_run_is_the_real_run() -> None:
     assert lines("refine faces.npz out --dry-run") == ["Next: the same command without --dry-run"]
 
 
@@ -132,7 +132,7 @@ def test_every_next_step_belongs_to_a_command() -> None:
     ("state", "expected"),
     [({}, True), ({"quiet": True}, False), ({"json": True}, False)],
 )
-def test_asides_are_for_terminals_only(
+def test_hints_are_for_terminals_only(
     state: dict[str, Any], expected: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "session", ConsoleSession(**state))

@@ -25,12 +25,12 @@ def test_a_download_is_counted_in_megabytes() -> None:
     ("done", "total", "in_bytes", "text"),
     [(3, 10, False, "3/10"), (3, None, False, "3"), (2.6e6, None, True, "3 MB"), (0, 1e6, True, "0/1 MB")],
 )
-def test_how_much_of_how_much(done: float, total: float | None, in_bytes: bool, text: str) -> None:
+def test_progress_shows_count_and_total(done: float, total: float | None, in_bytes: bool, text: str) -> None:
     assert amount(done, total, in_bytes=in_bytes) == text
     assert speed(2e6, in_bytes=in_bytes) == ("2.0 MB/s" if in_bytes else "2000000.0/s")
 
 
-def test_a_quiet_run_hears_notices_only() -> None:
+def test_a_quiet_run_prints_only_notices() -> None:
     lines: list[str] = []
     plain = PlainProgress(lines.append, lambda: True)
     plain.begin("Embedding", 2)
@@ -61,7 +61,7 @@ def test_a_log_starts_with_the_task_and_repeats_its_progress(monkeypatch: pytest
     assert "Clustering: 0 s elapsed" in lines
 
 
-def test_what_is_done_soon_or_quietly_is_not_introduced() -> None:
+def test_quick_or_quiet_work_is_not_introduced() -> None:
     lines: list[str] = []
     with reminding(PlainProgress(lines.append, lambda: False, "facesets show"), time.monotonic()):
         pass

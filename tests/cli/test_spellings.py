@@ -65,7 +65,7 @@ def _on_the_command_line(path: str, param: TyperOption, name: str) -> Any:
 
 
 @each_name
-def test_each_name_of_an_option_means_the_same_wherever_it_is_given(
+def test_all_names_of_an_option_have_the_same_effect(
     path: str, param: TyperOption, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     meant = _on_the_command_line(path, param, param.opts[0])
@@ -83,7 +83,7 @@ def test_each_name_of_an_option_means_the_same_wherever_it_is_given(
     assert _given(path, param, [], read) == meant
 
 
-def test_an_option_that_no_name_in_code_tells_has_its_own_in_the_environment(
+def test_an_option_with_another_name_in_code_has_its_own_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for path, param, _ in OPTIONS:

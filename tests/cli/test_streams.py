@@ -154,7 +154,7 @@ def test_remarks_are_printed_once_and_not_with_q(
     assert (len(printed(True, only_result=True)), printed(False, only_result=True)) == (1, [])
 
 
-def test_files_get_utf_8_on_windows_whatever_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_on_windows_are_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252", newline=""))

@@ -27,7 +27,7 @@ def test_commands_are_named_with_the_library_that_was_given(empty_url: str) -> N
     assert done.err.endswith("Run `facesets migrate`.\n")
 
 
-def test_what_is_printed_names_the_library_too(library_url: str) -> None:
+def test_printed_commands_name_the_library(library_url: str) -> None:
     named = f"`facesets cluster --database '{library_url}'`"
     assert named in run("people", "list", "--database", library_url, as_printed=True).out
     assert "`facesets cluster`" in run("people", "list", env={"DATABASE_URL": library_url}).out
@@ -67,7 +67,7 @@ def test_only_commands_on_a_library_are_given_one(line: str, with_it: str) -> No
 
 
 @pytest.mark.slow
-def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
+def test_lists_of_problems_name_flags_and_commands_as_typed(tmp_path: Path) -> None:
     def output(*words: str) -> str:
         done = run(*words, cwd=tmp_path, env={**surroundings, "FACESETS_DATA": str(tmp_path)})
         return done.out + done.err
@@ -86,7 +86,7 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     assert any(again in finding["state"] for finding in findings)
 
 
-def test_an_undo_reports_moved_photos_and_what_it_leaves() -> None:
+def test_an_undo_reports_moved_and_remaining_photos() -> None:
     folder = Result(
         folder="out",
         restored=["manifest.json"],

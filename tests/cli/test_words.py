@@ -59,7 +59,7 @@ def test_an_option_takes_one_value_or_states_how_several_combine(
                 command.parse_args(context, [option, other])
 
 
-def test_an_option_that_is_given_twice_with_one_value_does_no_harm() -> None:
+def test_an_option_may_be_repeated_with_the_same_value() -> None:
     assert parse(["search", "--limit", "3", "--limit=3", "--json", "--json"])["limit"] == 3
     refused = run("search", "--camera", "canon", "--camera", "nikon")
     assert (refused.status, "'--camera': given more than once with different values" in refused.err) == (
@@ -90,7 +90,7 @@ def _folders(words: list[str], settings: dict[str, object]) -> list[Path]:
     return chosen_folders(context, context.params["folders"], context.params["target"])
 
 
-def test_folders_that_photos_have_to_be_below_have_one_option() -> None:
+def test_folders_that_contain_photos_have_one_option() -> None:
     for command, name in (
         (["discover", "faces.npz", "out"], "source_root"),
         (["split-eras", "faces.npz", "out", "--set", "a"], "source_root"),
@@ -134,14 +134,14 @@ def test_usage_shows_how_many_arguments_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("line", ["-q models list", "models list -q", "-q models list --quiet"])
-def test_quiet_counts_before_and_after_the_command_and_leaves_what_was_asked_for(line: str) -> None:
+def test_quiet_works_before_and_after_the_command_and_prints_requested_output(line: str) -> None:
     result = CliRunner().invoke(app, line.split())
     assert console.session.quiet
     assert result.exit_code == 0
     assert "model packs" in result.output
 
 
-def test_each_run_begins_as_talkative_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbosity_is_reset_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # A version pinned in the environment is no `--version`.
     monkeypatch.setenv("FACESETS_VERSION", "1")
     CliRunner().invoke(app, ["-q", "-v", "models", "list"])
@@ -161,7 +161,7 @@ def test_each_run_begins_as_talkative_as_ever(monkeypatch: pytest.MonkeyPatch) -
         ("check --ml-uri ''", {}, "--ml-uri is empty"),
     ],
 )
-def test_a_database_that_is_named_by_nothing_is_refused(
+def test_an_empty_database_name_is_refused(
     line: str, environment: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
@@ -194,7 +194,7 @@ def test_models_are_those_of_the_pack_in_the_settings(
         assert "The model pack open is not installed" in str(refused)
 
 
-def test_models_are_those_that_are_here_where_none_are_named(
+def test_installed_models_are_used_if_none_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, open_pack: Path
 ) -> None:
     monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
@@ -242,7 +242,7 @@ def test_conflicting_search_options_are_refused(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["run ''", "run photos ''", "embed '' faces.npz", "index --target a ''"])
-def test_an_empty_path_is_not_taken_for_the_folder_where_one_is(line: str) -> None:
+def test_an_empty_path_does_not_mean_the_current_folder(line: str) -> None:
     done = CliRunner().invoke(app, shlex.split(line))
     assert done.exit_code == 2
     assert "is empty" in done.output

@@ -293,7 +293,7 @@ def test_a_password_that_others_can_read_is_warned_about(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_a_file_of_roots_that_is_read_through_its_group_is_only_closed_to_others(
+def test_a_root_file_readable_by_its_group_is_closed_only_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "token"
@@ -388,7 +388,7 @@ def test_no_host_name_or_two_are_refused(onlooked: Website) -> None:
 @pytest.mark.parametrize(
     "target", [f"{FOREIGN}/people", "http://localhost/people", "*", "http://[/x", "people"]
 )
-def test_a_target_that_is_no_path_is_refused(onlooked: Website, target: str) -> None:
+def test_a_target_that_is_not_a_path_is_refused(onlooked: Website, target: str) -> None:
     assert asked(onlooked.address, target, "Host: localhost").status == 400
 
 

@@ -21,7 +21,7 @@ def questions(website: Website, kind: str = "", **parameters: Any) -> list[dict[
     return [each for each in found if kind in ("", each["kind"])]
 
 
-def test_questions_come_in_the_order_of_what_answers_settle(asking: Website) -> None:
+def test_questions_that_settle_most_faces_come_first(asking: Website) -> None:
     found = questions(asking)
     assert [each["kind"] for each in found[:4]] == ["name"] * 4
     assert sorted(each["kind"] for each in found[4:]) == ["far"] * 4 + ["near"] + ["same"] * 2

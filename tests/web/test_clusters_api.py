@@ -191,7 +191,9 @@ def test_a_group_that_holds_together_stays_whole_and_a_body_may_be_left_out(webs
         ("nothing_here/split", {"minClusterSize": 0}, 422),
     ],
 )
-def test_what_cannot_be_done_is_said(onlooked: Website, call: str, body: dict[str, Any], status: int) -> None:
+def test_impossible_changes_are_refused(
+    onlooked: Website, call: str, body: dict[str, Any], status: int
+) -> None:
     answer = onlooked.client.post(f"{BASE}/clusters/{call}", json=body)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -149,9 +149,7 @@ def test_the_cache_stays_within_its_limit(tmp_path: Path) -> None:
     assert store.face(first, 96).result()  # type: ignore[arg-type]
 
 
-def test_a_photo_that_is_not_there_is_an_error_once_and_a_picture_when_it_is_back(
-    tmp_path: Path, store: CropStore
-) -> None:
+def test_a_missing_photo_is_an_error_and_a_picture_once_restored(tmp_path: Path, store: CropStore) -> None:
     picture = _photo(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").rename(tmp_path / "unmounted")
     with pytest.raises(UnreadableImage):
@@ -160,7 +158,7 @@ def test_a_photo_that_is_not_there_is_an_error_once_and_a_picture_when_it_is_bac
     assert store.face(picture, 96).result()
 
 
-def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_sentence(
+def test_a_missing_photo_is_a_placeholder_on_pages_and_an_error_for_programs(
     website: Website,
 ) -> None:
     picture = picture_of(website, 1)

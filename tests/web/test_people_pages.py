@@ -178,7 +178,7 @@ def test_pending_changes_are_undone_before_saved_ones(page: Page) -> None:
     expect(page.locator("#messages").get_by_role("button", name="Undo")).to_have_count(0)
 
 
-def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(page: Page) -> None:
+def test_a_list_older_than_a_change_does_not_restore_moved_faces(page: Page) -> None:
     held: list[tuple[Route, APIResponse]] = []
 
     def hold(route: Route) -> None:

@@ -136,9 +136,7 @@ def test_a_taken_name_is_confirmed_or_chosen(asking: Website, page: Page) -> Non
     assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 20
 
 
-def test_a_key_that_is_held_down_or_goes_on_with_a_name_answers_nothing_more(
-    asking: Website, page: Page
-) -> None:
+def test_a_held_key_or_a_key_that_continues_a_name_answers_nothing(asking: Website, page: Page) -> None:
     for _ in range(4):
         is_asked(page, "Who is this?")
         page.keyboard.press("Enter")
@@ -157,7 +155,7 @@ def test_a_key_that_is_held_down_or_goes_on_with_a_name_answers_nothing_more(
     assert corrections(asking) == 1
 
 
-def test_a_double_click_or_a_button_whose_key_is_held_down_answers_once(page: Page) -> None:
+def test_a_double_click_or_a_held_key_answers_once(page: Page) -> None:
     page.get_by_role("button", name="Hide").dblclick()
     progress(page, 1)
     # By keyboard the focus stays where it is of use.
@@ -259,7 +257,7 @@ def test_suggestions_answered_or_changed_elsewhere_are_skipped(asking: Website, 
     assert asking.get("/persons", find="Berta")["total"] == 0
 
 
-def test_an_answer_that_is_refused_comes_back_with_its_sentence(page: Page) -> None:
+def test_a_refused_answer_returns_with_its_message(page: Page) -> None:
     for _ in range(4):
         is_asked(page, "Who is this?")
         page.keyboard.press("Enter")

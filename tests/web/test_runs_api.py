@@ -302,7 +302,7 @@ def faces(site: Website) -> list[int]:
     return [face for (face,) in site.rows("SELECT id FROM face_detections ORDER BY id")]
 
 
-def test_a_face_that_is_missing_is_found_again_by_the_librarys_own_pack(site: Website) -> None:
+def test_a_missing_face_is_found_again_by_the_librarys_pack(site: Website) -> None:
     face = faces(site)[0]
     asset = site.get(f"/faces/{face}")["assetId"]
     known = site.post(f"/detect/{asset}")
@@ -378,7 +378,7 @@ def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library)
 def test_open_jobs_come_before_ended_ones(
     website: Website, album: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.web.api.jobs._QUEUED_MOST", 3)
+    monkeypatch.setattr("facesets.web.api.jobs._MAX_QUEUED", 3)
     monkeypatch.setattr("facesets.web.pages.runs._QUEUED_ON_PAGE", 3)
     install(album.database)
     with_parts, waiting = put(album.database, Order("index")), put(album.database, Order("assign"))

@@ -271,7 +271,7 @@ def test_cache_headers_by_kind_of_answer(onlooked: Website) -> None:
     assert cache_control(f"{BASE}/faces/1/crop?v=0000000000000000") == "private, max-age=60"
 
 
-def test_a_script_that_is_the_same_is_not_sent_again(onlooked: Website) -> None:
+def test_an_unchanged_script_is_not_sent_again(onlooked: Website) -> None:
     first = onlooked.client.get("/static/app.js")
     again = onlooked.client.get("/static/app.js", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content, again.headers["cache-control"]) == (304, b"", "no-cache")

@@ -46,7 +46,7 @@ def test_several_people_are_found_together(website: Website, people: dict[str, s
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
 
 
-def test_dates_and_pages_bound_what_is_found(onlooked: Website) -> None:
+def test_dates_and_pages_limit_the_results(onlooked: Website) -> None:
     year = {"from": "2015-06-01", "until": "2015-12-31"}
     found = onlooked.get("/search", **year, pageSize=2)
     taken = [photo["taken"] for photo in found["items"]]

@@ -244,7 +244,7 @@ def test_people_changed_elsewhere_are_shown_again(website: Website, page: Page) 
     assert names(website) == {"Anna": 8, "Eva": 1}
 
 
-def test_a_group_that_is_hidden_twice_is_counted_once(page: Page) -> None:
+def test_a_group_hidden_twice_is_counted_once(page: Page) -> None:
     page.get_by_role("button", name="Hide").first.dblclick()
     page.get_by_role("button", name="Undo").wait_for()
     page.evaluate("import('/static/app.js').then((app) => app.answered())")

@@ -1,6 +1,6 @@
 """The table of long-running library commands: their arguments, needs and functions.
 
-The command line, the queue, `pipeline` and the browser all begin them here. A further one is one entry.
+The command line, the queue, `pipeline` and the browser start them here. A new command is one new entry.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,23 +37,23 @@ class Needs:
     Attributes
     ----------
     folders : tuple of str
-        Folders of the library that must be there.
+        Folders of the library that must exist.
     models : bool
-        A model pack, or a service in place of it.
+        Whether a model pack is needed, or a service in place of it.
     pack : str
-        Which one; empty for that of the library.
+        Name of the pack; empty for that of the library.
     here : bool
-        Models on the host itself, not at a service.
+        Whether the models must be on the host itself, not at a service.
     service : str
-        Address of a service that is to answer, where one is named.
+        Address of a service that must answer; empty for none.
     faces : bool
         Whether models or a service are needed for faces.
     files : bool
-        The library's photos, at the paths that it knows.
+        Whether the library's photos are needed, at their recorded paths.
     extra : str
-        An optional part of the program.
+        Name of a required optional dependency; empty for none.
     language_model : bool
-        One that is configured.
+        Whether a configured language model is needed.
     """
 
     folders: tuple[str, ...] = ()
@@ -74,24 +74,23 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command of the table.
+    """A long-running command.
 
     Attributes
     ----------
     run : function
-        Runs it. Besides the work it takes the command's arguments, by name; the queue stores them by these
-        names and types.
+        Run the command. Takes the work, and the command's arguments by name; the queue stores them with
+        these names and types.
     words : function or None
-        From its result to the lines that a terminal shows; None if it needs
-        more than that.
+        Return the lines to print for a result; None if the command line needs more than the result.
     details : function
-        From its result to the lines that -v adds.
+        Return the further lines that -v prints for a result.
     needs : function
-        From its arguments to what a host must have.
+        Return what a host needs for these arguments.
     changes_people : bool
-        Workers do such commands one after the other, in the order in which they were queued.
+        Whether it changes people: workers run such commands one at a time, in the queued order.
     is_whole : bool
-        It runs to its end once it began, and cannot be stopped.
+        Whether it cannot be stopped once it has begun.
     """
 
     run: Callable[..., Result]
@@ -137,11 +136,11 @@ def open_engine(options: EngineOptions, settings: Settings) -> "Iterator[Engine]
     Raises
     ------
     MissingExtra
-        Workers are wanted and dask is not installed.
+        Workers are requested, but dask is not installed.
     Unreachable
-        The scheduler does not answer, or its workers are not fit.
+        The scheduler does not answer, or its workers are unsuitable.
     CannotWrite
-        There is no room for arrays.
+        There is no disk space for the arrays.
     """
     from facesets.clustering.engine import IN_PROCESS
 
@@ -207,7 +206,7 @@ def _describe(
     options: DescribeOptions,
     below: tuple[Path, ...] = (),
     llm_uri: str | None = None,
-    # Whoever queued it was asked to agree.
+    # The user agreed when queueing it.
     agree: Callable[[Result], bool] = lambda _said: True,
 ) -> Result:
     from facesets.assembly.language_models import describe_photos
@@ -265,4 +264,4 @@ VERBS: Mapping[str, Verb] = {
     ),
     "maintain": Verb(_maintain, changes_people=True),
 }
-"""By command name. The queue takes all; of `index` it makes many jobs (`facesets.jobs.indexing`)."""
+"""Commands by name. All can be queued; `index` becomes many jobs (`facesets.jobs.indexing`)."""

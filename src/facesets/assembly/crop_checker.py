@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 class EmbedderOnDemand:
-    """An embedder whose models are found, fetched and loaded when they are first needed.
+    """An embedder that finds, downloads and loads its models on first use.
 
-    It makes face models, too, with what else is in the pack.
+    It also makes face models, with further models of the pack.
     """
 
     def __init__(
         self, find: "Callable[[], tuple[ModelPack, ProviderChoice]]", det_size: int, min_det_score: float
     ) -> None:
-        """Name the function that finds pack and provider, and the detection settings."""
+        """Set the function that finds pack and provider, and the detection settings."""
         self._found = cache(find)
         self._detection = det_size, min_det_score
         self._load = cache(self._embedder)
@@ -51,7 +51,7 @@ class EmbedderOnDemand:
 
     @property
     def settings(self) -> "CacheSettings":
-        """Those of the embedder; errors as loading it."""
+        """Return the settings of the embedder; raises the errors of loading it."""
         return self._load().settings
 
     def embed(self, pictures: "Sequence[Pixels]") -> "list[Faces]":

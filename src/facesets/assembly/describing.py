@@ -31,20 +31,20 @@ class RequestedModels:
     Attributes
     ----------
     detection : tuple
-        Pack, edge of the detector's input, and least score; None for what the library was made with. At a
-        service the pack is what it calls its model.
+        Pack, edge of the detector's input, and minimum score; None for those of the library. For a service,
+        the pack is the service's name for its model.
     clip_pack : str or None
-        Name or path; at a service the service's name for it.
+        Name or path of the CLIP pack; for a service, the service's name for it.
     ml_uri : str or None
         Address of a machine-learning service; None for models on this machine.
     workers : int or None
-        None for what is best here.
+        Number of threads; None for the best number on this machine.
     is_long : function
-        Whether there is so much to do that measuring first pays.
+        Whether the run is long enough to measure the tuning first.
     agrees_to_open : function
-        Whether the open pack will do where no pack is named and the default one cannot be fetched.
+        Whether to use the open pack if no pack is named and the default one cannot be downloaded.
     batching : BatchingOptions
-        How pictures are collected where more threads read than models work at a time.
+        How pictures are batched if more threads read than models run.
     """
 
     detection: tuple[str | None, int | None, float | None] = (None, None, None)
@@ -79,9 +79,9 @@ def describer(
     Raises
     ------
     WrongUsage
-        Nothing is left to look for.
+        All searches are turned off.
     MissingModelPack, DamagedFile, Unreachable
-        The models are not here, or the service does not answer.
+        The models are not installed, or the service does not answer.
     """
     if asked.skip_faces and asked.skip_clip:
         both = f"{Field('skip_faces')} and {Field('skip_clip')}"
@@ -151,7 +151,7 @@ def _clip_pack(
     from facesets.operations.models.clip_choice import NO_PACK, another_model, pack_for_index
 
     known = library.clip_models()
-    # Where there is nothing to do but this, its absence is no matter of a notice.
+    # If this is the only task, a missing model is an error, not a notice.
     name = asked.clip_pack or (DEFAULT_CLIP if asked.skip_faces and not known else None)
     pack = pack_for_index(name, known, conf.model_roots)
     if pack is not None and (line := another_model(pack, known)):
@@ -171,7 +171,7 @@ def face_embedder(
 ) -> "Embedder":
     """Make the face embedder that matches the library's models; errors as `describer`.
 
-    With `fetch` off, models that are not on this machine are not fetched.
+    With `fetch` off, missing models are not downloaded.
     """
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
@@ -195,7 +195,7 @@ def _local_embedder(
 ) -> "tuple[Embedder, Tuning]":
     """Make the local face embedder, and its tuning.
 
-    Where more readers are asked for than models work on at a time, these are as many as without them.
+    The number of models does not grow with the number of readers.
     """
     from facesets.assembly.models import make_embedder, models_like, tuning_for_readers, tuning_for_run
 
@@ -277,20 +277,20 @@ def service_client(
     Parameters
     ----------
     waits_s : sequence of float, optional
-        How long to wait before each further attempt; what is usual unless given.
+        How long to wait before each further attempt; by default the client's own waits.
     """
     from facesets.remote.ml_service import WAITS_S, MlService, ServiceModels
     from facesets.remote.retry import pausing
     from facesets.remote.service_embedder import service_model
 
-    name, _, least = detection
+    name, _, min_score = detection
     base = ServiceModels()
     of_service = service_model(known) if known is not None else None
-    if known is not None and of_service is not None and least is None:
-        least = known.min_det_score
+    if known is not None and of_service is not None and min_score is None:
+        min_score = known.min_det_score
     models = ServiceModels(
         faces=name or of_service or base.faces,
         clip=clip or base.clip,
-        min_det_score=base.min_det_score if least is None else least,
+        min_det_score=base.min_det_score if min_score is None else min_score,
     )
     return MlService(ml_uri, models, pause=pausing(stop), waits_s=WAITS_S if waits_s is None else waits_s)

@@ -41,11 +41,11 @@ class InferenceFlags:
     Attributes
     ----------
     pack, det_size, min_det_score
-        None: as the cache was made with, else as usual.
+        None for those of the cache, else the defaults.
     provider : str
         Where models run; `auto` chooses.
     workers, batch_size : int or None
-        None: as measured on this machine, else as usual.
+        None for those measured on this machine, else the defaults.
     """
 
     pack: str | None = None

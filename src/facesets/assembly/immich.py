@@ -1,4 +1,4 @@
-"""From settings to an Immich server, and to what is known of its photos."""
+"""Connect to an Immich server from flags and settings, and find which of its photos are known."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def access_to(settings: Settings, asked: ServerOptions, *, connections: int) -> 
     Raises
     ------
     WrongUsage
-        They name none, or no key.
+        They name no server or no key.
     """
     address = asked.url or settings.immich_url
     if not address:
@@ -63,20 +63,20 @@ def known_content(
 ) -> "Iterator[Sequence[IsKnown]]":
     """Return a check for known content in caches, and optionally the library.
 
-    No library is made for this.
+    Does not create a library.
 
     Raises
     ------
     WrongUsage
         A cache does not exist.
     Unreachable, SchemaOutdated
-        The library that is named cannot be asked.
+        The named library cannot be read.
     """
     stores = [open_cache(path) for path in caches]
     for store in stores:
         if not store.exists():
             raise WrongUsage(f"Cache not found: {store.label}. Check {Field('known')}.")
-        store.has_image("")  # reads it once, before threads ask
+        store.has_image("")  # loads it once, before threads use it
     known = [store.has_image for store in stores]
     if not library or not has_library(database, settings, notices):
         yield known
@@ -99,7 +99,7 @@ def local_people_source(
     WrongUsage
         Only one of folder and cache is given.
     Unreachable, SchemaOutdated
-        The library cannot be asked.
+        The library cannot be read.
     """
     from facesets.operations.immich.local_people import people_of_folder, people_of_library
 

@@ -74,12 +74,12 @@ def index_photos(
     Parameters
     ----------
     stopwatch : Stopwatch, optional
-        Records where the time went, and how many files were worked on at a time.
+        Records how the time was spent, and how many files were processed at a time.
 
     Returns
     -------
     Result, Library
-        The latter sees the faces that were looked for.
+        The library sees the faces that were searched for.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def further_stages(
     *,
     body_model: Path | None = None,
 ) -> list[Stage]:
-    """Return the further steps of the same pass; errors as `stages_of_run`."""
+    """Return the analysis steps of the same pass; errors as `stages_of_run`."""
     models = StageModels(
         describe.faces_from,
         asked.local_pack,
@@ -139,7 +139,7 @@ def _note(work: LibraryWork, asked: RequestedModels, describe: Describer) -> str
     if known is None or known.pack not in CONVERTED or chosen:
         return ""
     change = how_to_change_pack()
-    # Its quality was reported when it was chosen.
+    # Its accuracy was reported when it was chosen.
     work.notices.remark_once(change, automatic=True)
     pack = CONVERTED[known.pack]
     return Sentence(f"The new library uses the model pack {pack.name}. {pack.note} {change}")
@@ -151,11 +151,11 @@ def index_again(work: LibraryWork, folders: Sequence["IndexedFolder"], *, and_as
     Returns
     -------
     Result
-        Of all together.
+        Totals of all folders.
 
     Raises
     ------
-    As `index_photos`; a folder that is away is passed over where there are others.
+    As `index_photos`; a missing folder is skipped if there are others.
     """
     began = work.session.run(now)
     total, seen = index_result(), work.library

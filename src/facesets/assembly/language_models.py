@@ -1,4 +1,4 @@
-"""`describe`: from settings to the language model, the prompt, and what is sent."""
+"""`describe`: choose language model, prompt and photos from the settings."""
 
 import importlib.util
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
 
 _PROVIDERS = ("anthropic", "bedrock", "openai")
-_USUAL_MODEL = "claude-haiku-5-5"
+_DEFAULT_MODEL = "claude-haiku-5-5"
 
 
 def describe_photos(
@@ -38,7 +38,7 @@ def describe_photos(
     Raises
     ------
     AlreadyRunning
-        Another run does.
+        Another run is describing photos.
     As `describe` and `language_model`.
     """
     from facesets.descriptions.asking import read_prompt
@@ -72,7 +72,7 @@ def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
     Raises
     ------
     WrongUsage
-        There is none of that name, or they contradict each other.
+        No provider has that name, or flags and settings contradict each other.
     """
     if llm.provider and llm.provider not in _PROVIDERS:
         raise WrongUsage(
@@ -104,9 +104,9 @@ def language_model(
     Raises
     ------
     WrongUsage
-        Nobody is configured, or something is missing or wrong in the settings.
+        None is configured, or a setting is missing or wrong.
     MissingExtra
-        It needs a library that is not installed.
+        It needs a package that is not installed.
     """
     name = chosen_provider(llm, uri)
     if not name and needed:
@@ -135,7 +135,7 @@ def _made(name: str, conf: Settings, llm: LlmSettings, uri: str | None, stop: St
     if name == "anthropic":
         from facesets.remote.llm.anthropic import Anthropic
 
-        model = model_named(llm.model or _USUAL_MODEL, conf.llm_prices)
+        model = model_named(llm.model or _DEFAULT_MODEL, conf.llm_prices)
         own_key = _key(llm.anthropic_api_key, "ANTHROPIC_API_KEY")
         return Anthropic(llm.anthropic_url, own_key, model, pause=pause)
     if name == "openai":

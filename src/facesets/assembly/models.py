@@ -52,14 +52,14 @@ def models_like(
 ) -> tuple[ModelPack, DetectionOptions, ProviderChoice]:
     """Return the pack of some faces or the named one, its detection settings, and the provider.
 
-    A service's models are no pack: for faces from a service the default one is used.
+    For faces from a service, which has no pack, the default pack is used.
 
     Parameters
     ----------
     asked : tuple
-        Pack, edge of the detector's input, and least score; None for what the faces were found with.
+        Pack, edge of the detector's input, and minimum score; None for those the faces were found with.
     agrees : function
-        See `pack_to_begin_with`, which is asked where neither faces nor the user name a pack.
+        As in `pack_to_begin_with`, for when neither faces nor the user name a pack.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def make_embedder(
 
 def make_landmarks(pack: ModelPack, choice: ProviderChoice) -> "Landmarks":
     """Load the landmark models of a pack."""
-    # insightface takes a second to import, which only these need.
+    # Importing insightface takes a second, and only these models need it.
     from facesets.inference.landmarks import Landmarks
 
     return Landmarks(pack, provider=choice.provider)
@@ -134,12 +134,12 @@ def tuning_for_run(
     batch_size: int | None,
     work: Work,
 ) -> Tuning:
-    """Return the tuning of a run; measures it first if the run is long and it is unknown.
+    """Return the tuning of a run; first measure it if it is unknown and the run is long.
 
     Parameters
     ----------
     is_long : function
-        Whether the seconds for measuring pay; asked only if it matters, for it may have to list photos.
+        Whether measuring is worth its seconds. Called only if needed, because it may list photos.
     """
     if workers is None and batch_size is None:
         measured = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
@@ -169,7 +169,7 @@ def tuning_for_readers(
 ) -> Tuning | None:
     """Return the tuning for more readers than models; None if there are not more.
 
-    A GPU takes a batch at a time; on a processor pictures gain nothing from going together.
+    Only a GPU gains from batches.
     """
     best = divide(settings, pack, choice, workers=None, batch_size=None)
     if readers <= best.workers:
@@ -189,7 +189,7 @@ def _measure(
         if best is not None:
             remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
     except (CannotInfer, CannotWrite) as error:
-        # Tuning only saves time: the work itself continues, or reports the cause.
+        # Tuning only saves time. If the cause matters, the work itself reports it.
         work.progress.say(error.sentence)
     finally:
         work.progress.end()

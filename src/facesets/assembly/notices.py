@@ -1,4 +1,4 @@
-"""Notices to the user during assembly, without repeating them every night."""
+"""Notices to the user about models and settings, each shown once, not at every run."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ class Notices(Protocol):
         Parameters
         ----------
         automatic : bool
-            It is about an automatic choice, which logs should have as well.
+            Whether it is about an automatic choice, which logs show, too.
         """
         ...
 
@@ -52,7 +52,7 @@ def notify_once(directory: Path, about: str, line: str, notices: Notices) -> Non
     directory : Path
         Where to remember it.
     line : str
-        Empty if it no longer applies: the next time it is news again.
+        The notice; empty if it no longer applies, so that it is shown when it applies again.
     """
     path = directory / FILE_NAME
     shown = _read(path)
@@ -64,7 +64,7 @@ def notify_once(directory: Path, about: str, line: str, notices: Notices) -> Non
     try:
         write_json(path, {key: text for key, text in shown.items() if text})
     except CannotWrite as error:
-        # It is shown again the next time, which is no harm.
+        # Then it is shown again the next time.
         notices.detail(error.sentence)
 
 

@@ -34,19 +34,19 @@ def get_pack(
 ) -> ModelPack:
     """Find a pack; download a missing published one, with a notice, unless `fetch` is off.
 
-    This machine remembers the path of a pack that was named by it, unless `fetch` is off.
+    This machine remembers the path of a pack that was named by its path, unless `fetch` is off.
 
     Parameters
     ----------
     known : CacheSettings, optional
         Settings of the data to work on: its pack is found at its last location.
     is_named : bool
-        The user names it in the call; else a pack that no setting names was chosen here, with a notice.
+        Whether the user named the pack in the call; else a notice reports a pack that no setting names.
 
     Raises
     ------
     MissingModelPack
-        It is not here and cannot be fetched.
+        It is not installed and cannot be downloaded.
     """
     of_store = known is not None and name == known.pack
     if known is not None and of_store:
@@ -63,7 +63,7 @@ def get_pack(
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
         except (CannotWrite, AlreadyRunning) as error:
-            # Only later commands would be spared a --pack.
+            # Without it, later commands need --pack again.
             work.progress.say(error.sentence)
     return pack
 
@@ -73,12 +73,12 @@ def pack_to_begin_with(
 ) -> ModelPack:
     """Return the pack for a new store if none is named; errors as `get_pack`.
 
-    If the default one is neither here nor can be fetched, that is the open one, with a notice.
+    This is the open pack, with a notice, if the default is not installed and cannot be downloaded.
 
     Parameters
     ----------
     agrees : function
-        Whether to use the open one, given why the other is unavailable.
+        Whether to use the open pack, given why the default is unavailable.
     """
     name = usual_pack(settings.pack, settings.model_roots)
     if settings.pack or name != DEFAULT_PACK or _pack_by_name(name, settings, notices) is not None:
@@ -127,12 +127,12 @@ def refuse_to_fetch_another(
 ) -> None:
     """Refuse to download a published pack that does not match a store.
 
-    What is on this machine is compared by its models instead, once it is read.
+    An installed pack is compared by its models instead, when they are read.
 
     Raises
     ------
     RecognizerMismatch
-        It would be fetched only to be refused.
+        The pack would be refused after the download.
     """
     if name is None or known is None or name == known.pack or not (name in PUBLISHED or name in CONVERTED):
         return

@@ -28,14 +28,14 @@ def run_pipeline(
     Parameters
     ----------
     given : mapping
-        What each command that may be a step is given.
+        Arguments of each command that may be a step.
 
     Raises
     ------
     MissingExtra
-        An optional part of the program is missing that a step needs; nothing was done.
+        An optional dependency of a step is missing; nothing was done.
     WrongUsage
-        Without faces there is nothing to group.
+        There are no faces to group.
     As `pipeline`.
     """
     if given["index"]["asked"].skip_faces:
@@ -80,7 +80,7 @@ def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, G
     if options.dual:
         return {"dual": dual}
     steps = {name: given[name] for name in ("cluster", "assign")}
-    # Centroids follow from people's faces: nothing is decided there that could be reported in advance.
+    # Centroids are derived from people's faces: there is no decision to preview.
     return steps if options.dry_run else {**steps, "centroids": {}}
 
 

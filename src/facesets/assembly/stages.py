@@ -36,21 +36,21 @@ class StageModels:
     Attributes
     ----------
     faces_from : CacheSettings or None
-        What faces come from; None where they are not looked for, or a service does that.
+        Models that find the faces; None without a search for faces, or if a service finds them.
     pack : str or None
         The model pack of this machine that the user names; None for the one of the faces.
     provider : str
         Where models run.
     trust_mtime : bool
-        For `metadata`: whether the time of a file's last change counts.
+        For `metadata`: whether a file's modification time may stand for its capture time.
     describer : Describer or None
-        What embeds the photos of the run.
+        The describer that embeds the photos of the run.
     clip_pack : str or None
         The CLIP pack that the user names.
     body_model : Path or None
-        The body model that the user names; None for one that lies where models do.
+        The body model that the user names; None for an installed one.
     at_once : int
-        Requests to a service at a time.
+        Maximum requests to a service at a time.
     """
 
     faces_from: "CacheSettings | None" = None
@@ -97,7 +97,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
     Raises
     ------
     WrongUsage, DamagedFile, CannotInfer
-        The body model that the user names is missing, is none, or does not run here.
+        The body model that the user names is missing, invalid, or does not run on this machine.
     """
     from facesets.inference.bodies import BodyDetector
     from facesets.inference.body_models import find_body_model
@@ -113,7 +113,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
     if pack is not None:
         provider = choose_provider(models.provider, pack.recognizer).provider
     else:
-        # There is nothing to try an accelerator with.
+        # There are no models to test an accelerator with.
         provider = PROVIDERS.get(models.provider, PROVIDERS["cpu"])
     try:
         return bodies_stage(BodyDetector(path, provider=provider))
@@ -203,12 +203,12 @@ def stages_of_run(
     Parameters
     ----------
     enrich : bool
-        With landmarks and pose.
+        Whether to add landmarks and pose.
 
     Raises
     ------
     MissingModelPack, DamagedFile
-        Models are not here that must be.
+        Required models are missing or damaged.
     """
     makers = [MAKERS[name] for name in names if name in MAKERS]
     made = [make(models, conf, notices, work) for make in makers]
@@ -229,9 +229,9 @@ def stage_by_itself(name: str, models: StageModels, conf: Settings, notices: Not
     Raises
     ------
     WrongUsage
-        It cannot be done by itself, or there is no model for it.
+        The step cannot run by itself, or there is no model for it.
     MissingModelPack, DamagedFile
-        Models are not here that must be.
+        Required models are missing or damaged.
     """
     if name == "detection":
         raise WrongUsage(

@@ -32,9 +32,9 @@ class LibraryWork(Work):
     Attributes
     ----------
     library : Library
-        With a session of its own.
+        The library, with a session of its own.
     llm : LlmSettings or None
-        The language model; None for that of the environment.
+        Settings of the language model; None for those of the environment.
     """
 
     library: "Library"
@@ -44,7 +44,7 @@ class LibraryWork(Work):
 
     @property
     def session(self) -> "Database":
-        """The session of the library."""
+        """Return the session of the library."""
         return self.library.database
 
 
@@ -90,7 +90,7 @@ def named_database(database: str | None, settings: Settings) -> str:
     Raises
     ------
     WrongUsage
-        A setting is there and names nothing, such as an unset variable: the embedded server is no wish then.
+        A setting is empty, such as an unset variable, so the embedded server may not be intended.
     """
     if not database and settings.blank_database:
         raise WrongUsage(
@@ -163,14 +163,14 @@ def open_store(
     Parameters
     ----------
     alone : str
-        The command that only one run on a library may do at a time; a cache checks that itself.
+        A command that may run only once at a time on a library; a cache checks this itself.
 
     Raises
     ------
     AlreadyRunning
-        Another one does.
+        Another run of it works on the library.
     WrongUsage
-        There is neither.
+        There is neither cache nor library.
     """
     if cache is not None:
         yield open_cache(cache)
@@ -211,13 +211,13 @@ def open_queue(database: str | None, settings: Settings, notices: Notices) -> "I
 class Sessions:
     """A bounded pool of sessions. Safe to use from several threads."""
 
-    def __init__(self, connect: "Callable[[], Database]", most: int) -> None:
-        """Lend at most `most` sessions, each made by `connect` when it is first needed."""
+    def __init__(self, connect: "Callable[[], Database]", max_sessions: int) -> None:
+        """Lend at most `max_sessions` sessions, which `connect` makes on first use."""
         self._connect = connect
         self._free: queue.LifoQueue[Database | None] = queue.LifoQueue()
-        for _ in range(most):
+        for _ in range(max_sessions):
             self._free.put(None)
-        self._most = most
+        self._max_sessions = max_sessions
 
     @contextmanager
     def lent(self) -> "Iterator[Database]":
@@ -251,7 +251,7 @@ class Sessions:
 
     def close(self) -> None:
         """Close all sessions that are not lent."""
-        for _ in range(self._most):
+        for _ in range(self._max_sessions):
             try:
                 session = self._free.get_nowait()
             except queue.Empty:
@@ -276,7 +276,7 @@ def few_connections(session: "Database", wanted: int) -> str:
 
 @contextmanager
 def open_sessions(
-    database: str | None, settings: Settings, notices: Notices, *, most: int
+    database: str | None, settings: Settings, notices: Notices, *, max_sessions: int
 ) -> Iterator[Sessions]:
     """Open a pool of sessions with the library; see `open_database` for errors.
 
@@ -284,16 +284,16 @@ def open_sessions(
 
     Parameters
     ----------
-    most : int
-        So many are lent at a time; fewer where the server or this machine has no more to give.
+    max_sessions : int
+        Maximum number of sessions lent at a time; fewer if the server or this machine allows fewer.
     """
     from facesets.store.postgres.claims import room
 
     with ExitStack() as stack:
         first = stack.enter_context(open_database(database, settings, notices))
-        if sentence := few_connections(first, most):
+        if sentence := few_connections(first, max_sessions):
             notices.notice(sentence)
-        share = first.run(room).share(most)
+        share = first.run(room).share(max_sessions)
         sessions = Sessions(lambda: first.another(reconnect_within_s=_RECONNECT_WITHIN_S), share)
         stack.callback(sessions.close)
         yield sessions

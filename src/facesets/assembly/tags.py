@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from facesets.work import Work
 
 TARGET_OF: dict[str, TagTarget] = {"scene": "scene", "face-tags": "face"}
-"""What each tagging step tags."""
+"""The subject of each tagging step: photos or faces."""
 
 
 def text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]":
@@ -63,14 +63,14 @@ def run_tags(
 ) -> Result:
     """Tag the photos or faces of a library with the model that embedded most photos.
 
-    Faces whose crops were not embedded yet need their photos, which are read and decoded.
+    Reads and decodes the photos of faces whose crops were not embedded yet.
 
     Raises
     ------
     WrongUsage
-        No photo was embedded, or there is no category about that.
+        No photo was embedded, or no category applies.
     MissingModelPack, RecognizerMismatch, DamagedFile, Unreachable
-        The model is not here, or is another one; or the service does not answer.
+        The model is missing or another one, or the service does not answer.
     """
     from facesets.operations.library.tagging import tag_library
     from facesets.store.postgres.photos.tags import analyze_tags

@@ -43,7 +43,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
     name="facesets",
-    help="Organise a photo library by the people in it, on your own machine.",
+    help="Organize a photo library by the people in it, on your own machine.",
     epilog=f"{SETTINGS_NOTE}\n\n{EXIT_STATUSES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -121,7 +121,7 @@ def _root(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Organise a photo library by the people in it, on your own machine."""
+    """Organize a photo library by the people in it, on your own machine."""
     console.start(quiet=quiet, verbose=verbose)
 
 
@@ -135,7 +135,7 @@ def _end(error: FacesetsError) -> NoReturn:
 
 
 def _not_text(error: UnicodeEncodeError) -> str:
-    """The word of the command line whose bytes are no text; empty if the error is about something else."""
+    """Return the argument whose bytes are not valid text; empty if the error is about something else."""
     at_fault = error.object[error.start : error.end]
     is_byte = any("\udc80" <= character <= "\udcff" for character in at_fault)
     return next((word for word in sys.argv[1:] if is_byte and at_fault in word), "")
@@ -154,12 +154,12 @@ def main() -> None:
     except FacesetsError as error:
         _end(error)
     except (ImportError, AttributeError) as error:
-        # Whatever loads the libraries of photos and models: two packages may bring the same one.
+        # Two packages may load copies of the same native library.
         if not (module := module_at_fault(error)):
             raise
         _end(BrokenLibrary(module, error))
     except UnicodeEncodeError as error:
-        # Any bytes can be the name of a file, but not what is searched for or stored.
+        # File names may be any bytes, but texts to search for or store may not.
         if not (word := _not_text(error)):
             raise
         _end(WrongUsage(f"{printable(word)} contains bytes that are not UTF-8 text."))

@@ -58,7 +58,7 @@ class ExampleCommand(TyperCommand):
 
     @property
     def params(self) -> "list[AnyParameter]":
-        """The flags and arguments."""
+        """Return the flags and arguments."""
         self._make()
         return self._params
 
@@ -68,7 +68,7 @@ class ExampleCommand(TyperCommand):
 
     @property
     def callback(self) -> Callable[..., Any] | None:
-        """The function to call with them."""
+        """Return the function to call with them."""
         self._make()
         return self._callback
 
@@ -92,9 +92,9 @@ class ExampleCommand(TyperCommand):
             self._refuse_contradictions(ctx, given)
             rest = super().parse_args(ctx, list(words))
         except typer.BadParameter as error:
-            # Typer checks values by pydantic, and hands its words on.
+            # Typer checks values by pydantic, and passes its messages on.
             path, message = ctx.command_path.partition(" ")[2], error.message
-            # Without a message an argument is missing, which is named anyway.
+            # An error without a message is a missing argument, which Typer names.
             is_missing = not message and path in GUIDE
             if is_missing:
                 error.param_hint = self._required(error.param)
@@ -112,13 +112,13 @@ class ExampleCommand(TyperCommand):
         return rest
 
     def make_parser(self, ctx: "Context") -> "OptionParser":
-        """What finds options among words, hidden names included."""
+        """Return the parser, which accepts hidden names, too."""
         parser = super().make_parser(ctx)
         read_synonyms(parser, self)
         return parser
 
     def _required(self, missing: "AnyParameter | None") -> str | None:
-        """Return the argument to name as missing: `OUT` of `[CACHE] OUT`, where a single argument is OUT."""
+        """Return the missing argument to name: `OUT` of `[CACHE] OUT`, as a single argument is OUT."""
         names = [name for name, _ in self._arguments()]
         name = missing.display_name_raw if isinstance(missing, TyperArgument) else ""
         if not name.startswith("["):
@@ -126,7 +126,7 @@ class ExampleCommand(TyperCommand):
         return next((f"'{each}'" for each in names if not each.startswith("[")), None)
 
     def _given(self, ctx: "Context", words: list[str]) -> dict[str, Any]:
-        """Return the value that the words give each parameter; for an option all of its values in order."""
+        """Return the value of each parameter on the command line; for an option all values in order."""
         parser = self.make_parser(ctx)
         keeping_all = {"store": "append", "store_const": "append_const"}
         for option in (*parser._short_opt.values(), *parser._long_opt.values()):
@@ -135,7 +135,7 @@ class ExampleCommand(TyperCommand):
         return given
 
     def _refuse_contradictions(self, ctx: "Context", given: dict[str, Any]) -> None:
-        """Refuse several values where one is taken: all but the last would be dropped silently."""
+        """Refuse several values for a single-value option: all except the last would be ignored silently."""
         if "help" in given:
             return
         for param in self.params:
@@ -160,7 +160,7 @@ class ExampleCommand(TyperCommand):
                 raise typer.BadParameter("is empty; use . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:  # noqa: ARG002 - Typer's signature
-        """Required options, then arguments, those in brackets that may be left out."""
+        """Return required options, then arguments; optional arguments are in brackets."""
         required = [
             f"{param.opts[0]} {param.metavar or 'VALUE'}"
             for param in self.params
@@ -198,7 +198,7 @@ class ExampleCommand(TyperCommand):
 
 
 class HeadedGroup(TyperGroup):
-    """Commands below headings, each with the whole of its first sentence."""
+    """A group whose help lists commands below headings, each with its whole first sentence."""
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write options, then commands."""
@@ -206,7 +206,7 @@ class HeadedGroup(TyperGroup):
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """List the commands, those of the program itself by what they are for."""
+        """List the commands; those of the program itself below the headings of `GROUPS`."""
         shown = {name: each for name, each in self.commands.items() if not each.hidden}
         if ctx.parent is not None:
             _write_section(formatter, "Commands", shown)
@@ -221,7 +221,7 @@ def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormat
     records: dict[str, list[tuple[str, str]]] = {"Options": [], ADVANCED: []}
     for param in command.get_params(ctx):
         if isinstance(param, TyperOption):
-            # Names of variables that follow the rule would be half of the text.
+            # Variables named by the rule are left out: they would be half of the text.
             param.show_envvar = param.show_envvar and param.envvar is not None
             if record := param.get_help_record(ctx):
                 heading = param.rich_help_panel or "Options"
@@ -253,7 +253,7 @@ def prepare(app: typer.Typer, path: str = "") -> None:
         if info.callback is None:
             continue
         name = info.name or info.callback.__name__.replace("_", "-")
-        # psql has a -q and a -v of its own.
+        # psql has its own -q and -v.
         is_anothers = bool((info.context_settings or {}).get("ignore_unknown_options"))
         info.cls = ExampleCommand
         info.callback = _made_later(f"{path}{name}", info.callback, is_anothers=is_anothers)
@@ -264,25 +264,25 @@ def prepare(app: typer.Typer, path: str = "") -> None:
 
 
 SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbose": VerboseOption}
-"""Flags of every command. Reading the first two sets how the program talks."""
+"""Flags of every command. Parsing the first two sets what the program prints."""
 
 
 def _made_later(path: str, command: Callable[..., None], *, is_anothers: bool) -> Callable[..., None]:
-    """Return a function without flags that stands for a command, and can make it with them."""
+    """Return a stand-in for a command, which is replaced by the command with flags on first use."""
 
     def make() -> Callable[..., None]:
         flagged = with_flags(command, path)
-        return flagged if is_anothers else _with_manners(path, flagged)
+        return flagged if is_anothers else _with_shared_flags(path, flagged)
 
     def stand_in() -> None:
-        """Nothing is done before the flags are made."""
+        """Do nothing: the command replaces this function when its flags are made."""
 
     stand_in.__name__, stand_in.__doc__ = command.__name__, command.__doc__
     setattr(stand_in, _MAKE, make)
     return stand_in
 
 
-def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
+def _with_shared_flags(path: str, command: Callable[..., None]) -> Callable[..., None]:
     flags = SHARED | ({"queue": QueueOption} if path in queueing.commands() else {})
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=annotation)

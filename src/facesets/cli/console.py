@@ -38,14 +38,14 @@ _Say: TypeAlias = Callable[[str], None]
 STATUS_FAILED_INPUTS = 3
 _CLEAR_UP_S = 1.0
 _LINES_IN_MIND = 1000
-"""That are printed once: a worker prints others for months."""
+"""How many lines are remembered, so that each is printed once; a worker runs for months."""
 _reporting = threading.Lock()
 _SHOW_CURSOR = b"\x1b[?25h"
-"""Bars hide it."""
+"""Sequence that shows the cursor, which bars hide."""
 
 
 def start(*, quiet: bool, verbose: bool) -> None:
-    """Begin a run of the program in which flags before the command say how much to print."""
+    """Start a run of the program, with the verbosity flags that stand before the command."""
     session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
     session.reported = {}
 
@@ -53,7 +53,7 @@ def start(*, quiet: bool, verbose: bool) -> None:
 def set_verbosity(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None:
     """Apply the verbosity flags of a command, in addition to those before it.
 
-    `doing` is the typed command, and `database` its name of the library.
+    `doing` is the typed command; `database` is the library that it names.
     """
     session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
     session.doing, session.database, session.began = doing, database, time.monotonic()
@@ -100,9 +100,9 @@ def progress() -> "Iterator[Progress]":
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to end cleanly; the second ends at once.
+    """Let the first Ctrl-C or SIGTERM request a clean end; the second ends at once.
 
-    Threads in the middle of a picture would be waited for: after a moment for clearing up, they are not.
+    A normal exit would wait for threads that process a picture, so they are cut off after a moment.
     """
     stop = Stop()
 
@@ -135,17 +135,17 @@ def leave(number: int) -> None:
 
 @contextmanager
 def ctrl_c_for_child() -> Iterator[None]:
-    """Leave Ctrl-C to the program that has the terminal within the block, and outlive it."""
-    # A handler, for a program that is run would inherit that the signal is ignored.
+    """Ignore Ctrl-C within the block: it is for the program that uses the terminal."""
+    # A handler rather than SIG_IGN, which child processes would inherit.
     with handling(lambda _number, _frame: None, signal.SIGINT):
         yield
 
 
 def prepare_streams() -> None:
-    """Let no file name stop the printing: what the terminal cannot show comes out escaped.
+    """Escape characters that the output cannot show, so that no file name stops the printing.
 
-    Streams that the parent process closed lead to nowhere. Files and pipes get UTF-8 on
-    Windows, too, whose own encodings know few names, and no JSON.
+    Streams that the parent process closed are discarded. Files and pipes get UTF-8 on Windows, too, whose
+    own encodings cannot hold many names, nor JSON.
     """
     encoding = "utf-8" if sys.platform == "win32" else None
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
@@ -165,7 +165,7 @@ def notice(line: str) -> None:
 
 
 class _OfTheCore(logging.Handler):
-    """Prints warnings of the core as notices, for which a bar makes room."""
+    """Prints warnings of the core as notices, above any bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         notice(self.format(record))
@@ -194,7 +194,7 @@ def detail(line: str) -> None:
 
 
 def is_new(line: str) -> bool:
-    """Whether a line was not printed before, as far as remembered."""
+    """Whether a line was not printed before, as far as lines are remembered."""
     with _reporting:
         if line in session.reported:
             return False
@@ -210,7 +210,7 @@ def should_repeat() -> bool:
 
 
 def is_stopping() -> bool:
-    """Whether the user wants an end."""
+    """Whether the user asked to stop."""
     return bool(session.stopped_by)
 
 
@@ -244,7 +244,7 @@ def out(text: str) -> None:
     Raises
     ------
     CannotWrite
-        There is no space where the output goes, say.
+        The output cannot be written, such as on a full disk.
     """
     try:
         print(text, flush=True)
@@ -270,7 +270,7 @@ def _to_nowhere(stream: TextIO) -> None:
 def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> None:
     """Print a summary: these lines, or with --json the whole of it as one object.
 
-    With `asked_for` it is the command's purpose, so -q prints it too.
+    With `asked_for` the summary is the command's purpose, so -q prints it too.
     """
     session.summary = summary
     if session.json:
@@ -314,7 +314,7 @@ def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: _Say = noti
 def profile(
     stopwatch: "Stopwatch", meter: "Meter", *, workers: int, path: "Path | None", say: _Say = notice
 ) -> None:
-    """Print in a few lines where the time went, and write it to a file, if either is asked for."""
+    """Print how the time was spent, and write it to a file, if either is requested."""
     if path is None and not session.verbose:
         return
     from facesets.operations.models.profile import profile_of
@@ -337,7 +337,7 @@ def finish(*, failed: int = 0) -> None:
 
 
 def report(done: Result, lines: Sequence[str]) -> None:
-    """Print a result, name what failed, and end with the right status."""
+    """Print a result and the failed files, and end with the matching status."""
     if done.stopped:
         lines = [*lines, RESUME_HINT]
     show(done, lines)

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound="DataclassInstance")
 
 _METAVARS = {int: "N", float: "N", str: "NAME", Path: "FILE"}
-"""What help calls a value, by its type, where an option does not name it."""
+"""The name of a value in help, by its type, if the option has none."""
 
 ADVANCED = "Advanced options"
-"""The heading below which help lists what only an expert sets."""
+"""The heading of options that only experts set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """The fields that a command takes of its options: `Annotated[RefineOptions, Only("min_faces")]`."""
+    """The only option fields that a command takes: `Annotated[RefineOptions, Only("min_faces")]`."""
 
     names: tuple[str, ...]
 
@@ -94,10 +94,10 @@ def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
 
 
 def unless_given(context: typer.Context, options: Options, values: Mapping[str, Any]) -> Options:
-    """Return the options with these values where the user gave neither flag nor setting."""
+    """Return the options with these values for fields that neither a flag nor a setting sets."""
     names = {each.name for each in declared(type(options))}
-    usual = {name: value for name, value in values.items() if name in names and _is_default(context, name)}
-    return replace(options, **usual)
+    unset = {name: value for name, value in values.items() if name in names and _is_default(context, name)}
+    return replace(options, **unset)
 
 
 def _is_default(context: typer.Context, name: str) -> bool:
@@ -134,12 +134,12 @@ def _is_last(each: Declared | None) -> bool:
 
 
 def variable(path: str, name: str) -> str:
-    """What an option of a command is called in the environment, by one of its names."""
+    """Return the environment variable of a command's option, by one of its names."""
     return "_".join((ENVIRONMENT_PREFIX, path, name.lstrip("-"))).upper().replace("-", "_").replace(" ", "_")
 
 
 def _variables(each: Declared, path: str) -> list[str] | None:
-    """What an option is called in the environment, if that is not by its name in code alone."""
+    """Return the environment variables of an option; None if the name in code is the only one."""
     if each.option.variable or not path:
         return each.option.variable.split() or None
     flags = [flag.partition("/")[0] for flag in (*each.shown, *each.option.synonyms.split())]
@@ -161,7 +161,7 @@ def _parameter(each: Declared, path: str) -> Parameter:
         envvar=_variables(each, path),
         show_envvar=bool(option.variable),
         hidden=option.hidden,
-        # Typer knows the two names of a switch; all else the text says.
+        # Typer shows the default of a switch by its two names; the help text has all others.
         show_default=kind is bool,
         rich_help_panel=ADVANCED if option.advanced else None,
     )
@@ -182,7 +182,7 @@ def _value_kind(kind: Any) -> Any:  # noqa: ANN401 - a type or a form of one
 def _help(each: Declared) -> str:
     """Return the text of an option, with its range and its default."""
     silent = each.kind is bool or each.default is Parameter.empty
-    default = "" if silent else each.usual()
+    default = "" if silent else each.default_text()
     facts = [each.option.range(), f"default: {default}" if default else ""]
     known = "; ".join(fact for fact in facts if fact)
     return f"{each.option.help} [{known}]" if known else each.option.help

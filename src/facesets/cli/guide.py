@@ -25,10 +25,10 @@ class Entry:
     examples : tuple of str
         Lines that show its use.
     next_step : function or None
-        From its arguments and its result to the command that usually comes next. None for a command
-        that only answers a question.
+        Return the command that usually comes next, from the arguments and the result. None for a command
+        that only reports.
     stands_for : tuple of str
-        Commands whose options it takes from the settings.
+        Commands that it runs, with their options from the settings.
     """
 
     group: str
@@ -67,7 +67,7 @@ GUIDE = {
         "facesets cluster faces.npz out/raw",
         "facesets cluster                          # the library's faces become people",
         "facesets cluster --dual                   # faces go to known people, the others into clusters",
-        "facesets cluster --method hdbscan         # a hierarchy that is kept, and new faces placed in it",
+        "facesets cluster --method hdbscan         # saves the hierarchy; later runs place new faces in it",
         "facesets cluster faces.npz out --engine local   # larger than memory",
         next_step=step.after_cluster,
     ),

@@ -229,7 +229,7 @@ def list_() -> None:
 
 @models.command()
 def show(name: _Name = None) -> None:
-    """Show a pack's files, inputs, licences and sources."""
+    """Show a pack's files, inputs, licenses and sources."""
     from facesets.operations.models.packs import describe_pack
 
     conf = settings.load()
@@ -252,7 +252,7 @@ def _levels(values: "float | Triple") -> str:
 
 def _origin(file: "FileDetails") -> list[tuple[str, str]]:
     return [
-        ("licence", file.licence),
+        ("license", file.licence),
         ("source", file.source),
         ("sha256 of the file", file.sha256),
         ("identity in caches", file.identity),

@@ -28,7 +28,7 @@ def manual() -> str:
     lines = [
         '.TH FACESETS 1 "" facesets "User commands"',
         ".SH NAME",
-        "facesets \\- organise a photo library by the people in it",
+        "facesets \\- organize a photo library by the people in it",
         ".SH SYNOPSIS",
         ".B facesets",
         "[OPTIONS] COMMAND [ARGS]...",
@@ -162,7 +162,7 @@ def _rows(path: str, command: Any, context: "Context", *, shared: bool) -> Itera
         flags = [name for name in param.opts if name.startswith("--")]
         declared = each.option.variable.split() if each else []
         variables = declared or [variable(path, flag) for flag in flags if param.allow_from_autoenv]
-        # A table of the file is a command's, not that of a group such as `models`.
+        # Only commands have a table in the file, not groups such as `models`.
         keys = [flag[2:] for flag in flags if " " not in path]
         settings = (", ".join(f"`{name}`" for name in found) for found in (variables, keys))
         yield (f"`{names}`", *_facts(param, each), *settings)
@@ -173,8 +173,8 @@ def _facts(param: Any, each: Declared | None) -> tuple[str, str, str]:  # noqa: 
     if each is None:
         text, default = re.fullmatch(r"(.*?)(?: \[default: ([^\]]*)\])?", param.help, re.DOTALL).groups()  # type: ignore[union-attr]
         return text, default or ("required" if param.required else ""), ""
-    usual = str(each.default).lower() if each.kind is bool else each.usual()
-    return each.option.help, "required" if param.required else usual, each.option.range()
+    default = str(each.default).lower() if each.kind is bool else each.default_text()
+    return each.option.help, "required" if param.required else default, each.option.range()
 
 
 def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

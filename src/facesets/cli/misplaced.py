@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from typer._click import Context
 
 _PHOTOS = frozenset({"target", "targets", "photos", "src", "source", "folder", "dir"})
-"""What the place of photos is called, here and there."""
+"""Names of the photo folder in the commands."""
 
 _NEVER_SET = frozenset(
     {"queue", "dry-run", "database", "profile", "stage", "assign", "alone", "strict", "force"}
 )
-"""Of a single call, or what such a command has of its own."""
+"""Options that no settings hold, or that such a command has for itself."""
 
 _NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
     ("run", "cluster"): frozenset(
@@ -35,22 +35,24 @@ _NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
     ("pipeline", "cluster"): frozenset({"materialize", "replace", "sheet"}),
     ("pipeline", "train"): frozenset({"list", "activate", "deactivate"}),
 }
-"""What the other command has for a library, or for a folder, where such a command has none."""
+"""Options of the second command that the first one, which runs it, does not have."""
 
-_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] under [pipeline] in facesets.toml is used.'}
-"""What is done without the argument, where that is not plain."""
+_WITHOUT_ARGUMENT = {
+    "pipeline": ' Without one, targets = ["PHOTOS"] under [pipeline] in facesets.toml is used.'
+}
+"""Note on the missing argument, by command."""
 
-_MOST_NAMED = 3
-_SLIP = 0.85
-"""How alike two options are of which one is the other mistyped: a letter of seven differs."""
+_MAX_NAMED = 3
+_MIN_SPELLING = 0.85
+"""Minimum similarity of a typing error to the option: one letter of seven may differ."""
 
 
 def nearly(command: "AnyCommand", option: str) -> list[str]:
-    """Return the options of a command that an unknown one may be a typing error for."""
+    """Return the options of a command that are spelled like an unknown one."""
     shown = {param.name: param.opts[0] for param in command.params}
-    meant = {each: shown[name] for name, synonyms in synonyms_of(command).items() for each in synonyms}
-    found = get_close_matches(option, sorted(_of(command) | meant.keys()), cutoff=_SLIP)
-    return list(dict.fromkeys(meant.get(each, each) for each in found))
+    name_of = {each: shown[name] for name, synonyms in synonyms_of(command).items() for each in synonyms}
+    found = get_close_matches(option, sorted(_of(command) | name_of.keys()), cutoff=_MIN_SPELLING)
+    return list(dict.fromkeys(name_of.get(each, each) for each in found))
 
 
 def explain_misplaced(context: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
@@ -73,7 +75,8 @@ def advice_for(context: "Context", option: str) -> str:
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
     if shown := _matching_argument(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
-        return f"{shown} is an argument, not an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
+        note = _WITHOUT_ARGUMENT.get(command, "")
+        return f"{shown} is an argument, not an option: `facesets {command} {usage}`.{note}"
     having = [path for path, options in _options(context.find_root()) if option in options]
     key = name.removeprefix("no-")
     standing = [
@@ -89,8 +92,8 @@ def advice_for(context: "Context", option: str) -> str:
         )
     if not having:
         return ""
-    named = [f"`facesets {path}`" for path in having[:_MOST_NAMED]]
-    *first, last = [*named, "others"] if len(having) > _MOST_NAMED else named
+    named = [f"`facesets {path}`" for path in having[:_MAX_NAMED]]
+    *first, last = [*named, "others"] if len(having) > _MAX_NAMED else named
     return f"It is an option of {' and '.join([', '.join(first), last] if first else [last])}."
 
 

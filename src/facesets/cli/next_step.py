@@ -12,13 +12,13 @@ from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.shared import MIN_SHORT
 
 Values: TypeAlias = Mapping[str, Any]
-"""What a command was called with, by its parameters' names."""
+"""The arguments of a command, by name."""
 
 Words: TypeAlias = tuple[object, ...]
 """A command line without the program's name; empty for none."""
 
 Step: TypeAlias = Callable[[Values, object], Words]
-"""From what a command was called with, and what it showed, to the command that usually comes next."""
+"""Returns the command that usually comes next, from the arguments and the summary of a command."""
 
 _RAW, _SETS, _SWAP = Path("out/raw"), Path("out/facesets"), Path("out/swap")
 
@@ -29,11 +29,11 @@ def last_lines(command: str, step: Step | None, values: Values, summary: object)
     Parameters
     ----------
     command : str
-        As the user types it, such as `models pull`.
+        The command as the user types it, such as `models pull`.
     step : function or None
-        What comes next.
+        Returns the next step; None for none.
     summary : object
-        What the command showed; None if it showed nothing.
+        The summary that the command printed; None for none.
     """
     if values.get("dry_run"):
         return ["Next: the same command without --dry-run"]
@@ -51,21 +51,21 @@ def last_lines(command: str, step: Step | None, values: Values, summary: object)
 
 
 def _after_run(summary: object) -> list[str]:
-    """Return what the user may do in folders, which is no command."""
+    """Return the next step in the user's folders, which is not a command."""
     out = getattr(summary, "out", "")
     if not out or not getattr(summary, "index", ""):
         return []
     if not getattr(summary, "persons", 0):
         return ["Next: add photos that show the same people, and run the same command again."]
     folder = Path(out) / PEOPLE
-    if _is_anybody_named(folder):
+    if _has_named_person(folder):
         return []
     return [
         f"Next: name the folders in {printable(folder)}, such as person_001, and run the same command again."
     ]
 
 
-def _is_anybody_named(folder: Path) -> bool:
+def _has_named_person(folder: Path) -> bool:
     """Whether any person's folder has a name in place of its number."""
     from facesets.results.names.group_names import NUMBERED_GROUP
 
@@ -107,12 +107,12 @@ def _of_cache(cache: Path | None) -> Words:
 
 
 def after_embed(values: Values, _summary: object) -> Words:
-    """After `embed`."""
+    """Return the next step after `embed`."""
     return _of_cache(values["cache"] or values["source"])
 
 
 def after_cluster(values: Values, summary: object) -> Words:
-    """After `cluster`."""
+    """Return the next step after `cluster`."""
     first, second = values["first"], values["second"]
     if first is None and any(getattr(summary, name, 0) for name in ("questions", "new_persons")):
         return ("people", "review")
@@ -125,20 +125,20 @@ def after_cluster(values: Values, summary: object) -> Words:
 
 
 def after_refine(values: Values, summary: object) -> Words:
-    """After `refine`."""
+    """Return the next step after `refine`."""
     first, second = values["first"], values["second"]
     if not getattr(summary, "facesets", 0):
         return ()
     cache, out = ((), first) if second is None else ((first,), second)
-    least = values.get("min_short", MIN_SHORT)
+    smallest = values.get("min_short", MIN_SHORT)
     # Requested smaller faces are exported, too.
-    has_smaller_faces = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
-    smaller = ("--min-face-short", f"{least:g}") if has_smaller_faces else ()
+    has_smaller_faces = smallest != MIN_SHORT and smallest < ExportSwapOptions().min_face_short
+    smaller = ("--min-face-short", f"{smallest:g}") if has_smaller_faces else ()
     return ("export-swap", *cache, out, _sibling(out, "swap"), *smaller)
 
 
 def after_export(values: Values, summary: object) -> Words:
-    """After `export-swap`."""
+    """Return the next step after `export-swap`."""
     out = _out(values)
     return ("verify-bundle", out) if getattr(summary, "bundles", 0) else ()
 
@@ -149,7 +149,7 @@ def show_output(values: Values, _summary: object) -> Words:
 
 
 def after_eras(values: Values, summary: object) -> Words:
-    """After `split-eras`."""
+    """Return the next step after `split-eras`."""
     first, second = values["first"], values["second"]
     if not values["probe"]:
         return ("show", second or first)
@@ -170,13 +170,13 @@ def after_inspection(values: Values, _summary: object) -> Words:
 
 
 def after_pipeline(_values: Values, summary: object) -> Words:
-    """After `pipeline`."""
+    """Return the next step after `pipeline`."""
     questions = getattr(getattr(summary, "library", None), "questions", 0)
     return ("people", "review") if questions else ()
 
 
 def after_stage(values: Values, summary: object) -> Words:
-    """After `immich-stage`."""
+    """Return the next step after `immich-stage`."""
     if not getattr(summary, "staged", 0):
         return ()
     out = () if values["out"] == Path("immich") else ("--out", values["out"])
@@ -184,7 +184,7 @@ def after_stage(values: Values, summary: object) -> Words:
 
 
 def after_push(values: Values, summary: object) -> Words:
-    """After `immich-push`."""
+    """Return the next step after `immich-push`."""
     if getattr(summary, "applied", True) or not getattr(summary, "changes", 0):
         return ()
     folder = ("--people", values["people"], "--cache", values["cache"]) if values["people"] else ()
@@ -192,21 +192,21 @@ def after_push(values: Values, summary: object) -> Words:
 
 
 def after_pull(values: Values, _summary: object) -> Words:
-    """After `models pull`."""
+    """Return the next step after `models pull`."""
     from facesets.inference.catalog import PUBLISHED_BODY, PUBLISHED_CLIP
     from facesets.inference.packs import usual_pack
 
     conf, name = settings.load(), values["name"]
-    usual = usual_pack(conf.pack, conf.model_roots)
+    default = usual_pack(conf.pack, conf.model_roots)
     if name in PUBLISHED_CLIP:
         return ("index", "PHOTOS")
     if name in PUBLISHED_BODY:
         return ("index", "--stage", "bodies")
-    return ("run", "PHOTOS", *(() if name in (None, usual) else ("--pack", name)))
+    return ("run", "PHOTOS", *(() if name in (None, default) else ("--pack", name)))
 
 
 def after_undo(values: Values, summary: object) -> Words:
-    """After `undo`."""
+    """Return the next step after `undo`."""
     if values["run"]:
         folders = getattr(summary, "folders", ())
         return ("show", folders[-1].folder if folders else values["out"])

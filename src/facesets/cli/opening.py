@@ -25,8 +25,8 @@ def current_user() -> str:
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):
-        # An account without a name, as in a container, or an environment of Windows without one.
-        name = "somebody"
+        # The account has no name, as in some containers, or the environment of Windows lacks it.
+        name = "unknown"
     return f"{name}@{platform.node()}"
 
 
@@ -90,7 +90,7 @@ def work_on_library(
     Parameters
     ----------
     alone : str
-        A command that only one run at a time may do.
+        A command that may run only once at a time.
     is_whole : bool
         Whether a signal ends the work at once, as it cannot be stopped cleanly.
     """

@@ -87,7 +87,8 @@ PackOption = Annotated[
     str | None,
     Option(
         "Model pack, by name or path.",
-        unset="the cache's own, else `pack` of facesets.toml, else buffalo_l, or open if that alone is here",
+        unset="that of the cache or the library, else `pack` in facesets.toml, else buffalo_l, or open if "
+        "it is the only one installed",
     ),
 ]
 BodyModelOption = Annotated[
@@ -120,7 +121,7 @@ ProfileOption = Annotated[Path | None, Option("Write timings to this JSON file."
 
 
 def _no_blank(what: str) -> Callable[[str, str], str]:
-    """Refuse an empty value, such as from an unset variable."""
+    """Refuse an empty value, such as that of an unset variable."""
 
     def parse(flag: str, text: str) -> str:
         if not text.strip():
@@ -169,7 +170,7 @@ _MEASURES: "dict[str, Measure | None]" = {
     "min_cosine_similarity": "min_cosine_similarity",
     "threshold": None,
 }
-"""What the number after each flag is; None where the command tells."""
+"""The measure of each flag's number; None if it depends on the command."""
 
 
 def given_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
@@ -180,12 +181,12 @@ def given_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Th
     flags : mapping
         Values by the names of flags in code.
     typed : collection of str
-        Those of the command line.
+        Names of the flags on the command line.
 
     Raises
     ------
     WrongUsage
-        There are several, or it is no number.
+        Several were given, or the value is not a number.
     """
     given = [name for name in _MEASURES if flags[name] is not None]
     chosen = [name for name in given if name in typed] or given
@@ -211,7 +212,7 @@ CacheOrResultArgument = Annotated[
     Path,
     typer.Argument(metavar="[CACHE]", help="The cache file; the library if left out.", show_default=False),
 ]
-"""The same where another result comes second, and may be the first."""
+"""As `CacheOrOutArgument`, for commands with a second result, whose first argument may be a result."""
 CacheOfSetsArgument = Annotated[
     Path,
     typer.Argument(
@@ -237,12 +238,12 @@ KnownExportIfCacheArgument = Annotated[
 
 
 def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path | None, Path]:
-    """Read `[CACHE] OUT`: of one argument alone it is OUT.
+    """Read `[CACHE] OUT`: a single argument is OUT.
 
     Raises
     ------
     WrongUsage
-        The one argument is a cache.
+        The single argument is a cache.
     """
     if second is not None:
         return first, second
@@ -252,7 +253,7 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
 
 
 def refuse_several_results(folder: Path, command: str) -> None:
-    """Refuse the OUT of `run` where one result is needed, and name those in it.
+    """Refuse the OUT of `run` if one result is needed, and name the results in it.
 
     Raises
     ------

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
 _FIRST_LINE_AFTER_S = 1.0
-"""What is done sooner needs no line."""
+"""Work that ends sooner prints no line."""
 _PLAIN_LINE_EVERY_S = 10.0
 _LATER_LINE_EVERY_S = 30.0
 _LATER_S = 60.0
-"""Of a stage that has lasted so long there is less news."""
+"""Duration of a stage after which lines are rarer."""
 _REMIND_EVERY_S = 1.0
 _REDRAW_EVERY_S = 0.1
 
@@ -35,10 +35,10 @@ def speed(rate: float, *, in_bytes: bool) -> str:
 
 
 class PlainProgress:
-    """Lines for logs: a stage's start is silent, then one line every ten seconds, later every half minute."""
+    """Progress as lines for logs: none at first, one every ten seconds, later one every half minute."""
 
     def __init__(self, say: Callable[[str], None], is_terse: Callable[[], bool], doing: str = "") -> None:
-        """Write with `say`; only notices while `is_terse` is true. `doing` is the work as a whole."""
+        """Write with `say`; only notices while `is_terse` returns true. `doing` names the whole work."""
         self._say, self._is_terse = say, is_terse
         self._doing = doing
         self._what = ""
@@ -65,7 +65,7 @@ class PlainProgress:
             self._print()
 
     def introduce(self) -> None:
-        """Print what the work is, before anything else."""
+        """Print what the work is, before any other line."""
         if self._doing and not self._is_terse():
             self.say(f"Started: {self._doing}")
 
@@ -96,9 +96,9 @@ class PlainProgress:
 
 @contextmanager
 def reminding(progress: PlainProgress, began: float) -> Iterator[None]:
-    """Print plain progress within the block while the work itself has nothing to count.
+    """Print plain progress within the block while the work counts nothing itself.
 
-    Work that began at a moment of the monotonic clock is introduced unless it is done soon.
+    `began` is on the monotonic clock. The work is introduced unless it ends soon.
     """
     is_over = threading.Event()
 
@@ -119,7 +119,7 @@ def reminding(progress: PlainProgress, began: float) -> Iterator[None]:
 
 
 class BarProgress:
-    """A bar with count, rate and time left, on a terminal."""
+    """Progress as a bar with count, rate and time left, on a terminal."""
 
     def __init__(self, bars: "RichBars") -> None:
         """Draw on these bars, which the caller starts and stops."""
@@ -153,7 +153,7 @@ class BarProgress:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave the terminal to a question, and what is printed to its own stream."""
+        """Hide bars and restore the streams within the block, for a question."""
         self._bars.stop()
         try:
             yield

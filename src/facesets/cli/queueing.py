@@ -31,7 +31,7 @@ def is_asked() -> bool:
 
 
 def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # noqa: ANN401 - by name
-    """Do as `carry_out`, and print the result."""
+    """Run a command as `carry_out` does, and print the result."""
     from facesets.assembly.commands import VERBS
 
     done = carry_out(name, database, **given)
@@ -44,17 +44,17 @@ def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # 
 
 
 def carry_out(name: str, database: str | None, **given: Any) -> "Result | None":  # noqa: ANN401 - by name
-    """Do a command of the table on the library; with --queue let a worker do it.
+    """Run a command of the table on the library, or queue it with --queue.
 
     Parameters
     ----------
     given
-        What the command is given, as the table names it.
+        Arguments of the command, by their names in the table.
 
     Returns
     -------
     Result or None
-        What came of it; None where it was queued.
+        The result; None if the command was queued.
     """
     from facesets.assembly.commands import VERBS
 
@@ -88,7 +88,7 @@ def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, 
 
 
 def refuse(why: str) -> None:
-    """Refuse `--queue` where it makes no sense. Raises `WrongUsage`."""
+    """Refuse `--queue` with options that contradict it. Raises `WrongUsage`."""
     if is_asked():
         raise WrongUsage(f"{why} Omit --queue.")
 
@@ -100,7 +100,7 @@ def queue_index(
     asked: "RequestedModels",
     options: "IndexOptions",
 ) -> bool:
-    """Queue `index` if asked for: a worker lists the folders and cuts them into chunks of photos."""
+    """Queue `index` if requested: a worker lists the folders and divides the photos into chunks."""
     if not is_asked():
         return False
     from facesets.sources.galleries import GallerySource

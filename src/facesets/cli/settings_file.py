@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[str, Any]]:
     """Return the settings of a configuration file under the names of flags in code.
 
-    Unknown names are refused: a typo would pass silently.
+    Unknown names are refused: otherwise a typo would have no effect, silently.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
 
 
 def _refused(kind: Any, key: str, value: object) -> str:  # noqa: ANN401 - whatever a flag is declared as
-    """Return what a value has to be instead; empty if it is valid."""
+    """Return the requirement that a value does not meet; empty if it is valid."""
     several = get_args(kind) if getattr(kind, "__origin__", None) is list else ()
     if several:
         may_be = str if several[0] is Path else str | int
@@ -83,7 +83,7 @@ def _flag(option: str) -> str:
 
 
 def configured(context: typer.Context, command: str) -> typer.Context:
-    """Return another command as called without any flag: by the environment and facesets.toml."""
+    """Return the context of another command without flags: environment and facesets.toml apply."""
     group = context.parent
     if group is None:
         raise ValueError("a command that stands for others belongs to the app")
@@ -93,7 +93,7 @@ def configured(context: typer.Context, command: str) -> typer.Context:
     try:
         made: typer.Context = part.make_context(command, words, parent=group)
     finally:
-        # Reading a command's flags sets how the program talks.
+        # Parsing a command's flags sets what the program prints.
         for each in dataclasses.fields(before):
             setattr(console.session, each.name, getattr(before, each.name))
     return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def synonyms_of(command: "AnyCommand") -> dict[str, list[str]]:
-    """The hidden names of a command's options, by the options' names in code."""
+    """Return the hidden names of a command's options, by the options' names in code."""
     if command.callback is None:
         return {}
     declared = ((name, declared_by(each)) for name, each in signature(command.callback).parameters.items())
@@ -35,9 +35,9 @@ def read_synonyms(parser: "OptionParser", command: "AnyCommand") -> None:
 
 
 def refuse_two_variables(context: "Context", param: "AnyParameter") -> None:
-    """Refuse an option that the environment gives two values by two of its names.
+    """Refuse an option whose two names in the environment have different values.
 
-    Those that another program knows, too, are no such names: of these the first counts.
+    Names that other programs use, too, are excepted: of these the first counts.
     """
     names = [param.envvar] if isinstance(param.envvar, str) else param.envvar or ()
     own = [name for name in names if name.startswith(f"{context.auto_envvar_prefix}_")]
@@ -51,9 +51,9 @@ def refuse_two_variables(context: "Context", param: "AnyParameter") -> None:
 
 
 def one_value_each(command: "AnyCommand", words: Sequence[str]) -> Iterator[str]:
-    """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
+    """Read `--target A B` as `--target A --target B`, because a shell expands `--target *` so.
 
-    Only where there are no arguments, of which B would be one, or where that option stands for them.
+    Only for commands without arguments, or if the option replaces the arguments: else B is an argument.
     """
     arguments = {param.name for param in command.params if isinstance(param, TyperArgument)}
     is_option_of_folders = any(word.partition("=")[0] == "--target" for word in words)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Protocol = Literal["kitty", "iterm2", ""]
 
 _KITTY_PART = 4096
-"""Characters of a picture that kitty takes at a time."""
+"""Maximum characters of a picture in one kitty sequence."""
 
 _LOOKS_EVERY_S = 0.2
-"""How often a wait for the user looks whether a signal came."""
+"""How often a wait for the user checks for a signal."""
 
 _WITHIN_WORD_S = 0.25
-"""Within it who types a word presses the next key."""
+"""Maximum time between two keys of a typed word."""
 
 _WITHIN_SEQUENCE_S = 0.02
 _ERASES_ALL = "\x15"
@@ -37,7 +37,7 @@ _ERASES_ALL = "\x15"
 def read_key() -> str:
     """Wait for one key; empty at the end of input. Ctrl-C raises `KeyboardInterrupt`.
 
-    What an arrow key sends is one key: ESC.
+    The sequence of an arrow key counts as one key: ESC.
     """
     with _single_keys():
         return _next_key()
@@ -82,7 +82,7 @@ def _over(letter: str) -> str:
 
 @contextmanager
 def _single_keys() -> Iterator[None]:
-    """Let each key arrive as it is pressed, unseen; afterwards the terminal is as it was, in any case."""
+    """Read each key at once and without echo within the block; restore the terminal in any case."""
     if sys.platform == "win32":
         yield
         return
@@ -95,7 +95,7 @@ def _single_keys() -> Iterator[None]:
         tty.setcbreak(number, termios.TCSADRAIN)
         yield
     finally:
-        # A terminal that was closed has no modes.
+        # A closed terminal has no modes.
         with suppress(termios.error):
             termios.tcsetattr(number, termios.TCSADRAIN, before)
 
@@ -113,7 +113,7 @@ def _next_key() -> str:
         return key
     number = sys.stdin.fileno()
     _wait_for_input(number)
-    # Byte by byte: what was typed ahead stays for what asks next.
+    # Byte by byte: keys typed ahead stay for the next question.
     first = os.read(number, 1)
     if first == b"\x1b" and _is_there(_WITHIN_SEQUENCE_S):
         os.read(number, 16)
@@ -140,7 +140,7 @@ def read_line(is_stopping: Callable[[], bool] = lambda: False) -> str:
         return sys.stdin.readline()
     number = sys.stdin.fileno()
     line = b""
-    # Byte by byte: what was typed ahead of the next question stays for that.
+    # Byte by byte: keys typed ahead stay for the next question.
     while not line.endswith(b"\n"):
         byte = os.read(number, 1) if _wait_for_input(number, is_stopping) else b""
         if not byte:
@@ -150,10 +150,10 @@ def read_line(is_stopping: Callable[[], bool] = lambda: False) -> str:
 
 
 def _wait_for_input(number: int, is_stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Wait until something can be read, and heed signals meanwhile; False if their handlers ask for the end.
+    """Wait for input, and handle signals meanwhile; False if their handlers request the end.
 
-    A signal that comes after Python looked for one and before the system call does not end that call, nor
-    does one that another thread gets: so Python looks again, several times a second.
+    A signal does not end the system call if it arrives just before it, or in another thread. So the wait is
+    cut into short ones, and Python checks for signals between them.
     """
     while not is_stopping():
         if select.select([number], [], [], _LOOKS_EVERY_S)[0]:
@@ -184,12 +184,12 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def open_picture(file: Path) -> None:
-    """Show a picture in the program that the desktop has for it."""
+    """Open a picture in the desktop's default program."""
     if sys.platform == "win32":
         os.startfile(file)  # noqa: S606 - a file of ours
         return
     command = "open" if sys.platform == "darwin" else "xdg-open"
-    # Its own notes would stand among the questions, and Ctrl-C here would end it.
+    # Its own output would appear among the questions, and Ctrl-C here would end it.
     nowhere = subprocess.DEVNULL
     with suppress(OSError):
         subprocess.Popen(  # noqa: S603 - no shell, a file of ours

@@ -37,7 +37,7 @@ class ConsoleSession:
 session = ConsoleSession()
 
 
-# A run in progress, which sentences mention; no command to type.
+# Sentences mention it as a run in progress, not as a command to type.
 _ADVICE = re.compile("(?<!nother `)(?<=`)facesets [^`]+(?=`)")
 
 
@@ -52,7 +52,7 @@ def worded(sentence: str) -> str:
 def with_library(line: str, database: str) -> str:
     """Return a command line with the library that was named, if the command takes one.
 
-    A placeholder stands for a name that holds a password.
+    A placeholder replaces a name that contains a password.
     """
     is_usual = database == settings.load().database
     if not database or is_usual or "--database" in line or not _takes_library(line.split()[1:]):

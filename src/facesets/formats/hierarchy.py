@@ -36,5 +36,5 @@ def unpacked(content: bytes) -> tuple[HdbscanResult, Int64]:
         face_id: Int64 = arrays["face_id"].astype(np.int64).reshape(result.labels.shape)
     except (ValueError, KeyError, IndexError, TypeError, OSError, zipfile.BadZipFile, zlib.error) as error:
         again = Command("cluster", Field("method", "hdbscan"), Field("full"))
-        raise DamagedFile(f"The stored hierarchy cannot be read. Rebuild it: {again}.") from error
+        raise DamagedFile(f"The saved hierarchy cannot be read. Rebuild it: {again}.") from error
     return result, face_id

@@ -132,7 +132,7 @@ OPEN_RECOGNIZER = "dlib_resnet.onnx"
 CONVERTED = {
     OPEN_PACK: ConvertedPack(
         OPEN_PACK,
-        "The open pack may be used for any purpose: CenterFace is under the MIT licence, dlib's face "
+        "The open pack may be used for any purpose: CenterFace is under the MIT license, dlib's face "
         "recognition network in the public domain (CC0).",
         "The open pack is less accurate than InsightFace's packs: its verification accuracy on LFW "
         "is 0.992, that of the smallest of InsightFace's 0.996. It suits albums of a few hundred "
@@ -184,7 +184,7 @@ PUBLISHED_CLIP = {
         PublishedClip(
             DEFAULT_CLIP,
             "https://huggingface.co/immich-app/ViT-B-32__openai/resolve/b0921d05f0d91c47e3d97072fada0c1391a936f6",
-            "OpenAI's CLIP is under the MIT licence (see https://github.com/openai/CLIP).",
+            "OpenAI's CLIP is under the MIT license (see https://github.com/openai/CLIP).",
             dict.fromkeys(_CLIP_FILES),
         ),
     )

@@ -29,8 +29,8 @@ _FREE = 5
 """Wrong passwords without a delay: people mistype."""
 _LONGEST_S = 30.0
 _FORGOTTEN_AFTER_S = 900.0
-_MOST_CLIENTS = 1000
-_FEWEST_CHARACTERS = 12
+_MAX_CLIENTS = 1000
+_MIN_CHARACTERS = 12
 _MADE = re.compile(r"[\w-]{32,}", re.ASCII)
 """The format of generated tokens, which are too long to guess."""
 _MOUNTED = (Path("/run/credentials"), Path("/run/secrets"))
@@ -46,7 +46,7 @@ class TooManyTries(Exception):
 
     @property
     def sentence(self) -> str:
-        """The message for the user."""
+        """Return the message for the user."""
         unit = "second" if self.wait_s == 1 else "seconds"
         return f"Too many wrong passwords. Wait {self.wait_s} {unit}, then try again."
 
@@ -82,7 +82,7 @@ class Attempts:
         if known.wrong >= _FREE:
             known.not_before = now + min(_LONGEST_S, 2.0 ** min(known.wrong - _FREE, 10))
         self._clients.move_to_end(client)
-        while len(self._clients) > _MOST_CLIENTS:
+        while len(self._clients) > _MAX_CLIENTS:
             self._clients.popitem(last=False)
 
     def succeeded(self, client: str) -> None:
@@ -99,7 +99,7 @@ def client_of(scope: Scope) -> str:
         found = ip_address(address)
     except ValueError:
         return str(address)[:64]
-    # Whoever has one IPv6 address has the other 2^64 beside it.
+    # One client usually has a whole /64 of IPv6 addresses.
     return str(IPv6Address(int(found) >> 64 << 64)) if found.version == 6 else str(found)
 
 
@@ -133,7 +133,7 @@ class Access:
         """Return whether a client knows the secret. Raises `TooManyTries`."""
         is_right = hmac.compare_digest(password.strip().encode(errors="replace"), self.secret.encode())
         if self.is_made:
-            # Other users of this machine must not lock out its owner by wrong ones.
+            # Wrong passwords of other users of this machine must not lock out its owner.
             return is_right
         wait = self.attempts.wait_s(client)
         if wait:
@@ -150,7 +150,7 @@ class Access:
 
     @property
     def whereabouts(self) -> str:
-        """Sentence about the token's file; empty if clients may not learn it."""
+        """Return a sentence about the token's file; empty if clients may not learn its path."""
         return f" The token is in {self.token_file}." if self.token_file else ""
 
     def session_cookie(self, name: str, headers: Headers, *, logged_in: bool) -> str:
@@ -179,7 +179,7 @@ class Access:
 
     @property
     def csrf(self) -> str:
-        """The token that changes from pages need in addition to a session.
+        """Return the token that changes from pages need in addition to a session.
 
         It is the same for all sessions: a link from another site opens a page without the cookie, which gets
         a new session, and pages that were open before must keep working.
@@ -208,9 +208,9 @@ def given_token(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise WrongUsage(f"Cannot read {printable(path)}: {reason}. Write a password into it.") from None
-    if len(token) < _FEWEST_CHARACTERS:
+    if len(token) < _MIN_CHARACTERS:
         raise WrongUsage(
-            f"The password in {printable(path)} is too short. Use at least {_FEWEST_CHARACTERS} characters."
+            f"The password in {printable(path)} is too short. Use at least {_MIN_CHARACTERS} characters."
         )
     return token
 
@@ -270,7 +270,7 @@ def exposed(path: Path) -> str:
             f"{printable(path)} belongs to another account, which can read and change it. Pass "
             f"{Field('token_file', 'FILE')} with a file that you own."
         )
-    # A file of root's may be meant for its group.
+    # The file may belong to root, and be readable by its group on purpose.
     strangers, change = (0o077, "600") if status.st_uid == os.geteuid() else (0o007, "o=")
     if status.st_mode & strangers:
         return (

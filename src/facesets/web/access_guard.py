@@ -28,7 +28,7 @@ CSRF_HEADER = "x-csrf-token"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN = {"/health", "/login"}
 _OPEN_BELOW = "/static/"
-_MOST_FIELDS = 10
+_MAX_FIELDS = 10
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
 _OURS = {"same-origin", "none"}
 """The `Sec-Fetch-Site` of requests that no other site made; `none` is the address bar."""
@@ -260,7 +260,7 @@ def form(request: Request, to: str = "/people", *, again: bool = False) -> Respo
 async def log_in(request: Request) -> Response:
     """Start a session if the password is right."""
     try:
-        given = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=_MOST_FIELDS)
+        given = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=_MAX_FIELDS)
     except ValueError:
         given = {}
     to = "".join(given.get("to", ["/people"]))

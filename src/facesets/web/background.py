@@ -62,7 +62,7 @@ class Job:
 
     @property
     def can_stop(self) -> bool:
-        """Whether it can be stopped."""
+        """Whether the job can be stopped."""
         return self.status == "running" and self.what not in _WHOLE
 
 

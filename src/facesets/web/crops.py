@@ -26,16 +26,16 @@ _SIZES = (96, 160, 320, 640, 1600)
 """Edges in pixels to make: few, so that few files are cached."""
 
 _CONTEXT = 1.6
-"""Edge of a crop in edges of the face's box: hair and chin help people to recognise a face."""
+"""Edge of a crop in edges of the face's box: hair and chin help people to recognize a face."""
 _QUALITY = 84
 _PRUNED_TO = 0.8
 _PRUNED_EACH = 0.1
 """Share of the limit that may be written before the cache is pruned again."""
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _WRITTEN_WITHIN_S = 600
-"""Older temporary files were left by a program that was killed."""
+"""Maximum age of a temporary file: older ones were left by a killed program."""
 _AT_ONCE = max(1, min(2, os.cpu_count() or 1))
-"""Pictures decoded side by side: looking at faces must leave a processor for answers."""
+"""Maximum number of pictures decoded at a time, which leaves a processor for answers."""
 LASTING = "private, max-age=31536000, immutable"
 """The cache header for addresses that contain the photo's hash."""
 _FOR_NOW = "private, max-age=60"
@@ -62,29 +62,29 @@ def stored_size(size: int) -> int:
 class CropStore:
     """A cache of JPEGs in a folder that may be deleted at any time. Safe for several threads."""
 
-    def __init__(self, directory: Path, most_bytes: int) -> None:
+    def __init__(self, directory: Path, max_bytes: int) -> None:
         """Cache JPEGs below a directory, up to a total size."""
         self.directory = directory
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._makers = ThreadPoolExecutor(_AT_ONCE, "pictures")
         self._lock = threading.Lock()
         self._being_made: dict[Path, Future[bytes]] = {}
         self._pruning = threading.Lock()
-        self._written = most_bytes
-        """Bytes since it was pruned; as if many, so that what was left by an earlier run is counted."""
+        self._written = max_bytes
+        """Bytes written since pruning. Begins at the limit, so that files of earlier runs count."""
 
     def face(self, picture: Picture, size: int) -> "Future[bytes]":
         """Return a future for a square crop of a face, `size` pixels wide.
 
         The future raises `UnreadableImage` if none of the photo's files can be read.
         """
-        return self._kept("face", picture, size, _cut_face)
+        return self._cached("face", picture, size, _cut_face)
 
     def photo(self, picture: Picture, size: int) -> "Future[bytes]":
         """Return a future for a whole photo with a longer edge of at most `size` pixels."""
-        return self._kept("photo", picture, size, _shrink)
+        return self._cached("photo", picture, size, _shrink)
 
-    def _kept(
+    def _cached(
         self, what: str, picture: Picture, size: int, make: Callable[[Pixels, Picture, int], Pixels]
     ) -> "Future[bytes]":
         path = self.directory / file_of(picture.sha256, f"{what} {picture.box} {size}")
@@ -98,7 +98,7 @@ class CropStore:
             try:
                 return make_it()
             finally:
-                self._is_made(path)
+                self._finish_making(path)
 
         def make_it() -> bytes:
             # An earlier request may have just finished.
@@ -118,10 +118,10 @@ class CropStore:
                 making = self._being_made[path] = self._makers.submit(made)
         return making
 
-    def _is_made(self, path: Path) -> None:
+    def _finish_making(self, path: Path) -> None:
         with self._lock:
             self._being_made.pop(path, None)
-        if self._written > self._most_bytes * _PRUNED_EACH:
+        if self._written > self._max_bytes * _PRUNED_EACH:
             self.prune()
 
     def prune(self) -> None:
@@ -137,9 +137,9 @@ class CropStore:
                     is_left = path.suffix != SUFFIX and stat.st_mtime < time.time() - _WRITTEN_WITHIN_S
                     found.append((0.0 if is_left else stat.st_mtime, stat.st_size, path))
             total = sum(size for _, size, _ in found)
-            most = self._most_bytes * _PRUNED_TO if total > self._most_bytes else self._most_bytes
+            limit = self._max_bytes * _PRUNED_TO if total > self._max_bytes else self._max_bytes
             for when, size, path in sorted(found):
-                if total <= most and when > 0:
+                if total <= limit and when > 0:
                     break
                 with suppress(OSError):
                     path.unlink()

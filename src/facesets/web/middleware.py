@@ -14,7 +14,7 @@ from facesets.web.problems import answered
 
 _log = logging.getLogger("facesets.web")
 
-MOST_BODY_BYTES = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 _BODY_WITHIN_S = 20.0
 _POLICY = "; ".join(
     (
@@ -55,7 +55,7 @@ class BoundedRequests:
             await _with_zero(scope)(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > MOST_BODY_BYTES:
+        if not declared.isdecimal() or int(declared) > MAX_BODY_BYTES:
             await _too_large(scope)(scope, receive, send)
             return
         try:
@@ -101,7 +101,7 @@ async def _read(receive: Receive) -> bytes | None:
             raise _GoneError
         part = message.get("body", b"")
         size += len(part)
-        if size > MOST_BODY_BYTES:
+        if size > MAX_BODY_BYTES:
             return None
         parts.append(part)
         if not message.get("more_body"):
@@ -115,7 +115,7 @@ def _with_zero(scope: Scope) -> Response:
 
 def _too_large(scope: Scope) -> Response:
     # The connection stays for a moment: a client that still sends would not see the answer otherwise.
-    sentence = f"The request is too large: the limit is {MOST_BODY_BYTES} bytes."
+    sentence = f"The request is too large: the limit is {MAX_BODY_BYTES} bytes."
     return answered(Request(scope), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 

@@ -93,7 +93,7 @@ def _worded(part: str | Field | Command) -> str:
 
 
 def _counted(count: int, one: str, many: str | None = None) -> str:
-    """As `counted`, with thin spaces in large numbers."""
+    """Format a count as `counted` does, with thin spaces in large numbers."""
     number, _, noun = counted(count, one, many).partition(" ")
     return f"{_number(int(number))} {noun}"
 

@@ -183,7 +183,7 @@ class PatientConnection(H11Protocol):
         """Answer invalid HTTP, with the same headers as other answers."""
         headers = [(name.encode(), value.encode()) for name, value in safe_headers("")]
         headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        # Where something was being answered already, a second answer would be taken for a part of it.
+        # During an answer, a second one would be taken for a part of it.
         if self.conn.our_state is h11.IDLE:
             parts = (
                 h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
@@ -209,7 +209,7 @@ def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None])
         Called once connections are accepted.
     """
     server = _Server(_config(app), when_ready)
-    # What is there now stays: to look through it for garbage would hold up an answer for a tenth of a second.
+    # Collecting garbage among the objects of the start would delay an answer by a tenth of a second.
     gc.freeze()
     asyncio.run(server.serve(sockets=[bound]))
     return server.ended_by

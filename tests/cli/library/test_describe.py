@@ -111,7 +111,7 @@ def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
     assert "[::ffff:127.0.0.1]" in result.err
 
 
-def test_photos_that_failed_are_not_passed_over_in_silence(describe: Call, llm: AnthropicServer) -> None:
+def test_failed_photos_are_reported(describe: Call, llm: AnthropicServer) -> None:
     llm.answer = lambda _: "I will not."
     output = describe("--no-batch", "--yes", "-q", status=3).err
     assert (
@@ -175,7 +175,7 @@ def test_wrong_settings_are_one_sentence(describe: Call, changed: dict[str, str]
     assert expected in describe("--yes", "--no-batch", status=2, **changed).err
 
 
-def test_an_own_price_counts(describe: Call, tmp_path: Path) -> None:
+def test_a_configured_price_is_used(describe: Call, tmp_path: Path) -> None:
     config = tmp_path / "facesets.toml"
     config.write_text('[describe.prices."claude-of-tomorrow"]\ninput = 1000\noutput = 0\n')
     more = {"LLM_MODEL": "claude-of-tomorrow", "FACESETS_CONFIG": str(config)}
@@ -214,9 +214,7 @@ def test_the_latest_come_first_where_very_many_have_the_words(
 
 
 @pytest.mark.slow
-def test_whoever_sits_at_the_terminal_is_asked(
-    describe: Call, library_url: str, llm: AnthropicServer
-) -> None:
+def test_the_user_at_the_terminal_is_asked(describe: Call, library_url: str, llm: AnthropicServer) -> None:
     def asked(answer: str) -> str:
         words = ("describe", "--no-batch", "--database", library_url)
         with Terminal(*words, env=environment(llm)) as terminal:

@@ -11,7 +11,7 @@ from tests.fixtures.made_metadata import METADATA, keep
 from tests.fixtures.program import Result
 
 
-def test_index_fetches_no_pack_that_it_would_refuse(
+def test_index_downloads_no_pack_that_it_would_refuse(
     database: Database, facesets: Callable[..., Result], tmp_path: Path
 ) -> None:
     library = Library(database, SETTINGS)
@@ -24,7 +24,7 @@ def test_index_fetches_no_pack_that_it_would_refuse(
     assert not (tmp_path / "models").exists()
 
 
-def test_a_stage_by_itself_refuses_flags_that_it_would_not_obey(
+def test_a_single_stage_refuses_flags_without_effect(
     database: Database, facesets: Callable[..., Result]
 ) -> None:
     keep(Library(database, SETTINGS), METADATA)

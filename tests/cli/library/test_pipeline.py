@@ -41,7 +41,7 @@ def test_maintain_prints_a_line_per_task_and_json(maintain: Call) -> None:
     assert "Nothing was stored." in maintain("associate", "empty", "--dry-run").out
 
 
-def test_a_task_or_a_time_that_does_not_exist_is_refused(maintain: Call) -> None:
+def test_an_unknown_task_or_time_is_refused(maintain: Call) -> None:
     assert "weekly" in maintain("tidy", status=2).err
     wrong = maintain("unassigned", "--older-than", "soon", status=2).err
     assert "--older-than soon is not a time span. Give days such as 90d" in wrong

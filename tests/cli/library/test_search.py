@@ -53,7 +53,7 @@ def test_photos_of_several_people_show_all_of_them(database: Database, facesets:
     assert len(facesets("search", "--person", "Ben").out.splitlines()) == 3
 
 
-def test_show_prints_what_is_known_of_a_photo(two: Call) -> None:
+def test_show_prints_all_facts_about_a_photo(two: Call) -> None:
     shown = two("show", "/0.jpg").out
     for expected in (
         *("/0.jpg", "2019-07-04 15:30:00.250000", "DateTimeOriginal", "48.137°"),
@@ -100,7 +100,7 @@ def test_search_reports_hidden_results_and_the_condition_without_match(two: Call
     assert "Some photos match the place and others the camera, but none matches both." in nothing.err
 
 
-def test_bytes_that_are_no_text_are_refused(two: Call) -> None:
+def test_bytes_that_are_not_text_are_refused(two: Call) -> None:
     refused = two("search", "--words", "Zo\udceb", status=2).err
     assert refused == "facesets: Zo\\udceb contains bytes that are not UTF-8 text.\n"
 

@@ -56,7 +56,7 @@ def say(facesets: Call) -> Say:
     return lambda *words: facesets("people", *words).out
 
 
-def test_a_first_evening_with_people(
+def test_people_are_named_merged_and_moved(
     library: Library, facesets: Call, say: Say, anna: str, ben: str, tmp_path: Path
 ) -> None:
     # What names a person is an id; numbers in tables are counts.
@@ -105,7 +105,7 @@ def test_a_further_name_is_reported_and_unknown_values_are_dashes(
     assert f"Annie ({anna}): renamed from Anna, Mother; 4 faces in total." in renamed
 
 
-def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
+def test_an_existing_name_shows_the_commands_for_one_person_and_for_two(
     facesets: Call, say: Say, anna: str, ben: str
 ) -> None:
     say("name", anna, "Anna Berg")
@@ -120,7 +120,7 @@ def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
     assert facesets(*shlex.split(lines[1])).out.startswith(f"Anna Berg 2 ({ben}): named;")
 
 
-def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
+def test_a_name_as_search_text_leads_to_the_person_without_a_clip_model(
     facesets: Call, say: Say, anna: str
 ) -> None:
     say("name", anna, "Anna Berg")
@@ -132,7 +132,7 @@ def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
     assert "Person not found: Anna Ben." in unknown.err
 
 
-def test_statistics_stand_in_one_column(facesets: Call) -> None:
+def test_statistics_are_in_one_column(facesets: Call) -> None:
     facesets("export-xmp")
     lines = facesets("stats").out.splitlines()
     widths = {len(found[0]) for line in lines if (found := re.match(r"(photos|last export-xmp) +", line))}

@@ -54,7 +54,7 @@ def answer(screen: Terminal, keys: str) -> None:
     screen.press(keys)
 
 
-def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str) -> None:
+def test_a_review_session_at_the_terminal(library: Library, review: Review, anna: str) -> None:
     with review() as screen:
         screen.expect(rf"Who is {anna[:8]} \(6 faces\)\?")
         sheet = Path(screen.expect(r"/\S+question\.png"))
@@ -80,7 +80,7 @@ def test_an_evening_at_the_terminal(library: Library, review: Review, anna: str)
 
 
 @pytest.mark.slow
-def test_ctrl_c_and_q_end_it_with_what_was_answered(review: Review) -> None:
+def test_ctrl_c_and_q_end_the_review_and_keep_answers(review: Review) -> None:
     for key, status in (("q", 0), ("\x03", 130)):
         with review() as screen:
             answer(screen, key)
@@ -120,9 +120,7 @@ def test_a_name_that_begins_like_a_key_is_a_name(review: Review) -> None:
 
 
 @pytest.mark.slow
-def test_a_question_that_was_answered_elsewhere_is_passed_over(
-    review: Review, facesets: Call, anna: str
-) -> None:
+def test_a_question_answered_elsewhere_is_skipped(review: Review, facesets: Call, anna: str) -> None:
     with review() as screen:
         screen.expect("Who is ")
         screen.expect(r"\[q\]uit")
@@ -162,7 +160,7 @@ def test_a_kill_or_a_closed_terminal_leaves_no_picture_and_the_terminal_as_it_wa
     assert not sheet.parent.exists()
 
 
-def test_without_a_terminal_a_line_stands_for_each_of_the_first_questions(facesets: Call, anna: str) -> None:
+def test_without_a_terminal_each_of_the_first_questions_is_a_line(facesets: Call, anna: str) -> None:
     listed = facesets("people", "review", "--limit", 2)
     head, *lines = listed.out.splitlines()
     assert head.split() == ["faces", "question", "id"]
@@ -193,7 +191,7 @@ def test_skipped_suggestions_stay_skipped_in_the_next_session(review: Review, fa
     assert "3 of 3 suggestions" in facesets("people", "review").err
 
 
-def test_a_name_that_is_taken_asks_with_the_faces_of_both(
+def test_an_existing_name_asks_with_the_faces_of_both(
     library: Library, review: Review, facesets: Call
 ) -> None:
     facesets("people", "name", who_is(library, "ben-0-0"), "Anna")
@@ -273,7 +271,7 @@ def test_a_terminal_that_shows_pictures_gets_them(variables: dict[str, str], pro
     assert inline_pictures(variables) == protocol
 
 
-def test_a_picture_arrives_whole_by_either_protocol() -> None:
+def test_a_picture_arrives_whole_with_both_protocols() -> None:
     png = bytes(range(256)) * 40
     parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", picture(png, "kitty"))
     assert base64.b64decode("".join(content for _, content in parts)) == png

@@ -56,7 +56,7 @@ def test_the_library_hierarchy_has_its_own_sizes_and_reports_when_it_is_due(
         made = rows(library.database, "SELECT parameters FROM hdbscan_runs ORDER BY id")
         return [(each["min_cluster_size"], each["min_samples"]) for (each,) in made]
 
-    assert "There is no stored hierarchy" in facesets("check", "--staleness").out
+    assert "There is no saved hierarchy" in facesets("check", "--staleness").out
     made = facesets("cluster", "--method", "hdbscan", "-v").err
     assert "New hierarchy of 16 faces: 3 clusters, 0 unclustered." in made
     assert sizes() == [(3, 2)]

@@ -36,7 +36,7 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
         ("1,1,20017", "at most 20016, not 20017"),
     ],
 )
-def test_what_is_no_place_is_refused_with_what_is_one(text: str, reported: str) -> None:
+def test_an_invalid_place_is_refused_with_an_example(text: str, reported: str) -> None:
     with pytest.raises(WrongUsage, match=reported):
         place_named("--near", text)
 

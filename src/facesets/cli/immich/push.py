@@ -123,7 +123,7 @@ def _confirmed(plan: "Result", progress: "Progress", *, apply: bool) -> bool:
 
 
 def _agrees(question: str, progress: "Progress") -> bool:
-    """Ask on a terminal; return False elsewhere."""
+    """Ask on a terminal; return False without one."""
     if console.session.json or not console.can_ask():
         return False
     with console.paused(progress):

@@ -133,7 +133,7 @@ def immich_finish(
 
 @dataclass(frozen=True, slots=True)
 class _LogNotices:
-    """Notices of a step, sent to the log of the step."""
+    """Sends the notices of a step to the log of the step."""
 
     say: Callable[[str], None]
 

@@ -107,7 +107,7 @@ def check(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     staleness: Annotated[
-        bool, Option("Show instead whether the stored hierarchy should be rebuilt, and why.")
+        bool, Option("Show instead whether the saved hierarchy should be rebuilt, and why.")
     ] = False,
     erase_missing: Annotated[
         bool, Option("Erase photos without any file left, with their faces, for good.")
@@ -197,12 +197,12 @@ def _repaired(
 
 
 def staleness_lines(found: "Staleness") -> list[str]:
-    """Describe how outdated the stored hierarchy is."""
+    """Describe how outdated the saved hierarchy is."""
     again = "Rebuild it with `facesets cluster --method hdbscan --full`."
     if not found.exists:
         if found.due:
-            return [f"The stored hierarchy is not in use: {found.reasons[0]}. {again}"]
-        return ["There is no stored hierarchy. Build one with `facesets cluster --method hdbscan`."]
+            return [f"The saved hierarchy is not in use: {found.reasons[0]}. {again}"]
+        return ["There is no saved hierarchy. Build one with `facesets cluster --method hdbscan`."]
     made = local_time(found.made)
     figures = (
         f"Hierarchy of {counted(found.faces, 'face')}, built {made}: {found.added} added since "

@@ -163,7 +163,7 @@ def explain(
 
 
 def _if_a_photo(number: str) -> str:
-    """Say what to type if a number was meant as a photo."""
+    """Advise how to name a photo whose name is a number."""
     from facesets.operations.library.show_photo import means_photo
 
     photo = next((f"./{each}" for each in Path().glob(f"{number}.*") if means_photo(each.name)), None)

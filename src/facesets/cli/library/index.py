@@ -45,19 +45,28 @@ if TYPE_CHECKING:
     from facesets.sources.galleries import GallerySource
     from facesets.store.postgres.library import Library
 
-_OF_STAGE = frozenset(
+_STAGE_FLAGS = frozenset(
     {"stage", "folders", "target", "database", "concurrency", "provider", "trust_mtime", "alone", "strict"}
 )
-_OF_STAGE |= {"ml_uri", "pack", "clip_pack", "body_model", "force", "retry_failed", "max_images", "dry_run"}
-_OF_DELETE = frozenset({"stage", "delete", "database", "dry_run"})
+_STAGE_FLAGS |= {
+    "ml_uri",
+    "pack",
+    "clip_pack",
+    "body_model",
+    "force",
+    "retry_failed",
+    "max_images",
+    "dry_run",
+}
+_DELETE_FLAGS = frozenset({"stage", "delete", "database", "dry_run"})
 
 
 def require_flags_of_stage(typed: Collection[str], *, delete: bool) -> None:
     """Refuse flags that a single step would ignore. Raises `WrongUsage`.
 
-    What settings say holds for the usual runs of `index`, and does not matter here.
+    Settings apply to runs of all steps, and pass.
     """
-    others = sorted(set(typed) - (_OF_DELETE if delete else _OF_STAGE) - SHARED.keys())
+    others = sorted(set(typed) - (_DELETE_FLAGS if delete else _STAGE_FLAGS) - SHARED.keys())
     if not others:
         return
     flags = " and ".join("DIR" if each == "folders" else Field(each).flag for each in others)
@@ -132,7 +141,7 @@ def _stage_models(
 
 
 def report_unembedded(done: Result) -> None:
-    """Say how many photos cannot be tagged."""
+    """Report how many photos cannot be tagged."""
     if done.unavailable:
         console.notice(
             f"{counted(done.unavailable, 'photo')} cannot be tagged without an embedding of this model. Run "
@@ -184,7 +193,7 @@ ConcurrencyOption = Annotated[
 AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is running. For cron.")]
 
 
-_OF_THE_HOST = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
+_HOST_FLAGS = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
 """Flags that do not affect what is added to the library."""
 
 _NOT_WITH_ENRICH = (
@@ -194,8 +203,8 @@ _NOT_WITH_ENRICH = (
 
 
 _NO_TARGET = "Missing PHOTOS. Usage: `facesets index PHOTOS`."
-_DELETE_IS_OF_STAGE = "--delete needs --stage, such as --stage attributes."
-_FORCE_IS_OF_STAGE = "--force needs --stage, such as --stage metadata."
+_DELETE_IS_STAGE_FLAGS = "--delete needs --stage, such as --stage attributes."
+_FORCE_IS_STAGE_FLAGS = "--force needs --stage, such as --stage metadata."
 
 
 def index(
@@ -236,7 +245,7 @@ def index(
     from facesets.sources.galleries import GallerySource
 
     targets = chosen_folders(context, folders, target)
-    queueing.refuse_typed(typed_flags(context), *_OF_THE_HOST)
+    queueing.refuse_typed(typed_flags(context), *_HOST_FLAGS)
     queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
     asked = RequestedModels(
         (pack, det_size, min_det_score),
@@ -256,7 +265,7 @@ def index(
         )
         return
     if not targets or force or delete:
-        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
+        raise WrongUsage(_FORCE_IS_STAGE_FLAGS if force else _DELETE_IS_STAGE_FLAGS if delete else _NO_TARGET)
     require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
     if queueing.queue_index(database, targets, (include, exclude), asked, options):
         return

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _PAUSES = 20
-"""So many times as long as asking took is not asked again."""
+"""Pause between two queries, as a multiple of the first one's duration."""
 _LONGEST_PAUSE_S = 15.0
 _FILES_NAMED, _FILES_LISTED = 20, 1000
 _CLEAR = "\x1b[2J\x1b[H"
@@ -93,7 +93,7 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
                 if text != shown and not console.session.json:
                     console.out((_CLEAR if console.terminal_width() else "") + text)
                     shown = text
-                # Whatever there is to count, it takes a small part of the database's time.
+                # However many jobs there are to count, this takes a small part of the database's time.
                 with suppress(Stopped):
                     pausing(stop)(max(_EVERY_S, min(_PAUSES * took_s, _LONGEST_PAUSE_S)))
                 began = time.monotonic()
@@ -287,13 +287,13 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
 
 
 _GPU_TRIED_S = 120.0
-"""A driver that has to make its programs first takes a minute; one that hangs, for ever."""
+"""Maximum duration of a test of the GPU: a driver that compiles its programs first takes a minute."""
 
 
 def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop: "Stop") -> str:
     """Return the name of this host's GPU after testing it with a pack, by default the library's.
 
-    Raises `CannotInfer` where none works, or none does so in time.
+    Raises `CannotInfer` if none works, or none in time.
     """
     from facesets.assembly.models import detection_options
     from facesets.assembly.packs import get_pack

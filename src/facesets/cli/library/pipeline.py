@@ -106,7 +106,7 @@ def _given(
 
 
 def _print_details(label: str, done: Result, *, dry_run: bool) -> None:
-    """With -v: print the summary of a step."""
+    """Print the summary of a step, with -v."""
     from facesets.assembly.commands import VERBS
     from facesets.assembly.pipeline import COMMAND_OF
 
@@ -117,7 +117,7 @@ def _print_details(label: str, done: Result, *, dry_run: bool) -> None:
     if not console.session.verbose:
         return
     if done.name == "index":
-        # Its notes come with the last lines.
+        # The last lines of the command include its notes.
         lines = words.index(done.summary, label=label, dry_run=dry_run)[:1]
     else:
         verb = VERBS.get(COMMAND_OF.get(done.name, done.name))
@@ -156,7 +156,8 @@ def maintain(
 ) -> None:
     """Tidy the library's people and clusters.
 
-    Each task is one change that `people undo` undoes. daily is centroids, empty, statistics, must-links and
+    associate, merge-similar, unassigned, empty and must-links are each one change that `people undo` undoes;
+    the others report, or refresh derived data. daily is centroids, empty, statistics, must-links and
     violations; weekly is daily, medoids, merge-similar, unassigned and associate.
     """
     done = queueing.carry_out("maintain", database, tasks=tasks_named(tasks), options=options)

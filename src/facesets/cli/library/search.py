@@ -46,7 +46,7 @@ def search(
     """Find photos by words, photo, face, person, place or date."""
     source = context.get_parameter_source("person")
     if source is not None and source.name == "ENVIRONMENT":
-        # Of a variable words are made values; it held one name before there could be several.
+        # Typer splits a variable at spaces, but this one held a single name before there could be several.
         options = replace(options, person=(" ".join(options.person),))
     _require_what_fits(text, options)
     from facesets.assembly.describing import RequestedModels, encoders, face_embedder
@@ -223,14 +223,14 @@ def _show_images(hits: "Sequence[ImageHit]") -> None:
 
 
 def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
-    """Return the results to print, and say if there are more."""
+    """Return the results to print, and report if there are more."""
     if len(found) > limit:
         console.remark(f"Showing the first {limit} results. Raise --limit to see more.")
     return found[:limit]
 
 
 def _explain_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
-    """If nothing was found, say which conditions match no photo, and which photos are not analysed yet."""
+    """Report for an empty result which conditions match no photo, and which photos are not analyzed yet."""
     from facesets.operations.library.nothing_found import explain_nothing_found, not_looked_at
 
     if not found:

@@ -48,13 +48,13 @@ def opener(link: str, secrets: Path | None) -> Iterator[Callable[[], None]]:
     Parameters
     ----------
     secrets : Path or None
-        A folder for a file that only its owner can read, and that leads the browser on: what a program is
-        started with, all accounts of the machine can see. For links without a token None.
+        Folder for a file that redirects the browser, and that only its owner can read: all accounts of the
+        machine can see the arguments of a program. None for links without a token.
     """
     if secrets is None:
         yield partial(_aside, partial(_open, link))
         return
-    # Browsers that are snaps, as Ubuntu has them, read nothing in hidden folders.
+    # Browsers installed as snaps, as on Ubuntu, cannot read hidden folders.
     if Path("/snap").is_dir() and os.access(Path.home(), os.W_OK):
         secrets = Path.home()
     _sweep(secrets)
@@ -80,7 +80,7 @@ def _lead(page: Path) -> None:
 
 
 def _remove(page: Path) -> None:
-    # A browser of Windows that has it open keeps it; the next run removes it.
+    # On Windows a file that a browser has open cannot be removed; the next run removes it.
     with suppress(OSError):
         patiently(os.unlink, page)
 
@@ -105,7 +105,7 @@ _MEGABYTE = 1_000_000
 _SESSIONS = 6
 _JOBS_END_WITHIN_S = 0.3
 _COUNTED_WITHIN_S = 3.0
-"""So long the address is not printed, so that the first page is there at once."""
+"""Maximum wait before the address is printed: the first page then appears at once."""
 _PARTS = ("fastapi", "jinja2", "uvicorn")
 
 
@@ -162,7 +162,7 @@ def serve(
         from facesets.web.crops import CropStore
 
         crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
-        # Browsers do not tell the ports of a machine apart.
+        # Browsers share cookies between the ports of a machine.
         cookie = f"facesets_{bound.getsockname()[1]}"
         jobs = Jobs()
         if results is not None:
@@ -171,7 +171,7 @@ def serve(
             from facesets.assembly.stores import open_sessions
             from facesets.web.site import Site
 
-            sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
+            sessions = stack.enter_context(open_sessions(database, settings, console, max_sessions=_SESSIONS))
             app = _app_of_library(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
         address = address_of(bound)
         link = access.link(address)
@@ -179,7 +179,7 @@ def serve(
         opens = stack.enter_context(opener(link, secrets)) if open_ else None
         report_ready = partial(_print_address, link if sys.stdout.isatty() else address, access, name, opens)
         ended_by = _answer(partial(run, app, bound), jobs, report_ready)
-    # Threads in the middle of a question or a picture would be waited for.
+    # A normal exit would wait for threads that handle a query or a picture.
     console.leave(ended_by)
 
 
@@ -218,11 +218,11 @@ def _access(
         console.notice(warning)
     is_made = token_file is None
     if is_made:
-        # On a terminal the link has it; a log or a pipe is not for the user's eyes only.
+        # On a terminal the link contains the token; others may read a log or a pipe.
         say = console.detail if is_open or sys.stdout.isatty() else console.remark
         say(f"The token for browsers and programs is in {printable(path)}.")
     hosts = host_names((*names, host), of_machine=of_machine)
-    # By a further name a proxy may be asked from anywhere: strangers learn nothing of this machine's folders.
+    # With further host names, strangers may reach a proxy: do not show them this machine's folders.
     shown_path = printable(path.absolute()) if is_made and not names else ""
     return Access(token, must_log_in=not is_open, hosts=hosts, is_made=is_made, token_file=shown_path)
 
@@ -238,7 +238,7 @@ def _app_of_library(site: "Site", access: "Access", cookie: str) -> "App":
     from facesets.web.app import create_app
 
     app = create_app(site, access, cookie)
-    # In the background: early requests are answered, and wait at most for the rest of it.
+    # In the background: early requests are answered, and wait only for what is left of it.
     threading.Thread(target=_warm, args=[site], daemon=True).start()
     site.is_counted.wait(_COUNTED_WITHIN_S)
     return app

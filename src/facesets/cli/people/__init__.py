@@ -46,7 +46,7 @@ for command in (
     split,
     forget,
 ):
-    # Upkeep has the same as `maintain centroids`.
+    # The same as `maintain centroids`.
     people.command(command.__name__.rstrip("_"), hidden=command is centroids)(command)
     if command is name:
         people.command("label", hidden=True)(name)

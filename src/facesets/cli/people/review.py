@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from facesets.store.postgres.connection import Database
 
 _REFRESHED_EVERY = 20
-"""Answers: people who grew by them may resemble others."""
+"""Number of answers after which suggestions are fetched again: changed people may resemble others."""
 
 _LISTED = 20
 _IN_JSON = 100
 _ALONE = frozenset("hsuoq")
-"""Keys that where a name is asked for do something else than begin it, also with Enter after them."""
+"""Keys that are actions in the name field if pressed alone, also with Enter after them."""
 _TYPED: "dict[str, Verdict]" = {"y": "yes", "n": "no"}
 
 
@@ -100,14 +100,14 @@ def _again(skipped: int) -> str:
 
 
 class _Review:
-    """One sitting at the terminal."""
+    """One review session at the terminal."""
 
     def __init__(self, database: "Database", faces: "ShownFaces") -> None:
         self._database = database
         self._faces = faces
         self._skipped = 0
         self._done: list[int | str] = []
-        """Steps that were made, and questions that were skipped, the latest last."""
+        """Steps made and questions skipped, the latest last."""
         self._given = 0
 
     def run(self) -> None:
@@ -166,7 +166,7 @@ class _Review:
         return "  ".join([*keys, "[u]ndo", "[q]uit"])
 
     def _take_answer(self, question: "Question") -> bool:
-        """Read keys until the question is answered or put off; False to end."""
+        """Read keys until the question is answered or skipped; False to end."""
         but: list[int] = []
         numbers = [str(item.number) for item in question.items if len(question.items) > 1]
         while key := read_key():
@@ -217,7 +217,7 @@ class _Review:
         return True
 
     def _is_open(self, question: "Question") -> bool:
-        """Whether it was not answered elsewhere."""
+        """Whether the question was not answered elsewhere."""
         from facesets.operations.people.review.open_questions import find_question
 
         try:
@@ -308,7 +308,7 @@ def _read_name(start: str = "") -> str:
 
 
 def _begins_name(key: str) -> bool:
-    """Whether a key begins a name: one that does something else alone does if more letters follow at once."""
+    """Whether a key begins a name: the key of an action does only if more letters follow at once."""
     if not key.isprintable() or key.isspace():
         return False
     return key not in _ALONE or is_typing_on()

@@ -62,11 +62,11 @@ _CROPS = (
     "dry_run",
 )
 CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
-"""Options of every command that makes sets of its own in an export."""
+"""Options of every command that makes new sets in an export."""
 FolderCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era", "min_norm")]
-"""The same where no gate came before those of the export."""
+"""As `CropOptions`, for sets that no earlier quality filter checked."""
 EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
-"""The same where the sets are eras themselves."""
+"""As `CropOptions`, for sets that are eras themselves."""
 
 
 @contextmanager

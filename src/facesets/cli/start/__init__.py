@@ -1,1 +1,1 @@
-"""The commands of the help's first group: photos into faces, faces into folders."""
+"""Commands that find faces in photos, and group faces into folders or people."""

@@ -30,17 +30,17 @@ from facesets.result import Result
 from facesets.words import results
 
 _Into: TypeAlias = Literal["folders", "people", "dual"]
-"""What faces are grouped into: folders, or people of the library, or those with `--dual`."""
+"""Where results go: folders, people of the library, or the library with `--dual`."""
 
 _CASES_SHOWN = 20
 _SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
 _THRESHOLDS = ("threshold", "max_cosine_distance", "min_cosine_similarity")
 
-# Flags that only some methods read: elsewhere they are refused, not ignored.
-_OF_DUAL = ("person_threshold", "unknown_method", "unknown_min_size", "unknown_eps")
-_OF_PEOPLE = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
-_OF_FOLDERS = ("materialize", "sheet", "replace")
-_OF_ENGINE = ("engine", "shards")
+# Flags that apply only in some cases; in others they are refused, not ignored.
+_DUAL_FLAGS = ("person_threshold", "unknown_method", "unknown_min_size", "unknown_eps")
+_LIBRARY_FLAGS = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
+_FOLDER_FLAGS = ("materialize", "sheet", "replace")
+_ENGINE_FLAGS = ("engine", "shards")
 
 _INSTEAD_WITH_DUAL = {
     "method": "unknown_method",
@@ -61,13 +61,13 @@ _METHODS: dict[str, tuple[Method, ...]] = {
     "shards": ("auto", "agglomerative", "components", "dbscan"),
     "unknown_eps": ("agglomerative", "components", "dbscan"),
 }
-"""The methods that look at these."""
+"""The methods that read each option."""
 
 
 def _refuse_idle_flags(typed: Collection[str], into: _Into, method: Method) -> None:
     """Refuse typed flags that would have no effect; settings are shared by methods, and pass.
 
-    Raises `WrongUsage`. `method` is that in force, of the unknown with `--dual`.
+    Raises `WrongUsage`. `method` is the method in use; with `--dual`, that for unknown faces.
     """
     for name in sorted(typed):
         why = _why_idle(name, into, method)
@@ -78,17 +78,17 @@ def _refuse_idle_flags(typed: Collection[str], into: _Into, method: Method) -> N
 def _why_idle(name: str, into: _Into, method: Method) -> str:
     """Explain why a flag has no effect, and what to do; empty if it has one."""
     flag = Field(name).flag
-    if into == "folders" and name in _OF_PEOPLE:
+    if into == "folders" and name in _LIBRARY_FLAGS:
         return f"{flag} applies to the library: omit CACHE and OUT, or omit {flag}."
-    if into != "folders" and name in _OF_FOLDERS:
+    if into != "folders" and name in _FOLDER_FLAGS:
         return f"{flag} applies to result folders: give OUT, as in `facesets cluster OUT`, or omit {flag}."
-    if into != "dual" and name in _OF_DUAL:
+    if into != "dual" and name in _DUAL_FLAGS:
         return f"{flag} requires --dual: add --dual, or omit {flag}."
     if into == "dual" and name in _INSTEAD_WITH_DUAL:
         return f"{flag} has no effect with --dual: use {Field(_INSTEAD_WITH_DUAL[name]).flag} instead."
     if into == "dual" and name in {"max_faces", "full"}:
         return f"{flag} has no effect with --dual, which keeps no hierarchy: omit it."
-    if into == "dual" and name in _OF_ENGINE:
+    if into == "dual" and name in _ENGINE_FLAGS:
         return f"{flag} has no effect with --dual, which compares faces in this process: omit it."
     if name == "threshold" and into == "folders" and method == "components":
         return "--threshold requires --method agglomerative: use --max-cosine-distance with components."
@@ -136,9 +136,9 @@ def cluster(
     threshold: ThresholdOption = None,
     database: DatabaseOption = None,
     *,
-    library: Annotated[ClusterLibraryOptions, Only(*_OF_PEOPLE)],
+    library: Annotated[ClusterLibraryOptions, Only(*_LIBRARY_FLAGS)],
     dual: DualOptions,
-    folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], *_OF_FOLDERS, "dry_run")],
+    folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], *_FOLDER_FLAGS, "dry_run")],
     workers: EngineOptions,
 ) -> None:
     """Group faces into people.
@@ -185,9 +185,9 @@ def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterL
     Parameters
     ----------
     context : typer.Context
-        Of `cluster`, without flags.
+        Context of `cluster`, without flags.
     dual : bool
-        Whether it is `--dual`.
+        Whether for `--dual`.
     """
     flags = context.params
     of_dual = dataclasses.replace(options_of(DualOptions, flags), dual=dual)
@@ -199,11 +199,11 @@ def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterL
 
 
 def _of_hierarchy(method: Method) -> dict[str, int]:
-    """Return the defaults of the library's stored hierarchy, where they differ from those of folders."""
+    """Return the defaults of the library's saved hierarchy, which differ from those of folders."""
     if method != "hdbscan":
         return {}
-    usual = ClusterLibraryOptions()
-    return {"min_cluster_size": usual.min_cluster_size, "min_samples": usual.min_samples}
+    defaults = ClusterLibraryOptions()
+    return {"min_cluster_size": defaults.min_cluster_size, "min_samples": defaults.min_samples}
 
 
 def _cluster_into_folders(

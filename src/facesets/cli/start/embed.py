@@ -94,7 +94,7 @@ def _source_and_cache(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
 ) -> "tuple[Source, Path]":
-    """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
+    """Read `SRC CACHE`, or `--queue QUEUE CACHE`, whose first argument is the cache."""
     from facesets.sources.folders import FolderSource, ListedOnce
     from facesets.sources.queue import QueueSource
 

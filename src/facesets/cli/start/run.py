@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from facesets.work import Work
 
 _THRESHOLD_OPTIONS = ("method", "threshold", "min_cosine_similarity")
-"""Flags of `cluster` that are read together."""
+"""Options of `cluster` that are read together."""
 
 
 def run(
@@ -42,7 +42,8 @@ def run(
         Path | None,
         typer.Argument(
             metavar="[OUT]",
-            help="Folder for the results. [default: facesets-out here; beside PHOTOS where here is in it]",
+            help="Folder for the results. "
+            "[default: facesets-out in this folder; beside PHOTOS if this folder is inside PHOTOS]",
             show_default=False,
         ),
     ] = None,
@@ -80,7 +81,7 @@ def run(
 
 
 def _require_photos(photos: Path) -> None:
-    """Refuse what facesets wrote itself. Raises `WrongUsage`."""
+    """Refuse photos that facesets wrote itself. Raises `WrongUsage`."""
     from facesets.results.manifest_json import is_manifest
 
     if photos.is_file() and photos.suffix == ".npz":
@@ -98,7 +99,7 @@ def _default_place(photos: Path) -> Path:
     Raises
     ------
     WrongUsage
-        They are.
+        The default place holds results of other photos.
     """
     from facesets.operations.run import default_out
     from facesets.results.run_sources import sources_of
@@ -116,7 +117,7 @@ def _default_place(photos: Path) -> Path:
 
 
 def _relocation_advice(photos: Path, out: Path) -> str:
-    """Advise what to do if results are of photos in a missing folder; empty if they are not."""
+    """Return advice if the results are of photos in a missing folder; else an empty text."""
     from facesets.results.run_sources import sources_of
 
     sources = sources_of(out)
@@ -133,7 +134,7 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
     Raises
     ------
     RecognizerMismatch
-        It does.
+        The embeddings differ.
     """
     from facesets.assembly.stores import open_cache
     from facesets.inference.catalog import CONVERTED, PUBLISHED
@@ -180,7 +181,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
 def _models(
     cache: "Cache", source: "Source", flags: Mapping[str, Any], work: "Work"
 ) -> "tuple[Embedder, Sequence[Stage], EmbedOptions]":
-    """Load the models, and decide how the work is divided."""
+    """Load the models, and choose the numbers of threads and batch sizes."""
     from facesets import settings
     from facesets.assembly.models import choose, detection_options, make_embedder, tuning_for_run
     from facesets.assembly.packs import get_pack, pack_to_begin_with

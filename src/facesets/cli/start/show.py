@@ -16,7 +16,7 @@ from facesets.operations.options.declaration import Option
 from facesets.words.phrases import table
 
 _WORDS = {"persons": "people"}
-"""Names of facts in files, as they are printed."""
+"""Printed labels of facts, by their names in files."""
 
 
 def show(
@@ -69,5 +69,5 @@ def show(
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:
-    """Return a table with its texts, which come from files, made harmless."""
+    """Return a table whose texts, which come from files, have no control characters."""
     return table(headings, [[printable(c) if isinstance(c, str) else c for c in row] for row in rows])

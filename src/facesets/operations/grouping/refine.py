@@ -30,7 +30,7 @@ from facesets.operations.grouping.gating import (
     require_ages,
 )
 from facesets.operations.grouping.result_folder import files_of, open_result, write_result
-from facesets.operations.options.start import MOST_MIN_FACES, RefineOptions
+from facesets.operations.options.start import LARGEST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Float64, Int64
 from facesets.result import Result
@@ -151,7 +151,7 @@ def _gated(
     wanted: AnyCollection[int] = (),
 ) -> Gated:
     """Send clusters through the gates, except outliers that the user assigned and `wanted` small clusters."""
-    min_faces = options.min_faces or MOST_MIN_FACES
+    min_faces = options.min_faces or LARGEST_MIN_FACES
     gated = _gated_one_by_one(faces, cluster, options, taken)
     if assigned_by_user is not None:
         gated.gate[assigned_by_user & np.isin(gated.gate, (OUTLIER.name, AGE_SPREADS.name))] = ""

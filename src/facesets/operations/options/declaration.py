@@ -1,6 +1,6 @@
-"""Options: declared once, beside the field that holds the value.
+"""Options, each declared once, with the field that holds its value.
 
-Flags, names in the environment and in facesets.toml, help, the manual and docs/cli.md come from here.
+They become flags, environment variables, keys of facesets.toml, help, the manual and docs/cli.md.
 """
 
 from collections.abc import Callable
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option's data beside its type and its default: `size: Annotated[int, Option(…)] = 5`.
+    """An option's data, in addition to its type and default: `size: Annotated[int, Option(…)] = 5`.
 
     Attributes
     ----------
     help : str
-        In one sentence or two.
+        Its meaning, in one or two sentences.
     least, most : float or None
-        The numbers that it may be; None for no limit.
+        Its limits as a number; None for no limit.
     unset : str
         The default in words, if the default value alone does not show it.
     flag : str
-        Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`, or
-        `--under --target` for two that mean the same. In the environment and in facesets.toml it has these
-        names, too.
+        Its names on the command line, if they differ from the field's: `--include-hidden/--exclude-hidden`,
+        or `--under --target` for two with the same meaning. It also has these names in the environment and
+        in facesets.toml.
     synonyms : str
-        Further such names, mostly former ones, that help does not show.
+        Further such names, mostly former ones, which help does not show.
     name : str
-        Its name for a user where that is not the field's.
+        Its name for users, if it differs from the field's.
     variable : str
-        Its name in the environment, where that is not made of the command's and the flag's; or several, with
-        a space between; the first that is set counts.
+        Its environment variables, separated by spaces, if not named after command and flag; the first that
+        is set counts.
     metavar : str
         The name of its value in help, if the type alone does not show it.
     parse : function or None
-        From the flag and the text that was given to the value.
+        Return the value for the flag and the given text.
     last : bool
-        Help lists it after those that are particular to a command.
+        Whether help lists it after the options that are particular to a command.
     advanced : bool
-        Only an expert sets it: help lists it below a heading of its own.
+        Whether only experts set it: help lists it under a separate heading.
     hidden : bool
-        Help does not show it: other options have taken its place.
+        Whether help leaves it out, because other options replace it.
     """
 
     help: str
@@ -66,7 +66,7 @@ class Option:
     hidden: bool = False
 
     def range(self) -> str:
-        """The allowed numbers, in words; empty for any sensible number."""
+        """Return the allowed numbers in words; empty for any sensible number."""
         if self.most is not None:
             return f"{_digits(self.least or 0)} to {_digits(self.most)}"
         return f"{_digits(self.least)} or more" if self.least else ""
@@ -100,21 +100,21 @@ class Declared:
 
     @property
     def name(self) -> str:
-        """The name for users."""
+        """Return the name for users."""
         return self.option.name or self.field
 
     @property
     def shown(self) -> list[str]:
-        """Its names on the command line that help shows: `--under`, or `--sheet/--no-sheet`."""
+        """Return the names on the command line that help shows: `--under`, or `--sheet/--no-sheet`."""
         return self.option.flag.split() or [f"--{self.name.replace('_', '-')}"]
 
     @property
     def flag(self) -> str:
-        """The name in messages: its first name on the command line."""
+        """Return the name in messages: the first name on the command line."""
         return self.shown[0].partition("/")[0]
 
-    def usual(self) -> str:
-        """The default in words; empty for none."""
+    def default_text(self) -> str:
+        """Return the default in words; empty for none."""
         return self.option.unset or ("" if self.default in (None, ()) else str(self.default))
 
 
@@ -141,7 +141,7 @@ def check_ranges(options: "DataclassInstance") -> None:
 
 
 class Checked:
-    """Options within their ranges; else `WrongUsage` is raised."""
+    """Options that raise `WrongUsage` for numbers out of range."""
 
     __slots__ = ()
 
@@ -150,12 +150,12 @@ class Checked:
 
 
 def moment(flag: str, text: str, at: time = time.min) -> datetime:
-    """The time that was given; of a date alone that time of its day.
+    """Read a time; a date alone means the time `at` on that day.
 
     Raises
     ------
     WrongUsage
-        It is none.
+        The text is not a time.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -170,12 +170,12 @@ def day(flag: str, text: str) -> date:
 
 
 def number_or_auto(flag: str, text: str) -> float | None:
-    """A number, or None for `auto`.
+    """Read a number, or None for `auto`.
 
     Raises
     ------
     WrongUsage
-        It is neither.
+        The text is neither.
     """
     if text == "auto":
         return None
@@ -198,7 +198,7 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class CentroidDistance(Option):
-    """An option that is None unless given: then `usual`, or less if the recognizer needs it."""
+    """An option whose default is `usual`, or less if the recognizer needs it."""
 
     usual: float = 0.0
 
@@ -211,7 +211,7 @@ def centroid_distance(text: str, *, usual: float, flag: str = "", synonyms: str 
 
 def for_recognizer(options: Options, recognizer: str) -> Options:
     """Return the options for a recognizer, by its file name; given values stay."""
-    # The package brings SciPy, which no help text needs.
+    # The package imports SciPy, which help texts do not need.
     from facesets.clustering.known_recognizers import known_recognizer
 
     most = known_recognizer(recognizer).max_from_centroid
@@ -226,7 +226,7 @@ def for_recognizer(options: Options, recognizer: str) -> Options:
 
 
 def settled(distance: float | None) -> float:
-    """Return such a distance after `for_recognizer`. Raises ValueError before."""
+    """Return a distance that `for_recognizer` has set. Raises ValueError if it is not set yet."""
     if distance is None:
         raise ValueError("the value depends on the recognition model, which is not known yet")
     return distance

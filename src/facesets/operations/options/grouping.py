@@ -22,11 +22,11 @@ class Threshold:
     Attributes
     ----------
     value : float or None
-        None is to be measured on the faces.
+        The threshold; None to measure it on the faces.
     measure : str or None
         Its measure; None if the command decides, as with plain `--threshold`.
     is_setting : bool
-        It comes from the environment or from `facesets.toml`: methods that take none pass it by.
+        Whether it comes from the environment or `facesets.toml`: methods without a threshold ignore it then.
     """
 
     value: float | None
@@ -34,12 +34,12 @@ class Threshold:
     is_setting: bool = False
 
     def in_measure(self, measure: "Measure", least: float, most: float) -> float:
-        """Convert it to the measure of a method, if it is between these limits of that one.
+        """Convert it to the measure of a method, and check it against that method's limits.
 
         Raises
         ------
         WrongUsage
-            It is not, or it is to be measured.
+            It is outside of the limits, or must be measured.
         """
         flag = f"--{(self.measure or 'threshold').replace('_', '-')}"
         if self.value is None:
@@ -58,7 +58,7 @@ def other_measure(threshold: float) -> float:
 
 def measure_of(method: Method) -> "Measure | None":
     """Return the measure of a method's threshold; None if it has none."""
-    # The package brings SciPy, which no help text needs.
+    # The package imports SciPy, which help texts do not need.
     from facesets.clustering.methods import METHODS
 
     return METHODS[method].threshold
@@ -85,7 +85,7 @@ _ADDRESS = re.compile(r"dask://(?P<address>(?:\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Computing workers: those of a dask scheduler at `host:port`; processes of this machine if None."""
+    """Workers that compare faces: of a dask scheduler at `host:port`, or local processes if None."""
 
     scheduler: str | None = None
 
@@ -105,7 +105,7 @@ def workers_named(flag: str, text: str) -> Workers:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Options of the engine that compares very many faces; without one, this process does."""
+    """Options of the engine that compares very many faces; by default this process."""
 
     engine: Annotated[
         Workers | None,
@@ -132,7 +132,7 @@ class EngineOptions:
 
     def for_method(self, method: Method) -> "EngineOptions":
         """Return the options for a method; without an engine for one that needs no graph of similar pairs."""
-        # The package brings SciPy, which no help text needs.
+        # The package imports SciPy, which help texts do not need.
         from facesets.clustering.methods import METHODS
 
         return self if METHODS[method].scales else replace(self, engine=None)

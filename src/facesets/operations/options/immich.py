@@ -162,11 +162,11 @@ class PushOptions(Checked):
             "Minimum number of our faces for an unnamed Immich person to become ours as a whole.", least=1
         ),
     ] = 3
-    # With half or less, one person of the server's could be two of ours.
+    # With half or less, one Immich person could be two of our people.
     min_purity: Annotated[
         float,
         Option(
-            "Minimum share of that person's identified faces that match ours.",
+            "Minimum share of an Immich person's identified faces that match ours.",
             least=0.51,
             most=1,
             advanced=True,
@@ -175,7 +175,7 @@ class PushOptions(Checked):
     min_share: Annotated[
         float,
         Option(
-            "Minimum share of that person's photos that are known here, to name or merge them.",
+            "Minimum share of an Immich person's photos that are known here, to name or merge them.",
             least=0,
             most=1,
             advanced=True,

@@ -10,7 +10,7 @@ from facesets.operations.options.declaration import Checked, Option
 from facesets.operations.options.shared import DryRun, Enrich, FastDecode, MaxPixels, RetryFailed, TrustMtime
 
 STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
-"""In their order: quick ones, and those that others build upon, come first."""
+"""Analysis steps in order: first quick ones, and those that others need."""
 
 OVER_KNOWN_PHOTOS = tuple(stage for stage in STAGES if stage not in {"detection", "describe"})
 """The steps of `index --stage`: faces are found while photos are added, and `describe` is a command."""
@@ -117,13 +117,13 @@ class IndexOptions(Checked):
     Attributes
     ----------
     concurrency : int
-        Threads, each for a batch from file to faces, or concurrent requests to a service.
+        Number of threads, each of which takes a batch from file to faces, or of concurrent requests.
     batch_size : int
-        Files that one thread takes at a time.
+        Number of files that a thread takes at a time.
     flush_every : int
-        Files after which is committed; each image is stored with all its faces or not at all.
+        Number of files between commits; each image is stored with all its faces or not at all.
     flush_every_s : float
-        The same in seconds.
+        Maximum seconds between commits.
     """
 
     concurrency: int = 4
@@ -147,5 +147,5 @@ class IndexOptions(Checked):
 
     @property
     def workers(self) -> int:
-        """The name of the same option in `embed`."""
+        """Return the name of the same option in `embed`."""
         return self.concurrency

@@ -14,8 +14,8 @@ from facesets.operations.options.declaration import Checked, Option, check_range
 from facesets.operations.options.shared import DryRun
 from facesets.places import FARTHEST_KM, Near
 
-USUAL_KM = 10.0
-"""About a town."""
+DEFAULT_KM = 10.0
+"""Default radius, about that of a town."""
 
 
 def place_named(flag: str, text: str) -> Near:
@@ -29,13 +29,13 @@ def place_named(flag: str, text: str) -> Near:
         numbers = []
     if len(numbers) not in (2, 3) or not all(map(math.isfinite, numbers)):
         raise WrongUsage(
-            f"{flag} {printable(text)} is not a place. Give latitude, longitude and kilometres around it, "
+            f"{flag} {printable(text)} is not a place. Give latitude, longitude and kilometers around it, "
             "such as 48.137,11.575,5."
         )
     return near(flag, *numbers)
 
 
-def near(flag: str, latitude: float, longitude: float, km: float = USUAL_KM) -> Near:
+def near(flag: str, latitude: float, longitude: float, km: float = DEFAULT_KM) -> Near:
     """Return the area around a place. Raises `WrongUsage` for one that is not on Earth."""
     if not -90 <= latitude <= 90:
         raise WrongUsage(
@@ -47,7 +47,7 @@ def near(flag: str, latitude: float, longitude: float, km: float = USUAL_KM) -> 
         )
     if not 0 < km <= math.ceil(FARTHEST_KM):
         raise WrongUsage(
-            f"{flag}: the kilometres must be more than 0 and at most {math.ceil(FARTHEST_KM)}, not {km:g}."
+            f"{flag}: the kilometers must be more than 0 and at most {math.ceil(FARTHEST_KM)}, not {km:g}."
         )
     return Near(latitude, longitude, km)
 
@@ -65,7 +65,7 @@ def age_range(flag: str, text: str) -> AgeRange:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions(Checked):
-    """Conditions of `search` beside words."""
+    """Conditions of `search`, in addition to words."""
 
     like: Annotated[Path | None, Option("Find photos similar to this one as a whole.", metavar="PHOTO")] = (
         None
@@ -114,8 +114,8 @@ class SearchOptions(Checked):
     near: Annotated[
         Near | None,
         Option(
-            f"Taken within so many kilometres of this place, {USUAL_KM:g} if not given. Degrees, north and "
-            "east positive; before a minus stands an equals sign: --near=-33.86,151.21.",
+            f"Taken within KM kilometers of this place ({DEFAULT_KM:g} by default). North and east are "
+            "positive; write a negative value as --near=-33.86,151.21.",
             metavar="LAT,LON[,KM]",
             parse=place_named,
         ),

@@ -25,8 +25,8 @@ def _month(flag: str, text: str) -> str:
     return text
 
 
-_USUAL_THRESHOLD = 0.65
-"""Cosine similarity for people of the library, by methods that are given no other and measure none."""
+_DEFAULT_THRESHOLD = 0.65
+"""Default cosine similarity for people of the library, for methods that cannot measure one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class ClusterLibraryOptions(Checked):
     def __post_init__(self) -> None:
         check_ranges(self)
         check_number("--threshold", self.threshold, 0, 1)
-        # Of the default this is known without the methods, which bring SciPy: help texts make these options.
+        # The default method is not looked up: that imports SciPy, and help texts make these options.
         if self.threshold is None and self.method != "auto" and not measures_itself(self.method):
             raise WrongUsage(f"{self.method} cannot measure a threshold. Give {Field('threshold')} a number.")
 
     def own_threshold(self) -> float | None:
-        """The threshold of the method, in its own measure; None if it has or is given none."""
+        """Return the method's threshold in its own measure; None without one."""
         if self.method == "dbscan":
             return self.eps
         measure = measure_of(self.method)
@@ -95,23 +95,23 @@ class ClusterLibraryOptions(Checked):
     def chosen(self, method: Method | None, threshold: Threshold | None) -> "ClusterLibraryOptions":
         """Return the options with a method and a threshold; plain thresholds are cosine similarities.
 
-        A threshold alone means connected components, as it did before there was another method.
+        A threshold alone means connected components, as in versions with that method only.
 
         Raises
         ------
         WrongUsage
-            There is no such threshold.
+            The method has no such threshold.
         """
         chosen = method or (self.method if threshold is None else "components")
         if threshold is None:
-            return replace(self, method=chosen, threshold=None if chosen == "auto" else _USUAL_THRESHOLD)
+            return replace(self, method=chosen, threshold=None if chosen == "auto" else _DEFAULT_THRESHOLD)
         similarity = None if threshold.value is None else threshold.in_measure("min_cosine_similarity", 0, 1)
         return replace(self, method=chosen, threshold=similarity)
 
 
 @dataclass(frozen=True, slots=True)
 class DualOptions(Checked):
-    """Options to assign faces to known people and group the others. None goes by the recognizer."""
+    """Options to assign faces to known people and group the others. None: default of the recognizer."""
 
     dual: Annotated[
         bool,
@@ -164,7 +164,7 @@ class DualOptions(Checked):
     ] = None
 
 
-USUAL_MARGIN = 0.05
+DEFAULT_MARGIN = 0.05
 
 
 def _threshold(flag: str, text: str) -> float | Literal["auto"]:
@@ -174,7 +174,7 @@ def _threshold(flag: str, text: str) -> float | Literal["auto"]:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """Options of `assign`. None means: by the recognition model, or by the head in use.
+    """Options of `assign`. None: default of the recognition model, or of the head in use.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ class AssignOptions(Checked):
     ] = "auto"
     margin: Annotated[
         float | None,
-        Option("Minimum lead over the second-best match.", least=0, most=1, unset=f"{USUAL_MARGIN:g}"),
+        Option("Minimum lead over the second-best match.", least=0, most=1, unset=f"{DEFAULT_MARGIN:g}"),
     ] = None
     review_threshold: Annotated[
         float | None,

@@ -26,12 +26,12 @@ from facesets.operations.options.shared import (
 
 
 def formats_named(flag: str, text: str) -> tuple[Format, ...]:
-    """Formats by their names with commas between, each once and in their order.
+    """Read format names separated by commas; return each once, in the order of the formats.
 
     Raises
     ------
     WrongUsage
-        There is none of a name, or none is named.
+        A name is not a format, or none is given.
     """
     named = {part.strip() for part in text.split(",") if part.strip()}
     unknown = sorted(named.difference(FORMATS))
@@ -95,15 +95,15 @@ class ExportSwapOptions(Checked):
     Attributes
     ----------
     duplicate_max_bits : int
-        Most bits, of 256, in which the aligned faces of two visual duplicates differ.
+        Maximum bits, of 256, in which the aligned faces of two visual duplicates differ.
     duplicate_max_distance : float
-        Most cosine distance between the embeddings of two visual duplicates.
+        Maximum cosine distance between the embeddings of two visual duplicates.
     verify_max_distance : float
-        Most cosine distance between the cached embedding and that of the face found again in the PNG.
+        Maximum cosine distance between the cached embedding and that of the face found again in the PNG.
     """
 
     top_n: Annotated[int, Option("Number of faces in the smaller bundle.", least=1)] = 30
-    # Tighter than refine: averaging wants a clean core.
+    # Stricter than refine: averaging needs a clean core.
     outlier_threshold: Annotated[
         float, Option("Maximum cosine distance of a face from the set's centroid.", least=0, most=2)
     ] = 0.45
@@ -112,7 +112,9 @@ class ExportSwapOptions(Checked):
         Option("Padding around the box, in multiples of its longer edge.", least=0, most=5, advanced=True),
     ] = 0.5
     out_size: Annotated[int, Option("Edge of a PNG.", least=64, most=4096, metavar="PX")] = 512
-    min_face_short: MinShort = 100
+    min_face_short: Annotated[
+        float, Option("Minimum short edge of the box of an exported face.", least=0, metavar="PX")
+    ] = 100
     min_norm: MinNorm = None
     min_age: MinAge = None
     max_age: MaxAge = None
@@ -164,7 +166,7 @@ class DedupOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ExtendOptions(Checked):
-    """Options of `extend`. All others are those that the results were made with."""
+    """Options of `extend`. Others are those that the results were made with."""
 
     threshold: Annotated[
         float | None,
@@ -180,13 +182,15 @@ class ExtendOptions(Checked):
     ] = 0.55
     same_image_ok: SameImageOk = False
     sheet: Sheet = True
-    replace: Replace = False
+    replace: Annotated[
+        bool, Option("Continue RAW although it was made from another cache or library.", last=True)
+    ] = False
     dry_run: DryRun = False
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoverOptions(Checked):
-    """Options of `discover` for known people. All others are as in `refine` and `export-swap`."""
+    """Options of `discover` for known people. Others are as in `refine` and `export-swap`."""
 
     known_threshold: Annotated[
         float | None,

@@ -68,7 +68,7 @@ MaterializeHow = Annotated[Materialize, Option("How photos get into the folders.
 Sheet = Annotated[bool, Option("Draw contact sheets.", flag="--sheet/--no-sheet", last=True)]
 Replace = Annotated[bool, Option("Overwrite OUT made from another cache or library.", last=True)]
 
-MinShort = Annotated[float, Option("Minimum short edge of the face box.", least=0, metavar="PX")]
+MinShort = Annotated[float, Option("Minimum short edge of the box of a grouped face.", least=0, metavar="PX")]
 MinBlur = Annotated[float, Option("Minimum sharpness (variance of the Laplacian).", least=0)]
 MinNorm = Annotated[
     float | None,
@@ -85,11 +85,11 @@ MinAge = Annotated[float | None, Option("Minimum apparent age in years; see docs
 MaxAge = Annotated[float | None, Option("Maximum apparent age in years.", least=0)]
 
 MIN_SHORT, MIN_BLUR, MIN_DET_SCORE = 90, 40.0, 0.6
-"""The quality gate of those who ask for nothing else."""
+"""The default quality filter."""
 
 
 def require_order(youngest: float | None, oldest: float | None) -> None:
-    """Refuse a gate that no age passes. Raises `WrongUsage`."""
+    """Refuse an age range that no age passes. Raises `WrongUsage`."""
     if youngest is not None and oldest is not None and youngest > oldest:
         raise WrongUsage(
             f"{Field('min_age')} {youngest:g} is above {Field('max_age')} {oldest:g}, so no face can pass. "

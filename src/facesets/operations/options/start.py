@@ -40,11 +40,11 @@ from facesets.operations.options.shared import (
     require_order,
 )
 
-LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
-"""Fewest distinct images in a face set where their number goes by that of all photos."""
+SMALLEST_MIN_FACES, LARGEST_MIN_FACES = 3, 15
+"""Limits of the automatic minimum number of distinct images in a face set."""
 
 OUTLIER_MIN_CLUSTER = 4
-"""Faces from which on a cluster has outliers."""
+"""Minimum number of faces of a cluster that can have outliers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class EmbedOptions(Checked):
     Attributes
     ----------
     flush_every_s : float
-        Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
+        Maximum seconds between flushes, which limits the loss in a crash.
     workers : int
-        Threads, each for a batch from file to faces.
+        Number of threads, each of which takes a batch from file to faces.
     batch_size : int
-        Files that one worker takes at a time.
+        Number of files that a worker takes at a time.
     """
 
     flush_every: FlushEvery = 50
@@ -113,9 +113,9 @@ class ClusterOptions(Checked):
     method : str
         `auto` measures the similarities of the faces, and needs no threshold.
     threshold : float or None
-        Of `agglomerative`: cosine distance at which average linkage is cut; None measures a fitting one.
+        Cosine distance at which `agglomerative` cuts average linkage; None to measure it on the faces.
     min_cosine_similarity : float
-        Of `components`: two faces this similar are connected.
+        Cosine similarity from which `components` connects two faces.
     """
 
     method: Method = "auto"
@@ -136,7 +136,7 @@ class ClusterOptions(Checked):
         check_number("--min-cosine-similarity", self.min_cosine_similarity, -1, 1)
 
     def own_threshold(self) -> float | None:
-        """The threshold of the method, in its own measure; None if it has or is given none."""
+        """Return the method's threshold in its own measure; None without one."""
         measure = measure_of(self.method)
         if measure is None:
             return None
@@ -150,7 +150,7 @@ class ClusterOptions(Checked):
         Raises
         ------
         WrongUsage
-            The method has none, or not such a one.
+            The method has no threshold, or not in this measure.
         """
         measure = measure_of(self.method)
         if measure is None:
@@ -164,7 +164,7 @@ class ClusterOptions(Checked):
     def chosen(self, method: Method | None, threshold: Threshold | None) -> "ClusterOptions":
         """Return the options with a method and a threshold; plain thresholds are cosine distances.
 
-        A threshold alone means average linkage, as it did before there was another method.
+        A threshold alone means average linkage, as in versions with that method only.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class ClusterOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class RefineOptions(Checked):
-    """Options of `refine`. None goes by the store; see `for_store`."""
+    """Options of `refine`. None: default for the store; see `for_store`."""
 
     initial_threshold: Annotated[
         float, Option("Cosine distance for the first clustering.", least=0, most=2, advanced=True)
@@ -218,7 +218,7 @@ class RefineOptions(Checked):
         int | None,
         Option(
             "Minimum number of distinct photos in a face set; auto is one for every 100 photos, "
-            f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}.",
+            f"{SMALLEST_MIN_FACES} to {LARGEST_MIN_FACES}.",
             least=1,
             unset="auto",
             parse=whole_number_or_auto,
@@ -254,12 +254,12 @@ class RefineOptions(Checked):
         """Return the options for a number of photos and a recognizer, by its file name.
 
         By default, a set needs one photo for every hundred: at least 3, so that an album
-        gives something, and at most 15, which a large library has plenty of.
+        gives something, and at most 15, which is easily reached in a large library.
         """
-        # The package brings SciPy, which no help text needs.
+        # The package imports SciPy, which help texts do not need.
         from facesets.clustering.known_recognizers import known_recognizer
 
-        by_photos = min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES)
+        by_photos = min(max(photos // 100, SMALLEST_MIN_FACES), LARGEST_MIN_FACES)
         by_recognizer = known_recognizer(recognizer).merge_max_cosine_distance
         return replace(
             self,

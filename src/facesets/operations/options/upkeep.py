@@ -150,10 +150,10 @@ class TrainOptions(Checked):
     dry_run: DryRun = False
 
 
-USUAL_HEARTBEAT_S = 10.0
+DEFAULT_HEARTBEAT_S = 10.0
 
 _ALSO_CALLED = {"embed": "index photos"}
-"""The part of `index` that looks at photos; the other one lists folders."""
+"""Jobs by further names: `index photos` embeds the photos that `index` listed."""
 
 
 def _names(flag: str, text: str) -> tuple[str, ...]:  # noqa: ARG001 - as declared
@@ -168,7 +168,7 @@ class WorkerOptions(Checked):
     Attributes
     ----------
     concurrency : int or None
-        Photos worked on at a time; jobs are done one after the other.
+        Number of photos processed at a time; jobs run one at a time.
     """
 
     jobs: Annotated[
@@ -204,4 +204,4 @@ class WorkerOptions(Checked):
             most=60,
             advanced=True,
         ),
-    ] = USUAL_HEARTBEAT_S
+    ] = DEFAULT_HEARTBEAT_S

@@ -27,7 +27,7 @@ from facesets.web.site import Site, SiteDep
 
 router = APIRouter(prefix="/candidates", tags=["candidates"])
 
-_MOST = 100
+_MAX = 100
 _LONGEST_ID = 300
 QuestionId = Annotated[str, Path(max_length=_LONGEST_ID)]
 _looking = threading.Lock()
@@ -136,7 +136,7 @@ class SkippedShape(Shape):
 @router.get("")
 def candidates(
     site: SiteDep,
-    limit: Annotated[int, Query(ge=1, le=_MOST)] = 20,
+    limit: Annotated[int, Query(ge=1, le=_MAX)] = 20,
     skip: Annotated[list[str] | None, Query(description="Suggestions to leave out.", max_length=200)] = None,
 ) -> Candidates:
     """List the open suggestions, those that settle most faces first."""

@@ -27,7 +27,7 @@ from facesets.web.site import Seen, SiteDep
 
 router = APIRouter(prefix="/clusters", tags=["clusters"])
 
-MOST_FACES = 1000
+MAX_FACES = 1000
 ClusterId = Annotated[
     str, Path(max_length=300, pattern=r"^[^\x00-\x1f]+$", description="`person_<uuid>` for a person.")
 ]
@@ -125,7 +125,7 @@ def cluster(
     cluster: ClusterId,
     site: SiteDep,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = MOST_FACES,
+    limit: Annotated[int, Query(ge=1, le=MAX_FACES)] = MAX_FACES,
 ) -> ClusterFaces:
     """List the faces of a cluster, best first, up to `limit` at a time."""
 

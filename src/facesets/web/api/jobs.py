@@ -22,10 +22,10 @@ from facesets.words.runs import in_words, outcome, title
 
 router = APIRouter(tags=["jobs"])
 
-_QUEUED_MOST = 100
+_MAX_QUEUED = 100
 _OF_DUAL = "cluster --dual"
 _RATE_AFTER_S = 3
-"""Before this, the rate of a stage means little."""
+"""Minimum duration of a stage before its rate is shown."""
 _WAITS = "Why the job or a part of it isn't running; empty if it only needs time."
 
 JobId = Annotated[
@@ -183,14 +183,14 @@ def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
     """List active and past runs, latest first, and unfinished jobs of the queue."""
     ours = site.jobs.all()
     recorded = [number for job in ours for number in job.runs]
-    # However ours lie among the others, only these can be on the page.
+    # The page may hold any of our jobs, so it begins at most that many runs earlier.
     first = max(0, paging.offset - len(ours))
     start, end = paging.offset - first, paging.offset - first + paging.page_size
 
     def work(connection: Connection) -> tuple[list[JobShape], int, list[JobLine]]:
         runs = list_runs(connection, limit=end, offset=first, without=recorded)
         views = [view_of_run(connection, run) for run in runs]
-        return views, count_runs(connection, without=recorded), latest_jobs(connection, _QUEUED_MOST)
+        return views, count_runs(connection, without=recorded), latest_jobs(connection, _MAX_QUEUED)
 
     with site.library() as session:
         others, count, queued = session.run(work)

@@ -8,11 +8,11 @@ from facesets.operations.options.grouping import Method
 from facesets.result import Result
 from facesets.web.api.shapes import Of, Shape
 
-_MOST_FACES = 100_000_000
-_MOST_IN_CLUSTER = 1_000_000
+_MAX_FACES = 100_000_000
+_MAX_IN_CLUSTER = 1_000_000
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Faces = Annotated[int, Field(ge=2, le=_MOST_FACES)]
+Faces = Annotated[int, Field(ge=2, le=_MAX_FACES)]
 Status = Literal["completed", "stopped"]
 
 
@@ -69,7 +69,7 @@ class ClusterRequest(Queueable):
         int,
         Field(
             ge=2,
-            le=_MOST_IN_CLUSTER,
+            le=_MAX_IN_CLUSTER,
             description="Minimum faces of a new cluster. By default 2 for methods other than hdbscan.",
         ),
     ] = 5
@@ -101,7 +101,7 @@ class DualRequest(Queueable):
         ),
     ] = 0.7
     unknown_method: Annotated[Method, Field(description="Clustering method for the other faces.")] = "hdbscan"
-    unknown_min_cluster_size: Annotated[int, Field(ge=2, le=_MOST_IN_CLUSTER)] = 3
+    unknown_min_cluster_size: Annotated[int, Field(ge=2, le=_MAX_IN_CLUSTER)] = 3
     unknown_eps: Annotated[
         float,
         Field(
@@ -154,7 +154,7 @@ class TrainRequest(Queueable):
     margin: Annotated[float, Field(ge=0.1, le=0.5, allow_inf_nan=False)] = 0.2
     batch_size: Annotated[int, Field(ge=16, le=128)] = 32
     learning_rate: Annotated[float, Field(ge=1e-6, le=0.1, allow_inf_nan=False)] = 0.0001
-    min_faces_per_person: Annotated[int, Field(ge=4, le=_MOST_IN_CLUSTER)] = 5
+    min_faces_per_person: Annotated[int, Field(ge=4, le=_MAX_IN_CLUSTER)] = 5
 
 
 class Trained(Answer):
@@ -183,7 +183,7 @@ class AssignRequest(Queueable):
     review_threshold: Annotated[
         Share | None, Field(description="Minimum cosine similarity of a suggestion.")
     ] = None
-    max_faces: Annotated[int | None, Field(ge=1, le=_MOST_FACES)] = None
+    max_faces: Annotated[int | None, Field(ge=1, le=_MAX_FACES)] = None
 
 
 class Assigned(Answer):

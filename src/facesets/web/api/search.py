@@ -18,7 +18,7 @@ from facesets.operations.library.photo_search import (
     requested_people,
 )
 from facesets.operations.library.photo_search import photos_of_words as by_words
-from facesets.operations.options.library import USUAL_KM, age_range
+from facesets.operations.options.library import DEFAULT_KM, age_range
 from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.persons import PersonState
@@ -29,14 +29,14 @@ from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["search"])
 
-MOST_PEOPLE = 10
+MAX_PEOPLE = 10
 LONGEST = 500
-MOST_KM = math.ceil(FARTHEST_KM)
+MAX_KM = math.ceil(FARTHEST_KM)
 
 Words = Annotated[str, Query(max_length=LONGEST, description="A description of what the photos show.")]
 Who = Annotated[
     list[Annotated[str, Field(max_length=200)]],
-    Query(max_length=MOST_PEOPLE, description="A name or an ID; with several, photos that show all of them."),
+    Query(max_length=MAX_PEOPLE, description="A name or an ID; with several, photos that show all of them."),
 ]
 Like = Annotated[
     str, Query(pattern="^([0-9a-f]{64})?$", description="The asset ID of a photo to find similar ones.")
@@ -54,14 +54,14 @@ Latitude = Annotated[
 Longitude = Annotated[
     float | None, Query(ge=-180, le=180, description="Longitude in degrees, east positive.")
 ]
-Kilometres = Annotated[float, Query(gt=0, le=MOST_KM, description="Radius around that place in km.")]
+Kilometers = Annotated[float, Query(gt=0, le=MAX_KM, description="Radius around that place in km.")]
 Camera = Annotated[
     str, Query(max_length=LONGEST, description="Words of the camera's make, the model or the lens.")
 ]
 Tag = Annotated[
     list[Annotated[str, Field(max_length=200)]],
     Query(
-        max_length=MOST_PEOPLE,
+        max_length=MAX_PEOPLE,
         description="A tag, such as beach or emotion:happy; with several, photos that have all of them.",
     ),
 ]
@@ -107,7 +107,7 @@ def search(
     until: Until = None,
     latitude: Latitude = None,
     longitude: Longitude = None,
-    km: Kilometres = USUAL_KM,
+    km: Kilometers = DEFAULT_KM,
     camera: Camera = "",
     tag: Tag = [],  # noqa: B006 - FastAPI copies it
     described: Described = "",
@@ -161,9 +161,9 @@ def found_photos(
     *,
     offset: int,
     limit: int,
-    most: int = MAX_COUNTED,
+    max_counted: int = MAX_COUNTED,
 ) -> PhotoPage:
-    """Return the photos of a search, counting at most `most`.
+    """Return the photos of a search, counting at most `max_counted`.
 
     Raises
     ------
@@ -177,4 +177,4 @@ def found_photos(
         return by_words(library, encode, words.strip(), asked, offset=offset, limit=limit)
     if like:
         return photos_like(library, like, asked, offset=offset, limit=limit)
-    return photos_of(library, asked, offset=offset, limit=limit, most=most)
+    return photos_of(library, asked, offset=offset, limit=limit, most=max_counted)

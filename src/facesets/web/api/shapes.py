@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
 
-_MOST = 100
+_MAX = 100
 """Maximum items on a page."""
 _LAST = 1_000_000
 
@@ -68,9 +68,9 @@ class Paging:
     def __init__(
         self,
         page: Annotated[int, Query(ge=1, le=_LAST)] = 1,
-        page_size: Annotated[int, Query(alias="pageSize", ge=1, le=_MOST)] = 20,
+        page_size: Annotated[int, Query(alias="pageSize", ge=1, le=_MAX)] = 20,
         page_size_snake: Annotated[
-            int | None, Query(alias="page_size", ge=1, le=_MOST, include_in_schema=False)
+            int | None, Query(alias="page_size", ge=1, le=_MAX, include_in_schema=False)
         ] = None,
     ) -> None:
         self.page = page
@@ -78,7 +78,7 @@ class Paging:
 
     @property
     def offset(self) -> int:
-        """The number of items before the page."""
+        """Return the number of items before the page."""
         return (self.page - 1) * self.page_size
 
     def page_of(self, kind: type[T], items: Iterable[T], total: int) -> "Page[T]":

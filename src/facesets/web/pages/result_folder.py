@@ -31,7 +31,7 @@ router = APIRouter()
 _PEOPLE = 100
 _FACES = 300
 _SMALL = 64
-"""Pixels: enough to learn how large a picture is in full."""
+"""Edge in pixels to decode at, which is enough to learn the full size of a picture."""
 
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 

@@ -55,7 +55,7 @@ def _together(recorded: list[JobShape], jobs: list[Job], *, first: bool) -> list
     ours = {str(number): job for job in jobs for number in job.runs}
     shown = {job.id for view in recorded if (job := ours.get(view.id)) is not None}
     others = [view for view in recorded if view.id not in ours]
-    # A run may be recorded after those were listed: what still ran then is shown all the same.
+    # A run may be recorded after the list was read: running jobs are shown in any case.
     mine = [
         view_of_job(job)
         for job in jobs

@@ -12,7 +12,7 @@ from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.operations.library.nothing_found import explain_nothing_found, not_looked_at
 from facesets.operations.library.photo_search import PhotoPage, filter_of, requested_people
-from facesets.operations.options.library import USUAL_KM, near
+from facesets.operations.options.library import DEFAULT_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.persons import PersonState
@@ -181,7 +181,7 @@ def page(
         asked=asked,
         photos=results.found.photos,
         total=results.found.total,
-        most_told=_MAX_TOTAL,
+        max_total=_MAX_TOTAL,
         page=page,
         more=page * _ON_PAGE < results.found.total,
         sentence=results.sentence,
@@ -189,7 +189,7 @@ def page(
         not_looked_at=results.not_looked_at,
         knows_looks=knows_looks,
         clip=DEFAULT_CLIP,
-        usual_km=f"{USUAL_KM:g}",
+        default_km=f"{DEFAULT_KM:g}",
     )
 
 
@@ -233,7 +233,7 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
             offset=offset,
             limit=_ON_PAGE,
             # Enough to know whether there is a next page.
-            most=min(max(_MAX_TOTAL, offset + _ON_PAGE) + 1, MAX_COUNTED),
+            max_counted=min(max(_MAX_TOTAL, offset + _ON_PAGE) + 1, MAX_COUNTED),
         )
     except FacesetsError as error:
         return Results(sentence=worded(f"{error}"))
@@ -261,7 +261,7 @@ def _place(latitude: str, longitude: str, km: str) -> Near | None:
     if not (latitude or longitude):
         return None
     try:
-        return near("The place", float(latitude), float(longitude), float(km or USUAL_KM))
+        return near("The place", float(latitude), float(longitude), float(km or DEFAULT_KM))
     except ValueError:
         raise WrongUsage(
             "Enter a place as latitude and longitude in degrees, such as 48.137 and 11.575."

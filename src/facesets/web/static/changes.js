@@ -2,27 +2,27 @@
 
 import { answered, onKeys, say, takeBack } from "./app.js";
 
-const STEPS = "facesets-steps";
-const SAID = "facesets-said";
-const KEPT = 50;
+const STEPS_KEY = "facesets-steps";
+const MESSAGE_KEY = "facesets-message";
+const MAX_STEPS = 50;
 
-const steps = () => JSON.parse(sessionStorage.getItem(STEPS) ?? "[]");
-const keep = (list) => sessionStorage.setItem(STEPS, JSON.stringify(list.slice(-KEPT)));
+const steps = () => JSON.parse(sessionStorage.getItem(STEPS_KEY) ?? "[]");
+const store = (list) => sessionStorage.setItem(STEPS_KEY, JSON.stringify(list.slice(-MAX_STEPS)));
 
 /** Report a change; `undone` is called after it is undone. */
 export function report(text, step, undone) {
-  if (step) keep([...steps(), step]);
+  if (step) store([...steps(), step]);
   say(text, { undo: step, undone: () => forgetStep(step, undone) });
 }
 
 /** Report a change on the next page. */
 export function reportLater(text, step) {
-  if (step) keep([...steps(), step]);
-  sessionStorage.setItem(SAID, JSON.stringify({ text, step }));
+  if (step) store([...steps(), step]);
+  sessionStorage.setItem(MESSAGE_KEY, JSON.stringify({ text, step }));
 }
 
 function forgetStep(step, undone) {
-  keep(steps().filter((each) => each !== step));
+  store(steps().filter((each) => each !== step));
   if (undone) undone();
   else location.reload();
 }
@@ -42,9 +42,9 @@ export function undoByKey(undone) {
   onKeys({
     u: ["Undo the last change", () => { undoing = undoing.then(() => undoLast(undone)); }],
   });
-  const left = sessionStorage.getItem(SAID);
+  const left = sessionStorage.getItem(MESSAGE_KEY);
   if (left === null) return;
-  sessionStorage.removeItem(SAID);
+  sessionStorage.removeItem(MESSAGE_KEY);
   const { text, step } = JSON.parse(left);
   say(text, { undo: step, undone: () => forgetStep(step, undone) });
 }

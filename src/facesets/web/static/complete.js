@@ -3,7 +3,7 @@
 import { call } from "./app.js";
 
 const WAIT_MS = 80;
-const MOST_MS = 500;
+const MAX_MS = 500;
 
 const written = (name) => name.normalize("NFC").toLowerCase();
 const plain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -115,7 +115,7 @@ export function completeNames(input, chosen, { fresh, without = () => null, goes
     const text = input.value.trim();
     if (!isPending || people[at] || isMoved || !fresh || !text) return take(at);
     // Don't wait long for a server that doesn't answer.
-    const late = new Promise((resolve) => { setTimeout(resolve, MOST_MS, []); });
+    const late = new Promise((resolve) => { setTimeout(resolve, MAX_MS, []); });
     const items = Promise.race([found(text), late]);
     const unseen = items.then((some) => {
       const others = some.filter((person) => person.id !== without());

@@ -199,13 +199,13 @@ async function addName(value = "") {
 async function born() {
   try {
     const { birth } = await call("GET", path);
-    const said = await askText({
+    const text = await askText({
       title: `Date of birth of ${called()}`, label: "Year or date", button: "Save",
       hint: "For example 1985 or 1985-07-04. Leave it empty to estimate it from the faces.",
       pattern: "\\d{4}(-\\d{2}-\\d{2})?", value: birth.said ?? "",
     });
-    if (said === null || said === (birth.said ?? "")) return;
-    const when = said.includes("-") ? { day: said } : said ? { year: Number(said) } : {};
+    if (text === null || text === (birth.said ?? "")) return;
+    const when = text.includes("-") ? { day: text } : text ? { year: Number(text) } : {};
     const answer = await change({ action: "birth", ...when });
     if (!answer) return;
     report(answer.did, answer.step, refresh);
@@ -220,7 +220,7 @@ async function hide(action) {
   await afterwards(answer, action === "hide" ? `Hid ${called()}` : `Unhid ${called()}`);
 }
 
-async function somebodyCalled(name) {
+async function personCalled(name) {
   const found = await call("GET", `/persons?pageSize=20&status=all&find=${encodeURIComponent(name)}`);
   const same = (each) => each.names.some((other) => other.toLowerCase() === name.toLowerCase());
   return found.items.find((each) => each.status !== "merged" && same(each));
@@ -230,7 +230,7 @@ async function mergeInto() {
   const chosen = await askName({ title: `Merge ${called()} into…`, hint: "All faces move to the person you choose.", button: "Merge", makes: "", of: root.dataset.id });
   if (!chosen) return;
   try {
-    const other = chosen.person ?? await somebodyCalled(chosen.name);
+    const other = chosen.person ?? await personCalled(chosen.name);
     if (!other) return say(`No person is named ${chosen.name}.`, { isError: true });
     await leaveFor(other.id, other.name);
   } catch (problem) {

@@ -5,14 +5,14 @@ import { both } from "./both.js";
 import { fitNames } from "./boxes.js";
 import { completeNames } from "./complete.js";
 
-const KEPT = "facesets-done";
+const MESSAGE_KEY = "facesets-done";
 const person = document.getElementById("person");
 const boxes = [...document.querySelectorAll(".result-face input")];
 const byId = (name) => document.getElementById(name);
 
 /** Open a page that reports what was done, with an Undo button. */
 function goOn(address, text, step) {
-  sessionStorage.setItem(KEPT, JSON.stringify({ text, step }));
+  sessionStorage.setItem(MESSAGE_KEY, JSON.stringify({ text, step }));
   if (address === location.pathname) location.reload();
   else location.assign(address);
 }
@@ -23,10 +23,10 @@ function addressOf(id) {
 
 const undone = (taken) => goOn(addressOf(taken.personId), `Undid: ${taken.what}`);
 
-const kept = sessionStorage.getItem(KEPT);
-if (kept) {
-  sessionStorage.removeItem(KEPT);
-  const { text, step } = JSON.parse(kept);
+const waiting = sessionStorage.getItem(MESSAGE_KEY);
+if (waiting) {
+  sessionStorage.removeItem(MESSAGE_KEY);
+  const { text, step } = JSON.parse(waiting);
   say(text, { undo: step, undone });
 }
 

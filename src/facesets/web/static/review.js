@@ -161,8 +161,8 @@ async function refresh() {
   sinceRefresh = 0;
   try {
     const found = await call("POST", "/candidates/refresh");
-    const kept = given.filter((each) => each.isSent);
-    waiting = { ...found, at: kept.length, skips: kept.filter((each) => each.isSkipped).length };
+    const sent = given.filter((each) => each.isSent);
+    waiting = { ...found, at: sent.length, skips: sent.filter((each) => each.isSkipped).length };
     nothing = "";
   } catch (problem) {
     // A library without anything to suggest is not an error.
@@ -179,53 +179,53 @@ async function refresh() {
 
 /** Queue an answer: it is sent after earlier ones, and the next suggestion is shown at once. */
 function answer(call_, body) {
-  const kept = { question: current, people: touched(current), call: call_, body, isSent: false, step: null };
-  given.push(kept);
-  unsettled.add(kept);
-  outbox = outbox.then(() => send(kept));
+  const entry = { question: current, people: touched(current), call: call_, body, isSent: false, step: null };
+  given.push(entry);
+  unsettled.add(entry);
+  outbox = outbox.then(() => send(entry));
   next();
   return outbox;
 }
 
-async function send(kept) {
+async function send(entry) {
   try {
-    kept.step = (await call("POST", `/candidates/${kept.question.id}/${kept.call}`, { ...kept.body, version: kept.question.version })).step;
-    if (kept.step === null) skipped.add(kept.question.id);
+    entry.step = (await call("POST", `/candidates/${entry.question.id}/${entry.call}`, { ...entry.body, version: entry.question.version })).step;
+    if (entry.step === null) skipped.add(entry.question.id);
     sinceRefresh += 1;
     if (sinceRefresh >= REFRESH_EVERY) refresh();
   } catch (problem) {
-    comeBack(kept, problem);
+    comeBack(entry, problem);
   }
-  settle(kept);
+  settle(entry);
 }
 
-function settle(kept) {
-  kept.isSent = true;
+function settle(entry) {
+  entry.isSent = true;
   if (!current) rest(false);
   fetchQuestions();
   progress();
 }
 
 /** Handle an answer that was not saved; true if its suggestion is shown again at once. */
-function comeBack(kept, problem) {
-  const place = given.indexOf(kept);
+function comeBack(entry, problem) {
+  const place = given.indexOf(entry);
   if (place >= 0) given.splice(place, 1);
-  kept.hasFailed = true;
-  unsettled.delete(kept);
+  entry.hasFailed = true;
+  unsettled.delete(entry);
   if (problem.status === 404) {
-    passOver(kept.question);
+    passOver(entry.question);
     return false;
   }
   if (problem.kind === "changed") {
-    say(`Changed by another user, so it will be shown again: ${kept.question.text}`);
+    say(`Changed by another user, so it will be shown again: ${entry.question.text}`);
     return false;
   }
-  const name = kept.call === "name" ? kept.body.name : "";
-  kept.question.trouble = name ? `${problem.message} The name ${name} is still in the field.` : problem.message;
-  kept.question.typed = name;
-  kept.question.isOld = true;
-  if (current?.id === kept.question.id) show(current, but, toggle);
-  else queue.unshift(kept.question);
+  const name = entry.call === "name" ? entry.body.name : "";
+  entry.question.trouble = name ? `${problem.message} The name ${name} is still in the field.` : problem.message;
+  entry.question.typed = name;
+  entry.question.isOld = true;
+  if (current?.id === entry.question.id) show(current, but, toggle);
+  else queue.unshift(entry.question);
   complain(problem);
   if (!current) next();
   return true;
@@ -237,18 +237,18 @@ function skips() {
 }
 
 function skip() {
-  const kept = { question: current, people: new Set(), isSkipped: true, isSent: false };
+  const entry = { question: current, people: new Set(), isSkipped: true, isSent: false };
   skipped.add(current.id);
-  given.push(kept);
-  outbox = outbox.then(() => sendSkip(kept, "skip"));
+  given.push(entry);
+  outbox = outbox.then(() => sendSkip(entry, "skip"));
   next();
 }
 
 /** Save that a suggestion is skipped, or no longer skipped, also for later visits. */
-async function sendSkip(kept, what) {
+async function sendSkip(entry, what) {
   try {
-    await call("POST", `/candidates/${kept.question.id}/${what}`);
-    kept.isSent = what === "skip";
+    await call("POST", `/candidates/${entry.question.id}/${what}`);
+    entry.isSent = what === "skip";
   } catch (problem) {
     if (problem.status !== 404) complain(problem);
   }
@@ -350,19 +350,19 @@ async function keepNewName(name) {
   isAsking = true;
   field.readOnly = true;
   await outbox;
-  const kept = { question, people: touched(question), call: "name", body: { name }, isSent: true, step: null };
+  const entry = { question, people: touched(question), call: "name", body: { name }, isSent: true, step: null };
   try {
-    kept.step = (await call("POST", `/candidates/${question.id}/name`, { name, version: question.version })).step;
+    entry.step = (await call("POST", `/candidates/${question.id}/name`, { name, version: question.version })).step;
   } catch (problem) {
     field.readOnly = false;
     isAsking = false;
     if (problem.kind === "name-taken") await askWhetherOne(name, problem);
-    else if (!comeBack(kept, problem) && current === question) next();
+    else if (!comeBack(entry, problem) && current === question) next();
     return;
   }
   field.readOnly = false;
-  given.push(kept);
-  unsettled.add(kept);
+  given.push(entry);
+  unsettled.add(entry);
   sinceRefresh += 1;
   if (sinceRefresh >= REFRESH_EVERY) refresh();
   next();

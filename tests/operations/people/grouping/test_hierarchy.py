@@ -288,7 +288,7 @@ def test_a_new_hierarchy_is_good_and_one_with_many_faces_added_is_due(library: L
     assert not staleness(library).due
     cluster(library, threshold=0.5)
     assert staleness_lines(staleness(library)) == [
-        "There is no stored hierarchy. Build one with `facesets cluster --method hdbscan`."
+        "There is no saved hierarchy. Build one with `facesets cluster --method hdbscan`."
     ]
     by_hierarchy(library)
     fresh = staleness(library)

@@ -20,7 +20,7 @@ from facesets.clustering.people.assigning import (
     usual_review,
 )
 from facesets.clustering.people.incremental import PersonMatches
-from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
+from facesets.operations.options.people import DEFAULT_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment
 from facesets.operations.people.corrections.history import restore_people
 from facesets.operations.people.grouping.matching import StoppedEarly
@@ -175,7 +175,7 @@ def _limits(
     """Return the similarities that decide, and how they were measured, if they were."""
     name = detector.settings.recognizer
     usual = known_recognizer(None if head is not None else name)
-    margin = USUAL_MARGIN
+    margin = DEFAULT_MARGIN
     if head is not None:
         made = head.thresholds
         usual = replace(usual, assign=made.assign, review=made.review, middle=made.middle, spread=made.spread)

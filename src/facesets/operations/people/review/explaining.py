@@ -8,7 +8,7 @@ import numpy as np
 from facesets.clustering.known_recognizers import known_recognizer
 from facesets.clustering.people.assigning import measured_threshold, usual_review
 from facesets.errors import Command, Field, NotFound
-from facesets.operations.options.people import USUAL_MARGIN
+from facesets.operations.options.people import DEFAULT_MARGIN
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.lookup import called, find_person, require_person, short
 from facesets.operations.people.review.finding import calibration_of
@@ -257,7 +257,7 @@ def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None
         usual = known_recognizer(detector.settings.recognizer)
         prototypes = count_prototypes(connection, detector)
         assign = measured_threshold(replace(measured, pairs=usual.pairs), prototypes)
-        margin, review = USUAL_MARGIN, usual_review(assign, usual)
+        margin, review = DEFAULT_MARGIN, usual_review(assign, usual)
     thresholds = {"assign": assign, "margin": margin, "review": review}
     thresholds |= {"link": measured.link, "typical": measured.typical}
     return {name: round(value, 4) for name, value in thresholds.items()}
