@@ -111,7 +111,9 @@ def test_two_names_with_two_values_are_refused(
     words = ["immich-push", "staged"]
     if place == "command line":
         words += ["--workers", "2", "--concurrency", "3"]
-        sentence = "'--workers': given more than once with different values"
+        sentence = (
+            "more than once with different values (--workers and --concurrency mean the same). Give it once."
+        )
     elif place == "environment":
         monkeypatch.setenv("FACESETS_IMMICH_PUSH_WORKERS", "2")
         monkeypatch.setenv("FACESETS_IMMICH_PUSH_CONCURRENCY", "3")

@@ -229,6 +229,8 @@ def test_results_among_the_photos_are_no_photos_and_photos_beside_them_are(
     for results in (out / "people", out):
         with pytest.raises(WrongUsage, match="is a result folder"):
             go(results, tmp_path / "other", None)
+    with pytest.raises(WrongUsage, match="is inside the result folder of another run"):
+        go(photos, out / "people" / "again", None)
 
 
 def test_a_folder_of_the_user_is_never_taken_for_results(library: Library, tmp_path: Path) -> None:

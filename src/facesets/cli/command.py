@@ -16,7 +16,7 @@ from facesets.cli.flags import ADVANCED, signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
 from facesets.cli.params import DebugOption, JsonOption, QueueOption
-from facesets.cli.spellings import one_value_each, read_synonyms, refuse_two_variables
+from facesets.cli.spellings import one_value_each, read_synonyms, refuse_two_variables, synonyms_of
 from facesets.errors import Command
 from facesets.files import printable
 from facesets.installation import with_pages
@@ -143,8 +143,10 @@ class ExampleCommand(TyperCommand):
                 refuse_two_variables(ctx, param)
             is_single = isinstance(param, TyperOption) and not param.multiple
             if is_single and len(set(given.get(param.name or "", ()))) > 1:
+                names = [*param.opts, *synonyms_of(self).get(param.name or "", ())]
+                same = f" ({' and '.join(names)} mean the same)" if len(names) > 1 else ""
                 raise typer.BadParameter(
-                    "given more than once with different values. Give it once.",
+                    f"given more than once with different values{same}. Give it once.",
                     ctx=ctx,
                     param=param,  # type: ignore[arg-type]
                 )

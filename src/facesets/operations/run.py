@@ -304,6 +304,11 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
         )
     if (target / RUN_RECORD).exists():
         return tuple(dict.fromkeys([*sources_of(target), str(plain_path(photos))]))
+    if _is_within_results(target):
+        raise WrongUsage(
+            f"{printable(out)} is inside the result folder of another run. Give that folder, or one "
+            "outside it."
+        )
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
     taken = {RUN_CACHE, PEOPLE, SETS, PAGES, START}
     if target.is_relative_to(source):

@@ -52,16 +52,17 @@ def _hint_lines(done: Result, cache: Path | None, out: Path) -> list[str]:
 
 def extend(done: Result) -> list[str]:
     """Return the summary of `extend`."""
-    lines = _extended_lines(done.raw, "people", "unassigned", dry_run=done.dry_run)
+    lines = _extended_lines(done.raw, ("person", "people"), "unassigned", dry_run=done.dry_run)
     if done.sets:
-        lines += _extended_lines(done.sets, "face sets", "rejected", dry_run=done.dry_run)
+        lines += _extended_lines(done.sets, ("face set", "face sets"), "rejected", dry_run=done.dry_run)
     return lines
 
 
-def _extended_lines(done: Result, what: str, alone: str, *, dry_run: bool) -> list[str]:
+def _extended_lines(done: Result, what: tuple[str, str], alone: str, *, dry_run: bool) -> list[str]:
     lines = [
         f"{printable(done.out)}: {counted(done.new, 'new face')}: {sum(done.joined.values())} joined "
-        f"{len(done.joined)} {what}, {sum(done.made.values())} are in {len(done.made)} new {what}, "
+        f"{counted(len(done.joined), *what)}, {sum(done.made.values())} are in "
+        f"{counted(len(done.made), f'new {what[0]}', f'new {what[1]}')}, "
         f"{done.alone} {alone}" + (f" ({by_gate(done.dropped_by)})." if done.dropped_by else "."),
         f"  {counted(len(done.written), 'photo')} {would(dry_run, 'written', 'to write')}, "
         f"{done.unchanged} unchanged."
@@ -101,7 +102,8 @@ def run(done: Result) -> list[str]:
         lines.append(
             f"{which} no longer in {printable(done.photos)}; {printable(out)} keeps its copies. If you moved "
             f"them, run `{relocate.line}`. To remove them from the results, delete {printable(out / PEOPLE)} "
-            f"and {printable(out / SETS)} and run the same command again; names are kept."
+            f"and {printable(out / SETS)} and run the same command again. "
+            "Names are kept; other corrections are lost."
         )
     lines += [*learned_lines(done.learned), *_hint_lines(done, out / RUN_CACHE, out / SETS)]
     if done.unreadable:
