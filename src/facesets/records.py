@@ -5,7 +5,7 @@ y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, Self
@@ -213,8 +213,8 @@ class CacheSettings:
     """The models of a store's vectors. Vectors are comparable if `recognizer_sha256` agrees."""
 
     pack: str
-    recognizer: str
-    recognizer_sha256: str
+    recognizer: str = field(metadata={"key": "recogniser"})
+    recognizer_sha256: str = field(metadata={"key": "recogniser_sha256"})
     dimension: int
     detector: str
     detector_sha256: str
@@ -227,18 +227,14 @@ class CacheSettings:
         return self.detector_sha256, self.det_size, self.min_det_score
 
     def recorded(self) -> dict[str, Any]:
-        """Return the values by the names that files use."""
-        return {_NAMES_IN_FILES.get(name, name): value for name, value in asdict(self).items()}
-
-
-_NAMES_IN_FILES = {"recognizer": "recogniser", "recognizer_sha256": "recogniser_sha256"}
-"""Fields of caches and manifests that keep their original British spelling."""
+        """Return the values by their keys in caches and manifests, which keep their first spelling."""
+        return {each.metadata.get("key", each.name): getattr(self, each.name) for each in fields(self)}
 
 
 def from_recorded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Read `CacheSettings` from a file's values by the names of its fields; unknown names stay."""
-    fields_of = {in_file: name for name, in_file in _NAMES_IN_FILES.items()}
-    return {fields_of.get(name, name): value for name, value in values.items()}
+    """Return what a file holds of `CacheSettings` by the names of fields; unknown keys stay."""
+    names = {each.metadata["key"]: each.name for each in fields(CacheSettings) if each.metadata}
+    return {names.get(key, key): value for key, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

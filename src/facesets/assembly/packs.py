@@ -56,7 +56,7 @@ def get_pack(
     if pack is None:
         pack = _fetched(name, settings, work, fetch=fetch)
     if known is not None and of_store and not is_named:
-        _tell_ignored_setting(known, settings, notices)
+        _report_ignored_setting(known, settings, notices)
     if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
         _announce_pack(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
@@ -93,7 +93,7 @@ def pack_to_begin_with(
     return find_pack(taken.path, ())
 
 
-def _tell_ignored_setting(known: CacheSettings, settings: Settings, notices: Notices) -> None:
+def _report_ignored_setting(known: CacheSettings, settings: Settings, notices: Notices) -> None:
     """Report that the pack of the settings is not used, because the faces come from another one."""
     if not settings.pack or settings.pack == known.pack:
         return

@@ -92,7 +92,7 @@ def forget(
     """
     from facesets.assembly.stores import open_cache
     from facesets.operations.people.forgetting.forget import forget as run
-    from facesets.operations.people.forgetting.plan_forget import plan_forget
+    from facesets.operations.people.forgetting.person_to_erase import plan_forget
     from facesets.settings import load
     from facesets.store.stored_crops import FOLDER
     from facesets.work import Work

@@ -49,7 +49,7 @@ from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.forgetting.forget_proof import names_in
-from facesets.operations.people.forgetting.plan_forget import plan_forget
+from facesets.operations.people.forgetting.person_to_erase import plan_forget
 from facesets.operations.people.forgetting.written_names import holds_name, written_forms
 from facesets.operations.people.lists.listing import person
 from facesets.operations.people.review.questions import refresh_questions

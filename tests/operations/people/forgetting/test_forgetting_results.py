@@ -29,7 +29,7 @@ from facesets.operations.people.exchange.import_people import import_people
 from facesets.operations.people.exchange.result_names import people_of_result
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
-from facesets.operations.people.forgetting.plan_forget import plan_forget
+from facesets.operations.people.forgetting.person_to_erase import plan_forget
 from facesets.operations.people.forgetting.written_names import holds_name
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport

@@ -1,4 +1,4 @@
-"""The end of erasing: the server's old pages and logs; and how it resumes after an interruption.
+"""The end of erasing: the server's old pages and logs, what is out of reach, and resuming.
 
 Until it is complete, the library stores hashes that identify the person, because their names are deleted.
 """
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from facesets.errors import CannotWrite
+from facesets.errors import CannotWrite, Command, Field, Sentence
+from facesets.files import printable
 from facesets.operations.people.corrections.lookup import folded, short
+from facesets.plurals import counted
+from facesets.results.forgetting import ResultForgotten
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.forgetting import (
@@ -60,7 +63,7 @@ def scrub(database: Database) -> Scrubbed:
 def note_erased(
     connection: Connection, name_or_id: str, persons: Sequence[UUID], names: Sequence[str]
 ) -> None:
-    """Note an erased person whom old pages may still hold, so that the same command is recognised."""
+    """Note an erased person whom old pages may still hold, so that the same command is recognized."""
     numbers = {number for person in persons for number in (person.hex, short(person))}
     note_unfinished(connection, map(folded, names), {*_words(name_or_id), *numbers})
 
@@ -94,3 +97,44 @@ def finish_interrupted(database: Database) -> list[str]:
         scrubbed = scrub(database)
         finish(database, scrubbed)
     return scrubbed.out_of_reach
+
+
+def out_of_reach(
+    scrubbed: Scrubbed,
+    results: Sequence[ResultForgotten],
+    *,
+    exports: bool,
+    sidecars: int = 0,
+    has_faces: bool = True,
+) -> list[str]:
+    """Return what may still hold an erased person, in words.
+
+    Parameters
+    ----------
+    exports : bool
+        Whether results were changed rather than only listed.
+    sidecars : int
+        Number of XMP sidecars that name the person.
+    has_faces : bool
+        Whether files were searched by the person's faces; otherwise only by name.
+    """
+    reported = [*scrubbed.out_of_reach, "backups and copies of the library, caches and results"]
+    if results and not exports:
+        folders = ", ".join(printable(result.folder) for result in results)
+        reported.append(
+            Sentence(
+                f"{folders}: unchanged without {Field('exports')}. Delete these folders and create them again"
+            )
+        )
+    reported += [
+        f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
+    ]
+    if not has_faces:
+        # Without faces, only names can be found there.
+        reported.append(
+            "faces in caches and result folders. The library has no face of this person by which to find them"
+        )
+    if sidecars:
+        name = counted(sidecars, "XMP sidecar names the person", "XMP sidecars name the person")
+        reported.append(Sentence(f"{name}; {Command('export-xmp')} removes the name"))
+    return reported

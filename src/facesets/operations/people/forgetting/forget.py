@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from facesets.errors import Changed
+import numpy as np
+
+from facesets.errors import Changed, DamagedFile
+from facesets.formats.hierarchy import packed, unpacked
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.corrections.lookup import require_person, short
@@ -14,6 +17,7 @@ from facesets.operations.people.forgetting.finishing import (
     erased_before,
     finish,
     note_erased,
+    out_of_reach,
     scrub,
 )
 from facesets.operations.people.forgetting.forget_files import (
@@ -23,7 +27,6 @@ from facesets.operations.people.forgetting.forget_files import (
     forget_in_results,
     results_of,
 )
-from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import prove
 from facesets.operations.people.forgetting.person_to_erase import (
     PersonToErase,
@@ -31,7 +34,6 @@ from facesets.operations.people.forgetting.person_to_erase import (
     person_to_erase,
     traces_of,
 )
-from facesets.operations.people.forgetting.reach import out_of_reach
 from facesets.operations.people.forgetting.written_names import sql_pattern, written_forms
 from facesets.result import Result
 from facesets.results.forgetting import ResultForgotten
@@ -46,6 +48,7 @@ from facesets.store.postgres.people.forgetting import (
     erase_words,
     faces_of_persons,
 )
+from facesets.store.postgres.people.hierarchies import arrays_of, drop_run, replace_arrays, runs_with
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.photos.xmp_sidecars import count_naming_forgotten, count_sidecars
@@ -132,6 +135,10 @@ def _rest(database: Database, name: str, progress: Progress) -> Result:
     return Result(_erased_files(_Files(), scrubbed, proof, sidecars), person=name, was_cut_off=True)
 
 
+_NO_FACE = 0
+"""Placeholder for a face number; no face has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """The outcome for caches and results, and the reasons why some could not be checked."""
@@ -206,7 +213,7 @@ def _erase(
 ) -> Erased:
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
-    forget_in_hierarchies(connection, sorted(now))
+    _forget_in_hierarchies(connection, sorted(now))
     pattern = sql_pattern(forms) if forms else None
     erased = erase(connection, person.persons, sorted(now), pattern, by)
     if pattern is not None:
@@ -226,3 +233,15 @@ def _renew(database: Database, person: PersonToErase, pictures: Path | None) -> 
             refresh_centers(connection, detector)
 
     database.run(averages)
+
+
+def _forget_in_hierarchies(connection: Connection, faces: Sequence[int]) -> None:
+    """Remove face numbers from saved hierarchies, which work without them; delete one that cannot be read."""
+    for run in runs_with(connection, faces):
+        try:
+            result, face_id = unpacked(arrays_of(connection, run))
+        except DamagedFile:
+            drop_run(connection, run)
+            continue
+        left = np.where(np.isin(face_id, np.array(faces, np.int64)), _NO_FACE, face_id)
+        replace_arrays(connection, run, packed(result, left))

@@ -1,4 +1,4 @@
-"""The person to erase: everything that identifies them, and where to look for it."""
+"""The person to erase: everything that identifies them, where to look for it, and what would go."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,20 @@ import numpy as np
 
 from facesets.files import plain_path
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
-from facesets.operations.people.corrections.lookup import called, find_person
-from facesets.operations.people.forgetting.forget_files import NEAR, Traces, results_of_library
+from facesets.operations.people.corrections.lookup import called, find_person, short
+from facesets.operations.people.forgetting.finishing import Scrubbed, erased_before, out_of_reach
+from facesets.operations.people.forgetting.forget_files import (
+    NEAR,
+    Traces,
+    find_in_cache,
+    forget_in_results,
+    results_of,
+    results_of_library,
+)
 from facesets.operations.people.forgetting.written_names import written_forms
 from facesets.records import Bool
+from facesets.result import Result
+from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import traces as searching
@@ -21,6 +31,7 @@ from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_
 from facesets.store.postgres.people.forgetting import faces_of_persons, names_ever, renumbered_ids
 from facesets.store.postgres.people.persons import merged_persons, persons_of_faces
 from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
+from facesets.store.postgres.photos.xmp_sidecars import count_sidecars
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +115,59 @@ def traces_of(database: Database, person: PersonToErase) -> Traces:
 def folders_to_search(database: Database, given: Sequence[Path]) -> list[Path]:
     """Return the known results of the library, and the given ones, each once."""
     return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
+
+
+def plan_forget(
+    database: Database,
+    name_or_id: str,
+    caches: Sequence[Cache] = (),
+    folders: Sequence[Path] = (),
+    *,
+    exports: bool = False,
+) -> Result:
+    """Return what erasing a person would remove, with the arguments of `forget`; nothing is changed.
+
+    If erasing was interrupted, the person is erased already, and there is nothing to confirm.
+
+    Raises
+    ------
+    WrongUsage
+        The person does not exist.
+    DamagedFile
+        A cache cannot be read.
+    """
+    if database.run(erased_before, name_or_id):
+        return _plan(name_or_id, was_cut_off=True)
+    person = database.run(person_to_erase, database, name_or_id)
+    traces = traces_of(database, person)
+    every = list(dict.fromkeys([*results_of(caches), *folders_to_search(database, folders)]))
+    found, failures = forget_in_results(every, traces, NOT_RENUMBERED, apply=False)
+    sidecars = database.run(count_sidecars, person.persons)
+    beyond = out_of_reach(Scrubbed(), found, exports=exports, sidecars=sidecars, has_faces=person.has_faces)
+    return Result(
+        _plan(person.name),
+        number=short(person.id),
+        faces=len(person.faces),
+        photos=len({place.sha256 for place in person.places}),
+        loose_faces=len(person.loose),
+        caches=[find_in_cache(cache, traces) for cache in caches],
+        results=found,
+        searched=list(map(str, every)),
+        out_of_reach=[*failures, *beyond],
+    )
+
+
+def _plan(name: str, *, was_cut_off: bool = False) -> Result:
+    return Result(
+        name=name,
+        number="",
+        faces=0,
+        photos=0,  # photos with those faces and the similar unassigned ones; they stay
+        loose_faces=0,
+        caches=[],
+        results=[],
+        searched=[],
+        out_of_reach=[],
+        was_cut_off=was_cut_off,
+        dry_run=True,
+    )
