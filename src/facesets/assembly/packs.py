@@ -86,9 +86,14 @@ def pack_to_begin_with(
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models.pull import fetch_or_open
 
-    taken, instead = fetch_or_open(name, settings.model_roots, agrees=agrees, work=work)
-    if instead:
-        notices.notice(instead)
+    def agrees_told(reason: str) -> bool:
+        if not agrees(reason):
+            return False
+        notices.notice(Sentence(f"Using the open pack because {name} cannot be downloaded now. ({reason})"))
+        return True
+
+    taken = fetch_or_open(name, settings.model_roots, agrees=agrees_told, work=work)
+    if taken.note:
         notices.remark_once(taken.note, automatic=True)
     return find_pack(taken.path, ())
 
@@ -187,7 +192,6 @@ def _fetched(name: str, settings: Settings, work: Work, *, fetch: bool) -> Model
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models.pull import both_ways, pull
 
-    work.progress.say(f"Downloading the model pack {name}.")
     try:
         return find_pack(pull(name, settings.model_roots, work=work).path, ())
     except FacesetsError as error:

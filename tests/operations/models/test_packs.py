@@ -108,7 +108,8 @@ def test_a_pulled_pack_works_and_its_licence_is_shown(server: Server, tmp_path: 
     assert Path(pulled.path) == tmp_path / "models" / "small"
     pack = read_pack(Path(pulled.path))
     assert sorted(p.name for p in pack.path.iterdir()) == sorted(m.path.name for m in pack.models.values())
-    assert any("non-commercial" in line for line in progress.lines)
+    # What is downloaded and its license come before anything else.
+    assert re.match(r"Downloading small\b.*\. .*non-commercial", progress.lines[0])
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["small"]
     pull("small", [tmp_path], work=Work(progress=progress))
     assert server.asked == 1
@@ -301,7 +302,7 @@ def test_a_pulled_pack_is_at_the_announced_path_and_found_by_name(
     assert (planned.licence, planned.path, root.exists()) == ("A licence.", str(root / place), False)
     progress = RecordingProgress()
     pulled = pull(name, [root], work=Work(progress=progress))
-    assert progress.lines[-2:] == ["A licence.", "Checksums verified."]
+    assert progress.lines == [f"Downloading {name}. A licence.", "Checksums verified."]
     assert pulled.path == planned.path
     assert [entry.name for entry in (root / place).parent.iterdir()] == [(root / place).name]
     assert find(name, [root]) == pulled

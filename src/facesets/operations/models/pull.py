@@ -66,6 +66,16 @@ def _licence(published: Published) -> str:
     return LICENCE if isinstance(published, PublishedPack) else published.licence
 
 
+def _notice(published: Published) -> str:
+    """Describe what is downloaded, its size if known, and its license."""
+    if isinstance(published, ConvertedPack):
+        size = sum(archive.size for archive in published.archives.values())
+    else:
+        size = 0 if isinstance(published, PublishedClip) else published.size or 0
+    megabytes = f" ({size / 1e6:.0f} MB)" if size >= 1e6 else ""
+    return f"Downloading {published.name}{megabytes}. {_licence(published)}"
+
+
 def _digests(published: Published) -> str:
     """Describe the published checksums; empty if unknown."""
     if isinstance(published, PublishedPack | PublishedBody):
@@ -122,8 +132,8 @@ def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -
     with FileLock(lock, what=f"the model pack {name}", waits=waiting.again):
         if (there := _there(name, roots)) and (waiting.began or not force):
             return find(str(there[0]), roots)
+        work.progress.say(_notice(published))
         _fetch(published, destination, work)
-    work.progress.say(_licence(published))
     if _digests(published):
         work.progress.say("Checksums verified.")
     return find(str(destination), roots)
@@ -209,21 +219,13 @@ def _pull_converted(published: ConvertedPack, scratch: Path, destination: Path, 
 
 def fetch_or_open(
     name: str, roots: Sequence[Path], *, agrees: Callable[[str], bool] = lambda _reason: True, work: Work
-) -> tuple[PackPath, str]:
+) -> PackPath:
     """Download a pack of InsightFace's unless it is here; if that fails, use the open pack instead.
 
     Parameters
     ----------
     agrees : function
         Given why the other cannot be fetched, returns whether to use the open pack.
-
-    Returns
-    -------
-    PackPath
-        The pack to use.
-    str
-        Empty, or a sentence that names the pack used instead and the reason; notes about that pack are in its
-        `note`.
 
     Raises
     ------
@@ -235,9 +237,9 @@ def fetch_or_open(
         Stopped by the user.
     """
     if name not in PUBLISHED or _there(name, roots):
-        return pull(name, roots, work=work), ""
+        return pull(name, roots, work=work)
     try:
-        return pull(name, roots, work=work), ""
+        return pull(name, roots, work=work)
     except (Unreachable, DamagedFile) as error:
         if work.stop.requested:
             raise
@@ -245,12 +247,11 @@ def fetch_or_open(
     if not agrees(reason):
         raise MissingModelPack(f"Nothing was changed. To continue: {_ways(name, roots)}")
     try:
-        taken = pull(OPEN_PACK, roots, work=work)
+        return pull(OPEN_PACK, roots, work=work)
     except (Unreachable, DamagedFile) as error:
         if work.stop.requested:
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
-    return taken, Sentence(f"Using the open pack because {name} cannot be downloaded now. ({reason})")
 
 
 def can_be_fetched(name: str) -> bool:

@@ -17,6 +17,7 @@ from tests.fixtures.photo_library import with_own_cache
 from tests.fixtures.postgres import Server
 from tests.fixtures.postgres import filled as filled_database
 
+from facesets.files import RUN_RECORD
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
@@ -150,6 +151,20 @@ def test_a_dry_run_reports_exactly_what_is_erased(made: Made) -> None:
     ]
     assert figures[0] == figures[1]
     assert plan.photos == plan.faces > 0
+
+
+def test_the_results_inside_the_folder_of_a_run_are_searched_and_a_wrong_folder_is_reported(
+    made: Made,
+) -> None:
+    run, nowhere = made.root / "run", made.root / "nowhere"
+    shutil.copytree(made.root / "raw", run / "people")
+    (run / RUN_RECORD).write_text("{}")
+    plan = plan_forget(made.library.database, NAME, folders=[run, nowhere], exports=True)
+    assert [(result.folder, result.faces > 0) for result in plan.results] == [(str(run / "people"), True)]
+    assert plan.searched == [str(run / "people")]
+    assert f"Manifest not found: {nowhere}" in plan.out_of_reach[0]
+    forget(made.library.database, NAME, folders=[run], exports=True, work=Work(by=BY))
+    assert shown(run) == set()
 
 
 def test_means_of_sets_are_compared_with_the_persons_vectors(made: Made) -> None:

@@ -195,10 +195,11 @@ def _in_files(
     files = _Files(exports=exports)
 
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
-        found, failures = forget_in_results(some, traces, renumbered, apply=exports)
+        new = [folder for folder in some if str(folder) not in files.searched]
+        found, failures = forget_in_results(new, traces, renumbered, apply=exports)
         files.results.extend(found)
-        files.searched.extend(map(str, some))
-        files.failures.extend(failures)
+        files.searched.extend(map(str, new))
+        files.failures.extend(failures.values())
 
     for cache in caches:
         progress.begin(f"Erasing from {cache.label}")

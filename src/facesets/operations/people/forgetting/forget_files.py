@@ -246,13 +246,13 @@ def _is_of(folder: Path, identity: str) -> bool:
 
 def forget_in_results(
     folders: Sequence[Path], traces: Traces, renumbered: Renumbered, *, apply: bool
-) -> tuple[list[ResultForgotten], list[str]]:
+) -> tuple[list[ResultForgotten], dict[Path, str]]:
     """Remove a person from results, or list what is there.
 
     Returns
     -------
     found : list of ResultForgotten
-    failures : list of str
+    failures : dict of Path to str
         Folders that could not be read or written, with the reason.
     """
     boxes = boxes_by_image(traces.places)
@@ -266,12 +266,12 @@ def forget_in_results(
 
     erasing = ErasureInResult(is_at_place, renumbered, frozenset(map(folded, traces.names)))
     found: list[ResultForgotten] = []
-    failures: list[str] = []
+    failures: dict[Path, str] = {}
     for folder in folders:
         try:
             held = forget_in_result(folder, erasing, apply=apply)
         except FacesetsError as error:
-            failures.append(str(error))
+            failures[folder] = str(error).removesuffix(".")
             continue
         if held is not None:
             found.append(held)

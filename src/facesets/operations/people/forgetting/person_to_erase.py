@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.files import plain_path
+from facesets.files import PEOPLE, RUN_RECORD, SETS, plain_path
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.operations.people.corrections.lookup import called, find_person, short
 from facesets.operations.people.forgetting.finishing import Scrubbed, erased_before, out_of_reach
@@ -113,8 +113,15 @@ def traces_of(database: Database, person: PersonToErase) -> Traces:
 
 
 def folders_to_search(database: Database, given: Sequence[Path]) -> list[Path]:
-    """Return the known results of the library, and the given ones, each once."""
-    return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
+    """Return the results that the library knows and the given ones, each once; for `run`, those inside."""
+    every = [each for folder in (*results_of_library(database), *given) for each in _results_in(folder)]
+    return list(dict.fromkeys(map(plain_path, every)))
+
+
+def _results_in(folder: Path) -> list[Path]:
+    if not (folder / RUN_RECORD).is_file():
+        return [folder]
+    return [each for each in (folder / PEOPLE, folder / SETS) if each.is_dir()]
 
 
 def plan_forget(
@@ -152,8 +159,8 @@ def plan_forget(
         loose_faces=len(person.loose),
         caches=[find_in_cache(cache, traces) for cache in caches],
         results=found,
-        searched=list(map(str, every)),
-        out_of_reach=[*failures, *beyond],
+        searched=[str(folder) for folder in every if folder not in failures],
+        out_of_reach=[*failures.values(), *beyond],
     )
 
 
